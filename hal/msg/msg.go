@@ -133,10 +133,10 @@ type IMU struct {
 	Header
 	Orientation Quat
 	// HasOrientation is false where the sender marked it as unknown (first covariance element −1).
-	HasOrientation      bool
-	AngularVelocity     Vec3
-	LinearAcceleration  Vec3
-	HasAngularVelocity  bool
+	HasOrientation        bool
+	AngularVelocity       Vec3
+	LinearAcceleration    Vec3
+	HasAngularVelocity    bool
 	HasLinearAcceleration bool
 }
 
