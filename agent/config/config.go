@@ -24,6 +24,16 @@ type Raw struct{ Profile, Topics, Policy, Deployment []byte }
 // Digests are the documents' SHA-256 digests.
 type Digests struct{ Profile, Topics, Policy Digest }
 
-// PolicySource takes the YAML out of a signed policy set after having checked its signatures. Who may sign is not this
+// SignedPolicy is what a signed policy set says.
+type SignedPolicy struct {
+	// YAML is the policy document.
+	YAML []byte
+	// Pins are the digests that the set names; the policy document must name the same.
+	Pins Pins
+	// Revision is the set's sequence number; the policy document must have the same.
+	Revision int64
+}
+
+// PolicySource takes the policy out of a signed set after having checked its signatures. Who may sign is not this
 // package's business.
-type PolicySource func(bundle []byte) (yaml []byte, pins Pins, err error)
+type PolicySource func(bundle []byte) (SignedPolicy, error)

@@ -11,6 +11,9 @@ type Policy struct {
 	Revision int64 `cfg:"revision" range:"[1,9007199254740991]" eg:"revision: 7"`
 	// Pins bind the policy to the two documents that could otherwise disable it.
 	Pins Pins `cfg:"pins" eg:"pins: {profile: \"sha256:…\", topics: \"sha256:…\"}"`
+	// NotBefore and NotAfter bound the time in which the policy holds; an absent side is open.
+	NotBefore time.Time `cfg:"not_before,optional" eg:"not_before: \"2026-11-01T00:00:00Z\""`
+	NotAfter  time.Time `cfg:"not_after,optional" eg:"not_after: \"2027-10-31T00:00:00Z\""`
 	// Site names the place.
 	Site string `cfg:"site" len:"1..128" eg:"site: City Hospital, east wing"`
 	// Timezone is the IANA zone in which shifts are meant.
@@ -18,7 +21,7 @@ type Policy struct {
 	// Floors lists the storeys.
 	Floors []Floor `cfg:"floors" len:"1..64" eg:"floors: [{id: ground, name: Ground floor}]"`
 	// Zones are the site's zones.
-	Zones []Zone `cfg:"zones" len:"0..4096" eg:"zones: [{zone_id: pharmacy, zone_type: BLOCKED, …}]"`
+	Zones []Zone `cfg:"zones" len:"0..10000" eg:"zones: [{zone_id: pharmacy, zone_type: BLOCKED, …}]"`
 	// Shifts are weekly spans of civil time.
 	Shifts []Shift `cfg:"shifts,optional" len:"0..64" eg:"shifts: [{id: day, days: [mon, tue, wed, thu, fri], start: \"06:00\", end: \"20:00\"}]"`
 	// Roles are the words that zones and robots share.
@@ -28,7 +31,7 @@ type Policy struct {
 	// Channels are the endpoints whose heartbeat the robot lives by.
 	Channels []Channel `cfg:"channels,optional" len:"0..16" eg:"channels: [{endpoint: operator, period: 200ms, hold_after: 600ms, stop_after: 2s}]"`
 	// Triggers change what the built-in triggers do.
-	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose-stale, dwell: 2s}]"`
+	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose.stale, dwell: 2s}]"`
 	// Startup says how the robot leaves the closed state in which it starts.
 	Startup Startup `cfg:"startup" eg:"startup: {release: operator, input_timeout: 30s}"`
 }
@@ -47,7 +50,8 @@ type Floor struct {
 	ID string `cfg:"id" form:"id" eg:"id: ground"`
 	// Name is for people.
 	Name string `cfg:"name,optional" len:"1..64" eg:"name: Ground floor"`
-	// Unbounded says why a floor needs no KEEP_IN zone. Without it, a floor without one is refused.
+	// Unbounded says why the robot may go anywhere on this floor while no KEEP_IN zone of it applies. Without it the robot
+	// holds then, and a floor that has no KEEP_IN zone at all is refused.
 	Unbounded string `cfg:"unbounded,optional" len:"8..256" eg:"unbounded: fenced yard, gate always locked"`
 }
 
@@ -75,6 +79,8 @@ type Zone struct {
 	Holes [][]Point `cfg:"holes,optional" len:"0..256" range:"[-100000,100000]" eg:"holes: [[[2, 1], [3, 1], [3, 2], [2, 2]]]"`
 	// MaxSpeedMPS is the highest speed in a SPEED_LIMIT zone in m/s, 0 for other types.
 	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.6"`
+	// MarginM is kept clear around the zone in addition to the pose's uncertainty, in metres.
+	MarginM float64 `cfg:"margin_m,optional" range:"[0,10]" eg:"margin_m: 0.10"`
 	// Roles limits the zone to robots that have one of these roles; absent means every robot.
 	Roles []string `cfg:"roles,optional" len:"1..32" form:"id" eg:"roles: [cleaning]"`
 	// ExceptRoles exempts robots that have one of these roles. At most one of Roles and ExceptRoles is set.
@@ -123,7 +129,7 @@ type Channel struct {
 // Trigger changes one built-in trigger. What is left out stays as built in.
 type Trigger struct {
 	// Code is the trigger's code.
-	Code string `cfg:"code" form:"id" eg:"code: pose-stale"`
+	Code string `cfg:"code" form:"id" eg:"code: pose.stale"`
 	// Enabled false switches the trigger off; then Reason says why.
 	Enabled *bool `cfg:"enabled,optional" eg:"enabled: false"`
 	// Reason is required to switch off, and shown wherever the robot's state is.
@@ -135,9 +141,9 @@ type Trigger struct {
 	// Dwell is how long the cause must be gone before the trigger clears.
 	Dwell *time.Duration `cfg:"dwell,optional" range:"(0,60m]" eg:"dwell: 2s"`
 	// Clear says what clears the trigger once its cause is gone.
-	Clear string `cfg:"clear,optional" enum:"on-clear|dwell|operator|two-persons|never" eg:"clear: operator"`
+	Clear string `cfg:"clear,optional" enum:"on-clear|on-dwell|operator|two-persons|never" eg:"clear: operator"`
 	// ResetBy lists the signers' roles that may reset the trigger.
-	ResetBy []string `cfg:"reset_by,optional" len:"1..8" form:"id" eg:"reset_by: [operator, safety-engineer]"`
+	ResetBy []string `cfg:"reset_by,optional" len:"1..8" enum:"operator|supervisor|safety-engineer|security|service" eg:"reset_by: [operator, safety-engineer]"`
 }
 
 // Constraint is what a trigger asks of each axis; an empty axis is left free by it.

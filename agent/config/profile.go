@@ -36,8 +36,8 @@ type Body struct {
 	BaseFrame string `cfg:"base_frame" form:"frame" eg:"base_frame: base_link"`
 	// HeightM is the height with the highest load in metres.
 	HeightM float64 `cfg:"height_m" range:"(0,5]" eg:"height_m: 1.4"`
-	// Footprint is the convex outline of everything that moves with the robot: reach of the arms and load included.
-	Footprint []Point `cfg:"footprint" len:"3..16" range:"[-10,10]" eg:"footprint: [[0.25, 0.20], [-0.25, 0.20], [-0.25, -0.20], [0.25, -0.20]]"`
+	// Footprint is the outline of everything that moves with the robot: reach of the arms and load included.
+	Footprint []Point `cfg:"footprint" len:"3..32" range:"[-10,10]" eg:"footprint: [[0.25, 0.20], [-0.25, 0.20], [-0.25, -0.20], [0.25, -0.20]]"`
 }
 
 // Motion is how fast the robot can go and how it stops, measured by the vendor with full load on the steepest slope.
@@ -46,6 +46,8 @@ type Motion struct {
 	MaxSpeedMPS float64 `cfg:"max_speed_mps" range:"(0,15]" eg:"max_speed_mps: 1.2"`
 	// MaxYawRateRadPS is the highest turning rate in radians per second.
 	MaxYawRateRadPS float64 `cfg:"max_yaw_rate_radps" range:"(0,10]" eg:"max_yaw_rate_radps: 1.0"`
+	// AccelMPS2 is the strongest acceleration in m/s²: how far the speed can be from its last measurement.
+	AccelMPS2 float64 `cfg:"accel_mps2" range:"(0,20]" eg:"accel_mps2: 1.0"`
 	// DecelMPS2 is the deceleration of a controlled stop in metres per second squared: what is kept, not the motors' limit.
 	DecelMPS2 float64 `cfg:"decel_mps2" range:"(0,20]" eg:"decel_mps2: 0.8"`
 	// AngularDecelRadPS2 is the same for turning, in radians per second squared.
@@ -54,6 +56,8 @@ type Motion struct {
 	Reaction Reaction `cfg:"reaction" eg:"reaction: {detection: 50ms, actuation: 150ms}"`
 	// CreepMPS is the speed in m/s for leaving a zone under supervision.
 	CreepMPS float64 `cfg:"creep_mps" range:"(0,1]" eg:"creep_mps: 0.15"`
+	// CreepYawRateRadPS is the turning rate in rad/s for the same.
+	CreepYawRateRadPS float64 `cfg:"creep_yaw_rate_radps" range:"(0,1]" eg:"creep_yaw_rate_radps: 0.3"`
 	// BaseCommandTimeout is how long the base keeps following its last command. It is the robot's own answer to silence
 	// and the last one left when the guard dies.
 	BaseCommandTimeout time.Duration `cfg:"base_command_timeout" range:"[20ms,5s]" eg:"base_command_timeout: 500ms"`
@@ -109,6 +113,8 @@ type PoseQuality struct {
 	MaxAge time.Duration `cfg:"max_age" range:"[10ms,5s]" eg:"max_age: 300ms"`
 	// MaxFuture is how far a sender's stamp may be ahead of the receiver's clock.
 	MaxFuture time.Duration `cfg:"max_future" range:"[1ms,1s]" eg:"max_future: 50ms"`
+	// SlowStddevM is the position's standard deviation in metres beyond which the robot creeps.
+	SlowStddevM float64 `cfg:"slow_stddev_m" range:"(0,5]" eg:"slow_stddev_m: 0.08"`
 	// MaxStddevM is the position's standard deviation in metres beyond which the pose is a fault.
 	MaxStddevM float64 `cfg:"max_stddev_m" range:"(0,5]" eg:"max_stddev_m: 0.15"`
 	// SigmaK is how many standard deviations are kept as room (2.45 is 95 % in two dimensions, 3.03 is 99 %).
@@ -119,6 +125,12 @@ type PoseQuality struct {
 	FreezeAfter time.Duration `cfg:"freeze_after" range:"[50ms,10s]" eg:"freeze_after: 500ms"`
 	// JumpSlackM is what a pose may move beyond speed times time, in metres.
 	JumpSlackM float64 `cfg:"jump_slack_m" range:"(0,5]" eg:"jump_slack_m: 0.20"`
+	// JumpSlackRad is the same for the heading, in radians.
+	JumpSlackRad float64 `cfg:"jump_slack_rad" range:"(0,3.2]" eg:"jump_slack_rad: 0.25"`
+	// RecoverPoses is how many consistent poses in a row end a jump or a freeze …
+	RecoverPoses int `cfg:"recover_poses" range:"[2,1000]" eg:"recover_poses: 10"`
+	// RecoverDwell … and for how long they must have come.
+	RecoverDwell time.Duration `cfg:"recover_dwell" range:"[50ms,60s]" eg:"recover_dwell: 2s"`
 	// ReleaseMarginM is how far clear of an edge, in metres, the robot must be before a violation is over.
 	ReleaseMarginM float64 `cfg:"release_margin_m" range:"(0,5]" eg:"release_margin_m: 0.15"`
 	// ReleaseDwell is how long it must stay so.
@@ -193,8 +205,9 @@ type Rung struct {
 	// WithoutROS is true if the rung also works when the bus is hostile or dead. While no rung has it, the agent's state
 	// reads advisory.
 	WithoutROS bool `cfg:"without_ros" eg:"without_ros: false"`
-	// StopCategory is the stop's category by IEC 60204-1: 0 removes power at once, 1 after standstill, 2 keeps power.
-	StopCategory int `cfg:"stop_category" range:"[0,2]" eg:"stop_category: 2"`
+	// StopCategory is the stop's category by IEC 60204-1: 1 removes power after standstill, 2 keeps it. Category 0, power
+	// off at once, belongs to the certified e-stop and is never the agent's.
+	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
 }
 
 // Enforcing returns true if a rung works without ROS's goodwill.

@@ -84,9 +84,11 @@ type PoseTopic struct {
 	Type string `cfg:"type" enum:"nav_msgs/Odometry|geometry_msgs/PoseStamped|geometry_msgs/PoseWithCovarianceStamped|tf2_msgs/TFMessage" eg:"type: nav_msgs/Odometry"`
 	// Frame is the map frame that messages must carry; where the floor is chosen by frame it is left out.
 	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: map"`
-	// AssumedStddevM is the standard deviation in metres for a type that carries no covariance. It is required there: no
-	// covariance must not read as a perfect pose.
+	// AssumedStddevM stands in, in metres, where a pose's covariance is unknown. It is required for types that carry none;
+	// where it is absent, an unknown covariance holds the robot. It must not read as a perfect pose.
 	AssumedStddevM float64 `cfg:"assumed_stddev_m,optional" range:"(0,2]" eg:"assumed_stddev_m: 0.05"`
+	// AssumedYawStddevRad is the same for the heading, in radians. The two come together.
+	AssumedYawStddevRad float64 `cfg:"assumed_yaw_stddev_rad,optional" range:"(0,1]" eg:"assumed_yaw_stddev_rad: 0.03"`
 	// Publishers are the only nodes that are listened to.
 	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/amcl]"`
 	// MaxBytes is the largest message that is read; the default is 64 KiB.
