@@ -40,7 +40,10 @@ func (v *Verifier) replayChain(pins *ring) (*Verified, *Error) {
 	v.ring = pins
 	var last *Verified
 	for i, envelope := range v.cfg.KeyLists {
-		next, refusal := v.replayOne(envelope)
+		next, refusal := v.openKeyList(envelope)
+		if refusal == nil {
+			refusal = v.checkTarget(next.Order)
+		}
 		if refusal == nil && last != nil && next.Order.Sequence <= last.Order.Sequence {
 			refusal = refuse(SequenceTooOld, "store the key lists oldest first",
 				"sequence %d follows %d", next.Order.Sequence, last.Order.Sequence)
@@ -59,8 +62,8 @@ func (v *Verifier) replayChain(pins *ring) (*Verified, *Error) {
 	return last, nil
 }
 
-// replayOne verifies a stored key list against the ring in force.
-func (v *Verifier) replayOne(envelope []byte) (*Verified, *Error) {
+// openKeyList verifies a key list against the ring in force and against itself, apart from audience and times.
+func (v *Verifier) openKeyList(envelope []byte) (*Verified, *Error) {
 	env, err := ParseEnvelope(envelope)
 	if err != nil {
 		return nil, asError(err)
@@ -72,13 +75,9 @@ func (v *Verifier) replayOne(envelope []byte) (*Verified, *Error) {
 		return nil, refusal
 	}
 	if o.Kind != KindKeyList {
-		return nil, refuse(Malformed, "store key lists only", "found a %s", o.Kind)
+		return nil, refuse(Malformed, "give a key list", "found a %s: expected a key list", o.Kind)
 	}
-	if refusal := v.checkTarget(o); refusal != nil {
-		return nil, refusal
-	}
-	good := slices.DeleteFunc(results, func(s signed) bool { return s.key == nil })
-	if _, refusal := v.ring.judge(o.Kind, good, v.cfg.AllowDemo, nil); refusal != nil {
+	if _, refusal := v.ring.judge(o.Kind, goodOnes(results), v.cfg.AllowDemo, nil); refusal != nil {
 		return nil, refusal
 	}
 	if refusal := v.checkSelf(o.KeyList, env, pae); refusal != nil {
@@ -100,7 +99,7 @@ func (v *Verifier) checkSelf(list *KeyList, env *Envelope, pae []byte) *Error {
 			return s.err
 		}
 	}
-	good := slices.DeleteFunc(results, func(s signed) bool { return s.key == nil })
+	good := goodOnes(results)
 	for _, s := range good {
 		if s.key.Demo && !v.cfg.AllowDemo {
 			return own.mayCount(KindKeyList, s, false, nil)

@@ -24,7 +24,8 @@ type Envelope struct {
 
 // Signature is one signature of an envelope.
 type Signature struct {
-	// KeyID says which key made the signature. It is a hint, not covered by the signature.
+	// KeyID says which key made the signature; see [KeyID]. The signature does not cover it, but only the key with this
+	// id is tried.
 	KeyID string
 	// Sig is the raw signature.
 	Sig []byte
@@ -79,6 +80,9 @@ func decodeEnvelope(data []byte) (*Envelope, error) {
 		o.done()
 		if fault != nil {
 			break
+		}
+		if !isKeyID(id) {
+			o.fail("keyid", "found %q: expected \"SHA256:\" and 43 characters of base64", clip(id))
 		}
 		sig, err := decodeBase64(text)
 		if err != nil || len(sig) == 0 || len(sig) > maxSig {

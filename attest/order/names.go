@@ -1,9 +1,6 @@
 package order
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 const (
 	lower  = "abcdefghijklmnopqrstuvwxyz"
@@ -37,6 +34,12 @@ func isHex(s string, shortest, longest int) bool {
 	return len(s)%2 == 0 && of(s, digits+"abcdef", shortest, longest)
 }
 
+// isKeyID reports whether s has the form of a key id.
+func isKeyID(s string) bool {
+	hash, ok := strings.CutPrefix(s, "SHA256:")
+	return ok && of(hash, lower+upper+digits+"+/", 43, 43)
+}
+
 // isBootID reports whether s has the form of a lower-case UUID.
 func isBootID(s string) bool {
 	if len(s) != 36 {
@@ -68,14 +71,4 @@ func clip(s string) string {
 		return s[:maxName] + "..."
 	}
 	return s
-}
-
-// sortedKinds gives a map's kinds in a fixed order, so that the same document always gives the same first error.
-func sortedKinds(m map[Kind]int) []Kind {
-	out := make([]Kind, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }

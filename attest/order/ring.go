@@ -115,6 +115,11 @@ type signed struct {
 	err   *Error   // Nil when it does.
 }
 
+// goodOnes leaves the signatures that verify.
+func goodOnes(all []signed) []signed {
+	return slices.DeleteFunc(slices.Clone(all), func(s signed) bool { return s.key == nil })
+}
+
 // check checks every signature of an envelope against the ring.
 func (r *ring) check(env *Envelope, pae []byte) []signed {
 	out := make([]signed, 0, len(env.Signatures))

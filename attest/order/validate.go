@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -208,7 +209,7 @@ func (l *KeyList) check() error {
 }
 
 func (l *KeyList) checkRequired() error {
-	for _, kind := range sortedKinds(l.RequiredSigners) {
+	for _, kind := range slices.Sorted(maps.Keys(l.RequiredSigners)) {
 		n := l.RequiredSigners[kind]
 		switch {
 		case !kind.known():

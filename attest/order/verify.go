@@ -129,7 +129,7 @@ func (v *Verifier) verify(now Times, envelope []byte) (*Verified, *Error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	good := slices.DeleteFunc(results, func(s signed) bool { return s.key == nil })
+	good := goodOnes(results)
 	if _, refusal = v.ring.judge(o.Kind, good, v.cfg.AllowDemo, nil); refusal != nil {
 		return nil, refusal
 	}
