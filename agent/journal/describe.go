@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // Decoder turns a payload into a kind's name and one line of text. It is asked
 // for the caller's kinds only; an error makes [AppendLine] show the bytes.
+// What cannot be printed in its text is escaped, so text from outside cannot
+// play tricks on a terminal.
 type Decoder func(kind Kind, payload []byte) (name, text string, err error)
 
 // shownBytes is how much of an undecoded payload a line shows.
@@ -38,12 +41,23 @@ func AppendLine(dst []byte, r *Record, d Decoder) []byte {
 	if err != nil {
 		name, text = r.Kind.String(), fmt.Sprintf("%s (%v)", summary(r.Payload), err)
 	}
-	dst = append(dst, ' ')
-	dst = append(dst, name...)
-	dst = append(dst, ' ')
-	dst = append(dst, text...)
+	dst = appendPrintable(append(dst, ' '), name)
+	dst = appendPrintable(append(dst, ' '), text)
 	if r.Unlinked {
 		dst = append(dst, " (after damage: what is missing before it is unknown)"...)
+	}
+	return dst
+}
+
+// appendPrintable appends s with everything that is not printable escaped.
+func appendPrintable(dst []byte, s string) []byte {
+	for _, c := range s {
+		if strconv.IsPrint(c) && c != utf8.RuneError {
+			dst = utf8.AppendRune(dst, c)
+			continue
+		}
+		quoted := strconv.QuoteRuneToASCII(c)
+		dst = append(dst, quoted[1:len(quoted)-1]...)
 	}
 	return dst
 }

@@ -251,7 +251,9 @@ func segmentIndex(name string) (uint64, bool) {
 	return n, err == nil && n > 0
 }
 
-// evidenceName is where the rest of a damaged segment from byte offset on is kept.
-func evidenceName(index uint64, offset int64) string {
-	return fmt.Sprintf("%0*d-%d%s", segmentDigits, index, offset, evidenceSuffix)
+// evidenceName is where the rest of a damaged segment from byte offset on is
+// kept. The start of its digest makes the name the same when the same damage is
+// moved twice, and another one for other damage at the same place.
+func evidenceName(index, offset uint64, sum *Digest) string {
+	return fmt.Sprintf("%0*d-%d-%x%s", segmentDigits, index, offset, sum[:4], evidenceSuffix)
 }

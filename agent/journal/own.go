@@ -129,7 +129,7 @@ func (r *Recovered) Evidence() string {
 	if r.Cause != CauseDamaged && r.Cause != CauseHeader {
 		return ""
 	}
-	return evidenceName(r.Segment, int64(r.Offset))
+	return evidenceName(r.Segment, r.Offset, &r.Sum)
 }
 
 // Closed is the payload of a [KindClose] record.

@@ -31,6 +31,7 @@ type Reader struct {
 	sealed   bool   // it ended with a trailer
 	newest   Segment
 	finished bool
+	partial  bool // older segments are there but were not asked for
 	report   Report
 	watch    func(*scanner) // called at every point of the chain
 }
@@ -143,19 +144,17 @@ func (r *Reader) damage(err error) {
 		return
 	}
 	r.linked = false
+	// What could be read was read; the damage is what has to be told.
 	_ = r.closeSegment()
-	r.s = nil
-	r.linked = false
 }
 
 // leave ends a segment in good order.
 func (r *Reader) leave() error {
+	path := r.s.path
 	r.sum, r.next, r.sealed, r.linked = r.s.sum, r.s.next, r.s.sealed, !r.s.unlinked
-	err := r.closeSegment()
-	if err != nil {
-		return &Error{Code: CodeFile, File: r.s.path, Err: err}
+	if err := r.closeSegment(); err != nil {
+		return &Error{Code: CodeFile, File: path, Err: err}
 	}
-	r.s = nil
 	return nil
 }
 
@@ -253,7 +252,9 @@ func (s *scanner) at(code Code, detail string) error {
 // other is what the quota left.
 func (r *Reader) checkFirst() error {
 	s := &r.s.seg
-	r.report.TrimmedTo = s.FirstSeq - 1
+	if !r.partial {
+		r.report.TrimmedTo = s.FirstSeq - 1
+	}
 	if s.Index == 1 && (s.FirstSeq != 1 || s.Prev != Digest{}) {
 		return r.s.at(CodeSequence, fmt.Sprintf("expected the first segment to start a log with record 1, found record %d", s.FirstSeq))
 	}
@@ -281,7 +282,7 @@ func (r *Reader) finish() {
 	s := &r.newest
 	switch {
 	case s.Index == 0:
-	case s.OldestIndex < r.report.FirstSegment:
+	case s.OldestIndex < r.report.FirstSegment && !r.partial:
 		r.pending = &Error{
 			Code: CodeMissing, File: filepath.Join(r.dir, segmentName(s.OldestIndex)),
 			Detail: fmt.Sprintf("segments %d to %d were there when segment %d was made", s.OldestIndex, r.report.FirstSegment-1, s.Index),

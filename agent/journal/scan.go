@@ -41,6 +41,16 @@ func (w *window) at(off int64, n int) ([]byte, error) {
 	return w.buf[:n], nil
 }
 
+// from returns what is buffered from off on, at least min bytes of it unless
+// the file ends before.
+func (w *window) from(off int64, least int) ([]byte, error) {
+	least = int(min(int64(least), w.size-off))
+	if off >= w.off && off+int64(least) <= w.off+int64(len(w.buf)) {
+		return w.buf[off-w.off:], nil
+	}
+	return w.at(off, int(min(windowBytes, w.size-off)))
+}
+
 // forget drops what is buffered, for a file that is being written.
 func (w *window) forget() { w.buf = w.buf[:0] }
 
@@ -230,14 +240,13 @@ const resyncBudget = 64 << 20
 // and moves there. It returns false where there is none.
 func (s *scanner) resync() bool {
 	for off := s.off + 1; off+recordHead+sealLen <= s.w.size; {
-		n := int(min(windowBytes, s.w.size-off))
-		b, err := s.w.at(off, n)
+		b, err := s.w.from(off, recordHead)
 		if err != nil {
 			return false
 		}
 		i := bytes.IndexByte(b, recordMagic[0])
 		if i < 0 {
-			off += int64(n)
+			off += int64(len(b))
 			continue
 		}
 		off += int64(i)

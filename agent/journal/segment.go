@@ -46,8 +46,7 @@ func (w *writer) create(path string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.WriteAt(w.buf, 0)
-	if err == nil {
+	if err = writeAt(f, w.buf, 0); err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -112,22 +111,31 @@ func oldestEvidence(aside []FileInfo, limit int64) []string {
 	return names
 }
 
-// delete removes the oldest segments and evidence. What cannot be removed now
-// is found again when the next segment is made.
+// delete removes evidence and the oldest segments, oldest first, so that what
+// stays has no hole. What cannot be removed is tried again with the next segment.
 func (w *writer) delete(doomed int, evidence []string) error {
 	if doomed == 0 && len(evidence) == 0 {
 		return nil
 	}
-	for _, s := range w.kept[:doomed] {
-		evidence = append(evidence, segmentName(s.index))
-	}
-	w.kept = slices.Delete(w.kept, 0, doomed)
 	var failed error
 	for _, name := range evidence {
-		err := w.l.o.FS.Remove(w.join(name))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			failed = errors.Join(failed, fmt.Errorf("quota: %w", err))
+		failed = errors.Join(failed, w.remove(name))
+	}
+	for range doomed {
+		if err := w.remove(segmentName(w.kept[0].index)); err != nil {
+			failed = errors.Join(failed, err)
+			break
 		}
+		w.kept = slices.Delete(w.kept, 0, 1)
 	}
 	return errors.Join(failed, w.l.o.FS.SyncDir(w.l.dir))
+}
+
+// remove deletes one file, if it is still there.
+func (w *writer) remove(name string) error {
+	err := w.l.o.FS.Remove(w.join(name))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("quota: %w", err)
+	}
+	return nil
 }

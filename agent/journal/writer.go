@@ -207,12 +207,9 @@ func (w *writer) fits(tip mark, payload int) bool {
 // write puts the buffer at the end of the segment. A full disk leaves the
 // segment in use; any other failure makes it suspect.
 func (w *writer) write(tip mark) error {
-	n, err := w.f.WriteAt(w.buf, w.cur.size)
-	if err == nil && n < len(w.buf) {
-		err = io.ErrShortWrite
-	}
+	err := writeAt(w.f, w.buf, w.cur.size)
 	if err == nil {
-		tip.size += int64(n)
+		tip.size += int64(len(w.buf))
 		w.cur = tip
 		return nil
 	}
@@ -224,6 +221,15 @@ func (w *writer) write(tip mark) error {
 	// What is written already can still be made durable. Half a record must not
 	// stay behind the end; if cutting it fails as well, the next write covers it.
 	return errors.Join(err, w.f.Truncate(w.cur.size), w.syncIfDue(true))
+}
+
+// writeAt writes all of b or fails.
+func writeAt(f File, b []byte, off int64) error {
+	n, err := f.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	return err
 }
 
 // isFull tells whether the error goes away when somebody frees space.
