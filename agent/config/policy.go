@@ -32,6 +32,10 @@ type Policy struct {
 	Channels []Channel `cfg:"channels,optional" len:"0..16" eg:"channels: [{endpoint: operator, period: 200ms, hold_after: 600ms, stop_after: 2s}]"`
 	// Triggers change what the built-in triggers do.
 	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose.stale, dwell: 2s}]"`
+	// StopCategory is the category by IEC 60204-1 of the strongest stop: 2 keeps power, 1 removes it after standstill.
+	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
+	// Flap says when triggers that come again and again stay latched; absent, the built-in values hold.
+	Flap *Flap `cfg:"flap,optional" eg:"flap: {trips: 5, window: 2m, merge: 2s}"`
 	// Startup says how the robot leaves the closed state in which it starts.
 	Startup Startup `cfg:"startup" eg:"startup: {release: operator, input_timeout: 30s}"`
 }
@@ -144,6 +148,16 @@ type Trigger struct {
 	Clear string `cfg:"clear,optional" enum:"on-clear|on-dwell|operator|two-persons|never" eg:"clear: operator"`
 	// ResetBy lists the signers' roles that may reset the trigger.
 	ResetBy []string `cfg:"reset_by,optional" len:"1..8" enum:"operator|supervisor|safety-engineer|security|service" eg:"reset_by: [operator, safety-engineer]"`
+}
+
+// Flap is the guard against triggers that come and go.
+type Flap struct {
+	// Trips of one class within Window latch the last of them until an operator resets it.
+	Trips int `cfg:"trips" range:"[2,8]" eg:"trips: 5"`
+	// Window is the time over which trips are counted.
+	Window time.Duration `cfg:"window" range:"[1s,24h]" eg:"window: 2m"`
+	// Merge is the time within which trips of one class count as one.
+	Merge time.Duration `cfg:"merge" range:"[10ms,10m]" eg:"merge: 2s"`
 }
 
 // Constraint is what a trigger asks of each axis; an empty axis is left free by it.

@@ -62,7 +62,7 @@ type Motion struct {
 	// and the last one left when the guard dies.
 	BaseCommandTimeout time.Duration `cfg:"base_command_timeout" range:"[20ms,5s]" eg:"base_command_timeout: 500ms"`
 	// Standstill says how rest is told from motion.
-	Standstill Standstill `cfg:"standstill" eg:"standstill: {speed_mps: 0.02, yaw_rate_radps: 0.03, dwell: 500ms, imu: {gyro_radps: 0.05, accel_mps2: 0.4}}"`
+	Standstill Standstill `cfg:"standstill" eg:"standstill: {speed_mps: 0.02, yaw_rate_radps: 0.03, dwell: 500ms, imu: {gyro_radps: 0.05}}"`
 }
 
 // Reaction is the time from an event to the first braking force.
@@ -86,17 +86,15 @@ type Standstill struct {
 	// Dwell is how long all measurements must stay below.
 	Dwell time.Duration `cfg:"dwell" range:"[50ms,10s]" eg:"dwell: 500ms"`
 	// IMU is the second measurement by the inertial unit, nil where it is not used.
-	IMU *StandstillIMU `cfg:"imu,optional" eg:"imu: {gyro_radps: 0.05, accel_mps2: 0.4}"`
+	IMU *StandstillIMU `cfg:"imu,optional" eg:"imu: {gyro_radps: 0.05}"`
 	// Joints is the second measurement by joint velocities, nil where it is not used.
 	Joints *StandstillJoints `cfg:"joints,optional" eg:"joints: {groups: [leg], velocity: 0.05}"`
 }
 
 // StandstillIMU holds the inertial unit's limits for standing.
 type StandstillIMU struct {
-	// GyroRadPS is the norm of the angular velocity in rad/s.
+	// GyroRadPS is the angular velocity in rad/s below which the robot may be standing.
 	GyroRadPS float64 `cfg:"gyro_radps" range:"(0,1]" eg:"gyro_radps: 0.05"`
-	// AccelMPS2 is how far the norm of the acceleration may be from gravity, in m/s².
-	AccelMPS2 float64 `cfg:"accel_mps2" range:"(0,5]" eg:"accel_mps2: 0.4"`
 }
 
 // StandstillJoints holds the joints' limits for standing.
@@ -113,6 +111,8 @@ type PoseQuality struct {
 	MaxAge time.Duration `cfg:"max_age" range:"[10ms,5s]" eg:"max_age: 300ms"`
 	// MaxFuture is how far a sender's stamp may be ahead of the receiver's clock.
 	MaxFuture time.Duration `cfg:"max_future" range:"[1ms,1s]" eg:"max_future: 50ms"`
+	// MinStddevM is the best in metres that the localisation is ever believed to be, whatever covariance it claims.
+	MinStddevM float64 `cfg:"min_stddev_m" range:"[0.001,1]" eg:"min_stddev_m: 0.02"`
 	// SlowStddevM is the position's standard deviation in metres beyond which the robot creeps.
 	SlowStddevM float64 `cfg:"slow_stddev_m" range:"(0,5]" eg:"slow_stddev_m: 0.08"`
 	// MaxStddevM is the position's standard deviation in metres beyond which the pose is a fault.

@@ -45,7 +45,7 @@ type Topics struct {
 	// Microphones report which audio sensors are active.
 	Microphones []Device `cfg:"microphones,optional" len:"0..16" eg:"microphones: [{name: head, topic: /microphone/active, type: std_msgs/Bool, publishers: [/microphone]}]"`
 	// Commands are the ways in which somebody commands the base; each is gated.
-	Commands []CommandIn `cfg:"commands" len:"1..16" eg:"commands: [{channel: autonomy, topic: /cmd_vel_raw, type: geometry_msgs/Twist, publishers: [/move_base], dock: false}]"`
+	Commands []CommandIn `cfg:"commands" len:"1..16" eg:"commands: [{channel: planner, kind: autonomy, topic: /cmd_vel_raw, type: geometry_msgs/Twist, publishers: [/move_base]}]"`
 	// CommandOut is what the base follows. Nobody but the guard may publish on it.
 	CommandOut CommandOut `cfg:"command_out" eg:"command_out: {topic: /cmd_vel, type: geometry_msgs/Twist, consumer: /base_driver}"`
 	// Lock is a flag that stops the base while it is true or silent (twist_mux's locks).
@@ -152,13 +152,17 @@ type Device struct {
 // CommandIn is one way of commanding the base.
 type CommandIn struct {
 	// Channel is the policy's name for who commands this way.
-	Channel string `cfg:"channel" form:"id" eg:"channel: autonomy"`
+	Channel string `cfg:"channel" form:"id" eg:"channel: planner"`
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /cmd_vel_raw"`
+	// Kind says on whose behalf this channel commands.
+	Kind string `cfg:"kind" enum:"operator|fleet|vendor|autonomy" eg:"kind: autonomy"`
 	// Type is the message type.
 	Type string `cfg:"type" form:"rostype" eg:"type: geometry_msgs/Twist"`
 	// Publishers are the only nodes that may command this way. Anybody else on the topic is a trigger.
 	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/move_base]"`
+	// MaxPublishers is how many of them may publish at once; the default is 1.
+	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
 	// Dock marks the channel that is let through while the robot may only go to its dock.
 	Dock bool `cfg:"dock,optional" eg:"dock: true"`
 	// MaxBytes is the largest message that is read; the default is 4 KiB.
