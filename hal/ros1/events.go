@@ -1,6 +1,7 @@
 package ros1
 
 import (
+	"sync"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
@@ -99,4 +100,41 @@ type Event struct {
 	Detail string
 	// Suppressed counts the events of this kind that were not delivered since the last one, for there were too many.
 	Suppressed uint64
+}
+
+// reporter delivers events, a bounded number of each kind per second, so that a flood of attacks is no flood of work.
+type reporter struct {
+	clock func() time.Duration
+	sink  func(*Event)
+	rate  int
+
+	mu    sync.Mutex
+	kinds [len(eventNames)]struct {
+		second     time.Duration
+		count      int
+		suppressed uint64
+	}
+}
+
+// emit fills in the time and delivers e, or counts it.
+func (r *reporter) emit(e *Event) {
+	e.Boot = r.clock()
+	if r.sink == nil {
+		return
+	}
+	second := e.Boot.Truncate(time.Second)
+	r.mu.Lock()
+	k := &r.kinds[e.Kind]
+	if k.second != second {
+		k.second, k.count = second, 0
+	}
+	if k.count >= r.rate {
+		k.suppressed++
+		r.mu.Unlock()
+		return
+	}
+	k.count++
+	e.Suppressed, k.suppressed = k.suppressed, 0
+	r.mu.Unlock()
+	r.sink(e)
 }

@@ -1,6 +1,9 @@
 package ros1
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Defaults of Limits.
 const (
@@ -56,8 +59,8 @@ const (
 	DefaultEventsPerSecond = 20
 )
 
-// Limits bounds time, memory and connections. A field that is 0 takes its Default constant; New refuses negative
-// ones. No value means "unlimited".
+// Limits bounds time, memory and connections. A field that is 0 takes the Default constant of its name; New refuses
+// negative ones. No value means "unlimited".
 type Limits struct {
 	PollInterval, RegistrationInterval    time.Duration
 	RPCTimeout, DialTimeout               time.Duration
@@ -72,4 +75,60 @@ type Limits struct {
 	MaxSlaveConnections, MaxRequestBytes  int
 	MaxTransforms, MaxJointNames          int
 	MaxServiceBytes, EventsPerSecond      int
+}
+
+// fill replaces zeros by the defaults and refuses negative values.
+func (l *Limits) fill() error {
+	for _, d := range []struct {
+		name string
+		v    *time.Duration
+		def  time.Duration
+	}{
+		{"PollInterval", &l.PollInterval, DefaultPollInterval},
+		{"RegistrationInterval", &l.RegistrationInterval, DefaultRegistrationInterval},
+		{"RPCTimeout", &l.RPCTimeout, DefaultRPCTimeout},
+		{"DialTimeout", &l.DialTimeout, DefaultDialTimeout},
+		{"HandshakeTimeout", &l.HandshakeTimeout, DefaultHandshakeTimeout},
+		{"MessageTimeout", &l.MessageTimeout, DefaultMessageTimeout},
+		{"IdleTimeout", &l.IdleTimeout, DefaultIdleTimeout},
+		{"StallTimeout", &l.StallTimeout, DefaultStallTimeout},
+		{"RetryMin", &l.RetryMin, DefaultRetryMin},
+		{"RetryMax", &l.RetryMax, DefaultRetryMax},
+		{"CloseTimeout", &l.CloseTimeout, DefaultCloseTimeout},
+		{"ServiceTimeout", &l.ServiceTimeout, DefaultServiceTimeout},
+	} {
+		if *d.v < 0 {
+			return fmt.Errorf("ros1: limit %s is %v; give a positive duration, or 0 for %v", d.name, *d.v, d.def)
+		}
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	for _, c := range []struct {
+		name string
+		v    *int
+		def  int
+	}{
+		{"MaxRPCBytes", &l.MaxRPCBytes, DefaultMaxRPCBytes},
+		{"MaxHeaderBytes", &l.MaxHeaderBytes, DefaultMaxHeaderBytes},
+		{"MaxPublishers", &l.MaxPublishers, DefaultMaxPublishers},
+		{"MaxConnections", &l.MaxConnections, DefaultMaxConnections},
+		{"MaxConnectionsPerAddr", &l.MaxConnectionsPerAddr, DefaultMaxConnectionsPerAddr},
+		{"MaxConnectionsPerTopic", &l.MaxConnectionsPerTopic, DefaultMaxConnectionsPerTopic},
+		{"MaxHandshakes", &l.MaxHandshakes, DefaultMaxHandshakes},
+		{"MaxSlaveConnections", &l.MaxSlaveConnections, DefaultMaxSlaveConnections},
+		{"MaxRequestBytes", &l.MaxRequestBytes, DefaultMaxRequestBytes},
+		{"MaxTransforms", &l.MaxTransforms, DefaultMaxTransforms},
+		{"MaxJointNames", &l.MaxJointNames, DefaultMaxJointNames},
+		{"MaxServiceBytes", &l.MaxServiceBytes, DefaultMaxServiceBytes},
+		{"EventsPerSecond", &l.EventsPerSecond, DefaultEventsPerSecond},
+	} {
+		if *c.v < 0 {
+			return fmt.Errorf("ros1: limit %s is %d; give a positive number, or 0 for %d", c.name, *c.v, c.def)
+		}
+		if *c.v == 0 {
+			*c.v = c.def
+		}
+	}
+	return nil
 }

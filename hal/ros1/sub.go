@@ -1,7 +1,10 @@
 package ros1
 
 import (
-	"errors"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
@@ -19,6 +22,9 @@ const (
 	Every
 )
 
+// DefaultMaxRateHz bounds the messages per second of one connection in mode Every.
+const DefaultMaxRateHz = 1000
+
 // Subscription says what to read and from whom.
 type Subscription struct {
 	// Topic is the global name, such as "/odom".
@@ -33,7 +39,7 @@ type Subscription struct {
 	Mode Mode
 	// MaxBytes caps one message; 0 takes the type's usual cap.
 	MaxBytes int
-	// MaxRateHz caps the messages per second in mode Every; 0 takes 1000.
+	// MaxRateHz caps the messages per second of one connection in mode Every; 0 takes DefaultMaxRateHz.
 	MaxRateHz int
 	// IdleTimeout replaces Limits.IdleTimeout for this topic, as for one that speaks only now and then.
 	IdleTimeout time.Duration
@@ -52,53 +58,167 @@ type SubStats struct {
 }
 
 // Sub is a running subscription.
-type Sub struct{}
+type Sub struct {
+	n     *Node
+	topic string
+	typ   wireType
+	allow []string
+	any   bool
+	mode  Mode
+	max   int
+	pace  pacer
+	idle  time.Duration
+	// newDecoder makes the decoder of one connection.
+	newDecoder func(*msg.Peer) decoder
+	count      counters
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	closed  bool
+	links   map[string]*link
+	refused map[string]bool
+}
 
 // Stats reads the counters; it may be called from any goroutine.
-func (s *Sub) Stats() SubStats { return SubStats{} }
-
-// Close disconnects from every publisher. After it returns no handler is called, unless Close runs in the handler.
-func (s *Sub) Close() {}
-
-var errShape = errors.New("ros1: not available in this build")
-
-// SubscribePose reads nav_msgs/Odometry, geometry_msgs/PoseStamped or geometry_msgs/PoseWithCovarianceStamped.
-func (n *Node) SubscribePose(s Subscription, h func(*msg.Pose)) (*Sub, error) { return nil, errShape }
-
-// Edge is one edge of the tf tree: Child's pose in Parent.
-type Edge struct{ Parent, Child string }
-
-// SubscribeTransforms reads tf2_msgs/TFMessage and calls h for each transform, or for those in edges if there are any.
-// A topic named "/tf_static" marks its transforms as static.
-func (n *Node) SubscribeTransforms(s Subscription, edges []Edge, h func(*msg.Transform)) (*Sub, error) {
-	return nil, errShape
+func (s *Sub) Stats() SubStats {
+	return SubStats{
+		Delivered: s.count.delivered.Load(),
+		Skipped:   s.count.skipped.Load(),
+		Malformed: s.count.malformed.Load(),
+		Connected: int(s.count.connected.Load()),
+	}
 }
 
-// SubscribeJoints reads sensor_msgs/JointState; joint i of the message handed to h is names[i].
-func (n *Node) SubscribeJoints(s Subscription, names []string, h func(*msg.Joints)) (*Sub, error) {
-	return nil, errShape
+// Close disconnects from every publisher and waits for the handlers to return; so a handler must not call it.
+func (s *Sub) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.wg.Wait()
+	s.n.forget(s)
 }
 
-// SubscribeIMU reads sensor_msgs/Imu.
-func (n *Node) SubscribeIMU(s Subscription, h func(*msg.IMU)) (*Sub, error) { return nil, errShape }
-
-// SubscribeBattery reads sensor_msgs/BatteryState as battery number index.
-func (n *Node) SubscribeBattery(s Subscription, index int, h func(*msg.Device)) (*Sub, error) {
-	return nil, errShape
+// subscribe checks what the caller asked for. fallback is the mode for Subscription.Mode 0.
+func (n *Node) subscribe(c Subscription, typ string, fallback Mode, mk func(*msg.Peer) decoder) (*Sub, error) {
+	if !validName(c.Topic) {
+		return nil, fmt.Errorf("ros1: topic %s is not a global name; expected one such as \"/odom\"", clip(c.Topic, 80))
+	}
+	if c.Type != "" && c.Type != typ {
+		return nil, fmt.Errorf("ros1: topic %s: type %s; expected %s", c.Topic, clip(c.Type, 80), typ)
+	}
+	t, err := lookupType(typ)
+	if err != nil {
+		return nil, err
+	}
+	if (len(c.Allow) == 0) == !c.AllowAny {
+		return nil, fmt.Errorf("ros1: topic %s: give the names of the nodes that may publish, or AllowAny, and not both", c.Topic)
+	}
+	for _, a := range c.Allow {
+		if !validName(a) {
+			return nil, fmt.Errorf("ros1: topic %s: allowed publisher %s is not a global node name", c.Topic, clip(a, 80))
+		}
+	}
+	if c.MaxBytes < 0 || c.MaxRateHz < 0 || c.IdleTimeout < 0 || c.Mode > Every {
+		return nil, fmt.Errorf("ros1: topic %s: MaxBytes %d, MaxRateHz %d, IdleTimeout %v, Mode %d; expected none negative and a known mode",
+			c.Topic, c.MaxBytes, c.MaxRateHz, c.IdleTimeout, c.Mode)
+	}
+	s := &Sub{
+		n: n, topic: c.Topic, typ: t, allow: slices.Clone(c.Allow), any: c.AllowAny,
+		mode: orDefault(c.Mode, fallback), max: orDefault(c.MaxBytes, t.max),
+		pace:       pacer{gap: time.Second / time.Duration(orDefault(c.MaxRateHz, DefaultMaxRateHz))},
+		idle:       orDefault(c.IdleTimeout, n.cfg.Limits.IdleTimeout),
+		newDecoder: mk, links: map[string]*link{}, refused: map[string]bool{},
+	}
+	s.ctx, s.cancel = context.WithCancel(n.ctx)
+	if err := n.adopt(s); err != nil {
+		s.cancel()
+		return nil, err
+	}
+	n.Poke()
+	return s, nil
 }
 
-// SubscribeCommand reads geometry_msgs/Twist as commands of the given channel.
-func (n *Node) SubscribeCommand(s Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
-	return nil, errShape
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
 }
 
-// SubscribeBool reads std_msgs/Bool.
-func (n *Node) SubscribeBool(s Subscription, h func(*msg.Bool)) (*Sub, error) { return nil, errShape }
+// maxRefused bounds how many names of refused publishers a subscription remembers, so as to report each once.
+const maxRefused = 64
 
-// SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active".
-func (n *Node) SubscribeDevice(s Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (*Sub, error) {
-	return nil, errShape
+// reconcile brings the connections in line with whom the master lists. A live connection is never cut for the master's
+// word: a forged unregister must not silence a feed.
+func (s *Sub) reconcile(listed []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	for name, l := range s.links {
+		if l.over.Load() {
+			delete(s.links, name)
+			continue
+		}
+		l.setListed(slices.Contains(listed, name))
+	}
+	for name := range s.refused {
+		if !slices.Contains(listed, name) {
+			delete(s.refused, name)
+		}
+	}
+	for _, name := range listed {
+		if _, ok := s.links[name]; ok {
+			continue
+		}
+		switch {
+		case !s.allowed(name):
+			s.refuse(name, "publisher is not in the allow list; not connected")
+		case len(s.links) >= s.n.cfg.Limits.MaxPublishers:
+			s.refuse(name, fmt.Sprintf("more than %d publishers; not connected", s.n.cfg.Limits.MaxPublishers))
+		default:
+			l := newLink(s, name)
+			s.links[name] = l
+			s.wg.Add(1)
+			go func() {
+				defer s.wg.Done()
+				l.run(s.ctx)
+			}()
+		}
+	}
 }
 
-// SubscribeText reads std_msgs/String.
-func (n *Node) SubscribeText(s Subscription, h func(*msg.Text)) (*Sub, error) { return nil, errShape }
+func (s *Sub) refuse(name, why string) {
+	if s.refused[name] || len(s.refused) >= maxRefused {
+		return
+	}
+	s.refused[name] = true
+	s.n.rep.emit(&Event{Kind: PublisherRefused, Topic: s.topic, Name: clipName(name), Detail: why})
+}
+
+// clipName bounds a name that came from the master.
+func clipName(name string) string {
+	if validName(name) {
+		return name
+	}
+	return clip(name, 80)
+}
+
+func (s *Sub) allowed(name string) bool {
+	return validName(name) && (s.any || slices.Contains(s.allow, name))
+}
+
+// wake makes every publisher in a pause be tried again now.
+func (s *Sub) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		l.poke()
+	}
+}
