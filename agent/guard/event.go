@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // EventKind names what happened. The numbers are part of the journal's format and are never reused.
@@ -151,8 +152,15 @@ const (
 	OrderGrant OrderKind = 3
 )
 
-// MaxPersons is the largest number of distinct signers of one order that the core is told.
+// MaxPersons is the largest number of signers of one order that the core is told.
 const MaxPersons = 4
+
+// Signer is one person who signed, in one role. A person with two roles counts once, in whichever role helps.
+type Signer struct {
+	// Person tells persons apart; 0 is nobody.
+	Person uint64
+	Role   interlock.Role
+}
 
 // Order is a verified order in the core's terms.
 type Order struct {
@@ -161,11 +169,9 @@ type Order struct {
 	Category uint8
 	// All asks a reset for every latched trigger; otherwise Triggers has a bit per trigger id.
 	All      bool
-	Triggers [2]uint64
-	// Role is the signers' role bit set in the order of the policy's reset roles.
-	Role uint32
-	// Persons are hashes of the distinct persons who signed, zero where unused.
-	Persons [MaxPersons]uint64
+	Triggers interlock.TriggerSet
+	// Signers are those who signed a reset, zero where unused.
+	Signers [MaxPersons]Signer
 	// Zone is the zone index of a grant.
 	Zone int
 	// Expires is when a grant ends, on CLOCK_BOOTTIME.
