@@ -19,7 +19,6 @@ type repair struct {
 	from   string // file name
 	aside  string // where the damaged part goes, "" if it is dropped
 	cut    int64  // the length that stays, 0 moves the whole file
-	copied bool   // the sync failed before: write the file anew
 }
 
 // recoverLog reads the end of the log and plans what has to be repaired. It
