@@ -13,7 +13,7 @@ type Profile struct {
 	Bus string `cfg:"bus" enum:"ros1" eg:"bus: ros1"`
 	// Gate lists what the agent may sit in line with. Only velocity commands can be gated: low-level joint commands
 	// close a balance loop, and a guard in that loop would make the robot fall.
-	Gate []string `cfg:"gate" len:"1..8" enum:"velocity" eg:"gate: [velocity]"`
+	Gate []string `cfg:"gate" len:"1..8" form:"gate" eg:"gate: [velocity]"`
 	// Body is the robot's outline.
 	Body Body `cfg:"body" eg:"body: {base_frame: base_link, height_m: 1.4, footprint: [[0.2, 0.2], [-0.2, 0.2], [-0.2, -0.2], [0.2, -0.2]]}"`
 	// Motion is how fast the robot may go and how it stops.
