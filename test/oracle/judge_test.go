@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strings"
@@ -216,5 +217,20 @@ func TestReadTruth(t *testing.T) {
 		if _, err := ReadTruth(strings.NewReader(text)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+func TestTailReadsOn(t *testing.T) {
+	var file bytes.Buffer
+	tail := NewTail(&file)
+	file.WriteString(truthColumns + "\n1000,1,2,0.5,0.1,0,0.2,0.3,0,0,5\n2000,1,2,0")
+	first, err := tail.Read()
+	if err != nil || len(first.Samples) != 1 {
+		t.Fatalf("%+v, %v; want the torn line left for later", first, err)
+	}
+	file.WriteString(".5,0.1,0,0.2,0.3,0,0,5\n#3000,fault,clear\n")
+	second, err := tail.Read()
+	if err != nil || len(second.Samples) != 2 || len(second.Events) != 1 || len(first.Samples) != 1 {
+		t.Fatalf("%+v, %v", second, err)
 	}
 }

@@ -1,7 +1,7 @@
 package oracle
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -70,21 +70,41 @@ func ReadTruthFile(name string) (Truth, error) {
 // ReadTruth reads the plant's file. A torn last line, as a kill leaves it, is left out; anything else that is not as
 // expected is an error, since a judge must not guess.
 func ReadTruth(r io.Reader) (Truth, error) {
-	var t Truth
-	in := bufio.NewReader(r)
-	for n := 1; ; n++ {
-		line, err := in.ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			if n == 1 {
-				return t, errors.New("oracle: truth: the file is empty")
-			}
-			return t, nil
+	tail := Tail{in: r}
+	t, err := tail.Read()
+	if err == nil && tail.lines == 0 {
+		err = errors.New("oracle: truth: the file has no whole line")
+	}
+	return t, err
+}
+
+// Tail reads a truth file while it is being written. It is for one goroutine at a time.
+type Tail struct {
+	in    io.Reader
+	torn  []byte
+	lines int
+	truth Truth
+}
+
+// NewTail follows a file from its present position on. The caller closes the file.
+func NewTail(r io.Reader) *Tail { return &Tail{in: r} }
+
+// Read returns all that has been written so far. What an earlier call returned stays as it is.
+func (f *Tail) Read() (Truth, error) {
+	text, err := io.ReadAll(f.in)
+	if err != nil {
+		return f.truth, fmt.Errorf("oracle: truth: %w", err)
+	}
+	f.torn = append(f.torn, text...)
+	for {
+		line, rest, whole := bytes.Cut(f.torn, []byte("\n"))
+		if !whole {
+			return f.truth, nil
 		}
-		if err != nil {
-			return t, fmt.Errorf("oracle: truth: line %d: %w", n, err)
-		}
-		if err := t.addLine(n, strings.TrimSuffix(line, "\n")); err != nil {
-			return t, fmt.Errorf("oracle: truth: line %d: %w", n, err)
+		f.torn = rest
+		f.lines++
+		if err := f.truth.addLine(f.lines, string(line)); err != nil {
+			return f.truth, fmt.Errorf("oracle: truth: line %d: %w", f.lines, err)
 		}
 	}
 }

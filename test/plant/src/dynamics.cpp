@@ -66,7 +66,7 @@ Velocity Body::target(double t) {
   flags_ = (locked_ ? kLocked : 0u) | (stopped_ ? kStopped : 0u) | (runaway_ ? kRunaway : 0u) | (docking_ ? kDocking : 0u);
   if (t - last_at_ > p_.command_timeout_s) flags_ |= kTimedOut;
   if (runaway_) return held_;
-  if (locked_ || stopped_) return {};
+  if ((locked_ && lock_zeroes_) || stopped_) return {};
   if (docking_) return dock_target();
   if (flags_ & kTimedOut) return {};
   return limited(active_);

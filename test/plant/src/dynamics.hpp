@@ -44,8 +44,8 @@ class Body {
 
   // command hands in a command that arrived at time t.
   void command(double t, const Velocity& v);
-  // lock makes the target zero for as long as it holds.
-  void lock(bool on) { locked_ = on; }
+  // lock notes that the lock is on; with zero it makes the target zero for as long as it holds.
+  void lock(bool on, bool zero) { locked_ = on, lock_zeroes_ = zero; }
   // stop is the controlled stop with its own deceleration; commands are ignored until it is released.
   void stop(bool on);
   // dock makes the robot drive to the place by itself, in a straight line, until the next stop.
@@ -79,7 +79,7 @@ class Body {
   std::deque<Pending> pending_;  // under way, for the dead time
   Velocity last_, active_, held_, set_, drive_;
   double last_at_ = -INFINITY, next_step_ = 0, accel_x_ = 0;
-  bool locked_ = false, stopped_ = false, docking_ = false, runaway_ = false;
+  bool locked_ = false, lock_zeroes_ = true, stopped_ = false, docking_ = false, runaway_ = false;
   Pose dock_;
   double dock_speed_ = 0;
   unsigned flags_ = 0;

@@ -107,7 +107,7 @@ class Robot {
     if (!o_.lock_topic.empty()) {
       // As twist_mux: never heard is expired, and expired is locked.
       locked_ = lock_value_ || t_ns - lock_ns_ > static_cast<int64_t>(o_.lock_timeout_s * 1e9);
-      body_.lock(locked_ && o_.lock_zeroes);
+      body_.lock(locked_, o_.lock_zeroes);
     }
     body_.step(seconds(t_ns), 1e-3);
     const Velocity v = body_.drive();
