@@ -39,7 +39,9 @@ type Desk struct {
 	level string
 	key   []byte
 	away  bool
+	hand  *msg.Twist
 	seq   uint32
+	cmd   uint32
 	// answered counts answers sent, whether or not the link carried them.
 	answered int
 	last     string
@@ -48,6 +50,13 @@ type Desk struct {
 func (d *Desk) init(w *World, rnd *rand.Rand) {
 	d.w, d.rnd, d.link, d.level = w, rnd, GoodLink(), "ok"
 	d.key = append([]byte(nil), w.opts.Key...)
+	w.every(41*time.Millisecond, CommandPeriod, func() {
+		if d.hand == nil {
+			return
+		}
+		t := *d.hand
+		d.carry(func() { w.deliverCommand(ChannelOperator, t, &w.peers.desk, &d.cmd) })
+	})
 }
 
 // Desk is the world's operator's desk.
@@ -58,6 +67,9 @@ func (d *Desk) SetLink(l Link) { d.link = l }
 
 // SetAway makes the desk answer nothing although the link works, or answer again.
 func (d *Desk) SetAway(away bool) { d.away = away }
+
+// Drive makes the operator command a velocity by hand, over the link, until called with nil.
+func (d *Desk) Drive(t *msg.Twist) { d.hand = t }
 
 // SetLevel makes the desk answer "ok" or "stop".
 func (d *Desk) SetLevel(level string) { d.level = level }

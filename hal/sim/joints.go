@@ -52,6 +52,9 @@ type arms struct {
 	moving           bool
 }
 
+// Angles of hanging arms in rad.
+const hangLift, hangBend, hangOpen = 0.05, 0.15, 0.08
+
 // ArmRateRPS bounds the speed of arm joints in rad/s.
 const ArmRateRPS = 1.2
 
@@ -64,7 +67,7 @@ func (a *arms) step(dt float64, disabled, loaded bool) {
 		a.moving = false
 		return
 	}
-	lift, bend, open := 0.05, 0.15, 0.08
+	lift, bend, open := hangLift, hangBend, hangOpen
 	switch {
 	case a.reach:
 		a.clock += dt
@@ -95,7 +98,7 @@ func (w *World) angles(phase float64) *[Joints]float64 {
 	if s.walking {
 		lift = 0.9 * (0.2 + 0.8*s.amount) * math.Sin(math.Pi*phase)
 	}
-	crouch := 0.12 + 0.75*(1-w.posture.height)
+	crouch := 0.12 + 0.6*(1-w.posture.height)
 	leg(&q, jointLeftHip, swing*s.side, crouch, lift*max(0, s.side), s.v.w, s.amount)
 	leg(&q, jointRightHip, -swing*s.side, crouch, lift*max(0, -s.side), s.v.w, s.amount)
 	q[jointWaist] = 0.08 * swing * s.side
@@ -112,12 +115,12 @@ func (w *World) angles(phase float64) *[Joints]float64 {
 	return &q
 }
 
-// leg bends hip, knee and ankle so that the foot stays level; ahead is the thigh's angle forward.
+// leg bends hip, knee and ankle so that the foot stays level as far as the ankle turns; ahead is the thigh's angle forward.
 func leg(q *[Joints]float64, hip int, ahead, crouch, lift, yaw, amount float64) {
 	q[hip] = -(ahead + crouch + lift/2)
 	q[hip+1] = 0.02 * amount
 	q[hip+2] = clamp(0.1*yaw, -0.2, 0.2)
 	q[hip+3] = 2*crouch + lift
-	q[hip+4] = -(q[hip] + q[hip+3])
+	q[hip+4] = clamp(-(q[hip] + q[hip+3]), -0.8, 0.45)
 	q[hip+5] = -0.02 * amount
 }

@@ -30,7 +30,7 @@ type Recorder struct {
 
 // Record starts a time series: one sample each period, at most limit kept. It replaces an earlier one.
 func (w *World) Record(period time.Duration, limit int) *Recorder {
-	w.record = &Recorder{period: max(period, Tick), limit: limit, next: w.Now(), digest: sha256.New()}
+	w.record = &Recorder{period: max(period, Tick), limit: limit, next: w.Now() + max(period, Tick), digest: sha256.New()}
 	return w.record
 }
 

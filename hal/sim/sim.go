@@ -174,6 +174,7 @@ func New(o Options, h Handlers) (*World, error) {
 	w.intruder.init(w)
 	w.base.init()
 	w.posture.height = 1
+	w.arms = arms{lift: hangLift, bend: hangBend, open: hangOpen}
 	w.startSensors()
 	return w, nil
 }
