@@ -18,8 +18,8 @@ const (
 	zeroPeriod = 50 * time.Millisecond
 	// graphMaxAge is how old the bus's answer about a gated topic may be.
 	graphMaxAge = 3 * time.Second
-	// unknownGrace is how long a confirmed standstill may go unmeasured.
-	unknownGrace = 500 * time.Millisecond
+	// lostGrace is how long a confirmed standstill may be contradicted or go unmeasured.
+	lostGrace = 500 * time.Millisecond
 	// measurementMaxAge bounds odometry, joints and IMU as sources of standstill.
 	measurementMaxAge = 300 * time.Millisecond
 	// batteryLow is the charge below which a robot should go to its dock.
@@ -66,6 +66,9 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 	}
 	if cfg.Topics.Lock != nil {
 		p.LockPeriod = cfg.Topics.Lock.Period()
+	}
+	for _, c := range cfg.Policy.Channels {
+		p.HeartbeatNames = append(p.HeartbeatNames, c.Endpoint)
 	}
 	for _, c := range p.Channels {
 		p.HasDock = p.HasDock || c.Dock
@@ -155,7 +158,7 @@ func ladder(profile *config.Profile) interlock.LadderConfig {
 	m := profile.Motion
 	out := interlock.LadderConfig{
 		N: len(profile.Ladder), React: m.Reaction.Total(), DecelMPS2: m.DecelMPS2, MaxSpeedMPS: m.MaxSpeedMPS,
-		ConfirmDwell: m.Standstill.Dwell, UnknownGrace: unknownGrace,
+		ConfirmDwell: m.Standstill.Dwell, LostGrace: lostGrace,
 	}
 	for i, r := range profile.Ladder {
 		out.Rungs[i] = interlock.Rung{Kind: rungKind(r.Kind), Independent: r.WithoutROS}

@@ -118,7 +118,7 @@ func (c *Core) status() Status {
 	// For people only, so the platform's own Atan2 is good enough.
 	s.Yaw = number(math.Atan2(2*(q.W*q.Z+q.X*q.Y), 1-2*(q.Y*q.Y+q.Z*q.Z)))
 	if v.Floor >= 0 {
-		s.Floor = c.params.Set.FloorID(v.Floor)
+		s.Floor = c.params.Set.Floor(v.Floor)
 	}
 	s.Missing = c.missing()
 	for i := range d.N {
@@ -130,7 +130,7 @@ func (c *Core) status() Status {
 	for i := range v.N {
 		z := &v.Near[i]
 		s.Zones = append(s.Zones, ZoneStatus{
-			ID: c.params.Set.ZoneID(z.Zone), Place: placeName(z.Place), MarginM: number(z.MarginM), AllowedMPS: number(z.AllowedMPS),
+			ID: c.params.Set.Zone(z.Zone).ID, Place: placeName(z.Place), MarginM: number(z.MarginM), AllowedMPS: number(z.AllowedMPS),
 		})
 	}
 	return s
@@ -154,7 +154,7 @@ func (c *Core) subject(a *interlock.Active) string {
 	}
 	switch a.Trigger.Info().Class {
 	case interlock.ClassZone:
-		return c.params.Set.ZoneID(n)
+		return c.params.Set.Zone(n).ID
 	case interlock.ClassPublisher:
 		if n < len(c.params.Channels) {
 			return c.params.Channels[n].Name
