@@ -18,10 +18,22 @@ type Config struct {
 	Raw Raw
 	// Digests are the SHA-256 digests of Raw.
 	Digests Digests
+	// Sources names the documents, in the order in which they were read.
+	Sources []Source
 	// Warnings are what the reader should know although the configuration was accepted.
 	Warnings []Problem
 
 	problems *Problems
+}
+
+// Source is one document that was read.
+type Source struct {
+	// File is its path; that of a policy inside a signed set ends in #policy.
+	File string `json:"file"`
+	// Kind is its kind.
+	Kind string `json:"kind"`
+	// Digest is its SHA-256 digest, as pins name it.
+	Digest Digest `json:"digest"`
 }
 
 // Raw holds the documents' bytes.

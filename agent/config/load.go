@@ -211,10 +211,14 @@ func (l *loader) finish() (*Config, error) {
 	}
 	l.check()
 	l.out.sort()
+	for _, d := range l.docs {
+		l.out.Sources = append(l.out.Sources, Source{d.file, d.kind, d.digest})
+	}
+	slices.SortFunc(l.out.Sources, func(a, b Source) int { return cmp.Compare(l.out.order[a.File], l.out.order[b.File]) })
 	if l.out.Errors() > 0 {
 		return nil, l.out
 	}
-	l.cfg.Warnings = l.out.List
+	l.cfg.Warnings, l.cfg.Sources = l.out.List, l.out.Sources
 	l.cfg.problems = l.out
 	return l.cfg, nil
 }

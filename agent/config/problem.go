@@ -68,6 +68,8 @@ type Problems struct {
 	List []Problem
 	// Omitted counts the problems beyond.
 	Omitted int
+	// Sources names the documents that could be told apart.
+	Sources []Source
 
 	sources map[string]*strictyaml.Lines
 	// order keeps files in the order in which they were given.
@@ -111,7 +113,7 @@ func (p *Problems) Errors() int {
 // Error lists the problems, one in a line, without the files' text.
 func (p *Problems) Error() string {
 	var b strings.Builder
-	b.WriteString(p.summary())
+	b.WriteString("configuration: " + p.Summary())
 	for _, problem := range p.List {
 		if problem.Severity == SeverityError {
 			b.WriteString("\n\t" + problem.String())
@@ -120,14 +122,15 @@ func (p *Problems) Error() string {
 	return b.String()
 }
 
-func (p *Problems) summary() string {
+// Summary counts errors and warnings.
+func (p *Problems) Summary() string {
 	errors := p.Errors()
 	warnings := len(p.List) + p.Omitted - errors
 	s := count(errors, "error")
 	if warnings > 0 {
 		s += " and " + count(warnings, "warning")
 	}
-	return "configuration: " + s
+	return s
 }
 
 func count(n int, what string) string {
@@ -147,7 +150,8 @@ func (p *Problems) MarshalJSON() ([]byte, error) {
 		Errors   int       `json:"errors"`
 		Problems []Problem `json:"problems"`
 		Omitted  int       `json:"omitted,omitempty"`
-	}{p.Errors(), list, p.Omitted})
+		Sources  []Source  `json:"sources,omitempty"`
+	}{p.Errors(), list, p.Omitted, p.Sources})
 }
 
 // secretLike is text that may be a key: a PEM block's edge, or a long run of the letters that keys are written in.
