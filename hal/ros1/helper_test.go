@@ -166,7 +166,10 @@ func startPublisher(tb testing.TB, master, name, topic, typ string, change func(
 }
 
 // encode is goroslib's encoding of a message, without its length: the oracle of the decoders.
-func encode(tb testing.TB, m any) []byte {
+func encode(tb interface {
+	Helper()
+	Fatal(args ...any)
+}, m any) []byte {
 	tb.Helper()
 	var b bytes.Buffer
 	if err := protocommon.MessageEncode(&b, m); err != nil {
