@@ -101,7 +101,7 @@ func (c *Constraint) axes() interlock.Axes {
 func (p *Profile) LadderSpec() interlock.LadderConfig {
 	out := interlock.LadderConfig{
 		N: min(len(p.Ladder), interlock.MaxRungs), React: p.Motion.Reaction.Total(), DecelMPS2: p.Motion.DecelMPS2,
-		MaxSpeedMPS: p.Motion.MaxSpeedMPS, ConfirmDwell: p.Motion.Standstill.Dwell, UnknownGrace: p.Pose.MaxAge,
+		MaxSpeedMPS: p.Motion.MaxSpeedMPS, ConfirmDwell: p.Motion.Standstill.Dwell, LostGrace: p.Pose.MaxAge,
 	}
 	for i := range out.N {
 		r := &p.Ladder[i]

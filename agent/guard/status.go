@@ -2,7 +2,6 @@ package guard
 
 import (
 	"math"
-	"time"
 
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/interlock"
