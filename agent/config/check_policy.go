@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// checkPolicy checks what the types cannot say about a policy. Profile and topics may be nil; they make the geometry's
-// check exact.
-func (d *document) checkPolicy(p *Policy, profile *Profile, topics *Topics) {
+// checkPolicy checks what the types cannot say about a policy. Profile and topics may be nil; with them the
+// geometry is judged for the very robot.
+func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topics) {
 	if !p.NotBefore.IsZero() && !p.NotAfter.IsZero() && !p.NotBefore.Before(p.NotAfter) {
 		d.wrong(at("not_after"), ruleOrder, "a time after not_before", p.NotAfter.Format("2006-01-02T15:04:05Z07:00"), "")
 	}

@@ -106,6 +106,14 @@ func (d *document) checkLadder(p *Profile) {
 	for i, r := range p.Ladder {
 		names = append(names, r.Name)
 		stops = stops || r.Kind != RungDockService
+		answers := r.Kind == RungService || r.Kind == RungDockService
+		if answers && !d.has("stop_ladder", i, "ack_within") {
+			d.about(at("stop_ladder", i).find(d.root), at("stop_ladder", i, "ack_within"), Problem{
+				Rule: ruleMissing, Expected: "ack_within: the time for the service to answer", Found: "nothing", Example: "ack_within: 500ms",
+			})
+		} else if r.AckWithin > 0 && !answers && r.Kind != "" {
+			d.wrong(at("stop_ladder", i, "ack_within"), ruleExclusive, "ack_within for services only", "a "+r.Kind+" rung", "it cannot answer; whether the robot stands is measured")
+		}
 		if r.WithoutROS && r.Kind != RungLock && r.Kind != "" {
 			d.wrong(at("stop_ladder", i, "without_ros"), "needs-ros", "false for a "+r.Kind+" rung", "true",
 				"it reaches the robot over ROS, so it works only while ROS is willing; a lock with timeout works without")

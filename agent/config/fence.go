@@ -214,7 +214,7 @@ func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
 		DecelMPS2: p.Motion.DecelMPS2, AngularDecelRadPS2: p.Motion.AngularDecelRadPS2, Reaction: p.Motion.Reaction.Total(),
 		CreepMPS: p.Motion.CreepMPS, CreepYawRateRadPS: p.Motion.CreepYawRateRadPS,
 		SigmaK: p.Pose.SigmaK, MapErrorM: p.Pose.MapErrorM, PoseMaxAge: p.Pose.MaxAge, PoseMaxFuture: p.Pose.MaxFuture,
-		SlowStdDevM: p.Pose.SlowStddevM, MaxStdDevM: p.Pose.MaxStddevM,
+		MinStdDevM: p.Pose.MinStddevM, SlowStdDevM: p.Pose.SlowStddevM, MaxStdDevM: p.Pose.MaxStddevM,
 		FreezeAfter: p.Pose.FreezeAfter, JumpSlackM: p.Pose.JumpSlackM, JumpSlackRad: p.Pose.JumpSlackRad,
 		RecoverPoses: p.Pose.RecoverPoses, RecoverDwell: p.Pose.RecoverDwell,
 		ReleaseMarginM: p.Pose.ReleaseMarginM, ReleaseDwell: p.Pose.ReleaseDwell,
