@@ -197,6 +197,9 @@ func TestSeveralPinnedRoots(t *testing.T) {
 	wantReason(t, s.verifier(t, order.NewFloors()).Fault(), order.TooFewSigners)
 	s.cfg.RequiredRoots = 2
 	wantReason(t, s.verifier(t, order.NewFloors()).Fault(), order.TooFewSigners)
+	s.list.KeyList.RequiredSigners = nil
+	s.cfg.KeyLists = [][]byte{sign(t, s.list, second)}
+	wantReason(t, s.verifier(t, order.NewFloors()).Fault(), order.TooFewSigners)
 	s.cfg.KeyLists = [][]byte{sign(t, s.list, s.root, second)}
 	if err := s.verifier(t, order.NewFloors()).Fault(); err != nil {
 		t.Error(err)

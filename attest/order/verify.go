@@ -183,7 +183,7 @@ func (v *Verifier) openPayload(env *Envelope, results []signed) (*Order, *Error)
 		return o, nil
 	case o.Kind == KindKeyList:
 		for _, s := range results {
-			if s.err != nil && (s.err.Reason == BadSignature || o.KeyList.Find(s.keyID) == nil) {
+			if s.err != nil && o.KeyList.Find(s.keyID) == nil {
 				return nil, s.err
 			}
 		}
