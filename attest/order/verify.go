@@ -44,7 +44,8 @@ type Verifier struct {
 	ledger Ledger
 	ring   *ring
 	chain  [][]byte
-	fault  *Error // Why the key list counts for stops only, or nil.
+	last   *Verified // The key list in force, or nil.
+	fault  *Error    // Why the key list counts for stops only, or nil.
 }
 
 // Verified is an order that counts on this robot now.
@@ -144,6 +145,9 @@ func (v *Verifier) verify(now Times, envelope []byte) (*Verified, *Error) {
 	out := &Verified{Order: o, Digest: sha256.Sum256(env.Payload)}
 	if out.Repeat, err = v.ledger.Check(now, out.Claim()); err != nil {
 		return nil, asError(err)
+	}
+	if refusal := v.checkNewer(out); refusal != nil {
+		return nil, refusal
 	}
 	inTime, refusal := v.checkTime(now, o, out.Repeat)
 	if refusal != nil {
