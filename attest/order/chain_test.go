@@ -187,6 +187,36 @@ func TestTwoKeyListsWithOneSequence(t *testing.T) {
 	wantReason(t, site.verifier(t, floors).Fault(), order.SequenceTooOld)
 }
 
+func TestAListFromTheEnrolmentIsNotReplacedByAnOlderOne(t *testing.T) {
+	s := newSite(t, nil)
+	delivered := sign(t, listOf(100000, s.root, s.operator), s.root)
+	s.cfg.KeyLists = [][]byte{delivered}
+	floors := order.NewFloors()
+	v := s.verifier(t, floors)
+	for _, sequence := range []uint64{1, 99999, 100000} {
+		_, err := v.Verify(at(noon), sign(t, listOf(sequence, s.root, s.vendor), s.root))
+		wantReason(t, err, order.SequenceTooOld)
+	}
+	if _, err := v.Verify(at(noon), delivered); err != nil {
+		t.Errorf("the list in force is refused: %v", err)
+	}
+	if err := floors.Use(at(noon), v.InForce().Claim()); err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := floors.Floor(order.KindKeyList); !ok || f.Sequence != 100000 {
+		t.Errorf("the ledger knows %v, %v", f, ok)
+	}
+	next := adopt(t, v, floors, sign(t, listOf(100001, s.root, s.operator), s.root))
+	if got := next.InForce().Order.Sequence; got != 100001 {
+		t.Errorf("list %d is in force", got)
+	}
+	cfg := s.cfg
+	cfg.KeyLists = nil
+	if empty, err := order.NewVerifier(cfg, floors); err != nil || empty.InForce() != nil {
+		t.Error("a robot without a list has one in force", err)
+	}
+}
+
 func TestSeveralPinnedRoots(t *testing.T) {
 	second := newHolder(t, order.Ed25519, "rob", order.RoleRoot)
 	s := newSite(t, func(s *site) {
@@ -196,6 +226,9 @@ func TestSeveralPinnedRoots(t *testing.T) {
 	s.cfg.Roots = append(s.cfg.Roots, second.priv.Public())
 	wantReason(t, s.verifier(t, order.NewFloors()).Fault(), order.TooFewSigners)
 	s.cfg.RequiredRoots = 2
+	wantReason(t, s.verifier(t, order.NewFloors()).Fault(), order.TooFewSigners)
+	s.list.KeyList.RequiredSigners = nil
+	s.cfg.KeyLists = [][]byte{sign(t, s.list, second)}
 	wantReason(t, s.verifier(t, order.NewFloors()).Fault(), order.TooFewSigners)
 	s.cfg.KeyLists = [][]byte{sign(t, s.list, s.root, second)}
 	if err := s.verifier(t, order.NewFloors()).Fault(); err != nil {

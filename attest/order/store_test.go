@@ -173,6 +173,26 @@ func TestADamagedCopyIsRepairedFromTheOther(t *testing.T) {
 	}
 }
 
+func TestTheCopyAheadCounts(t *testing.T) {
+	for _, ahead := range []string{"floors.a", "floors.b"} {
+		disk, v := newMemFS(), resets(1)[0]
+		order.OpenStore(disk, true)
+		f := order.NewFloors()
+		if err := f.Use(at(noon), v.Claim()); err != nil {
+			t.Fatal(err)
+		}
+		disk.visible[ahead] = f.Marshal(2)
+		s := order.OpenStore(disk, false)
+		wantState(t, s, order.StateIntact)
+		if !isUsed(s, v) || s.Generation() <= 2 {
+			t.Errorf("%s is a step ahead, but generation %d was taken", ahead, s.Generation())
+		}
+		if !bytes.Equal(disk.visible["floors.a"], disk.visible["floors.b"]) {
+			t.Error("the copy behind was not brought up")
+		}
+	}
+}
+
 func TestALostRecordRefusesWhatLoosens(t *testing.T) {
 	s := newSite(t, nil)
 	for name, lose := range map[string]func(*memFS){
