@@ -227,6 +227,9 @@ func (r *Reader) openNext() bool {
 	r.f, r.s = f, newScanner(path, f, h.file.Size)
 	if failed := r.s.header(); failed != nil {
 		r.s.seg.Index = h.index
+		if r.linked && !missing {
+			failed.Seq = r.next
+		}
 		r.damage(failed)
 		return r.s != nil
 	}
