@@ -27,6 +27,9 @@ const (
 	keyListPattern = "keylist*.dsse.json"
 )
 
+// errProfile is why a policy set cannot be judged: whom it is for depends on the profile's manufacturer.
+var errProfile = errors.New("policy set: the robot profile has to be in order first")
+
 // robotID is "manufacturer/serial" in the characters that VDA 5050 allows; every other character becomes a hyphen.
 func robotID(manufacturer, serial string) string {
 	return word(manufacturer) + "/" + word(serial)
@@ -76,8 +79,24 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	}
 	if err := a.verify.Fault(); err != nil {
 		a.log.Error().Err(err).Msg("no key list is in force; only stops and a new key list are taken")
+		return nil
 	}
+	a.trust.floor = max(a.trust.floor, signedSince(a.verify.Chain()))
 	return nil
+}
+
+// signedSince is the newest beginning of validity among key lists that the verifier has accepted: the roots would not
+// have signed a list in force from a time that had not come.
+func signedSince(lists [][]byte) int64 {
+	var newest int64
+	for _, list := range lists {
+		if e, err := order.ParseEnvelope(list); err == nil {
+			if o, err := order.Decode(e.Payload); err == nil {
+				newest = max(newest, o.NotBefore.UnixNano())
+			}
+		}
+	}
+	return newest
 }
 
 func readRoots(path string) ([]crypto.PublicKey, error) {
@@ -146,7 +165,7 @@ func InspectPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, 
 	}
 	cfg, err := config.Load(nil, dep.Paths.Profile)
 	if err != nil {
-		return config.SignedPolicy{}, err
+		return config.SignedPolicy{}, errProfile
 	}
 	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
 	if err != nil {
@@ -178,7 +197,7 @@ func (a *Agent) openState(dep *config.Deployment) error {
 	a.log = a.opt.NewLog(dep.Log.Level, dep.Log.Format)
 	cfg, err := config.Load(nil, dep.Paths.Profile)
 	if err != nil {
-		return err
+		return errProfile // Its own errors are told with the profile.
 	}
 	a.robot = robotID(cfg.Profile.Manufacturer, dep.Serial)
 	if a.state, err = openState(dep.Paths.StateDir, a.log); err != nil {

@@ -92,7 +92,11 @@ func (w *World) Challenge(line []byte) {
 		if d.away {
 			return
 		}
-		if answer, ok := Answer(d.key, w.opts.Robot, text, d.level); ok {
+		level := d.level
+		if strings.HasSuffix(text, " away") {
+			level = "stop" // A desk checks in at stop before it lets the robot run.
+		}
+		if answer, ok := Answer(d.key, w.opts.Robot, text, level); ok {
 			d.answered++
 			d.last = answer
 			d.Say(answer)
