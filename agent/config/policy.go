@@ -78,9 +78,9 @@ type Zone struct {
 	// Floor is the floor's id.
 	Floor string `cfg:"floor" form:"id" eg:"floor: ground"`
 	// Vertices is the outer ring, either way round, not closed by repeating the first.
-	Vertices []Point `cfg:"vertices" len:"3..4096" range:"[-100000,100000]" eg:"vertices: [[0, 0], [10, 0], [10, 4], [0, 4]]"`
+	Vertices []Point `cfg:"vertices" len:"3..4096" range:"[-10000,10000]" eg:"vertices: [[0, 0], [10, 0], [10, 4], [0, 4]]"`
 	// Holes are rings inside the outer ring that do not belong to the zone.
-	Holes [][]Point `cfg:"holes,optional" len:"0..256" range:"[-100000,100000]" eg:"holes: [[[2, 1], [3, 1], [3, 2], [2, 2]]]"`
+	Holes [][]Point `cfg:"holes,optional" len:"0..256" range:"[-10000,10000]" eg:"holes: [[[2, 1], [3, 1], [3, 2], [2, 2]]]"`
 	// MaxSpeedMPS is the highest speed in a SPEED_LIMIT zone in m/s, 0 for other types.
 	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.6"`
 	// MarginM is kept clear around the zone in addition to the pose's uncertainty, in metres.
