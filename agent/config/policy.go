@@ -11,9 +11,10 @@ type Policy struct {
 	Revision int64 `cfg:"revision" range:"[1,9007199254740991]" eg:"revision: 7"`
 	// Pins bind the policy to the two documents that could otherwise disable it.
 	Pins Pins `cfg:"pins" eg:"pins: {profile: \"sha256:…\", topics: \"sha256:…\"}"`
-	// NotBefore and NotAfter bound the time in which the policy holds; an absent side is open.
+	// NotBefore is the first moment at which the policy holds; without it, the policy holds from the start.
 	NotBefore time.Time `cfg:"not_before,optional" eg:"not_before: \"2026-11-01T00:00:00Z\""`
-	NotAfter  time.Time `cfg:"not_after,optional" eg:"not_after: \"2027-10-31T00:00:00Z\""`
+	// NotAfter is the moment from which the policy holds no more; without it, the policy holds for good.
+	NotAfter time.Time `cfg:"not_after,optional" eg:"not_after: \"2027-10-31T00:00:00Z\""`
 	// Site names the place.
 	Site string `cfg:"site" len:"1..128" eg:"site: City Hospital, east wing"`
 	// Timezone is the IANA zone in which shifts are meant.
