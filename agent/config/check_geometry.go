@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/geofence"
@@ -18,6 +19,7 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 	if profile != nil && profile.doc.errors == 0 {
 		robot = fenceRobot(profile.value, topics)
 	}
+	before := d.errors
 	_, err := geofence.Compile(t.spec, robot)
 	for _, err := range unjoin(err) {
 		var se *geofence.SpecError
@@ -29,11 +31,18 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 		if se.Section == "robot" {
 			doc, where = profile.doc, robotPlace(se)
 		}
-		if where != nil && doc.blamed(where) {
+		if where != nil && doc.blamed(where) || before > 0 && reference(se) {
 			continue // the same thing has been said better already
 		}
-		doc.wrong(where, "geometry", "what the geofence can hold a robot to", se.Problem, se.ID)
+		what := strings.TrimSuffix(se.Section, "s")
+		doc.wrong(where, "geometry", "a "+what+" that the geofence can judge", se.Problem, "")
 	}
+}
+
+// reference says whether a complaint is about a name: those are checked here too, and one that is wrong for another
+// reason must not be called unknown as well.
+func reference(e *geofence.SpecError) bool {
+	return e.Section == "zones" && (e.Field == "Floor" || e.Field == "Roles" || e.Field == "Shifts")
 }
 
 // profileDocument is a profile with the document that it came from.

@@ -72,9 +72,13 @@ func (d *document) checkJoints(p *Profile) {
 		case j.Continuous && (j.Min != nil || j.Max != nil):
 			d.wrong(where.child("continuous"), ruleExclusive, "no min and max for a continuous joint", "both", "delete min and max, or continuous")
 		case !j.Continuous && !d.has("joints", "list", i, "min"):
-			d.wrong(where, ruleMissing, "min: the lower end stop in rad or m", "nothing", "a joint without end stops says continuous: true")
+			d.about(where.find(d.root), where.child("min"), Problem{
+				Rule: ruleMissing, Expected: "min: the lower end stop in rad or m", Found: "nothing", Hint: "a joint without end stops says continuous: true",
+			})
 		case !j.Continuous && !d.has("joints", "list", i, "max"):
-			d.wrong(where, ruleMissing, "max: the upper end stop in rad or m", "nothing", "a joint without end stops says continuous: true")
+			d.about(where.find(d.root), where.child("max"), Problem{
+				Rule: ruleMissing, Expected: "max: the upper end stop in rad or m", Found: "nothing", Hint: "a joint without end stops says continuous: true",
+			})
 		case j.Min != nil && j.Max != nil && *j.Min >= *j.Max && d.text("joints", "list", i, "min") != "":
 			d.wrong(where.child("max"), ruleOrder, "more than min ("+trimFloat(*j.Min)+")", trimFloat(*j.Max), "")
 		}

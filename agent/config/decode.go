@@ -73,9 +73,12 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 	}
 	seen := make(map[string]*strictyaml.Node, n.Len())
 	misspelt := map[string]bool{}
+	broken := false
 	for i := range n.Len() {
 		k, _ := n.Entry(i)
 		if k.Kind != strictyaml.Scalar {
+			d.soil(where) // reported when it was parsed
+			broken = true
 			continue
 		}
 		if first := seen[k.Text]; first != nil {
@@ -95,7 +98,7 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 		f := &fields[i]
 		key, value := n.Get(f.name)
 		switch {
-		case key == nil && !f.optional && misspelt[f.name]:
+		case key == nil && !f.optional && (broken || misspelt[f.name]):
 			d.soil(where.child(f.name)) // said once is enough
 		case key == nil && !f.optional:
 			d.about(n, where.child(f.name), Problem{
@@ -195,7 +198,8 @@ func preset(v reflect.Value, f *field) {
 // value fills v from a node, by v's type.
 func (d *decoder) value(n *strictyaml.Node, v reflect.Value, f *field, where *path) {
 	if n.Kind == strictyaml.Bad {
-		return // reported when it was parsed
+		d.soil(where) // reported when it was parsed
+		return
 	}
 	switch t := v.Type(); {
 	case t == pointType:

@@ -135,7 +135,7 @@ func kindOf(zoneType string) geofence.Kind {
 func millimetres(points []Point) []geofence.Vertex {
 	out := make([]geofence.Vertex, len(points))
 	for i, p := range points {
-		out[i] = geofence.Vertex{X: int32(math.Round(p.X * 1000)), Y: int32(math.Round(p.Y * 1000))} //nolint:gosec // within ±100 km
+		out[i] = geofence.Vertex{X: int32(math.Round(p.X * 1000)), Y: int32(math.Round(p.Y * 1000))} //nolint:gosec // within ±10 km
 	}
 	return out
 }
