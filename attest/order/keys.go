@@ -121,6 +121,30 @@ func ParsePublicKey(text []byte) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
+// maxRoots is the largest number of public keys in one file.
+const maxRoots = 16
+
+// ParsePublicKeys reads one or more public keys, each PKIX in PEM, one behind the other.
+func ParsePublicKeys(text []byte) ([]crypto.PublicKey, error) {
+	const end = "-----END " + pemPublic + "-----"
+	var out []crypto.PublicKey
+	for rest := text; len(bytes.TrimSpace(rest)) > 0 || len(out) == 0; {
+		if len(out) == maxRoots {
+			return nil, fmt.Errorf("more than %d keys found", maxRoots)
+		}
+		head, tail, found := bytes.Cut(rest, []byte(end))
+		if found {
+			head = rest[:len(head)+len(end)]
+		}
+		pub, err := ParsePublicKey(append(bytes.Clone(head), '\n'))
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", len(out)+1, err)
+		}
+		out, rest = append(out, pub), tail
+	}
+	return out, nil
+}
+
 // MarshalPrivateKey writes a private key as PKCS #8 in PEM, without a passphrase. The caller keeps the file private.
 func MarshalPrivateKey(priv crypto.Signer) ([]byte, error) {
 	if _, err := AlgorithmOf(priv.Public()); err != nil {

@@ -107,6 +107,20 @@ func TestPublicKeysThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestSeveralPublicKeys(t *testing.T) {
+	a, b := newHolder(t, order.ECDSAP256, "a"), newHolder(t, order.Ed25519, "b")
+	for text, want := range map[string]int{
+		a.key.PEM: 1, a.key.PEM + b.key.PEM: 2, "\n" + a.key.PEM + "\n\n" + b.key.PEM + " \n": 2,
+		strings.TrimSpace(a.key.PEM): 1, strings.Repeat(a.key.PEM, 16): 16,
+		"": 0, "x": 0, a.key.PEM + "x": 0, "x\n" + a.key.PEM: 0, strings.Repeat(a.key.PEM, 17): 0, a.key.PEM + b.key.PEM[:60]: 0,
+	} {
+		got, err := order.ParsePublicKeys([]byte(text))
+		if len(got) != want || (err != nil) != (want == 0) {
+			t.Errorf("%d keys (%v), want %d, in %q", len(got), err, want, text[:min(len(text), 400)])
+		}
+	}
+}
+
 func TestPrivateKeysThatAreRefused(t *testing.T) {
 	_, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

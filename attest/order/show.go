@@ -135,47 +135,63 @@ func Show(envelope []byte, list *KeyList, now Times) string {
 	return Inspect(envelope, list, now).Text()
 }
 
-// Text writes the report in plain words, one fact a line.
+// line writes one fact.
+func line(b *strings.Builder, name, format string, args ...any) {
+	fmt.Fprintf(b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+// Describe writes what the order would do, to whom and when, in plain words, one fact a line, without a verdict. It is
+// empty when the order cannot be read.
+func (r *Report) Describe() string {
+	o := r.Order
+	if o == nil {
+		return ""
+	}
+	var b strings.Builder
+	line(&b, "order", "%s %s", o.Kind, o.ID)
+	for _, s := range o.effects() {
+		line(&b, "does", "%s", s)
+	}
+	line(&b, "reason", "%s", o.Reason)
+	line(&b, "for", "%s", strings.Join(o.Audience, ", "))
+	valid := "from " + stamp(o.NotBefore) + " until " + stamp(o.NotAfter)
+	if o.Kind == KindStop {
+		valid += "; a stop counts outside of that as well, the first time it comes"
+	}
+	line(&b, "valid", "%s", valid)
+	if o.Sequence != 0 {
+		line(&b, "sequence", "%d", o.Sequence)
+	}
+	if o.Binding.BootID != "" {
+		line(&b, "bound to", "boot %s", o.Binding.BootID)
+	}
+	if o.Binding.Nonce != "" {
+		line(&b, "bound to", "nonce %s", o.Binding.Nonce)
+	}
+	return b.String()
+}
+
+// Text writes the whole report: what [Report.Describe] says, who signed, and the verdict.
 func (r *Report) Text() string {
 	var b strings.Builder
-	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	if o := r.Order; o != nil {
-		line("order", "%s %s", o.Kind, o.ID)
-		for _, s := range o.effects() {
-			line("does", "%s", s)
-		}
-		line("reason", "%s", o.Reason)
-		line("for", "%s", strings.Join(o.Audience, ", "))
-		line("valid", "from %s until %s", stamp(o.NotBefore), stamp(o.NotAfter))
-		if o.Sequence != 0 {
-			line("sequence", "%d", o.Sequence)
-		}
-		if o.Binding.BootID != "" {
-			line("bound to", "boot %s", o.Binding.BootID)
-		}
-		if o.Binding.Nonce != "" {
-			line("bound to", "nonce %s", o.Binding.Nonce)
-		}
-	}
+	b.WriteString(r.Describe())
 	if r.Digest != "" {
-		line("digest", "sha256:%s", r.Digest)
+		line(&b, "digest", "sha256:%s", r.Digest)
 	}
 	for _, s := range r.Signatures {
 		switch {
 		case s.Err != nil:
-			line("signature", "NOT GOOD %s: %v", clip(s.KeyID), s.Err)
+			line(&b, "signature", "NOT GOOD %s: %v", s.KeyID, s.Err)
 		case s.Demo:
-			line("signature", "good, %s %v, DEMONSTRATION KEY %s", s.Person, s.Roles, s.KeyID)
+			line(&b, "signature", "good, %s %v, DEMONSTRATION KEY %s", s.Person, s.Roles, s.KeyID)
 		default:
-			line("signature", "good, %s %v, key %s", s.Person, s.Roles, s.KeyID)
+			line(&b, "signature", "good, %s %v, key %s", s.Person, s.Roles, s.KeyID)
 		}
 	}
 	if r.Err != nil {
-		line("verdict", "REFUSED: %v", r.Err)
+		line(&b, "verdict", "REFUSED: %v", r.Err)
 	} else {
-		line("verdict", "verifies; the robot still checks audience, boot, nonce and that it was not used before")
+		line(&b, "verdict", "verifies; the robot still checks audience, boot, nonce and that it was not used before")
 	}
 	return b.String()
 }
