@@ -127,8 +127,8 @@ const (
 	FaultFrozen
 	// FaultStampOrder: a stamp is absent, repeated or older than the one before; latched.
 	FaultStampOrder
-	// FaultVelocityUnknown: no fresh measured velocity. It does not hold; the
-	// robot is taken to move at full speed in every direction.
+	// FaultVelocityUnknown: no fresh measured velocity, so nobody knows how far
+	// the robot goes before it stops.
 	FaultVelocityUnknown
 	// FaultVelocityRange: the measured velocity is not finite or beyond the robot's bounds.
 	FaultVelocityRange

@@ -155,6 +155,9 @@ type Robot struct {
 	PoseMaxAge time.Duration
 	// PoseMaxFuture is how far a stamp may lie ahead of our clock.
 	PoseMaxFuture time.Duration
+	// MinStdDevM is the best that the localisation is ever believed to be,
+	// whatever covariance it claims.
+	MinStdDevM float64
 	// SlowStdDevM makes the robot creep, MaxStdDevM (the greater) makes it hold;
 	// both are standard deviations of the contour's position in metres.
 	SlowStdDevM, MaxStdDevM float64

@@ -1,6 +1,11 @@
 package interlock
 
-import "time"
+import (
+	"time"
+)
+
+// MaxChannels is the largest number of a channel.
+const MaxChannels = 64
 
 // Velocity is a velocity of the robot's base in its own frame (REP-103).
 type Velocity struct {
@@ -31,7 +36,7 @@ func (k ChannelKind) Remote() bool { return k != ChannelAutonomy }
 // Command is one velocity command as it arrived.
 type Command struct {
 	Velocity
-	// Channel is the channel's number, from 1.
+	// Channel is the channel's number, from 1 to MaxChannels.
 	Channel uint16
 	// Kind is the channel's kind.
 	Kind ChannelKind
@@ -67,7 +72,7 @@ type GateInput struct {
 	Axes Axes
 	// Because is the Decision's worst trigger, NumTriggers if there is none; it is passed on into the output.
 	Because Trigger
-	// Ratio is the geofence's, in [0, 1], by which every command is scaled; anything else than a number passes nothing.
+	// Ratio is the geofence's, in [0, 1], by which every command is scaled; above 1 counts as 1, NaN passes nothing.
 	Ratio float64
 	// MaxSpeedMPS is the geofence's cap in m/s; +Inf for none. NaN passes nothing, and so does the zero value.
 	MaxSpeedMPS float64

@@ -1,6 +1,8 @@
 package interlock
 
-import "time"
+import (
+	"time"
+)
 
 // Nonce is the random content of one challenge. The caller draws it from a cryptographic source.
 type Nonce [16]byte

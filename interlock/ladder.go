@@ -14,9 +14,9 @@ const (
 	RungUnknown RungKind = iota
 	// RungService calls the vendor's stop service or action.
 	RungService
-	// RungZeroVelocity sends zero velocity through the gate; asserted with the demand, whatever its place.
+	// RungZeroVelocity sends zero velocity; asserted with a demand to hold or stop, whatever its place.
 	RungZeroVelocity
-	// RungLock closes the multiplexer's lock; asserted with the demand, whatever its place.
+	// RungLock closes the multiplexer's lock; asserted with a demand to hold or stop, whatever its place.
 	RungLock
 	// RungDockService asks the robot to go to its dock; used for DemandDock alone.
 	RungDockService
@@ -102,8 +102,9 @@ type LadderConfig struct {
 	MaxSpeedMPS float64
 	// ConfirmDwell is how long the standstill must last before it is confirmed.
 	ConfirmDwell time.Duration
-	// UnknownGrace is how long a confirmed standstill may be unmeasured before the ladder goes on.
-	UnknownGrace time.Duration
+	// LostGrace is how long measurements may contradict a confirmed standstill, or be missing, before the ladder goes
+	// on. It burns while they do and refills at a quarter of that rate, so that a twitching robot is found as well.
+	LostGrace time.Duration
 }
 
 // Ack is what a rung has answered.
@@ -183,7 +184,8 @@ type LadderOutput struct {
 	Asked RungSet
 	// Unconfirmed is the condition of StopUnconfirmed, Untold that of MotionUntold.
 	Unconfirmed, Untold Condition
-	// DockRefused is true if the dock's service failed or did not answer: docking is not possible.
+	// DockRefused is true if the dock's service failed or did not answer: docking is not possible. It stays until
+	// nothing is demanded any more, so that the robot does not change between holding and docking.
 	DockRefused bool
 	// Changed is true if Phase, Rung, Assert or a record differs from the last step's.
 	Changed bool

@@ -154,6 +154,9 @@ func (r *Rule) validate(t Trigger, bad func(Trigger, Field, any, string)) {
 	if !r.Enabled && r.Reason == "" {
 		bad(t, FieldReason, "nothing", "the reason for disabling the trigger")
 	}
+	if len(r.Reason) > maxReason {
+		bad(t, FieldReason, fmt.Sprintf("%d bytes", len(r.Reason)), fmt.Sprintf("at most %d bytes", maxReason))
+	}
 	if r.Enabled && r.Reason != "" {
 		bad(t, FieldReason, fmt.Sprintf("%q", r.Reason), "nothing, because the trigger is enabled")
 	}

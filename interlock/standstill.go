@@ -1,6 +1,9 @@
 package interlock
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // MotionState is what measurements say about the robot's motion.
 type MotionState uint8
@@ -70,4 +73,159 @@ type StandstillOutput struct {
 	// SpeedMPS is the odometry's speed; meaningless without SpeedKnown.
 	SpeedMPS   float64
 	SpeedKnown bool
+}
+
+// Standstill says from odometry and a second, independent source whether the robot stands. It is not safe for use by
+// several goroutines.
+type Standstill struct {
+	cfg StandstillConfig
+	// rests is true while every source shows rest, since resting; last is the last step.
+	rests         bool
+	resting, last time.Duration
+}
+
+// NewStandstill returns an estimator that has seen nothing. Every fault of the configuration is a *ConfigError.
+func NewStandstill(cfg StandstillConfig) (*Standstill, error) {
+	c := checker{part: "standstill"}
+	for _, s := range [...]struct {
+		name string
+		cfg  SourceConfig
+		must bool
+	}{
+		{"Linear", cfg.Linear, true},
+		{"Angular", cfg.Angular, true},
+		{"Joints", cfg.Joints, false},
+		{"IMU", cfg.IMU, false},
+	} {
+		if s.must && !s.cfg.Used {
+			c.bad(s.name+".Used", false, "true: odometry is needed")
+		}
+		if s.cfg.Used {
+			c.positive(s.name+".Below", s.cfg.Below)
+			c.duration(s.name+".MaxAge", s.cfg.MaxAge)
+		}
+	}
+	if !cfg.Joints.Used && !cfg.IMU.Used {
+		c.bad("Joints.Used, IMU.Used", false, "one or both true: odometry alone confirms nothing")
+	}
+	c.duration("Dwell", cfg.Dwell)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	return &Standstill{cfg: cfg}, nil
+}
+
+// reading is what one source says.
+type reading struct {
+	state State // Present if it shows motion, Clear if rest, Unknown if nothing
+	cause Cause
+}
+
+func (c *SourceConfig) read(now time.Duration, s *Source) reading {
+	switch {
+	case !c.Used:
+		return reading{Unknown, CauseNone}
+	case !s.Seen:
+		return reading{Unknown, CauseNeverSeen}
+	case s.Received > now:
+		return reading{Unknown, CauseFuture}
+	case since(now, s.Received) > c.MaxAge:
+		return reading{Unknown, CauseStale}
+	case math.IsNaN(s.Value) || math.IsInf(s.Value, 0):
+		return reading{Unknown, CauseNotFinite}
+	case s.Value < 0:
+		return reading{Unknown, CauseOutOfLimits}
+	case s.Value < c.Below:
+		return reading{Clear, CauseNone}
+	}
+	return reading{Present, CauseStillMoving}
+}
+
+// Step judges the newest measurements at now. It does not allocate. The caller steps at least as often as the sources
+// measure.
+func (s *Standstill) Step(now time.Duration, in *StandstillInput, out *StandstillOutput) {
+	linear, angular := s.cfg.Linear.read(now, &in.Linear), s.cfg.Angular.read(now, &in.Angular)
+	joints, imu := s.cfg.Joints.read(now, &in.Joints), s.cfg.IMU.read(now, &in.IMU)
+	*out = StandstillOutput{
+		Odometry:   missing(linear, angular, true, true),
+		Second:     missing(joints, imu, s.cfg.Joints.Used, s.cfg.IMU.Used),
+		SpeedKnown: linear.state != Unknown,
+	}
+	if out.SpeedKnown {
+		out.SpeedMPS = in.Linear.Value
+	}
+	if joints.state != Unknown || imu.state != Unknown {
+		// One of the two is enough.
+		out.Second = OK()
+	}
+	moving := linear.state == Present || angular.state == Present || joints.state == Present || imu.state == Present
+	rests := linear.state == Clear && angular.state == Clear && (joints.state == Clear || imu.state == Clear)
+	out.State = s.state(now, moving, rests)
+}
+
+// state applies the dwell. A gap in which nobody looked breaks it.
+func (s *Standstill) state(now time.Duration, moving, rests bool) MotionState {
+	gap := now < s.last || since(now, s.last) > s.cfg.Linear.MaxAge
+	s.last = now
+	switch {
+	case moving:
+		s.rests = false
+		return Moving
+	case !rests:
+		s.rests = false
+		return MotionUnknown
+	case !s.rests || gap:
+		s.rests, s.resting = true, now
+		return Settling
+	case since(now, s.resting) < s.cfg.Dwell:
+		return Settling
+	}
+	return Standing
+}
+
+// missing returns the condition of two sources of which both are needed where used. Before anything was seen it is
+// unknown, so that Startup waits for it.
+func missing(a, b reading, aUsed, bUsed bool) Condition {
+	worst := OK()
+	for _, r := range [...]struct {
+		reading
+		used bool
+	}{{a, aUsed}, {b, bUsed}} {
+		if !r.used || r.state != Unknown {
+			continue
+		}
+		c := Fault(r.cause, 0)
+		if r.cause == CauseNeverSeen {
+			c.State = Unknown
+		}
+		worst = Worse(worst, c)
+	}
+	return worst
+}
+
+const standstillMagic = "RWIT"
+
+// AppendState appends the estimator's state, without its configuration.
+func (s *Standstill) AppendState(b []byte) []byte {
+	start := len(b)
+	b = begin(b, standstillMagic, stateVersion)
+	b = appendBool(b, s.rests)
+	b = appendStored(b, s.resting)
+	return seal(appendStored(b, s.last), start)
+}
+
+// RestoreState puts the estimator into the state that AppendState wrote. Bytes that cannot be read change nothing.
+func (s *Standstill) RestoreState(b []byte) error {
+	r, err := open(b, standstillMagic, stateVersion)
+	if err != nil {
+		return err
+	}
+	n := Standstill{cfg: s.cfg, rests: r.bool("rests")}
+	n.resting = r.duration(maxStored, "a time")
+	n.last = r.duration(maxStored, "a time")
+	if err := r.close(); err != nil {
+		return err
+	}
+	*s = n
+	return nil
 }

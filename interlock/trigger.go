@@ -217,6 +217,11 @@ func Set(triggers ...Trigger) TriggerSet {
 	return s
 }
 
+// every returns the set of all triggers.
+func every() TriggerSet {
+	return TriggerSet{^uint64(0) >> (64 - min(64, NumTriggers)), 1<<(max(64, NumTriggers)-64) - 1}
+}
+
 // Has says whether t is in the set.
 func (s TriggerSet) Has(t Trigger) bool {
 	return t < NumTriggers && s[t>>6]&(1<<(t&63)) != 0

@@ -259,7 +259,7 @@ var triggerTable = [NumTriggers]Info{
 		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing,
 		Text:     "Joint states are missing, old or incomplete.",
 		Playbook: "Check the joint state publisher and the profile's joint names.",
-		Default:  rule(holdStill(), 200, 1000, ClearOnDwell, attending),
+		Default:  rule(hold(), 200, 1000, ClearOnDwell, attending),
 		Bounds:   disablable(arms(ManipulatorsHold), 2000, ClearOnDwell),
 	},
 	JointsInvalid: {
@@ -442,7 +442,7 @@ var triggerTable = [NumTriggers]Info{
 		Text:     "The policy's validity has ended.",
 		Playbook: "Load a newer signed policy.",
 		Default:  rule(dock(), 0, 1000, ClearOnDwell, responsible),
-		Bounds:   atLeast(limited(0.3), 0, ClearOnClear),
+		Bounds:   atLeast(dock(), 0, ClearOnClear),
 	},
 	PolicyPin: {
 		Code: "policy.pin-mismatch", Title: "profile or mapping changed", Class: ClassSelf, UnknownAs: PolicyPin,
@@ -547,7 +547,7 @@ var triggerTable = [NumTriggers]Info{
 		Text:     "A camera or microphone is active, or its state unknown, while the robot must be private.",
 		Playbook: "Close the device; find out which process opened it.",
 		Default:  rule(stop(), 1000, 1000, ClearOnDwell, incident),
-		Bounds:   disablable(private(), 5000, ClearOnClear),
+		Bounds:   disablable(free(), 5000, ClearOnClear),
 	},
 	Advisory: {
 		Code: "actuator.advisory", Title: "advisory only", Class: ClassActuation, UnknownAs: Advisory, Overridable: true,

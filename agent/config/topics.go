@@ -31,15 +31,15 @@ type Topics struct {
 	// Floor says on which floor the robot is.
 	Floor FloorSource `cfg:"floor" eg:"floor: {fixed: ground}"`
 	// Odometry is the velocity as the base measures it.
-	Odometry Topic `cfg:"odometry" type:"nav_msgs/Odometry" eg:"odometry: {topic: /odom, frame: odom, publishers: [/base_driver]}"`
+	Odometry Topic `cfg:"odometry" eg:"odometry: {topic: /odom, frame: odom, publishers: [/base_driver]}"`
 	// TF is the transform tree, needed only for a pose of type tf2_msgs/TFMessage.
 	TF *TFChain `cfg:"tf,optional" eg:"tf: {topic: /tf, static_topic: /tf_static, chain: [map, odom, base_link], publishers: [/amcl, /base_driver]}"`
 	// Joints is the joints' state.
-	Joints *Topic `cfg:"joints,optional" type:"sensor_msgs/JointState" eg:"joints: {topic: /joint_states, publishers: [/robot_driver]}"`
+	Joints *Topic `cfg:"joints,optional" eg:"joints: {topic: /joint_states, publishers: [/robot_driver]}"`
 	// IMU is the inertial unit.
-	IMU *Topic `cfg:"imu,optional" type:"sensor_msgs/Imu" eg:"imu: {topic: /imu/data, frame: imu_link, publishers: [/imu_driver]}"`
+	IMU *Topic `cfg:"imu,optional" eg:"imu: {topic: /imu/data, frame: imu_link, publishers: [/imu_driver]}"`
 	// Battery is the main energy store.
-	Battery *Topic `cfg:"battery,optional" type:"sensor_msgs/BatteryState" eg:"battery: {topic: /battery, publishers: [/battery_driver]}"`
+	Battery *Topic `cfg:"battery,optional" eg:"battery: {topic: /battery, publishers: [/battery_driver]}"`
 	// Cameras report which image sensors are active.
 	Cameras []Device `cfg:"cameras,optional" len:"0..16" eg:"cameras: [{name: head, topic: /camera/active, type: std_msgs/Bool, publishers: [/camera]}]"`
 	// Microphones report which audio sensors are active.
@@ -53,7 +53,7 @@ type Topics struct {
 	// Services are the vendor's services that rungs call.
 	Services Services `cfg:"services,optional" eg:"services: {stop: {name: /robot/stop, type: std_srvs/Trigger}}"`
 	// Orders is the topic on which signed stops are taken, nil where they come by other paths only.
-	Orders *Topic `cfg:"orders,optional" type:"std_msgs/String" anyone:"true" eg:"orders: {topic: /robowarden/orders}"`
+	Orders *Topic `cfg:"orders,optional" eg:"orders: {topic: /robowarden/orders}"`
 	// Diagnostics is where the agent reports its own health.
 	Diagnostics string `cfg:"diagnostics,optional" form:"topic" eg:"diagnostics: /diagnostics"`
 	// Heartbeats are the exchanges by which endpoints prove that they live.
@@ -102,7 +102,7 @@ type FloorSource struct {
 	// Fixed is the policy's floor for a robot that never leaves it.
 	Fixed string `cfg:"fixed,optional" form:"id" eg:"fixed: ground"`
 	// Topic carries the name of the map in use.
-	Topic *Topic `cfg:"topic,optional" type:"std_msgs/String" eg:"topic: {topic: /map_id, publishers: [/map_manager], deadline: 5s}"`
+	Topic *Topic `cfg:"topic,optional" eg:"topic: {topic: /map_id, publishers: [/map_manager], deadline: 5s}"`
 	// Frames names the floor for each map frame that poses may carry.
 	Frames []FloorName `cfg:"frames,optional" len:"1..64" eg:"frames: [{value: map_ground, floor: ground}]"`
 	// Values names the floor for each text on Topic.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	_ "time/tzdata" // the zones' rules come with the binary: a robot may have none, or wrong ones
 )
 
 // Digest is a SHA-256 digest, written "sha256:" and 64 lower-case hexadecimal digits.

@@ -168,9 +168,9 @@ func (e *encoder) order(o *Order) {
 	e.flag(o.All)
 	e.u64(o.Triggers[0])
 	e.u64(o.Triggers[1])
-	e.u32(o.Role)
-	for _, p := range o.Persons {
-		e.u64(p)
+	for _, p := range o.Signers {
+		e.u64(p.Person)
+		e.u8(uint8(p.Role))
 	}
 	e.u16(uint16(int16(o.Zone)))
 	e.duration(o.Expires)

@@ -66,7 +66,7 @@ func genEvent(t *rapid.T) *Event {
 	case EventAck:
 		ev.Ack = Ack{Rung: 4, OK: flag()}
 	case EventOrder:
-		ev.Order = Order{Kind: OrderReset, Category: 2, All: flag(), Triggers: [2]uint64{rapid.Uint64().Draw(t, "bits"), 1}, Role: 5, Persons: [MaxPersons]uint64{9}, Zone: -1, Expires: 4}
+		ev.Order = Order{Kind: OrderReset, Category: 2, All: flag(), Triggers: [2]uint64{rapid.Uint64().Draw(t, "bits"), 1}, Signers: [MaxPersons]Signer{{Person: 9, Role: 2}}, Zone: -1, Expires: 4}
 	case EventFloor:
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")
 	case EventLock:

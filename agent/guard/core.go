@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -46,12 +48,16 @@ type Core struct {
 	tick        Tick
 	tickBoot    time.Duration
 	attacks     uint64
+	persons     [MaxPersons]interlock.Person
 	lastChannel uint16
 	composed    msg.Pose
 	unclean     bool
-	latchBad    bool
-	ending      bool
-	loadedAt    time.Duration
+	pending     *pendingPolicy
+	beatStatus  []interlock.HeartbeatStatus
+	// The last tick's answers of the two watches that look at ticks.
+	loopFault, clockFault interlock.Condition
+	ending                bool
+	loadedAt              time.Duration
 }
 
 // lockValue is what the lock topic was last told.
@@ -83,34 +89,57 @@ type OrderResult struct {
 	Reset interlock.ResetResult
 }
 
-// NewCore returns a core that knows nothing about the robot yet and therefore holds it. Latches are what
-// [Core.AppendLatches] gave before the restart, nil if there are none; unclean tells that the last run did not end in
-// order.
-func NewCore(p *Params, latches []byte, unclean bool) *Core {
-	c := &Core{params: p, unclean: unclean}
-	c.fence = geofence.New(p.Set)
-	c.machine = interlock.New(p.Rules)
-	if latches != nil {
-		c.latchBad = c.machine.RestoreLatches(latches) != nil
-	}
-	c.gate = interlock.NewGate(p.Gate)
-	c.ladder = interlock.NewLadder(p.Ladder)
-	c.still = interlock.NewStandstill(p.Standstill)
-	c.loop = interlock.NewLoopWatch(p.Loop)
-	c.clock = interlock.NewClockWatch(p.Clock)
+// Start is what a core has to know about the run before it.
+type Start struct {
+	// Boot is the boot clock at the start.
+	Boot time.Duration
+	// Latches is what [Core.AppendLatches] gave before, nil for a robot that never ran; bytes that cannot be read latch
+	// latch.unreadable.
+	Latches []byte
+	// Unclean is true if the last run did not end in order.
+	Unclean bool
+}
+
+// NewCore returns a core that knows nothing about the robot yet and therefore holds it.
+func NewCore(p *Params, start Start) (*Core, error) {
+	c := &Core{params: p, unclean: start.Unclean, fence: geofence.New(p.Set), loadedAt: never}
+	var errs []error
+	keep := func(err error) { errs = append(errs, err) }
+	var err error
+	c.machine, err = interlock.New(p.Rules)
+	keep(err)
+	c.gate, err = interlock.NewGate(p.Gate)
+	keep(err)
+	c.ladder, err = interlock.NewLadder(p.Ladder)
+	keep(err)
+	c.still, err = interlock.NewStandstill(p.Standstill)
+	keep(err)
+	c.loop, err = interlock.NewLoopWatch(p.Loop)
+	keep(err)
+	c.clock, err = interlock.NewClockWatch(p.Clock)
+	keep(err)
 	for i := range p.Heartbeats {
-		c.beats = append(c.beats, interlock.NewHeartbeat(p.Heartbeats[i]))
+		b, err := interlock.NewHeartbeat(p.Heartbeats[i])
+		keep(err)
+		c.beats = append(c.beats, b)
 	}
+	c.beatStatus = make([]interlock.HeartbeatStatus, len(c.beats))
 	for i := range p.Watches {
-		c.watches = append(c.watches, newWatch(&p.Watches[i]))
+		w, err := newWatch(&p.Watches[i])
+		keep(err)
+		c.watches = append(c.watches, w)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	if start.Latches != nil {
+		// What cannot be read latches a trigger of its own; there is nothing else to do about it here.
+		_ = c.machine.RestoreLatches(start.Boot, start.Latches)
 	}
 	c.chain.frames = p.Pose.Chain
-	c.body.floor = p.Pose.Floor
-	if p.Pose.Floor >= 0 {
-		c.body.seen |= InputFloor
-	}
+	c.body.setFloor(p.Pose.Floor)
 	c.grant.zone = geofence.NoZone
-	return c
+	return c, nil
 }
 
 // Apply takes one event and says what has to be done.
@@ -125,7 +154,9 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	default:
 		// The verdict of the last look stands; the geofence adds the pose's further age to every limit.
 	}
+	before := c.decision
 	c.decide(ev.Boot)
+	fx.Decided = differs(&before, &c.decision)
 	c.move(ev, fx)
 	c.climb(ev.Boot, fx)
 	c.ask(ev.Boot, fx)
@@ -140,6 +171,8 @@ func (c *Core) take(ev *Event) {
 	switch ev.Kind {
 	case EventTick:
 		c.tick, c.tickBoot = ev.Tick, ev.Boot
+		c.loopFault = c.loop.Observe(ev.Boot-ev.Tick.Late, ev.Tick.Late)
+		c.clockFault = c.clock.Observe(ev.Boot, ev.Civil)
 	case EventPose:
 		c.body.takePose(ev.Pose, ev.Boot, &c.params.Pose)
 		if c.params.Pose.OdometryIsPose {
@@ -178,7 +211,7 @@ func (c *Core) takeFact(ev *Event) {
 			c.attacks++
 		}
 		for i := range c.watches {
-			c.watches[i].takePeer(&ev.Peer)
+			c.watches[i].takePeer(ev.Boot, &ev.Peer)
 		}
 	case EventLock:
 		for i := range c.watches {
@@ -186,7 +219,8 @@ func (c *Core) takeFact(ev *Event) {
 		}
 	case EventChallenge:
 		if i := ev.Challenge.Endpoint; i < len(c.beats) {
-			c.beats[i].Challenge(ev.Boot, interlock.Nonce(ev.Challenge.Value))
+			// A challenge that cannot be issued is one too many: the endpoint answers an older one.
+			_ = c.beats[i].Issue(ev.Boot, ev.Challenge.Value)
 		}
 	case EventAnswer:
 		if i := ev.Answer.Endpoint; i < len(c.beats) {
@@ -194,7 +228,7 @@ func (c *Core) takeFact(ev *Event) {
 			if ev.Answer.Stop {
 				level = interlock.LevelStop
 			}
-			c.beats[i].Answer(ev.Boot, interlock.Nonce(ev.Answer.Value), ev.Answer.Valid, level)
+			c.beats[i].Answer(ev.Boot, ev.Answer.Value, ev.Answer.Valid, level)
 		}
 	case EventAck:
 		if i := ev.Ack.Rung; i < len(c.acks) {
@@ -209,15 +243,22 @@ func (c *Core) takeFact(ev *Event) {
 	}
 }
 
+// differs says whether a decision is news for people: axes, category, or which triggers are active.
+func differs(a, b *interlock.Decision) bool {
+	return a.Axes != b.Axes || a.Category != b.Category || a.ActiveSet != b.ActiveSet || a.LatchedSet != b.LatchedSet || a.Seq == 0
+}
+
 // look asks the geofence where the robot is and whether it can stop in time.
 func (c *Core) look() {
 	in := c.fenceInputs()
 	c.fence.Step(c.now, &in, &c.verdict)
+	c.stepPending(&in, c.motion.State == interlock.Standing)
 }
 
 // decide joins every condition into one decision.
 func (c *Core) decide(boot time.Duration) {
-	c.motion = c.still.Step(boot, c.standstillInput())
+	in := c.standstillInput()
+	c.still.Step(boot, &in, &c.motion)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
 }
@@ -231,13 +272,22 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		in.New = true
 		in.Command = c.command(ev)
 		l := &in.Command.Linear
-		c.limit = c.fence.Limit(c.now, geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
+		c.limit = c.limitBoth(geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
 		in.Ratio = c.limit.Ratio
 	}
 	if c.verdict.SpeedLimited {
 		in.MaxSpeedMPS = c.verdict.MaxSpeedMPS
 	}
-	c.gated = c.gate.Step(ev.Boot, in)
+	c.gate.Step(ev.Boot, &in, &c.gated)
+	if c.gated.Send {
+		// The geofence has to know what is on its way to a robot that follows late.
+		v := &c.gated.Velocity
+		sent := geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
+		c.fence.Issued(c.now, sent)
+		if c.pending != nil {
+			c.pending.fence.Issued(c.now, sent)
+		}
+	}
 	fx.Send = c.gated.Send
 	fx.Command = twist(c.gated.Velocity)
 }
@@ -245,10 +295,11 @@ func (c *Core) move(ev *Event, fx *Effects) {
 // climb moves the stop ladder on.
 func (c *Core) climb(boot time.Duration, fx *Effects) {
 	before := c.rungs.Assert
-	c.rungs = c.ladder.Step(boot, interlock.LadderInput{
+	in := interlock.LadderInput{
 		Demand: interlock.DemandOf(c.decision.Axes), Motion: c.motion.State,
 		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
-	})
+	}
+	c.ladder.Step(boot, &in, &c.rungs)
 	for i := range c.acks {
 		// A request that is made anew has not been answered yet.
 		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) {

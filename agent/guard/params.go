@@ -30,6 +30,8 @@ type Params struct {
 	Channels []ChannelParams
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
+	// HeartbeatNames are their names, for people.
+	HeartbeatNames []string
 	// Watches are the gated topics whose publishers are watched.
 	Watches []WatchParams
 	// LockPeriod is how often the lock topic is sent; 0 for a robot without one.

@@ -18,10 +18,6 @@ const (
 	zeroPeriod = 50 * time.Millisecond
 	// graphMaxAge is how old the bus's answer about a gated topic may be.
 	graphMaxAge = 3 * time.Second
-	// unknownGrace is how long a confirmed standstill may go unmeasured.
-	unknownGrace = 500 * time.Millisecond
-	// measurementMaxAge bounds odometry, joints and IMU as sources of standstill.
-	measurementMaxAge = 300 * time.Millisecond
 	// batteryLow is the charge below which a robot should go to its dock.
 	batteryLow = 0.1
 	// armStill is the joint speed in rad/s under which an arm counts as still.
@@ -31,33 +27,25 @@ const (
 // NewParams turns a loaded configuration into what a Core decides by. self is the guard's own name on the bus; epoch is
 // the oldest civil time that can be true, in nanoseconds since the Unix epoch.
 func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
-	spec, robot, err := cfg.Policy.Fence(cfg.Profile)
+	set, err := geofence.Compile(cfg.Policy.Fence(cfg.Profile, cfg.Topics))
 	if err != nil {
 		return nil, fmt.Errorf("zones: %w", err)
-	}
-	set, err := geofence.Compile(spec, robot)
-	if err != nil {
-		return nil, fmt.Errorf("zones: %w", err)
-	}
-	rules, err := cfg.Policy.Interlock()
-	if err != nil {
-		return nil, fmt.Errorf("triggers: %w", err)
 	}
 	roles, err := roleBits(cfg, set)
 	if err != nil {
 		return nil, err
 	}
 	p := &Params{
-		Set: set, Rules: rules, Roles: roles,
+		Set: set, Rules: cfg.Policy.Interlock(), Roles: roles,
 		Pose:       poseParams(cfg),
 		Joints:     jointParams(cfg.Profile),
-		Standstill: standstill(cfg),
+		Standstill: cfg.Profile.StandstillSpec(),
 		Ladder:     ladder(cfg.Profile),
 		Gate:       gate(cfg),
 		Loop:       interlock.LoopConfig{Deadline: 5 * TickPeriod, Hard: 15 * TickPeriod, Misses: 3, Forgive: 10 * time.Second},
 		Clock:      interlock.ClockConfig{Threshold: 2 * time.Second, MaxDriftPPM: 500, Hold: 5 * time.Second, Floor: epoch},
 		Channels:   channels(cfg.Topics),
-		Heartbeats: heartbeats(cfg),
+		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, self),
 		Required:   required(cfg.Profile),
 		Advisory:   !cfg.Profile.Enforcing(),
@@ -67,6 +55,9 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 	if cfg.Topics.Lock != nil {
 		p.LockPeriod = cfg.Topics.Lock.Period()
 	}
+	for _, c := range cfg.Policy.Channels {
+		p.HeartbeatNames = append(p.HeartbeatNames, c.Endpoint)
+	}
 	for _, c := range p.Channels {
 		p.HasDock = p.HasDock || c.Dock
 	}
@@ -74,7 +65,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 }
 
 func roleBits(cfg *config.Config, set *geofence.Set) (uint64, error) {
-	names, ok := cfg.Policy.RolesOf(cfg.Deployment.Serial)
+	names, ok := cfg.Policy.FenceRoles(cfg.Deployment.Serial)
 	if !ok {
 		return 0, fmt.Errorf("policy %q does not list robot %q under robots; add it with its roles", cfg.Policy.ID, cfg.Deployment.Serial)
 	}
@@ -111,11 +102,8 @@ func jointParams(profile *config.Profile) JointParams {
 		return p
 	}
 	p.N, p.MaxAge, p.ArmsBelow = len(profile.Joints.List), profile.Joints.MaxAge, armStill
-	carrying := map[string]bool{}
-	if s := profile.Motion.Standstill.Joints; s != nil {
-		for _, g := range s.Groups {
-			carrying[g] = true
-		}
+	for _, i := range profile.StandstillJoints() {
+		p.Carrying |= 1 << i
 	}
 	for i, j := range profile.Joints.List {
 		p.Min[i], p.Max[i], p.MaxVelocity[i] = math.Inf(-1), math.Inf(1), j.MaxVelocity
@@ -125,9 +113,6 @@ func jointParams(profile *config.Profile) JointParams {
 		if j.Max != nil {
 			p.Max[i] = *j.Max
 		}
-		if carrying[j.Group] {
-			p.Carrying |= 1 << i
-		}
 		if j.Group == "arm" || j.Group == "hand" {
 			p.Arms |= 1 << i
 		}
@@ -135,45 +120,16 @@ func jointParams(profile *config.Profile) JointParams {
 	return p
 }
 
-func standstill(cfg *config.Config) interlock.StandstillConfig {
-	s := cfg.Profile.Motion.Standstill
-	out := interlock.StandstillConfig{
-		Linear:  interlock.SourceConfig{Used: true, Below: s.SpeedMPS, MaxAge: measurementMaxAge},
-		Angular: interlock.SourceConfig{Used: true, Below: s.YawRateRadPS, MaxAge: measurementMaxAge},
-		Dwell:   s.Dwell,
-	}
-	if s.IMU != nil {
-		out.IMU = interlock.SourceConfig{Used: true, Below: s.IMU.GyroRadPS, MaxAge: measurementMaxAge}
-	}
-	if s.Joints != nil {
-		out.Joints = interlock.SourceConfig{Used: true, Below: s.Joints.Velocity, MaxAge: measurementMaxAge}
-	}
-	return out
-}
-
+// ladder is the profile's, with one difference: zero velocity and the lock are written without an answer, and only a
+// service can acknowledge.
 func ladder(profile *config.Profile) interlock.LadderConfig {
-	m := profile.Motion
-	out := interlock.LadderConfig{
-		N: len(profile.Ladder), React: m.Reaction.Total(), DecelMPS2: m.DecelMPS2, MaxSpeedMPS: m.MaxSpeedMPS,
-		ConfirmDwell: m.Standstill.Dwell, UnknownGrace: unknownGrace,
-	}
-	for i, r := range profile.Ladder {
-		out.Rungs[i] = interlock.Rung{Kind: rungKind(r.Kind), Independent: r.WithoutROS}
-		if r.Kind == config.RungService || r.Kind == config.RungDockService {
-			// Zero velocity and the lock are written without an answer; only a service can acknowledge.
-			out.Rungs[i].AckWithin = r.AckWithin
+	out := profile.LadderSpec()
+	for i := range out.N {
+		if k := out.Rungs[i].Kind; k == interlock.RungZeroVelocity || k == interlock.RungLock {
+			out.Rungs[i].AckWithin = 0
 		}
 	}
 	return out
-}
-
-func rungKind(name string) interlock.RungKind {
-	for k := range interlock.NumRungKinds {
-		if k.String() == name {
-			return k
-		}
-	}
-	return interlock.RungUnknown
 }
 
 func gate(cfg *config.Config) interlock.GateConfig {
@@ -184,9 +140,7 @@ func gate(cfg *config.Config) interlock.GateConfig {
 			out.CommandTimeout = c.Deadline
 		}
 	}
-	for _, v := range cfg.Profile.Body.Footprint {
-		out.RadiusM = max(out.RadiusM, math.Sqrt(v.X*v.X+v.Y*v.Y))
-	}
+	out.RadiusM = cfg.Profile.Body.RadiusM()
 	return out
 }
 
@@ -203,19 +157,6 @@ func channels(t *config.Topics) []ChannelParams {
 			p.Kind = interlock.ChannelVendor
 		}
 		out = append(out, p)
-	}
-	return out
-}
-
-// heartbeats sets up one watch for each of the policy's channels, in their order.
-func heartbeats(cfg *config.Config) []interlock.HeartbeatConfig {
-	var out []interlock.HeartbeatConfig
-	for i, c := range cfg.Policy.Channels {
-		out = append(out, interlock.HeartbeatConfig{
-			Subject: uint16(i + 1), //nolint:gosec // the policy has at most 16 channels
-			Period:  c.Period, AnswerWithin: c.HoldAfter, LateAfter: c.HoldAfter, LostAfter: c.StopAfter,
-			HostileCount: 3, HostileWindow: 5 * time.Second,
-		})
 	}
 	return out
 }

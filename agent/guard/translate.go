@@ -81,7 +81,7 @@ func (c *Core) conditions(boot time.Duration) {
 	c.bodyConditions(boot, set)
 	c.channelConditions(boot, set)
 	c.busConditions(boot, set)
-	c.selfConditions(boot, set)
+	c.selfConditions(set)
 	c.orderConditions(set)
 	c.actuationConditions(set)
 	in.Fence = c.fenceAxes()
@@ -166,7 +166,7 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 func (c *Core) insideCause() interlock.Cause {
 	const settle = 2 * time.Second
 	switch {
-	case c.verdict.Zone != geofence.NoZone && c.params.Set.Kind(c.verdict.Zone) == geofence.KeepIn:
+	case c.verdict.Zone != geofence.NoZone && c.params.Set.Zone(c.verdict.Zone).Kind == geofence.KeepIn:
 		return interlock.CauseLeftKeepIn
 	case c.now.Boot-c.loadedAt < settle:
 		return interlock.CauseLoadedOver
@@ -218,7 +218,8 @@ func (c *Core) channelConditions(boot time.Duration, set *[interlock.NumTriggers
 		set[t] = interlock.OK()
 	}
 	for i, b := range c.beats {
-		s := b.Step(boot)
+		s := b.Status(boot)
+		c.beatStatus[i] = s
 		if i == 0 {
 			// Worse keeps an Unknown only against OK; start from the first endpoint's own state.
 			set[interlock.HeartbeatLate], set[interlock.HeartbeatLost] = s.Late, s.Lost
@@ -247,11 +248,9 @@ func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]int
 	}
 }
 
-func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
-	late := c.loop.Step(boot, c.tickBoot, c.tick.Late)
-	set[interlock.LoopOverrun] = late
-	jump := c.clock.Step(boot, c.now.Civil.UnixNano())
-	set[interlock.ClockJump] = interlock.Worse(set[interlock.ClockJump], jump)
+func (c *Core) selfConditions(set *[interlock.NumTriggers]interlock.Condition) {
+	set[interlock.LoopOverrun] = c.loopFault
+	set[interlock.ClockJump] = interlock.Worse(set[interlock.ClockJump], c.clockFault)
 	set[interlock.ClockUntrusted] = present(c.tick.Trust == 0, interlock.CauseNone)
 	set[interlock.JournalUnwritable] = present(!c.tick.JournalOK, interlock.CauseWriteFailed)
 	if c.tickBoot == 0 {
@@ -265,8 +264,7 @@ func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]in
 		set[interlock.RestartUnclean] = interlock.Fault(interlock.CauseUncleanEnd, 0)
 		c.unclean = false // The cause lies in the past; the latch stays.
 	}
-	set[interlock.LatchUnreadable] = present(c.latchBad, interlock.CauseDamaged)
-	c.latchBad = false
+	set[interlock.LatchUnreadable] = interlock.OK() // The machine finds this one by itself.
 	set[interlock.Terminating] = present(c.ending, interlock.CauseNone)
 }
 

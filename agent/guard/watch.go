@@ -27,8 +27,9 @@ type watchedPeer struct {
 // strangerHold is how long a stranger's visit counts, so that a short one is not missed between two steps.
 const strangerHold = time.Second
 
-func newWatch(p *WatchParams) watch {
-	return watch{params: p, core: interlock.NewPublisherWatch(p.Config), foreign: never}
+func newWatch(p *WatchParams) (watch, error) {
+	core, err := interlock.NewPublisherWatch(p.Config)
+	return watch{params: p, core: core, foreign: never}, err
 }
 
 // takeGraph stores the bus's report. Names are strings that the source made; storing them copies no bytes.
@@ -43,6 +44,7 @@ func (w *watch) takeGraph(ev *Event) {
 	r.Publishers = names(&g.Publishers, g.Total)
 	r.Sources = names(&g.Sources, g.SourcesTotal)
 	w.peerReport()
+	w.core.Report(ev.Boot, r)
 }
 
 func names(list *[msg.MaxPublishers]string, total int) interlock.Names {
@@ -52,7 +54,7 @@ func names(list *[msg.MaxPublishers]string, total int) interlock.Names {
 }
 
 // takePeer keeps the table of real connections to an input.
-func (w *watch) takePeer(p *PeerEvent) {
+func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
 	if w.params.Input < 0 || p.Input != w.params.Input {
 		return
 	}
@@ -64,6 +66,10 @@ func (w *watch) takePeer(p *PeerEvent) {
 	case PeerRefused, PeerAttack:
 	}
 	w.peerReport()
+	if w.report.At != 0 {
+		// The bus's own list is as old as it is; only the connections are news.
+		w.core.Report(boot, &w.report)
+	}
 }
 
 func (w *watch) connect(p *PeerEvent) {
@@ -107,7 +113,7 @@ func (w *watch) takeLock(ev *Event) {
 
 // conditions adds what this topic's publishers mean.
 func (w *watch) conditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
-	s := w.core.Step(boot, &w.report)
+	s := w.core.Status(boot)
 	worse := func(t interlock.Trigger, c interlock.Condition) { set[t] = interlock.Worse(set[t], c) }
 	worse(interlock.BusLost, s.Lost)
 	if w.params.Kind == WatchLock {

@@ -8,7 +8,7 @@ import (
 // ErrLocked is returned by [Open] when another process or another Log writes to the directory.
 var ErrLocked = errors.New("another writer has this journal open")
 
-// ErrClosed is returned by [Log.Sync] and [Log.Run] after [Log.Close].
+// ErrClosed is returned by [Log.Sync] after [Log.Close].
 var ErrClosed = errors.New("the journal is closed")
 
 // ErrVersion is returned by [Open] for a log that another version of the format wrote.

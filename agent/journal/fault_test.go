@@ -45,29 +45,38 @@ func fill(l *Log, n int, urgent bool) (lost int) {
 	return lost
 }
 
-// contents reads a log and returns the caller's records by number, the numbers
-// in gaps, and the first problem.
-func contents(fsys FS) (have map[uint64]string, lost map[uint64]bool, last uint64, err error) {
+// content is what a reader finds in a log.
+type content struct {
+	have        map[uint64]string // the caller's records by number
+	lost        map[uint64]bool   // the numbers in gaps
+	first, last uint64
+}
+
+// contents reads a log up to the first problem.
+func contents(fsys FS) (c content, err error) {
 	r, err := openDir(fsys, "j")
 	if err != nil {
-		return nil, nil, 0, err
+		return c, err
 	}
-	have, lost = map[uint64]string{}, map[uint64]bool{}
+	c.have, c.lost = map[uint64]string{}, map[uint64]bool{}
+	if n := len(r.heads); n > 0 {
+		c.first, c.last = r.heads[0].seg.FirstSeq, r.heads[n-1].seg.FirstSeq-1
+	}
 	for rec, err := range r.All() {
 		if err != nil {
-			return have, lost, last, err
+			return c, err
 		}
-		last = rec.LastSeq()
+		c.last = rec.LastSeq()
 		switch {
 		case rec.Kind == KindGap:
-			for seq := rec.Seq; seq <= last; seq++ {
-				lost[seq] = true
+			for seq := rec.Seq; seq <= c.last; seq++ {
+				c.lost[seq] = true
 			}
 		case !rec.Kind.Reserved():
-			have[rec.Seq] = string(rec.Payload)
+			c.have[rec.Seq] = string(rec.Payload)
 		}
 	}
-	return have, lost, last, nil
+	return c, nil
 }
 
 // faults are what a disk can answer.
@@ -109,9 +118,9 @@ func faultAtEveryChange(t *testing.T) {
 	if _, err := script(clean); err != nil {
 		t.Fatal(err)
 	}
-	want, _, _, err := contents(clean)
-	if err != nil || len(want) != 32 {
-		t.Fatalf("without a fault: %d records, %v", len(want), err)
+	want, err := contents(clean)
+	if err != nil || len(want.have) != 32 {
+		t.Fatalf("without a fault: %d records, %v", len(want.have), err)
 	}
 	seen := 0
 	for _, fault := range faults {
@@ -130,7 +139,7 @@ func faultAtEveryChange(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				checkLog(t, name, fsys, l, want)
+				checkLog(t, name, fsys, l, want.have)
 			}
 		}
 	}
@@ -142,11 +151,11 @@ func checkLog(t *testing.T, name string, fsys *memFS, l *Log, want map[uint64]st
 	t.Helper()
 	seq, head := l.Head()
 	for range 2 {
-		have, lost, _, err := contents(fsys)
-		if err != nil || len(lost) != 0 {
-			t.Fatalf("%s: %v, lost %v", name, err, lost)
+		c, err := contents(fsys)
+		if err != nil || len(c.lost) != 0 {
+			t.Fatalf("%s: %v, lost %v", name, err, c.lost)
 		}
-		if diff := cmp.Diff(want, have); diff != "" {
+		if diff := cmp.Diff(want, c.have); diff != "" {
 			t.Fatalf("%s: %s", name, diff)
 		}
 		rep, err := verify(fsys, "j", []Checkpoint{{seq, head}})
@@ -189,11 +198,11 @@ func TestOutage(t *testing.T) {
 			}
 			fill(l, 5, false)
 			mustClose(t, l)
-			have, gone, last, err := contents(fsys)
-			if err != nil || len(gone) != lost || last != 511 || len(have) != 510-lost {
-				t.Fatalf("%d lost: found %d lost, %d records, last %d, %v", lost, len(gone), len(have), last, err)
+			c, err := contents(fsys)
+			if err != nil || len(c.lost) != lost || c.last != 511 || len(c.have) != 510-lost {
+				t.Fatalf("%d lost: found %d lost, %d records, last %d, %v", lost, len(c.lost), len(c.have), c.last, err)
 			}
-			for seq, p := range have {
+			for seq, p := range c.have {
 				if p != string(payload(seq)) {
 					t.Fatalf("record %d: %q", seq, p)
 				}
@@ -229,8 +238,8 @@ func TestOpenOnFailingDisk(t *testing.T) {
 	fill(l, 3, false)
 	fsys.fault = nil
 	mustClose(t, l)
-	have, lost, _, err := contents(fsys)
-	if err != nil || len(have) != 6 || len(lost) != 0 {
-		t.Fatalf("%v %v %v", have, lost, err)
+	c, err := contents(fsys)
+	if err != nil || len(c.have) != 6 || len(c.lost) != 0 {
+		t.Fatalf("%+v %v", c, err)
 	}
 }

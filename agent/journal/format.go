@@ -108,10 +108,11 @@ type Segment struct {
 // castagnoli is the CRC32C table; the hardware instruction is used where there is one.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// chain computes chain values without allocating.
+// chain computes chain values without allocating: what it hands to the hash,
+// whose methods nobody can see through, is its own.
 type chain struct {
-	h   hash.Hash
-	sum Digest
+	h         hash.Hash
+	prev, sum Digest
 }
 
 func newChain() *chain { return &chain{h: sha256.New()} }
@@ -119,7 +120,8 @@ func newChain() *chain { return &chain{h: sha256.New()} }
 // next returns SHA-256(prev || body).
 func (c *chain) next(prev *Digest, body []byte) Digest {
 	c.h.Reset()
-	c.h.Write(prev[:])
+	c.prev = *prev
+	c.h.Write(c.prev[:])
 	c.h.Write(body)
 	c.h.Sum(c.sum[:0])
 	return c.sum

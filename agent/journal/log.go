@@ -233,14 +233,18 @@ func (l *Log) advance(seq uint64, head Digest, closed bool) {
 }
 
 // Run writes what is appended until ctx ends or Close is called. It returns an
-// error only when it is not the first; a failing disk is reported by Health,
+// error only when it is not the first call; a failing disk is reported by Health,
 // OnError and the log, and tried again.
 func (l *Log) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	l.mu.Lock()
 	if l.closed || l.running != nil {
+		again := l.running != nil
 		l.mu.Unlock()
-		return fmt.Errorf("journal: run: already running or closed: %w", ErrClosed)
+		if again {
+			return errors.New("journal: run: it runs already, or has run")
+		}
+		return nil
 	}
 	l.running = done
 	l.mu.Unlock()

@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"maps"
@@ -42,6 +44,14 @@ type change func(b []byte, r *rand.Rand) []byte
 
 func newMemFS() *memFS {
 	return &memFS{names: map[string]*inode{}, disk: map[string]*inode{}}
+}
+
+// fail sets what fails from now on and returns the number of changes so far.
+func (m *memFS) fail(fault func(op, path string, n int) error) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault = fault
+	return m.ops
 }
 
 // try counts a change of the disk and asks whether it fails.
@@ -311,3 +321,10 @@ func (f *memFile) Size() (int64, error) {
 }
 
 func (f *memFile) Close() error { return nil }
+
+// crcOf is the checksum that ends a structure.
+func crcOf(b []byte) [4]byte {
+	var sum [4]byte
+	binary.LittleEndian.PutUint32(sum[:], crc32.Checksum(b, castagnoli))
+	return sum
+}

@@ -42,11 +42,11 @@ type Options struct {
 }
 
 // DefaultOptions returns options for a log on the local disk: segments of
-// 8 MiB, 256 MiB in all, a ring of 2 MiB, to the operating system every 10 ms
+// 4 MiB, 256 MiB in all, a ring of 2 MiB, to the operating system every 10 ms
 // and to the disk every 100 ms.
 func DefaultOptions(bootID [16]byte, clock func() time.Duration) Options {
 	return Options{
-		SegmentBytes: 8 << 20,
+		SegmentBytes: 4 << 20,
 		QuotaBytes:   256 << 20,
 		RingBytes:    2 << 20,
 		BootID:       bootID,

@@ -19,7 +19,6 @@ type repair struct {
 	from   string // file name
 	aside  string // where the damaged part goes, "" if it is dropped
 	cut    int64  // the length that stays, 0 moves the whole file
-	copied bool   // the sync failed before: write the file anew
 }
 
 // recoverLog reads the end of the log and plans what has to be repaired. It
@@ -54,7 +53,7 @@ func recoverLog(l *Log) (*writer, error) {
 			last = i
 		}
 	}
-	if err := w.resume(heads[:last+1]); err != nil {
+	if err := w.resume(heads[:last+1], last+1 < len(heads)); err != nil {
 		return nil, err
 	}
 	for _, h := range heads[last+1:] {
@@ -88,7 +87,8 @@ func pickLogID(heads []headInfo, random io.Reader) (id [16]byte, err error) {
 }
 
 // resume makes the end of the last of the segments the point to go on from.
-func (w *writer) resume(heads []headInfo) error {
+// followed means that there are more, which do not belong to the log.
+func (w *writer) resume(heads []headInfo, followed bool) error {
 	if len(heads) == 0 {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (w *writer) resume(heads []headInfo) error {
 		}
 		fix.aside = note.Evidence()
 		w.notes = append(w.notes, note)
-	case s.sealed:
+	case s.sealed && !followed:
 		w.notes = append(w.notes, Recovered{Cause: CauseSuccessor, Segment: h.index, Offset: uint64(s.off)})
 	}
 	w.repairs = append(w.repairs, fix)

@@ -38,14 +38,18 @@ func (w *writer) fix(r *repair) error {
 }
 
 // cutTail copies what is damaged to its own file, cuts the segment to its
-// valid part and makes that durable: the process before may have been killed
-// between write and sync.
+// valid part and makes that durable.
+//
+// The process before may have been killed between write and sync, or after a
+// sync that failed. In the second case the system may call pages clean that
+// never reached the disk, so a sync alone would prove nothing: the same bytes
+// are written again first.
 func (w *writer) cutTail(r *repair, path string) error {
 	f, err := w.l.o.FS.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }()
+	defer func() { _ = f.Close() }() // nothing is left to be written then
 	size, err := f.Size()
 	if err != nil {
 		return err
@@ -56,21 +60,15 @@ func (w *writer) cutTail(r *repair, path string) error {
 			return err
 		}
 	}
-	if r.copied {
-		// After a failed sync the system may call pages clean that never
-		// reached the disk; only new ones can be trusted.
-		return w.copyTo(f, 0, r.cut, r.from)
-	}
 	if size > r.cut {
 		if err := f.Truncate(r.cut); err != nil {
 			return err
 		}
 	}
-	if err := f.Sync(); err != nil {
-		r.copied = true
+	if _, err := io.Copy(io.NewOffsetWriter(f, 0), io.NewSectionReader(f, 0, r.cut)); err != nil {
 		return err
 	}
-	return nil
+	return f.Sync()
 }
 
 // copyTo makes a durable file of n bytes of f from off on, complete or not at all.

@@ -68,6 +68,7 @@ type scanner struct {
 	budget   int64
 	sealed   bool // the trailer was read
 	unlinked bool // the link to what is before off is lost
+	damaged  bool // something in the segment was skipped, so its records are not all counted
 }
 
 // newScanner starts at the beginning of a segment of size bytes.
@@ -204,7 +205,7 @@ func (s *scanner) trailer(left int64) error {
 	index, next, records := le.Uint64(body[8:]), le.Uint64(body[16:]), le.Uint64(body[24:])
 	if s.unlinked {
 		s.next = next
-	} else if index != s.seg.Index || next != s.next || records != s.records {
+	} else if index != s.seg.Index || next != s.next || records != s.records && !s.damaged {
 		return s.fail(CodeSequence, fmt.Sprintf("expected a trailer of segment %d, next record %d, %d records; found %d, %d, %d",
 			s.seg.Index, s.next, s.records, index, next, records), nil)
 	}
@@ -252,7 +253,7 @@ func (s *scanner) resync() bool {
 		off += int64(i)
 		cost, ok := s.intact(off)
 		if ok {
-			s.off, s.unlinked = off, true
+			s.off, s.unlinked, s.damaged = off, true, true
 			return true
 		}
 		if s.budget -= cost; s.budget < 0 {

@@ -17,7 +17,7 @@ func (v *Verifier) loadKeyLists(pins *ring) {
 	}
 	last, refusal := v.replayChain(pins)
 	if refusal != nil {
-		v.ring, v.chain, v.fault = pins, nil, refusal
+		v.ring, v.chain, v.last, v.fault = pins, nil, nil, refusal
 		return
 	}
 	floor, ok := v.ledger.Floor(KindKeyList)
@@ -59,7 +59,18 @@ func (v *Verifier) replayChain(pins *ring) (*Verified, *Error) {
 		v.ring, last = ring, next
 		v.chain = append(v.chain, slices.Clone(envelope))
 	}
+	v.last = last
 	return last, nil
+}
+
+// checkNewer refuses a key list that is older than the one in force. The ledger does the same, but it does not know a
+// list that came with the enrolment until that one has been committed.
+func (v *Verifier) checkNewer(x *Verified) *Error {
+	if x.Order.Kind != KindKeyList || v.last == nil || v.last.Digest == x.Digest || x.Order.Sequence > v.last.Order.Sequence {
+		return nil
+	}
+	return refuse(SequenceTooOld, "sign it again with a higher sequence",
+		"the key list has sequence %d: the one in force has %d", x.Order.Sequence, v.last.Order.Sequence)
 }
 
 // openKeyList verifies a key list against the ring in force and against itself, apart from audience and times.
@@ -137,6 +148,10 @@ func (v *Verifier) WithKeyList(x *Verified) (*Verifier, error) {
 
 // KeyList returns the key list in force, or nil. The caller must not change it.
 func (v *Verifier) KeyList() *KeyList { return v.ring.list }
+
+// InForce returns the key list in force as a verified order, or nil. Committing it makes the ledger know a list that the
+// robot was enrolled with; for any other list that changes nothing.
+func (v *Verifier) InForce() *Verified { return v.last }
 
 // Chain returns the envelopes from which [NewVerifier] reaches the list in force: what to store, oldest first.
 func (v *Verifier) Chain() [][]byte { return slices.Clone(v.chain) }

@@ -97,7 +97,7 @@ func (f *Floors) checkSequence(c Claim) (bool, error) {
 	case c.Sequence <= floor.Sequence:
 		return false, refuse(SequenceTooOld, "sign it again with a higher sequence",
 			"the %s has sequence %d: %d has been accepted", c.Kind, c.Sequence, floor.Sequence)
-	case c.Sequence-floor.Sequence > MaxSequenceStep:
+	case ok && c.Sequence-floor.Sequence > MaxSequenceStep: // A robot's first order may have any sequence.
 		return false, refuse(SequenceTooFar, "count sequences up by one; a leap would lock out every order in between",
 			"the %s has sequence %d: the last one was %d and the step may be at most %d", c.Kind, c.Sequence, floor.Sequence, MaxSequenceStep)
 	}

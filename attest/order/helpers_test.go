@@ -35,6 +35,12 @@ func newHolder(t testing.TB, alg order.Algorithm, person string, roles ...order.
 	if err != nil {
 		t.Fatal(err)
 	}
+	return holderOf(t, priv, person, roles...)
+}
+
+// holderOf is a person with this key.
+func holderOf(t testing.TB, priv crypto.Signer, person string, roles ...order.Role) holder {
+	t.Helper()
 	pem, err := order.MarshalPublicKey(priv.Public())
 	if err != nil {
 		t.Fatal(err)

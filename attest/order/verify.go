@@ -44,7 +44,8 @@ type Verifier struct {
 	ledger Ledger
 	ring   *ring
 	chain  [][]byte
-	fault  *Error // Why the key list counts for stops only, or nil.
+	last   *Verified // The key list in force, or nil.
+	fault  *Error    // Why the key list counts for stops only, or nil.
 }
 
 // Verified is an order that counts on this robot now.
@@ -145,6 +146,9 @@ func (v *Verifier) verify(now Times, envelope []byte) (*Verified, *Error) {
 	if out.Repeat, err = v.ledger.Check(now, out.Claim()); err != nil {
 		return nil, asError(err)
 	}
+	if refusal := v.checkNewer(out); refusal != nil {
+		return nil, refusal
+	}
 	inTime, refusal := v.checkTime(now, o, out.Repeat)
 	if refusal != nil {
 		return nil, refusal
@@ -183,7 +187,7 @@ func (v *Verifier) openPayload(env *Envelope, results []signed) (*Order, *Error)
 		return o, nil
 	case o.Kind == KindKeyList:
 		for _, s := range results {
-			if s.err != nil && (s.err.Reason == BadSignature || o.KeyList.Find(s.keyID) == nil) {
+			if s.err != nil && o.KeyList.Find(s.keyID) == nil {
 				return nil, s.err
 			}
 		}

@@ -241,10 +241,29 @@ func TestDemoKeysCountInTheDemonstrationOnly(t *testing.T) {
 	}
 }
 
+// TestALateStopStops shows that a stop is judged by its validity only when it comes again.
+func TestALateStopStops(t *testing.T) {
+	s := newSite(t, nil)
+	v := s.verifier(t, order.NewFloors())
+	env := sign(t, sample(order.KindStop), s.button)
+	for _, civil := range []time.Time{noon.Add(-2 * time.Hour), noon, noon.Add(48 * time.Hour)} {
+		if _, err := v.Verify(at(civil), env); err != nil {
+			t.Errorf("at %s: %v", civil, err)
+		}
+	}
+}
+
 func TestADemoRootPutsNoListInForce(t *testing.T) {
 	s := newSite(t, func(s *site) { s.list.KeyList.Keys[0].Demo = true })
 	v := s.verifier(t, order.NewFloors())
 	wantReason(t, v.Fault(), order.DemoKey)
+	// Another root's signature beside it does not help: the pinned one is what the robot believes.
+	second := newHolder(t, order.Ed25519, "rob", order.RoleRoot)
+	both := *s
+	list := listOf(1, s.root, second)
+	list.KeyList.Keys[0].Demo = true
+	both.cfg.KeyLists = [][]byte{sign(t, list, s.root, second)}
+	wantReason(t, both.verifier(t, order.NewFloors()).Fault(), order.DemoKey)
 	if v.KeyList() != nil {
 		t.Error("the list is in force")
 	}

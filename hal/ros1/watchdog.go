@@ -31,7 +31,7 @@ type watched struct {
 }
 
 func (d *watchdog) add(st *stream, idle time.Duration) *watched {
-	w := &watched{st: st, idle: idle}
+	w := &watched{st: st, idle: idle, partial: -1, rx: -1}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.streams[w] = struct{}{}
