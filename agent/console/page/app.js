@@ -229,7 +229,7 @@
   const showAxes = (s) => {
     keep($("axes"), Object.keys(axisWords).map((a) => [a, s.axes[a] || "", a === "motion" ? s.axes.limit_mps : null]), ([a, v, limit]) => {
       const [name, words] = axisWords[a];
-      const li = el("li", v === "free" ? "" : hard[v] ? "hard" : "mid");
+      const li = el("li", v === "free" ? "open" : hard[v] ? "hard" : words[v] ? "mid" : "");
       li.append(el("span", "", name), el("b", "", (words[v] || v || "unknown") + (v === "limited" && known(limit) ? `, ${num(limit, 2)} m/s` : "")));
       return li;
     });
