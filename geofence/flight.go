@@ -31,7 +31,7 @@ type history struct {
 func (f *Fence) Issued(now Instant, v Velocity) {
 	h, u := &f.mem.issued, v.twist()
 	slot := int64(now.Boot / f.slotWidth())
-	if !u.finite() || now.Boot < h.at {
+	if !finite(f.tip(u)) || now.Boot < h.at {
 		// Nonsense: then nothing is known of what is in flight.
 		*h = history{}
 		return
