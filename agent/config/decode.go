@@ -84,7 +84,7 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 		if first := seen[k.Text]; first != nil {
 			line, _ := d.lines.Position(int(first.Off))
 			d.about(k, where.child(k.Text), Problem{
-				Rule: "duplicate-key", Expected: "each key once", Found: shorten(k.Text) + " again",
+				Rule: "duplicate-key", Expected: "each key once", Found: k.Text + " again",
 				Hint: fmt.Sprintf("it is already set on line %d; delete one of the two", line),
 			})
 			continue
@@ -150,7 +150,7 @@ func (d *decoder) unknown(k *strictyaml.Node, fields []field, where *path) strin
 	for _, f := range fields {
 		names = append(names, f.name)
 	}
-	p := Problem{Rule: "unknown-key", Expected: "one of " + strings.Join(names, ", "), Found: shorten(k.Text)}
+	p := Problem{Rule: "unknown-key", Expected: "one of " + strings.Join(names, ", "), Found: k.Text}
 	meant := closest(k.Text, names)
 	if meant != "" {
 		p.Hint = "did you mean " + meant + "?"
