@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,7 +25,7 @@ import (
 	"github.com/robowarden/robowarden/hal/host"
 )
 
-// Options says what to run. Deployment and Log are required.
+// Options says what to run. Deployment and NewLog are required.
 type Options struct {
 	// Deployment is the path of the deployment file; everything else follows from it.
 	Deployment string
@@ -34,13 +35,16 @@ type Options struct {
 	Epoch int64
 	// AllowDemo accepts keys that are marked as demonstration keys. Only the demonstration sets it.
 	AllowDemo bool
-	Log       zerolog.Logger
+	// NewLog makes the log once the deployment has said which level and format it wants. It must not block: a reader of
+	// stdout that stands still must not hold the guard.
+	NewLog func(level, format string) zerolog.Logger
 }
 
 // Agent is a guard with everything around it.
 type Agent struct {
 	opt     Options
 	cfg     *config.Config
+	log     zerolog.Logger
 	robot   string
 	boot    [16]byte
 	nonce   string
@@ -55,6 +59,8 @@ type Agent struct {
 	control *control
 	store   *order.Store
 	verify  *order.Verifier
+	// mu guards cfg and params, which a new policy replaces.
+	mu sync.Mutex
 }
 
 // shutdownTimeout bounds how long an orderly end waits for the robot to stand and for the journal to be written.
@@ -69,22 +75,10 @@ func New(opt Options) (*Agent, error) {
 		return nil, err
 	}
 	a.nonce = newNonce()
-	dep, profile, err := config.LoadDeployment(opt.Deployment)
-	if err != nil {
-		return nil, err
-	}
-	a.robot = robotID(profile.Manufacturer, dep.Serial)
-	if a.state, err = openState(dep.Paths.StateDir, opt.Log); err != nil {
-		return nil, err
-	}
-	a.trust.floor = max(opt.Epoch, a.state.newestTime())
-	a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
-	if err := a.openOrders(dep); err != nil {
-		return nil, err
-	}
 	if a.cfg, err = config.LoadConfig(opt.Deployment, a.openPolicy); err != nil {
 		return nil, err
 	}
+	dep := a.cfg.Deployment
 	if a.params, err = guard.NewParams(a.cfg, dep.ROS.Node, a.trust.floor); err != nil {
 		return nil, err
 	}
@@ -98,31 +92,41 @@ func New(opt Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.storeDocuments(a.cfg); err != nil {
+		return nil, err
+	}
 	if err := a.openJournal(dep); err != nil {
 		return nil, err
 	}
-	if a.bus, err = newBus(a.cfg, a.clock, opt.Log); err != nil {
+	if a.bus, err = newBus(a.cfg, a.clock, a.log); err != nil {
 		return nil, err
 	}
-	beats, err := a.heartbeats(dep)
+	beats, err := a.heartbeats()
 	if err != nil {
 		return nil, err
 	}
 	a.guard = guard.New(guard.Options{
 		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats,
-		Persist: a.state.persist, Log: opt.Log,
+		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{
-		verifier: a.verify, store: a.store, guard: a.guard, log: opt.Log, load: a.loadOrder,
-		zones: func() *geofence.Set { return a.params.Set },
+		verifier: a.verify, store: a.store, guard: a.guard, log: a.log, load: a.loadOrder,
+		zones: func() *geofence.Set { _, p := a.current(); return p.Set },
 		now: func() (order.Times, time.Duration) {
-			return times(a.clock.Civil(), a.trustNow()), a.clock.Boot()
+			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},
 		queue: make(chan []byte, maxQueuedOrders), allow: make(chan struct{}, 1),
 	}
 	a.bus.onOrder = a.orders.offer
-	a.control = &control{path: dep.Paths.ControlSocket, order: func(e []byte) Receipt { return a.orders.apply(e) }, status: a.Status, log: opt.Log}
+	a.control = &control{path: dep.Paths.ControlSocket, order: func(e []byte) Receipt { return a.orders.apply(e) }, status: a.Status, log: a.log}
 	return a, a.bus.connect(a.guard)
+}
+
+// current returns the configuration in force.
+func (a *Agent) current() (*config.Config, *guard.Params) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg, a.params
 }
 
 func newNonce() string {
@@ -144,7 +148,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	work.Go("health", a.health)
 	for _, r := range a.bus.sink.rungs {
 		if r != nil {
-			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.opt.Log) })
+			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })
 		}
 	}
 	// What moves the robot ends before what records it.
@@ -218,7 +222,7 @@ func (a *Agent) health(ctx context.Context) error {
 		if trust == 2 && a.trust.floor-stored > int64(keepTime) {
 			stored = a.trust.floor
 			if err := a.state.storeTime(stored); err != nil {
-				a.opt.Log.Warn().Err(err).Msg("the newest trusted time could not be stored")
+				a.log.Warn().Err(err).Msg("the newest trusted time could not be stored")
 			}
 		}
 		if n%4 == 0 && a.bus.diag != nil {
@@ -244,7 +248,7 @@ func (a *Agent) noteStart() {
 		return
 	}
 	a.guard.Note(guard.RecordStart, raw)
-	a.opt.Log.Info().Str(keyRobot, a.robot).Str("policy", a.cfg.Policy.ID).Int64(keyRevision, a.cfg.Policy.Revision).
+	a.log.Info().Str(keyRobot, a.robot).Str("policy", a.cfg.Policy.ID).Int64(keyRevision, a.cfg.Policy.Revision).
 		Bool("advisory", a.params.Advisory).Msg("guard starts closed; it opens when every required input has been seen")
 }
 
@@ -274,7 +278,7 @@ func (a *Agent) openJournal(dep *config.Deployment) error {
 	o.SegmentBytes = int64(dep.Journal.SegmentMiB) << 20
 	o.QuotaBytes = int64(dep.Journal.QuotaMiB) << 20
 	o.SyncEvery = dep.Journal.SyncEvery
-	o.Log = a.opt.Log
+	o.Log = a.log
 	var err error
 	if a.journal, err = journal.Open(dep.Paths.JournalDir, o); err != nil {
 		return fmt.Errorf("journal: %w", err)

@@ -28,12 +28,13 @@ type PolicyStatus struct {
 
 // Status returns the state as it is now. A reset or grant order is bound to the boot id or the nonce that it shows.
 func (a *Agent) Status() any {
+	cfg, _ := a.current()
 	s := Status{
 		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
-		Policy: PolicyStatus{ID: a.cfg.Policy.ID, Revision: a.cfg.Policy.Revision, Digest: a.cfg.Digests.Policy.String()},
+		Policy: PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()},
 	}
 	if h := a.journal.Health(); !h.Writable {
-		s.Journal = "not writable: " + h.Text()
+		s.Journal = fmt.Sprintf("not writable: %v", h.Err)
 	}
 	return s
 }
@@ -41,6 +42,7 @@ func (a *Agent) Status() any {
 // diagnostics is the guard's own health in ROS's words (REP-107).
 func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 	s := a.guard.Status()
+	cfg, _ := a.current()
 	d := ros1.DiagnosticStatus{Level: ros1.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
 	if s.Mode != "normal" {
 		d.Level = ros1.LevelWarn
@@ -59,7 +61,7 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 	d.Values = []ros1.KeyValue{
 		{Key: "motion", Value: s.Axes.Motion}, {Key: "manipulators", Value: s.Axes.Manipulators},
 		{Key: "triggers", Value: strings.Join(codes, " ")}, {Key: "enforcement", Value: enforcing},
-		{Key: "policy", Value: fmt.Sprintf("%s revision %d", a.cfg.Policy.ID, a.cfg.Policy.Revision)},
+		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
 	return []ros1.DiagnosticStatus{d}
 }

@@ -44,7 +44,7 @@ type orders struct {
 	guard    *guard.Guard
 	zones    func() *geofence.Set
 	now      func() (order.Times, time.Duration)
-	load     func(*order.Verified) error
+	load     func(v *order.Verified, envelope []byte) error
 	queue    chan []byte
 	log      zerolog.Logger
 	allow    chan struct{}
@@ -116,7 +116,7 @@ func (o *orders) judge(envelope []byte, only []order.Kind) Receipt {
 	case order.KindGrant:
 		o.grant(v, times, boot, &r)
 	case order.KindPolicySet, order.KindKeyList:
-		if err := o.load(v); err != nil {
+		if err := o.load(v, envelope); err != nil {
 			return refusal(v, err)
 		}
 		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"

@@ -3,6 +3,7 @@ package agent
 import (
 	"crypto"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/hal/host"
 )
 
 // Names in the folder that the deployment's paths.keys names.
@@ -24,6 +26,9 @@ const (
 	// keyListPattern matches the signed key lists that the robot was delivered with, oldest first by name.
 	keyListPattern = "keylist*.dsse.json"
 )
+
+// errProfile is why a policy set cannot be judged: whom it is for depends on the profile's manufacturer.
+var errProfile = errors.New("policy set: the robot profile has to be in order first")
 
 // robotID is "manufacturer/serial" in the characters that VDA 5050 allows; every other character becomes a hyphen.
 func robotID(manufacturer, serial string) string {
@@ -53,7 +58,7 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	first := errors.Is(err, fs.ErrNotExist)
 	a.store = order.OpenStore(a.state.dir, first)
 	if state, err := a.store.State(); err != nil {
-		a.opt.Log.Error().Err(err).Str("state", string(state)).Msg("the record of used orders cannot be read; only stops are taken")
+		a.log.Error().Err(err).Str("state", string(state)).Msg("the record of used orders cannot be read; only stops are taken")
 	}
 	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
 	if err != nil {
@@ -73,9 +78,25 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 		return fmt.Errorf("keys: %w", err)
 	}
 	if err := a.verify.Fault(); err != nil {
-		a.opt.Log.Error().Err(err).Msg("no key list is in force; only stops and a new key list are taken")
+		a.log.Error().Err(err).Msg("no key list is in force; only stops and a new key list are taken")
+		return nil
 	}
+	a.trust.floor = max(a.trust.floor, signedSince(a.verify.Chain()))
 	return nil
+}
+
+// signedSince is the newest beginning of validity among key lists that the verifier has accepted: the roots would not
+// have signed a list in force from a time that had not come.
+func signedSince(lists [][]byte) int64 {
+	var newest int64
+	for _, list := range lists {
+		if e, err := order.ParseEnvelope(list); err == nil {
+			if o, err := order.Decode(e.Payload); err == nil {
+				newest = max(newest, o.NotBefore.UnixNano())
+			}
+		}
+	}
+	return newest
 }
 
 func readRoots(path string) ([]crypto.PublicKey, error) {
@@ -118,10 +139,75 @@ func deliveredKeyLists(folder string) ([][]byte, error) {
 	return lists, nil
 }
 
-// openPolicy takes the policy out of its signed set. A set that this robot accepted before is in force already; a new
-// one is used up here, durably, before it decides anything.
-func (a *Agent) openPolicy(bundle []byte) (config.SignedPolicy, error) {
-	now := times(a.clock.Civil(), a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil()))
+// openPolicy opens state and keys and takes the policy out of its signed set. A set that this robot accepted before is
+// in force already; a new one is used up here, durably, before it decides anything. A set that was loaded later than the
+// deployment's is in the state directory and goes before it.
+func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, error) {
+	if err := a.openState(dep); err != nil {
+		return config.SignedPolicy{}, err
+	}
+	trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
+	now := times(a.clock.Civil(), trust)
+	if stored, err := a.state.dir.ReadFile(policyFile); err == nil {
+		if p, err := a.takePolicy(now, stored); err == nil {
+			return p, nil
+		}
+		// Damaged, or older than the deployment's: that one is judged by its own signature and sequence.
+	}
+	return a.takePolicy(now, bundle)
+}
+
+// InspectPolicy takes the policy out of its signed set as a start would, but uses nothing up and writes nothing: it is for
+// checking a configuration.
+func InspectPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, error) {
+	if dep == nil {
+		return config.SignedPolicy{}, errors.New("policy set: give the deployment as well, since its keys decide who may sign")
+	}
+	cfg, err := config.Load(nil, dep.Paths.Profile)
+	if err != nil {
+		return config.SignedPolicy{}, errProfile
+	}
+	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
+	if err != nil {
+		return config.SignedPolicy{}, err
+	}
+	lists, err := deliveredKeyLists(dep.Paths.Keys)
+	if err != nil {
+		return config.SignedPolicy{}, err
+	}
+	v, err := order.NewVerifier(order.Config{
+		Robot: robotID(cfg.Profile.Manufacturer, dep.Serial), Roots: roots, RequiredRoots: 1, KeyLists: lists,
+	}, order.NewFloors())
+	if err != nil {
+		return config.SignedPolicy{}, fmt.Errorf("keys: %w", err)
+	}
+	// Whoever checks a file looks at a clock that he trusts.
+	got, err := v.Verify(times(host.Clock{}.Civil(), 2), bundle)
+	if err != nil {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: %w", err)
+	}
+	if got.Order.Kind != order.KindPolicySet {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: expected an order of kind %q, found %q", order.KindPolicySet, got.Order.Kind)
+	}
+	return signedPolicy(got)
+}
+
+// openState opens what has to be there before the policy can be judged.
+func (a *Agent) openState(dep *config.Deployment) error {
+	a.log = a.opt.NewLog(dep.Log.Level, dep.Log.Format)
+	cfg, err := config.Load(nil, dep.Paths.Profile)
+	if err != nil {
+		return errProfile // Its own errors are told with the profile.
+	}
+	a.robot = robotID(cfg.Profile.Manufacturer, dep.Serial)
+	if a.state, err = openState(dep.Paths.StateDir, a.log); err != nil {
+		return err
+	}
+	a.trust.floor = max(a.opt.Epoch, a.state.newestTime())
+	return a.openOrders(dep)
+}
+
+func (a *Agent) takePolicy(now order.Times, bundle []byte) (config.SignedPolicy, error) {
 	v, err := a.verify.Verify(now, bundle)
 	if err != nil {
 		return config.SignedPolicy{}, fmt.Errorf("policy set: %w", err)
@@ -153,16 +239,16 @@ func signedPolicy(v *order.Verified) (config.SignedPolicy, error) {
 	return p, nil
 }
 
-// heartbeats reads the endpoints' keys. A missing key is an error at start: a channel that can never prove itself would
-// stop the robot later, when nobody remembers why.
-func (a *Agent) heartbeats(dep *config.Deployment) ([]*guard.Heartbeat, error) {
+// heartbeats prepares the endpoints' keys. A missing key is an error at start: a channel that can never prove itself
+// would stop the robot later, when nobody remembers why.
+func (a *Agent) heartbeats() ([]*guard.Heartbeat, error) {
 	var out []*guard.Heartbeat
 	for _, c := range a.cfg.Policy.Channels {
-		key, err := heartbeatKey(dep, c.Endpoint)
-		if err != nil {
-			return nil, err
+		key, ok := a.cfg.HeartbeatKeys[c.Endpoint]
+		if !ok {
+			return nil, fmt.Errorf("channel %q has no key: add it to the deployment under heartbeat_keys", c.Endpoint)
 		}
-		h, err := guard.NewHeartbeat(c.Endpoint, a.robot, a.boot, key)
+		h, err := guard.NewHeartbeat(c.Endpoint, a.robot, a.boot, key.Bytes())
 		if err != nil {
 			return nil, err
 		}
@@ -171,33 +257,8 @@ func (a *Agent) heartbeats(dep *config.Deployment) ([]*guard.Heartbeat, error) {
 	return out, nil
 }
 
-func heartbeatKey(dep *config.Deployment, endpoint string) ([]byte, error) {
-	for _, k := range dep.HeartbeatKeys {
-		if k.Endpoint != endpoint {
-			continue
-		}
-		info, err := os.Stat(k.File)
-		if err != nil {
-			return nil, fmt.Errorf("heartbeat key of %q: %w", endpoint, err)
-		}
-		if info.Mode().Perm()&0o077 != 0 {
-			return nil, fmt.Errorf("heartbeat key of %q: %s has mode %04o; expected 0600 or 0400: chmod 600 %s", endpoint, k.File, info.Mode().Perm(), k.File)
-		}
-		text, err := os.ReadFile(k.File)
-		if err != nil {
-			return nil, fmt.Errorf("heartbeat key of %q: %w", endpoint, err)
-		}
-		key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-		if err != nil {
-			return nil, fmt.Errorf("heartbeat key of %q: %s: expected hexadecimal digits: %w", endpoint, k.File, err)
-		}
-		return key, nil
-	}
-	return nil, fmt.Errorf("channel %q has no key: add it to the deployment under heartbeat_keys", endpoint)
-}
-
 // loadOrder puts a verified and committed policy set or key list into force.
-func (a *Agent) loadOrder(v *order.Verified) error {
+func (a *Agent) loadOrder(v *order.Verified, envelope []byte) error {
 	if v.Order.Kind == order.KindKeyList {
 		next, err := a.verify.WithKeyList(v)
 		if err != nil {
@@ -213,26 +274,36 @@ func (a *Agent) loadOrder(v *order.Verified) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := config.WithPolicy(a.cfg, p)
+	// The documents are read again together, so that pins, zones and channels are checked as at a start.
+	cfg, err := config.LoadConfig(a.opt.Deployment, func(*config.Deployment, []byte) (config.SignedPolicy, error) { return p, nil })
 	if err != nil {
 		return err
 	}
-	params, err := guard.NewParams(cfg, a.cfg.Deployment.ROS.Node, a.trust.floor)
+	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, a.trust.floor)
 	if err != nil {
 		return err
 	}
-	if err := a.storePolicy(cfg); err != nil {
+	if err := a.storeDocuments(cfg); err != nil {
 		return err
 	}
-	if err := a.guard.Load(params, cfg.Digests.Policy); err != nil {
+	note, err := json.Marshal(PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()})
+	if err != nil {
 		return err
 	}
+	if err := a.guard.Load(params, note); err != nil {
+		return err
+	}
+	if err := a.state.replace(policyNew, policyFile, envelope); err != nil {
+		return fmt.Errorf("the policy is in force but could not be stored for the next start: %w", err)
+	}
+	a.mu.Lock()
 	a.cfg, a.params = cfg, params
+	a.mu.Unlock()
 	return nil
 }
 
-// storePolicy keeps the policy by its content, where a replay finds it by the digest that the journal names.
-func (a *Agent) storePolicy(cfg *config.Config) error {
+// storeDocuments keeps the documents by their content, where a replay finds them by the digests that the journal names.
+func (a *Agent) storeDocuments(cfg *config.Config) error {
 	folder := filepath.Join(a.state.path, "documents")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("store documents: %w", err)

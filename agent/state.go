@@ -23,6 +23,8 @@ const (
 	runningFile = "running"
 	timeFile    = "newest-time"
 	timeNew     = "newest-time.new"
+	policyFile  = "policy.dsse.json"
+	policyNew   = "policy.dsse.json.new"
 	keyListFmt  = "keylist-%03d.dsse.json"
 )
 

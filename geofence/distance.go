@@ -84,10 +84,17 @@ func (c *contour) distance(edges []edge, limit float64, work *int) (float64, int
 	best2, nearest := float64(limit*limit), -1
 	// Rounding moves a vertex by less than the millimetre by which the box grows.
 	around := c.box.grow(1)
+	// An edge cannot be closer than its distance to a circle round the contour.
+	cx, cy := float64(c.box.x0+c.box.x1)/2, float64(c.box.y0+c.box.y1)/2
+	radius := length(cx-float64(around.x0), cy-float64(around.y0))
+	far2 := float64((limit + radius) * (limit + radius))
 	for i := range edges {
 		e := &edges[i]
 		gap := gap2(e, around)
 		if gap >= best2 {
+			continue
+		}
+		if pointEdge2(float64(e.ax)-cx, float64(e.ay)-cy, float64(e.bx)-cx, float64(e.by)-cy) > far2 {
 			continue
 		}
 		*work += c.n
@@ -96,6 +103,8 @@ func (c *contour) distance(edges []edge, limit float64, work *int) (float64, int
 		}
 		if d := c.edge2(e); d < best2 {
 			best2, nearest = d, i
+			reach := math.Sqrt(d) + radius
+			far2 = float64(reach * reach)
 		}
 	}
 	return math.Sqrt(best2), nearest

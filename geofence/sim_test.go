@@ -24,7 +24,9 @@ type delayed struct {
 	cmd Velocity
 }
 
-func (p *plant) command(t float64, v Velocity) { p.pending = append(p.pending, delayed{t + p.delay, v}) }
+func (p *plant) command(t float64, v Velocity) {
+	p.pending = append(p.pending, delayed{t + p.delay, v})
+}
 
 func (p *plant) step(t, dt float64) {
 	for len(p.pending) > 0 && p.pending[0].at <= t {
@@ -164,7 +166,7 @@ func drawnApproach(t *testing.T, rng *rand.Rand, trial int) *approach {
 	a.posePeriod = []float64{0.02, 0.05, 0.1}[rng.IntN(3)]
 	a.cmdPeriod = []float64{0.01, 0.02, 0.05}[rng.IntN(3)]
 	a.poseLatency = rng.Float64() * 0.02
-	total := 0.3 - a.cmdPeriod - a.poseLatency
+	total := 0.25 - a.poseLatency
 	split := rng.Float64()
 	a.plant = plant{
 		delay: total * split, lag: math.Max(total*(1-split)*0.98, 0.004),
@@ -176,7 +178,8 @@ func drawnApproach(t *testing.T, rng *rand.Rand, trial int) *approach {
 	head, speed := (rng.Float64()-0.5)*2.4, 0.2+rng.Float64()*1.3
 	spin := 0.0
 	if trial%3 == 1 {
-		spin = (rng.Float64() - 0.5) * 2
+		// Turning the base under a fixed direction accelerates it by spin × speed.
+		spin = (rng.Float64() - 0.5) * math.Min(2, a.plant.accel/speed)
 	}
 	arc := 0.0
 	if trial%3 == 2 {

@@ -16,7 +16,11 @@ func (l *loader) check() {
 		topics.checkTopics(c.Topics)
 	}
 	if policy != nil {
-		policy.checkPolicy(c.Policy, c.Profile, c.Topics)
+		var robot *profileDocument
+		if profile != nil {
+			robot = &profileDocument{profile, c.Profile}
+		}
+		policy.checkPolicy(c.Policy, robot, c.Topics)
 		l.checkPins(policy, c.Policy)
 		l.checkSigned(policy, c.Policy)
 	}

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// checkPolicy checks what the types cannot say about a policy. Profile and topics may be nil; they make the geometry's
-// check exact.
-func (d *document) checkPolicy(p *Policy, profile *Profile, topics *Topics) {
+// checkPolicy checks what the types cannot say about a policy. Profile and topics may be nil; with them the
+// geometry is judged for the very robot.
+func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topics) {
 	if !p.NotBefore.IsZero() && !p.NotAfter.IsZero() && !p.NotBefore.Before(p.NotAfter) {
 		d.wrong(at("not_after"), ruleOrder, "a time after not_before", p.NotAfter.Format("2006-01-02T15:04:05Z07:00"), "")
 	}
@@ -47,6 +47,9 @@ func names[T any](list []T, name func(T) string) []string {
 
 // references reports names that a list does not declare.
 func (d *document) references(where *path, used, declared []string, list string) {
+	if !d.clean(list) {
+		return
+	}
 	for i, name := range used {
 		if name != "" && !slices.Contains(declared, name) {
 			d.unknownName(where.item(i), name, declared, list)
@@ -69,7 +72,7 @@ func (d *document) unknownName(where *path, name string, declared []string, list
 func (d *document) checkZone(p *Policy, i int, floors []string) {
 	z := &p.Zones[i]
 	where := at("zones", i)
-	if z.Floor != "" && !slices.Contains(floors, z.Floor) {
+	if z.Floor != "" && d.clean("floors") && !slices.Contains(floors, z.Floor) {
 		d.unknownName(where.child("floor"), z.Floor, floors, "floors")
 	}
 	limited := d.has("zones", i, "max_speed_mps")
@@ -127,6 +130,9 @@ func (d *document) checkFloors(p *Policy) {
 
 // checkUnused warns about names that nothing refers to: often the reference is misspelt by omission.
 func (d *document) checkUnused(p *Policy) {
+	if !d.clean("zones") || !d.clean("robots") {
+		return
+	}
 	for i, r := range p.Roles {
 		inZones := slices.ContainsFunc(p.Zones, func(z Zone) bool { return slices.Contains(z.Roles, r) || slices.Contains(z.ExceptRoles, r) })
 		inRobots := slices.ContainsFunc(p.Robots, func(o RobotRoles) bool { return slices.Contains(o.Roles, r) })

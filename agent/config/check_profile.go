@@ -72,9 +72,13 @@ func (d *document) checkJoints(p *Profile) {
 		case j.Continuous && (j.Min != nil || j.Max != nil):
 			d.wrong(where.child("continuous"), ruleExclusive, "no min and max for a continuous joint", "both", "delete min and max, or continuous")
 		case !j.Continuous && !d.has("joints", "list", i, "min"):
-			d.wrong(where, ruleMissing, "min: the lower end stop in rad or m", "nothing", "a joint without end stops says continuous: true")
+			d.about(where.find(d.root), where.child("min"), Problem{
+				Rule: ruleMissing, Expected: "min: the lower end stop in rad or m", Found: "nothing", Hint: "a joint without end stops says continuous: true",
+			})
 		case !j.Continuous && !d.has("joints", "list", i, "max"):
-			d.wrong(where, ruleMissing, "max: the upper end stop in rad or m", "nothing", "a joint without end stops says continuous: true")
+			d.about(where.find(d.root), where.child("max"), Problem{
+				Rule: ruleMissing, Expected: "max: the upper end stop in rad or m", Found: "nothing", Hint: "a joint without end stops says continuous: true",
+			})
 		case j.Min != nil && j.Max != nil && *j.Min >= *j.Max && d.text("joints", "list", i, "min") != "":
 			d.wrong(where.child("max"), ruleOrder, "more than min ("+trimFloat(*j.Min)+")", trimFloat(*j.Max), "")
 		}
@@ -106,6 +110,14 @@ func (d *document) checkLadder(p *Profile) {
 	for i, r := range p.Ladder {
 		names = append(names, r.Name)
 		stops = stops || r.Kind != RungDockService
+		answers := r.Kind == RungService || r.Kind == RungDockService
+		if answers && !d.has("stop_ladder", i, "ack_within") {
+			d.about(at("stop_ladder", i).find(d.root), at("stop_ladder", i, "ack_within"), Problem{
+				Rule: ruleMissing, Expected: "ack_within: the time for the service to answer", Found: "nothing", Example: "ack_within: 500ms",
+			})
+		} else if r.AckWithin > 0 && !answers && r.Kind != "" {
+			d.wrong(at("stop_ladder", i, "ack_within"), ruleExclusive, "ack_within for services only", "a "+r.Kind+" rung", "it cannot answer; whether the robot stands is measured")
+		}
 		if r.WithoutROS && r.Kind != RungLock && r.Kind != "" {
 			d.wrong(at("stop_ladder", i, "without_ros"), "needs-ros", "false for a "+r.Kind+" rung", "true",
 				"it reaches the robot over ROS, so it works only while ROS is willing; a lock with timeout works without")

@@ -142,9 +142,10 @@ func (d *document) checkCommands(t *Topics) {
 	for i, c := range t.Commands {
 		channels = append(channels, c.Channel)
 		topic, typ := d.text("commands", i, "topic"), d.text("commands", i, "type")
-		switch {
-		case isLowLevel(topic):
+		if isLowLevel(topic) {
 			d.wrong(at("commands", i, "topic"), ruleJointGate, "a topic of velocity commands", topic, noJointGate)
+		}
+		switch {
 		case isLowLevel(typ):
 			d.wrong(at("commands", i, "type"), ruleJointGate, TypeTwist, typ, noJointGate)
 		case c.Type != "" && c.Type != TypeTwist:

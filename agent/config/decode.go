@@ -72,9 +72,13 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 		return
 	}
 	seen := make(map[string]*strictyaml.Node, n.Len())
+	misspelt := map[string]bool{}
+	broken := false
 	for i := range n.Len() {
 		k, _ := n.Entry(i)
 		if k.Kind != strictyaml.Scalar {
+			d.soil(where) // reported when it was parsed
+			broken = true
 			continue
 		}
 		if first := seen[k.Text]; first != nil {
@@ -87,13 +91,15 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 		}
 		seen[k.Text] = k
 		if !known(fields, k.Text) && !contains(skip, k.Text) {
-			d.unknown(k, fields, where)
+			misspelt[d.unknown(k, fields, where)] = true
 		}
 	}
 	for i := range fields {
 		f := &fields[i]
 		key, value := n.Get(f.name)
 		switch {
+		case key == nil && !f.optional && (broken || misspelt[f.name]):
+			d.soil(where.child(f.name)) // said once is enough
 		case key == nil && !f.optional:
 			d.about(n, where.child(f.name), Problem{
 				Rule: "missing-key", Expected: f.name + ": " + d.describe(f, f.typ), Found: "nothing", Example: f.example,
@@ -138,19 +144,21 @@ func required(fields []field) string {
 	return strings.Join(names, ", ")
 }
 
-// unknown reports a key that nobody asked for: the nearest that exists here, or the place where it belongs.
-func (d *decoder) unknown(k *strictyaml.Node, fields []field, where *path) {
+// unknown reports a key that nobody asked for, and returns the key that was probably meant, or "".
+func (d *decoder) unknown(k *strictyaml.Node, fields []field, where *path) string {
 	names := make([]string, 0, len(fields))
 	for _, f := range fields {
 		names = append(names, f.name)
 	}
 	p := Problem{Rule: "unknown-key", Expected: "one of " + strings.Join(names, ", "), Found: shorten(k.Text)}
-	if c := closest(k.Text, names); c != "" {
-		p.Hint = "did you mean " + c + "?"
+	meant := closest(k.Text, names)
+	if meant != "" {
+		p.Hint = "did you mean " + meant + "?"
 	} else if home := d.home(k.Text); home != "" {
 		p.Hint = "this key belongs under " + home
 	}
 	d.about(k, where.child(k.Text), p)
+	return meant
 }
 
 // home returns the group that has a key of this name, if exactly one has.
@@ -190,7 +198,8 @@ func preset(v reflect.Value, f *field) {
 // value fills v from a node, by v's type.
 func (d *decoder) value(n *strictyaml.Node, v reflect.Value, f *field, where *path) {
 	if n.Kind == strictyaml.Bad {
-		return // reported when it was parsed
+		d.soil(where) // reported when it was parsed
+		return
 	}
 	switch t := v.Type(); {
 	case t == pointType:

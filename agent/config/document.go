@@ -120,7 +120,7 @@ func found(n *strictyaml.Node) string {
 	case strictyaml.Sequence:
 		return fmt.Sprintf("a list of %d", n.Len())
 	case strictyaml.Mapping:
-		return fmt.Sprintf("a group of %d keys", n.Len())
+		return "a group of " + count(n.Len(), "key")
 	case strictyaml.Empty, strictyaml.Bad:
 	}
 	return "nothing"

@@ -135,7 +135,7 @@ func kindOf(zoneType string) geofence.Kind {
 func millimetres(points []Point) []geofence.Vertex {
 	out := make([]geofence.Vertex, len(points))
 	for i, p := range points {
-		out[i] = geofence.Vertex{X: int32(math.Round(p.X * 1000)), Y: int32(math.Round(p.Y * 1000))} //nolint:gosec // within ±100 km
+		out[i] = geofence.Vertex{X: int32(math.Round(p.X * 1000)), Y: int32(math.Round(p.Y * 1000))} //nolint:gosec // within ±10 km
 	}
 	return out
 }
@@ -214,7 +214,7 @@ func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
 		DecelMPS2: p.Motion.DecelMPS2, AngularDecelRadPS2: p.Motion.AngularDecelRadPS2, Reaction: p.Motion.Reaction.Total(),
 		CreepMPS: p.Motion.CreepMPS, CreepYawRateRadPS: p.Motion.CreepYawRateRadPS,
 		SigmaK: p.Pose.SigmaK, MapErrorM: p.Pose.MapErrorM, PoseMaxAge: p.Pose.MaxAge, PoseMaxFuture: p.Pose.MaxFuture,
-		SlowStdDevM: p.Pose.SlowStddevM, MaxStdDevM: p.Pose.MaxStddevM,
+		MinStdDevM: p.Pose.MinStddevM, SlowStdDevM: p.Pose.SlowStddevM, MaxStdDevM: p.Pose.MaxStddevM,
 		FreezeAfter: p.Pose.FreezeAfter, JumpSlackM: p.Pose.JumpSlackM, JumpSlackRad: p.Pose.JumpSlackRad,
 		RecoverPoses: p.Pose.RecoverPoses, RecoverDwell: p.Pose.RecoverDwell,
 		ReleaseMarginM: p.Pose.ReleaseMarginM, ReleaseDwell: p.Pose.ReleaseDwell,

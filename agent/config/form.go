@@ -134,7 +134,7 @@ func bounds(f *field) string {
 		s = " in " + unit
 	}
 	if f.limits != nil {
-		s += " " + f.limits.String()
+		s += ", " + f.limits.String()
 	}
 	return s
 }

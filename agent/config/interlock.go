@@ -101,7 +101,7 @@ func (c *Constraint) axes() interlock.Axes {
 func (p *Profile) LadderSpec() interlock.LadderConfig {
 	out := interlock.LadderConfig{
 		N: min(len(p.Ladder), interlock.MaxRungs), React: p.Motion.Reaction.Total(), DecelMPS2: p.Motion.DecelMPS2,
-		MaxSpeedMPS: p.Motion.MaxSpeedMPS, ConfirmDwell: p.Motion.Standstill.Dwell, LostGrace: p.Pose.MaxAge,
+		MaxSpeedMPS: p.Motion.MaxSpeedMPS, ConfirmDwell: p.Motion.Standstill.Dwell, LostGrace: p.Motion.Standstill.Dwell,
 	}
 	for i := range out.N {
 		r := &p.Ladder[i]
@@ -155,6 +155,8 @@ func (p *Profile) StandstillJoints() []int {
 const (
 	hostileCount  = 5
 	hostileWindow = 2 * time.Second
+	// answerPeriods is how many periods a challenge may be answered at most: as many as the interlock keeps open.
+	answerPeriods = 6
 )
 
 // HeartbeatSpecs returns the heartbeats in the order of Channels; subjects count from 1.
@@ -162,7 +164,7 @@ func (p *Policy) HeartbeatSpecs() []interlock.HeartbeatConfig {
 	out := make([]interlock.HeartbeatConfig, len(p.Channels))
 	for i, c := range p.Channels {
 		out[i] = interlock.HeartbeatConfig{
-			Subject: uint16(i + 1), Period: c.Period, AnswerWithin: c.HoldAfter, LateAfter: c.HoldAfter, LostAfter: c.StopAfter, //nolint:gosec // at most 16
+			Subject: uint16(i + 1), Period: c.Period, AnswerWithin: min(c.HoldAfter, answerPeriods*c.Period), LateAfter: c.HoldAfter, LostAfter: c.StopAfter, //nolint:gosec // at most 16
 			HostileCount: hostileCount, HostileWindow: hostileWindow,
 		}
 	}

@@ -160,6 +160,7 @@ func (d *document) version() {
 		problem.Rule, problem.Found = "wrong-version", found(value)
 		problem.Hint = "this program reads version 1"
 		d.about(value, at("version"), problem)
+		d.kind = "" // what another version's keys mean is not known here
 	}
 }
 

@@ -11,9 +11,10 @@ type Policy struct {
 	Revision int64 `cfg:"revision" range:"[1,9007199254740991]" eg:"revision: 7"`
 	// Pins bind the policy to the two documents that could otherwise disable it.
 	Pins Pins `cfg:"pins" eg:"pins: {profile: \"sha256:…\", topics: \"sha256:…\"}"`
-	// NotBefore and NotAfter bound the time in which the policy holds; an absent side is open.
+	// NotBefore is the first moment at which the policy holds; without it, the policy holds from the start.
 	NotBefore time.Time `cfg:"not_before,optional" eg:"not_before: \"2026-11-01T00:00:00Z\""`
-	NotAfter  time.Time `cfg:"not_after,optional" eg:"not_after: \"2027-10-31T00:00:00Z\""`
+	// NotAfter is the moment from which the policy holds no more; without it, the policy holds for good.
+	NotAfter time.Time `cfg:"not_after,optional" eg:"not_after: \"2027-10-31T00:00:00Z\""`
 	// Site names the place.
 	Site string `cfg:"site" len:"1..128" eg:"site: City Hospital, east wing"`
 	// Timezone is the IANA zone in which shifts are meant.
@@ -78,9 +79,9 @@ type Zone struct {
 	// Floor is the floor's id.
 	Floor string `cfg:"floor" form:"id" eg:"floor: ground"`
 	// Vertices is the outer ring, either way round, not closed by repeating the first.
-	Vertices []Point `cfg:"vertices" len:"3..4096" range:"[-100000,100000]" eg:"vertices: [[0, 0], [10, 0], [10, 4], [0, 4]]"`
+	Vertices []Point `cfg:"vertices" len:"3..4096" range:"[-10000,10000]" eg:"vertices: [[0, 0], [10, 0], [10, 4], [0, 4]]"`
 	// Holes are rings inside the outer ring that do not belong to the zone.
-	Holes [][]Point `cfg:"holes,optional" len:"0..256" range:"[-100000,100000]" eg:"holes: [[[2, 1], [3, 1], [3, 2], [2, 2]]]"`
+	Holes [][]Point `cfg:"holes,optional" len:"0..256" range:"[-10000,10000]" eg:"holes: [[[2, 1], [3, 1], [3, 2], [2, 2]]]"`
 	// MaxSpeedMPS is the highest speed in a SPEED_LIMIT zone in m/s, 0 for other types.
 	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.6"`
 	// MarginM is kept clear around the zone in addition to the pose's uncertainty, in metres.

@@ -25,7 +25,7 @@ type Profile struct {
 	// Rest is the state in which the robot is safe for good.
 	Rest Rest `cfg:"rest" eg:"rest: {kind: park, balance_elsewhere: true}"`
 	// Ladder lists the ways to stop the robot in the order in which they are tried.
-	Ladder []Rung `cfg:"stop_ladder" len:"1..8" eg:"stop_ladder: [{name: zeros, kind: zero-velocity, ack_within: 300ms, without_ros: false, stop_category: 2}]"`
+	Ladder []Rung `cfg:"stop_ladder" len:"1..8" eg:"stop_ladder: [{name: zeros, kind: zero-velocity, without_ros: false, stop_category: 2}]"`
 	// RequiredInputs must have been seen once, fresh and without fault, before the robot may move at all.
 	RequiredInputs []string `cfg:"required_inputs" len:"1..16" enum:"pose|floor|odometry|joints|imu|battery|cameras|microphones|graph" eg:"required_inputs: [pose, odometry, imu]"`
 }
@@ -200,8 +200,8 @@ type Rung struct {
 	Name string `cfg:"name" form:"id" eg:"name: vendor-stop"`
 	// Kind says what is done.
 	Kind string `cfg:"kind" enum:"service|zero-velocity|lock|dock-service" eg:"kind: zero-velocity"`
-	// AckWithin is the time for the rung's actuator to answer; standstill has its own time from motion.
-	AckWithin time.Duration `cfg:"ack_within" range:"[10ms,10s]" eg:"ack_within: 300ms"`
+	// AckWithin is the time for a service to answer. Zeros and locks cannot answer: whether the robot stands is measured.
+	AckWithin time.Duration `cfg:"ack_within,optional" range:"[10ms,10s]" eg:"ack_within: 300ms"`
 	// WithoutROS is true if the rung also works when the bus is hostile or dead. While no rung has it, the agent's state
 	// reads advisory.
 	WithoutROS bool `cfg:"without_ros" eg:"without_ros: false"`

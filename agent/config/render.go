@@ -79,8 +79,9 @@ func (p *Problems) excerpt(b *strings.Builder, problem Problem, paint func(code,
 			column = problem.Column
 		}
 		shown, mark := clip(text, column)
+		masked := redact(text) != text
 		fmt.Fprintf(b, "  %s %s\n", paint(blue, fmt.Sprintf("%5d |", n)), strings.TrimRight(shown, " "))
-		if n == problem.Line {
+		if n == problem.Line && !masked { // a mark below masked text would point at the wrong letters
 			width := min(max(problem.width, 1), max(len([]rune(shown))-mark, 1))
 			fmt.Fprintf(b, "  %s %s%s\n", paint(blue, "      |"), strings.Repeat(" ", mark), paint(tone, strings.Repeat("^", width)))
 		}

@@ -103,13 +103,17 @@ var unitBehind = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)? *[a-zA-Z/²°%µ]+[a-z
 func outOfRange(num float64, f *field) *Problem {
 	p := &Problem{Rule: "out-of-range"}
 	unit, mistaken := unitOf(f.name)
+	if f.name == "stop_category" && num == 0 {
+		p.Hint = "category 0, power off at once, is the certified e-stop's alone"
+		return p
+	}
 	if num == 0 && f.limits.low == 0 {
 		p.Hint = "0 is never off; write the value that is meant"
 		return p
 	}
 	for _, m := range mistaken {
 		if v := num * m.factor; num > f.limits.top && f.limits.holds(v) {
-			p.Hint = fmt.Sprintf("if %s is in %s, write %s (%s)", trimFloat(num), m.unit, trimFloat(v), unit)
+			p.Hint = fmt.Sprintf("if %s is in %s, write %s (%s)", trimFloat(num), m.unit, trimFloat(math.Round(v*1000)/1000), unit)
 			break
 		}
 	}
@@ -117,7 +121,7 @@ func outOfRange(num float64, f *field) *Problem {
 }
 
 func trimFloat(v float64) string {
-	return strconv.FormatFloat(v, 'g', 4, 64)
+	return strconv.FormatFloat(v, 'f', -1, 64)
 }
 
 var durationForm = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`)

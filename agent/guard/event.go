@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"fmt"
+	"math/bits"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
@@ -176,4 +178,42 @@ type Order struct {
 	Zone int
 	// Expires is when a grant ends, on CLOCK_BOOTTIME.
 	Expires time.Duration
+}
+
+// String is the event in a few words, for people who read a journal.
+func (ev *Event) String() string {
+	switch ev.Kind {
+	case EventTick:
+		return fmt.Sprintf("tick, %v late, clock trust %d", ev.Tick.Late, ev.Tick.Trust)
+	case EventPose, EventOdometry:
+		p := ev.Pose
+		return fmt.Sprintf("%s (%.3f, %.3f) in %q, stamp %d", kindNames[ev.Kind], p.Position.X, p.Position.Y, p.Frame, p.Stamp)
+	case EventTransform:
+		t := ev.Transform
+		return fmt.Sprintf("transform %q to %q (%.3f, %.3f)", t.Frame, t.Child, t.Translation.X, t.Translation.Y)
+	case EventJoints:
+		return fmt.Sprintf("joints, %d of %d", bits.OnesCount64(ev.Joints.Seen), ev.Joints.N)
+	case EventIMU:
+		return fmt.Sprintf("imu, turning at %.3f rad/s", norm(ev.IMU.AngularVelocity))
+	case EventCommand:
+		c := ev.Command
+		return fmt.Sprintf("command on channel %d: (%.3f, %.3f) m/s, %.3f rad/s", c.Channel, c.Linear.X, c.Linear.Y, c.Angular.Z)
+	case EventGraph:
+		g := ev.Graph
+		return fmt.Sprintf("graph of %s: known %t, publishers %q, sources %q", g.Topic, g.Known,
+			g.Publishers[:min(g.Total, len(g.Publishers))], g.Sources[:min(g.SourcesTotal, len(g.Sources))])
+	case EventPeer:
+		return fmt.Sprintf("peer %q (%s): change %d on input %d", ev.Peer.Name, ev.Peer.Strength, ev.Peer.Change, ev.Peer.Input)
+	case EventChallenge:
+		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
+	case EventAnswer:
+		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
+	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventNone:
+	}
+	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
+}
+
+var kindNames = [...]string{
+	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
+	"answer", "acknowledgement", "order", "floor", "lock value", "unknown",
 }

@@ -176,6 +176,9 @@ func (g *Guard) Tick(planned time.Duration) {
 // SetTrust says how far civil time can be believed from now on: 0 untrusted, 1 holdover, 2 trusted.
 func (g *Guard) SetTrust(trust uint8) { g.trust.Store(uint32(trust)) }
 
+// Trust returns what SetTrust said last.
+func (g *Guard) Trust() uint8 { return uint8(g.trust.Load()) } //nolint:gosec // SetTrust takes a uint8
+
 // SetJournalOK says whether the journal can be written.
 func (g *Guard) SetJournalOK(ok bool) { g.journalOK.Store(ok) }
 

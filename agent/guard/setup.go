@@ -147,14 +147,16 @@ func gate(cfg *config.Config) interlock.GateConfig {
 func channels(t *config.Topics) []ChannelParams {
 	var out []ChannelParams
 	for _, c := range t.Commands {
-		p := ChannelParams{Name: c.Channel, Dock: c.Dock, Kind: interlock.ChannelAutonomy}
-		switch c.Channel {
+		p := ChannelParams{Name: c.Channel, Dock: c.Dock}
+		switch c.Kind {
 		case "operator":
 			p.Kind = interlock.ChannelOperator
 		case "fleet":
 			p.Kind = interlock.ChannelFleet
 		case "vendor":
 			p.Kind = interlock.ChannelVendor
+		case "autonomy":
+			p.Kind = interlock.ChannelAutonomy
 		}
 		out = append(out, p)
 	}

@@ -46,6 +46,14 @@ func newMemFS() *memFS {
 	return &memFS{names: map[string]*inode{}, disk: map[string]*inode{}}
 }
 
+// fail sets what fails from now on and returns the number of changes so far.
+func (m *memFS) fail(fault func(op, path string, n int) error) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault = fault
+	return m.ops
+}
+
 // try counts a change of the disk and asks whether it fails.
 func (m *memFS) try(op, path string) error {
 	if m.dead {

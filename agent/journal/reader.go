@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Reader iterates over the records of a log, or of one segment, and checks
@@ -31,13 +32,24 @@ type Reader struct {
 	sealed   bool   // it ended with a trailer
 	newest   Segment
 	finished bool
-	partial  bool // older segments are there but were not asked for
+	partial  bool // older segments are not looked at, or were removed while reading
+	patience time.Duration
 	report   Report
 	watch    func(*scanner) // called at every point of the chain
 }
 
+// patience is how long a reader waits for a writer to finish what it seems to
+// be in the middle of, before it calls it damage.
+const patience = 500 * time.Millisecond
+
 // OpenDir reads the log in dir from its oldest record on.
-func OpenDir(dir string) (*Reader, error) { return openDir(OS(), dir) }
+func OpenDir(dir string) (*Reader, error) {
+	r, err := openDir(OS(), dir)
+	if err == nil {
+		r.patience = patience
+	}
+	return r, err
+}
 
 func openDir(fsys FS, dir string) (*Reader, error) {
 	files, err := fsys.List(dir)
@@ -121,7 +133,7 @@ func (r *Reader) Next() (Record, error) {
 		case errors.Is(err, io.EOF):
 			r.see()
 			r.pending = r.leave()
-		case r.grown():
+		case r.await(r.grown):
 		default:
 			r.damage(err)
 		}
@@ -220,13 +232,23 @@ func (r *Reader) openNext() bool {
 		return false
 	}
 	f, err := r.fsys.OpenFile(path, os.O_RDONLY, 0)
+	if first && errors.Is(err, os.ErrNotExist) {
+		// The quota removes the oldest first; this one was still there a moment ago.
+		r.begun, r.partial = false, true
+		r.report.Segments--
+		return r.openNext()
+	}
 	if err != nil {
 		r.pending, r.linked = &Error{Code: CodeFile, File: path, Err: err}, false
 		return false
 	}
 	r.f, r.s = f, newScanner(path, f, h.file.Size)
+	r.awaitHeader()
 	if failed := r.s.header(); failed != nil {
 		r.s.seg.Index = h.index
+		if r.linked && !missing {
+			failed.Seq = r.next
+		}
 		r.damage(failed)
 		return r.s != nil
 	}
@@ -252,9 +274,7 @@ func (s *scanner) at(code Code, detail string) error {
 // other is what the quota left.
 func (r *Reader) checkFirst() error {
 	s := &r.s.seg
-	if !r.partial {
-		r.report.TrimmedTo = s.FirstSeq - 1
-	}
+	r.report.TrimmedTo, r.report.FirstSegment = s.FirstSeq-1, s.Index
 	if s.Index == 1 && (s.FirstSeq != 1 || s.Prev != Digest{}) {
 		return r.s.at(CodeSequence, fmt.Sprintf("expected the first segment to start a log with record 1, found record %d", s.FirstSeq))
 	}
@@ -287,12 +307,35 @@ func (r *Reader) finish() {
 			Code: CodeMissing, File: filepath.Join(r.dir, segmentName(s.OldestIndex)),
 			Detail: fmt.Sprintf("segments %d to %d were there when segment %d was made", s.OldestIndex, r.report.FirstSegment-1, s.Index),
 		}
-	case r.sealed && r.linked && !r.exists(r.index+1):
+	case r.sealed && r.linked && !r.await(func() bool { return r.exists(r.index + 1) }):
 		r.pending = &Error{
 			Code: CodeMissing, File: filepath.Join(r.dir, segmentName(r.index+1)), Seq: r.next,
 			Detail: fmt.Sprintf("segment %d says that it follows", r.index),
 		}
 	}
+}
+
+// awaitHeader gives the writer time to write the header of the last segment.
+func (r *Reader) awaitHeader() {
+	if r.last && r.s.w.size < headerLen {
+		r.await(func() bool { return r.grown() && r.s.w.size >= headerLen })
+	}
+}
+
+// await waits until done, or until the patience is used up. Success costs
+// patience too, or a busy writer could keep a reader at the same damage for ever.
+func (r *Reader) await(done func() bool) bool {
+	const step = 5 * time.Millisecond
+	for r.patience >= 0 {
+		r.patience -= step
+		if done() {
+			return true
+		}
+		if r.patience >= 0 {
+			time.Sleep(step)
+		}
+	}
+	return false
 }
 
 // exists tells whether a segment is there by now.

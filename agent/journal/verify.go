@@ -88,13 +88,24 @@ func (r *Report) count(rec *Record) {
 //
 // Verify may run beside the writer. Without a checkpoint nobody can tell a log
 // from one that was cut at the end of a record, or made anew.
-func Verify(dir string, known ...Checkpoint) (Report, error) { return verify(OS(), dir, known) }
+func Verify(dir string, known ...Checkpoint) (Report, error) {
+	r, err := OpenDir(dir)
+	if err != nil {
+		return Report{}, err
+	}
+	return r.verify(known), nil
+}
 
 func verify(fsys FS, dir string, known []Checkpoint) (Report, error) {
 	r, err := openDir(fsys, dir)
 	if err != nil {
 		return Report{}, err
 	}
+	return r.verify(known), nil
+}
+
+// verify reads to the end.
+func (r *Reader) verify(known []Checkpoint) Report {
 	found := make([]bool, len(known))
 	r.watch = func(s *scanner) {
 		r.report.Head = s.sum
@@ -117,8 +128,8 @@ func verify(fsys FS, dir string, known []Checkpoint) (Report, error) {
 		// in a segment that the quota removed.
 		trimmed := r.report.FirstSegment > 1 && k.Seq <= r.report.TrimmedTo
 		if !found[i] && !trimmed {
-			r.report.note(&Error{Code: CodeCheckpoint, File: dir, Seq: k.Seq, Detail: fmt.Sprintf("expected chain value %x after record %d; the log ends with record %d", k.Digest[:6], k.Seq, r.report.LastSeq)})
+			r.report.note(&Error{Code: CodeCheckpoint, File: r.dir, Seq: k.Seq, Detail: fmt.Sprintf("expected chain value %x after record %d; the log ends with record %d", k.Digest[:6], k.Seq, r.report.LastSeq)})
 		}
 	}
-	return r.report, nil
+	return r.report
 }

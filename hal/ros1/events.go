@@ -116,6 +116,23 @@ type reporter struct {
 	}
 }
 
+// flush tells of events that were only counted, so that the end of a flood is not lost.
+func (r *reporter) flush() {
+	second := r.clock().Truncate(time.Second)
+	for kind := range r.kinds {
+		r.mu.Lock()
+		k := &r.kinds[kind]
+		due := k.suppressed > 0 && k.second != second
+		if due {
+			k.suppressed-- // the event that tells is one of them
+		}
+		r.mu.Unlock()
+		if due {
+			r.emit(&Event{Kind: EventKind(kind), Detail: "more of the same"})
+		}
+	}
+}
+
 // emit fills in the time and delivers e, or counts it.
 func (r *reporter) emit(e *Event) {
 	e.Boot = r.clock()

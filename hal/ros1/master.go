@@ -62,6 +62,7 @@ func (m *master) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		m.poll()
+		m.n.rep.flush()
 		every := m.n.cfg.Limits.PollInterval
 		timer.Reset(every + time.Duration((rand.Float64()-0.5)*0.2*float64(every)))
 	}

@@ -132,6 +132,9 @@ func New(cfg Config) (*Node, error) {
 // returns nil after an orderly end. It may be called once.
 func (n *Node) Run(ctx context.Context) error {
 	if n.ran.Swap(true) {
+		if n.ctx.Err() != nil {
+			return nil // closed before it began
+		}
 		return errors.New("ros1: Run called twice")
 	}
 	defer close(n.done)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
@@ -135,6 +136,14 @@ func TestLatestDeliversTheNewest(t *testing.T) {
 		for i := 1; i < 600; i++ { // 38 kB, many times the stream's own buffer
 			send(i)
 		}
+		// The last ones may still be on the sender's side, waiting for an acknowledgement.
+		eventually(t, "all messages in the socket", func() bool {
+			queued := 0
+			if err := st.raw.Control(func(fd uintptr) { queued, _ = unix.IoctlGetInt(int(fd), unix.SIOCINQ) }); err != nil {
+				t.Fatal(err)
+			}
+			return queued == 599*64
+		})
 		close(sent)
 		if g := <-got; g != want {
 			t.Errorf("mode %d: after a pause message %d is delivered; want %d", mode, g, want)

@@ -83,8 +83,12 @@ func (d *Desk) Answered() int { return d.answered }
 // LastAnswer is the last answer given, for replaying it.
 func (d *Desk) LastAnswer() string { return d.last }
 
+// levelAway is the level of challenges to a channel that is away.
+const levelAway = "away"
+
 // Challenge is a line from the guard to the desk: "rw1 challenge <robot> <boot-id> <endpoint> <challenge> <level>".
-// The line is copied.
+// While the level is "away", the desk answers "stop", which is how a channel checks in; otherwise what SetLevel says. The
+// line is copied.
 func (w *World) Challenge(line []byte) {
 	d := &w.desk
 	text := string(line)
@@ -92,7 +96,11 @@ func (w *World) Challenge(line []byte) {
 		if d.away {
 			return
 		}
-		if answer, ok := Answer(d.key, w.opts.Robot, text, d.level); ok {
+		level := d.level
+		if strings.HasSuffix(text, " "+levelAway) {
+			level = "stop" // A channel that was away checks in at stop first.
+		}
+		if answer, ok := Answer(d.key, w.opts.Robot, text, level); ok {
 			d.answered++
 			d.last = answer
 			d.Say(answer)

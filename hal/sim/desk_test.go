@@ -71,6 +71,18 @@ func TestDeskAnswersOverTheLink(t *testing.T) {
 	}
 }
 
+func TestDeskChecksInAtStop(t *testing.T) {
+	var got []string
+	w := rig(t, Handlers{Answer: func(m *msg.Text) { got = append(got, string(m.Data)) }}, nil)
+	w.Challenge([]byte(strings.Replace(string(challenge()), " ok", " away", 1)))
+	w.Advance(time.Second)
+	w.Challenge([]byte(strings.Replace(string(challenge()), " ok", " checked-in", 1)))
+	w.Advance(time.Second)
+	if len(got) != 2 || !strings.Contains(got[0], " stop ") || !strings.Contains(got[1], " ok ") {
+		t.Errorf("answers %q", got)
+	}
+}
+
 func TestDeskWithAnotherKeyAnswersDifferently(t *testing.T) {
 	var got []string
 	w := rig(t, Handlers{Answer: func(m *msg.Text) { got = append(got, string(m.Data)) }}, nil)

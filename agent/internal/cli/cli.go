@@ -18,6 +18,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 // Version and BuildTime (seconds since the Unix epoch) are set by the Makefile at link time.
@@ -133,14 +134,19 @@ func buildEpoch() int64 {
 	return s * int64(time.Second)
 }
 
-// newLog writes JSON, or lines for people if asked.
+// newLog writes JSON, or lines for people if they asked for them or look at a terminal.
 func newLog(w io.Writer, level, format string) zerolog.Logger {
 	l, err := zerolog.ParseLevel(level)
 	if err != nil {
 		l = zerolog.InfoLevel
 	}
-	if format == "text" {
+	if format == "text" || isTerminal(os.Stdout) {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: os.Getenv("NO_COLOR") != "", TimeFormat: "15:04:05.000"}
 	}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger()
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
 }

@@ -94,7 +94,7 @@ func newJournalVerify() *cobra.Command {
 		if asJSON {
 			err = json.NewEncoder(cmd.OutOrStdout()).Encode(report)
 		} else {
-			_, err = fmt.Fprint(cmd.OutOrStdout(), report.Text())
+			printReport(cmd.OutOrStdout(), &report)
 		}
 		if err == nil && !report.OK() {
 			err = errNo

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/journal"
 )
 
 // printStatus tells a person what holds the robot, why, and what to do about it.
@@ -81,4 +82,29 @@ func printReceipt(w io.Writer, r *agent.Receipt, asJSON bool) error {
 		fmt.Fprintf(w, "  %s: %s\n", code, r.Triggers[code])
 	}
 	return nil
+}
+
+// printReport tells whether a journal is whole.
+func printReport(w io.Writer, r *journal.Report) {
+	verdict := "intact: every record follows from the one before"
+	if !r.OK() {
+		verdict = "NOT INTACT"
+	}
+	fmt.Fprintf(w, "%s\n  %d records (%d to %d) in %d segments, %d boots\n", verdict, r.Records, r.FirstSeq, r.LastSeq, r.Segments, r.Boots)
+	fmt.Fprintf(w, "  head %x\n", r.Head)
+	if r.TrimmedTo > 0 {
+		fmt.Fprintf(w, "  the quota removed records up to %d\n", r.TrimmedTo)
+	}
+	if r.Gaps > 0 {
+		fmt.Fprintf(w, "  %d gaps stand for %d records that could not be written\n", r.Gaps, r.Lost)
+	}
+	if r.Recoveries > 0 {
+		fmt.Fprintf(w, "  %d repairs after an end without order; `journal cat` shows what they cut off\n", r.Recoveries)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "  %v\n", p)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(w, "  and %d more\n", r.More)
+	}
 }

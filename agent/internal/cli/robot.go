@@ -7,10 +7,10 @@ import (
 	"os"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
-	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
 )
 
@@ -23,7 +23,7 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), check.New())
+		newJournal(), check.New(agent.InspectPolicy))
 	return root
 }
 
@@ -34,14 +34,12 @@ func newRun() *cobra.Command {
 		Long: "Guard the robot as the deployment file says, until SIGTERM. The guard starts closed: nothing moves before every\n" +
 			"required input has been seen. On SIGTERM it brings the robot to rest first.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dep, _, err := config.LoadDeployment(deployment)
-			if err != nil {
-				return err
-			}
 			q := newLogQueue(os.Stdout)
 			defer q.close()
-			log := newLog(q, dep.Log.Level, dep.Log.Format)
-			a, err := agent.New(agent.Options{Deployment: deployment, Version: version(), Epoch: buildEpoch(), Log: log})
+			a, err := agent.New(agent.Options{
+				Deployment: deployment, Version: version(), Epoch: buildEpoch(),
+				NewLog: func(level, format string) zerolog.Logger { return newLog(q, level, format) },
+			})
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+var update = flag.Bool("update", false, "write the expected outputs anew")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"robowarden": func() { os.Exit(run()) }})
@@ -39,7 +42,8 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:           "testdata",
+		UpdateScripts: *update,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("CONFIGS", configs)
 			return nil
