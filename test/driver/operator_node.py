@@ -68,6 +68,8 @@ class Operator:
             return
         with self.lock:
             fault, delay, level = self.fault, self.delay, self.level
+        if words[6] == "away":
+            level = "stop"  # a desk checks in at stop before it lets the robot run
         if fault == "silent":
             return
         key = bytes(32) if fault == "wrong_key" else self.key
