@@ -62,6 +62,7 @@ func (e Exit) String() string {
 // Process is one running program.
 type Process struct {
 	name string
+	argv []string
 	cmd  *exec.Cmd
 	out  *capture
 	done chan struct{}
@@ -75,7 +76,7 @@ func Start(spec Spec) (*Process, error) {
 		return nil, errors.New("proc: nothing to start: Argv is empty")
 	}
 	argv := limited(spec)
-	p := &Process{name: spec.Name, out: newCapture(), done: make(chan struct{})}
+	p := &Process{name: spec.Name, argv: spec.Argv, out: newCapture(), done: make(chan struct{})}
 	if p.name == "" {
 		p.name = spec.Argv[0]
 	}
@@ -150,6 +151,9 @@ func StartT(t testing.TB, spec Spec) *Process {
 
 // Name is the name given in Spec.
 func (p *Process) Name() string { return p.name }
+
+// Argv is the program and its arguments as given in Spec.
+func (p *Process) Argv() []string { return p.argv }
 
 // PID is the process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
