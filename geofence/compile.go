@@ -1,6 +1,7 @@
 package geofence
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -250,6 +251,42 @@ func (s *Set) index() {
 			continue
 		}
 		f.solid = append(f.solid, int32(i))
-		f.boxes = append(f.boxes, z.box.grow(int64(math.Ceil(z.margin))))
 	}
+	for i := range s.floors {
+		s.group(&s.floors[i])
+	}
+}
+
+// blockZones is how many neighbouring zones share a box, so that a survey can
+// pass over them at once.
+const blockZones = 16
+
+// group orders a floor's zones along a curve that keeps neighbours together.
+func (s *Set) group(f *floor) {
+	code := func(i int32) uint64 {
+		b := &s.zones[i].box
+		return interleave(uint32((b.x0+b.x1)/2+MaxCoordinateMM)) | interleave(uint32((b.y0+b.y1)/2+MaxCoordinateMM))<<1
+	}
+	slices.SortFunc(f.solid, func(a, b int32) int {
+		return cmp.Or(cmp.Compare(code(a), code(b)), cmp.Compare(a, b))
+	})
+	for k, i := range f.solid {
+		z := &s.zones[i]
+		f.boxes = append(f.boxes, z.box.grow(int64(math.Ceil(z.margin))))
+		if k%blockZones == 0 {
+			f.blocks = append(f.blocks, f.boxes[k])
+		}
+		last := &f.blocks[len(f.blocks)-1]
+		*last = last.add(f.boxes[k].x0, f.boxes[k].y0).add(f.boxes[k].x1, f.boxes[k].y1)
+	}
+}
+
+// interleave puts a zero between any two bits of v.
+func interleave(v uint32) uint64 {
+	x := uint64(v)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f
+	x = (x | x<<2) & 0x3333333333333333
+	return (x | x<<1) & 0x5555555555555555
 }

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// slots divides the reaction time for the record of commands.
-const slots = 16
-
-// maxIssued is a contour speed in millimetres per second beyond anything real.
-const maxIssued = 1e8
+// The time that commands stay in flight is divided into windowSlots slots; the
+// ring has room for more than one window.
+const (
+	windowSlots = 16
+	ringSlots   = 32
+)
 
 // history is the record of the commands that were really sent on. A command may
 // take up to the reaction time to show, so those of the last reaction time are
@@ -19,7 +20,7 @@ type history struct {
 	// slot numbers the newest entry, count is how many are filled.
 	slot  int64
 	count int
-	sent  [slots]twist
+	sent  [ringSlots]twist
 	last  twist
 	at    time.Duration
 }
@@ -30,28 +31,35 @@ type history struct {
 func (f *Fence) Issued(now Instant, v Velocity) {
 	h, u := &f.mem.issued, v.twist()
 	slot := int64(now.Boot / f.slotWidth())
-	if !(f.tip(u) <= maxIssued) || now.Boot < h.at {
+	if !finite(f.tip(u)) || now.Boot < h.at {
 		// Nonsense: then nothing is known of what is in flight.
 		*h = history{}
 		return
 	}
+	// The robot cannot do more than it can do.
+	r := &f.set.robot
+	u = u.scale(min(1, float64(1000*topSpeed(r))/u.speed(), topYaw(r)/math.Abs(u.w)))
 	if !h.known {
 		*h = history{known: true, slot: slot, count: 1}
-		h.sent[slot%slots] = u
+		h.sent[slot%ringSlots] = u
 	}
 	for h.slot < slot {
 		// The command before stays in force until this one; a long silence fills every slot.
-		h.slot = max(h.slot+1, slot-slots+1)
-		h.count = min(h.count+1, slots)
-		h.sent[h.slot%slots] = h.last
+		h.slot = max(h.slot+1, slot-ringSlots+1)
+		h.count = min(h.count+1, ringSlots)
+		h.sent[h.slot%ringSlots] = h.last
 	}
-	if f.tip(u) > f.tip(h.sent[slot%slots]) {
-		h.sent[slot%slots] = u
+	if f.tip(u) > f.tip(h.sent[slot%ringSlots]) {
+		h.sent[slot%ringSlots] = u
 	}
 	h.last, h.at = u, now.Boot
 }
 
-func (f *Fence) slotWidth() time.Duration { return max(f.set.robot.Reaction/slots, 1) }
+// dead is the time for which a command can be in flight: what is left of the
+// reaction once the next command may come.
+func (f *Fence) dead() time.Duration { return f.set.robot.Reaction - f.set.robot.CommandPeriod }
+
+func (f *Fence) slotWidth() time.Duration { return max(f.dead()/windowSlots, 1) }
 
 // tip bounds the speed of the contour's points, in millimetres per second.
 func (f *Fence) tip(u twist) float64 { return u.speed() + float64(math.Abs(u.w)*f.set.body.radius) }
@@ -64,53 +72,117 @@ func (h *history) inForce(slot int64) (twist, bool) {
 	case slot > h.slot:
 		return h.last, true
 	}
-	return h.sent[slot%slots], true
+	return h.sent[slot%ringSlots], true
 }
 
 // flight is the way that the robot goes whatever is commanded now: on as
 // measured for the pose's age, then through the commands in flight.
 type flight struct {
-	first, second  twist
-	firstS, totalS float64 // seconds: of the first part, of the reaction time
-	mid, end       frame
-	// way bounds the contour's way in millimetres, after is the motion left at the end.
-	way   float64
+	first, second twist
+	firstS, deadS float64 // seconds for which each holds
+	mid, end      frame
+	// way bounds the contour's way in millimetres.
+	way float64
+	// after is the motion left at the end, and holdS for how many seconds it
+	// goes on before a command of now can begin to brake it.
 	after twist
+	holdS float64
+	// odd says that the measured motion is none that the commands explain.
+	odd bool
 }
 
 // flight predicts for a pose of the given age in seconds.
 func (f *Fence) flight(now time.Duration, age float64) flight {
 	r, t, h := &f.set.robot, &f.mem.track, &f.mem.issued
-	fl := flight{first: t.velocity, firstS: age, totalS: r.Reaction.Seconds()}
 	// A record that stopped long ago says nothing about who commands now.
-	current := h.known && now >= h.at && now-h.at <= r.Reaction+r.PoseMaxAge
+	if !h.known || now < h.at || now-h.at > r.Reaction+r.PoseMaxAge {
+		return f.coast(age)
+	}
+	fl := flight{first: t.velocity, firstS: age, deadS: f.dead().Seconds()}
+	fl.holdS = max(r.CommandPeriod-(now-h.at), 0).Seconds()
 	width := f.slotWidth()
-	base := int64(now/width) - slots + 1
+	newest := int64(now / width)
+	part := float64(now%width) / float64(width)
 	brake, tip := f.brake(t.velocity), f.tip(t.velocity)
+	fl.odd = tip > 0 && !f.explained(newest)
 	var sum twist
-	for j := int64(0); j < slots; j++ {
+	for j := 0; j <= windowSlots; j++ {
+		weight := 1.0 / windowSlots
+		switch j {
+		case 0:
+			weight = (1 - part) / windowSlots
+		case windowSlots:
+			weight = part / windowSlots
+		}
 		// Faster than all that can be in force, the robot brakes already.
 		left := 0.0
 		if tip > 0 {
 			left = max(0, 1-float64(brake*float64(float64(j)*width.Seconds())))
 		}
 		u := t.velocity.scale(left)
-		cmd, ok := h.inForce(base + j)
+		cmd, ok := h.inForce(newest - windowSlots + int64(j))
 		switch {
-		case !current || !ok:
+		case !ok:
 			u = t.velocity
 		case f.tip(cmd) >= float64(tip*left):
 			u = cmd
 		}
-		sum.vx, sum.vy, sum.w = sum.vx+u.vx, sum.vy+u.vy, sum.w+u.w
-		fl.way += float64(f.tip(u)*fl.totalS) / slots
-		fl.after = u
+		v := u.scale(weight)
+		sum = twist{sum.vx + v.vx, sum.vy + v.vy, sum.w + v.w}
+		fl.way += float64(f.tip(v) * fl.deadS)
+		if fl.after = u; u == cmd {
+			fl.after = h.last // a slot holds the fastest of its commands, not the newest
+		}
 	}
-	fl.second = sum.scale(1.0 / slots)
-	fl.way += float64(tip * age)
-	fl.mid = t.at.advance(fl.first, age)
-	fl.end = fl.mid.advance(fl.second, fl.totalS)
+	fl.second = sum
+	f.land(&fl)
 	return fl
+}
+
+// coast is the flight of a robot that goes on as measured.
+func (f *Fence) coast(age float64) flight {
+	u := f.mem.track.velocity
+	fl := flight{first: u, firstS: age, second: u, deadS: f.dead().Seconds(), after: u}
+	fl.holdS = f.set.robot.CommandPeriod.Seconds()
+	fl.way = float64(f.tip(u) * fl.deadS)
+	f.land(&fl)
+	return fl
+}
+
+func (f *Fence) land(fl *flight) {
+	fl.way += float64(f.tip(fl.first) * fl.firstS)
+	fl.mid = f.mem.track.at.advance(fl.first, fl.firstS)
+	fl.end = fl.mid.advance(fl.second, fl.deadS)
+}
+
+// explained says whether any command on record accounts for the measured
+// velocity. The record goes back for two reaction times, because brakes at their
+// limit come after their commands.
+func (f *Fence) explained(newest int64) bool {
+	for slot := newest; slot > newest-ringSlots; slot-- {
+		cmd, ok := f.mem.issued.inForce(slot)
+		if !ok || f.explains(cmd, f.mem.track.velocity) {
+			return true
+		}
+	}
+	return false
+}
+
+// explains says whether a robot that was given cmd, and is still on its way
+// there from rest, may move like u.
+func (f *Fence) explains(cmd, u twist) bool {
+	r := f.set.body.radius
+	a, b := float64(cmd.w*r), float64(u.w*r)
+	size2 := float64(cmd.vx*cmd.vx) + float64(cmd.vy*cmd.vy) + float64(a*a)
+	dot := float64(cmd.vx*u.vx) + float64(cmd.vy*u.vy) + float64(a*b)
+	k := 0.0
+	if size2 > 0 {
+		k = min(max(dot/size2, 0), 1)
+	}
+	x, y, z := u.vx-float64(k*cmd.vx), u.vy-float64(k*cmd.vy), b-float64(k*a)
+	off := float64(x*x) + float64(y*y) + float64(z*z)
+	slack := float64(0.1*f.tip(u)) + 1000*freezeMPS
+	return off <= float64(slack*slack)
 }
 
 // brake is the part of a motion that the brakes take away in a second, the
@@ -129,19 +201,24 @@ func (f *Fence) flies(fl *flight, o *obstacle, r, near float64) bool {
 		return true
 	}
 	near -= float64(f.tip(fl.first) * fl.firstS)
-	_, hit := f.sweep(o, fl.mid, fl.second, fl.totalS, r, near)
+	_, hit := f.sweep(o, fl.mid, fl.second, fl.deadS, r, near)
 	return hit
 }
 
 // stops says whether the robot, braking after the flight, stays at least r
-// millimetres away from the obstacle. The flight itself must not come closer.
+// millimetres away from the obstacle, on its arc and on the straight line that
+// is left of it if the turning stops first. The flight itself must be clear.
 func (f *Fence) stops(fl *flight, o *obstacle, r, near float64) bool {
-	s := f.stopS(fl.after)
+	s := fl.holdS + f.stopS(fl.after)
 	near -= fl.way
 	if near-float64(f.tip(fl.after)*s) >= r {
 		return true
 	}
-	_, hit := f.sweep(o, fl.end, fl.after, s, r, near)
+	if _, hit := f.sweep(o, fl.end, fl.after, s, r, near); hit || fl.after.w == 0 {
+		return !hit
+	}
+	straight := twist{fl.after.vx, fl.after.vy, 0}
+	_, hit := f.sweep(o, fl.end, straight, fl.holdS+f.stopS(straight), r, near)
 	return !hit
 }
 

@@ -22,7 +22,8 @@ type query struct {
 	react  float64 // age and reaction time in seconds
 
 	flight  flight
-	flies   bool // flight is set
+	coast   flight // set if flight is odd
+	flies   bool   // flight is set
 	ratio   float64
 	zone    int
 	reason  Reason
@@ -165,36 +166,61 @@ func (q *query) speedZone(c *candidate, place Place, m float64) {
 //
 // with free the time that the contour can follow u before the margin: the
 // stopping distance v·t + v²/(2a) ≤ d, written for all axes at once. The same
-// must hold without the reaction after the commands in flight were driven, else
-// a drive that lags behind its commands would overrun the curve it was given.
+// must hold after the commands in flight were driven, with only a command period
+// left of the reaction, else a drive that lags behind its commands would overrun
+// the curve it was given. A robot that moves as no command explains is taken to
+// go on like that.
 func (q *query) outside(c *candidate, m, most float64, reason Reason) {
 	stop := 0.5 / q.brake
 	if gap := c.clear - m; gap < float64(q.tip*(q.react+stop)) {
 		if free, hit := q.f.sweep(&c.obstacle, q.f.mem.track.at, q.u, q.react+stop, m, c.clear); hit {
-			q.curve(c, free, q.react, most, reason)
+			q.curve(c, free, q.react, q.brake, most, reason)
 		}
 	}
 	if q.ratio <= most {
 		return
 	}
 	q.fly()
-	if c.clear-q.flight.way-float64(q.tip*stop) >= m {
+	q.after(&q.flight, c, m, most, reason)
+	if q.flight.odd && q.ratio > most {
+		q.after(&q.coast, c, m, most, reason)
+		if !q.f.stops(&q.coast, &c.obstacle, m, c.clear) {
+			q.lower(most, c.zone, reason, 0)
+		}
+	}
+	q.blocked = q.blocked || q.ratio == 0
+}
+
+// after is the braking curve at the end of a flight, where the command of now
+// takes over: it holds for a command period before it can be corrected. Axes may
+// brake each at its own rate, so the way to rest lies between the command's arc
+// and the straight line on which the turning has stopped at once.
+func (q *query) after(fl *flight, c *candidate, m, most float64, reason Reason) {
+	hold := q.f.set.robot.CommandPeriod.Seconds()
+	near := c.clear - fl.way
+	if near-float64(q.tip*(hold+0.5/q.brake)) >= m {
 		return
 	}
-	if q.f.flies(&q.flight, &c.obstacle, m, c.clear) {
+	if q.f.flies(fl, &c.obstacle, m, c.clear) {
 		q.lower(most, c.zone, reason, 0)
-		q.blocked = q.ratio == 0
 		return
 	}
-	if free, hit := q.f.sweep(&c.obstacle, q.flight.end, q.u, stop, m, c.clear-q.flight.way); hit {
-		q.curve(c, free, 0, most, reason)
+	ways := [...]twist{q.u, {q.u.vx, q.u.vy, 0}}
+	for i, u := range ways {
+		if i == 1 && (q.u.w == 0 || q.u.speed() == 0) {
+			break
+		}
+		brake := q.f.brake(u)
+		if free, hit := q.f.sweep(&c.obstacle, fl.end, u, hold+0.5/brake, m, near); hit {
+			q.curve(c, free, hold, brake, most, reason)
+		}
 	}
 }
 
 // curve turns the free time into a ratio.
-func (q *query) curve(c *candidate, free, react, most float64, reason Reason) {
-	late := float64(q.brake * react)
-	room := float64(2*float64(q.brake*free)) + float64(most*most)
+func (q *query) curve(c *candidate, free, react, brake, most float64, reason Reason) {
+	late := float64(brake * react)
+	room := float64(2*float64(brake*free)) + float64(most*most)
 	s := 0.0
 	if room > 0 {
 		s = room / (late + math.Sqrt(float64(late*late)+room))
@@ -208,6 +234,9 @@ func (q *query) curve(c *candidate, free, react, most float64, reason Reason) {
 func (q *query) fly() {
 	if !q.flies {
 		q.flight, q.flies = q.f.flight(q.now, q.age), true
+		if q.flight.odd {
+			q.coast = q.f.coast(q.age)
+		}
 	}
 }
 

@@ -46,6 +46,7 @@ type span struct {
 func robotDurations(r *Robot) []span {
 	return []span{
 		{"Reaction", &r.Reaction, time.Millisecond, 5 * time.Second},
+		{"CommandPeriod", &r.CommandPeriod, time.Millisecond, 5 * time.Second},
 		{"PoseMaxAge", &r.PoseMaxAge, time.Millisecond, 5 * time.Second},
 		{"PoseMaxFuture", &r.PoseMaxFuture, time.Microsecond, 5 * time.Second},
 		{"FreezeAfter", &r.FreezeAfter, time.Millisecond, time.Minute},
@@ -78,6 +79,9 @@ func (c *compiler) checkRobot(r *Robot) {
 		if v := *d.value; v < d.low || v > d.top {
 			c.robotError(d.name, "is %v, expected a duration in [%v, %v]; 0 never means off", v, d.low, d.top)
 		}
+	}
+	if r.CommandPeriod >= r.Reaction {
+		c.robotError("CommandPeriod", "is %v, expected less than Reaction (%v), which includes it", r.CommandPeriod, r.Reaction)
 	}
 	if r.RecoverPoses < 1 || r.RecoverPoses > 10_000 {
 		c.robotError("RecoverPoses", "is %d, expected 1 to 10000 poses", r.RecoverPoses)

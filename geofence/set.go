@@ -42,10 +42,12 @@ type zone struct {
 type floor struct {
 	id            string
 	withoutKeepIn Access
-	// solid are the zones other than KeepIn; boxes are theirs, grown by their margins.
-	solid []int32
-	boxes []box
-	keep  []int32
+	// solid are the zones other than KeepIn, neighbours together; boxes are
+	// theirs, grown by their margins, blocks the boxes of each blockZones of them.
+	solid  []int32
+	boxes  []box
+	blocks []box
+	keep   []int32
 	// pieces bounds how many pieces the keep-in edge can consist of.
 	pieces int
 }

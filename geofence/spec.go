@@ -143,6 +143,9 @@ type Robot struct {
 	// detection, decision, the interval between commands, transport, actuation
 	// delay and the drive's lag together.
 	Reaction time.Duration
+	// CommandPeriod is the longest regular interval between two commands, a part
+	// of Reaction: for as long, a command holds before it can be corrected.
+	CommandPeriod time.Duration
 	// CreepMPS and CreepYawRateRadPS bound motion in a margin, out of a zone, and
 	// under a poor pose.
 	CreepMPS, CreepYawRateRadPS float64

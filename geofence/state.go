@@ -206,7 +206,7 @@ func (f *Fence) sane(m *memory) bool {
 	ok := t.floor >= -1 && t.floor < len(f.set.floors) && (!t.have || t.floor >= 0)
 	ok = ok && m.now >= 0 && t.delay >= 0 && t.moving >= 0 && t.good >= 0
 	ok = ok && m.egress.Zone >= NoZone && m.egress.Zone < len(f.set.zones) && m.egress.Active == (m.egress.Zone != NoZone)
-	ok = ok && h.slot >= 0 && h.count >= 0 && int64(h.count) <= min(slots, h.slot+1) && h.at >= 0
+	ok = ok && h.slot >= 0 && h.count >= 0 && int64(h.count) <= min(ringSlots, h.slot+1) && h.at >= 0
 	for _, p := range []frame{t.at, t.anchor} {
 		n := float64(p.c*p.c) + float64(p.s*p.s)
 		ok = ok && math.Abs(p.x) <= MaxCoordinateMM && math.Abs(p.y) <= MaxCoordinateMM && (n == 0 && !t.have || math.Abs(n-1) < 1e-6)

@@ -1,6 +1,10 @@
 package geofence
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // survey finds the obstacles within reach of the pose and how far they are. It
 // depends on the pose and on what binds, not on time.
@@ -13,11 +17,18 @@ func (f *Fence) survey() {
 	f.contour.set(&f.set.body, t.at)
 	fl := &f.set.floors[t.floor]
 	around := f.contour.box.grow(int64(f.reach))
-	for k, i := range fl.solid {
-		if f.binds[i] != bindsNot && around.meets(fl.boxes[k]) {
-			f.consider(f.solid(i), f.binds[i])
+	for n, block := range fl.blocks {
+		if !around.meets(block) {
+			continue
+		}
+		for k := n * blockZones; k < min((n+1)*blockZones, len(fl.solid)); k++ {
+			if i := fl.solid[k]; f.binds[i] != bindsNot && around.meets(fl.boxes[k]) {
+				f.consider(f.solid(i), f.binds[i])
+			}
 		}
 	}
+	// In the order of the slots, whatever the index did: so ties fall alike.
+	slices.SortFunc(f.cands, func(a, b candidate) int { return cmp.Compare(a.slot, b.slot) })
 	switch f.keep.mode {
 	case keepUnion:
 		f.consider(f.area(), bindsSurely)
@@ -80,7 +91,7 @@ func (f *Fence) look(o *obstacle, c *contour, limit float64) (clear float64, ins
 	if inside {
 		return 0, true, -1
 	}
-	clear, nearest = c.distance(o.edges, limit, &f.work)
+	clear, nearest = c.distance(o.edges, o.open, limit, &f.work)
 	return clear, clear == 0, nearest
 }
 

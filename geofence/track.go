@@ -167,7 +167,7 @@ func heading(p *Pose) (c, s float64, ok bool) {
 		return 1, 0, false
 	}
 	c = ww + xx - yy - zz
-	s = 2 * (float64(p.QX*p.QY) + float64(p.QW*p.QZ))
+	s = float64(2 * (float64(p.QX*p.QY) + float64(p.QW*p.QZ)))
 	n := length(c, s)
 	if !(n >= 0.5) || !(ww-xx-yy+zz >= 0.5) {
 		return 1, 0, false
@@ -236,11 +236,11 @@ func (t *track) clock(p *Pose, faults FaultSet) {
 // jumps says whether the robot cannot have come from the last pose to the next.
 func (f *Fence) jumps(next frame, sigma, spread, dt float64) bool {
 	t, r := &f.mem.track, &f.set.robot
-	way := float64(1000*(float64(r.MaxSpeedMPS*dt)+r.JumpSlackM)) + float64(r.SigmaK*max(sigma, t.sigma))
+	way := float64(1000*(float64(r.MaxSpeedMPS*dt)+r.JumpSlackM)) + float64(r.SigmaK*(sigma+t.sigma))
 	if !(length(next.x-t.at.x, next.y-t.at.y) <= way) {
 		return true
 	}
-	turn := float64(r.MaxYawRateRadPS*dt) + r.JumpSlackRad + float64(r.SigmaK*max(spread, t.spread))
+	turn := float64(r.MaxYawRateRadPS*dt) + r.JumpSlackRad + float64(r.SigmaK*(spread+t.spread))
 	if turn >= math.Pi {
 		return false
 	}

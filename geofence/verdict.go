@@ -126,22 +126,24 @@ func (v *Verdict) name(zone int, reason Reason) {
 	}
 }
 
-// motion asks whether what the robot does now can still stop in time: through
-// the commands in flight, then braking, with half of the margin left. The other
-// half is for noise, or a proper approach to an edge would trip all the time.
+// motion asks whether what the robot does now, through the commands in flight
+// and then braking, takes the contour into a zone. It looks at the best estimate
+// without margins: those are for Limit, which has long refused the motion here,
+// and with them the pose's noise would trip at every edge that is approached.
 func (f *Fence) motion(m float64, v *Verdict) {
 	t := &f.mem.track
 	if !t.velocityOK {
 		return
 	}
+	standing := f.tip(t.velocity) <= 1000*freezeMPS
 	fl := f.flight(f.mem.now, v.AgeS)
-	v.RequiredM = (fl.way + float64(f.tip(fl.after)*f.stopS(fl.after)) + m) / 1000
+	if fl.odd {
+		fl = f.coast(v.AgeS)
+	}
+	v.RequiredM = (fl.way + float64(f.tip(fl.after)*(fl.holdS+f.stopS(fl.after))) + m) / 1000
 	for i := range f.cands {
 		c := &f.cands[i]
-		if c.kind == SpeedLimit {
-			continue
-		}
-		if !f.trips(&fl, c, (m+c.margin)/2) {
+		if c.kind == SpeedLimit || standing || !f.trips(&fl, c, min(roundingMM, c.clear/2)) {
 			continue
 		}
 		v.Trip = true
@@ -154,7 +156,7 @@ func (f *Fence) motion(m float64, v *Verdict) {
 
 func (f *Fence) trips(fl *flight, c *candidate, r float64) bool {
 	if c.inside {
-		return !f.granted(c) && f.tip(f.mem.track.velocity) > 1000*freezeMPS
+		return !f.granted(c)
 	}
 	return f.flies(fl, &c.obstacle, r, c.clear) || !f.stops(fl, &c.obstacle, r, c.clear)
 }

@@ -11,7 +11,7 @@ func wheels() Robot {
 	return Robot{
 		Footprint:   []Vertex{{400, 300}, {-400, 300}, {-400, -300}, {400, -300}},
 		MaxSpeedMPS: 1.5, MaxYawRateRadPS: 1.5, AccelMPS2: 1, DecelMPS2: 1, AngularDecelRadPS2: 2,
-		Reaction: 300 * time.Millisecond, CreepMPS: 0.1, CreepYawRateRadPS: 0.2,
+		Reaction: 300 * time.Millisecond, CommandPeriod: 50 * time.Millisecond, CreepMPS: 0.1, CreepYawRateRadPS: 0.2,
 		SigmaK: 2.45, MapErrorM: 0.03, PoseMaxAge: 300 * time.Millisecond, PoseMaxFuture: 50 * time.Millisecond,
 		MinStdDevM: 0.005, SlowStdDevM: 0.10, MaxStdDevM: 0.25,
 		FreezeAfter: time.Second, JumpSlackM: 0.05, JumpSlackRad: 0.05,

@@ -113,14 +113,18 @@ func (a Axes) Normal() Axes {
 // Join returns the restriction that is as tight as a and as b on every axis. It is associative, commutative,
 // idempotent and monotone.
 func Join(a, b Axes) Axes {
-	a, b = a.Normal(), b.Normal()
+	return meet(a.Normal(), b.Normal())
+}
+
+// meet is Join of restrictions in normal form; the result is in normal form as well.
+func meet(a, b Axes) Axes {
 	return Axes{
 		Motion:       min(a.Motion, b.Motion),
 		Manipulators: min(a.Manipulators, b.Manipulators),
 		Perception:   min(a.Perception, b.Perception),
 		Remote:       min(a.Remote, b.Remote),
 		MaxSpeedMPS:  min(a.MaxSpeedMPS, b.MaxSpeedMPS),
-	}.Normal()
+	}
 }
 
 // TightAs says whether a restricts every axis at least as much as b does.
@@ -177,28 +181,32 @@ func (s ModeSet) Has(m Mode) bool { return m < NumModes && s&(1<<m) != 0 }
 // Modes returns every mode that holds under a.
 func (a Axes) Modes() ModeSet {
 	a = a.Normal()
-	var s ModeSet
-	add := func(holds bool, m Mode) {
-		if holds {
-			s |= 1 << m
-		}
+	s := ModeSet(0).with(a.Motion == MotionStop, ModeStopSafely).
+		with(a.Motion == MotionHold, ModeHold).
+		with(a.Motion == MotionDockOnly, ModeReturnToDock).
+		with(a.Manipulators == ManipulatorsDisabled, ModeDisableManipulators).
+		with(a.Manipulators == ManipulatorsHold, ModeHoldManipulators).
+		with(a.Remote == RemoteBlocked, ModeBlockRemote).
+		with(a.Remote == RemoteViewOnly, ModeViewOnly).
+		with(a.Perception == PerceptionPrivate, ModePrivate).
+		with(a.Motion == MotionLimited || a.Manipulators == ManipulatorsLimited, ModeLimited)
+	return s.with(s == 0, ModeNormal)
+}
+
+func (s ModeSet) with(holds bool, m Mode) ModeSet {
+	if holds {
+		s |= 1 << m
 	}
-	add(a.Motion == MotionStop, ModeStopSafely)
-	add(a.Motion == MotionHold, ModeHold)
-	add(a.Motion == MotionDockOnly, ModeReturnToDock)
-	add(a.Manipulators == ManipulatorsDisabled, ModeDisableManipulators)
-	add(a.Manipulators == ManipulatorsHold, ModeHoldManipulators)
-	add(a.Remote == RemoteBlocked, ModeBlockRemote)
-	add(a.Remote == RemoteViewOnly, ModeViewOnly)
-	add(a.Perception == PerceptionPrivate, ModePrivate)
-	add(a.Motion == MotionLimited || a.Manipulators == ManipulatorsLimited, ModeLimited)
-	add(s == 0, ModeNormal)
 	return s
 }
 
 // Mode returns the one name that tells most about a: the first of Modes in the order of their declaration.
 func (a Axes) Mode() Mode {
-	s := a.Modes()
+	return a.Modes().leading()
+}
+
+// leading returns the first mode of the set.
+func (s ModeSet) leading() Mode {
 	for m := range NumModes {
 		if s.Has(m) {
 			return m

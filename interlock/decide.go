@@ -5,16 +5,18 @@ import "time"
 // decide joins what is active into the decision.
 func (m *Machine) decide(in *Inputs, credit time.Duration, out *Decision) {
 	axes := Unrestricted()
+	var worst listing
 	for t, ok := m.on.Next(0); ok; t, ok = m.on.Next(t + 1) {
 		constraint := m.constraint(t)
-		axes = Join(axes, constraint)
-		m.list(t, constraint, out)
+		axes = meet(axes, constraint)
+		worst.add(entry{constraint, m.slots[t].firstSeen, t})
 	}
+	m.list(&worst, out)
 	joined := Join(axes, in.Fence)
 	out.ByFence = joined != axes
 	out.Axes, out.Dock = m.feasible(joined, in, out.PresentSet, credit)
 	out.Modes = out.Axes.Modes()
-	out.Mode = out.Axes.Mode()
+	out.Mode = out.Modes.leading()
 	switch out.Axes.Motion {
 	case MotionStop:
 		out.Category = m.rules.StopCategory
@@ -32,7 +34,7 @@ func (m *Machine) decide(in *Inputs, credit time.Duration, out *Decision) {
 // constraint returns what t restricts: what was latched stays, whatever policies came later.
 func (m *Machine) constraint(t Trigger) Axes {
 	if m.latched.Has(t) {
-		return Join(m.slots[t].held, m.rules.Rules[t].Constraint)
+		return meet(m.slots[t].held, m.rules.Rules[t].Constraint)
 	}
 	return m.rules.Rules[t].Constraint
 }
@@ -80,44 +82,64 @@ func (m *Machine) dockDenial(in *Inputs, present TriggerSet) DockDenial {
 	return DockAllowed
 }
 
-// list puts t into the bounded list, worst first; of more than MaxActive the worst are kept.
-func (m *Machine) list(t Trigger, constraint Axes, out *Decision) {
-	s := &m.slots[t]
-	i := out.N
-	for i > 0 && m.worse(t, constraint, &out.Active[i-1]) {
-		i--
-	}
-	if i == MaxActive {
-		return
-	}
-	if out.N < MaxActive {
-		out.N++
-	}
-	copy(out.Active[i+1:out.N], out.Active[i:out.N-1])
-	out.Active[i] = Active{
-		Trigger: t, State: s.state, Cause: s.cause, Subject: s.subject, Constraint: constraint,
-		Clear: m.demand(t), Flapped: s.flapped,
-		FirstSeen: s.firstSeen, Since: s.since, LastClear: s.lastClear, Count: s.count,
-	}
+// entry is one active trigger with what it is sorted by.
+type entry struct {
+	constraint Axes
+	firstSeen  time.Duration
+	trigger    Trigger
 }
 
-// worse says whether t, with its constraint, comes before b: what restricts more, then what was seen first, so that
-// the cause stands before its consequences.
-func (m *Machine) worse(t Trigger, constraint Axes, b *Active) bool {
-	if ra, rb := rank(constraint), rank(b.Constraint); ra != rb {
-		return ra < rb
+// worse says whether e comes before o: what restricts more, then what was seen first, so that the cause stands before
+// its consequences.
+func (e *entry) worse(o *entry) bool {
+	if a, b := rank(e.constraint), rank(o.constraint); a != b {
+		return a < b
 	}
-	if constraint.MaxSpeedMPS != b.Constraint.MaxSpeedMPS {
-		return constraint.MaxSpeedMPS < b.Constraint.MaxSpeedMPS
+	if e.constraint.MaxSpeedMPS != o.constraint.MaxSpeedMPS {
+		return e.constraint.MaxSpeedMPS < o.constraint.MaxSpeedMPS
 	}
-	if first := m.slots[t].firstSeen; first != b.FirstSeen {
-		return first < b.FirstSeen
+	if e.firstSeen != o.firstSeen {
+		return e.firstSeen < o.firstSeen
 	}
-	return t < b.Trigger
+	return e.trigger < o.trigger
 }
 
 // rank orders restrictions by their axes, motion before manipulators before perception before remote; smaller is
 // worse.
 func rank(a Axes) uint16 {
 	return uint16(a.Motion)<<12 | uint16(a.Manipulators)<<8 | uint16(a.Perception)<<4 | uint16(a.Remote)
+}
+
+// listing is a bounded list of active triggers, worst first.
+type listing struct {
+	entries [MaxActive]entry
+	n       int
+}
+
+// add puts e into its place; of more than MaxActive the worst are kept.
+func (l *listing) add(e entry) {
+	i := l.n
+	for i > 0 && e.worse(&l.entries[i-1]) {
+		i--
+	}
+	if i == MaxActive {
+		return
+	}
+	l.n = min(l.n+1, MaxActive)
+	copy(l.entries[i+1:l.n], l.entries[i:l.n-1])
+	l.entries[i] = e
+}
+
+// list writes the active triggers out with their details.
+func (m *Machine) list(worst *listing, out *Decision) {
+	out.N = worst.n
+	for i := range worst.n {
+		e := &worst.entries[i]
+		s := &m.slots[e.trigger]
+		out.Active[i] = Active{
+			Trigger: e.trigger, State: s.state, Cause: s.cause, Subject: s.subject, Constraint: e.constraint,
+			Clear: m.demand(e.trigger), Flapped: s.flapped,
+			FirstSeen: s.firstSeen, Since: s.since, LastClear: s.lastClear, Count: s.count,
+		}
+	}
 }

@@ -13,7 +13,7 @@ type Gate struct {
 	// open is true while motion is not held; released is since when.
 	open     bool
 	released time.Duration
-	// armed has bit i-1 set for each channel i that has been neutral since the last stop.
+	// armed has bit i-1 set for each channel i that need not be neutral any more since the last stop.
 	armed uint64
 	// heard is when each channel's newest command arrived, of those in known.
 	heard [MaxChannels]time.Duration
@@ -36,7 +36,7 @@ func NewGate(cfg GateConfig) (*Gate, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	return &Gate{cfg: cfg, why: GateIdle}, nil
+	return &Gate{cfg: cfg, why: GateIdle, armed: ^uint64(0)}, nil
 }
 
 // Counts returns for each reason how many commands met it.

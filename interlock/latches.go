@@ -79,6 +79,7 @@ func (m *Machine) RestoreLatches(now time.Duration, b []byte) error {
 		*s = l.slot
 		m.on.Add(l.trigger)
 		m.latched.Add(l.trigger)
+		m.restless.Add(l.trigger)
 	}
 	m.trips = tripped
 	m.dirty = true
@@ -94,6 +95,7 @@ func (m *Machine) latchUnreadable(now time.Duration, err error) {
 	}
 	m.on.Add(LatchUnreadable)
 	m.latched.Add(LatchUnreadable)
+	m.restless.Add(LatchUnreadable)
 	m.dirty = true
 }
 

@@ -42,6 +42,9 @@ type slot struct {
 	approvedAt time.Duration
 }
 
+// restless says whether the slot can change under a condition that stays clear.
+func (s *slot) restless() bool { return s.state != Clear || s.on || s.pending }
+
 // trips remembers when one class tripped, oldest first.
 type trips struct {
 	at [MaxFlapTrips]time.Duration
@@ -62,6 +65,8 @@ type Machine struct {
 	trips [NumClasses]trips
 	// on and latched mirror the slots; seen are the triggers whose condition was ever known.
 	on, latched, seen TriggerSet
+	// restless are the triggers whose slot can change although nothing is wrong with their condition.
+	restless TriggerSet
 	// ended are those that a reset has ended since the last step.
 	ended TriggerSet
 	// dirty is true if the latches differ from what the last decision reported.
@@ -76,7 +81,7 @@ func New(p Policy) (*Machine, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	m := &Machine{rules: p}
+	m := &Machine{rules: p, restless: every()}
 	for t := range NumTriggers {
 		m.slots[t].budget = p.Rules[t].StartDelay
 	}

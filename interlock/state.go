@@ -117,7 +117,7 @@ func (m *Machine) RestoreState(b []byte) error {
 	if err != nil {
 		return err
 	}
-	n := Machine{rules: r.policy()}
+	n := Machine{rules: r.policy(), restless: every()}
 	if n.waits = r.bool("waits"); n.waits {
 		n.next = r.policy()
 	}

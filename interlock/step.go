@@ -14,8 +14,6 @@ type scan struct {
 	// waiting is true while an input has never been known; first is the first of those.
 	waiting bool
 	first   Trigger
-	// backwards is true if the boot clock ran backwards.
-	backwards bool
 }
 
 // Step decides what restrictions hold at now, a reading of CLOCK_BOOTTIME, and writes the decision to out. It does not
@@ -27,18 +25,20 @@ func (m *Machine) Step(now time.Duration, in *Inputs, out *Decision) {
 	}
 	*out = Decision{Now: now, Seq: m.seq, EndedSet: m.ended}
 	m.ended = TriggerSet{}
-	found := m.look(in)
-	found.backwards = backwards
+	found := m.look(in, backwards)
 	credit := min(dt, m.rules.MaxGap)
-	for t := range NumTriggers {
+	// Whatever was clear and still is has nothing to do.
+	busy := m.restless.Union(found.present).Union(found.unknown).Union(found.answers)
+	for t, ok := busy.Next(0); ok; t, ok = busy.Next(t + 1) {
 		s := &m.slots[t]
-		state := found.state(t)
-		if state == Clear && s.state == Clear && !s.on && !s.pending {
-			continue
-		}
-		m.update(t, state, &found, in, dt, credit, out)
+		m.update(t, found.state(t), &found, in, dt, credit, out)
 		if s.state == Present {
 			out.PresentSet.Add(t)
+		}
+		if s.restless() {
+			m.restless.Add(t)
+		} else {
+			m.restless.Remove(t)
 		}
 	}
 	m.decide(in, credit, out)
@@ -46,7 +46,7 @@ func (m *Machine) Step(now time.Duration, in *Inputs, out *Decision) {
 
 // look reads the conditions. An unknown one makes the trigger present that answers for it, except that an input which
 // has never been known since the start keeps Startup present instead: it would else latch whatever it answers for.
-func (m *Machine) look(in *Inputs) scan {
+func (m *Machine) look(in *Inputs, backwards bool) scan {
 	var f scan
 	for t := range NumTriggers {
 		switch in.Conditions[t].State {
@@ -73,6 +73,12 @@ func (m *Machine) look(in *Inputs) scan {
 		f.answers.Add(m.answersFor(t))
 	}
 	m.seen = m.seen.Union(every().Minus(f.unknown))
+	if f.waiting {
+		f.answers.Add(Startup)
+	}
+	if backwards {
+		f.answers.Add(ClockJump)
+	}
 	return f
 }
 
@@ -88,7 +94,7 @@ func (m *Machine) answersFor(t Trigger) Trigger {
 // state returns the effective state of t's condition.
 func (f *scan) state(t Trigger) State {
 	switch {
-	case f.present.Has(t), f.answers.Has(t), t == Startup && f.waiting, t == ClockJump && f.backwards:
+	case f.present.Has(t), f.answers.Has(t):
 		return Present
 	case f.unknown.Has(t):
 		return Unknown
@@ -103,15 +109,14 @@ func (m *Machine) cause(t Trigger, f *scan, in *Inputs) (Cause, uint16) {
 		return in.Conditions[t].Cause, in.Conditions[t].Subject
 	case t == Startup && f.waiting:
 		return CauseNeverSeen, uint16(f.first) + 1
-	case t == ClockJump && f.backwards:
-		return CauseBootClockBack, 0
 	}
 	for u, ok := f.unknown.Next(0); ok; u, ok = f.unknown.Next(u + 1) {
 		if m.rules.Rules[u].Enabled && m.seen.Has(u) && m.answersFor(u) == t {
 			return CauseUnknownInput, uint16(u) + 1
 		}
 	}
-	return CauseNone, 0
+	// Only the boot clock is left.
+	return CauseBootClockBack, 0
 }
 
 // update moves one trigger by one step. What was seen at the last step is taken to have held until now.

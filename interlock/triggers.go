@@ -358,14 +358,14 @@ var triggerTable = [NumTriggers]Info{
 		Text:     "A gated topic has a publisher that the policy does not list.",
 		Playbook: "Find the process behind the name. Treat it as an intrusion until it is explained.",
 		Default:  rule(stop(), 0, 2000, ClearByOperator, incident),
-		Bounds:   disablable(hold(), 2000, ClearOnDwell),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
 	},
 	PublisherSecond: {
 		Code: "publisher.second", Title: "second publisher", Class: ClassPublisher, UnknownAs: BusLost, Overridable: true,
 		Text:     "A gated topic has more publishers than the policy allows.",
 		Playbook: "Look for a node that was started twice or under another's name.",
 		Default:  rule(hold(), 200, 2000, ClearByOperator, incident),
-		Bounds:   disablable(hold(), 2000, ClearOnDwell),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
 	},
 	GateBypass: {
 		Code: "gate.bypass", Title: "gate bypassed", Class: ClassPublisher, UnknownAs: BusLost,
