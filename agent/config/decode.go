@@ -134,10 +134,16 @@ func contains(words []string, word string) bool {
 	return false
 }
 
+// required lists the keys that a group must have, or may have if it must have none.
 func required(fields []field) string {
 	var names []string
 	for _, f := range fields {
 		if !f.optional {
+			names = append(names, f.name)
+		}
+	}
+	if len(names) == 0 {
+		for _, f := range fields {
 			names = append(names, f.name)
 		}
 	}
