@@ -40,7 +40,7 @@ func TestForLeavesOutWhatTheTargetLacks(t *testing.T) {
 	}
 	all := For(Target{
 		Master: "x", Node: "/n", PoseTopic: "/p", ServedTopic: "/s", CommandIn: "/i", CommandOut: "/o", LockTopic: "/l",
-		Base: "/b", Trusted: "/t", Service: "/v",
+		Base: "/b", Trusted: "/t", Service: "/v", ChallengeTopic: "/c", AnswerTopic: "/a", OrderTopic: "/r",
 	})
 	if len(few) == 0 || len(all) != len(All()) {
 		t.Errorf("%d attacks on a bare node, %d of %d on a full one", len(few), len(all), len(All()))
@@ -69,7 +69,7 @@ func TestAbsentTargetIsNoSurface(t *testing.T) {
 	target := Target{
 		Master: m.URI(), Node: "/victim", PoseTopic: "/odom", PoseType: wire.Odometry, ServedTopic: "/served", ServedType: wire.String,
 		CommandIn: "/cmd_vel", CommandOut: "/cmd_vel", LockTopic: "/lock", Base: "/plant", Trusted: "/planner", Service: "/stop",
-		Duration: 50 * time.Millisecond,
+		ChallengeTopic: "/challenge", AnswerTopic: "/answer", OrderTopic: "/order", Duration: 50 * time.Millisecond,
 	}
 	ctx := within(t, 100*time.Second)
 	for _, a := range All() {
@@ -162,7 +162,7 @@ func TestFakeMasterLies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		limit := 5 * time.Second
+		limit := 30 * time.Second
 		if lie == LieSilent {
 			limit = 200 * time.Millisecond
 		}
