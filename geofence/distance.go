@@ -61,17 +61,18 @@ func gap2(e *edge, b box) float64 {
 }
 
 // edge2 is the squared distance between the contour and an edge, if they do not
-// cross: then the nearest pair of points has a vertex of one or the other.
-func (c *contour) edge2(e *edge) float64 {
+// cross: then the nearest pair of points has a vertex of one or the other. In a
+// closed ring the edge's end is left to the next edge, which starts there.
+func (c *contour) edge2(e *edge, open bool) float64 {
 	ax, ay, bx, by := float64(e.ax), float64(e.ay), float64(e.bx), float64(e.by)
 	best := math.Inf(1)
 	px, py := c.x[c.n-1], c.y[c.n-1]
 	for i := range c.n {
 		x, y := c.x[i], c.y[i]
-		best = min(best,
-			pointEdge2(ax-x, ay-y, bx-x, by-y),
-			pointEdge2(px-ax, py-ay, x-ax, y-ay),
-			pointEdge2(px-bx, py-by, x-bx, y-by))
+		best = min(best, pointEdge2(ax-x, ay-y, bx-x, by-y), pointEdge2(px-ax, py-ay, x-ax, y-ay))
+		if open {
+			best = min(best, pointEdge2(px-bx, py-by, x-bx, y-by))
+		}
 		px, py = x, y
 	}
 	return best
@@ -80,7 +81,7 @@ func (c *contour) edge2(e *edge) float64 {
 // distance returns the distance in millimetres between the contour's sides and
 // the edges, at most limit, and the index of the nearest edge, -1 if none is
 // closer. It is 0 where any of them meet, decided exactly on the rounded contour.
-func (c *contour) distance(edges []edge, limit float64, work *int) (float64, int) {
+func (c *contour) distance(edges []edge, open bool, limit float64, work *int) (float64, int) {
 	best2, nearest := float64(limit*limit), -1
 	// Rounding moves a vertex by less than the millimetre by which the box grows.
 	around := c.box.grow(1)
@@ -101,7 +102,7 @@ func (c *contour) distance(edges []edge, limit float64, work *int) (float64, int
 		if gap == 0 && c.meets(e) {
 			return 0, i
 		}
-		if d := c.edge2(e); d < best2 {
+		if d := c.edge2(e, open); d < best2 {
 			best2, nearest = d, i
 			reach := math.Sqrt(d) + radius
 			far2 = float64(reach * reach)

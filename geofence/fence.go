@@ -111,7 +111,7 @@ func (f *Fence) Set() *Set { return f.set }
 
 // reachOf bounds, in millimetres, the distance beyond which nothing can matter.
 func reachOf(r *Robot, b *body) float64 {
-	age := 2 * r.PoseMaxAge.Seconds()
+	age := r.PoseMaxAge.Seconds()
 	top, yaw := topSpeed(r), topYaw(r)
 	tip := float64(1000*top) + float64(yaw*b.radius)
 	stop := max(top/r.DecelMPS2, yaw/r.AngularDecelRadPS2) / 2

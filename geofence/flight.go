@@ -12,9 +12,6 @@ const (
 	ringSlots   = 32
 )
 
-// maxIssued is a contour speed in millimetres per second beyond anything real.
-const maxIssued = 1e8
-
 // history is the record of the commands that were really sent on. A command may
 // take up to the reaction time to show, so those of the last reaction time are
 // still in flight.
@@ -34,11 +31,14 @@ type history struct {
 func (f *Fence) Issued(now Instant, v Velocity) {
 	h, u := &f.mem.issued, v.twist()
 	slot := int64(now.Boot / f.slotWidth())
-	if !(f.tip(u) <= maxIssued) || now.Boot < h.at {
+	if !finite(f.tip(u)) || now.Boot < h.at {
 		// Nonsense: then nothing is known of what is in flight.
 		*h = history{}
 		return
 	}
+	// The robot cannot do more than it can do.
+	r := &f.set.robot
+	u = u.scale(min(1, float64(1000*topSpeed(r))/u.speed(), topYaw(r)/math.Abs(u.w)))
 	if !h.known {
 		*h = history{known: true, slot: slot, count: 1}
 		h.sent[slot%ringSlots] = u

@@ -91,7 +91,7 @@ func (f *Fence) look(o *obstacle, c *contour, limit float64) (clear float64, ins
 	if inside {
 		return 0, true, -1
 	}
-	clear, nearest = c.distance(o.edges, limit, &f.work)
+	clear, nearest = c.distance(o.edges, o.open, limit, &f.work)
 	return clear, clear == 0, nearest
 }
 

@@ -167,7 +167,7 @@ func heading(p *Pose) (c, s float64, ok bool) {
 		return 1, 0, false
 	}
 	c = ww + xx - yy - zz
-	s = 2 * (float64(p.QX*p.QY) + float64(p.QW*p.QZ))
+	s = float64(2 * (float64(p.QX*p.QY) + float64(p.QW*p.QZ)))
 	n := length(c, s)
 	if !(n >= 0.5) || !(ww-xx-yy+zz >= 0.5) {
 		return 1, 0, false

@@ -94,7 +94,7 @@ type Decision struct {
 }
 
 // MaxDecisionBytes is the largest length of what Decision.AppendBinary appends.
-const MaxDecisionBytes = 8 + 8 + 12 + 8 + 5*16 + 1 + MaxActive*(7+12+2+3*8+4)
+const MaxDecisionBytes = 8 + 8 + 12 + 3 + 2 + 3 + 5*16 + 1 + MaxActive*(6+12+2+3*8+4)
 
 // AppendBinary appends the decision in a form in which equal decisions are equal bytes, on every architecture. It
 // never fails, and does not allocate if b has room for MaxDecisionBytes.

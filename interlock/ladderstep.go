@@ -240,8 +240,11 @@ func (l *Ladder) climb(now, dt time.Duration, in *LadderInput, out *LadderOutput
 	}
 	if l.phase == LadderConfirmed {
 		l.phase, l.untold = LadderRequested, l.moved
-		if !l.next(now, in, out) {
-			l.phase = LadderUnconfirmed
+		// What was asserted before did not keep the robot still, so it needs no second chance.
+		for more := true; more && !out.Asked.Has(l.rung); {
+			if more = l.next(now, in, out); !more {
+				l.phase = LadderUnconfirmed
+			}
 		}
 	}
 	for l.phase == LadderRequested && !l.stands && (l.unanswered(l.rung, now) || now >= l.stopBy[l.rung]) {

@@ -57,7 +57,7 @@ func (l *loader) checkPins(d *document, p *Policy) {
 		}
 		where := at("pins", pin.key)
 		d.about(where.find(d.root), where, Problem{
-			Rule: "pin-mismatch", Expected: "the digest of " + other.file + " (" + other.digest.String() + ")", Found: pin.want.String(),
+			Rule: "pin-mismatch", Expected: "the digest of the " + pin.kind + " that is loaded, " + other.digest.String(), Found: pin.want.String(),
 			Hint:    "if the change to that document is meant, review it, put its digest here and sign the policy anew",
 			Example: pin.key + `: "` + other.digest.String() + `"`,
 		})

@@ -30,12 +30,14 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 			l.cfg.HeartbeatKeys[k.Endpoint] = key
 			continue
 		}
-		problem := Problem{Rule: "key-file", Expected: "a key file that only its owner may read", Found: reason(err), Hint: "looked for " + k.File}
+		problem := Problem{Rule: "key-file", Expected: "a key file that only its owner may read", Found: reason(err), folder: l.folder}
 		switch {
 		case errors.Is(err, errKeyMode):
-			problem.Rule, problem.Hint = "key-file-mode", "chmod 600 "+k.File+" and draw a new key: others may have read this one"
+			problem.Rule, problem.folder = "key-file-mode", ""
+			problem.Hint = "set the file's mode to 0600 and draw a new key: others may have read this one"
 		case errors.Is(err, errKeyForm):
-			problem.Rule, problem.Hint = "key-file-form", "the file holds the key as 64 hexadecimal digits in one line; it is not shown here"
+			problem.Rule, problem.folder = "key-file-form", ""
+			problem.Hint = "the file holds the key as 64 hexadecimal digits in one line; it is not shown here"
 		case errors.Is(err, fs.ErrNotExist):
 			problem.Found = "no such file"
 		}

@@ -84,7 +84,7 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 		if first := seen[k.Text]; first != nil {
 			line, _ := d.lines.Position(int(first.Off))
 			d.about(k, where.child(k.Text), Problem{
-				Rule: "duplicate-key", Expected: "each key once", Found: shorten(k.Text) + " again",
+				Rule: "duplicate-key", Expected: "each key once", Found: k.Text + " again",
 				Hint: fmt.Sprintf("it is already set on line %d; delete one of the two", line),
 			})
 			continue
@@ -134,10 +134,16 @@ func contains(words []string, word string) bool {
 	return false
 }
 
+// required lists the keys that a group must have, or may have if it must have none.
 func required(fields []field) string {
 	var names []string
 	for _, f := range fields {
 		if !f.optional {
+			names = append(names, f.name)
+		}
+	}
+	if len(names) == 0 {
+		for _, f := range fields {
 			names = append(names, f.name)
 		}
 	}
@@ -150,7 +156,7 @@ func (d *decoder) unknown(k *strictyaml.Node, fields []field, where *path) strin
 	for _, f := range fields {
 		names = append(names, f.name)
 	}
-	p := Problem{Rule: "unknown-key", Expected: "one of " + strings.Join(names, ", "), Found: shorten(k.Text)}
+	p := Problem{Rule: "unknown-key", Expected: "one of " + strings.Join(names, ", "), Found: k.Text}
 	meant := closest(k.Text, names)
 	if meant != "" {
 		p.Hint = "did you mean " + meant + "?"

@@ -37,6 +37,13 @@ func parse(file string, raw []byte, out *Problems) *document {
 // add files a problem about the text between two offsets.
 func (d *document) add(off, end int, p Problem) {
 	p.File = d.file
+	for _, text := range []*string{&p.Path, &p.Expected, &p.Found, &p.Hint, &p.Example} {
+		*text = printable(redact(*text))
+	}
+	p.Found = shorten(p.Found)
+	if p.folder != "" {
+		p.Hint = "relative paths start at " + p.folder
+	}
 	p.Line, p.Column = d.lines.Position(off)
 	if endLine, endColumn := d.lines.Position(end); endLine == p.Line {
 		p.width = endColumn - p.Column
@@ -114,9 +121,9 @@ func found(n *strictyaml.Node) string {
 	switch n.Kind {
 	case strictyaml.Scalar:
 		if n.Style == strictyaml.Plain {
-			return shorten(n.Text)
+			return n.Text
 		}
-		return "the text " + strconv.Quote(shorten(n.Text))
+		return "the text " + strconv.Quote(n.Text)
 	case strictyaml.Sequence:
 		return fmt.Sprintf("a list of %d", n.Len())
 	case strictyaml.Mapping:
@@ -126,11 +133,10 @@ func found(n *strictyaml.Node) string {
 	return "nothing"
 }
 
-// shorten keeps messages readable, and keeps secrets that were pasted into the wrong place out of them.
+// shorten keeps messages readable.
 func shorten(s string) string {
-	s = redact(s)
-	if r := []rune(s); len(r) > 80 {
-		return string(r[:79]) + "…"
+	if r := []rune(s); len(r) > 200 {
+		return string(r[:199]) + "…"
 	}
 	return s
 }

@@ -41,14 +41,19 @@ type loader struct {
 	out    *Problems
 	docs   map[string]*document
 	cfg    *Config
+	// folder is where the deployment's relative paths start.
+	folder string
+	// signedOnly refuses a policy outside a signed set.
+	signedOnly bool
 	// signed is what the policy set said, nil for a plain policy.
 	signed *SignedPolicy
 }
 
-// LoadConfig loads all that the guard needs: the deployment and the three documents that it names. Policy is taken out of
-// its signed set by the source. The error is a *Problems that lists everything that is wrong.
+// LoadConfig loads all that the guard needs: the deployment and the three documents that it names. The policy is taken out
+// of its signed set by the source; a plain policy document is refused. The error is a *Problems that lists everything that is wrong.
 func LoadConfig(deployment string, policy PolicySource) (*Config, error) {
 	l := newLoader(policy)
+	l.signedOnly = true
 	l.read(deployment)
 	if _, ok := l.docs[KindDeployment]; !ok && l.out.Errors() == 0 {
 		l.out.addFile(deployment, "wrong-kind", "kind: "+KindDeployment, "another kind", "give the robot's deployment document")
@@ -137,6 +142,7 @@ func (d *document) sniff() {
 	case key == nil:
 		problem.Rule, problem.Found = "missing-key", "nothing"
 		d.about(d.root, at("kind"), problem)
+	case value.Kind == strictyaml.Bad: // reported when it was parsed
 	case value.Kind != strictyaml.Scalar || !slices.Contains(all, value.Text):
 		problem.Rule, problem.Found = "wrong-kind", found(value)
 		if c := closest(value.Text, all); c != "" {
@@ -253,7 +259,8 @@ func (l *loader) decode(d *document, v any) error {
 // follow makes the deployment's paths absolute and reads the documents that it names and nobody has given.
 func (l *loader) follow(d *document) {
 	p := &l.cfg.Deployment.Paths
-	folder := filepath.Dir(d.file)
+	folder := resolve(filepath.Dir(d.file), ".")
+	l.folder = folder
 	for _, path := range []*string{&p.Profile, &p.Topics, &p.Policy, &p.Keys, &p.StateDir, &p.JournalDir, &p.ControlSocket} {
 		*path = resolve(folder, *path)
 	}
@@ -269,12 +276,13 @@ func (l *loader) follow(d *document) {
 		}
 		raw, err := readFile(named.file)
 		if err != nil {
-			d.wrong(at("paths", named.key), "unreadable-file", "a file that can be read", reason(err), "looked for "+named.file)
+			where := at("paths", named.key)
+			d.about(where.find(d.root), where, Problem{Rule: "unreadable-file", Expected: "a file that can be read", Found: reason(err), folder: l.folder})
 			continue
 		}
 		l.take(named.file, raw)
 		if doc := l.docs[named.kind]; doc == nil || doc.file != named.file {
-			d.wrong(at("paths", named.key), "wrong-kind", "a document of kind "+named.kind, "another document", "see the problems of "+named.file)
+			d.wrong(at("paths", named.key), "wrong-kind", "a document of kind "+named.kind, "another document", "see that file's own problems")
 		}
 	}
 }
@@ -295,7 +303,13 @@ func resolve(folder, path string) string {
 // open takes the policy out of its signed set.
 func (l *loader) open() error {
 	set := l.docs[KindPolicy]
-	if set == nil || set.kind != kindSet {
+	if set == nil {
+		return nil
+	}
+	if set.kind != kindSet {
+		if l.signedOnly {
+			l.out.addFile(set.file, "unsigned-policy", "a signed policy set", "a plain policy document", "sign it with robowarden-station; plain policies are for check alone")
+		}
 		return nil
 	}
 	delete(l.docs, KindPolicy)

@@ -43,6 +43,8 @@ type Problem struct {
 	// Example is a line that would be accepted.
 	Example string `json:"example,omitempty"`
 
+	// folder is where the document's relative paths start, for hints.
+	folder string
 	// width is the number of characters that are wrong.
 	width int
 }
@@ -155,7 +157,7 @@ func (p *Problems) MarshalJSON() ([]byte, error) {
 }
 
 // secretLike is text that may be a key: a PEM block's edge, or a long run of the letters that keys are written in.
-var secretLike = regexp.MustCompile(`-----(BEGIN|END)[^-]*-----|\b[0-9a-fA-F]{32,}\b|[A-Za-z0-9+/_-]{40,}={0,2}`)
+var secretLike = regexp.MustCompile(`-----(BEGIN|END)[^-]*-----|[0-9a-fA-F]{32,}|[A-Za-z0-9+/_-]{40,}={0,2}`)
 
 // redact masks what may be a key. Digests are not secret, and people have to compare them.
 func redact(s string) string {
@@ -188,6 +190,6 @@ func keyLike(s string) bool {
 			other++
 		}
 	}
-	hexadecimal := other == 0 && digit > 4 && lower+upper > 0
-	return hexadecimal || lower > 4 && upper > 4 && digit > 1
+	hexadecimal := other == 0 && digit > 4 && lower+upper > 0 && strings.Trim(s, "0123456789abcdefABCDEF") == ""
+	return hexadecimal || lower > 2 && upper > 2 && digit > 1
 }

@@ -193,6 +193,8 @@ func (c *Core) take(ev *Event) {
 		c.body.takeDevice(ev.Device, ev.Boot)
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
+	case EventEnd:
+		c.ending = true
 	default:
 		c.takeFact(ev)
 	}

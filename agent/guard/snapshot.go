@@ -13,8 +13,8 @@ import (
 
 const snapshotVersion = 1
 
-// errPendingSnapshot is why a snapshot cannot be restored.
-var errPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
+// ErrPendingSnapshot is why a snapshot cannot be restored.
+var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
 
 // AppendLatches appends what must survive a restart.
 func (c *Core) AppendLatches(b []byte) []byte { return c.machine.AppendLatches(b) }
@@ -77,7 +77,7 @@ func (c *Core) RestoreState(b []byte) error {
 		return fmt.Errorf("snapshot: expected version %d, found %d", snapshotVersion, v)
 	}
 	if d.flag() {
-		return errPendingSnapshot
+		return ErrPendingSnapshot
 	}
 	err := c.each(func(name string, p part) error {
 		if err := p.RestoreState(d.take(int(d.u32()))); err != nil {

@@ -3,6 +3,11 @@ package order_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/sha512"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -197,5 +202,49 @@ func write(t *testing.T, dir, name string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestAnEnvelopeThatOthersMade checks our signed text against a signature that OpenSSF's Model Signing made.
+func TestAnEnvelopeThatOthersMade(t *testing.T) {
+	const folder = "../../../shared/vectors/model-signing/"
+	text, err := os.ReadFile(folder + "v1.1.0-certificate/model.sig")
+	if err != nil {
+		t.Skipf("no vectors here: %v", err) // They are no part of the repository, so REQUIRE_ALL does not ask for them.
+	}
+	var bundle struct {
+		Envelope struct {
+			PayloadType string `json:"payloadType"`
+			Payload     []byte `json:"payload"`
+			Signatures  []struct {
+				Sig []byte `json:"sig"`
+			} `json:"signatures"`
+		} `json:"dsseEnvelope"`
+	}
+	if err := json.Unmarshal(text, &bundle); err != nil {
+		t.Fatal(err)
+	}
+	keyText, err := os.ReadFile(folder + "keys/certificate/signing-key-pub.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(keyText)
+	parsed, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, ok := parsed.(*ecdsa.PublicKey)
+	if !ok {
+		t.Fatalf("the key is a %T", parsed)
+	}
+	env := order.Envelope{PayloadType: bundle.Envelope.PayloadType, Payload: bundle.Envelope.Payload}
+	digest := sha512.Sum384(env.PAE())
+	if !ecdsa.VerifyASN1(key, digest[:], bundle.Envelope.Signatures[0].Sig) {
+		t.Error("our signed text is not the one that was signed")
+	}
+	env.Payload = append(env.Payload, ' ')
+	digest = sha512.Sum384(env.PAE())
+	if ecdsa.VerifyASN1(key, digest[:], bundle.Envelope.Signatures[0].Sig) {
+		t.Error("a changed text verifies, so this test proves nothing")
 	}
 }

@@ -128,7 +128,7 @@ func (n *Node) accept(g *guest, p *Publisher, peer *msg.Peer) (*pubConn, error) 
 		return nil, err
 	}
 	// A short queue in the kernel: who reads late shall read the newest command, not the oldest.
-	if err := g.SetWriteBuffer(max(sendBuffer, 2*cap(p.frame))); err != nil {
+	if err := g.SetWriteBuffer(max(sendBuffer, 2*(4+p.max))); err != nil {
 		return nil, err
 	}
 	c, err := newPubConn(p, g.TCPConn, peer)

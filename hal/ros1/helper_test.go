@@ -80,11 +80,15 @@ func (e *events) first(k EventKind) *Event {
 	return &ev
 }
 
-func (e *events) String() string {
+func (e *events) all() []Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return slices.Clone(e.list)
+}
+
+func (e *events) String() string {
 	var b bytes.Buffer
-	for _, ev := range e.list {
+	for _, ev := range e.all() {
 		fmt.Fprintf(&b, "\n  %v %s %s: %s (+%d)", ev.Kind, ev.Topic, ev.Name, ev.Detail, ev.Suppressed)
 	}
 	return b.String()

@@ -131,7 +131,7 @@ func (m *master) parse(body []byte) error {
 		if _, ok := topics[string(topic)]; !ok {
 			continue
 		}
-		var names []string
+		names := m.state.publishers[string(topic)]
 		for k := nodes; k >= 0; k = m.xml.values[k].next {
 			if m.xml.values[k].kind != xmlText {
 				return errAnswer

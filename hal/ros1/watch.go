@@ -122,12 +122,13 @@ func (w *Watch) tell(news graphNews) {
 
 // fillNames writes the first names in order and returns how many there are.
 func fillNames(dst *[msg.MaxPublishers]string, names []string) int {
-	sorted := slices.Clone(names)
+	sorted := make([]string, len(names))
+	for i, name := range names {
+		sorted[i] = clipName(name)
+	}
 	slices.Sort(sorted)
 	*dst = [msg.MaxPublishers]string{}
-	for i := range min(len(sorted), len(dst)) {
-		dst[i] = clipName(sorted[i])
-	}
+	copy(dst[:], sorted)
 	return len(names)
 }
 
@@ -269,7 +270,7 @@ func (a *busAsker) name(uris, listed []string) {
 		if name, ok := names[uri]; ok {
 			a.sources = append(a.sources, name)
 		} else {
-			a.sources = append(a.sources, clip(uri, 200))
+			a.sources = append(a.sources, uri)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,5 +35,10 @@ func TestDriveAtBlockedZone(t *testing.T) {
 	required := sigmaK*sigmaM + mapErrorM
 	if k.Inside || k.FinalGapM > required+0.10 || k.FinalSpeedMPS > 0.02 || math.IsNaN(k.FinalGapM) {
 		t.Errorf("inside %t, gap %.3f m (required %.3f), final speed %.3f m/s", k.Inside, k.FinalGapM, required, k.FinalSpeedMPS)
+	}
+	r := g.replayed(t)
+	t.Logf("replayed %d events, digest %016x", r.Events, r.Digest)
+	if got, want := g.replayedOnARM64(t), fmt.Sprintf("digest %016x", r.Digest); !strings.Contains(got, want) {
+		t.Errorf("arm64 replays to %q, amd64 to %s", got, want)
 	}
 }

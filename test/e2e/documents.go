@@ -123,6 +123,7 @@ floors:
 zones:
 %srobots:
   - {serial: runner-1, roles: []}
-%s%sstartup: {release: inputs, input_timeout: 30s}
+%sstop_category: 2
+%sstartup: {release: inputs, input_timeout: 30s}
 `, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, channels, c.more)
 }

@@ -71,6 +71,8 @@ type Publisher struct {
 	TCPROS []any
 	// Script takes over a connection after the headers; the connection is closed when it returns.
 	Script func(net.Conn)
+	// Answer replaces what the slave API answers, where it returns something.
+	Answer func(method string) []any
 	// Latched is sent to everybody first, if there is something.
 	Latched []byte
 
@@ -121,6 +123,11 @@ func (p *Publisher) handle(method string, _ []Value) []any {
 	p.mu.Lock()
 	p.calls[method]++
 	p.mu.Unlock()
+	if p.Answer != nil {
+		if a := p.Answer(method); a != nil {
+			return a
+		}
+	}
 	switch method {
 	case "requestTopic":
 		at := p.TCPROS

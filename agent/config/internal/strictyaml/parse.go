@@ -173,14 +173,17 @@ func (p *parser) lineEnd() int {
 	return end
 }
 
-// found quotes the rest of the line for people.
+// maxFound bounds the text that a fault quotes; who shows it may shorten it further.
+const maxFound = 4096
+
+// found quotes the rest of the line.
 func (p *parser) found() string {
 	s := p.src[p.pos:p.lineEnd()]
 	if s == "" {
 		return "nothing"
 	}
-	if r := []rune(s); len(r) > 40 {
-		s = string(r[:40]) + "…"
+	if len(s) > maxFound {
+		s = strings.ToValidUTF8(s[:maxFound], "")
 	}
 	return fmt.Sprintf("%q", s)
 }
