@@ -153,12 +153,7 @@ func TestFakeMasterLies(t *testing.T) {
 		LieSilent:  func(_ any, err error) bool { return errors.Is(err, context.DeadlineExceeded) },
 		LieGarbage: func(_ any, err error) bool { return err != nil && !errors.Is(err, context.DeadlineExceeded) },
 	} {
-		port, err := ros.FreePort()
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		m, err := StartFakeMaster(addr, lie, "http://e/")
+		m, err := StartFakeMaster("127.0.0.1:0", lie, "http://e/")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +162,7 @@ func TestFakeMasterLies(t *testing.T) {
 			limit = 200 * time.Millisecond
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
-		v, err := wire.CallROS(ctx, "http://"+addr+"/", "registerSubscriber", "/n", "/odom", "x/Y", "http://n/")
+		v, err := wire.CallROS(ctx, m.URI(), "registerSubscriber", "/n", "/odom", "x/Y", "http://n/")
 		cancel()
 		if !check(v, err) {
 			t.Errorf("lie %d: %.60v, %v", lie, v, err)
