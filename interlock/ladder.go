@@ -120,6 +120,14 @@ const (
 	AckFailed
 )
 
+// String names the acknowledgement.
+func (a Ack) String() string {
+	if a > AckFailed {
+		return "unknown"
+	}
+	return [...]string{"none", "ok", "failed"}[a]
+}
+
 // LadderInput is everything that one step of a Ladder looks at.
 type LadderInput struct {
 	// Demand is DemandOf the Decision.
