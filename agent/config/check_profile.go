@@ -44,6 +44,10 @@ func (d *document) checkProfile(p *Profile) {
 	d.atMost(at("motion", "creep_yaw_rate_radps"), m.CreepYawRateRadPS, "max_yaw_rate_radps", m.MaxYawRateRadPS)
 	d.atMost(at("pose", "min_stddev_m"), q.MinStddevM, "slow_stddev_m", q.SlowStddevM)
 	d.atMost(at("pose", "slow_stddev_m"), q.SlowStddevM, "max_stddev_m", q.MaxStddevM)
+	if r := &m.Reaction; r.CommandPeriod >= r.Total() && r.Detection > 0 && r.Actuation > 0 {
+		d.wrong(at("motion", "reaction", "command_period"), ruleOrder, "less than detection and actuation together ("+shortDuration(r.Total())+")",
+			shortDuration(r.CommandPeriod), "it is a part of the whole; the default is 50ms")
+	}
 	d.checkJoints(p)
 	d.checkStandstill(p)
 	d.checkLadder(p)
