@@ -34,7 +34,7 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 		if se.Section == "robot" {
 			doc, where = profile.doc, robotPlace(se)
 		}
-		if where != nil && doc.blamed(where) || before > 0 && reference(se) {
+		if where != nil && doc.blamed(where) || before > 0 && (reference(se) || se.Index < 0 && !doc.clean(se.Section)) {
 			continue // the same thing has been said better already
 		}
 		what := strings.TrimSuffix(se.Section, "s")

@@ -152,7 +152,7 @@ func (d *document) checkCommands(t *Topics) {
 			d.wrong(at("commands", i, "type"), "not-allowed", TypeTwist, c.Type, "other commands cannot be gated yet")
 		}
 		if c.MaxPublishers > len(c.Publishers) && len(c.Publishers) > 0 {
-			d.wrong(at("commands", i, "max_publishers"), ruleOrder, fmt.Sprintf("at most the %d publishers that are named", len(c.Publishers)), fmt.Sprint(c.MaxPublishers), "")
+			d.wrong(at("commands", i, "max_publishers"), ruleOrder, "at most as many as are named, "+count(len(c.Publishers), "publisher"), fmt.Sprint(c.MaxPublishers), "")
 		}
 	}
 	d.unique("commands", "channel", channels)
