@@ -18,7 +18,8 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 			"whole segments are deleted; with fewer than four, too much history goes at once")
 	}
 	if n := len(p.Paths.ControlSocket); n > maxSocketPath {
-		d.wrong(at("paths", "control_socket"), "text-length", fmt.Sprintf("at most %d bytes as an absolute path", maxSocketPath), fmt.Sprintf("%d bytes", n), "Linux takes no longer path for a socket")
+		d.wrong(at("paths", "control_socket"), "text-length", fmt.Sprintf("at most %d bytes as an absolute path", maxSocketPath), fmt.Sprintf("%d bytes", n),
+			"Linux takes no longer path for a socket")
 	}
 	d.unique("heartbeat_keys", "endpoint", names(p.HeartbeatKeys, func(k HeartbeatKey) string { return k.Endpoint }))
 	l.cfg.HeartbeatKeys = map[string]Secret{}
@@ -56,7 +57,8 @@ func (d *document) checkBus(r *ROS) {
 	}
 	host, master := loopback(r.Host), loopback(u.Hostname())
 	if host && !master {
-		d.warn(at("ros", "host"), "unreachable", "an address that the master's computer can reach", r.Host, "nodes elsewhere cannot connect back to this one")
+		d.warn(at("ros", "host"), "unreachable", "an address that the master's computer can reach", r.Host,
+			"nodes elsewhere cannot connect back to this one")
 	}
 	if !host || !master {
 		d.warn(at("ros"), "open-bus", "a bus on this computer alone, or a firewall around the robot's own computers", r.MasterURI+" and "+r.Host,
