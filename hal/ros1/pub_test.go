@@ -257,7 +257,7 @@ func TestSlowReaderGetsWholeAndNewestMessages(t *testing.T) {
 	if err := s.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
 	}
-	const last = 200
+	const last = 100
 	skipped := make(chan int, 1)
 	go func() {
 		rng := rand.New(rand.NewPCG(1, 2))
@@ -487,7 +487,7 @@ func TestIdleHandshakesGiveWay(t *testing.T) {
 func TestConnectionCaps(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist, Consumers: []string{"/base"}}, func(c *Config) {
-		c.Limits.MaxConnectionsPerTopic, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddr = 4, 5, 5
+		c.Limits.MaxConnectionsPerTopic, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddr = 4, 6, 6
 	})
 	other, err := b.n.Advertise(Publication{Topic: "/lock", Type: TypeBool})
 	if err != nil {
@@ -515,7 +515,7 @@ func TestConnectionCaps(t *testing.T) {
 		{"/base", "/cmd_vel", TypeTwist, true}, {"/base", "/cmd_vel", TypeTwist, true},
 		{"/base", "/cmd_vel", TypeTwist, false},
 		{"/a", "/lock", TypeBool, true},
-		{"/b", "/lock", TypeBool, false}, // five in all
+		{"/b", "/lock", TypeBool, false}, // five in all, one is kept for consumers
 	} {
 		if err := dial(c.name, c.topic, c.typ); (err == nil) != c.ok {
 			t.Errorf("connection %d %+v: %v%v", i, c, err, b.ev)
