@@ -1,0 +1,133 @@
+package guard
+
+import (
+	"time"
+
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// watch joins what the bus claims about one topic with the connections that the guard really has.
+type watch struct {
+	params *WatchParams
+	core   *interlock.PublisherWatch
+	report interlock.BusReport
+	peers  [interlock.MaxNames]watchedPeer
+	// more counts connections beyond the table.
+	more int
+	// foreign is when somebody else's value was last seen on the lock topic.
+	foreign time.Duration
+}
+
+type watchedPeer struct {
+	id   uint32
+	name string
+}
+
+// strangerHold is how long a stranger's visit counts, so that a short one is not missed between two steps.
+const strangerHold = time.Second
+
+func newWatch(p *WatchParams) (watch, error) {
+	core, err := interlock.NewPublisherWatch(p.Config)
+	return watch{params: p, core: core, foreign: never}, err
+}
+
+// takeGraph stores the bus's report. Names are strings that the source made; storing them copies no bytes.
+func (w *watch) takeGraph(ev *Event) {
+	g := ev.Graph
+	if g.Topic != w.params.Topic {
+		return
+	}
+	r := &w.report
+	r.At, r.Known, r.Registered = ev.Boot, g.Known, g.Registered
+	r.Total, r.ConsumerKnown, r.SourcesTotal = g.Total, g.ConsumerKnown, g.SourcesTotal
+	r.Publishers = names(&g.Publishers, g.Total)
+	r.Sources = names(&g.Sources, g.SourcesTotal)
+	w.peerReport()
+	w.core.Report(ev.Boot, r)
+}
+
+func names(list *[msg.MaxPublishers]string, total int) interlock.Names {
+	out := interlock.Names{N: min(max(total, 0), interlock.MaxNames)}
+	copy(out.Name[:], list[:out.N])
+	return out
+}
+
+// takePeer keeps the table of real connections to an input.
+func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
+	if w.params.Input < 0 || p.Input != w.params.Input {
+		return
+	}
+	switch p.Change {
+	case PeerConnected:
+		w.connect(p)
+	case PeerGone:
+		w.disconnect(p.ID)
+	case PeerRefused, PeerAttack:
+	}
+	w.peerReport()
+	if w.report.At != 0 {
+		// The bus's own list is as old as it is; only the connections are news.
+		w.core.Report(boot, &w.report)
+	}
+}
+
+func (w *watch) connect(p *PeerEvent) {
+	for i := range w.peers {
+		if w.peers[i].id == 0 {
+			w.peers[i] = watchedPeer{p.ID, p.Name}
+			return
+		}
+	}
+	w.more++
+}
+
+func (w *watch) disconnect(id uint32) {
+	for i := range w.peers {
+		if w.peers[i].id == id {
+			w.peers[i] = watchedPeer{}
+			return
+		}
+	}
+	w.more = max(0, w.more-1)
+}
+
+func (w *watch) peerReport() {
+	r := &w.report
+	r.PeersKnown, r.Peers, r.PeersTotal = w.params.Input >= 0, interlock.Names{}, w.more
+	for i := range w.peers {
+		if w.peers[i].id != 0 {
+			r.Peers.Name[r.Peers.N] = w.peers[i].name
+			r.Peers.N++
+			r.PeersTotal++
+		}
+	}
+}
+
+// takeLock notes that somebody else wrote on the lock topic: the source delivers only what others publish.
+func (w *watch) takeLock(ev *Event) {
+	if w.params.Kind == WatchLock {
+		w.foreign = ev.Boot
+	}
+}
+
+// conditions adds what this topic's publishers mean.
+func (w *watch) conditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
+	s := w.core.Status(boot)
+	worse := func(t interlock.Trigger, c interlock.Condition) { set[t] = interlock.Worse(set[t], c) }
+	worse(interlock.BusLost, s.Lost)
+	if w.params.Kind == WatchLock {
+		worse(interlock.LockContested, s.Unknown)
+		worse(interlock.LockContested, s.Second)
+		worse(interlock.LockContested, s.Bypass)
+		worse(interlock.LockLost, s.Unregistered)
+		if w.foreign != never && boot-w.foreign < strangerHold {
+			worse(interlock.LockContested, interlock.Fault(interlock.CauseForeignWriter, 0))
+		}
+		return
+	}
+	worse(interlock.PublisherUnknown, s.Unknown)
+	worse(interlock.PublisherSecond, s.Second)
+	worse(interlock.GateBypass, s.Bypass)
+	worse(interlock.GateUnregistered, s.Unregistered)
+}
