@@ -82,6 +82,13 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 		return nil
 	}
 	a.trust.floor = max(a.trust.floor, signedSince(a.verify.Chain()))
+	if v := a.verify.InForce(); v != nil {
+		// The record of used orders has to know the delivered key list, so that an older one never comes back.
+		now := times(a.clock.Civil(), a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil()))
+		if err := a.store.Commit(now, v); err != nil {
+			a.log.Error().Err(err).Msg("the key list in force could not be recorded")
+		}
+	}
 	return nil
 }
 

@@ -106,15 +106,22 @@ func (s *Set) coverEdge(e, j int32, cuts []float64) {
 	g := &s.edges[e]
 	dx, dy := float64(g.bx)-float64(g.ax), float64(g.by)-float64(g.ay)
 	size := length(dx, dy)
+	rings := s.ringsOf(&s.zones[j])
 	for k := 1; k < len(cuts); k++ {
 		from, to := cuts[k-1]+coverTrim/size, cuts[k]-coverTrim/size
+		// An end of the edge that lies inside is no crossing and needs no trim.
+		if cuts[k-1] == 0 && locate(rings, g.ax, g.ay) == within {
+			from = 0
+		}
+		if cuts[k] == 1 && locate(rings, g.bx, g.by) == within {
+			to = 1
+		}
 		if from >= to {
 			continue
 		}
 		mid := (from + to) / 2
 		x := int32(math.Round(float64(g.ax) + float64(mid*dx)))
 		y := int32(math.Round(float64(g.ay) + float64(mid*dy)))
-		rings := s.ringsOf(&s.zones[j])
 		// The middle was rounded, so it must be inside by more than that.
 		if locate(rings, x, y) == within && clearOf(rings, float64(x), float64(y)) > 1.5 {
 			s.covers = append(s.covers, cover{e, j, from, to})

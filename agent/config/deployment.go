@@ -9,7 +9,7 @@ type Deployment struct {
 	// ROS says how to reach the bus.
 	ROS ROS `cfg:"ros" eg:"ros: {master_uri: \"http://127.0.0.1:11311\", host: 127.0.0.1, node: /robowarden}"`
 	// Paths are files and folders; relative ones start at the deployment file's folder.
-	Paths Paths `cfg:"paths" eg:"paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.bundle, keys: keys.yaml, state_dir: /var/lib/robowarden, journal_dir: /var/lib/robowarden/journal, control_socket: /run/robowarden/control.sock}"`
+	Paths Paths `cfg:"paths" eg:"paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.bundle, keys: keys, state_dir: /var/lib/robowarden, journal_dir: /var/lib/robowarden/journal, control_socket: /run/robowarden/control.sock}"`
 	// HeartbeatKeys are the keys of the endpoints that the policy's channels name.
 	HeartbeatKeys []HeartbeatKey `cfg:"heartbeat_keys,optional" len:"0..16" eg:"heartbeat_keys: [{endpoint: operator, file: operator.key}]"`
 	// Journal bounds the journal.
@@ -36,8 +36,9 @@ type Paths struct {
 	Topics string `cfg:"topics" form:"path" eg:"topics: topics.yaml"`
 	// Policy is the signed policy set.
 	Policy string `cfg:"policy" form:"path" eg:"policy: policy.bundle"`
-	// Keys is the key list that policy sets and orders are checked against.
-	Keys string `cfg:"keys" form:"path" eg:"keys: keys.yaml"`
+	// Keys is the folder with the root keys that the robot was enrolled with (roots.pem) and the signed key lists that it was
+	// delivered with (keylist*.dsse.json, oldest first by name).
+	Keys string `cfg:"keys" form:"path" eg:"keys: keys"`
 	// StateDir holds latches, sequence floors and the last good policy.
 	StateDir string `cfg:"state_dir" form:"path" eg:"state_dir: /var/lib/robowarden"`
 	// JournalDir holds the journal's segments.

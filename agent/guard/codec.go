@@ -52,7 +52,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor:
 		e.fact(ev)
-	case EventNone:
+	case EventEnd, EventNone:
 	}
 	return e.b
 }
@@ -178,5 +178,5 @@ func (e *encoder) order(o *Order) {
 
 // unknownKind is the error for a record of a later version.
 func unknownKind(k EventKind) error {
-	return fmt.Errorf("event kind %d: expected 1 to %d; was this journal written by a newer version?", k, EventLock)
+	return fmt.Errorf("event kind %d: expected 1 to %d; was this journal written by a newer version?", k, EventEnd)
 }

@@ -15,7 +15,7 @@ import (
 func genEvent(t *rapid.T) *Event {
 	peer := &msg.Peer{ID: rapid.Uint32().Draw(t, "peer"), Strength: msg.Strength(rapid.IntRange(0, 4).Draw(t, "strength"))}
 	ev := &Event{
-		Kind:  EventKind(rapid.IntRange(int(EventTick), int(EventLock)).Draw(t, "kind")),
+		Kind:  EventKind(rapid.IntRange(int(EventTick), int(EventEnd)).Draw(t, "kind")),
 		Boot:  time.Duration(rapid.Int64Min(0).Draw(t, "boot")),
 		Civil: rapid.Int64().Draw(t, "civil"),
 	}
@@ -71,7 +71,7 @@ func genEvent(t *rapid.T) *Event {
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")
 	case EventLock:
 		ev.Lock = &msg.Bool{Header: head, Value: flag()}
-	case EventNone:
+	case EventEnd, EventNone:
 	}
 	return ev
 }

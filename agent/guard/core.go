@@ -58,6 +58,9 @@ type Core struct {
 	loopFault, clockFault interlock.Condition
 	ending                bool
 	loadedAt              time.Duration
+	// passing is the command that the gate passed last, as it came in: it stays in force until the next, so its limit has
+	// to follow the robot.
+	passing geofence.Velocity
 }
 
 // lockValue is what the lock topic was last told.
@@ -148,11 +151,9 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	*fx = Effects{Seq: c.seq}
 	c.now = geofence.Instant{Boot: ev.Boot, Civil: time.Unix(0, ev.Civil).UTC(), Trust: geofence.ClockTrust(c.tick.Trust)}
 	c.take(ev)
-	switch ev.Kind {
-	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder:
+	if looks(ev.Kind) {
+		// Otherwise the verdict of the last look stands; the geofence adds the pose's further age to every limit.
 		c.look()
-	default:
-		// The verdict of the last look stands; the geofence adds the pose's further age to every limit.
 	}
 	before := c.decision
 	c.decide(ev.Boot)
@@ -193,6 +194,8 @@ func (c *Core) take(ev *Event) {
 		c.body.takeDevice(ev.Device, ev.Boot)
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
+	case EventEnd:
+		c.ending = true
 	default:
 		c.takeFact(ev)
 	}
@@ -248,6 +251,16 @@ func differs(a, b *interlock.Decision) bool {
 	return a.Axes != b.Axes || a.Category != b.Category || a.ActiveSet != b.ActiveSet || a.LatchedSet != b.LatchedSet || a.Seq == 0
 }
 
+// looks says whether an event of this kind makes the geofence look again.
+func looks(k EventKind) bool {
+	switch k {
+	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder:
+		return true
+	default:
+		return false
+	}
+}
+
 // look asks the geofence where the robot is and whether it can stop in time.
 func (c *Core) look() {
 	in := c.fenceInputs()
@@ -274,11 +287,23 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		l := &in.Command.Linear
 		c.limit = c.limitBoth(geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
 		in.Ratio = c.limit.Ratio
+	} else if c.passing != (geofence.Velocity{}) && looks(ev.Kind) {
+		// The robot nears the edge on a command that it was given before: the gate lowers that one without waiting for
+		// the next.
+		c.limit = c.limitBoth(c.passing)
+		in.Ratio = c.limit.Ratio
 	}
 	if c.verdict.SpeedLimited {
 		in.MaxSpeedMPS = c.verdict.MaxSpeedMPS
 	}
 	c.gate.Step(ev.Boot, &in, &c.gated)
+	switch {
+	case in.New && !c.gated.Dropped:
+		v := &in.Command.Velocity
+		c.passing = geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
+	case c.gated.Ratio == 0:
+		c.passing = geofence.Velocity{} // Nothing passes; what is at zero already cannot be lowered.
+	}
 	if c.gated.Send {
 		// The geofence has to know what is on its way to a robot that follows late.
 		v := &c.gated.Velocity

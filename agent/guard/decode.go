@@ -62,8 +62,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor:
 		s.decodeFact(&d)
-	case EventNone:
-		return nil, unknownKind(ev.Kind)
+	case EventEnd:
 	default:
 		return nil, unknownKind(ev.Kind)
 	}

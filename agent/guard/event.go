@@ -48,6 +48,8 @@ const (
 	EventFloor EventKind = 15
 	// EventLock is a value that somebody published on the lock topic.
 	EventLock EventKind = 16
+	// EventEnd holds the robot for an orderly end of the guard.
+	EventEnd EventKind = 17
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -208,12 +210,12 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
 	case EventAnswer:
 		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
-	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventNone:
+	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
 }
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "unknown",
 }

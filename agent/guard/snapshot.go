@@ -11,10 +11,10 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-const snapshotVersion = 1
+const snapshotVersion = 2
 
-// errPendingSnapshot is why a snapshot cannot be restored.
-var errPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
+// ErrPendingSnapshot is why a snapshot cannot be restored.
+var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
 
 // AppendLatches appends what must survive a restart.
 func (c *Core) AppendLatches(b []byte) []byte { return c.machine.AppendLatches(b) }
@@ -77,7 +77,7 @@ func (c *Core) RestoreState(b []byte) error {
 		return fmt.Errorf("snapshot: expected version %d, found %d", snapshotVersion, v)
 	}
 	if d.flag() {
-		return errPendingSnapshot
+		return ErrPendingSnapshot
 	}
 	err := c.each(func(name string, p part) error {
 		if err := p.RestoreState(d.take(int(d.u32()))); err != nil {
@@ -143,6 +143,8 @@ func (e *encoder) own(c *Core) {
 	e.duration(c.tickBoot)
 	e.duration(c.loadedAt)
 	e.u64(c.attacks)
+	e.duration(c.now.Boot)
+	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
@@ -177,6 +179,8 @@ func (d *decoder) own(c *Core) {
 		*f = d.flag()
 	}
 	c.tickBoot, c.loadedAt, c.attacks = d.duration(), d.duration(), d.u64()
+	c.now.Boot = d.duration() // A policy may be loaded before the next event.
+	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}

@@ -217,9 +217,4 @@ func (c *Core) ChannelLevel(endpoint int) string {
 }
 
 // Terminate holds the robot for an orderly end. There is no way back: a new run starts closed.
-func (g *Guard) Terminate() {
-	g.mu.Lock()
-	g.opt.Core.ending = true
-	g.mu.Unlock()
-	g.Tick(g.opt.Clock.Boot())
-}
+func (g *Guard) Terminate() { g.begin(EventEnd); g.finish() }

