@@ -140,11 +140,11 @@ type rig struct {
 	// each sees every event with its effects.
 	each func(ev *Event, fx *Effects)
 	// operator answers challenges: at "stop" until checked in.
-	operator  string
-	answers   []rigAnswer
-	checkedIn bool
-	trust     uint8
-	journalOK bool
+	operator   string
+	answers    []rigAnswer
+	checkedIn  bool
+	trust      uint8
+	journalOK  bool
 	publishers map[string][]string
 	sources    map[string][]string
 	peer       msg.Peer

@@ -18,7 +18,9 @@ func TestStartsClosedAndOpensOnlyWithEveryRequiredInput(t *testing.T) {
 			}
 			r.drive = func() (float64, float64) { return 0.3, 0 }
 			opened := false
-			r.each = func(_ *Event, fx *Effects) { opened = opened || fx.Send && fx.Command.Linear.X != 0 || fx.SendLock && !fx.Locked }
+			r.each = func(_ *Event, fx *Effects) {
+				opened = opened || fx.Send && fx.Command.Linear.X != 0 || fx.SendLock && !fx.Locked
+			}
 			r.run(20 * time.Second)
 			if want := missing == ""; opened != want {
 				t.Errorf("opened %t, expected %t: %s", opened, want, r.state())
