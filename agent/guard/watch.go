@@ -43,7 +43,9 @@ func newWatch(p *WatchParams) (watch, error) {
 // takeGraph stores the bus's report. Names are strings that the source made; storing them copies no bytes.
 func (w *watch) takeGraph(ev *Event) {
 	g := ev.Graph
-	if g.Topic != w.params.Topic {
+	if g.Topic != w.params.Topic || !g.Known {
+		// A bus that does not answer says nothing. What it said last stays until it is too old, so that connections that
+		// come meanwhile are judged by it.
 		return
 	}
 	r := &w.report
@@ -57,9 +59,14 @@ func (w *watch) takeGraph(ev *Event) {
 
 func names(list *[msg.MaxPublishers]string, total int) interlock.Names {
 	out := interlock.Names{N: min(max(total, 0), interlock.MaxNames)}
-	copy(out.Name[:], list[:out.N])
+	for i := range out.N {
+		out.Name[i] = clip(list[i])
+	}
 	return out
 }
+
+// clip cuts a name to what a record of it can hold, so that a replay compares the same names.
+func clip(name string) string { return name[:min(len(name), maxText)] }
 
 // takePeer keeps the table of real connections to an input.
 func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
@@ -83,7 +90,7 @@ func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
 func (w *watch) connect(p *PeerEvent) {
 	for i := range w.peers {
 		if w.peers[i].id == 0 {
-			w.peers[i] = watchedPeer{p.ID, p.Name}
+			w.peers[i] = watchedPeer{p.ID, clip(p.Name)}
 			return
 		}
 	}
