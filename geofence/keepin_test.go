@@ -152,7 +152,7 @@ func TestUnionIsNeverTooLarge(t *testing.T) {
 		f.mem.track.have, f.mem.track.floor = true, 0
 		f.bind()
 		o := f.area()
-		for range 200 {
+		for range 40 {
 			at := frame{rng.Float64() * 5000, rng.Float64() * 5000, 1, 0}
 			f.probe.set(&set.body, at)
 			_, out, _ := f.look(&o, &f.probe, 1e6)

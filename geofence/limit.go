@@ -240,17 +240,25 @@ func (q *query) fly() {
 	}
 }
 
+// Creeping motion is sampled every creepStep millimetres, at most creepSamples times.
+const (
+	creepStep    = 10.0
+	creepSamples = 32
+)
+
 // creep lets the robot move at creep speed if that takes no part of the contour
 // closer to the obstacle before it could stop.
 func (q *query) creep(c *candidate, reason, refusal Reason) {
+	q.fly()
+	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, driftMM) || q.closer(c, q.flight.end, driftMM)) {
+		q.block(c.zone, refusal, 0)
+		return
+	}
 	u, k := q.creeping()
-	const samples = 4
 	dur := q.react + 0.5/q.f.brake(u)
-	for i := 1.0; i <= samples; i++ {
-		at := q.f.mem.track.at.advance(u, float64(dur*i)/samples)
-		q.f.probe.set(&q.f.set.body, at)
-		clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
-		if inside || !(clear >= c.clear-sameMM) {
+	step := max(creepStep/q.f.tip(u), dur/creepSamples)
+	for i := 1.0; float64(step*(i-1)) < dur; i++ {
+		if q.closer(c, q.f.mem.track.at.advance(u, float64(step*i)), sameMM) {
 			q.block(c.zone, refusal, 0)
 			return
 		}
@@ -258,8 +266,21 @@ func (q *query) creep(c *candidate, reason, refusal Reason) {
 	q.lower(k, c.zone, reason, 0)
 }
 
-// sameMM is how much two computed distances may differ and still be the same.
-const sameMM = 1e-6
+// closer says whether the contour is closer to the obstacle at a frame than it
+// is now, by more than slack millimetres.
+func (q *query) closer(c *candidate, at frame, slack float64) bool {
+	q.f.probe.set(&q.f.set.body, at)
+	clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
+	return inside || !(clear >= c.clear-slack)
+}
+
+// sameMM is how much two computed distances may differ and still be the same;
+// driftMM is how much closer the motion at hand may come by the noise of its
+// measurement before it counts as motion towards the zone.
+const (
+	sameMM  = 1e-6
+	driftMM = 10.0
+)
 
 // creeping is u cut to creep speed, and the ratio of the cut.
 func (q *query) creeping() (twist, float64) {

@@ -109,9 +109,11 @@ func turnsBack(a, b, c Vertex) bool {
 	return dot > 0
 }
 
-// placed is an edge with its place in the rings.
+// placed is an edge with its place in the rings, and the interval that it
+// takes up on the axis of the sweep.
 type placed struct {
 	edge
+	lo, hi             int32
 	ring, vertex, size int
 }
 
@@ -120,7 +122,7 @@ func (p *placed) follows(o *placed) bool {
 }
 
 // crossings finds edges that meet although they are not neighbours, by a sweep
-// over x that compares each edge with those it overlaps there.
+// that compares each edge with those it overlaps on one axis.
 func (s *shape) crossings() {
 	var all []placed
 	for r, ring := range s.rings {
@@ -128,14 +130,15 @@ func (s *shape) crossings() {
 			continue
 		}
 		for i, e := range ringEdges(nil, ring) {
-			all = append(all, placed{e, r, i, len(ring)})
+			all = append(all, placed{edge: e, ring: r, vertex: i, size: len(ring)})
 		}
 	}
+	sweepAxis(all)
 	slices.SortFunc(all, func(a, b placed) int {
-		return cmp.Or(cmp.Compare(a.minX(), b.minX()), cmp.Compare(a.ring, b.ring), cmp.Compare(a.vertex, b.vertex))
+		return cmp.Or(cmp.Compare(a.lo, b.lo), cmp.Compare(a.ring, b.ring), cmp.Compare(a.vertex, b.vertex))
 	})
 	for i := range all {
-		for j := i + 1; j < len(all) && all[j].minX() <= all[i].maxX(); j++ {
+		for j := i + 1; j < len(all) && all[j].lo <= all[i].hi; j++ {
 			a, b := &all[i], &all[j]
 			if a.follows(b) || !touch(&a.edge, &b.edge) {
 				continue
@@ -143,6 +146,26 @@ func (s *shape) crossings() {
 			if s.crossing(a, b); len(s.errs) >= maxRingErrors {
 				return
 			}
+		}
+	}
+}
+
+// sweepAxis sets the intervals on the axis on which the edges overlap less.
+func sweepAxis(all []placed) {
+	whole := emptyBox()
+	var wide, high float64
+	for i := range all {
+		e := &all[i].edge
+		whole = whole.add(int64(e.ax), int64(e.ay))
+		wide += float64(e.maxX()) - float64(e.minX())
+		high += float64(e.maxY()) - float64(e.minY())
+	}
+	byX := float64(wide*float64(whole.y1-whole.y0)) <= float64(high*float64(whole.x1-whole.x0))
+	for i := range all {
+		if p := &all[i]; byX {
+			p.lo, p.hi = p.minX(), p.maxX()
+		} else {
+			p.lo, p.hi = p.minY(), p.maxY()
 		}
 	}
 }

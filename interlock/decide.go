@@ -34,7 +34,7 @@ func (m *Machine) decide(in *Inputs, credit time.Duration, out *Decision) {
 // constraint returns what t restricts: what was latched stays, whatever policies came later.
 func (m *Machine) constraint(t Trigger) Axes {
 	if m.latched.Has(t) {
-		return meet(m.slots[t].held, m.rules.Rules[t].Constraint)
+		return m.slots[t].held
 	}
 	return m.rules.Rules[t].Constraint
 }

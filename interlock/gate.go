@@ -30,6 +30,14 @@ const (
 	ChannelAutonomy
 )
 
+// String names the kind as topic mappings write it.
+func (k ChannelKind) String() string {
+	if k > ChannelAutonomy {
+		return "unknown"
+	}
+	return [...]string{"unknown", "operator", "fleet", "vendor", "autonomy"}[k]
+}
+
 // Remote says whether the channel's commands come from outside the robot.
 func (k ChannelKind) Remote() bool { return k != ChannelAutonomy }
 

@@ -18,6 +18,14 @@ const (
 	LevelRun
 )
 
+// String names the level as answers write it.
+func (l Level) String() string {
+	if l > LevelRun {
+		return "unknown"
+	}
+	return [...]string{"stop", "run"}[l]
+}
+
 // HeartbeatConfig sets up a Heartbeat. Every duration must be positive.
 type HeartbeatConfig struct {
 	// Subject is the channel's number, from 1, that conditions carry.

@@ -100,7 +100,10 @@ type LadderConfig struct {
 	DecelMPS2 float64
 	// MaxSpeedMPS is the robot's top speed in m/s, assumed wherever its speed is unknown.
 	MaxSpeedMPS float64
-	// ConfirmDwell is how long the standstill must last before it is confirmed.
+	// SettleDwell is the dwell of the Standstill that measures: a robot that has come to rest in time may take this much
+	// longer to be seen standing.
+	SettleDwell time.Duration
+	// ConfirmDwell is how long the standstill must last, once seen, before it is confirmed.
 	ConfirmDwell time.Duration
 	// LostGrace is how long measurements may contradict a confirmed standstill, or be missing, before the ladder goes
 	// on. It burns while they do and refills at a quarter of that rate, so that a twitching robot is found as well.
@@ -119,6 +122,14 @@ const (
 	// AckFailed means that it refused, or could not be reached.
 	AckFailed
 )
+
+// String names the acknowledgement.
+func (a Ack) String() string {
+	if a > AckFailed {
+		return "unknown"
+	}
+	return [...]string{"none", "ok", "failed"}[a]
+}
 
 // LadderInput is everything that one step of a Ladder looks at.
 type LadderInput struct {

@@ -19,7 +19,7 @@ func ladderConfig() LadderConfig {
 			{Kind: RungGPIO, Independent: true},
 			{Kind: RungRelay, AckWithin: 300 * ms, Independent: true},
 		},
-		N: 6, React: 200 * ms, DecelMPS2: 0.5, MaxSpeedMPS: 1, ConfirmDwell: 100 * ms, LostGrace: 200 * ms,
+		N: 6, React: 200 * ms, DecelMPS2: 0.5, MaxSpeedMPS: 1, SettleDwell: 300 * ms, ConfirmDwell: 100 * ms, LostGrace: 200 * ms,
 	}
 }
 
@@ -148,6 +148,21 @@ func TestLadderGivesASlowRobotLessTime(t *testing.T) {
 	s.in.Acks[service] = AckOK
 	s.run(470 * ms)
 	s.want(LadderRequested, service, cheap|1<<service)
+	s.run(10 * ms)
+	s.want(LadderRequested, gpio, cheap|1<<service|1<<gpio)
+}
+
+func TestLadderWaitsForARobotThatHasComeToRest(t *testing.T) {
+	s := newLadderScript(t)
+	s.in.SpeedMPS, s.in.Acks[service] = 0, AckOK
+	s.in.Motion = Settling
+	s.demand(DemandStop).run(10 * ms)
+	// (0.2 + 0) · 1.2 s for the stop, and 0.3 s to be seen standing.
+	s.run(520 * ms)
+	s.want(LadderRequested, service, cheap|1<<service)
+	if s.out.Deadline != time.Hour+540*ms {
+		t.Errorf("deadline %v after the demand", s.out.Deadline-time.Hour)
+	}
 	s.run(10 * ms)
 	s.want(LadderRequested, gpio, cheap|1<<service|1<<gpio)
 }
@@ -378,6 +393,7 @@ func TestLadderRefusesConfigurations(t *testing.T) {
 		"React":              func(c *LadderConfig) { c.React = 0 },
 		"DecelMPS2":          func(c *LadderConfig) { c.DecelMPS2 = 0 },
 		"MaxSpeedMPS":        func(c *LadderConfig) { c.MaxSpeedMPS = inf },
+		"SettleDwell":        func(c *LadderConfig) { c.SettleDwell = 0 },
 		"ConfirmDwell":       func(c *LadderConfig) { c.ConfirmDwell = -1 },
 		"LostGrace":          func(c *LadderConfig) { c.LostGrace = 0 },
 		"Rungs[1].Kind":      func(c *LadderConfig) { c.Rungs[1].Kind = RungUnknown },
@@ -466,7 +482,7 @@ func ladderEnds(t *rapid.T, l climber, bound time.Duration) error {
 // quickLadder comes to its end within the second or so that a drawn history lasts.
 func quickLadder() LadderConfig {
 	c := ladderConfig()
-	c.MaxSpeedMPS, c.React, c.ConfirmDwell = 0.05, 50*ms, 40*ms
+	c.MaxSpeedMPS, c.React, c.SettleDwell, c.ConfirmDwell = 0.05, 50*ms, 40*ms, 40*ms
 	c.Rungs[service].AckWithin, c.Rungs[relay].AckWithin = 60*ms, 60*ms
 	return c
 }

@@ -38,6 +38,7 @@ type Ladder struct {
 func NewLadder(cfg LadderConfig) (*Ladder, error) {
 	c := checker{part: "ladder"}
 	c.duration("React", cfg.React)
+	c.duration("SettleDwell", cfg.SettleDwell)
 	c.duration("ConfirmDwell", cfg.ConfirmDwell)
 	c.duration("LostGrace", cfg.LostGrace)
 	c.positive("DecelMPS2", cfg.DecelMPS2)
@@ -84,7 +85,7 @@ func (l *Ladder) Bound() time.Duration {
 	var d time.Duration
 	for i, r := range l.cfg.Rungs[:l.cfg.N] {
 		if l.serves(i, DemandStop) {
-			d += max(r.AckWithin, l.stopTime(math.NaN())) + l.cfg.ConfirmDwell
+			d += max(r.AckWithin, l.stopTime(math.NaN())+l.cfg.SettleDwell) + l.cfg.ConfirmDwell
 		}
 	}
 	return d
@@ -247,11 +248,20 @@ func (l *Ladder) climb(now, dt time.Duration, in *LadderInput, out *LadderOutput
 			}
 		}
 	}
-	for l.phase == LadderRequested && !l.stands && (l.unanswered(l.rung, now) || now >= l.stopBy[l.rung]) {
+	for l.phase == LadderRequested && !l.stands && (l.unanswered(l.rung, now) || l.overdue(l.rung, now, in.Motion)) {
 		if !l.next(now, in, out) {
 			l.phase = LadderUnconfirmed
 		}
 	}
+}
+
+// overdue says whether the rung at place i has had its time to stop the robot.
+func (l *Ladder) overdue(i int, now time.Duration, motion MotionState) bool {
+	by := l.stopBy[i]
+	if motion == Settling {
+		by += l.cfg.SettleDwell
+	}
+	return now >= by
 }
 
 func (l *Ladder) confirm(now time.Duration, out *LadderOutput) {
@@ -294,18 +304,21 @@ func (l *Ladder) report(in *LadderInput, out *LadderOutput) {
 	case l.phase == LadderDocking && l.rung >= 0 && !l.dockRefused && !l.records[l.rung].WasAcked:
 		out.Deadline = l.ackBy[l.rung]
 	case l.phase == LadderRequested:
-		out.Deadline = l.deadline()
+		out.Deadline = l.deadline(in.Motion)
 	case l.phase == LadderUnconfirmed && l.stands:
 		out.Deadline = l.standing + l.cfg.ConfirmDwell
 	}
 }
 
 // deadline returns when the ladder goes on if nothing changes.
-func (l *Ladder) deadline() time.Duration {
+func (l *Ladder) deadline(motion MotionState) time.Duration {
 	if l.stands {
 		return l.standing + l.cfg.ConfirmDwell
 	}
 	d := l.stopBy[l.rung]
+	if motion == Settling {
+		d += l.cfg.SettleDwell
+	}
 	if r := &l.records[l.rung]; !r.WasAcked && l.cfg.Rungs[l.rung].AckWithin > 0 {
 		d = min(d, l.ackBy[l.rung])
 	}

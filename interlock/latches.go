@@ -36,7 +36,7 @@ func (m *Machine) AppendLatches(b []byte) []byte {
 		b = appendTime(b, age(m.last, s.firstSeen))
 		b = appendTime(b, age(m.last, s.since))
 		b = appendTime(b, age(m.last, s.lastClear))
-		b = appendAxes(b, m.constraint(t))
+		b = appendAxes(b, s.held)
 	}
 	for c := range NumClasses {
 		b = append(b, uint8(m.trips[c].n)) //nolint:gosec // at most MaxFlapTrips
@@ -71,10 +71,11 @@ func (m *Machine) RestoreLatches(now time.Duration, b []byte) error {
 	for _, l := range stored {
 		s := &m.slots[l.trigger]
 		if m.on.Has(l.trigger) {
-			l.slot.held = Join(l.slot.held, m.constraint(l.trigger))
+			l.slot.held = meet(l.slot.held, m.constraint(l.trigger))
 			l.slot.clear = max(l.slot.clear, s.clear)
 			l.slot.flapped = l.slot.flapped || s.flapped
 		}
+		l.slot.held = meet(l.slot.held, m.rules.Rules[l.trigger].Constraint)
 		l.slot.budget = s.budget
 		*s = l.slot
 		m.on.Add(l.trigger)

@@ -33,11 +33,19 @@ func (m *Machine) settle() {
 		if !s.pending && !s.on {
 			s.budget = r.StartDelay
 		}
-		if s.on && m.demand(t).Latches() && !m.latched.Has(t) {
-			s.clear, s.held = m.demand(t), r.Constraint
+		if !s.on || !m.demand(t).Latches() {
+			continue
+		}
+		// A latch keeps the tightest that has been in force since it latched.
+		if before := s.held; m.latched.Has(t) {
+			s.held = meet(before, r.Constraint)
+			m.dirty = m.dirty || s.held != before || s.clear != m.demand(t)
+		} else {
+			s.held = r.Constraint
 			m.latched.Add(t)
 			m.dirty = true
 		}
+		s.clear = m.demand(t)
 	}
 }
 

@@ -79,12 +79,12 @@ func (h *history) load() (Policy, bool) {
 	if rapid.IntRange(0, 12).Draw(h.t, "load") > 0 {
 		return Policy{}, false
 	}
-	return anyPolicy().Draw(h.t, "policy"), true
+	return drawPolicy(h.t), true
 }
 
 // restoredDecidesAlike checks that a machine restored from a snapshot at a random point decides as the original does.
 func restoredDecidesAlike(t *rapid.T, snapshot func(m *Machine) (*Machine, error)) error {
-	p := anyPolicy().Draw(t, "policy")
+	p := drawPolicy(t)
 	a, err := New(p)
 	if err != nil {
 		return err
@@ -151,17 +151,11 @@ func TestRestoredDecidesAlikeFindsForgottenState(t *testing.T) {
 				m.slots[t].quiet = 0
 			}
 		},
-		"trips":           func(m *Machine) { m.trips = [NumClasses]trips{} },
-		"what was seen":   func(m *Machine) { m.seen = TriggerSet{} },
-		"what was ended":  func(m *Machine) { m.ended = TriggerSet{} },
-		"the dock's time": func(m *Machine) { m.dockQuiet = 0 },
-		"the next policy": func(m *Machine) { m.next, m.waits = Policy{}, false },
-		"the last step":   func(m *Machine) { m.ran = false },
-		"first persons": func(m *Machine) {
-			for t := range NumTriggers {
-				m.slots[t].approver = 0
-			}
-		},
+		"trips":                func(m *Machine) { m.trips = [NumClasses]trips{} },
+		"what was seen":        func(m *Machine) { m.seen = TriggerSet{} },
+		"what was ended":       func(m *Machine) { m.ended = TriggerSet{} },
+		"the next policy":      func(m *Machine) { m.next, m.waits = Policy{}, false },
+		"the last step":        func(m *Machine) { m.ran = false },
 		"that latches changed": func(m *Machine) { m.dirty = false },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -174,6 +168,32 @@ func TestRestoredDecidesAlikeFindsForgottenState(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestSnapshotKeepsTheFirstPerson(t *testing.T) {
+	s := latched(t, OrderStop, func(p *Policy) { p.Rules[OrderStop].Clear = ClearByTwoPersons })
+	s.reset(OrderStop, anna)
+	m, err := snapshot(s.m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.m = m
+	if got := s.reset(OrderStop, ben); got != ResetDone {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestSnapshotKeepsTheDocksDwell(t *testing.T) {
+	s := newScript(t, nil)
+	s.set(OrderDock, Fault(CauseOrdered, 0)).run(1900 * ms)
+	m, err := snapshot(s.m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.m = m
+	s.want(MotionHold, OrderDock)
+	s.run(100 * ms)
+	s.want(MotionDockOnly, OrderDock)
 }
 
 func TestRestoreStateChangesNothingOnAnError(t *testing.T) {
@@ -196,7 +216,7 @@ func TestRestoreStateChangesNothingOnAnError(t *testing.T) {
 
 func TestPolicyBytesTellPoliciesApart(t *testing.T) {
 	check(t, func(t *rapid.T) error {
-		a, b := anyPolicy().Draw(t, "a"), anyPolicy().Draw(t, "b")
+		a, b := drawPolicy(t), drawPolicy(t)
 		x, _ := a.AppendBinary(nil)
 		y, _ := b.AppendBinary(nil)
 		if (string(x) == string(y)) != (a == b) {

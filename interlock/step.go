@@ -122,6 +122,9 @@ func (m *Machine) cause(t Trigger, f *scan, in *Inputs) (Cause, uint16) {
 // update moves one trigger by one step. What was seen at the last step is taken to have held until now.
 func (m *Machine) update(t Trigger, state State, f *scan, in *Inputs, dt, credit time.Duration, out *Decision) {
 	s, r := &m.slots[t], &m.rules.Rules[t]
+	if state == Clear && !s.restless() {
+		return
+	}
 	if !r.Enabled && !m.latched.Has(t) {
 		if s.on {
 			m.end(t, out)

@@ -102,16 +102,6 @@ func (r Role) String() string {
 	return [NumRoles]string{"operator", "supervisor", "safety-engineer", "security", "service"}[r]
 }
 
-// ParseRole returns the role with that name.
-func ParseRole(name string) (Role, bool) {
-	for r := range NumRoles {
-		if r.String() == name {
-			return r, true
-		}
-	}
-	return 0, false
-}
-
 // RoleSet is a set of roles.
 type RoleSet uint8
 
@@ -318,14 +308,4 @@ func (t Trigger) String() string {
 		return "unknown"
 	}
 	return triggerTable[t].Code
-}
-
-// ParseTrigger returns the trigger with that code.
-func ParseTrigger(code string) (Trigger, bool) {
-	for t := range NumTriggers {
-		if triggerTable[t].Code == code {
-			return t, true
-		}
-	}
-	return 0, false
 }

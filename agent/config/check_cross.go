@@ -75,7 +75,8 @@ func (l *loader) checkSigned(d *document, p *Policy) {
 		d.wrong(at("revision"), "signed-set", fmt.Sprintf("the set's sequence (%d)", s.Revision), fmt.Sprint(p.Revision), hint)
 	}
 	if s.Pins.Profile != p.Pins.Profile && d.clean("pins") {
-		d.wrong(at("pins", "profile"), "signed-set", "the set's digest ("+s.Pins.Profile.String()+")", p.Pins.Profile.String(), hint)
+		d.wrong(at("pins", "profile"), "signed-set",
+			"the set's digest ("+s.Pins.Profile.String()+")", p.Pins.Profile.String(), hint)
 	}
 	if s.Pins.Topics != p.Pins.Topics && d.clean("pins") {
 		d.wrong(at("pins", "topics"), "signed-set", "the set's digest ("+s.Pins.Topics.String()+")", p.Pins.Topics.String(), hint)
@@ -90,14 +91,17 @@ func (d *document) checkMapped(p *Profile, t *Topics) {
 	}
 	for i, input := range p.RequiredInputs {
 		if mapped, known := have[input]; known && !mapped {
-			d.wrong(at("required_inputs", i), "unmapped", input+" in the topic mapping", "a mapping without it", "map it, or do not require it")
+			d.wrong(at("required_inputs", i), "unmapped", input+" in the topic mapping", "a mapping without it",
+				"map it, or do not require it")
 		}
 	}
 	if p.Motion.Standstill.IMU != nil && t.IMU == nil {
-		d.wrong(at("motion", "standstill", "imu"), "unmapped", "imu in the topic mapping", "a mapping without it", "standstill could not be confirmed by it")
+		d.wrong(at("motion", "standstill", "imu"), "unmapped", "imu in the topic mapping", "a mapping without it",
+			"standstill could not be confirmed by it")
 	}
 	if p.Motion.Standstill.Joints != nil && t.Joints == nil {
-		d.wrong(at("motion", "standstill", "joints"), "unmapped", "joints in the topic mapping", "a mapping without it", "standstill could not be confirmed by them")
+		d.wrong(at("motion", "standstill", "joints"), "unmapped", "joints in the topic mapping", "a mapping without it",
+			"standstill could not be confirmed by them")
 	}
 	needs := map[string]struct {
 		key    string
@@ -107,7 +111,8 @@ func (d *document) checkMapped(p *Profile, t *Topics) {
 	}
 	for i, r := range p.Ladder {
 		if n, ok := needs[r.Kind]; ok && !n.mapped {
-			d.wrong(at("stop_ladder", i, "kind"), "unmapped", n.key+" in the topic mapping", "a mapping without it", "this rung could not do anything")
+			d.wrong(at("stop_ladder", i, "kind"), "unmapped", n.key+" in the topic mapping", "a mapping without it",
+				"this rung could not do anything")
 		}
 	}
 }
@@ -118,7 +123,8 @@ func (d *document) checkFrames(p *Profile, t *Topics) {
 	}
 	last := len(t.TF.Chain) - 1
 	if frame := t.TF.Chain[last]; frame != p.Body.BaseFrame && frame != "" {
-		d.wrong(at("tf", "chain", last), "chain", p.Body.BaseFrame+", the profile's base_frame", frame, "the chain leads from the map to the base")
+		d.wrong(at("tf", "chain", last), "chain", p.Body.BaseFrame+", the profile's base_frame", frame,
+			"the chain leads from the map to the base")
 	}
 }
 
@@ -152,7 +158,8 @@ func (d *document) checkAgainstTopics(topics *document, p *Policy, t *Topics) {
 	}
 	for i, e := range endpoints {
 		if e != "" && !slices.ContainsFunc(p.Channels, func(c Channel) bool { return c.Endpoint == e }) && d.clean("channels") {
-			topics.warn(at("heartbeats", i, "endpoint"), "unused", "a channel of the policy with this endpoint", "none", "nothing happens when it falls silent")
+			topics.warn(at("heartbeats", i, "endpoint"), "unused", "a channel of the policy with this endpoint", "none",
+				"nothing happens when it falls silent")
 		}
 	}
 	if slices.ContainsFunc(t.Commands, func(c CommandIn) bool { return c.Dock }) {
@@ -160,7 +167,8 @@ func (d *document) checkAgainstTopics(topics *document, p *Policy, t *Topics) {
 	}
 	for i, tr := range p.Triggers {
 		if tr.Constraint != nil && tr.Constraint.Motion == "dock-only" {
-			d.wrong(at("triggers", i, "constraint", "motion"), "unmapped", "a command input with dock: true in the topic mapping", "none", "the robot would only hold")
+			d.wrong(at("triggers", i, "constraint", "motion"), "unmapped", "a command input with dock: true in the topic mapping", "none",
+				"the robot would only hold")
 		}
 	}
 }
@@ -169,16 +177,19 @@ func (d *document) checkAgainstTopics(topics *document, p *Policy, t *Topics) {
 func (d *document) checkAgainstProfile(p *Policy, profile *Profile) {
 	for i, z := range p.Zones {
 		if v := profile.Motion.MaxSpeedMPS; z.MaxSpeedMPS > v && v > 0 {
-			d.warn(at("zones", i, "max_speed_mps"), "no-effect", "less than the robot's max_speed_mps ("+trimFloat(v)+")", trimFloat(z.MaxSpeedMPS), "this limit changes nothing for this robot")
+			d.warn(at("zones", i, "max_speed_mps"), "no-effect", "less than the robot's max_speed_mps ("+trimFloat(v)+")", trimFloat(z.MaxSpeedMPS),
+				"this limit changes nothing for this robot")
 		}
 	}
 	if p.StopCategory != 1 {
 		return
 	}
 	if !profile.Rest.BalanceElsewhere {
-		d.wrong(at("stop_category"), "power-cut", "2 while the profile's rest.balance_elsewhere is false", "1", "without power this robot cannot keep its balance")
+		d.wrong(at("stop_category"), "power-cut", "2 while the profile's rest.balance_elsewhere is false", "1",
+			"without power this robot cannot keep its balance")
 	} else if !slices.ContainsFunc(profile.Ladder, func(r Rung) bool { return r.StopCategory == 1 }) {
-		d.wrong(at("stop_category"), "power-cut", "2, or a rung of category 1 in the profile", "1", "no rung of this robot removes power")
+		d.wrong(at("stop_category"), "power-cut", "2, or a rung of category 1 in the profile", "1",
+			"no rung of this robot removes power")
 	}
 }
 
@@ -186,7 +197,8 @@ func (d *document) checkAgainstProfile(p *Policy, profile *Profile) {
 func (d *document) checkSelf(t *Topics, node string) {
 	for i, c := range t.Commands {
 		if j := slices.Index(c.Publishers, node); j >= 0 && node != "" {
-			d.wrong(at("commands", i, "publishers", j), "self", "another node than the guard", node, "whoever takes the guard's name would be let through")
+			d.wrong(at("commands", i, "publishers", j), "self", "another node than the guard", node,
+				"whoever takes the guard's name would be let through")
 		}
 	}
 	if t.CommandOut.Consumer == node && node != "" {
@@ -202,12 +214,14 @@ func (d *document) checkAgainstPolicy(policy *document, p *Deployment, pol *Poli
 	}
 	for i, c := range pol.Channels {
 		if c.Endpoint != "" && !slices.ContainsFunc(p.HeartbeatKeys, func(k HeartbeatKey) bool { return k.Endpoint == c.Endpoint }) && d.clean("heartbeat_keys") {
-			policy.wrong(at("channels", i, "endpoint"), ruleUnknownName, "a key for this endpoint among the deployment's heartbeat_keys", c.Endpoint, "without its key, nobody can prove to be this endpoint")
+			policy.wrong(at("channels", i, "endpoint"), ruleUnknownName, "a key for this endpoint among the deployment's heartbeat_keys", c.Endpoint,
+				"without its key, nobody can prove to be this endpoint")
 		}
 	}
 	for i, k := range p.HeartbeatKeys {
 		if k.Endpoint != "" && !slices.ContainsFunc(pol.Channels, func(c Channel) bool { return c.Endpoint == k.Endpoint }) && policy.clean("channels") {
-			d.warn(at("heartbeat_keys", i, "endpoint"), "unused", "a channel of the policy with this endpoint", "none", "delete the key if it is not needed")
+			d.warn(at("heartbeat_keys", i, "endpoint"), "unused", "a channel of the policy with this endpoint", "none",
+				"delete the key if it is not needed")
 		}
 	}
 }

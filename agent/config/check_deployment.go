@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
+	"net/netip"
+	"net/url"
 )
 
 // maxSocketPath is the longest path of a unix socket that Linux takes.
@@ -17,7 +18,8 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 			"whole segments are deleted; with fewer than four, too much history goes at once")
 	}
 	if n := len(p.Paths.ControlSocket); n > maxSocketPath {
-		d.wrong(at("paths", "control_socket"), "text-length", fmt.Sprintf("at most %d bytes as an absolute path", maxSocketPath), fmt.Sprintf("%d bytes", n), "Linux takes no longer path for a socket")
+		d.wrong(at("paths", "control_socket"), "text-length", fmt.Sprintf("at most %d bytes as an absolute path", maxSocketPath), fmt.Sprintf("%d bytes", n),
+			"Linux takes no longer path for a socket")
 	}
 	d.unique("heartbeat_keys", "endpoint", names(p.HeartbeatKeys, func(k HeartbeatKey) string { return k.Endpoint }))
 	l.cfg.HeartbeatKeys = map[string]Secret{}
@@ -44,9 +46,27 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 		where := at("heartbeat_keys", i, "file")
 		d.about(where.find(d.root), where, problem)
 	}
-	if h := p.ROS.Host; strings.HasPrefix(h, "127.") || h == "localhost" || h == "::1" {
-		if !strings.Contains(p.ROS.MasterURI, "127.0.0.1") && !strings.Contains(p.ROS.MasterURI, "localhost") && p.ROS.MasterURI != "" {
-			d.warn(at("ros", "host"), "unreachable", "an address that the master's computer can reach", h, "nodes elsewhere cannot connect back to this one")
-		}
+	d.checkBus(&p.ROS)
+}
+
+// checkBus warns about a bus that others can reach: ROS 1 believes everybody who can.
+func (d *document) checkBus(r *ROS) {
+	u, err := url.Parse(r.MasterURI)
+	if err != nil || r.Host == "" || u.Host == "" {
+		return
 	}
+	host, master := loopback(r.Host), loopback(u.Hostname())
+	if host && !master {
+		d.warn(at("ros", "host"), "unreachable", "an address that the master's computer can reach", r.Host,
+			"nodes elsewhere cannot connect back to this one")
+	}
+	if !host || !master {
+		d.warn(at("ros"), "open-bus", "a bus on this computer alone, or a firewall around the robot's own computers", r.MasterURI+" and "+r.Host,
+			"whoever reaches the master or a node can command it, stop it and forge its topics; let nobody else in")
+	}
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }

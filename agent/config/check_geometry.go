@@ -28,10 +28,13 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 			continue
 		}
 		doc, where := d, t.place(se)
+		if se.Section == "robot" && profile == nil {
+			continue // the stand-in is not the document's fault; a test holds it to the geofence
+		}
 		if se.Section == "robot" {
 			doc, where = profile.doc, robotPlace(se)
 		}
-		if where != nil && doc.blamed(where) || before > 0 && reference(se) {
+		if where != nil && doc.blamed(where) || before > 0 && (reference(se) || se.Index < 0 && !doc.clean(se.Section)) {
 			continue // the same thing has been said better already
 		}
 		what := strings.TrimSuffix(se.Section, "s")
@@ -132,7 +135,7 @@ func robotPlace(e *geofence.SpecError) *path {
 		"Footprint": at("body", "footprint"), "MaxSpeedMPS": at("motion", "max_speed_mps"),
 		"MaxYawRateRadPS": at("motion", "max_yaw_rate_radps"), "AccelMPS2": at("motion", "accel_mps2"),
 		"DecelMPS2": at("motion", "decel_mps2"), "AngularDecelRadPS2": at("motion", "angular_decel_radps2"),
-		"Reaction": at("motion", "reaction"), "CreepMPS": at("motion", "creep_mps"),
+		"Reaction": at("motion", "reaction"), "CommandPeriod": at("motion", "reaction", "command_period"), "CreepMPS": at("motion", "creep_mps"),
 		"CreepYawRateRadPS": at("motion", "creep_yaw_rate_radps"), "SigmaK": at("pose", "sigma_k"),
 		"MapErrorM": at("pose", "map_error_m"), "PoseMaxAge": at("pose", "max_age"), "PoseMaxFuture": at("pose", "max_future"),
 		"MinStdDevM": at("pose", "min_stddev_m"), "SlowStdDevM": at("pose", "slow_stddev_m"),
@@ -151,7 +154,7 @@ func robotPlace(e *geofence.SpecError) *path {
 func plainRobot() geofence.Robot {
 	return geofence.Robot{
 		Footprint:   []geofence.Vertex{{X: 300, Y: 300}, {X: -300, Y: 300}, {X: -300, Y: -300}, {X: 300, Y: -300}},
-		MaxSpeedMPS: 1, MaxYawRateRadPS: 1, AccelMPS2: 1, DecelMPS2: 1, AngularDecelRadPS2: 1, Reaction: 100 * time.Millisecond,
+		MaxSpeedMPS: 1, MaxYawRateRadPS: 1, AccelMPS2: 1, DecelMPS2: 1, AngularDecelRadPS2: 1, Reaction: 100 * time.Millisecond, CommandPeriod: 50 * time.Millisecond,
 		CreepMPS: 0.1, CreepYawRateRadPS: 0.1, SigmaK: 3, MapErrorM: 0.05, PoseMaxAge: 300 * time.Millisecond,
 		PoseMaxFuture: 50 * time.Millisecond, MinStdDevM: 0.01, SlowStdDevM: 0.1, MaxStdDevM: 0.2,
 		FreezeAfter: 500 * time.Millisecond, JumpSlackM: 0.2, JumpSlackRad: 0.2, RecoverPoses: 10, RecoverDwell: time.Second,

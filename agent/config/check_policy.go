@@ -21,7 +21,8 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 	d.unique("zones", "zone_id", names(p.Zones, func(z Zone) string { return z.ID }))
 	for i, s := range p.Shifts {
 		if s.Start == s.End && d.has("shifts", i, "start") && d.has("shifts", i, "end") && d.clean("shifts", i) {
-			d.wrong(at("shifts", i, "end"), ruleOrder, "another time than start", s.End.String(), `a whole day is "00:00" to "24:00"`)
+			d.wrong(at("shifts", i, "end"), ruleOrder,
+				"another time than start", s.End.String(), `a whole day is "00:00" to "24:00"`)
 		}
 	}
 	for i, r := range p.Robots {
@@ -82,10 +83,12 @@ func (d *document) checkZone(p *Policy, i int, floors []string) {
 			Rule: ruleMissing, Expected: "max_speed_mps: the limit in m/s", Found: "nothing", Example: "max_speed_mps: 0.6",
 		})
 	case z.Type != ZoneSpeedLimit && z.Type != "" && limited:
-		d.wrong(where.child("max_speed_mps"), ruleExclusive, "max_speed_mps in a "+ZoneSpeedLimit+" zone only", "a "+z.Type+" zone", "delete the key or change zone_type")
+		d.wrong(where.child("max_speed_mps"), ruleExclusive, "max_speed_mps in a "+ZoneSpeedLimit+" zone only", "a "+z.Type+" zone",
+			"delete the key or change zone_type")
 	}
 	if z.Type == ZoneKeepIn && z.MarginM != 0 {
-		d.wrong(where.child("margin_m"), ruleExclusive, "no margin_m in a "+ZoneKeepIn+" zone", trimFloat(z.MarginM), "draw the outline that much smaller")
+		d.wrong(where.child("margin_m"), ruleExclusive, "no margin_m in a "+ZoneKeepIn+" zone", trimFloat(z.MarginM),
+			"draw the outline that much smaller")
 	}
 	d.references(where.child("roles"), z.Roles, p.Roles, "roles")
 	d.references(where.child("except_roles"), z.ExceptRoles, p.Roles, "roles")
@@ -99,7 +102,8 @@ func (d *document) checkZone(p *Policy, i int, floors []string) {
 		d.wrong(where.child("outside_shifts"), ruleExclusive, "shifts or outside_shifts", "both", "")
 	}
 	if len(z.OutsideShifts) > 0 && d.clean("shifts") && len(complement(p.Shifts, z.OutsideShifts)) == 0 {
-		d.wrong(where.child("outside_shifts"), "never", "shifts that leave some of the week", "shifts that cover all of it", "the zone would never apply")
+		d.wrong(where.child("outside_shifts"), "never", "shifts that leave some of the week", "shifts that cover all of it",
+			"the zone would never apply")
 	}
 	d.onGrid(where.child("vertices"), z.Vertices)
 	for h, ring := range z.Holes {
@@ -112,7 +116,8 @@ func (d *document) onGrid(where *path, points []Point) {
 	for i, p := range points {
 		for j, v := range []float64{p.X, p.Y} {
 			if mm := v * 1000; math.Abs(mm-math.Round(mm)) > 1e-6 {
-				d.wrong(where.item(i).item(j), "grid", "whole millimetres: at most three decimals", trimFloat(v), "zones are exact on a grid of 1 mm")
+				d.wrong(where.item(i).item(j), "grid", "whole millimetres: at most three decimals", trimFloat(v),
+					"zones are exact on a grid of 1 mm")
 			}
 		}
 	}

@@ -44,6 +44,10 @@ func (d *document) checkProfile(p *Profile) {
 	d.atMost(at("motion", "creep_yaw_rate_radps"), m.CreepYawRateRadPS, "max_yaw_rate_radps", m.MaxYawRateRadPS)
 	d.atMost(at("pose", "min_stddev_m"), q.MinStddevM, "slow_stddev_m", q.SlowStddevM)
 	d.atMost(at("pose", "slow_stddev_m"), q.SlowStddevM, "max_stddev_m", q.MaxStddevM)
+	if r := &m.Reaction; r.CommandPeriod >= r.Total() && r.Detection > 0 && r.Actuation > 0 {
+		d.wrong(at("motion", "reaction", "command_period"), ruleOrder, "less than detection and actuation together ("+shortDuration(r.Total())+")",
+			shortDuration(r.CommandPeriod), "it is a part of the whole; the default is 50ms")
+	}
 	d.checkJoints(p)
 	d.checkStandstill(p)
 	d.checkLadder(p)
@@ -65,19 +69,23 @@ func (d *document) checkJoints(p *Profile) {
 	for i, j := range p.Joints.List {
 		where := at("joints", "list", i)
 		if k, twice := first[j.Name]; twice && j.Name != "" {
-			d.wrong(where.child("name"), ruleDuplicate, "each joint once", j.Name+" again", fmt.Sprintf("it is already joint %d of the list", k))
+			d.wrong(where.child("name"), ruleDuplicate,
+				"each joint once", j.Name+" again", fmt.Sprintf("it is already joint %d of the list", k))
 		}
 		first[j.Name] = i
 		switch {
 		case j.Continuous && (j.Min != nil || j.Max != nil):
-			d.wrong(where.child("continuous"), ruleExclusive, "no min and max for a continuous joint", "both", "delete min and max, or continuous")
+			d.wrong(where.child("continuous"), ruleExclusive, "no min and max for a continuous joint", "both",
+				"delete min and max, or continuous")
 		case !j.Continuous && !d.has("joints", "list", i, "min"):
 			d.about(where.find(d.root), where.child("min"), Problem{
-				Rule: ruleMissing, Expected: "min: the lower end stop in rad or m", Found: "nothing", Hint: "a joint without end stops says continuous: true",
+				Rule: ruleMissing, Expected: "min: the lower end stop in rad or m", Found: "nothing",
+				Hint: "a joint without end stops says continuous: true",
 			})
 		case !j.Continuous && !d.has("joints", "list", i, "max"):
 			d.about(where.find(d.root), where.child("max"), Problem{
-				Rule: ruleMissing, Expected: "max: the upper end stop in rad or m", Found: "nothing", Hint: "a joint without end stops says continuous: true",
+				Rule: ruleMissing, Expected: "max: the upper end stop in rad or m", Found: "nothing",
+				Hint: "a joint without end stops says continuous: true",
 			})
 		case j.Min != nil && j.Max != nil && *j.Min >= *j.Max && d.text("joints", "list", i, "min") != "":
 			d.wrong(where.child("max"), ruleOrder, "more than min ("+trimFloat(*j.Min)+")", trimFloat(*j.Max), "")
@@ -99,7 +107,8 @@ func (d *document) checkStandstill(p *Profile) {
 	}
 	for i, g := range s.Joints.Groups {
 		if p.Joints == nil || !slices.ContainsFunc(p.Joints.List, func(j Joint) bool { return j.Group == g }) && g != "" {
-			d.wrong(at("motion", "standstill", "joints", "groups", i), ruleUnknownName, "a group that joints of this profile belong to", g, "")
+			d.wrong(at("motion", "standstill", "joints", "groups", i), ruleUnknownName, "a group that joints of this profile belong to", g,
+				"")
 		}
 	}
 }
@@ -113,10 +122,12 @@ func (d *document) checkLadder(p *Profile) {
 		answers := r.Kind == RungService || r.Kind == RungDockService
 		if answers && !d.has("stop_ladder", i, "ack_within") {
 			d.about(at("stop_ladder", i).find(d.root), at("stop_ladder", i, "ack_within"), Problem{
-				Rule: ruleMissing, Expected: "ack_within: the time for the service to answer", Found: "nothing", Example: "ack_within: 500ms",
+				Rule: ruleMissing, Expected: "ack_within: the time for the service to answer", Found: "nothing",
+				Example: "ack_within: 500ms",
 			})
 		} else if r.AckWithin > 0 && !answers && r.Kind != "" {
-			d.wrong(at("stop_ladder", i, "ack_within"), ruleExclusive, "ack_within for services only", "a "+r.Kind+" rung", "it cannot answer; whether the robot stands is measured")
+			d.wrong(at("stop_ladder", i, "ack_within"), ruleExclusive, "ack_within for services only", "a "+r.Kind+" rung",
+				"it cannot answer; whether the robot stands is measured")
 		}
 		if r.WithoutROS && r.Kind != RungLock && r.Kind != "" {
 			d.wrong(at("stop_ladder", i, "without_ros"), "needs-ros", "false for a "+r.Kind+" rung", "true",
@@ -129,7 +140,8 @@ func (d *document) checkLadder(p *Profile) {
 	}
 	d.unique("stop_ladder", "name", names)
 	if len(p.Ladder) > 0 && !stops {
-		d.wrong(at("stop_ladder"), "no-stop", "a rung that stops the robot", "docking alone", "add a rung of kind zero-velocity, lock or service")
+		d.wrong(at("stop_ladder"), "no-stop", "a rung that stops the robot", "docking alone",
+			"add a rung of kind zero-velocity, lock or service")
 	}
 }
 
@@ -155,11 +167,13 @@ func (d *document) checkRequired(p *Profile) {
 	}
 	slices.Sort(missing)
 	for _, input := range missing {
-		d.wrong(at("required_inputs"), "required-input", input+" among the required inputs", "a list without it", need[input]+" cannot work without it")
+		d.wrong(at("required_inputs"), "required-input", input+" among the required inputs",
+			"a list without it", need[input]+" cannot work without it")
 	}
 	if p.Joints == nil {
 		if i := slices.Index(p.RequiredInputs, "joints"); i >= 0 {
-			d.wrong(at("required_inputs", i), "required-input", "inputs that this robot has", "joints", "describe the joints under joints")
+			d.wrong(at("required_inputs", i), "required-input", "inputs that this robot has", "joints",
+				"describe the joints under joints")
 		}
 	}
 }

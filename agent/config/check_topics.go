@@ -43,7 +43,8 @@ func (d *document) checkTopics(t *Topics) {
 	for i, h := range t.Heartbeats {
 		endpoints = append(endpoints, h.Endpoint)
 		if h.ChallengeTopic == h.ResponseTopic && h.ChallengeTopic != "" {
-			d.wrong(at("heartbeats", i, "response_topic"), "topic-clash", "another topic than the challenge's", h.ResponseTopic, "")
+			d.wrong(at("heartbeats", i, "response_topic"), "topic-clash", "another topic than the challenge's", h.ResponseTopic,
+				"")
 		}
 	}
 	d.unique("heartbeats", "endpoint", endpoints)
@@ -98,7 +99,8 @@ func (d *document) checkPose(t *Topics) {
 		return
 	}
 	if t.TF == nil && !d.has("tf") {
-		d.wrong(at("pose", "type"), ruleMissing, "tf: the chain of frames, for a pose from tf", "nothing", "add tf with topic, chain and publishers")
+		d.wrong(at("pose", "type"), ruleMissing, "tf: the chain of frames, for a pose from tf", "nothing",
+			"add tf with topic, chain and publishers")
 		return
 	}
 	if t.TF == nil || len(t.TF.Chain) == 0 {
@@ -124,7 +126,8 @@ func (d *document) checkFloorSource(t *Topics) {
 			"fixed for one floor, topic for a map's name on a topic, frames for one map frame per floor")
 	}
 	if d.has("floor", "values") != d.has("floor", "topic") && d.has("floor") {
-		d.wrong(at("floor"), ruleExclusive, "topic and values together", "one of them", "values say which floor each text on the topic means")
+		d.wrong(at("floor"), ruleExclusive, "topic and values together", "one of them",
+			"values say which floor each text on the topic means")
 	}
 	for key, names := range map[string][]FloorName{"values": t.Floor.Values, "frames": t.Floor.Frames} {
 		seen := map[string]bool{}
@@ -152,7 +155,8 @@ func (d *document) checkCommands(t *Topics) {
 			d.wrong(at("commands", i, "type"), "not-allowed", TypeTwist, c.Type, "other commands cannot be gated yet")
 		}
 		if c.MaxPublishers > len(c.Publishers) && len(c.Publishers) > 0 {
-			d.wrong(at("commands", i, "max_publishers"), ruleOrder, fmt.Sprintf("at most the %d publishers that are named", len(c.Publishers)), fmt.Sprint(c.MaxPublishers), "")
+			d.wrong(at("commands", i, "max_publishers"), ruleOrder, "at most as many as are named, "+count(len(c.Publishers), "publisher"), fmt.Sprint(c.MaxPublishers),
+				"")
 		}
 	}
 	d.unique("commands", "channel", channels)

@@ -29,7 +29,8 @@ func (d *document) checkTriggers(p *Policy) {
 	if p.Startup.Release == "inputs" {
 		for i, t := range p.Triggers {
 			if t.Code == interlock.Startup.String() && t.Clear != "" {
-				d.wrong(at("triggers", i, "clear"), ruleExclusive, "startup.release to say what ends the start", "clear as well", "delete one of the two")
+				d.wrong(at("triggers", i, "clear"), ruleExclusive, "startup.release to say what ends the start", "clear as well",
+					"delete one of the two")
 			}
 		}
 	}
@@ -53,9 +54,11 @@ func (d *document) checkEnabled(where *path, i int, t *Trigger) {
 			d.warn(where.child("enabled"), "switched-off", "triggers in force", t.Code+" is switched off: "+t.Reason, "")
 		}
 	case t.Reason != "":
-		d.wrong(where.child("reason"), ruleExclusive, "a reason only with enabled: false", "a trigger in force", "delete the reason; comments start with #")
+		d.wrong(where.child("reason"), ruleExclusive, "a reason only with enabled: false", "a trigger in force",
+			"delete the reason; comments start with #")
 	case t.Constraint == nil && t.StartDelay == nil && t.Dwell == nil && t.Clear == "" && len(t.ResetBy) == 0 && d.clean("triggers", i):
-		d.wrong(where, "no-effect", "constraint, start_delay, dwell, clear, reset_by or enabled: false", "no change", "delete the entry: the trigger is in force as built in")
+		d.wrong(where, "no-effect", "constraint, start_delay, dwell, clear, reset_by or enabled: false", "no change",
+			"delete the entry: the trigger is in force as built in")
 	}
 }
 
@@ -65,13 +68,16 @@ func (d *document) checkConstraint(where *path, c *Constraint) {
 	}
 	switch {
 	case *c == Constraint{} && where.find(d.root).Len() == 0:
-		d.wrong(where, "no-effect", "motion, manipulators, perception or remote", "none of them", "an empty constraint would let everything pass")
+		d.wrong(where, "no-effect", "motion, manipulators, perception or remote", "none of them",
+			"an empty constraint would let everything pass")
 	case c.Motion == "limited" && c.MaxSpeedMPS == 0 && where.child("max_speed_mps").find(d.root) == where.find(d.root):
 		d.about(where.find(d.root), where.child("max_speed_mps"), Problem{
-			Rule: ruleMissing, Expected: "max_speed_mps with motion: limited", Found: "nothing", Example: "constraint: {motion: limited, max_speed_mps: 0.3}",
+			Rule: ruleMissing, Expected: "max_speed_mps with motion: limited", Found: "nothing",
+			Example: "constraint: {motion: limited, max_speed_mps: 0.3}",
 		})
 	case c.MaxSpeedMPS > 0 && c.Motion != "limited" && c.Motion != "dock-only":
-		d.wrong(where.child("max_speed_mps"), ruleExclusive, "max_speed_mps with motion: limited or dock-only", "motion: "+c.Motion, "")
+		d.wrong(where.child("max_speed_mps"), ruleExclusive, "max_speed_mps with motion: limited or dock-only", "motion: "+c.Motion,
+			"")
 	}
 }
 

@@ -229,7 +229,8 @@ func (d *decoder) value(n *strictyaml.Node, v reflect.Value, f *field, where *pa
 
 func (d *decoder) list(n *strictyaml.Node, v reflect.Value, f *field, where *path) {
 	if n.Kind != strictyaml.Sequence {
-		d.mistyped(n, where, d.describe(f, v.Type()), "write a list in brackets, or one entry per line behind a dash; the brackets stay with one entry")
+		d.mistyped(n, where, d.describe(f, v.Type()),
+			"write a list in brackets, or one entry per line behind a dash; the brackets stay with one entry")
 		return
 	}
 	// A list within a list (holes) has no bounds of its own; three points are asked for where rings are checked.

@@ -211,7 +211,7 @@ func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
 	r := geofence.Robot{
 		Footprint:   millimetres(p.Body.Footprint),
 		MaxSpeedMPS: p.Motion.MaxSpeedMPS, MaxYawRateRadPS: p.Motion.MaxYawRateRadPS, AccelMPS2: p.Motion.AccelMPS2,
-		DecelMPS2: p.Motion.DecelMPS2, AngularDecelRadPS2: p.Motion.AngularDecelRadPS2, Reaction: p.Motion.Reaction.Total(), CommandPeriod: 50 * time.Millisecond,
+		DecelMPS2: p.Motion.DecelMPS2, AngularDecelRadPS2: p.Motion.AngularDecelRadPS2, Reaction: p.Motion.Reaction.Total(), CommandPeriod: p.Motion.Reaction.CommandPeriod,
 		CreepMPS: p.Motion.CreepMPS, CreepYawRateRadPS: p.Motion.CreepYawRateRadPS,
 		SigmaK: p.Pose.SigmaK, MapErrorM: p.Pose.MapErrorM, PoseMaxAge: p.Pose.MaxAge, PoseMaxFuture: p.Pose.MaxFuture,
 		MinStdDevM: p.Pose.MinStddevM, SlowStdDevM: p.Pose.SlowStddevM, MaxStdDevM: p.Pose.MaxStddevM,

@@ -143,6 +143,10 @@ func TestRobotIsWhole(t *testing.T) {
 	if n := zeroFields(plainRobot()); !slices.Equal(n, []string{"AssumedStdDevM", "AssumedYawStdDevRad"}) {
 		t.Errorf("not filled: %v", n)
 	}
+	spec := geofence.Spec{Floors: []geofence.FloorSpec{{ID: "a", WithoutKeepIn: geofence.Allow}}}
+	if _, err := geofence.Compile(spec, plainRobot()); err != nil {
+		t.Errorf("the geofence does not take the stand-in: %v", err)
+	}
 	ladder := cfg.Profile.LadderSpec()
 	if n := zeroFields(ladder); len(n) > 0 || ladder.N != 2 || !ladder.Rungs[1].Independent {
 		t.Errorf("ladder %+v", ladder)

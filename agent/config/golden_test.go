@@ -87,6 +87,41 @@ func TestBadDocuments(t *testing.T) {
 	}
 }
 
+// TestWarnedDocuments: these are accepted, and something is said about each.
+func TestWarnedDocuments(t *testing.T) {
+	entries, err := os.ReadDir("testdata/warned")
+	if err != nil || len(entries) < 5 {
+		t.Fatalf("%d entries: %v", len(entries), err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		folder := filepath.Join("testdata", "warned", e.Name())
+		t.Run(e.Name(), func(t *testing.T) {
+			files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg, err := Load(nil, files...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			if err := cfg.RenderWarnings(&b, false); err != nil {
+				t.Fatal(err)
+			}
+			b.WriteString(cfg.Problems().Summary() + "\n")
+			compareGolden(t, folder+".golden", b.String())
+			for _, p := range cfg.Warnings {
+				if p.Severity != SeverityWarning || p.Expected == "" || p.Found == "" {
+					t.Errorf("not all said: %+v", p)
+				}
+			}
+		})
+	}
+}
+
 func compareGolden(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {

@@ -101,7 +101,8 @@ func (c *Constraint) axes() interlock.Axes {
 func (p *Profile) LadderSpec() interlock.LadderConfig {
 	out := interlock.LadderConfig{
 		N: min(len(p.Ladder), interlock.MaxRungs), React: p.Motion.Reaction.Total(), DecelMPS2: p.Motion.DecelMPS2,
-		MaxSpeedMPS: p.Motion.MaxSpeedMPS, ConfirmDwell: p.Motion.Standstill.Dwell, LostGrace: p.Motion.Standstill.Dwell,
+		MaxSpeedMPS: p.Motion.MaxSpeedMPS, SettleDwell: p.Motion.Standstill.Dwell,
+		ConfirmDwell: p.Motion.Standstill.Dwell, LostGrace: p.Motion.Standstill.Dwell,
 	}
 	for i := range out.N {
 		r := &p.Ladder[i]

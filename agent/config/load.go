@@ -114,7 +114,8 @@ func (l *loader) keep(d *document) {
 		kind = KindPolicy
 	}
 	if other := l.docs[kind]; other != nil {
-		l.out.addFile(d.file, "duplicate-kind", "one document of each kind", "a second "+kind+" beside "+other.file, "check them one after the other")
+		l.out.addFile(d.file, "duplicate-kind", "one document of each kind", "a second "+kind+" beside "+other.file,
+			"check them one after the other")
 		return
 	}
 	l.docs[kind] = d
@@ -282,7 +283,8 @@ func (l *loader) follow(d *document) {
 		}
 		l.take(named.file, raw)
 		if doc := l.docs[named.kind]; doc == nil || doc.file != named.file {
-			d.wrong(at("paths", named.key), "wrong-kind", "a document of kind "+named.kind, "another document", "see that file's own problems")
+			d.wrong(at("paths", named.key), "wrong-kind", "a document of kind "+named.kind, "another document",
+				"see that file's own problems")
 		}
 	}
 }
@@ -308,13 +310,15 @@ func (l *loader) open() error {
 	}
 	if set.kind != kindSet {
 		if l.signedOnly {
-			l.out.addFile(set.file, "unsigned-policy", "a signed policy set", "a plain policy document", "sign it with robowarden-station; plain policies are for check alone")
+			l.out.addFile(set.file, "unsigned-policy", "a signed policy set", "a plain policy document",
+				"sign it with robowarden-station; plain policies are for check alone")
 		}
 		return nil
 	}
 	delete(l.docs, KindPolicy)
 	if l.policy == nil {
-		l.out.addFile(set.file, "signed-set", "a plain policy document", "a signed policy set", "its signatures cannot be checked here; give the policy's YAML, or a deployment whose key list can be read")
+		l.out.addFile(set.file, "signed-set", "a plain policy document", "a signed policy set",
+			"its signatures cannot be checked here; give the policy's YAML, or a deployment whose key list can be read")
 		return nil
 	}
 	if len(set.raw) > maxBundle {
@@ -323,7 +327,8 @@ func (l *loader) open() error {
 	}
 	signed, err := l.policy(l.cfg.Deployment, set.raw)
 	if err != nil {
-		l.out.addFile(set.file, "signed-set", "a policy set signed by a key in force", err.Error(), "sign the policy with robowarden-station")
+		l.out.addFile(set.file, "signed-set", "a policy set signed by a key in force", err.Error(),
+			"sign the policy with robowarden-station")
 		return nil
 	}
 	l.signed = &signed

@@ -71,6 +71,9 @@ type Reaction struct {
 	Detection time.Duration `cfg:"detection" range:"[1ms,2s]" eg:"detection: 50ms"`
 	// Actuation is the time from the guard's command to the first braking force.
 	Actuation time.Duration `cfg:"actuation" range:"[1ms,5s]" eg:"actuation: 150ms"`
+	// CommandPeriod is the longest regular interval between two commands, a part of the whole: for so long a command holds
+	// before the next can correct it. The default is 50 ms.
+	CommandPeriod time.Duration `cfg:"command_period,optional" range:"[1ms,2s]" default:"50ms" eg:"command_period: 50ms"`
 }
 
 // Total returns the whole reaction time.

@@ -72,7 +72,10 @@ func setNumber(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 	case nanOrInf.MatchString(n.Text):
 		return &Problem{Rule: "not-finite", Hint: "no value means off here; write the number that is meant"}
 	case !decimalForm.MatchString(n.Text) && numberLike.MatchString(n.Text):
-		return &Problem{Rule: "number-form", Hint: "write plain decimal digits: no leading zero or plus, no hexadecimal, no separators, a digit on both sides of the point"}
+		return &Problem{
+			Rule: "number-form",
+			Hint: "write plain decimal digits: no leading zero or plus, no hexadecimal, no separators, a digit on both sides of the point",
+		}
 	case !decimalForm.MatchString(n.Text):
 		p := &Problem{Rule: "wrong-type"}
 		if m := unitBehind.FindStringSubmatch(n.Text); m != nil {
@@ -140,7 +143,10 @@ func setDuration(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 		return &Problem{Rule: "duration-unit", Hint: fmt.Sprintf("write the unit: %sms or %ss?", n.Text, n.Text)}
 	case durationForm.MatchString(strings.TrimPrefix(n.Text, "-")):
 	default:
-		return &Problem{Rule: "duration-form", Hint: "write whole or decimal numbers with ms, s, m or h, without spaces: 250ms, 1.5s, 2m"}
+		return &Problem{
+			Rule: "duration-form",
+			Hint: "write whole or decimal numbers with ms, s, m or h, without spaces: 250ms, 1.5s, 2m",
+		}
 	}
 	dur, err := time.ParseDuration(n.Text)
 	if err == nil && dur <= 0 {
@@ -262,7 +268,10 @@ func setTimezone(n *strictyaml.Node, v reflect.Value) *Problem {
 	loc, err := loadZone(n.Text)
 	switch {
 	case errors.Is(err, errNoZone):
-		return &Problem{Rule: "unknown-timezone", Hint: "write the name from the IANA list, such as Europe/Berlin; abbreviations and offsets do not know summer time"}
+		return &Problem{
+			Rule: "unknown-timezone",
+			Hint: "write the name from the IANA list, such as Europe/Berlin; abbreviations and offsets do not know summer time",
+		}
 	case err != nil:
 		return &Problem{Rule: "unknown-timezone", Hint: err.Error()}
 	}

@@ -299,7 +299,7 @@ func TestSchemaAndLoaderAgree(t *testing.T) {
 			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{"min", "max", "max_speed_mps", "ack_within", "publishers", "frame", "tf"}, func(key string) bool {
 				return strings.HasSuffix(problem.Path, "."+key) || problem.Path == "pose.type"
 			})
-			joints := problem.Rule == ruleJointGate && strings.HasPrefix(problem.Path, "commands")
+			joints := problem.Rule == ruleJointGate && strings.HasPrefix(problem.Path, "command")
 			fits := problem.Rule == "not-allowed" && strings.HasSuffix(problem.Path, ".type")
 			duration := problem.Rule == "out-of-range" && strings.HasPrefix(problem.Expected, "a duration")
 			if !duration && !slices.Contains(beyondSchema(), problem.Rule) && !conditional && !joints && !fits {

@@ -47,7 +47,7 @@ func write(t *testing.T, name, text string) {
 func signed(t *testing.T, dir string, change func(*SignedPolicy)) PolicySource {
 	t.Helper()
 	return func(d *Deployment, _ []byte) (SignedPolicy, error) {
-		if d == nil || d.Paths.Keys != filepath.Join(dir, "keys.json") {
+		if d == nil || d.Paths.Keys != filepath.Join(dir, "keys") {
 			t.Errorf("the source was not told where the keys are: %+v", d)
 		}
 		s := SignedPolicy{Revision: 1}

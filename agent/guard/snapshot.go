@@ -294,6 +294,8 @@ func (e *encoder) watch(w *watch) {
 	}
 	e.u16(uint16(w.more)) //nolint:gosec // connections are capped far below
 	e.duration(w.foreign)
+	e.duration(w.since)
+	e.flag(w.clean)
 }
 
 func (d *decoder) watch(w *watch) {
@@ -308,7 +310,7 @@ func (d *decoder) watch(w *watch) {
 		w.peers[i] = watchedPeer{id: d.u32(), name: d.text()}
 	}
 	w.more = int(d.u16())
-	w.foreign = d.duration()
+	w.foreign, w.since, w.clean = d.duration(), d.duration(), d.flag()
 	w.peerReport()
 }
 

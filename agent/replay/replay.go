@@ -144,8 +144,9 @@ func (p *player) snapshot(rec *journal.Record) error {
 	p.Snapshots++
 	if p.core != nil {
 		if p.buf = p.core.AppendState(p.buf[:0]); !bytes.Equal(p.buf, rec.Payload) {
-			p.mismatch(rec, fmt.Sprintf("state: %d bytes replayed differ from %d recorded, first at byte %d",
-				len(p.buf), len(rec.Payload), firstDifference(p.buf, rec.Payload)))
+			at := firstDifference(p.buf, rec.Payload)
+			p.mismatch(rec, fmt.Sprintf("state: %d bytes replayed differ from %d recorded, first at byte %d (%s)",
+				len(p.buf), len(rec.Payload), at, guard.SnapshotPart(rec.Payload, at)))
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,9 +21,13 @@ type roster struct {
 	addr  map[netip.Addr]int
 }
 
-func (r *roster) take(a netip.Addr, max, perAddr int) error {
+// take counts one more. A quarter of each cap is kept for the consumers that a topic names.
+func (r *roster) take(a netip.Addr, max, perAddr int, prior bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !prior {
+		max, perAddr = max-max/4, perAddr-perAddr/4
+	}
 	if r.total >= max {
 		return fmt.Errorf("node has %d subscribers already", r.total)
 	}
@@ -101,7 +106,7 @@ func (n *Node) welcome(g *guest) (*pubConn, error) {
 		return nil, n.turnAway(g, err)
 	}
 	lim := &n.cfg.Limits
-	if err := n.roster.take(g.addr.Addr(), lim.MaxConnections, lim.MaxConnectionsPerAddr); err != nil {
+	if err := n.roster.take(g.addr.Addr(), lim.MaxConnections, lim.MaxConnectionsPerAddr, slices.Contains(p.consumers, h.callerID)); err != nil {
 		return nil, n.turnAway(g, err)
 	}
 	peer := &msg.Peer{ID: n.peerIDs.Add(1), Name: h.callerID, Addr: g.addr, Strength: msg.Claimed}

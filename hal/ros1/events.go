@@ -99,7 +99,15 @@ type Event struct {
 	// Detail says in words what was expected and what was found.
 	Detail string
 	// Suppressed counts the events of this kind that were not delivered since the last one, for there were too many.
+	// Only kinds that a stranger can cause are ever suppressed; connections of publishers, the registration and the
+	// master are always told.
 	Suppressed uint64
+}
+
+// own tells whether events of the kind come at our own pace, so that no stranger can make a flood of them.
+func (k EventKind) own() bool {
+	const own = 1<<PublisherConnected | 1<<PublisherGone | 1<<Registered | 1<<RegistrationLost | 1<<MasterLost | 1<<MasterBack
+	return own>>k&1 == 1
 }
 
 // reporter delivers events, a bounded number of each kind per second, so that a flood of attacks is no flood of work.
@@ -145,7 +153,7 @@ func (r *reporter) emit(e *Event) {
 	if k.second != second {
 		k.second, k.count = second, 0
 	}
-	if k.count >= r.rate {
+	if k.count >= r.rate && !e.Kind.own() {
 		k.suppressed++
 		r.mu.Unlock()
 		return

@@ -25,6 +25,12 @@ func TestEventsAreBoundedAndNoneIsLost(t *testing.T) {
 	if c := ev.count(RequestRefused); c != 3000 {
 		t.Errorf("%d events in all; want 3000", c)
 	}
+	for range 100 {
+		r.emit(&Event{Kind: PublisherGone})
+	}
+	if c := len(ev.all()); c != 3*21+1+100 {
+		t.Errorf("%d events; want every PublisherGone among them", c)
+	}
 	if c := ev.count(MasterLost); c != 3 {
 		t.Errorf("%d events of the other kind; want 3", c)
 	}

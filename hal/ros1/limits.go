@@ -35,9 +35,10 @@ const (
 	DefaultMaxHeaderBytes = 64 << 10
 	// DefaultMaxPublishers bounds the publishers of one topic that are connected to.
 	DefaultMaxPublishers = 8
-	// DefaultMaxConnections bounds the TCPROS connections that others hold to us.
+	// DefaultMaxConnections bounds the TCPROS connections that others hold to us; a quarter is kept for
+	// Publication.Consumers.
 	DefaultMaxConnections = 64
-	// DefaultMaxConnectionsPerAddr bounds those from one address.
+	// DefaultMaxConnectionsPerAddr bounds those from one address, with the same reserve.
 	DefaultMaxConnectionsPerAddr = 48
 	// DefaultMaxConnectionsPerTopic bounds those on one topic; half of them are kept for Publication.Consumers.
 	DefaultMaxConnectionsPerTopic = 16

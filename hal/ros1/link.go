@@ -233,8 +233,11 @@ func (l *link) read(conn net.Conn, peer *msg.Peer, uri string) error {
 	}
 	n.dropFeed(peer)
 	s.count.connected.Add(-1)
-	if errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
 		err = errors.New("the publisher closed the connection")
+	case errors.Is(err, net.ErrClosed):
+		err = errors.New("the subscription is closed")
 	}
 	if s.ctx.Err() == nil {
 		if kind := kindOf(err, PublisherGone); kind != PublisherGone {

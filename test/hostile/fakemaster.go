@@ -37,6 +37,7 @@ const (
 type FakeMaster struct {
 	lie      Lie
 	intruder string
+	uri      string
 	server   *http.Server
 	wg       sync.WaitGroup
 	ctx      context.Context
@@ -45,7 +46,7 @@ type FakeMaster struct {
 	calls    []string
 }
 
-// StartFakeMaster listens at host:port, which must be a loopback address. intruder is the slave API that LieForged names.
+// StartFakeMaster listens at host:port, which must be a loopback address; port 0 is any that is free. intruder is the slave API that LieForged names.
 func StartFakeMaster(addr string, lie Lie, intruder string) (*FakeMaster, error) {
 	if _, err := hostPort("http://" + addr + "/"); err != nil {
 		return nil, err
@@ -54,12 +55,15 @@ func StartFakeMaster(addr string, lie Lie, intruder string) (*FakeMaster, error)
 	if err != nil {
 		return nil, fmt.Errorf("hostile: false master: %w", err)
 	}
-	m := &FakeMaster{lie: lie, intruder: intruder}
+	m := &FakeMaster{lie: lie, intruder: intruder, uri: "http://" + l.Addr().String() + "/"}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.server = &http.Server{Handler: m, ReadHeaderTimeout: 5 * time.Second}
 	m.wg.Go(func() { _ = m.server.Serve(l) })
 	return m, nil
 }
+
+// URI is where it listens.
+func (m *FakeMaster) URI() string { return m.uri }
 
 // Close stops listening.
 func (m *FakeMaster) Close() error {

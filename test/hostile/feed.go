@@ -170,24 +170,11 @@ func feedGiant(ctx context.Context, t Target) error {
 	})
 }
 
-// feedMalformed spoils one good message in all the ways in which its lengths can be wrong.
+// feedMalformed sends each spoilt message on a connection of its own, in case the target hangs up, and all in a row.
 func feedMalformed(ctx context.Context, t Target) error {
-	good := forged(t.PoseType, 1, time.Now())
-	count := func(at int, n uint32) []byte {
-		b := append([]byte(nil), good...)
-		binary.LittleEndian.PutUint32(b[at:], n)
-		return b
-	}
-	bad := [][]byte{
-		{}, {0}, good[:1], good[:11], good[:12], good[:len(good)-1], good[:len(good)/2],
-		append(append([]byte(nil), good...), 0), append(append([]byte(nil), good...), good...),
-		// Offset 12 is the frame's length, 19 that of the child's frame or the number of joints.
-		count(12, math.MaxUint32), count(12, math.MaxInt32), count(12, uint32(len(good))), count(12, 0), count(12, 2),
-		count(19, math.MaxUint32), count(19, math.MaxInt32), count(19, uint32(len(good))), count(19, 0),
-	}
+	bad := malformed(t.PoseType)
 	var n atomic.Int64
 	return served(ctx, t, nil, func(ctx context.Context, c *wire.Conn) {
-		// Each on a connection of its own, in case the target hangs up, and then all in a row.
 		i := int(n.Add(1) - 1)
 		if i < len(bad) {
 			_, _ = c.Write(wire.Frame(bad[i]))
@@ -206,41 +193,8 @@ func feedHangUp(ctx context.Context, t Target) error {
 	return served(ctx, t, nil, func(context.Context, *wire.Conn) {})
 }
 
-// feedOddValues changes one field of a sound message at a time.
 func feedOddValues(ctx context.Context, t Target) error {
-	base := func(i int) wire.OdometryMsg {
-		now := time.Now()
-		h := wire.HeaderMsg{Seq: uint32(i), Sec: uint32(now.Unix()), Nsec: uint32(now.Nanosecond()), Frame: "map"}
-		return wire.PlanarOdometry(h, ForgedX, 0, 0, 0, 0)
-	}
-	odd := []func(*wire.OdometryMsg){
-		func(m *wire.OdometryMsg) { m.Position[0] = math.NaN() },
-		func(m *wire.OdometryMsg) { m.Position[1] = math.Inf(-1) },
-		func(m *wire.OdometryMsg) { m.Position[0] = 1e308 },
-		func(m *wire.OdometryMsg) { m.Orientation = [4]float64{} },
-		func(m *wire.OdometryMsg) { m.Orientation[3] = math.NaN() },
-		func(m *wire.OdometryMsg) { m.Orientation = [4]float64{9, 9, 9, 9} },
-		func(m *wire.OdometryMsg) { m.PoseCovariance = [36]float64{} },
-		func(m *wire.OdometryMsg) { m.PoseCovariance[0] = -1 },
-		func(m *wire.OdometryMsg) { m.PoseCovariance[1] = 1e9 },
-		func(m *wire.OdometryMsg) { m.PoseCovariance[7] = math.Inf(1) },
-		func(m *wire.OdometryMsg) { m.Linear[0] = math.NaN() },
-		func(m *wire.OdometryMsg) { m.Header.Frame = "" },
-		func(m *wire.OdometryMsg) { m.Header.Frame = "odom" },
-		func(m *wire.OdometryMsg) { m.Header.Frame = strings.Repeat("f", 1<<16) },
-		func(m *wire.OdometryMsg) { m.Header.Sec, m.Header.Nsec = 0, 0 },
-		func(m *wire.OdometryMsg) { m.Header.Nsec = math.MaxUint32 },
-		func(m *wire.OdometryMsg) { m.Child = "\x00\xff" },
-	}
-	return sent(ctx, t, nil, func(i int) []byte {
-		if t.PoseType == wire.JointState {
-			v := []float64{math.NaN(), math.Inf(1), -1e308}[i%3]
-			return wire.JointStateMsg{Names: []string{"joint_00", "joint_00"}, Position: []float64{v}, Velocity: []float64{v, v, v}}.Append(nil)
-		}
-		m := base(i)
-		odd[i%len(odd)](&m)
-		return m.Append(nil)
-	})
+	return sent(ctx, t, nil, func(i int) []byte { return oddValues(t.PoseType, i) })
 }
 
 func feedStamps(offset time.Duration) func(context.Context, Target) error {

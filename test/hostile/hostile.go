@@ -39,7 +39,7 @@ type Target struct {
 	Master string
 	// Node is the target's name on the graph.
 	Node string
-	// PoseTopic is a topic that the target subscribes to, PoseType its type (Odometry or JointState for most attacks).
+	// PoseTopic is a topic that the target subscribes to, PoseType its type: one of those that forge.go knows.
 	PoseTopic string
 	PoseType  wire.Type
 	// ServedTopic is a topic that the target publishes, ServedType its type.
@@ -53,6 +53,8 @@ type Target struct {
 	Trusted string
 	// Service is a std_srvs/SetBool service that the target calls.
 	Service string
+	// ChallengeTopic and AnswerTopic carry the heartbeat, OrderTopic signed orders, all as std_msgs/String.
+	ChallengeTopic, AnswerTopic, OrderTopic string
 	// CommandVX is the forward speed in m/s of injected commands; default 1.
 	CommandVX float64
 	// Duration is how long an attack goes on; default 2s.
@@ -94,6 +96,9 @@ const (
 	// NeedService is Service, NeedTrusted is Trusted.
 	NeedService
 	NeedTrusted
+	// NeedAnswers is ChallengeTopic and AnswerTopic, NeedOrders OrderTopic.
+	NeedAnswers
+	NeedOrders
 )
 
 // has says whether the target has all that the need asks for.
@@ -106,6 +111,8 @@ func (t Target) has(n Need) bool {
 		NeedLock:     t.LockTopic == "" || t.Base == "",
 		NeedService:  t.Service == "",
 		NeedTrusted:  t.Trusted == "",
+		NeedAnswers:  t.ChallengeTopic == "" || t.AnswerTopic == "",
+		NeedOrders:   t.OrderTopic == "",
 	}
 	for need, lacks := range missing {
 		if n&need != 0 && lacks {
@@ -130,7 +137,7 @@ type Attack struct {
 
 // All are all attacks, in a fixed order.
 func All() []Attack {
-	return slices.Concat(slaveAttacks(), serverAttacks(), feedAttacks(), graphAttacks(), commandAttacks(), fuzzAttacks())
+	return slices.Concat(slaveAttacks(), serverAttacks(), feedAttacks(), graphAttacks(), commandAttacks(), answerAttacks(), fuzzAttacks())
 }
 
 // For are the attacks for which the target has all that is needed.

@@ -92,15 +92,6 @@ func bait(ctx context.Context, pub *wire.Publisher) error {
 	return nil
 }
 
-// forged is a message that says the robot is at ForgedX and stands still.
-func forged(typ wire.Type, seq uint32, stamp time.Time) []byte {
-	h := wire.HeaderMsg{Seq: seq, Sec: uint32(stamp.Unix()), Nsec: uint32(stamp.Nanosecond()), Frame: "map"}
-	if typ == wire.JointState {
-		return wire.JointStateMsg{Header: h, Names: []string{"joint_00"}, Position: []float64{ForgedX}, Velocity: []float64{0}}.Append(nil)
-	}
-	return wire.PlanarOdometry(h, ForgedX, 0, 0, 0, 0).Append(nil)
-}
-
 func slaveBlind(ctx context.Context, t Target) error {
 	uri, err := t.slave(ctx, t.Node)
 	if err != nil {

@@ -132,7 +132,11 @@ func TestStoppingDistanceAndTimeStayInTheirBounds(t *testing.T) {
 			}
 			start := b.Truth(t).Since(zero.T).Samples[0]
 			// The first sample may be 5 ms old, and a plain constant deceleration would be the least.
-			way, took := end.X-start.X, end.T-zero.T
+			way := end.X - start.X
+			took, err := oracle.TimeToRest(b.Truth(t), zero.T, oracle.Rest{})
+			if err != nil {
+				t.Fatal(err)
+			}
 			most, least := c.StopDistance(1.2)+0.01, 1.2*1.2/2/pick(c.Decel, 1.2)-0.02
 			if way > most || way < least {
 				t.Errorf("stopped in %.3f m, want %.3f to %.3f", way, least, most)

@@ -220,7 +220,7 @@ func (p *Process) Stop(grace time.Duration) Exit {
 	return p.Kill()
 }
 
-// group signals the process group while its leader has not been waited for, so that the id cannot be another's yet.
+// group signals the process group unless its leader is known to have ended: after that the id may be another's.
 func (p *Process) group(sig syscall.Signal) {
 	if p.Running() {
 		_ = syscall.Kill(-p.PID(), sig)

@@ -4,7 +4,6 @@ package ros
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +31,8 @@ type Options struct {
 	// Full starts roscore: with the rosout aggregator and the parameters that roslaunch sets. Otherwise only
 	// rosmaster runs, which is ready in about half the time and is enough for nodes to find each other.
 	Full bool
+	// IPv6 puts the master on [::1]. rospy nodes follow; roscpp 1.15 cannot read such an address.
+	IPv6 bool
 }
 
 // Master is a running ROS 1 master.
@@ -55,7 +57,7 @@ func StartMaster(t testing.TB, opts Options) *Master {
 	// Another process may take the port between the look and the start, so a failed start is tried elsewhere.
 	var err error
 	for range 3 {
-		if m.port, err = FreePort(); err != nil {
+		if m.port, err = freePort(m.host()); err != nil {
 			t.Fatal(err)
 		}
 		if err = m.start(); err == nil {
@@ -95,7 +97,16 @@ func (m *Master) start() error {
 }
 
 // URI is the value for ROS_MASTER_URI.
-func (m *Master) URI() string { return fmt.Sprintf("http://127.0.0.1:%d/", m.port) }
+func (m *Master) URI() string {
+	return "http://" + net.JoinHostPort(m.host(), strconv.Itoa(m.port)) + "/"
+}
+
+func (m *Master) host() string {
+	if m.opts.IPv6 {
+		return "::1"
+	}
+	return "127.0.0.1"
+}
 
 // Port is the master's port.
 func (m *Master) Port() int { return m.port }
@@ -106,11 +117,15 @@ func (m *Master) Env() []string { return Env(m.URI(), m.dir) }
 
 // Env is the environment for a node of any master, with logs below dir.
 func Env(uri, dir string) []string {
-	return []string{
-		"ROS_MASTER_URI=" + uri, "ROS_IP=127.0.0.1", "ROS_LOG_DIR=" + filepath.Join(dir, "log"),
-		"ROS_HOME=" + dir, "ROS_HOSTNAME=127.0.0.1", "ROS_IPV6=off", "ROS_NAMESPACE=", "PYTHONUNBUFFERED=1",
-		"PYTHONDONTWRITEBYTECODE=1", "PATH=/usr/bin:/bin:/usr/sbin:/sbin:" + os.Getenv("PATH"),
+	env := []string{
+		"ROS_MASTER_URI=" + uri, "ROS_LOG_DIR=" + filepath.Join(dir, "log"), "ROS_HOME=" + dir, "ROS_NAMESPACE=",
+		"PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1", "PATH=/usr/bin:/bin:/usr/sbin:/sbin:" + os.Getenv("PATH"),
 	}
+	if strings.Contains(uri, "[") {
+		// Nodes take ROS_HOSTNAME before ROS_IP, and refuse colons in it.
+		return append(env, "ROS_IP=::1", "ROS_IPV6=on")
+	}
+	return append(env, "ROS_IP=127.0.0.1", "ROS_HOSTNAME=127.0.0.1", "ROS_IPV6=off")
 }
 
 // Stop ends the master; its nodes go on.
@@ -245,10 +260,12 @@ func (m *Master) dumpLogs(t testing.TB) {
 
 // FreePort finds a TCP port on the loopback that nobody uses. It is taken from below the range that the kernel gives
 // to outgoing connections, so that a server may come back to it later.
-func FreePort() (int, error) {
+func FreePort() (int, error) { return freePort("127.0.0.1") }
+
+func freePort(host string) (int, error) {
 	for range 100 {
 		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 		if err != nil {
 			continue
 		}
@@ -257,5 +274,5 @@ func FreePort() (int, error) {
 		}
 		return port, nil
 	}
-	return 0, errors.New("ros: no free port found between 20000 and 32000 in 100 draws")
+	return 0, fmt.Errorf("ros: no free port found on %s between 20000 and 32000 in 100 draws", host)
 }

@@ -131,3 +131,26 @@ func TestServiceCallReachesARoscppNode(t *testing.T) {
 		t.Fatalf("reply %x, %v", reply, err)
 	}
 }
+
+func TestRospyOverIPv6(t *testing.T) {
+	t.Parallel()
+	m := StartMaster(t, Options{IPv6: true})
+	ctx := within(t, 20*time.Second)
+	echo := m.Node(t, proc.Spec{Argv: []string{"rostopic", "echo", "-n", "1", "/words"}})
+	n, err := wire.NewNode(wire.NodeConfig{Name: "/talker", Master: m.URI(), Host: "::1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = n.Close() }()
+	pub, err := n.Advertise(ctx, wire.PublisherConfig{Topic: "/words", Type: wire.String})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pub.WaitPeers(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	pub.Send(wire.StringBody("six"))
+	if _, err := echo.WaitOutput(ctx, `data: "six"`); err != nil {
+		t.Fatal(err)
+	}
+}
