@@ -33,6 +33,8 @@ type Options struct {
 	Version string
 	// Epoch is the oldest civil time that can be true, in nanoseconds since the Unix epoch: the build's.
 	Epoch int64
+	// Realtime is what [host.Realtime] returned: nil if the process has real-time scheduling, else why not.
+	Realtime error
 	// AllowDemo accepts keys that are marked as demonstration keys. Only the demonstration sets it.
 	AllowDemo bool
 	// NewLog makes the log once the deployment has said which level and format it wants. It must not block: a reader of
@@ -248,8 +250,11 @@ func (a *Agent) noteStart() {
 		return
 	}
 	a.guard.Note(guard.RecordStart, raw)
+	if a.opt.Realtime != nil {
+		a.log.Warn().Err(a.opt.Realtime).Msg("no real-time scheduling")
+	}
 	a.log.Info().Str(keyRobot, a.robot).Str("policy", a.cfg.Policy.ID).Int64(keyRevision, a.cfg.Policy.Revision).
-		Bool("advisory", a.params.Advisory).Msg("guard starts closed; it opens when every required input has been seen")
+		Bool("advisory", a.params.Advisory).Bool("realtime", a.opt.Realtime == nil).Msg("guard starts closed; it opens when every required input has been seen")
 }
 
 // Start is the record that opens a run in the journal. The digests name the documents by which a replay decides.

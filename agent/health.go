@@ -16,6 +16,8 @@ type Status struct {
 	Policy  PolicyStatus `json:"policy"`
 	Journal string       `json:"journal"`
 	Version string       `json:"version"`
+	// Scheduling is "real-time", or why it is not.
+	Scheduling string `json:"scheduling"`
 	guard.Status
 }
 
@@ -32,6 +34,10 @@ func (a *Agent) Status() any {
 	s := Status{
 		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
 		Policy: PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()},
+	}
+	s.Scheduling = "real-time"
+	if a.opt.Realtime != nil {
+		s.Scheduling = a.opt.Realtime.Error()
 	}
 	if h := a.journal.Health(); !h.Writable {
 		s.Journal = fmt.Sprintf("not writable: %v", h.Err)

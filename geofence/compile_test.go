@@ -10,7 +10,7 @@ import (
 )
 
 // specErrors unwraps what Compile joined.
-func specErrors(t testing.TB, err error) []*SpecError {
+func specErrors(t tb, err error) []*SpecError {
 	t.Helper()
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {

@@ -9,7 +9,7 @@ import (
 )
 
 // place evaluates one zone at one pose, by the code under test.
-func place(t testing.TB, z ZoneSpec, robot Robot, x, y, yaw float64) (clear float64, inside bool) {
+func place(t tb, z ZoneSpec, robot Robot, x, y, yaw float64) (clear float64, inside bool) {
 	t.Helper()
 	robot.Reaction = robot.CommandPeriod * 100 // a wide reach
 	robot.Reaction = min(robot.Reaction, 5e9)

@@ -9,6 +9,10 @@ import (
 // second, below which the approach to an edge ends: the robot stands.
 const minDrive = 20.0
 
+// leastTip is the speed in millimetres per second below which a command is
+// refused as no motion that anybody can mean: formulas divide by it.
+const leastTip = 1e-3
+
 // query is one command on its way through the rules. The command is first cut
 // to the robot's own bounds; the rules then find the ratio of what is left.
 type query struct {
@@ -45,7 +49,7 @@ func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
 	}
 	q := query{f: f, now: now.Boot, ratio: 1, zone: NoZone, freeMM: math.Inf(1)}
 	first := q.caps(u)
-	if !(first > 0) {
+	if !(first > 0) || !(float64(f.tip(u)*first) >= leastTip) {
 		return Limit{Zone: NoZone, Reason: ReasonProfileSpeed}
 	}
 	q.prepare(u.scale(first))
@@ -148,13 +152,17 @@ func (q *query) judge(c *candidate) {
 	}
 }
 
+// entryShare of a zone's speed limit is what the approach aims at, so that a
+// drive that settles late is at the limit, not above it, upon entering.
+const entryShare = 0.95
+
 // speedZone limits the linear speed, inside and before.
 func (q *query) speedZone(c *candidate, place Place, m float64) {
 	most := c.speed / q.u.speed()
 	switch {
 	case most >= 1:
 	case place == Outside:
-		q.outside(c, m, most, ReasonSpeedAhead)
+		q.outside(c, m, float64(entryShare*most), ReasonSpeedAhead)
 	default:
 		q.lower(most, c.zone, ReasonSpeedZone, 0)
 	}
@@ -240,17 +248,25 @@ func (q *query) fly() {
 	}
 }
 
+// Creeping motion is sampled every creepStep millimetres, at most creepSamples times.
+const (
+	creepStep    = 10.0
+	creepSamples = 32
+)
+
 // creep lets the robot move at creep speed if that takes no part of the contour
 // closer to the obstacle before it could stop.
 func (q *query) creep(c *candidate, reason, refusal Reason) {
+	q.fly()
+	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, driftMM) || q.closer(c, q.flight.end, driftMM)) {
+		q.block(c.zone, refusal, 0)
+		return
+	}
 	u, k := q.creeping()
-	const samples = 4
 	dur := q.react + 0.5/q.f.brake(u)
-	for i := 1.0; i <= samples; i++ {
-		at := q.f.mem.track.at.advance(u, float64(dur*i)/samples)
-		q.f.probe.set(&q.f.set.body, at)
-		clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
-		if inside || !(clear >= c.clear-sameMM) {
+	step := min(max(creepStep/q.f.tip(u), dur/creepSamples), dur)
+	for i := 1.0; float64(step*(i-1)) < dur && i <= creepSamples; i++ {
+		if q.closer(c, q.f.mem.track.at.advance(u, float64(step*i)), sameMM) {
 			q.block(c.zone, refusal, 0)
 			return
 		}
@@ -258,8 +274,21 @@ func (q *query) creep(c *candidate, reason, refusal Reason) {
 	q.lower(k, c.zone, reason, 0)
 }
 
-// sameMM is how much two computed distances may differ and still be the same.
-const sameMM = 1e-6
+// closer says whether the contour is closer to the obstacle at a frame than it
+// is now, by more than slack millimetres.
+func (q *query) closer(c *candidate, at frame, slack float64) bool {
+	q.f.probe.set(&q.f.set.body, at)
+	clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
+	return inside || !(clear >= c.clear-slack)
+}
+
+// sameMM is how much two computed distances may differ and still be the same;
+// driftMM is how much closer the motion at hand may come by the noise of its
+// measurement before it counts as motion towards the zone.
+const (
+	sameMM  = 1e-6
+	driftMM = 10.0
+)
 
 // creeping is u cut to creep speed, and the ratio of the cut.
 func (q *query) creeping() (twist, float64) {

@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func berlin(t testing.TB) *time.Location {
+func berlin(t tb) *time.Location {
 	t.Helper()
 	loc, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -20,7 +20,7 @@ func berlin(t testing.TB) *time.Location {
 func allDays() []time.Weekday { return []time.Weekday{0, 1, 2, 3, 4, 5, 6} }
 
 // shifted is a site with one wall that binds in one window.
-func shifted(t testing.TB, w WindowSpec) Spec {
+func shifted(t tb, w WindowSpec) Spec {
 	z := wall(0)
 	z.Shifts = []string{"s"}
 	spec := site(z)

@@ -14,6 +14,8 @@ const (
 	maxSag    = 8.0
 	maxChords = 64
 	fullTurn  = 2 * math.Pi
+	// straightRad is a turn that moves nothing by as much as it is rounded.
+	straightRad = 1e-9
 )
 
 // never is the fraction that means no hit within a chord.
@@ -39,30 +41,34 @@ func (f *Fence) sweep(o *obstacle, from frame, u twist, dur, r, near float64) (f
 	if math.Abs(float64(u.w*dur)) > fullTurn {
 		drive = fullTurn / math.Abs(u.w)
 	}
-	phi := math.Abs(float64(u.w * drive))
-	chords, sag := 1.0, 0.0
-	if phi > 0 {
-		// No point that can touch lies farther from the turning centre than this.
-		turn := u.speed()/math.Abs(u.w) + b.radius + r
-		sag = min(max((near-r)/4, minSag), maxSag)
-		chords = math.Ceil(phi / math.Sqrt(8*sag/turn))
-		chords = min(max(chords, 1, math.Ceil(phi)), maxChords)
-		step := phi / chords
-		sag = float64(turn*float64(step*step)) / 8
+	step, sag := drive, 0.0
+	if math.Abs(float64(u.w*drive)) > straightRad {
+		step, sag = chord(u, drive, b.radius+r, near-r)
 	}
 	m := &f.mover
 	m.begin(b, from)
-	h := drive / chords
-	for i := 1.0; i <= chords; i++ {
-		m.next(b, from.advance(u, float64(h*i)), r+sag)
+	for i := 0.0; float64(i*step) < drive || i == 0; i++ {
+		start, end := float64(i*step), min(float64((i+1)*step), drive)
+		m.next(b, from.advance(u, end), r+sag)
 		if t := m.hit(b, o, r+sag, &f.work); t <= 1 {
-			return float64(h * (i - 1 + t)), true
+			return start + float64(t*(end-start)), true
 		}
 		if f.work > maxWork {
 			return 0, true
 		}
 	}
 	return dur, false
+}
+
+// chord returns how long, in seconds, a chord of u's arc may be, and by how many
+// millimetres it deviates from the arc. It depends on how long u is driven only
+// where the number of chords would exceed its bound.
+func chord(u twist, drive, beyond, room float64) (step, sag float64) {
+	// No point that can touch lies farther from the turning centre than this.
+	turn := u.speed()/math.Abs(u.w) + beyond
+	sag = min(max(room/4, minSag), maxSag)
+	angle := min(max(math.Sqrt(8*sag/turn), math.Abs(float64(u.w*drive))/maxChords), 1)
+	return angle / math.Abs(u.w), float64(turn*float64(angle*angle)) / 8
 }
 
 func (m *mover) begin(b *body, at frame) {

@@ -6,6 +6,13 @@ import (
 	"time"
 )
 
+// tb is what helpers need of a test, a fuzz target, a benchmark or a property.
+type tb interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // wheels is a robot of 0.8 m × 0.6 m as most tests use it.
 func wheels() Robot {
 	return Robot{
@@ -38,7 +45,7 @@ func wall(x0 int32) ZoneSpec {
 	return ZoneSpec{ID: "wall", Kind: Blocked, Outer: rect(x0, -50_000, x0+50_000, 50_000)}
 }
 
-func compile(t testing.TB, spec Spec, robot Robot) *Set {
+func compile(t tb, spec Spec, robot Robot) *Set {
 	t.Helper()
 	set, err := Compile(spec, robot)
 	if err != nil {
@@ -58,7 +65,7 @@ type rig struct {
 	out Verdict
 }
 
-func newRig(t testing.TB, spec Spec, robot Robot) *rig {
+func newRig(t tb, spec Spec, robot Robot) *rig {
 	t.Helper()
 	r := &rig{Fence: New(compile(t, spec, robot))}
 	r.now = Instant{Boot: 100 * time.Second, Civil: epoch(), Trust: ClockTrusted}

@@ -163,8 +163,11 @@ func TestUnreadableLatches(t *testing.T) {
 			}
 			n.run(time.Minute)
 			n.want(MotionStop, LatchUnreadable)
-			if a := n.out.Active[0]; a.Cause != c.cause || a.Clear != ClearByOperator {
-				t.Errorf("got %v, %v", a.Cause, a.Clear)
+			if a := n.out.Active[0]; a.Cause != c.cause || a.Clear != ClearByOperator || a.Count != 1 || a.Since != time.Hour {
+				t.Errorf("got %+v", a)
+			}
+			if _, err := snapshot(n.m); err != nil {
+				t.Errorf("snapshot: %v", err)
 			}
 			n = n.reboot(nil)
 			n.run(time.Minute)

@@ -1,6 +1,7 @@
 package interlock
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -204,6 +205,32 @@ func TestLatchesChangedOnlyWhenTheyDo(t *testing.T) {
 		if s.out.LatchesChanged {
 			t.Fatal("changed by a cause that comes and goes: each change costs a disk write")
 		}
+	}
+}
+
+func TestCountsStayAtTheirLargest(t *testing.T) {
+	s := newScript(t, nil)
+	s.m.slots[OrderStop].count, s.m.slots[PoseStale].count = math.MaxUint32-1, math.MaxUint32-1
+	for range 4 {
+		s.set(OrderStop, Fault(CauseOrdered, 0)).set(PoseStale, Fault(CauseStale, 0)).run(0)
+		s.set(OrderStop, OK()).set(PoseStale, OK()).run(2 * time.Second)
+	}
+	if a, b := s.m.slots[OrderStop].count, s.m.slots[PoseStale].count; a != math.MaxUint32 || b != math.MaxUint32 {
+		t.Errorf("counted to %d and %d", a, b)
+	}
+}
+
+func TestUnknownNamesTheInputThatIsMissing(t *testing.T) {
+	s := newScript(t, func(p *Policy) {
+		p.Rules[PublisherUnknown].Enabled, p.Rules[PublisherUnknown].Reason = false, "test"
+	})
+	s.set(GateUnregistered, Condition{}).run(time.Second)
+	s.set(GateUnregistered, OK()).run(time.Second)
+	// One that is disabled, one that answers for another, and the one.
+	s.set(PublisherUnknown, Condition{}).set(JointsInvalid, Condition{}).set(GateUnregistered, Condition{}).run(0)
+	s.want(MotionHold, BusLost)
+	if a := find(t, &s.out, BusLost); a.Cause != CauseUnknownInput || a.Subject != uint16(GateUnregistered)+1 {
+		t.Errorf("got %v of %d", a.Cause, a.Subject)
 	}
 }
 

@@ -41,19 +41,19 @@ type Core struct {
 	rungs    interlock.LadderOutput
 	acks     [interlock.MaxRungs]interlock.Ack
 
-	seq         uint64
-	digest      uint64
-	lockDue     time.Duration
-	lockSent    lockValue
-	tick        Tick
-	tickBoot    time.Duration
-	attacks     uint64
-	persons     [MaxPersons]interlock.Person
-	lastChannel uint16
-	composed    msg.Pose
-	unclean     bool
-	pending     *pendingPolicy
-	beatStatus  []interlock.HeartbeatStatus
+	seq        uint64
+	digest     uint64
+	lockDue    time.Duration
+	lockSent   lockValue
+	tick       Tick
+	tickBoot   time.Duration
+	attacks    uint64
+	persons    [MaxPersons]interlock.Person
+	badCommand badCommand
+	composed   msg.Pose
+	unclean    bool
+	pending    *pendingPolicy
+	beatStatus []interlock.HeartbeatStatus
 	// The last tick's answers of the two watches that look at ticks.
 	loopFault, clockFault interlock.Condition
 	ending                bool
@@ -297,6 +297,7 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		in.MaxSpeedMPS = c.verdict.MaxSpeedMPS
 	}
 	c.gate.Step(ev.Boot, &in, &c.gated)
+	c.badCommand.note(ev.Boot, &c.gated, in.Command.Channel)
 	switch {
 	case in.New && !c.gated.Dropped:
 		v := &in.Command.Velocity

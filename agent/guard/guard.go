@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"crypto/rand"
 	"sync"
 	"sync/atomic"
@@ -27,10 +28,17 @@ const (
 	RecordOrder uint8 = 6
 	// RecordPolicy says that the policy set with this digest is in force from here on.
 	RecordPolicy uint8 = 7
+	// RecordResume stands before every snapshot and repeats what a replay has to know to begin there, since the run's
+	// first records may have been lost or given up to the quota: see [Resume].
+	RecordResume uint8 = 8
 )
 
 // SnapshotEvery is how often the core's state is written whole, so that a replay never has to start at the beginning.
 const SnapshotEvery = 10 * time.Second
+
+// snapshotRetry paces the snapshots that close a gap: while the ring is full, each would be lost as well and only cost
+// the path its time.
+const snapshotRetry = 250 * time.Millisecond
 
 // TickPeriod is how often the guard decides even if nothing arrives.
 const TickPeriod = 20 * time.Millisecond
@@ -60,6 +68,9 @@ type Guard struct {
 	lastBoot time.Duration
 	snapDue  time.Duration
 	lost     bool
+	retryDue time.Duration
+	resume   Resume
+	resumed  []byte // resume as it is recorded
 
 	hbMu sync.Mutex
 	line []byte
@@ -100,9 +111,7 @@ func (g *Guard) record() {
 	e := encoder{AppendEvent(g.buf[:0], &g.ev)}
 	e.u64(g.fx.Digest)
 	g.append(RecordEvent, e.b, g.ev.Kind == EventOrder)
-	if g.ev.Boot >= g.snapDue || g.lost {
-		// After a loss no replay can go on from the events alone; the state after this event closes the gap.
-		g.lost = false
+	if g.due() {
 		g.snapshot()
 	}
 	if g.fx.RungsChanged {
@@ -116,8 +125,22 @@ func (g *Guard) record() {
 	}
 }
 
+// due says whether the state is to be written now. After a loss no replay can go on from the events alone, and the state
+// after the present event closes the gap. Otherwise a tick pays for it, so that a command does not wait for it.
+func (g *Guard) due() bool {
+	if g.lost {
+		return g.ev.Boot >= g.retryDue
+	}
+	late := g.ev.Boot - g.snapDue
+	return late >= 0 && (g.ev.Kind == EventTick || late >= time.Second || g.snapDue == 0)
+}
+
 func (g *Guard) snapshot() {
-	g.snapDue = g.ev.Boot + SnapshotEvery
+	g.lost = false
+	g.snapDue, g.retryDue = g.ev.Boot+SnapshotEvery, g.ev.Boot+snapshotRetry
+	if g.resumed != nil {
+		g.append(RecordResume, g.resumed, false)
+	}
 	g.append(RecordSnapshot, g.opt.Core.AppendState(g.buf[:0]), false)
 }
 
@@ -151,6 +174,10 @@ func (g *Guard) challenge(endpoint int) {
 	var value [16]byte
 	_, _ = rand.Read(value[:]) // It never fails: crypto/rand ends the program instead.
 	ev := g.begin(EventChallenge)
+	if !g.opt.Core.beats[endpoint].Due(ev.Boot) {
+		g.mu.Unlock()
+		return // Another goroutine saw the same and was quicker.
+	}
 	ev.Challenge = Challenge{Endpoint: endpoint, Value: value}
 	level := g.opt.Core.ChannelLevel(endpoint)
 	g.finish()
@@ -252,8 +279,14 @@ func (g *Guard) Note(kind uint8, payload []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.ev.Boot = max(g.opt.Clock.Boot(), g.lastBoot)
+	if kind == RecordStart {
+		g.remember(Resume{Start: bytes.Clone(payload)})
+	}
 	g.append(kind, payload, true)
 }
+
+// remember keeps what snapshots repeat.
+func (g *Guard) remember(r Resume) { g.resume, g.resumed = r, AppendResume(nil, r) }
 
 // With calls f with the core while no event is applied. f must be quick and must not keep the core.
 func (g *Guard) With(f func(*Core)) {

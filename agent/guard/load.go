@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"slices"
@@ -49,6 +50,7 @@ func (g *Guard) Load(p *Params, document []byte) error {
 		return err
 	}
 	g.append(RecordPolicy, document, true)
+	g.remember(Resume{Start: g.resume.Start, Policy: bytes.Clone(document)})
 	return nil
 }
 

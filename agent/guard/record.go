@@ -70,6 +70,33 @@ func DescribeDecision(b []byte) (string, error) {
 	return out.String(), d.end()
 }
 
+// Resume is what a replay has to know to begin at a snapshot.
+type Resume struct {
+	// Start is the run's [RecordStart], as it was noted.
+	Start []byte
+	// Policy is the last [RecordPolicy] of the run, empty if the policy of the start is in force.
+	Policy []byte
+}
+
+// AppendResume appends r for [RecordResume]: the length of Start as u32 little-endian, Start, Policy.
+func AppendResume(b []byte, r Resume) []byte {
+	e := encoder{b}
+	e.u32(uint32(len(r.Start))) //nolint:gosec // a journal's record is far smaller
+	e.b = append(e.b, r.Start...)
+	return append(e.b, r.Policy...)
+}
+
+// ParseResume reads a [RecordResume].
+func ParseResume(b []byte) (Resume, error) {
+	d := decoder{b: b}
+	r := Resume{Start: d.take(int(d.u32()))}
+	if d.err != nil {
+		return Resume{}, fmt.Errorf("resume: %w", d.err)
+	}
+	r.Policy = d.b
+	return r, nil
+}
+
 // AppendLadder appends the stop ladder for [RecordRung]: phase u8, current rung i8, asserted u8, count u8, then per rung
 // requested, acknowledged, failed, confirmed as i64 nanoseconds on the boot clock, -1 where it did not happen.
 func (c *Core) AppendLadder(b []byte) []byte {

@@ -20,6 +20,11 @@ const (
 	graphMaxAge = 3 * time.Second
 	// batteryLow is the charge below which a robot should go to its dock.
 	batteryLow = 0.1
+	// batteryMaxAge is how long a battery may be silent: gauges speak seldom, and charge changes slowly.
+	batteryMaxAge = time.Minute
+	// badCommandHold is how long an impossible command counts. It is less than the trigger's start delay, so that a single
+	// one holds nothing.
+	badCommandHold = 90 * time.Millisecond
 	// armStill is the joint speed in rad/s under which an arm counts as still.
 	armStill = 0.1
 )

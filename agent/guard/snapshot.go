@@ -119,9 +119,8 @@ func (e *encoder) own(c *Core) {
 	e.u8(uint8(c.decision.Category))
 	e.u64(c.decision.Seq)
 	e.u8(uint8(c.motion.State))
-	e.flag(c.gated.Dropped)
-	e.u8(uint8(c.gated.Reason))
-	e.u16(c.lastChannel)
+	e.duration(c.badCommand.boot)
+	e.condition(c.badCommand.condition)
 	e.condition(c.rungs.Unconfirmed)
 	e.condition(c.rungs.Untold)
 	e.flag(c.rungs.DockRefused)
@@ -165,8 +164,7 @@ func (d *decoder) own(c *Core) {
 	c.decision.ActiveSet = interlock.TriggerSet{d.u64(), d.u64()}
 	c.decision.Category, c.decision.Seq = interlock.StopCategory(d.u8()), d.u64()
 	c.motion.State = interlock.MotionState(d.u8())
-	c.gated.Dropped, c.gated.Reason = d.flag(), interlock.GateReason(d.u8())
-	c.lastChannel = d.u16()
+	c.badCommand = badCommand{boot: d.duration(), condition: d.condition()}
 	c.rungs.Unconfirmed, c.rungs.Untold = d.condition(), d.condition()
 	c.rungs.DockRefused, c.rungs.Assert = d.flag(), interlock.RungSet(d.u8())
 	for i := range c.acks {
@@ -296,6 +294,8 @@ func (e *encoder) watch(w *watch) {
 	}
 	e.u16(uint16(w.more)) //nolint:gosec // connections are capped far below
 	e.duration(w.foreign)
+	e.duration(w.since)
+	e.flag(w.clean)
 }
 
 func (d *decoder) watch(w *watch) {
@@ -310,7 +310,7 @@ func (d *decoder) watch(w *watch) {
 		w.peers[i] = watchedPeer{id: d.u32(), name: d.text()}
 	}
 	w.more = int(d.u16())
-	w.foreign = d.duration()
+	w.foreign, w.since, w.clean = d.duration(), d.duration(), d.flag()
 	w.peerReport()
 }
 

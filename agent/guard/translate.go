@@ -81,9 +81,9 @@ func (c *Core) conditions(boot time.Duration) {
 	c.bodyConditions(boot, set)
 	c.channelConditions(boot, set)
 	c.busConditions(boot, set)
-	c.selfConditions(set)
+	c.selfConditions(boot, set)
 	c.orderConditions(set)
-	c.actuationConditions(set)
+	c.actuationConditions(boot, set)
 	in.Fence = c.fenceAxes()
 	in.Standstill = c.motion.State == interlock.Standing
 	in.DockChannel = c.dockChannel()
@@ -168,7 +168,7 @@ func (c *Core) insideCause() interlock.Cause {
 	switch {
 	case c.verdict.Zone != geofence.NoZone && c.params.Set.Zone(c.verdict.Zone).Kind == geofence.KeepIn:
 		return interlock.CauseLeftKeepIn
-	case c.now.Boot-c.loadedAt < settle:
+	case c.loadedAt != never && c.now.Boot-c.loadedAt < settle:
 		return interlock.CauseLoadedOver
 	case c.motion.State == interlock.Standing:
 		return interlock.CauseShiftChanged
@@ -203,11 +203,26 @@ func (c *Core) bodyConditions(boot time.Duration, set *[interlock.NumTriggers]in
 	}
 	set[interlock.OdometryMissing] = interlock.Worse(set[interlock.OdometryMissing], c.motion.Odometry)
 	set[interlock.SecondSourceMissing] = c.motion.Second
-	set[interlock.BatteryLow] = interlock.OK()
-	if c.params.HasBattery && c.params.Required&InputBattery != 0 {
-		low := !(b.battery.ratio >= c.params.BatteryLow) && !b.battery.charging
-		set[interlock.BatteryLow] = present(b.seen&InputBattery != 0 && low, interlock.CauseOutOfLimits)
+	set[interlock.BatteryLow] = c.batteryCondition(boot)
+}
+
+// batteryCondition is clear for a battery that was heard of lately, with a charge that can be true and is enough.
+// Before the first message, startup holds the robot anyway.
+func (c *Core) batteryCondition(boot time.Duration) interlock.Condition {
+	const full = 1.05 // gauges overshoot a little; a charge in percent is no ratio
+	b := &c.body.battery
+	if !c.params.HasBattery || c.params.Required&InputBattery == 0 || c.body.seen&InputBattery == 0 {
+		return interlock.OK()
 	}
+	switch r := b.ratio; {
+	case boot-b.boot > batteryMaxAge:
+		return interlock.Fault(interlock.CauseStale, 0)
+	case !(r <= full):
+		return interlock.Fault(interlock.CauseOutOfLimits, 0)
+	case !(r >= c.params.BatteryLow) && !b.charging:
+		return interlock.Fault(interlock.CauseBelowLimit, 0)
+	}
+	return interlock.OK()
 }
 
 func (c *Core) channelConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
@@ -231,8 +246,31 @@ func (c *Core) channelConditions(boot time.Duration, set *[interlock.NumTriggers
 		set[interlock.HeartbeatHostile] = interlock.Worse(set[interlock.HeartbeatHostile], s.Hostile)
 		set[interlock.StopRequested] = interlock.Worse(set[interlock.StopRequested], s.StopRequested)
 	}
-	if c.gated.Dropped && c.gated.Reason == interlock.GateNotFinite {
-		set[interlock.CommandInvalid] = interlock.Fault(interlock.CauseNotFinite, c.lastChannel)
+	if b := &c.badCommand; b.condition.State == interlock.Present && boot-b.boot < badCommandHold {
+		set[interlock.CommandInvalid] = b.condition
+	}
+}
+
+// badCommand is the last command that could not have been meant.
+type badCommand struct {
+	boot      time.Duration
+	condition interlock.Condition
+}
+
+// note takes what the gate said about a command. The condition lasts for badCommandHold, since each decision comes
+// before its command: else other events in between would hide a channel that sends nothing but rubbish.
+func (b *badCommand) note(boot time.Duration, out *interlock.GateOutput, channel uint16) {
+	if !out.Dropped {
+		return
+	}
+	switch out.Reason {
+	case interlock.GateNotFinite:
+		*b = badCommand{boot, interlock.Fault(interlock.CauseNotFinite, channel)}
+	case interlock.GateStale:
+		*b = badCommand{boot, interlock.Fault(interlock.CauseStale, channel)}
+	case interlock.GateFuture:
+		*b = badCommand{boot, interlock.Fault(interlock.CauseFuture, channel)}
+	default:
 	}
 }
 
@@ -248,8 +286,12 @@ func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]int
 	}
 }
 
-func (c *Core) selfConditions(set *[interlock.NumTriggers]interlock.Condition) {
+func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.LoopOverrun] = c.loopFault
+	if c.tickBoot != 0 && boot-c.tickBoot > c.params.Loop.Hard {
+		// Ticks that do not come at all cannot say so themselves.
+		set[interlock.LoopOverrun] = interlock.Fault(interlock.CauseDeadlineMissed, 0)
+	}
 	set[interlock.ClockJump] = interlock.Worse(set[interlock.ClockJump], c.clockFault)
 	set[interlock.ClockUntrusted] = present(c.tick.Trust == 0, interlock.CauseNone)
 	set[interlock.JournalUnwritable] = present(!c.tick.JournalOK, interlock.CauseWriteFailed)
@@ -287,15 +329,25 @@ func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) 
 	c.order.stop = false
 }
 
-func (c *Core) actuationConditions(set *[interlock.NumTriggers]interlock.Condition) {
+func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = c.rungs.Unconfirmed, c.rungs.Untold
 	axes := c.decision.Axes
-	arms := c.params.Joints.Arms != 0 && axes.Manipulators == interlock.ManipulatorsDisabled &&
-		c.body.joints.complete && !(c.body.joints.arms < c.params.Joints.ArmsBelow)
-	set[interlock.ManipulatorsUntold] = present(arms, interlock.CauseForeignWriter)
+	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
 	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()
-	set[interlock.PerceptionOpen] = present(open, interlock.CauseNone)
+	set[interlock.PerceptionOpen] = present(open, interlock.CauseDeviceActive)
 	set[interlock.Advisory] = present(c.params.Advisory, interlock.CauseNone)
+}
+
+// armsCondition says whether arms move that are disabled. Joints that cannot be read show nothing, so they are unknown.
+func (c *Core) armsCondition(boot time.Duration, m interlock.Manipulators) interlock.Condition {
+	j, p := &c.body.joints, &c.params.Joints
+	switch {
+	case p.Arms == 0 || m != interlock.ManipulatorsDisabled:
+		return interlock.OK()
+	case !fresh(boot, j.boot, c.body.seen&InputJoints != 0, p.MaxAge) || !j.complete || math.IsNaN(j.arms):
+		return interlock.Condition{}
+	}
+	return present(j.arms >= p.ArmsBelow, interlock.CauseForeignWriter)
 }
 
 // dockChannel is the number of the channel whose commander drives to the dock, 0 if there is none.
@@ -326,11 +378,9 @@ func (c *Core) command(ev *Event) interlock.Command {
 		},
 		Received: ev.Boot,
 	}
-	c.lastChannel = 0
 	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
 		p := &c.params.Channels[m.Channel]
 		cmd.Channel, cmd.Kind, cmd.Dock = uint16(m.Channel+1), p.Kind, p.Dock
-		c.lastChannel = cmd.Channel
 	}
 	if m.Stamp != 0 {
 		cmd.Stamped, cmd.Age = true, time.Duration(ev.Civil-m.Stamp)

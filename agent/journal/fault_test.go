@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -242,4 +243,121 @@ func TestOpenOnFailingDisk(t *testing.T) {
 	if err != nil || len(c.have) != 6 || len(c.lost) != 0 {
 		t.Fatalf("%+v %v", c, err)
 	}
+}
+
+// TestWhatAFaultLeavesBehind looks at the files after one failure.
+func TestWhatAFaultLeavesBehind(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		op         string
+		err        error
+		cutFails   bool
+		segments   uint64
+		superseded bool
+	}{
+		{"full disk: the segment stays in use", "write", syscall.ENOSPC, false, 1, false},
+		{"failed write: the segment is suspect", "write", syscall.EIO, false, 2, false},
+		{"failed sync: the segment is suspect", "sync", syscall.EIO, false, 2, false},
+		{"failed sync, and it cannot be cut", "sync", syscall.EIO, true, 2, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			fsys := newMemFS()
+			l, err := Open("j", memOptions(fsys))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fill(l, 2, true)
+			pump(l)
+			fsys.fault = func(op, _ string, _ int) error {
+				if op == tt.op || op == "truncate" && tt.cutFails {
+					return tt.err
+				}
+				return nil
+			}
+			fill(l, 2, true)
+			if err := pump(l); !errors.Is(err, tt.err) {
+				t.Fatal(err)
+			}
+			if notes := mustReopen(t, fsys.killed()); len(notes) != 0 {
+				t.Fatalf("the failed write was left behind: %+v", notes)
+			}
+			fsys.dead, fsys.fault = false, nil
+			fill(l, 2, true)
+			mustClose(t, l)
+			rep, err := verify(fsys, "j", nil)
+			if err != nil || !rep.OK() || rep.Segments != tt.segments || rep.Superseded > 0 != tt.superseded || rep.LastSeq != 7 {
+				t.Fatalf("%v %+v", err, rep)
+			}
+		})
+	}
+}
+
+// mustReopen opens and closes a copy of the disk and returns what was repaired.
+func mustReopen(t *testing.T, fsys *memFS) []Recovered {
+	t.Helper()
+	for path, n := range fsys.names {
+		fsys.names[path] = &inode{data: slices.Clone(n.data)}
+	}
+	l, err := Open("j", memOptions(fsys))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, l)
+	return l.w.notes
+}
+
+// TestKilledAfterAFailedSync restarts on records that the system shows and the
+// disk does not have, and then loses power.
+func TestKilledAfterAFailedSync(t *testing.T) {
+	for seed := range uint64(20) {
+		fsys := newMemFS()
+		l, err := Open("j", memOptions(fsys))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fsys.fault = func(op, _ string, _ int) error {
+			if op != "write" {
+				return syscall.EIO
+			}
+			return nil
+		}
+		fill(l, 5, true)
+		pump(l)
+		fsys = fsys.killed()
+		if l, err = Open("j", memOptions(fsys)); err != nil {
+			t.Fatal(err)
+		}
+		fill(l, 2, true)
+		if err := pump(l); err != nil {
+			t.Fatal(err)
+		}
+		seq, head := l.Head()
+		fsys = fsys.powerCut(rand.New(rand.NewPCG(seed, 0)))
+		if rep, err := verify(fsys, "j", []Checkpoint{{seq, head}}); err != nil || !rep.OK() {
+			t.Fatalf("seed %d: %v %v", seed, err, rep.Problems)
+		}
+	}
+}
+
+// TestRingIsFreedInTime keeps appending with a sync far away: the ring must not
+// fill up with what is written already.
+func TestRingIsFreedInTime(t *testing.T) {
+	o := memOptions(newMemFS())
+	o.SyncEvery, o.SegmentBytes, o.QuotaBytes = time.Hour, 1<<20, 4<<20
+	l, err := Open("j", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(l, 1, false)
+	pump(l)
+	for range 200 {
+		if lost := fill(l, 3, false); lost != 0 {
+			t.Fatalf("%d lost with %d of %d bytes in use", lost, l.ring.used(), len(l.ring.buf))
+		}
+		l.w.attempt(false)
+	}
+	if h := l.Health(); h.DurableSeq == 601 || h.DurableSeq == 1 {
+		t.Fatalf("expected the sync to be late, not immediate and not never: %+v", h)
+	}
+	mustClose(t, l)
 }

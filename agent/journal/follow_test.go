@@ -158,6 +158,50 @@ func TestFollowReportsDamage(t *testing.T) {
 	}
 }
 
+// TestFollowSeesWhatIsWrittenOver reads again what looked wrong before, also
+// when the writer goes to the next segment in that very moment.
+func TestFollowSeesWhatIsWrittenOver(t *testing.T) {
+	t.Run("later", func(t *testing.T) {
+		s := newSample(t)
+		n := s.fsys.names[s.path]
+		good := n.data
+		n.data = slices.Clone(good)
+		clear(n.data[s.ends[2]:])
+		f := newFollowing(s.fsys, 0)
+		f.mustSee(t, upTo(s.seqs[2]))
+		n.data = good
+		f.mustSee(t, upTo(samples))
+	})
+	t.Run("at once", func(t *testing.T) {
+		s := newSample(t)
+		n := s.fsys.names["j/"+segmentName(2)]
+		good := n.data
+		n.data = slices.Clone(good)
+		clear(n.data[offsets(good)[2]:])
+		fsys := &listHook{memFS: s.fsys}
+		f := newFollowing(fsys, 0)
+		lists := 0
+		fsys.on = func() {
+			// The first look is for a place to start, the second for segment 2.
+			if lists++; lists == 3 {
+				n.data = good
+			}
+		}
+		f.mustSee(t, upTo(samples))
+	})
+}
+
+// listHook does something whenever the directory is listed.
+type listHook struct {
+	*memFS
+	on func()
+}
+
+func (h *listHook) List(dir string) ([]FileInfo, error) {
+	h.on()
+	return h.memFS.List(dir)
+}
+
 // TestFollowOnDisk follows a running writer through the exported function.
 func TestFollowOnDisk(t *testing.T) {
 	dir := t.TempDir()

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -50,6 +52,59 @@ func TestVerifyBesideTheWriter(t *testing.T) {
 		t.Fatalf("only %d reads", reads)
 	}
 	t.Logf("%d reads, trimmed %v", reads, trimmed)
+}
+
+// TestReaderWaitsForTheWriter reads while the writer is in the middle of
+// something, which is not damage; without the writer it is.
+func TestReaderWaitsForTheWriter(t *testing.T) {
+	whole := newSample(t)
+	for _, tt := range []struct {
+		name  string
+		start func(s sample) (finish func())
+	}{
+		{"record half written", func(s sample) func() {
+			n := s.fsys.names[s.path]
+			data := n.data
+			n.data = data[:s.ends[2]+9]
+			return func() { n.data = data }
+		}},
+		{"header not written", func(s sample) func() {
+			n := s.fsys.names[s.path]
+			data := n.data
+			n.data = nil
+			return func() { n.data = data }
+		}},
+		{"next segment not made", func(s sample) func() {
+			n := s.fsys.names[s.path]
+			delete(s.fsys.names, s.path)
+			return func() { s.fsys.names[s.path] = n }
+		}},
+	} {
+		for _, writer := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, writer %v", tt.name, writer), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s := whole
+					s.fsys = whole.with(slices.Clone(whole.fsys.names[whole.path].data))
+					finish := tt.start(s)
+					if writer {
+						time.AfterFunc(patience/2, func() {
+							s.fsys.mu.Lock()
+							defer s.fsys.mu.Unlock()
+							finish()
+						})
+					}
+					r, err := openDir(s.fsys, "j")
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.patience = patience
+					if rep := r.verify(nil); rep.OK() != writer {
+						t.Fatalf("%v", rep.Problems)
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestRecoveryOnDisk repairs a torn, a damaged and a headless end on the real
@@ -172,22 +227,24 @@ func TestSyncEvery(t *testing.T) {
 		o := memOptions(newMemFS())
 		o.WriteEvery, o.SyncEvery = 10*time.Millisecond, time.Second
 		l := mustOpen(t, "j", o)
-		fill(l, 1, true)
-		synctest.Wait()
-		if h := l.Health(); h.DurableSeq != 1 {
-			t.Fatalf("urgent: %+v", h)
+		for i := range uint64(3) {
+			fill(l, 1, true)
+			synctest.Wait()
+			if h := l.Health(); h.DurableSeq != i+1 {
+				t.Fatalf("urgent: %+v", h)
+			}
 		}
 		fill(l, 1, false)
 		time.Sleep(500 * time.Millisecond)
-		if h := l.Health(); h.DurableSeq != 1 {
+		if h := l.Health(); h.DurableSeq != 3 {
 			t.Fatalf("not urgent, after 500 ms: %+v", h)
 		}
 		have, err := contents(o.FS)
-		if err != nil || have.last != 2 {
+		if err != nil || have.last != 4 {
 			t.Fatalf("not handed to the system: %+v %v", have, err)
 		}
 		time.Sleep(520 * time.Millisecond)
-		if h := l.Health(); h.DurableSeq != 2 {
+		if h := l.Health(); h.DurableSeq != 4 {
 			t.Fatalf("not urgent, after a second: %+v", h)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -194,6 +195,54 @@ func checkEvidence(t *testing.T, name string, fsys *memFS, notes []Recovered, re
 	if lastRecord != (notes[0].Cause == CauseTorn) || !bytes.Equal(kept, rest) {
 		t.Fatalf("%s: %d bytes kept of %d, %+v", name, len(kept), len(rest), notes)
 	}
+}
+
+// TestEvidenceSurvivesAPowerCut as soon as the log is open again.
+func TestEvidenceSurvivesAPowerCut(t *testing.T) {
+	s := newSample(t)
+	for seed := range uint64(10) {
+		bad := slices.Clone(s.fsys.names[s.path].data)
+		bad[s.ends[1]+40] ^= 1
+		fsys := s.with(bad)
+		l, err := Open("j", memOptions(fsys))
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "j/" + l.w.notes[0].Evidence()
+		fsys = fsys.powerCut(rand.New(rand.NewPCG(seed, 0)))
+		if n := fsys.names[name]; n == nil || !bytes.Equal(n.data, bad[s.ends[1]:]) {
+			t.Fatalf("seed %d: %s is not whole", seed, name)
+		}
+	}
+}
+
+// TestHostileFileIsNotExpensive: a file full of false beginnings costs no more
+// than the budget to search.
+func TestHostileFileIsNotExpensive(t *testing.T) {
+	var lure []byte
+	for range 500_000 {
+		lure = append(lure, "RJ\x01\x00\x00\x00\x0f\x00"...) // almost a mebibyte each
+	}
+	r := &countingReader{r: bytes.NewReader(lure)}
+	s := newScanner("lure", r, int64(len(lure)))
+	if s.resync() {
+		t.Fatal("found a record in a file that has none")
+	}
+	if limit := int64(3 * (resyncBudget + len(lure))); r.n > limit {
+		t.Fatalf("read %d bytes, more than %d", r.n, limit)
+	}
+}
+
+// countingReader counts the bytes that are read.
+type countingReader struct {
+	r io.ReaderAt
+	n int64
+}
+
+func (c *countingReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.r.ReadAt(p, off)
+	c.n += int64(n)
+	return n, err
 }
 
 // TestNumbersAreNotGivenOutAgain: records behind damage are set aside, and

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 )
@@ -78,6 +79,24 @@ func TestTampering(t *testing.T) {
 		{"segment replaced by one of another log", CodeForeign, seg + "2.seg", func(t *testing.T, s sample) {
 			edit(s, 2, func(b []byte) []byte { return reseal(t, b, func(h *Segment) { h.LogID[0]++ }) })
 		}},
+		{"numbers left out between segments", CodeSequence, seg + "2.seg", func(t *testing.T, s sample) {
+			edit(s, 2, func(b []byte) []byte { return reseal(t, b, func(h *Segment) { h.FirstSeq++ }) })
+		}},
+		{"number left out in a chain made anew", CodeSequence, seg + "3.seg", func(t *testing.T, s sample) {
+			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 2, 99, nil) })
+		}},
+		{"too long a record in a chain made anew", CodeLength, seg + "3.seg", func(t *testing.T, s sample) {
+			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 1, 0, make([]byte, MaxPayload+1)) })
+		}},
+		{"undefined flags in a chain made anew", CodeFlags, seg + "3.seg", func(t *testing.T, s sample) {
+			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 1, 0, nil, 0x80) })
+		}},
+		{"malformed gap in a chain made anew", CodePayload, seg + "3.seg", func(t *testing.T, s sample) {
+			edit(s, 3, func(b []byte) []byte { return rebuild(b, KindGap, 1, 0, nil) })
+		}},
+		{"records added after a trailer", CodeTrailing, seg + "2.seg", func(_ *testing.T, s sample) {
+			edit(s, 2, func(b []byte) []byte { return rebuild(b, 1, 1, 0, nil) })
+		}},
 		{"first record renumbered", CodeSequence, seg + "1.seg", func(t *testing.T, s sample) {
 			edit(s, 1, func(b []byte) []byte { return reseal(t, b, func(h *Segment) { h.FirstSeq = 7 }) })
 		}},
@@ -109,6 +128,26 @@ func edit(s sample, index uint64, change func([]byte) []byte) {
 	s.fsys.names[path] = &inode{data: change(slices.Clone(s.fsys.names[path].data))}
 }
 
+// rebuild appends records of kind to a segment, chained and sealed correctly.
+// Their numbers go on from the segment's last record, but for the last one of
+// them, which skips some.
+func rebuild(b []byte, kind Kind, n int, skip uint64, payload []byte, flags ...byte) []byte {
+	s := newScanner("", bytes.NewReader(b), int64(len(b)))
+	s.header()
+	s.each(func(*Record) {})
+	flag := append(flags, 0)[0]
+	for i := range n {
+		seq := s.next + uint64(i)
+		if i == n-1 {
+			seq += skip
+		}
+		start := len(b)
+		b = appendRecordHead(b, kind, flag, len(payload), seq, 0)
+		b, s.sum = s.c.seal(append(b, payload...), start, &s.sum)
+	}
+	return b
+}
+
 // offsets returns where the records of a segment start, and where the last one ends.
 func offsets(b []byte) []int {
 	at := []int{headerLen}
@@ -138,6 +177,33 @@ func changeRecord(b []byte, i int, digest bool) []byte {
 		copy(b[end-4:], crc[:])
 	}
 	return b
+}
+
+// TestAddedBehindASession adds to the end of a session that another one follows.
+func TestAddedBehindASession(t *testing.T) {
+	for name, change := range map[string]func([]byte) []byte{
+		"garbage": func(b []byte) []byte { return append(b, "garbage"...) },
+		"record":  func(b []byte) []byte { return rebuild(b, 1, 1, 0, nil) },
+	} {
+		s := newSample(t)
+		reopen1(t, name, s.fsys)
+		if rep, _ := verify(s.fsys, "j", nil); !rep.OK() {
+			t.Fatal(rep.Problems)
+		}
+		edit(s, 3, change)
+		if rep, _ := verify(s.fsys, "j", nil); rep.OK() {
+			t.Errorf("%s behind the last segment of a session was not found", name)
+		}
+	}
+}
+
+// TestRecordsBehindATrailerAreNotShown however well they are made.
+func TestRecordsBehindATrailerAreNotShown(t *testing.T) {
+	s := newSample(t)
+	edit(s, 2, func(b []byte) []byte { return rebuild(b, 1, 5, 0, nil) })
+	if rep, _ := verify(s.fsys, "j", nil); rep.Records != samples+1 || rep.OK() {
+		t.Fatalf("%+v", rep)
+	}
 }
 
 // TestDamageDoesNotHideTheRest reads on behind every damaged record.

@@ -99,6 +99,8 @@ func (p *player) take(rec *journal.Record) error {
 		p.core, p.broken, p.start = nil, false, Start{}
 		p.Runs++
 		return json.Unmarshal(rec.Payload, &p.start)
+	case guard.RecordResume:
+		return p.resume(rec)
 	case guard.RecordSnapshot:
 		return p.snapshot(rec)
 	case guard.RecordEvent:
@@ -106,6 +108,34 @@ func (p *player) take(rec *journal.Record) error {
 	case guard.RecordPolicy:
 		return p.policy(rec)
 	}
+	return nil
+}
+
+// resume finds out what the next snapshot was decided by, where the records that said so are not there any more.
+func (p *player) resume(rec *journal.Record) error {
+	if p.core != nil {
+		return nil
+	}
+	r, err := guard.ParseResume(rec.Payload)
+	if err != nil {
+		return err
+	}
+	p.start = Start{}
+	if err := json.Unmarshal(r.Start, &p.start); err != nil || len(r.Policy) == 0 {
+		return err
+	}
+	return p.inForce(r.Policy)
+}
+
+// inForce takes the policy's digest from its record.
+func (p *player) inForce(document []byte) error {
+	var doc struct {
+		Digest string `json:"digest"`
+	}
+	if err := json.Unmarshal(document, &doc); err != nil {
+		return err
+	}
+	p.start.Policy = doc.Digest
 	return nil
 }
 
@@ -173,13 +203,9 @@ func (p *player) event(rec *journal.Record) error {
 
 // policy puts the policy into force that the guard loaded here.
 func (p *player) policy(rec *journal.Record) error {
-	var doc struct {
-		Digest string `json:"digest"`
-	}
-	if err := json.Unmarshal(rec.Payload, &doc); err != nil {
+	if err := p.inForce(rec.Payload); err != nil {
 		return err
 	}
-	p.start.Policy = doc.Digest
 	p.Policies++
 	if p.core == nil {
 		return nil

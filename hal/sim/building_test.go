@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,12 @@ func TestPlannerTasks(t *testing.T) {
 	if at := w.Truth(); p.Pending() != 0 || dist(Point{at.X, at.Y}, Point{2.5, 5}) > 0.35 {
 		t.Fatalf("drive ended at (%.2f, %.2f), %d tasks left", at.X, at.Y, p.Pending())
 	}
+	yaw := w.Truth().Yaw
+	p.Do(BackUp(0.6))
+	w.Advance(8 * time.Second)
+	if at := w.Truth(); p.Pending() != 0 || math.Abs(wrap(at.Yaw-yaw)) > 0.1 || dist(Point{at.X, at.Y}, Point{2.5, 5}) < 0.3 {
+		t.Fatalf("after backing up: %+v, %d tasks left", at.Placement, p.Pending())
+	}
 	p.Do(Reach(time.Minute), Go("kitchen", 0.8))
 	if w.Advance(2 * time.Second); !w.Truth().ArmsMoving {
 		t.Error("reaching does not move the arms")
@@ -124,6 +131,16 @@ func TestPlannerTasks(t *testing.T) {
 	if s := w.Truth(); p.Pending() != 0 || s.ArmsMoving || s.Walking {
 		t.Errorf("after Clear: %+v", s)
 	}
+	p.Do(Go("kitchen", 0.8))
+	p.Pause(true)
+	if w.Advance(4 * time.Second); w.Truth().Walking || p.Pending() != 1 {
+		t.Error("a paused planner walks, or has lost its task")
+	}
+	p.Pause(false)
+	if w.Advance(4 * time.Second); !w.Truth().Walking {
+		t.Error("the planner does not go on after a pause")
+	}
+	p.Clear()
 	twist := forward(0.4)
 	p.Fix(&twist)
 	if w.Advance(3 * time.Second); !w.Truth().Walking {

@@ -26,9 +26,9 @@ func GoodLink() Link {
 	return Link{Delay: 8 * time.Millisecond, Jitter: 20 * time.Millisecond, Loss: 0.002}
 }
 
-// PoorLink is a link that still carries some lines, late.
+// PoorLink is a link that loses one line in ten and carries the others late.
 func PoorLink() Link {
-	return Link{Delay: 150 * time.Millisecond, Jitter: 700 * time.Millisecond, Loss: 0.45}
+	return Link{Delay: 20 * time.Millisecond, Jitter: 70 * time.Millisecond, Loss: 0.1}
 }
 
 // Desk is the operator's desk. It does not run on the robot: it knows the key and answers challenges.

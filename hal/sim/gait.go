@@ -34,7 +34,7 @@ type Plant struct {
 // DefaultPlant is the demonstration's humanoid. A robot profile for it has to state at least these figures, measured over
 // drawn speeds, phases of the step and loads: from a zero command at the base until rest it travels at most
 // v·0.60 s + v²/(2·0.7 m/s²) from steady speed v; while it still gains speed, 0.42 s at 0.8 m/s² more and then the same
-// braking. A stop takes at most 1.9 s, and it never exceeds 1.0 m/s.
+// braking. From any speed v it stands after at most 0.90 s + v/(0.7 m/s²) and 1.6 s, and it never exceeds 1.0 m/s.
 func DefaultPlant() Plant {
 	return Plant{
 		DeadTime: 60 * time.Millisecond, LagS: 0.12, YawLagS: 0.15,
@@ -107,7 +107,11 @@ func (s *state) step(p *Plant, dt float64, target velocity, hard bool) {
 		s.ref, s.slip = velocity{}, 0
 	}
 	s.hardStop = hard
-	if s.phase >= 1 {
+	switch {
+	case target.zero() && s.ref.zero() && s.nearlyStill():
+		// The swinging foot is set down at once.
+		s.walking, s.v = false, velocity{}
+	case s.phase >= 1:
 		s.footfall(p, target)
 	}
 	if s.walking {
@@ -126,10 +130,6 @@ func (s *state) begin(p *Plant) {
 func (s *state) footfall(p *Plant, target velocity) {
 	s.phase, s.side = 0, -s.side
 	s.steps++
-	if target.zero() && s.ref.zero() && math.Abs(s.v.x) < 0.03 && math.Abs(s.v.y) < 0.03 && math.Abs(s.v.w) < 0.05 {
-		s.walking, s.v = false, velocity{}
-		return
-	}
 	s.ref = velocity{
 		clamp(target.x, -p.MaxBackwardMPS, p.MaxForwardMPS),
 		clamp(target.y, -p.MaxLateralMPS, p.MaxLateralMPS), clamp(target.w, -p.MaxYawRPS, p.MaxYawRPS),
@@ -137,6 +137,11 @@ func (s *state) footfall(p *Plant, target velocity) {
 	s.slip = clamp(p.SlipSigma*s.rnd.NormFloat64(), -4*p.SlipSigma, 4*p.SlipSigma)
 	share := min(1, math.Abs(s.v.x)/p.MaxForwardMPS)
 	s.stepS = p.SlowStep.Seconds() + share*(p.FastStep-p.SlowStep).Seconds()
+}
+
+// nearlyStill says whether the rest of the motion fits into setting a foot down.
+func (s *state) nearlyStill() bool {
+	return math.Abs(s.v.x) < 0.03 && math.Abs(s.v.y) < 0.03 && math.Abs(s.v.w) < 0.05
 }
 
 func (s *state) track(p *Plant, dt float64, hard bool) {

@@ -10,7 +10,7 @@ import (
 // CommandPeriod is how often planner and dock commander command.
 const CommandPeriod = 50 * time.Millisecond
 
-// Task is one thing for the planner to do. Make tasks with Go, Drive, Lift, Wait, Load and Reach.
+// Task is one thing for the planner to do. Make tasks with Go, Drive, BackUp, Lift, Wait, Load and Reach.
 type Task struct {
 	kind  taskKind
 	place string
@@ -25,6 +25,7 @@ type taskKind uint8
 const (
 	taskGo taskKind = iota
 	taskDrive
+	taskBackUp
 	taskLift
 	taskWait
 	taskLoad
@@ -40,6 +41,12 @@ func Go(place string, speedMPS float64) Task {
 func Drive(speedMPS float64, path ...Point) Task {
 	return Task{kind: taskDrive, path: path, speed: speedMPS}
 }
+
+// BackUp walks backwards for a distance in metres, as planners do to get out of a corner before they turn.
+func BackUp(metres float64) Task { return Task{kind: taskBackUp, speed: metres} }
+
+// backUpMPS is the speed of BackUp.
+const backUpMPS = 0.2
 
 // Lift rides to another floor from where the robot stands.
 func Lift(floor string) Task { return Task{kind: taskLift, place: floor} }
@@ -58,11 +65,13 @@ type Planner struct {
 	w      *World
 	tasks  []Task
 	begun  bool
+	from   Point
 	until  time.Duration
 	follow follower
 	done   int
 	seq    uint32
 	silent bool
+	paused bool
 	fixed  *msg.Twist
 	lost   error
 }
@@ -98,11 +107,17 @@ func (p *Planner) Lost() error { return p.lost }
 // Silence stops or resumes publishing altogether, as a crashed planner would.
 func (p *Planner) Silence(on bool) { p.silent = on }
 
+// Pause makes the planner command zero and leave its tasks where they are, or go on.
+func (p *Planner) Pause(on bool) { p.paused = on }
+
 // Fix makes the planner command one velocity whatever its tasks, as a planner gone mad would; nil ends it.
 func (p *Planner) Fix(t *msg.Twist) { p.fixed = t }
 
 func (p *Planner) tick() {
-	v := p.work()
+	var v velocity
+	if !p.paused {
+		v = p.work()
+	}
 	if p.silent {
 		return
 	}
@@ -131,6 +146,12 @@ func (p *Planner) work() velocity {
 			p.finish()
 		}
 		return v
+	case taskBackUp:
+		if at := p.w.sensors.estimate; dist(p.from, Point{at.X, at.Y}) >= t.speed {
+			p.finish()
+			return velocity{}
+		}
+		return velocity{x: -backUpMPS}
 	case taskWait, taskLoad, taskReach:
 		if p.w.Now() >= p.until {
 			p.finish()
@@ -155,6 +176,8 @@ func (p *Planner) begin(t *Task) bool {
 		p.follow = follower{path: skipBehind(way, Point{at.X, at.Y}), speed: t.speed}
 	case taskDrive:
 		p.follow = follower{path: t.path, speed: t.speed}
+	case taskBackUp:
+		p.from = Point{w.sensors.estimate.X, w.sensors.estimate.Y}
 	case taskLift:
 		return w.Ride(t.place)
 	case taskLoad:

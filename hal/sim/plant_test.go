@@ -55,7 +55,8 @@ const (
 	profileDecel    = 0.7
 	accelBound      = 0.8
 	accelReactionS  = 0.42
-	longestStopS    = 1.9
+	standingS       = 0.90
+	longestStopS    = 1.6
 )
 
 func TestStopsWithinStatedBoundFromSteadySpeed(t *testing.T) {
@@ -68,8 +69,8 @@ func TestStopsWithinStatedBoundFromSteadySpeed(t *testing.T) {
 		if bound := v*steadyReactionS + v*v/(2*profileDecel); d > bound {
 			rt.Fatalf("from %.3f m/s it went on for %.3f m, stated %.3f m", v, d, bound)
 		}
-		if s > longestStopS {
-			rt.Fatalf("from %.3f m/s it took %.2f s, stated %.2f s", v, s, longestStopS)
+		if bound := min(longestStopS, standingS+v/profileDecel); s > bound {
+			rt.Fatalf("from %.3f m/s it took %.2f s, stated %.2f s", v, s, bound)
 		}
 	})
 }
@@ -80,7 +81,10 @@ func TestStopsWithinStatedBoundWhileGainingSpeed(t *testing.T) {
 		speed := rapid.Float64Range(0.1, 0.94).Draw(rt, "speed")
 		loaded := rapid.Bool().Draw(rt, "loaded")
 		run := time.Duration(rapid.IntRange(400, 2500).Draw(rt, "run")) * time.Millisecond
-		v, d, _ := stopRun(t, seed, speed, loaded, run)
+		v, d, s := stopRun(t, seed, speed, loaded, run)
+		if limit := min(longestStopS, standingS+v/profileDecel); s > limit {
+			rt.Fatalf("from %.3f m/s while gaining it took %.2f s, stated %.2f s", v, s, limit)
+		}
 		top := math.Min(1, v+accelBound*accelReactionS)
 		bound := v*accelReactionS + accelBound*accelReactionS*accelReactionS/2 + top*top/(2*profileDecel)
 		if d > bound {

@@ -19,6 +19,8 @@ type posture struct {
 
 func (p *posture) stop(on bool) {
 	switch {
+	case on && p.stopped && !p.rising:
+		// It is on its way down already.
 	case on:
 		p.stopped, p.rising, p.rest = true, false, 0
 	case p.stopped:

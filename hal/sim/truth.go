@@ -177,5 +177,20 @@ func (w *World) Clearance(floor string, g Polygon) float64 {
 	return best
 }
 
+// OutlineClearance is the same for a convex outline in the robot's own frame, at the true pose: for a footprint that
+// somebody states for the robot.
+func (w *World) OutlineClearance(outline []Point, floor string, g Polygon) float64 {
+	at := w.Truth()
+	if at.Floor != floor {
+		return math.Inf(1)
+	}
+	sin, cos := math.Sincos(at.Yaw)
+	p := Part{Name: "outline"}
+	for _, c := range outline {
+		p.Points = append(p.Points, Point{at.X + c.X*cos - c.Y*sin, at.Y + c.X*sin + c.Y*cos})
+	}
+	return p.Clearance(g)
+}
+
 // Inside says whether any part of the true contour is inside the polygon or on its edge.
 func (w *World) Inside(floor string, g Polygon) bool { return w.Clearance(floor, g) <= 0 }

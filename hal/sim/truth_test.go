@@ -103,6 +103,12 @@ func TestInsideFollowsTheFloorAndThePlace(t *testing.T) {
 		t.Errorf("clearances %v and %v: expected the near zone to be entered and the far one not",
 			w.Clearance("ground", ahead), w.Clearance("ground", far))
 	}
+	if got := w.OutlineClearance(demoFootprint, "ground", far); math.Abs(got-0.15) > 1e-9 {
+		t.Errorf("the footprint's front at 0.45 m is %v from a zone 0.60 m ahead", got)
+	}
+	if got := w.OutlineClearance(demoFootprint, "upper", far); !math.IsInf(got, 1) {
+		t.Errorf("the footprint is %v from a zone of another floor", got)
+	}
 	if w.Inside("upper", ahead) {
 		t.Error("a zone of another floor was entered")
 	}

@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"testing"
+
+	"github.com/robowarden/robowarden/test/oracle"
 )
 
 func profileYAML(c siteConfig) string {
@@ -72,7 +74,11 @@ func jointsYAML(n int) string {
 }
 
 func topicsYAML(c siteConfig) string {
-	out := `kind: topic-mapping
+	in, out, publisher := "/cmd_vel_raw", "/cmd_vel", "/planner"
+	if c.commandIn != "" {
+		in, out, publisher = c.commandIn, c.commandOut, c.commandPublisher
+	}
+	text := fmt.Sprintf(`kind: topic-mapping
 version: 1
 id: runner-test-topics
 pose: {topic: /odom, type: nav_msgs/Odometry, frame: map, publishers: [/plant]}
@@ -81,24 +87,24 @@ odometry: {topic: /odom, type: nav_msgs/Odometry, frame: map, publishers: [/plan
 joints: {topic: /joint_states, publishers: [/plant]}
 imu: {topic: /imu/data, frame: base_link, publishers: [/plant]}
 commands:
-  - {channel: autonomy, kind: autonomy, topic: /cmd_vel_raw, type: geometry_msgs/Twist, publishers: [/planner], deadline: 300ms}
+  - {channel: autonomy, kind: autonomy, topic: %s, type: geometry_msgs/Twist, publishers: [%s], deadline: 300ms}
   - {channel: docking, kind: autonomy, topic: /cmd_vel_dock, type: geometry_msgs/Twist, publishers: [/docking], deadline: 300ms, dock: true}
-command_out: {topic: /cmd_vel, type: geometry_msgs/Twist, consumer: /plant}
+command_out: {topic: %s, type: geometry_msgs/Twist, consumer: /plant}
 orders: {topic: /robowarden/orders}
 diagnostics: /diagnostics
-`
+`, in, publisher, out)
 	if c.lock {
-		out += "lock: {topic: /robowarden/lock, consumer: /plant, timeout: 500ms}\n"
+		text += "lock: {topic: /robowarden/lock, consumer: /plant, timeout: 500ms}\n"
 	}
 	if c.services {
-		out += "services: {stop: {name: /motor_stop, type: std_srvs/SetBool}}\n"
+		text += "services: {stop: {name: /motor_stop, type: std_srvs/SetBool}}\n"
 	}
 	if c.operatorLink {
-		out += `heartbeats:
+		text += `heartbeats:
   - {endpoint: operator, challenge_topic: /robowarden/challenge, response_topic: /robowarden/answer, publishers: [/operator]}
 `
 	}
-	return out
+	return text
 }
 
 func (s *site) policyYAML(t testing.TB, c siteConfig) string {
@@ -109,7 +115,7 @@ func (s *site) policyYAML(t testing.TB, c siteConfig) string {
 	}
 	zones := c.zones
 	if zones == "" {
-		zones = zoneYAML("yard", "SPEED_LIMIT", ringOf(-900, -900, 900, 900), ", max_speed_mps: 2.0")
+		zones = zoneYAML("yard", "SPEED_LIMIT", oracle.Rectangle(-900, -900, 900, 900), ", max_speed_mps: 2.0")
 	}
 	return fmt.Sprintf(`kind: policy
 version: 1

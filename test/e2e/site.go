@@ -60,6 +60,8 @@ type siteConfig struct {
 	lock, services bool
 	// operatorLink adds the operator's heartbeat.
 	operatorLink bool
+	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
+	commandIn, commandOut, commandPublisher string
 	// journalMiB is the quota, default 64.
 	journalMiB int
 	// stateDir and journalDir replace the folders, for disks that misbehave.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -111,6 +112,9 @@ func decodeRecord(kind journal.Kind, payload []byte) (name, text string, err err
 		return "start", string(payload), nil
 	case guard.RecordSnapshot:
 		return "snapshot", fmt.Sprintf("%d bytes of state", len(payload)), nil
+	case guard.RecordResume:
+		r, err := guard.ParseResume(payload)
+		return "resume", strings.TrimSpace(string(r.Start) + " " + string(r.Policy)), err
 	case guard.RecordDecision:
 		text, err = guard.DescribeDecision(payload)
 		return "decision", text, err

@@ -36,6 +36,7 @@ func printStatus(w io.Writer, s *agent.Status) {
 		line("", "looser parts of a new policy wait for standstill")
 	}
 	line("journal", "%s", s.Journal)
+	line("scheduling", "%s", s.Scheduling)
 	line("boot", "%s, nonce %s", s.BootID, s.Nonce)
 	if len(s.Missing) > 0 {
 		line("missing", "%s", strings.Join(s.Missing, ", "))

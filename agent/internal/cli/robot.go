@@ -12,6 +12,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
+	"github.com/robowarden/robowarden/hal/host"
 )
 
 const defaultDeployment = "/etc/robowarden/deployment.yaml"
@@ -34,10 +35,12 @@ func newRun() *cobra.Command {
 		Long: "Guard the robot as the deployment file says, until SIGTERM. The guard starts closed: nothing moves before every\n" +
 			"required input has been seen. On SIGTERM it brings the robot to rest first.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			// First of all, since a success starts the program anew.
+			realtime := host.Realtime()
 			q := newLogQueue(os.Stdout)
 			defer q.close()
 			a, err := agent.New(agent.Options{
-				Deployment: deployment, Version: version(), Epoch: buildEpoch(),
+				Deployment: deployment, Version: version(), Epoch: buildEpoch(), Realtime: realtime,
 				NewLog: func(level, format string) zerolog.Logger { return newLog(q, level, format) },
 			})
 			if err != nil {
