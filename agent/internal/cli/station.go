@@ -9,6 +9,6 @@ import (
 // NewStation returns the program with the engineers' tools.
 func NewStation() *cobra.Command {
 	root := newRoot("robowarden-station", "The engineers' tools: keys, signed orders, the demonstration")
-	root.AddCommand(keys.NewKeygen(), keys.NewSign(), keys.NewShow())
+	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow())
 	return root
 }
