@@ -57,9 +57,7 @@ func openDir(fsys FS, dir string) (*Reader, error) {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	r := &Reader{fsys: fsys, dir: dir}
-	if r.heads, err = readHeads(fsys, dir, files); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
+	r.heads = readHeads(fsys, dir, files)
 	// Without a valid header there is no id, and nothing that needs one.
 	r.logID, _ = pickLogID(r.heads, zeros{})
 	if len(r.heads) > 0 {

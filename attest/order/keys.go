@@ -87,7 +87,8 @@ func KeyID(pub crypto.PublicKey) (string, error) {
 		field(point)
 	case Ed25519:
 		field([]byte("ssh-ed25519"))
-		field(pub.(ed25519.PublicKey))
+		key, _ := pub.(ed25519.PublicKey) // AlgorithmOf has just said so.
+		field(key)
 	}
 	sum := sha256.Sum256(wire)
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]), nil

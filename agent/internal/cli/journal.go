@@ -71,7 +71,7 @@ func newJournalTail() *cobra.Command {
 			return err
 		})
 		if cmd.Context().Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever asked for an end gets one
 		}
 		return err
 	}
