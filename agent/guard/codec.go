@@ -52,7 +52,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor:
 		e.fact(ev)
-	case EventNone:
+	case EventEnd, EventNone:
 	}
 	return e.b
 }
@@ -168,9 +168,9 @@ func (e *encoder) order(o *Order) {
 	e.flag(o.All)
 	e.u64(o.Triggers[0])
 	e.u64(o.Triggers[1])
-	e.u32(o.Role)
-	for _, p := range o.Persons {
-		e.u64(p)
+	for _, p := range o.Signers {
+		e.u64(p.Person)
+		e.u8(uint8(p.Role))
 	}
 	e.u16(uint16(int16(o.Zone)))
 	e.duration(o.Expires)
@@ -178,5 +178,5 @@ func (e *encoder) order(o *Order) {
 
 // unknownKind is the error for a record of a later version.
 func unknownKind(k EventKind) error {
-	return fmt.Errorf("event kind %d: expected 1 to %d; was this journal written by a newer version?", k, EventLock)
+	return fmt.Errorf("event kind %d: expected 1 to %d; was this journal written by a newer version?", k, EventEnd)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // EventStore owns the messages of a decoded event, so that decoding one event after another allocates only names.
@@ -61,8 +62,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor:
 		s.decodeFact(&d)
-	case EventNone:
-		return nil, unknownKind(ev.Kind)
+	case EventEnd:
 	default:
 		return nil, unknownKind(ev.Kind)
 	}
@@ -93,9 +93,8 @@ func (s *EventStore) decodeFact(d *decoder) {
 		o := &ev.Order
 		o.Kind, o.Category, o.All = OrderKind(d.u8()), d.u8(), d.flag()
 		o.Triggers[0], o.Triggers[1] = d.u64(), d.u64()
-		o.Role = d.u32()
-		for i := range o.Persons {
-			o.Persons[i] = d.u64()
+		for i := range o.Signers {
+			o.Signers[i] = Signer{Person: d.u64(), Role: interlock.Role(d.u8())}
 		}
 		o.Zone, o.Expires = int(int16(d.u16())), d.duration()
 	case EventFloor:

@@ -1,9 +1,12 @@
 package guard
 
 import (
+	"fmt"
+	"math/bits"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // EventKind names what happened. The numbers are part of the journal's format and are never reused.
@@ -45,6 +48,8 @@ const (
 	EventFloor EventKind = 15
 	// EventLock is a value that somebody published on the lock topic.
 	EventLock EventKind = 16
+	// EventEnd holds the robot for an orderly end of the guard.
+	EventEnd EventKind = 17
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -151,8 +156,15 @@ const (
 	OrderGrant OrderKind = 3
 )
 
-// MaxPersons is the largest number of distinct signers of one order that the core is told.
+// MaxPersons is the largest number of signers of one order that the core is told.
 const MaxPersons = 4
+
+// Signer is one person who signed, in one role. A person with two roles counts once, in whichever role helps.
+type Signer struct {
+	// Person tells persons apart; 0 is nobody.
+	Person uint64
+	Role   interlock.Role
+}
 
 // Order is a verified order in the core's terms.
 type Order struct {
@@ -161,13 +173,49 @@ type Order struct {
 	Category uint8
 	// All asks a reset for every latched trigger; otherwise Triggers has a bit per trigger id.
 	All      bool
-	Triggers [2]uint64
-	// Role is the signers' role bit set in the order of the policy's reset roles.
-	Role uint32
-	// Persons are hashes of the distinct persons who signed, zero where unused.
-	Persons [MaxPersons]uint64
+	Triggers interlock.TriggerSet
+	// Signers are those who signed a reset, zero where unused.
+	Signers [MaxPersons]Signer
 	// Zone is the zone index of a grant.
 	Zone int
 	// Expires is when a grant ends, on CLOCK_BOOTTIME.
 	Expires time.Duration
+}
+
+// String is the event in a few words, for people who read a journal.
+func (ev *Event) String() string {
+	switch ev.Kind {
+	case EventTick:
+		return fmt.Sprintf("tick, %v late, clock trust %d", ev.Tick.Late, ev.Tick.Trust)
+	case EventPose, EventOdometry:
+		p := ev.Pose
+		return fmt.Sprintf("%s (%.3f, %.3f) in %q, stamp %d", kindNames[ev.Kind], p.Position.X, p.Position.Y, p.Frame, p.Stamp)
+	case EventTransform:
+		t := ev.Transform
+		return fmt.Sprintf("transform %q to %q (%.3f, %.3f)", t.Frame, t.Child, t.Translation.X, t.Translation.Y)
+	case EventJoints:
+		return fmt.Sprintf("joints, %d of %d", bits.OnesCount64(ev.Joints.Seen), ev.Joints.N)
+	case EventIMU:
+		return fmt.Sprintf("imu, turning at %.3f rad/s", norm(ev.IMU.AngularVelocity))
+	case EventCommand:
+		c := ev.Command
+		return fmt.Sprintf("command on channel %d: (%.3f, %.3f) m/s, %.3f rad/s", c.Channel, c.Linear.X, c.Linear.Y, c.Angular.Z)
+	case EventGraph:
+		g := ev.Graph
+		return fmt.Sprintf("graph of %s: known %t, publishers %q, sources %q", g.Topic, g.Known,
+			g.Publishers[:min(g.Total, len(g.Publishers))], g.Sources[:min(g.SourcesTotal, len(g.Sources))])
+	case EventPeer:
+		return fmt.Sprintf("peer %q (%s): change %d on input %d", ev.Peer.Name, ev.Peer.Strength, ev.Peer.Change, ev.Peer.Input)
+	case EventChallenge:
+		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
+	case EventAnswer:
+		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
+	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
+	}
+	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
+}
+
+var kindNames = [...]string{
+	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "unknown",
 }

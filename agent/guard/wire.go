@@ -36,9 +36,12 @@ func (e *encoder) flag(v bool) {
 	e.u8(0)
 }
 
-// text writes at most 255 bytes, which is more than any source passes on.
+// maxText is the longest text in a record.
+const maxText = 255
+
+// text writes at most maxText bytes, which is more than any source passes on.
 func (e *encoder) text(s string) {
-	s = s[:min(len(s), 255)]
+	s = s[:min(len(s), maxText)]
 	e.u8(uint8(len(s)))
 	e.b = append(e.b, s...)
 }

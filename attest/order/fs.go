@@ -1,0 +1,70 @@
+package order
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// FS is the part of a file system that a [Store] needs, in one directory. Names are plain file names.
+type FS interface {
+	// ReadFile returns a file's content, an error that is fs.ErrNotExist when there is none.
+	ReadFile(name string) ([]byte, error)
+	// WriteSync writes a file anew and returns once its content is durable.
+	WriteSync(name string, data []byte) error
+	// Rename gives a file another name, replacing what has that name.
+	Rename(from, to string) error
+	// SyncDir returns once the names are durable.
+	SyncDir() error
+}
+
+// OpenDir returns the file system of one existing directory. Names cannot leave it, not even over symbolic links.
+func OpenDir(dir string) (*Dir, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the state directory: %w", err)
+	}
+	return &Dir{root: root}, nil
+}
+
+// Dir is an [FS] on a directory.
+type Dir struct{ root *os.Root }
+
+// Close lets go of the directory.
+func (d *Dir) Close() error { return d.root.Close() }
+
+// ReadFile implements [FS]. It reads no more than a store's file may have.
+func (d *Dir) ReadFile(name string) ([]byte, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // Only read.
+	return io.ReadAll(io.LimitReader(f, maxFloorsFile+1))
+}
+
+// WriteSync implements [FS]. Only the owner may read the file.
+func (d *Dir) WriteSync(name string, data []byte) error {
+	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Rename implements [FS].
+func (d *Dir) Rename(from, to string) error { return d.root.Rename(from, to) }
+
+// SyncDir implements [FS].
+func (d *Dir) SyncDir() error {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,127 @@
+package geofence
+
+import "math"
+
+// Distances are floating-point, in millimetres, and always between points whose
+// coordinates were subtracted first: far from the map's origin nothing is lost.
+
+// pointEdge2 is the squared distance from the origin to the segment from
+// (ax, ay) to (bx, by).
+func pointEdge2(ax, ay, bx, by float64) float64 {
+	dx, dy := bx-ax, by-ay
+	t := -(float64(ax*dx) + float64(ay*dy))
+	l2 := float64(dx*dx) + float64(dy*dy)
+	if t <= 0 {
+		return float64(ax*ax) + float64(ay*ay)
+	}
+	if t >= l2 {
+		return float64(bx*bx) + float64(by*by)
+	}
+	c := float64(ax*dy) - float64(ay*dx)
+	return float64(c*c) / l2
+}
+
+// contour is the body's outline somewhere on the map: x and y in millimetres,
+// ix and iy the same rounded to whole ones, for the exact predicates.
+type contour struct {
+	n     int
+	x, y  [MaxFootprint]float64
+	sides [MaxFootprint]edge
+	box   box
+}
+
+// set places the body at a frame.
+func (c *contour) set(b *body, p frame) {
+	c.outline(b, p)
+	c.box = emptyBox()
+	last := b.n - 1
+	lx, ly := int32(math.Round(c.x[last])), int32(math.Round(c.y[last]))
+	for i := range c.n {
+		x, y := int32(math.Round(c.x[i])), int32(math.Round(c.y[i]))
+		c.sides[i] = edge{lx, ly, x, y}
+		c.box = c.box.add(int64(x), int64(y))
+		lx, ly = x, y
+	}
+}
+
+// outline places only the vertices.
+func (c *contour) outline(b *body, p frame) {
+	c.n = b.n
+	for i := range b.n {
+		c.x[i], c.y[i] = p.apply(b.x[i], b.y[i])
+	}
+}
+
+// gap2 is a lower bound of the squared distance between an edge and a box.
+func gap2(e *edge, b box) float64 {
+	dx := max(0, int64(e.minX())-b.x1, b.x0-int64(e.maxX()))
+	dy := max(0, int64(e.minY())-b.y1, b.y0-int64(e.maxY()))
+	fx, fy := float64(dx), float64(dy)
+	return float64(fx*fx) + float64(fy*fy)
+}
+
+// edge2 is the squared distance between the contour and an edge, if they do not
+// cross: then the nearest pair of points has a vertex of one or the other. In a
+// closed ring the edge's end is left to the next edge, which starts there.
+func (c *contour) edge2(e *edge, open bool) float64 {
+	ax, ay, bx, by := float64(e.ax), float64(e.ay), float64(e.bx), float64(e.by)
+	best := math.Inf(1)
+	px, py := c.x[c.n-1], c.y[c.n-1]
+	for i := range c.n {
+		x, y := c.x[i], c.y[i]
+		best = min(best, pointEdge2(ax-x, ay-y, bx-x, by-y), pointEdge2(px-ax, py-ay, x-ax, y-ay))
+		if open {
+			best = min(best, pointEdge2(px-bx, py-by, x-bx, y-by))
+		}
+		px, py = x, y
+	}
+	return best
+}
+
+// distance returns the distance in millimetres between the contour's sides and
+// the edges, at most limit, and the index of the nearest edge, -1 if none is
+// closer. It is 0 where any of them meet, decided exactly on the rounded contour.
+func (c *contour) distance(edges []edge, open bool, limit float64, work *int) (float64, int) {
+	best2, nearest := float64(limit*limit), -1
+	// Rounding moves a vertex by less than the millimetre by which the box grows.
+	around := c.box.grow(1)
+	// An edge cannot be closer than its distance to a circle round the contour.
+	cx, cy := float64(c.box.x0+c.box.x1)/2, float64(c.box.y0+c.box.y1)/2
+	radius := length(cx-float64(around.x0), cy-float64(around.y0))
+	far2 := float64((limit + radius) * (limit + radius))
+	for i := range edges {
+		e := &edges[i]
+		gap := gap2(e, around)
+		if gap >= best2 {
+			continue
+		}
+		if pointEdge2(float64(e.ax)-cx, float64(e.ay)-cy, float64(e.bx)-cx, float64(e.by)-cy) > far2 {
+			continue
+		}
+		*work += c.n
+		if gap == 0 && c.meets(e) {
+			return 0, i
+		}
+		if d := c.edge2(e, open); d < best2 {
+			best2, nearest = d, i
+			reach := math.Sqrt(d) + radius
+			far2 = float64(reach * reach)
+		}
+	}
+	return math.Sqrt(best2), nearest
+}
+
+// meets says exactly whether an edge meets a side of the rounded contour.
+func (c *contour) meets(e *edge) bool {
+	for i := range c.n {
+		if touch(e, &c.sides[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// contains says whether a point is in the rounded contour, its sides included.
+func (c *contour) contains(x, y int32) bool {
+	return c.box.has(x, y) && locate(c.sides[:c.n], x, y) != away
+}

@@ -1,0 +1,16 @@
+// Package geofence says where the robot may be and how fast it may move there:
+// it judges poses and commands against compiled zones, and it never steers,
+// never reads a clock, a file or a bus, and never raises a command.
+//
+// A [Spec] (the site's zones and shifts) and a [Robot] (the vendor's body and
+// brakes) are compiled once into an immutable [Set]. A [Fence] carries what one
+// robot needs to remember (the last pose, hysteresis, commands in flight):
+// [Fence.Step] judges each pose and tick, [Fence.Limit] answers the gate for
+// each command. Both are deterministic, bit for bit on amd64 and arm64, and
+// allocate nothing.
+//
+// Frames follow REP-103 and REP-105: the map frame is right-handed and metric,
+// the base frame has x forward and y to the left. Zone and footprint vertices
+// are whole millimetres, everything else is in SI units. Zone words are those
+// of VDA 5050 version 3.
+package geofence

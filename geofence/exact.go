@@ -1,0 +1,119 @@
+package geofence
+
+// Exact predicates on integer millimetres. Coordinates are at most 2^30 in
+// magnitude, so differences fit 32 bits, products 62 bits and a difference of
+// two products 63 bits: nothing overflows, nothing rounds.
+
+// edge is a directed side of a ring.
+type edge struct{ ax, ay, bx, by int32 }
+
+func (e *edge) minX() int32 { return min(e.ax, e.bx) }
+func (e *edge) maxX() int32 { return max(e.ax, e.bx) }
+func (e *edge) minY() int32 { return min(e.ay, e.by) }
+func (e *edge) maxY() int32 { return max(e.ay, e.by) }
+
+// side is positive if c lies to the left of the line from a to b, negative to
+// the right, and 0 on it.
+func side(ax, ay, bx, by, cx, cy int32) int64 {
+	return (int64(bx)-int64(ax))*(int64(cy)-int64(ay)) - (int64(by)-int64(ay))*(int64(cx)-int64(ax))
+}
+
+func sign(v int64) int {
+	if v > 0 {
+		return 1
+	}
+	if v < 0 {
+		return -1
+	}
+	return 0
+}
+
+// inBox says whether p, known to be on the line of e, is on e itself.
+func inBox(e *edge, x, y int32) bool {
+	return x >= e.minX() && x <= e.maxX() && y >= e.minY() && y <= e.maxY()
+}
+
+// touch says whether two closed segments have a point in common.
+func touch(e, g *edge) bool {
+	if e.maxX() < g.minX() || g.maxX() < e.minX() || e.maxY() < g.minY() || g.maxY() < e.minY() {
+		return false
+	}
+	d1 := sign(side(e.ax, e.ay, e.bx, e.by, g.ax, g.ay))
+	d2 := sign(side(e.ax, e.ay, e.bx, e.by, g.bx, g.by))
+	d3 := sign(side(g.ax, g.ay, g.bx, g.by, e.ax, e.ay))
+	d4 := sign(side(g.ax, g.ay, g.bx, g.by, e.bx, e.by))
+	if d1*d2 < 0 && d3*d4 < 0 {
+		return true
+	}
+	return d1 == 0 && inBox(e, g.ax, g.ay) || d2 == 0 && inBox(e, g.bx, g.by) ||
+		d3 == 0 && inBox(g, e.ax, e.ay) || d4 == 0 && inBox(g, e.bx, e.by)
+}
+
+// where is the place of a point against a set of rings.
+type where int8
+
+const (
+	away   where = -1
+	onEdge where = 0
+	within where = 1
+)
+
+// locate places a point against the rings whose edges are given, by the
+// even-odd rule: holes need no mark and winding does not matter.
+func locate(edges []edge, x, y int32) where {
+	in := false
+	for i := range edges {
+		e := &edges[i]
+		if (e.ay > y) == (e.by > y) {
+			// No crossing of the ray; the point may still lie on a horizontal
+			// edge or on an upper end.
+			if (e.ay == y || e.by == y) && inBox(e, x, y) && side(e.ax, e.ay, e.bx, e.by, x, y) == 0 {
+				return onEdge
+			}
+			continue
+		}
+		s := side(e.ax, e.ay, e.bx, e.by, x, y)
+		if s == 0 {
+			return onEdge
+		}
+		if (s > 0) == (e.by > e.ay) {
+			in = !in
+		}
+	}
+	if in {
+		return within
+	}
+	return away
+}
+
+// ringEdges appends the edges of a ring.
+func ringEdges(dst []edge, ring []Vertex) []edge {
+	for i, a := range ring {
+		b := ring[(i+1)%len(ring)]
+		dst = append(dst, edge{a.X, a.Y, b.X, b.Y})
+	}
+	return dst
+}
+
+// box is a closed axis-parallel rectangle. Its numbers are wide, so that it can be grown.
+type box struct{ x0, y0, x1, y1 int64 }
+
+func emptyBox() box { return box{1 << 62, 1 << 62, -1 << 62, -1 << 62} }
+
+func (b box) add(x, y int64) box {
+	return box{min(b.x0, x), min(b.y0, y), max(b.x1, x), max(b.y1, y)}
+}
+
+func (b box) grow(d int64) box { return box{b.x0 - d, b.y0 - d, b.x1 + d, b.y1 + d} }
+
+func (b box) meets(o box) bool {
+	return b.x0 <= o.x1 && o.x0 <= b.x1 && b.y0 <= o.y1 && o.y0 <= b.y1
+}
+
+func boxOf(edges []edge) box {
+	b := emptyBox()
+	for i := range edges {
+		b = b.add(int64(edges[i].ax), int64(edges[i].ay)).add(int64(edges[i].bx), int64(edges[i].by))
+	}
+	return b
+}

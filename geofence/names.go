@@ -1,0 +1,57 @@
+package geofence
+
+import "strings"
+
+func named[T ~uint8](v T, names []string) string {
+	if int(v) < len(names) {
+		return names[v]
+	}
+	return "invalid"
+}
+
+// String is the VDA 5050 word, or KEEP_IN.
+func (k Kind) String() string {
+	return named(k, []string{"UNSET", "BLOCKED", "SPEED_LIMIT", "KEEP_IN"})
+}
+
+// String is "outside", "margin", "inside" or "unknown".
+func (p Place) String() string {
+	return named(p, []string{"unknown", "outside", "margin", "inside"})
+}
+
+// String is "untrusted", "holdover" or "trusted".
+func (t ClockTrust) String() string {
+	return named(t, []string{"untrusted", "holdover", "trusted"})
+}
+
+// String is the reason in kebab case, a stable key for logs.
+func (r Reason) String() string {
+	return named(r, []string{
+		"none", "not-ready", "pose-fault", "command-not-finite", "profile-speed", "pose-quality",
+		"speed-zone", "speed-ahead", "edge-ahead", "margin", "inside", "egress", "egress-direction",
+		"floor-denied", "measured-motion", "budget",
+	})
+}
+
+// faultNames are the stable keys of the faults, by bit.
+func faultNames() []string {
+	return []string{
+		"pose-missing", "pose-stale", "pose-future", "pose-not-finite", "quaternion", "frame", "floor", "range",
+		"covariance-unknown", "covariance-large", "jump", "frozen", "stamp-order", "velocity-unknown",
+		"velocity-range", "clock", "not-valid",
+	}
+}
+
+// String lists the faults in kebab case, joined by "+"; no fault is "".
+func (f FaultSet) String() string {
+	var list []string
+	for i, name := range faultNames() {
+		if f>>uint(i)&1 != 0 {
+			list = append(list, name)
+		}
+	}
+	if f >= faultEnd {
+		list = append(list, "invalid")
+	}
+	return strings.Join(list, "+")
+}

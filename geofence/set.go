@@ -1,0 +1,174 @@
+package geofence
+
+import (
+	"math"
+	"time"
+)
+
+// Set is a compiled Spec together with the Robot it was compiled for. It never
+// changes; any number of fences may share it.
+type Set struct {
+	zones  []zone
+	edges  []edge
+	floors []floor
+	covers []cover
+	shifts [][]window
+	roles  []string
+
+	floorByID, zoneByID, roleByID map[string]int
+
+	location            *time.Location
+	notBefore, notAfter time.Time
+
+	robot  Robot
+	body   body
+	digest uint64
+}
+
+// zone is a compiled ZoneSpec; lengths are in millimetres.
+type zone struct {
+	info             ZoneInfo
+	kind             Kind
+	floor            int32
+	lo, hi           int32 // its edges in Set.edges
+	box              box
+	speed            float64
+	margin           float64
+	roles, shifts    uint64
+	coverLo, coverHi int32 // its entries in Set.covers, for KeepIn
+}
+
+// floor lists the zones of a floor, in the order of the Spec.
+type floor struct {
+	id            string
+	withoutKeepIn Access
+	// solid are the zones other than KeepIn, neighbours together; boxes are
+	// theirs, grown by their margins, blocks the boxes of each blockZones of them.
+	solid  []int32
+	boxes  []box
+	blocks []box
+	keep   []int32
+	// pieces bounds how many pieces the keep-in edge can consist of.
+	pieces int
+}
+
+// ZoneInfo describes a zone to people.
+type ZoneInfo struct {
+	ID, Name, Floor string
+	Kind            Kind
+	// MaxSpeedMPS is a SpeedLimit zone's limit, 0 for other kinds.
+	MaxSpeedMPS float64
+	Reason      string
+}
+
+// Zones is the number of zones.
+func (s *Set) Zones() int { return len(s.zones) }
+
+// Zone describes zone i; an index out of range gives the zero value.
+func (s *Set) Zone(i int) ZoneInfo {
+	if i < 0 || i >= len(s.zones) {
+		return ZoneInfo{}
+	}
+	return s.zones[i].info
+}
+
+// ZoneIndex finds a zone by its ID.
+func (s *Set) ZoneIndex(id string) (int, bool) { i, ok := s.zoneByID[id]; return i, ok }
+
+// Floors is the number of floors.
+func (s *Set) Floors() int { return len(s.floors) }
+
+// Floor is the map id of floor i; an index out of range gives "".
+func (s *Set) Floor(i int) string {
+	if i < 0 || i >= len(s.floors) {
+		return ""
+	}
+	return s.floors[i].id
+}
+
+// FloorIndex finds a floor by its map id, for Pose.Floor; -1 and false if unknown.
+func (s *Set) FloorIndex(id string) (int, bool) {
+	if i, ok := s.floorByID[id]; ok {
+		return i, true
+	}
+	return -1, false
+}
+
+// RoleIndex finds a role's bit in Inputs.Roles.
+func (s *Set) RoleIndex(name string) (int, bool) { i, ok := s.roleByID[name]; return i, ok }
+
+// Digest identifies the compiled content: equal sets decide alike. It guards
+// against mixing up states, not against an adversary.
+func (s *Set) Digest() uint64 { return s.digest }
+
+func (s *Set) ringsOf(z *zone) []edge { return s.edges[z.lo:z.hi] }
+
+// hasher is FNV-1a with 64 bits.
+type hasher uint64
+
+func newHasher() hasher { return 14695981039346656037 }
+
+func (h *hasher) byte(b byte) { *h = (*h ^ hasher(b)) * 1099511628211 }
+
+func (h *hasher) uint(v uint64) {
+	for range 8 {
+		h.byte(byte(v))
+		v >>= 8
+	}
+}
+
+func (h *hasher) float(v float64) { h.uint(math.Float64bits(v)) }
+
+func (h *hasher) string(v string) {
+	h.uint(uint64(len(v)))
+	for i := range len(v) {
+		h.byte(v[i])
+	}
+}
+
+func (s *Set) sum() uint64 {
+	h := newHasher()
+	for i := range s.floors {
+		h.string(s.floors[i].id)
+		h.uint(uint64(s.floors[i].withoutKeepIn))
+	}
+	for i := range s.zones {
+		z := &s.zones[i]
+		h.string(z.info.ID)
+		for _, v := range []uint64{uint64(z.kind), uint64(z.floor), uint64(z.hi - z.lo), z.roles, z.shifts} {
+			h.uint(v)
+		}
+		h.float(z.speed)
+		h.float(z.margin)
+	}
+	for _, e := range s.edges {
+		h.uint(uint64(uint32(e.ax))<<32 | uint64(uint32(e.ay)))
+		h.uint(uint64(uint32(e.bx))<<32 | uint64(uint32(e.by)))
+	}
+	for _, name := range s.roles {
+		h.string(name)
+	}
+	for _, windows := range s.shifts {
+		h.uint(uint64(len(windows)))
+		for _, w := range windows {
+			h.uint(uint64(w.days)<<32 | uint64(w.start)<<16 | uint64(w.end))
+		}
+	}
+	if s.location != nil {
+		h.string(s.location.String())
+	}
+	h.uint(uint64(s.notBefore.Unix()))
+	h.uint(uint64(s.notAfter.Unix()))
+	for i := range s.body.n {
+		h.float(s.body.x[i])
+		h.float(s.body.y[i])
+	}
+	for _, p := range robotNumbers(&s.robot) {
+		h.float(*p.value)
+	}
+	for _, p := range robotDurations(&s.robot) {
+		h.uint(uint64(*p.value))
+	}
+	h.uint(uint64(s.robot.RecoverPoses))
+	return uint64(h)
+}

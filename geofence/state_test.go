@@ -1,0 +1,334 @@
+package geofence
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// scene is a seeded run through a busy site with good and bad input.
+type scene struct {
+	rng *rand.Rand
+	rig *rig
+	cmd Velocity
+}
+
+func sceneSpec(t tb, seed uint64) Spec {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	spec := Spec{
+		Floors:   []FloorSpec{{"f0", Allow}, {"f1", Deny}},
+		Roles:    []string{"porter", "cleaner"},
+		Location: berlin(t),
+		Shifts: []ShiftSpec{
+			{"day", []WindowSpec{{allDays(), 6 * 60, 14*60 + 1}}},
+			{"night", []WindowSpec{{allDays(), 22 * 60, 6 * 60}}},
+		},
+	}
+	for len(spec.Zones) < 40 {
+		z := ZoneSpec{ID: string(rune('A' + len(spec.Zones))), Floor: "f0", Kind: Blocked}
+		z.Outer = star(rng, rng.Float64()*30_000, rng.Float64()*30_000, 300+rng.Float64()*1500, 3+rng.IntN(18))
+		if len(checkRings([][]Vertex{z.Outer}, MaxCoordinateMM)) > 0 {
+			continue
+		}
+		switch rng.IntN(5) {
+		case 0:
+			z.Kind, z.MaxSpeedMPS = SpeedLimit, 0.3+rng.Float64()*0.5
+		case 1:
+			z.Shifts = []string{[]string{"day", "night"}[rng.IntN(2)]}
+		case 2:
+			z.Roles = []string{[]string{"porter", "cleaner"}[rng.IntN(2)]}
+		}
+		if rng.IntN(8) == 0 {
+			z.Floor = "f1"
+		}
+		spec.Zones = append(spec.Zones, z)
+	}
+	hall := room("hall", rect(-2000, -2000, 32_000, 20_000))
+	hall.Floor = "f0"
+	late := room("late", rect(-2000, 18_000, 32_000, 32_000))
+	late.Floor, late.Shifts = "f0", []string{"day"}
+	cellar := room("cellar", rect(-2000, -2000, 32_000, 32_000))
+	cellar.Floor = "f1"
+	spec.Zones = append(spec.Zones, hall, late, cellar)
+	return spec
+}
+
+func newScene(t tb, seed uint64) *scene {
+	s := &scene{rng: rand.New(rand.NewPCG(seed, 12)), rig: newRig(t, sceneSpec(t, seed), wheels())}
+	s.rig.in.Roles = 1
+	p := &s.rig.in.Pose
+	p.X, p.Y = 5, 5
+	return s
+}
+
+// spoil breaks the input in one of many ways, seldom.
+func (s *scene) spoil(in *Inputs) {
+	rng := s.rng
+	switch rng.IntN(400) {
+	case 0:
+		in.Pose.X += 2
+	case 1:
+		in.Pose.Y = math.NaN()
+	case 2:
+		in.Pose.VarX = 0
+	case 3:
+		in.Pose.VarX, in.Pose.VarY = 0.02, 0.02
+	case 4:
+		in.Pose.Floor = rng.IntN(3) - 1
+	case 5:
+		in.Roles = rng.Uint64N(4)
+	case 6:
+		in.Egress = Egress{Active: rng.IntN(2) == 0, Zone: rng.IntN(50) - 2}
+	case 7:
+		in.Motion = Motion{Known: true, Moving: rng.IntN(2) == 0}
+	case 8:
+		in.Velocity.Known = false
+	case 9:
+		in.Pose.StampNS -= int64(time.Second)
+	case 10:
+		in.Pose.FrameOK = false
+	case 11:
+		in.Pose.Floor = 0
+		in.Roles, in.Egress, in.Motion = 1, Egress{}, Motion{}
+	}
+}
+
+// next advances the scene by a tick and returns what the fence said.
+func (s *scene) next(f *Fence) (Verdict, Limit) {
+	r, rng := s.rig, s.rng
+	r.pass(time.Duration(10+rng.IntN(30)) * time.Millisecond)
+	if rng.IntN(300) == 0 {
+		r.now.Trust = ClockTrust(rng.IntN(3))
+	}
+	if rng.IntN(25) == 0 {
+		s.cmd = Velocity{rng.Float64()*2 - 0.6, rng.Float64() - 0.5, rng.Float64()*2 - 1}
+	}
+	in := &r.in
+	if rng.IntN(3) > 0 { // a new pose, moved by what was measured
+		p := &in.Pose
+		dt := (r.now.Boot - p.Boot).Seconds()
+		if dt > 1 || !p.Seen {
+			dt = 0
+		}
+		yaw := 2*math.Atan2(p.QZ, p.QW) + in.Velocity.YawRate*dt
+		p.Seen, p.Boot, p.StampNS, p.FrameOK = true, r.now.Boot, r.now.Civil.UnixNano(), true
+		if math.IsNaN(p.Y) {
+			p.Y = 5
+		}
+		p.X += (in.Velocity.VX*math.Cos(yaw) - in.Velocity.VY*math.Sin(yaw)) * dt
+		p.Y += (in.Velocity.VX*math.Sin(yaw) + in.Velocity.VY*math.Cos(yaw)) * dt
+		p.QZ, p.QW = math.Sin(yaw/2), math.Cos(yaw/2)
+		p.HasCovariance, p.VarX, p.VarY, p.VarYaw = true, 1e-4+rng.Float64()*1e-3, 1e-4, 1e-6
+		in.Velocity.Known, in.Velocity.Boot = true, r.now.Boot
+	}
+	s.spoil(in)
+	var v Verdict
+	f.Step(r.now, in, &v)
+	later := r.now
+	later.Boot += 3 * time.Millisecond
+	l := f.Limit(later, s.cmd)
+	out := Velocity{s.cmd.VX * l.Ratio, s.cmd.VY * l.Ratio, s.cmd.YawRate * l.Ratio}
+	if rng.IntN(500) != 0 { // now and then the gate forgets
+		f.Issued(later, out)
+	}
+	k := rng.Float64() * 0.5
+	in.Velocity.VX += k * (out.VX - in.Velocity.VX)
+	in.Velocity.VY += k * (out.VY - in.Velocity.VY)
+	in.Velocity.YawRate += k * (out.YawRate - in.Velocity.YawRate)
+	return v, l
+}
+
+func TestRestoredFenceDecidesAlike(t *testing.T) {
+	outer := t
+	rapid.Check(t, func(t *rapid.T) {
+		seed := rapid.Uint64Range(0, 1000).Draw(t, "seed")
+		at := rapid.IntRange(0, 600).Draw(t, "at")
+		// Two scenes with the same seed draw the same input, whatever fence they drive.
+		a, b := newScene(outer, seed), newScene(outer, seed)
+		fa, fb := a.rig.Fence, b.rig.Fence
+		for range at {
+			a.next(fa)
+			b.next(fb)
+		}
+		state := fa.AppendState([]byte("head"))
+		fresh := New(fb.Set())
+		if err := fresh.RestoreState(state[4:]); err != nil {
+			t.Fatal(err)
+		}
+		if again := fresh.AppendState(nil); !bytes.Equal(again, state[4:]) {
+			t.Fatal("the state of the restored fence differs")
+		}
+		if got, want := fresh.Limit(a.rig.now, Velocity{VX: 0.7}), fa.Limit(a.rig.now, Velocity{VX: 0.7}); got != want {
+			t.Fatalf("limit before any step: %+v, want %+v", got, want)
+		}
+		for i := range 200 {
+			va, la := a.next(fa)
+			vb, lb := b.next(fresh)
+			if va != vb || la != lb {
+				t.Fatalf("step %d after the restore: %s %s", i, cmp.Diff(va, vb), cmp.Diff(la, lb))
+			}
+		}
+	})
+}
+
+func TestRestoreRejects(t *testing.T) {
+	s := newScene(t, 1)
+	for range 300 {
+		s.next(s.rig.Fence)
+	}
+	f := s.rig.Fence
+	good := f.AppendState(nil)
+	reseal := func(b []byte) []byte {
+		c := codec{buf: b[:len(b)-8]}
+		sum := checksum(c.buf)
+		c.uint(&sum)
+		return c.buf
+	}
+	for name, spoil := range map[string]func([]byte) []byte{
+		"nothing":         func([]byte) []byte { return nil },
+		"another version": func(b []byte) []byte { b[0]++; return reseal(b) },
+		"cut short":       func(b []byte) []byte { return b[:len(b)-3] },
+		"cut and resealed": func(b []byte) []byte {
+			return reseal(b[:len(b)-32])
+		},
+		"a flipped bit":   func(b []byte) []byte { b[100] ^= 4; return b },
+		"another set":     func(b []byte) []byte { b[3] ^= 4; return reseal(b) },
+		"trailing bytes":  func(b []byte) []byte { return reseal(append(b, 1, 2, 3, 4, 5, 6, 7, 8)) },
+		"a flag of seven": func(b []byte) []byte { b[9] = 7; return reseal(b) },
+	} {
+		if err := f.RestoreState(spoil(bytes.Clone(good))); !errors.Is(err, ErrState) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !bytes.Equal(f.AppendState(nil), good) {
+			t.Fatalf("%s: the fence changed", name)
+		}
+	}
+	if err := f.RestoreState(good); err != nil {
+		t.Errorf("the good state: %v", err)
+	}
+}
+
+func FuzzRestoreState(f *testing.F) {
+	set := compile(f, sceneSpec(f, 1), wheels())
+	s := newScene(f, 1)
+	for i := range 300 {
+		s.next(s.rig.Fence)
+		if i%60 == 0 {
+			f.Add(s.rig.Fence.AppendState(nil))
+		}
+	}
+	f.Add([]byte{})
+	in := s.rig.in
+	f.Fuzz(func(t *testing.T, state []byte) {
+		// With a valid checksum and digest, so that the fields themselves are tried.
+		if len(state) >= 17 {
+			state = bytes.Clone(state)
+			c := codec{buf: state[:1]}
+			digest := set.Digest()
+			state[0] = stateVersion
+			c.uint(&digest)
+			c.buf = append(c.buf, state[9:len(state)-8]...)
+			sum := checksum(c.buf)
+			c.uint(&sum)
+			state = c.buf
+		}
+		fence := New(set)
+		if fence.RestoreState(state) != nil {
+			return
+		}
+		if again := fence.AppendState(nil); !bytes.Equal(again, state) {
+			t.Fatal("an accepted state does not come back")
+		}
+		var v Verdict
+		now := Instant{Boot: fence.mem.now + time.Second, Civil: epoch(), Trust: ClockTrusted}
+		for range 3 {
+			now.Boot += 10 * time.Millisecond
+			l := fence.Limit(now, Velocity{VX: 1, YawRate: 0.2})
+			if !(l.Ratio >= 0 && l.Ratio <= 1) {
+				t.Fatalf("ratio %v", l.Ratio)
+			}
+			fence.Issued(now, Velocity{VX: 0.5})
+			fence.Step(now, &in, &v)
+		}
+	})
+}
+
+func TestCarryKeepsHoldsOverAReload(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	m := r.at(-10, 0, 0).MarginM
+	r.held(-(0.4 + m - 0.01), 0, 0)
+	r.pass(time.Second)
+	if v := r.at(-(0.4 + m + 0.05), 0, 0); v.Place != Margin {
+		t.Fatalf("before: %v", v.Place)
+	}
+	old := r.Fence
+	z := wall(0)
+	z.Name = "renamed"
+	next := site(ZoneSpec{ID: "first", Kind: Blocked, Outer: rect(-50_000, 0, -40_000, 10)}, z)
+	r.Fence = New(compile(t, next, wheels()))
+	r.Carry(old)
+	if l := r.limit(Velocity{VX: 0.1}); l.Ratio != 0 || l.Zone != 1 {
+		t.Errorf("right after the reload: %+v", l)
+	}
+	r.pass(50 * time.Millisecond)
+	if v := r.at(-(0.4 + m + 0.05), 0, 0); v.Place != Margin || v.Faults != 0 {
+		t.Errorf("a step later: place %v, faults %v", v.Place, v.Faults)
+	}
+	// The off case: a fence without a past sees the robot outside.
+	r.Fence = New(compile(t, next, wheels()))
+	r.pass(50 * time.Millisecond)
+	if v := r.at(-(0.4 + m + 0.05), 0, 0); v.Place != Outside {
+		t.Errorf("without Carry: %v", v.Place)
+	}
+}
+
+func TestCarryKeepsLatchedFaultsAndHoldsAtOnce(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	r.pass(50 * time.Millisecond)
+	r.at(3, 0, 0)
+	old := r.Fence
+	r.Fence = New(compile(t, site(wall(49_000)), wheels()))
+	r.Carry(old)
+	if l := r.limit(Velocity{VX: 0.1}); l.Ratio != 0 {
+		t.Errorf("a reload cleared a jump: %+v", l)
+	}
+	r.drive(1, 3, 0)
+	if r.out.Faults != FaultJump {
+		t.Errorf("faults %v", r.out.Faults)
+	}
+	// A zone loaded over the robot holds it before the next step.
+	r = newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	old = r.Fence
+	r.Fence = New(compile(t, site(wall(0)), wheels()))
+	r.Carry(old)
+	if l := r.limit(Velocity{VX: -0.1}); l.Ratio != 0 || l.Reason != ReasonInside {
+		t.Errorf("loaded over the robot: %+v", l)
+	}
+	// Its floor is gone: nothing is known until a pose names one that is there.
+	gone := Spec{Floors: []FloorSpec{{ID: "elsewhere", WithoutKeepIn: Allow}}}
+	r.Fence = New(compile(t, gone, wheels()))
+	r.Carry(old)
+	if l := r.limit(Velocity{VX: 0.1}); l.Ratio != 0 {
+		t.Errorf("floor gone: %+v", l)
+	}
+}
+
+func TestCarryTreatsShiftsAsUnknownUntilTheFirstStep(t *testing.T) {
+	spec := shifted(t, WindowSpec{allDays(), 0, 1})
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	old := r.Fence
+	r.Fence = New(compile(t, spec, wheels()))
+	r.Carry(old)
+	if l := r.limit(Velocity{VX: 0.1}); l.Ratio != 0 {
+		t.Errorf("a zone that may bind lets pass: %+v", l)
+	}
+}

@@ -1,0 +1,255 @@
+package geofence
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// survey finds the obstacles within reach of the pose and how far they are. It
+// depends on the pose and on what binds, not on time.
+func (f *Fence) survey() {
+	if !f.dirty {
+		return
+	}
+	t := &f.mem.track
+	f.cands, f.dirty, f.overrun = f.cands[:0], false, false
+	f.contour.set(&f.set.body, t.at)
+	fl := &f.set.floors[t.floor]
+	around := f.contour.box.grow(int64(f.reach))
+	for n, block := range fl.blocks {
+		if !around.meets(block) {
+			continue
+		}
+		for k := n * blockZones; k < min((n+1)*blockZones, len(fl.solid)); k++ {
+			if i := fl.solid[k]; f.binds[i] != bindsNot && around.meets(fl.boxes[k]) {
+				f.consider(f.solid(i), f.binds[i])
+			}
+		}
+	}
+	// In the order of the slots, whatever the index did: so ties fall alike.
+	slices.SortFunc(f.cands, func(a, b candidate) int { return cmp.Compare(a.slot, b.slot) })
+	switch f.keep.mode {
+	case keepUnion:
+		f.consider(f.area(), bindsSurely)
+	case keepEach:
+		f.consider(f.area(), bindsMaybe)
+	}
+	f.overrun = f.work > maxWork
+}
+
+// solid is zone i as an obstacle.
+func (f *Fence) solid(i int32) obstacle {
+	z := &f.set.zones[i]
+	return obstacle{
+		edges: f.set.ringsOf(z), kind: z.kind, zone: i, slot: i, margin: z.margin, speed: z.speed,
+		size: float64(min(z.box.x1-z.box.x0, z.box.y1-z.box.y0)) / 2,
+	}
+}
+
+// area is the edge of the current floor's keep-in area as an obstacle.
+func (f *Fence) area() obstacle {
+	return obstacle{
+		edges: f.keep.edges, open: true, kind: KeepIn, zone: f.keep.zone[0],
+		slot: int32(len(f.set.zones) + f.mem.track.floor), margin: f.keep.margin, size: math.Inf(1),
+	}
+}
+
+// consider adds an obstacle to the candidates if it is within reach.
+func (f *Fence) consider(o obstacle, b bound) {
+	c := candidate{obstacle: o, bound: b}
+	var nearest int
+	limit := f.reach + o.margin
+	c.clear, c.inside, nearest = f.look(&c.obstacle, &f.contour, limit)
+	if !c.inside && nearest < 0 {
+		return
+	}
+	if o.kind == KeepIn && nearest >= 0 {
+		c.zone = f.keep.zone[nearest]
+	}
+	if c.inside {
+		c.clear = 0
+		if o.kind != SpeedLimit {
+			c.clear = -f.depth(&c.obstacle, f.mem.track.at)
+		}
+	}
+	f.cands = append(f.cands, c)
+}
+
+// look measures a contour against an obstacle: its distance up to limit, whether
+// any part of it is where it must not be, and the nearest edge, -1 if none is
+// within limit.
+func (f *Fence) look(o *obstacle, c *contour, limit float64) (clear float64, inside bool, nearest int) {
+	if o.kind == KeepIn {
+		inside = f.leaves(o, c)
+	} else {
+		z := &f.set.zones[o.zone]
+		// Without a crossing edge, one point of either tells whether one contains the other.
+		x, y := c.sides[0].ax, c.sides[0].ay
+		inside = z.box.has(x, y) && locate(o.edges, x, y) != away || c.contains(o.edges[0].ax, o.edges[0].ay)
+	}
+	if inside {
+		return 0, true, -1
+	}
+	clear, nearest = c.distance(o.edges, o.open, limit, &f.work)
+	return clear, clear == 0, nearest
+}
+
+// leaves says whether a corner of the contour is not in the keep-in area, or a
+// piece of the area's edge is within the contour.
+func (f *Fence) leaves(o *obstacle, c *contour) bool {
+	for i := range c.n {
+		if !f.keep.holds(f.set, &f.set.floors[f.mem.track.floor], f.binds, c.sides[i].ax, c.sides[i].ay) {
+			return true
+		}
+	}
+	for i := range o.edges {
+		if c.contains(o.edges[i].ax, o.edges[i].ay) {
+			return true
+		}
+	}
+	return false
+}
+
+// depth is how deep, in millimetres, the control points of a contour are where
+// they must not be; 0 if none is.
+func (f *Fence) depth(o *obstacle, at frame) float64 {
+	b := &f.set.body
+	deepest := 0.0
+	for i := range b.controls {
+		x, y := at.apply(b.cx[i], b.cy[i])
+		ix, iy := int32(math.Round(x)), int32(math.Round(y))
+		f.work += len(o.edges) / 2
+		bad := false
+		if o.kind == KeepIn {
+			bad = !f.keep.holds(f.set, &f.set.floors[f.mem.track.floor], f.binds, ix, iy)
+		} else {
+			bad = f.set.zones[o.zone].box.has(ix, iy) && locate(o.edges, ix, iy) != away
+		}
+		if bad {
+			deepest = max(deepest, clearOf(o.edges, x, y))
+		}
+		if f.work > maxWork {
+			break
+		}
+	}
+	return deepest
+}
+
+// margin is the static margin in millimetres for a pose of the given age: its
+// uncertainty, the map's, rounding, and what acceleration can have added to the
+// motion since.
+func (f *Fence) margin(age float64) float64 {
+	r, t := &f.set.robot, &f.mem.track
+	blur := float64(r.SigmaK * (t.sigma + float64(t.spread*f.set.body.radius)))
+	drift := float64(float64(500*r.AccelMPS2) * float64(age*age))
+	return blur + float64(1000*r.MapErrorM) + drift + roundingMM
+}
+
+// settle applies the hysteresis to every level.
+func (f *Fence) settle() {
+	now := f.mem.now
+	m := f.margin(f.mem.track.age(now).Seconds())
+	slot := 0
+	for i := range f.cands {
+		c := &f.cands[i]
+		f.settleFar(slot, int(c.slot))
+		slot = int(c.slot) + 1
+		c.place = f.settleOne(int(c.slot), c.clear, c.inside, m+c.margin)
+	}
+	f.settleFar(slot, len(f.levels))
+	if e := f.mem.egress; e.Zone != NoZone {
+		for i := range f.cands {
+			if c := &f.cands[i]; f.granted(c) {
+				f.mem.egressDepth = min(f.mem.egressDepth, max(-c.clear, 0))
+			}
+		}
+	}
+}
+
+// settleFar lets the levels of obstacles out of reach run out.
+func (f *Fence) settleFar(from, to int) {
+	for i := from; i < to && f.held > 0; i++ {
+		switch {
+		case f.levels[i].place <= Outside:
+		case i < len(f.binds) && f.binds[i] == bindsNot:
+			f.free(i)
+		case i == len(f.binds)+f.mem.track.floor:
+			f.free(i) // this floor has no keep-in area now
+		default:
+			f.settleOne(i, math.Inf(1), false, 0)
+		}
+	}
+}
+
+func (f *Fence) free(slot int) {
+	f.levels[slot] = level{}
+	f.held--
+}
+
+// settleOne moves one level and returns the place that holds. Worse places hold
+// at once, better ones after a margin and a dwell: from inside, ReleaseMarginM
+// beyond the edge; from the margin, ReleaseMarginM beyond the margin.
+func (f *Fence) settleOne(slot int, clear float64, inside bool, m float64) Place {
+	l, r := &f.levels[slot], &f.set.robot
+	release := float64(1000 * r.ReleaseMarginM)
+	is := Outside
+	switch {
+	case inside:
+		is = Inside
+	case !(clear >= m):
+		is = Margin
+	}
+	if l.place < Margin {
+		if is == Outside {
+			return Outside
+		}
+		f.held++
+		*l = level{place: is}
+		return is
+	}
+	if is > l.place {
+		*l = level{place: is}
+		return is
+	}
+	if l.place == Margin {
+		release += m
+	}
+	if !(clear >= release) || inside {
+		l.timing = false
+		return l.place
+	}
+	now := f.mem.now
+	if !l.timing {
+		l.timing, l.since = true, now
+	}
+	if now-l.since < r.ReleaseDwell {
+		return l.place
+	}
+	if l.place == Inside {
+		*l = level{place: Margin}
+		return Margin
+	}
+	f.free(slot)
+	return Outside
+}
+
+// unsettle stops every dwell: while nothing can be judged, nothing comes free.
+func (f *Fence) unsettle() {
+	for i := 0; i < len(f.levels) && f.held > 0; i++ {
+		f.levels[i].timing = false
+	}
+}
+
+// granted says whether the egress grant names the candidate.
+func (f *Fence) granted(c *candidate) bool {
+	e := f.mem.egress
+	if e.Zone == NoZone {
+		return false
+	}
+	if c.kind == KeepIn {
+		z := &f.set.zones[e.Zone]
+		return z.kind == KeepIn && int(z.floor) == f.mem.track.floor
+	}
+	return int(c.zone) == e.Zone
+}

@@ -1,0 +1,313 @@
+package geofence
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// drive sends n good poses, 50 ms apart, from x at v m/s, and returns the last verdict.
+func (r *rig) drive(n int, x, v float64) *Verdict {
+	for i := range n {
+		r.pass(50 * time.Millisecond)
+		r.in.Velocity.VX = v
+		r.at(x+float64(i)*0.05*v, 0, 0)
+	}
+	return &r.out
+}
+
+func TestPoseFaults(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	for _, tc := range []struct {
+		name  string
+		spoil func(r *rig)
+		want  FaultSet
+	}{
+		{"nothing", func(r *rig) {}, 0},
+		{"missing", func(r *rig) { r.in.Pose.Seen = false }, FaultPoseMissing},
+		{"NaN position", func(r *rig) { r.in.Pose.X = nan }, FaultPoseNotFinite},
+		{"infinite height", func(r *rig) { r.in.Pose.Z = inf }, FaultPoseNotFinite},
+		{"NaN orientation", func(r *rig) { r.in.Pose.QW = nan }, FaultPoseNotFinite},
+		{"quaternion of zeros", func(r *rig) { r.in.Pose.QW, r.in.Pose.QZ = 0, 0 }, FaultQuaternion},
+		{"quaternion too long", func(r *rig) { r.in.Pose.QW = 1.1 }, FaultQuaternion},
+		{"huge quaternion", func(r *rig) { r.in.Pose.QW = 1e300 }, FaultQuaternion},
+		{"lying on its side", func(r *rig) { r.in.Pose.QX, r.in.Pose.QW = math.Sqrt2/2, math.Sqrt2/2 }, FaultQuaternion},
+		{"standing on its nose", func(r *rig) { r.in.Pose.QY, r.in.Pose.QW = math.Sqrt2/2, math.Sqrt2/2 }, FaultQuaternion},
+		{"upside down", func(r *rig) { r.in.Pose.QX, r.in.Pose.QW = 1, 0 }, FaultQuaternion},
+		{"another frame", func(r *rig) { r.in.Pose.FrameOK = false }, FaultFrame},
+		{"unknown floor", func(r *rig) { r.in.Pose.Floor = -1 }, FaultFloor},
+		{"a floor that is not there", func(r *rig) { r.in.Pose.Floor = 2 }, FaultFloor},
+		{"out of range", func(r *rig) { r.in.Pose.X = 1.2e6 }, FaultRange},
+		{"far out of range", func(r *rig) { r.in.Pose.Y = -1e300 }, FaultRange},
+		{"no covariance", func(r *rig) { r.in.Pose.HasCovariance = false }, FaultCovarianceUnknown},
+		{"zero covariance", func(r *rig) { r.in.Pose.VarX, r.in.Pose.VarY, r.in.Pose.VarYaw = 0, 0, 0 }, FaultCovarianceUnknown},
+		{"zero yaw variance", func(r *rig) { r.in.Pose.VarYaw = 0 }, FaultCovarianceUnknown},
+		{"negative variance", func(r *rig) { r.in.Pose.VarX = -1e-4 }, FaultCovarianceUnknown},
+		{"NaN variance", func(r *rig) { r.in.Pose.VarY = nan }, FaultCovarianceUnknown},
+		{"NaN covariance", func(r *rig) { r.in.Pose.CovXY = nan }, FaultCovarianceUnknown},
+		{"infinite variance", func(r *rig) { r.in.Pose.VarX = inf }, FaultCovarianceUnknown},
+		{"impossible correlation", func(r *rig) { r.in.Pose.CovXY = 2e-4 }, FaultCovarianceUnknown},
+		{"large variance", func(r *rig) { r.in.Pose.VarX = 0.09 }, FaultCovarianceLarge},
+		{"large variance on the diagonal", func(r *rig) {
+			r.in.Pose.VarX, r.in.Pose.VarY, r.in.Pose.CovXY = 0.05, 0.05, 0.049
+		}, FaultCovarianceLarge},
+		{"large yaw variance", func(r *rig) { r.in.Pose.VarYaw = 0.3 }, FaultCovarianceLarge},
+		{"stamped in the future", func(r *rig) { r.in.Pose.StampNS += int64(60 * time.Millisecond) }, FaultPoseFuture},
+		{"received in the future", func(r *rig) { r.in.Pose.Boot += time.Millisecond }, FaultPoseFuture},
+		{"no stamp", func(r *rig) { r.in.Pose.StampNS = 0 }, FaultStampOrder},
+		{"the stamp before", func(r *rig) { r.in.Pose.StampNS -= int64(50 * time.Millisecond) }, FaultStampOrder},
+		{"an older stamp", func(r *rig) { r.in.Pose.StampNS -= int64(time.Second) }, FaultStampOrder},
+		{"received before the last", func(r *rig) { r.in.Pose.Boot -= 60 * time.Millisecond }, FaultStampOrder},
+		{"jump", func(r *rig) { r.in.Pose.X += 3 }, FaultJump},
+		{"turned at once", func(r *rig) { r.in.Pose.QZ, r.in.Pose.QW = 1, 0 }, FaultJump},
+		{"velocity never seen", func(r *rig) { r.in.Velocity.Known = false }, FaultVelocityUnknown},
+		{"velocity stale", func(r *rig) { r.in.Velocity.Boot -= time.Second }, FaultVelocityUnknown},
+		{"velocity from the future", func(r *rig) { r.in.Velocity.Boot += time.Second }, FaultVelocityUnknown},
+		{"NaN velocity", func(r *rig) { r.in.Velocity.VY = nan }, FaultVelocityRange},
+		{"velocity beyond the robot", func(r *rig) { r.in.Velocity.VX = 3 }, FaultVelocityRange},
+		{"yaw rate beyond the robot", func(r *rig) { r.in.Velocity.YawRate = -4 }, FaultVelocityRange},
+		{"boot time runs backwards", func(r *rig) { r.now.Boot -= 60 * time.Millisecond }, FaultClock},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRig(t, site(wall(50_000)), wheels())
+			r.drive(20, 0, 0.5)
+			if r.out.Faults != 0 || r.limit(Velocity{VX: 1}).Ratio != 1 {
+				t.Fatalf("before: %v", r.out.Faults)
+			}
+			r.pass(50 * time.Millisecond)
+			p := &r.in.Pose
+			p.Boot, p.StampNS, p.X = r.now.Boot, r.now.Civil.UnixNano(), p.X+0.025
+			r.in.Velocity.Known, r.in.Velocity.Boot = true, r.now.Boot
+			tc.spoil(r)
+			r.Step(r.now, &r.in, &r.out)
+			// Some faults bring others with them; the named one must be there.
+			if r.out.Faults&tc.want != tc.want || tc.want == 0 && r.out.Faults != 0 {
+				t.Fatalf("faults %q, want %q", r.out.Faults, tc.want)
+			}
+			if r.out.Hold != (tc.want != 0) {
+				t.Errorf("hold %v", r.out.Hold)
+			}
+			if l := r.limit(Velocity{VX: 1}); (l.Ratio == 0) != (tc.want != 0) || tc.want != 0 && l.Reason != ReasonPoseFault {
+				t.Errorf("limit %+v", l)
+			}
+		})
+	}
+}
+
+func TestPoseGoesStaleBetweenSteps(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0.5)
+	for _, tc := range []struct {
+		after time.Duration
+		stale bool
+	}{{0, false}, {299 * time.Millisecond, false}, {301 * time.Millisecond, true}} {
+		later := Instant{Boot: r.now.Boot + tc.after, Civil: r.now.Civil.Add(tc.after), Trust: ClockTrusted}
+		if l := r.Limit(later, Velocity{VX: 1}); (l.Ratio == 0) != tc.stale {
+			t.Errorf("limit %v after the pose: %+v", tc.after, l)
+		}
+	}
+	r.pass(301 * time.Millisecond)
+	if v := r.step(); v.Faults != FaultPoseStale || v.Place != PlaceUnknown || !v.Hold {
+		t.Errorf("step: %v, place %v", v.Faults, v.Place)
+	}
+	r.pass(50 * time.Millisecond)
+	if v := r.at(0.7, 0, 0); v.Faults != 0 {
+		t.Errorf("a new pose: %v", v.Faults)
+	}
+}
+
+func TestQueueingDelayIsAge(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0.5)
+	// The same feed, 200 ms late: fresh by arrival, old by stamp.
+	r.pass(250 * time.Millisecond)
+	p := &r.in.Pose
+	p.Boot, p.StampNS, p.X = r.now.Boot, p.StampNS+int64(50*time.Millisecond), p.X+0.025
+	if v := r.step(); v.Faults != 0 || math.Abs(v.AgeS-0.2) > 0.001 {
+		t.Errorf("200 ms in a queue: faults %v, age %v s", v.Faults, v.AgeS)
+	}
+	r.pass(250 * time.Millisecond)
+	p.Boot, p.StampNS, p.X = r.now.Boot, p.StampNS+int64(50*time.Millisecond), p.X+0.025
+	if v := r.step(); v.Faults != FaultPoseStale {
+		t.Errorf("400 ms in a queue: faults %v, age %v s", v.Faults, v.AgeS)
+	}
+}
+
+func TestQueuedPosesAreNoJump(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 1.4)
+	x := r.in.Pose.X
+	r.pass(200 * time.Millisecond)
+	// Four poses that waited arrive within a millisecond.
+	start := r.in.Pose.StampNS
+	for i := 1; i <= 4; i++ {
+		r.pass(200 * time.Microsecond)
+		p := &r.in.Pose
+		p.Boot, p.StampNS, p.X = r.now.Boot, start+int64(i)*int64(50*time.Millisecond), x+float64(i)*0.07
+		if v := r.step(); v.Faults != 0 {
+			t.Fatalf("queued pose %d: %v", i, v.Faults)
+		}
+	}
+}
+
+func TestLatchedFaultsNeedARecovery(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	r.pass(50 * time.Millisecond)
+	if v := r.at(3, 0, 0); v.Faults != FaultJump {
+		t.Fatalf("jump: %v", v.Faults)
+	}
+	// 10 poses and 1 s: at 50 ms, the dwell is what takes longer.
+	good := 0
+	for ; r.out.Faults != 0 && good < 100; good++ {
+		r.pass(50 * time.Millisecond)
+		r.at(3, 0, 0)
+	}
+	if good != 21 {
+		t.Errorf("recovered after %d poses, want 21", good)
+	}
+	// Few poses: then the count is what takes longer.
+	r.pass(50 * time.Millisecond)
+	r.at(6, 0, 0)
+	for good = 0; r.out.Faults&FaultJump != 0 && good < 100; good++ {
+		r.pass(250 * time.Millisecond)
+		r.at(6, 0, 0)
+	}
+	if good != 10 {
+		t.Errorf("recovered after %d slow poses, want 10", good)
+	}
+	// A second jump during recovery starts it again.
+	r.pass(50 * time.Millisecond)
+	r.at(9, 0, 0)
+	r.drive(15, 9, 0)
+	r.pass(50 * time.Millisecond)
+	r.at(12, 0, 0)
+	r.drive(15, 12, 0)
+	if r.out.Faults != FaultJump {
+		t.Errorf("15 poses after the second jump: %v", r.out.Faults)
+	}
+}
+
+func TestTicksDoNotRecover(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	r.pass(50 * time.Millisecond)
+	r.at(3, 0, 0)
+	for range 100 {
+		r.pass(2 * time.Millisecond)
+		if v := r.step(); v.Faults != FaultJump {
+			t.Fatalf("without a new pose: %v", v.Faults)
+		}
+	}
+}
+
+func TestFrozen(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		motion Motion
+		speed  float64
+		moves  float64 // m per pose
+		want   bool
+	}{
+		{"standing", Motion{true, false}, 0, 0, false},
+		{"standing, nothing known", Motion{}, 0, 0, false},
+		{"wheels turn, pose stands", Motion{true, true}, 0, 0, true},
+		{"odometry drives, pose stands", Motion{}, 0.3, 0, true},
+		{"all drive", Motion{true, true}, 0.3, 0.015, false},
+		{"creeping", Motion{true, true}, 0.02, 0.001, false},
+		{"noise about one place is motion", Motion{true, true}, 0, -1, false},
+	} {
+		r := newRig(t, site(wall(50_000)), wheels())
+		r.in.Motion = tc.motion
+		r.in.Velocity.VX = tc.speed
+		x := 0.0
+		var seen FaultSet
+		for i := range 60 {
+			r.pass(50 * time.Millisecond)
+			if x += tc.moves; tc.moves < 0 {
+				x = float64(i%2) * 0.01
+			}
+			seen |= r.at(x, 0, 0).Faults
+		}
+		if got := seen&FaultFrozen != 0; got != tc.want || seen&^FaultFrozen != 0 {
+			t.Errorf("%s: faults %v", tc.name, seen)
+		}
+	}
+}
+
+func TestFrozenComesInTime(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	r.in.Motion = Motion{true, true}
+	start := r.now.Boot
+	for r.out.Faults == 0 {
+		r.drive(1, 0, 0)
+	}
+	if d := r.now.Boot - start; d > 1050*time.Millisecond || d < time.Second {
+		t.Errorf("frozen after %v, want 1 s", d)
+	}
+}
+
+func TestAssumedCovariance(t *testing.T) {
+	robot := wheels()
+	robot.AssumedStdDevM, robot.AssumedYawStdDevRad = 0.05, 0.02
+	r := newRig(t, site(wall(50_000)), robot)
+	r.in.Pose.HasCovariance = false
+	v := r.at(0, 0, 0)
+	want := 2.45*(0.05+0.02*0.5) + 0.03 + 0.002
+	if v.Faults != FaultCovarianceUnknown || v.Hold || math.Abs(v.MarginM-want) > 1e-9 {
+		t.Errorf("faults %v, hold %v, margin %v, want %v", v.Faults, v.Hold, v.MarginM, want)
+	}
+}
+
+func TestCovarianceIsNeverBelievedBelowTheMinimum(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.in.Pose.VarX, r.in.Pose.VarY, r.in.Pose.VarYaw = 1e-12, 1e-12, 1e-12
+	if v := r.at(0, 0, 0); v.MarginM < 2.45*0.005+0.03 {
+		t.Errorf("margin %v", v.MarginM)
+	}
+}
+
+func TestPoorPoseCreeps(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.in.Pose.VarX = 0.0144 // 0.12 m, between slow and max
+	v := r.at(0, 0, 0)
+	l := r.limit(Velocity{VX: 1})
+	if !v.SpeedLimited || v.MaxSpeedMPS != 0.1 || v.Reason != ReasonPoseQuality || v.Hold {
+		t.Errorf("verdict %v %v %v", v.SpeedLimited, v.MaxSpeedMPS, v.Reason)
+	}
+	if math.Abs(l.Ratio-0.1) > 1e-12 || l.Reason != ReasonPoseQuality {
+		t.Errorf("limit %+v", l)
+	}
+}
+
+func TestHeadingOfATiltedBody(t *testing.T) {
+	// Rolled by 20° about its own x axis, heading 30°: the heading stays.
+	h, roll := 30*math.Pi/180, 20*math.Pi/180
+	p := Pose{
+		QW: math.Cos(h/2) * math.Cos(roll/2), QX: math.Cos(h/2) * math.Sin(roll/2),
+		QY: math.Sin(h/2) * math.Sin(roll/2), QZ: math.Sin(h/2) * math.Cos(roll/2),
+	}
+	c, s, ok := heading(&p)
+	if !ok || math.Abs(c-math.Cos(h)) > 1e-12 || math.Abs(s-math.Sin(h)) > 1e-12 {
+		t.Errorf("heading %v %v %v", c, s, ok)
+	}
+}
+
+func TestFaultNames(t *testing.T) {
+	names := faultNames()
+	if 1<<len(names) != int(faultEnd) {
+		t.Errorf("%d names for %d faults", len(names), int(math.Log2(float64(faultEnd))))
+	}
+	if got := (FaultJump | FaultPoseStale).String(); got != "pose-stale+jump" {
+		t.Errorf("got %q", got)
+	}
+	for r := range reasonEnd {
+		if r.String() == "invalid" {
+			t.Errorf("reason %d has no name", r)
+		}
+	}
+	if reasonEnd.String() != "invalid" || Kind(9).String() != "invalid" || KeepIn.String() != "KEEP_IN" || Margin.String() != "margin" || ClockHoldover.String() != "holdover" {
+		t.Error("names")
+	}
+}

@@ -1,0 +1,163 @@
+package geofence
+
+import "math"
+
+// report writes what the Step found.
+func (f *Fence) report(usable bool, out *Verdict) {
+	*out = Verdict{Faults: f.mem.faults, Floor: -1, Zone: NoZone, ScheduleUntrusted: !f.mem.plan.known}
+	t := &f.mem.track
+	if out.Faults&f.holding() != 0 {
+		out.Hold, out.Reason = true, ReasonPoseFault
+	}
+	if !usable {
+		return
+	}
+	age := t.age(f.mem.now).Seconds()
+	m := f.margin(age)
+	out.Floor, out.Place, out.AgeS, out.MarginM = t.floor, Outside, age, m/1000
+	if f.poor() {
+		out.cap(f.set.robot.CreepMPS, NoZone, ReasonPoseQuality)
+	}
+	react := age + f.set.robot.Reaction.Seconds()
+	for i := range f.cands {
+		c := &f.cands[i]
+		out.near(f.zoneVerdict(c, m, react))
+		f.weigh(c, out)
+	}
+	f.motion(m, out)
+	switch {
+	case f.keep.mode == keepDenied:
+		out.Place = Inside
+		out.hold(NoZone, ReasonFloorDenied)
+	case f.overrun:
+		out.Place = Inside
+		out.hold(NoZone, ReasonBudget)
+	}
+}
+
+// zoneVerdict describes one candidate.
+func (f *Fence) zoneVerdict(c *candidate, m, react float64) ZoneVerdict {
+	v := ZoneVerdict{
+		Zone: int(c.zone), Place: c.place, MarginM: c.clear / 1000,
+		Certain: c.bound == bindsSurely,
+	}
+	decel := f.set.robot.DecelMPS2
+	most, late := c.speed/1000, float64(decel*react)
+	entry := float64(entryShare * most)
+	room := float64(float64(2*decel)*max(c.clear-m-c.margin, 0))/1000 + float64(entry*entry)
+	if room > 0 {
+		v.AllowedMPS = max(entry, room/(late+math.Sqrt(float64(late*late)+room)))
+	}
+	switch {
+	case c.kind == SpeedLimit && c.place == Outside:
+		v.Reason = ReasonSpeedAhead
+	case c.kind == SpeedLimit:
+		v.Reason, v.AllowedMPS = ReasonSpeedZone, most
+	case c.place == Outside:
+		v.Reason = ReasonEdgeAhead
+	case c.place == Margin:
+		v.Reason, v.AllowedMPS = ReasonMargin, 0
+	case f.granted(c):
+		v.Reason, v.AllowedMPS = ReasonEgress, 0
+	default:
+		v.Reason, v.AllowedMPS = ReasonInside, 0
+	}
+	return v
+}
+
+// near keeps the most restrictive zones: the worse place first, then the nearer.
+func (v *Verdict) near(z ZoneVerdict) {
+	i := v.N
+	for i > 0 && (v.Near[i-1].Place < z.Place || v.Near[i-1].Place == z.Place && v.Near[i-1].MarginM > z.MarginM) {
+		i--
+	}
+	if i == MaxNear {
+		return
+	}
+	v.N = min(v.N+1, MaxNear)
+	copy(v.Near[i+1:v.N], v.Near[i:v.N-1])
+	v.Near[i] = z
+}
+
+// weigh joins a candidate's place into the whole verdict.
+func (f *Fence) weigh(c *candidate, v *Verdict) {
+	if c.kind == SpeedLimit {
+		if c.place >= Margin {
+			v.cap(c.speed/1000, int(c.zone), ReasonSpeedZone)
+		}
+		return
+	}
+	v.Place = max(v.Place, c.place)
+	switch {
+	case c.place == Inside && !f.granted(c):
+		v.hold(int(c.zone), ReasonInside)
+	case c.place == Inside:
+		v.name(int(c.zone), ReasonEgress)
+	case c.place == Margin:
+		v.name(int(c.zone), ReasonMargin)
+	}
+}
+
+// cap joins a speed limit; the lowest wins.
+func (v *Verdict) cap(mps float64, zone int, reason Reason) {
+	if v.SpeedLimited && v.MaxSpeedMPS <= mps {
+		return
+	}
+	v.SpeedLimited, v.MaxSpeedMPS = true, mps
+	if v.Reason == ReasonNone || v.Reason == ReasonSpeedZone || v.Reason == ReasonPoseQuality {
+		v.Zone, v.Reason = zone, reason
+	}
+}
+
+// hold stops the robot; the first cause keeps the name.
+func (v *Verdict) hold(zone int, reason Reason) {
+	if !v.Hold {
+		v.Zone, v.Reason = zone, reason
+	}
+	v.Hold = true
+}
+
+// name gives the cause of a milder restriction, unless a worse one has it.
+func (v *Verdict) name(zone int, reason Reason) {
+	if v.Hold || v.Reason == ReasonMeasuredMotion || v.Reason == ReasonEgress {
+		return
+	}
+	if v.Reason != ReasonMargin || reason == ReasonEgress {
+		v.Zone, v.Reason = zone, reason
+	}
+}
+
+// motion asks whether what the robot does now, through the commands in flight
+// and then braking, takes the contour into a zone. It looks at the best estimate
+// without margins: those are for Limit, which has long refused the motion here,
+// and with them the pose's noise would trip at every edge that is approached.
+func (f *Fence) motion(m float64, v *Verdict) {
+	t := &f.mem.track
+	if !t.velocityOK {
+		return
+	}
+	standing := f.tip(t.velocity) <= 1000*freezeMPS
+	fl := f.flight(f.mem.now, v.AgeS)
+	if fl.odd {
+		fl = f.coast(v.AgeS)
+	}
+	v.RequiredM = (fl.way + float64(f.tip(fl.after)*(fl.holdS+f.stopS(fl.after))) + m) / 1000
+	for i := range f.cands {
+		c := &f.cands[i]
+		if c.kind == SpeedLimit || standing || !f.trips(&fl, c, min(roundingMM, c.clear/2)) {
+			continue
+		}
+		v.Trip = true
+		if !v.Hold {
+			v.Zone, v.Reason = int(c.zone), ReasonMeasuredMotion
+		}
+		return
+	}
+}
+
+func (f *Fence) trips(fl *flight, c *candidate, r float64) bool {
+	if c.inside {
+		return !f.granted(c)
+	}
+	return f.flies(fl, &c.obstacle, r, c.clear) || !f.stops(fl, &c.obstacle, r, c.clear)
+}
