@@ -52,6 +52,7 @@ func (h *headInfo) read(fsys FS, path string) {
 	}
 	defer f.Close()
 	s := newScanner(path, f, h.file.Size)
+	s.w.step = block // there may be very many segments
 	h.failed, h.seg = s.header(), s.seg
 	switch {
 	case h.failed == nil && s.seg.Index != h.index:
