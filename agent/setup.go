@@ -57,6 +57,13 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	_, err := os.Stat(filepath.Join(dep.Paths.StateDir, latchFile))
 	first := errors.Is(err, fs.ErrNotExist)
 	a.store = order.OpenStore(a.state.dir, first)
+	a.ledger = &ledger{store: a.store}
+	if state, _ := a.store.State(); state == order.StateNew {
+		// Both records begin together, so that later one without the other means that somebody removed it.
+		if err := a.state.firstLatches(); err != nil {
+			return err
+		}
+	}
 	if state, err := a.store.State(); err != nil {
 		a.log.Error().Err(err).Str("state", string(state)).Msg("the record of used orders cannot be read; only stops are taken")
 	}
@@ -73,7 +80,7 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	a.verify, err = order.NewVerifier(order.Config{
 		Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
 		KeyLists: lists, AllowDemo: a.opt.AllowDemo,
-	}, a.store)
+	}, a.ledger)
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
@@ -155,13 +162,23 @@ func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.Signed
 	}
 	trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 	now := times(a.clock.Civil(), trust)
-	if stored, err := a.state.dir.ReadFile(policyFile); err == nil {
+	stored, err := a.state.readPolicy()
+	if err == nil && a.sequence(now, stored) >= a.sequence(now, bundle) {
 		if p, err := a.takePolicy(now, stored); err == nil {
 			return p, nil
 		}
 		// Damaged, or older than the deployment's: that one is judged by its own signature and sequence.
 	}
 	return a.takePolicy(now, bundle)
+}
+
+// sequence is that of a policy set that counts, 0 for any other.
+func (a *Agent) sequence(now order.Times, bundle []byte) uint64 {
+	v, err := a.verify.Verify(now, bundle)
+	if err != nil || v.Order.Kind != order.KindPolicySet {
+		return 0
+	}
+	return v.Order.Sequence
 }
 
 // InspectPolicy takes the policy out of its signed set as a start would, but uses nothing up and writes nothing: it is for
@@ -264,49 +281,67 @@ func (a *Agent) heartbeats() ([]*guard.Heartbeat, error) {
 	return out, nil
 }
 
-// loadOrder puts a verified and committed policy set or key list into force.
-func (a *Agent) loadOrder(v *order.Verified, envelope []byte) error {
+// errDocuments is why a policy for another profile or mapping cannot be loaded into a guard that runs.
+var errDocuments = errors.New("the policy pins another robot profile or topic mapping than this run started with; that needs a restart of the guard at rest")
+
+// stageOrder checks that a verified policy set or key list can be put into force, and returns what does it.
+func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, error) {
 	if v.Order.Kind == order.KindKeyList {
-		next, err := a.verify.WithKeyList(v)
-		if err != nil {
-			return err
-		}
-		if err := a.state.storeKeyLists(next.Chain()); err != nil {
-			return err
-		}
-		a.verify, a.orders.verifier = next, next
-		return nil
+		return a.stageKeyList(v)
 	}
 	p, err := signedPolicy(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// The documents are read again together, so that pins, zones and channels are checked as at a start.
 	cfg, err := config.LoadConfig(a.opt.Deployment, func(*config.Deployment, []byte) (config.SignedPolicy, error) { return p, nil })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, a.trust.floor)
+	if now, _ := a.current(); cfg.Digests.Profile != now.Digests.Profile || cfg.Digests.Topics != now.Digests.Topics {
+		return nil, errDocuments
+	}
+	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, a.oldest)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := a.storeDocuments(cfg); err != nil {
-		return err
+	var fits error
+	a.guard.With(func(c *guard.Core) { fits = c.Fits(params) })
+	if fits != nil {
+		return nil, fits
 	}
 	note, err := json.Marshal(PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := a.guard.Load(params, note); err != nil {
-		return err
+	// A set that is used up has to be where the next start finds it, or that start would find only sets that are too old.
+	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyFile, envelope)); err != nil {
+		return nil, fmt.Errorf("the policy could not be stored: %w", err)
 	}
-	if err := a.state.replace(policyNew, policyFile, envelope); err != nil {
-		return fmt.Errorf("the policy is in force but could not be stored for the next start: %w", err)
+	return func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err := a.guard.Load(params, note); err != nil {
+			return err
+		}
+		a.cfg, a.params = cfg, params
+		return nil
+	}, nil
+}
+
+func (a *Agent) stageKeyList(v *order.Verified) (func() error, error) {
+	next, err := a.orders.verifier.Load().WithKeyList(v)
+	if err != nil {
+		return nil, err
 	}
-	a.mu.Lock()
-	a.cfg, a.params = cfg, params
-	a.mu.Unlock()
-	return nil
+	return func() error {
+		// In force first: a key that was withdrawn must not count any more because a disk is full.
+		a.orders.verifier.Store(next)
+		if err := a.state.storeKeyLists(next.Chain()); err != nil {
+			return fmt.Errorf("the key list is in force but could not be stored; send it again: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // storeDocuments keeps the documents by their content, where a replay finds them by the digests that the journal names.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // Files in the state directory.
@@ -67,6 +69,15 @@ func (s *stateDir) loadLatches(ranBefore bool) []byte {
 	return []byte{}
 }
 
+// firstLatches stores that nothing is latched, for a robot that never ran.
+func (s *stateDir) firstLatches() error {
+	m, err := interlock.New(interlock.DefaultPolicy())
+	if err != nil {
+		return err
+	}
+	return s.replace(latchNew, latchFile, m.AppendLatches(nil))
+}
+
 // persist takes a copy of the latches; the newest wins. It never waits for the disk.
 func (s *stateDir) persist(latches []byte) {
 	s.mu.Lock()
@@ -92,7 +103,7 @@ func (s *stateDir) run(ctx context.Context) error {
 			s.log.Error().Err(err).Msg("latches could not be stored; trying again")
 			select {
 			case <-ctx.Done():
-				return nil
+				return s.flush() // The last try: without it the run has not ended in order.
 			case <-time.After(retry):
 				s.rewake()
 			}
@@ -136,14 +147,19 @@ func (s *stateDir) replace(temporary, name string, data []byte) error {
 	return s.dir.SyncDir()
 }
 
-// start marks a run and says whether the one before ended without end.
-func (s *stateDir) start() (unclean bool, err error) {
-	_, err = s.dir.ReadFile(runningFile)
-	unclean = err == nil
+// unclean says whether the last run ended without end. A mark that cannot be read is a mark.
+func (s *stateDir) unclean() bool {
+	_, err := s.dir.ReadFile(runningFile)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// start marks a run. It comes last before the guard acts: a start that fails over a typing error has guarded nothing, and
+// nobody should have to reset a robot for it.
+func (s *stateDir) start() error {
 	if err := s.dir.WriteSync(runningFile, []byte("a guard is running, or one ended without order\n")); err != nil {
-		return unclean, fmt.Errorf("mark the run: %w", err)
+		return fmt.Errorf("mark the run: %w", err)
 	}
-	return unclean, s.dir.SyncDir()
+	return s.dir.SyncDir()
 }
 
 // end marks that the run ended in order.
@@ -152,6 +168,16 @@ func (s *stateDir) end() error {
 		return fmt.Errorf("mark the end: %w", err)
 	}
 	return s.dir.SyncDir()
+}
+
+// readPolicy returns the policy set that was loaded last. It may be far larger than the directory's other files.
+func (s *stateDir) readPolicy() ([]byte, error) {
+	f, err := os.Open(filepath.Join(s.path, policyFile))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxDocument))
 }
 
 // newestTime is the newest civil time that was ever trusted or signed, in nanoseconds since the Unix epoch.

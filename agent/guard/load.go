@@ -18,17 +18,38 @@ type pendingPolicy struct {
 
 var (
 	errPending  = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
+	errFloors   = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
 	errChannels = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
 )
 
-// Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
-// over the robot holds it, and nothing latched is lost.
-func (c *Core) Load(p *Params) error {
+// Fits says whether Load would take the parameters now. Floors are known by their index to every source of a floor or a
+// pose, and to the newest pose itself, so they have to stay as they are.
+func (c *Core) Fits(p *Params) error {
 	if c.pending != nil {
 		return errPending
 	}
 	if !slices.Equal(p.HeartbeatNames, c.params.HeartbeatNames) || !slices.Equal(p.Heartbeats, c.params.Heartbeats) {
 		return errChannels
+	}
+	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
+		return errFloors
+	}
+	return p.Rules.Validate()
+}
+
+func floors(s *geofence.Set) []string {
+	var ids []string
+	for i := range s.Floors() {
+		ids = append(ids, s.Floor(i))
+	}
+	return ids
+}
+
+// Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
+// over the robot holds it, and nothing latched is lost.
+func (c *Core) Load(p *Params) error {
+	if err := c.Fits(p); err != nil {
+		return err
 	}
 	if err := c.machine.Load(p.Rules); err != nil {
 		return err
