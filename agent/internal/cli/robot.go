@@ -19,7 +19,7 @@ const defaultDeployment = "/etc/robowarden/deployment.yaml"
 
 // NewRobot returns the program that lives on the robot.
 func NewRobot() *cobra.Command {
-	root := newRoot("robowarden", "The security agent on the robot: holds it to the site's rules and to a safe stop")
+	root := NewRoot("robowarden", "The security agent on the robot: holds it to the site's rules and to a safe stop")
 	root.AddCommand(newRun(), newStatus(),
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
@@ -31,7 +31,7 @@ func NewRobot() *cobra.Command {
 func newRun() *cobra.Command {
 	var deployment string
 	cmd := &cobra.Command{
-		Use: "run", Short: "Guard the robot", Args: args(cobra.NoArgs),
+		Use: "run", Short: "Guard the robot", Args: Args(cobra.NoArgs),
 		Long: "Guard the robot as the deployment file says, until SIGTERM. The guard starts closed: nothing moves before every\n" +
 			"required input has been seen. On SIGTERM it brings the robot to rest first.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +58,7 @@ const toolTimeout = 5 * time.Second
 func newStatus() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what the guard holds the robot to, and why", Args: args(cobra.NoArgs),
+		Use: "status", Short: "Show what the guard holds the robot to, and why", Args: Args(cobra.NoArgs),
 	}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -93,7 +93,7 @@ func socketFlag(cmd *cobra.Command, socket *string) {
 
 func newOrder(use, short, kind string) *cobra.Command {
 	var socket, file string
-	cmd := &cobra.Command{Use: use + " --order FILE", Short: short, Args: args(cobra.NoArgs)}
+	cmd := &cobra.Command{Use: use + " --order FILE", Short: short, Args: Args(cobra.NoArgs)}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := out()
@@ -114,7 +114,7 @@ func newOrder(use, short, kind string) *cobra.Command {
 			return err
 		}
 		if !r.Accepted || !r.Applied || kind != "" && r.Kind != kind {
-			return errNo
+			return ErrNo
 		}
 		return nil
 	}

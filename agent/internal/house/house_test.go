@@ -66,6 +66,9 @@ var never = map[string]string{
 	module + "/hal/ros1/rostest":        "nothing that only tests need",
 	module + "/hal/sim":                 "the simulation belongs to the station",
 	module + "/agent/console":           "the page is served from the courier's side",
+	module + "/agent/internal/demo": "the demonstration belongs to the station",
+	module + "/agent/internal/cli/keys": "private keys are for the engineers\' desks",
+	module + "/agent/internal/cli/station": "the station\'s commands belong to the station",
 	"github.com/sigstore/sigstore/pkg/signature/kms": "no cloud keys",
 }
 
