@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -24,8 +25,26 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), check.New(agent.InspectPolicy))
+		newJournal(), newCheck())
 	return root
+}
+
+// newCheck gives check's answers their exit codes: 1 for a refusal, which it has told already, 2 for everything else.
+func newCheck() *cobra.Command {
+	cmd := check.New(agent.InspectPolicy)
+	run := cmd.RunE
+	cmd.Args = Args(cmd.Args)
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		switch err := run(cmd, files); {
+		case err == nil:
+			return nil
+		case errors.Is(err, check.ErrRefused):
+			return ErrNo
+		default:
+			return &usageError{cmd.CommandPath(), err}
+		}
+	}
+	return cmd
 }
 
 func newRun() *cobra.Command {
@@ -100,6 +119,9 @@ func newOrder(use, short, kind string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if file == "" {
+			return &usageError{cmd.CommandPath(), errors.New("--order is missing: expected the file of a signed order")}
+		}
 		envelope, err := os.ReadFile(file) //nolint:gosec // the user names the file
 		if err != nil {
 			return err
@@ -120,6 +142,5 @@ func newOrder(use, short, kind string) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&file, "order", "", "the signed order (DSSE envelope)")
 	socketFlag(cmd, &socket)
-	_ = cmd.MarkFlagRequired("order")
 	return cmd
 }
