@@ -412,3 +412,29 @@ func TestLadderRefusesConfigurations(t *testing.T) {
 		t.Errorf("endless braking: got %v", err)
 	}
 }
+
+func TestStandstillIsNotConfirmedBeforeTheRobotCouldHaveBegunToMove(t *testing.T) {
+	// Released, told to move and held again within the reaction time: the robot still stands, and then begins its step.
+	cfg := LadderConfig{
+		N: 1, Rungs: [MaxRungs]Rung{{Kind: RungZeroVelocity}}, React: 900 * time.Millisecond, DecelMPS2: 0.7, MaxSpeedMPS: 1,
+		SettleDwell: 300 * time.Millisecond, ConfirmDwell: 300 * time.Millisecond, LostGrace: 300 * time.Millisecond,
+	}
+	l, err := NewLadder(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out LadderOutput
+	for now := time.Duration(0); now < 4*time.Second; now += 20 * time.Millisecond {
+		in := LadderInput{Demand: DemandHold, Motion: Standing, SpeedKnown: true}
+		if now > 600*time.Millisecond && now < 900*time.Millisecond {
+			in.Motion, in.SpeedMPS = Moving, 0.4
+		}
+		l.Step(now, &in, &out)
+		if out.Untold.State == Present || out.Unconfirmed.State == Present {
+			t.Fatalf("at %v: untold %v, unconfirmed %v", now, out.Untold, out.Unconfirmed)
+		}
+	}
+	if out.Phase != LadderConfirmed {
+		t.Errorf("phase %v, want confirmed", out.Phase)
+	}
+}

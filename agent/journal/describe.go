@@ -104,7 +104,6 @@ func describeRecovered(v *Recovered) string {
 		return fmt.Sprintf("%v: %d to %d", v.Cause, v.Segment, v.Offset)
 	case CauseSuccessor:
 		return fmt.Sprintf("%v: segment %d", v.Cause, v.Segment)
-	case CauseTorn, CauseDamaged, CauseHeader: // Those cut something off.
 	}
 	s := fmt.Sprintf("%v: segment %d byte %d, %d bytes, sha256 %x", v.Cause, v.Segment, v.Offset, v.Bytes, v.Sum)
 	if name := v.Evidence(); name != "" {

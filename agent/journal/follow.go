@@ -109,7 +109,10 @@ func (fw *follower) start() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	heads := readHeads(fw.fsys, fw.dir, files)
+	heads, err := readHeads(fw.fsys, fw.dir, files)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
 	best := -1
 	for i, h := range heads {
 		if h.failed == nil && (best < 0 || h.seg.FirstSeq <= fw.next) {

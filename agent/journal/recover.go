@@ -35,7 +35,10 @@ func recoverLog(l *Log) (*writer, error) {
 			w.repairs = append(w.repairs, repair{remove: true, from: f.Name})
 		}
 	}
-	heads := readHeads(l.o.FS, l.dir, files)
+	heads, err := readHeads(l.o.FS, l.dir, files)
+	if err != nil {
+		return nil, err
+	}
 	if w.logID, err = pickLogID(heads, l.o.Rand); err != nil {
 		return nil, err
 	}
@@ -149,7 +152,7 @@ func (w *writer) salvage(s *scanner) (found bool) {
 	limit := s.next + uint64(s.w.size-s.off)/(recordHead+sealLen) + 1
 	for s.resync() {
 		found = true
-		_ = s.each(func(r *Record) { // What ends the walk is the next damage.
+		s.each(func(r *Record) {
 			if r.Seq >= w.cur.next && r.Seq < limit {
 				w.salvaged = max(w.salvaged, r.Seq+1)
 			}
