@@ -70,7 +70,7 @@ func TestFollowBesideTheWriter(t *testing.T) {
 		}
 		f.mustSee(t, upTo(3*i))
 	}
-	fsys.fault = func(op, path string, _ int) error {
+	fsys.fault = func(op, _ string, _ int) error {
 		if op == "sync" || op == "truncate" {
 			return syscall.EIO
 		}

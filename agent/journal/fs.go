@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var cryptoRand io.Reader = rand.Reader
+var cryptoRand = rand.Reader
 
 // File is what the journal needs of an open file.
 type File interface {

@@ -82,16 +82,16 @@ func TestTampering(t *testing.T) {
 		{"numbers left out between segments", CodeSequence, seg + "2.seg", func(t *testing.T, s sample) {
 			edit(s, 2, func(b []byte) []byte { return reseal(t, b, func(h *Segment) { h.FirstSeq++ }) })
 		}},
-		{"number left out in a chain made anew", CodeSequence, seg + "3.seg", func(t *testing.T, s sample) {
+		{"number left out in a chain made anew", CodeSequence, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 2, 99, nil) })
 		}},
-		{"too long a record in a chain made anew", CodeLength, seg + "3.seg", func(t *testing.T, s sample) {
+		{"too long a record in a chain made anew", CodeLength, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 1, 0, make([]byte, MaxPayload+1)) })
 		}},
-		{"undefined flags in a chain made anew", CodeFlags, seg + "3.seg", func(t *testing.T, s sample) {
+		{"undefined flags in a chain made anew", CodeFlags, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 1, 0, nil, 0x80) })
 		}},
-		{"malformed gap in a chain made anew", CodePayload, seg + "3.seg", func(t *testing.T, s sample) {
+		{"malformed gap in a chain made anew", CodePayload, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, KindGap, 1, 0, nil) })
 		}},
 		{"records added after a trailer", CodeTrailing, seg + "2.seg", func(_ *testing.T, s sample) {

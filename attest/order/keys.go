@@ -78,7 +78,7 @@ func KeyID(pub crypto.PublicKey) (string, error) {
 	}
 	switch alg {
 	case ECDSAP256:
-		point, err := pub.(*ecdsa.PublicKey).Bytes()
+		point, err := pub.(*ecdsa.PublicKey).Bytes() //nolint:errcheck // AlgorithmOf has just said so
 		if err != nil {
 			return "", fmt.Errorf("the ECDSA key is not a point on P-256: %w", err)
 		}

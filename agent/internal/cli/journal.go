@@ -15,7 +15,7 @@ import (
 
 func newJournal() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "journal", Short: "Read the guard's journal and check that nobody changed it", Args: args(cobra.NoArgs),
+		Use: "journal", Short: "Read the guard's journal and check that nobody changed it", Args: Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newJournalCat(), newJournalTail(), newJournalVerify())
@@ -31,7 +31,7 @@ func kinds(cmd *cobra.Command) func(journal.Kind) bool {
 }
 
 func newJournalCat() *cobra.Command {
-	cmd := &cobra.Command{Use: "cat DIR", Short: "Print a journal", Args: args(cobra.ExactArgs(1))}
+	cmd := &cobra.Command{Use: "cat DIR", Short: "Print a journal", Args: Args(cobra.ExactArgs(1))}
 	show := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		r, err := journal.OpenDir(a[0])
@@ -58,7 +58,7 @@ func newJournalCat() *cobra.Command {
 }
 
 func newJournalTail() *cobra.Command {
-	cmd := &cobra.Command{Use: "tail DIR", Short: "Follow a journal that is being written", Args: args(cobra.ExactArgs(1))}
+	cmd := &cobra.Command{Use: "tail DIR", Short: "Follow a journal that is being written", Args: Args(cobra.ExactArgs(1))}
 	show := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		var line []byte
@@ -80,7 +80,7 @@ func newJournalTail() *cobra.Command {
 
 func newJournalVerify() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "verify DIR", Short: "Check every byte of a journal: checksums, hash chain, order, gaps", Args: args(cobra.ExactArgs(1)),
+		Use: "verify DIR", Short: "Check every byte of a journal: checksums, hash chain, order, gaps", Args: Args(cobra.ExactArgs(1)),
 	}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
@@ -98,7 +98,7 @@ func newJournalVerify() *cobra.Command {
 			printReport(cmd.OutOrStdout(), &report)
 		}
 		if err == nil && !report.OK() {
-			err = errNo
+			err = ErrNo
 		}
 		return err
 	}
