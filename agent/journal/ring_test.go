@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
 	"strconv"
 	"sync"
 	"testing"
@@ -116,9 +117,7 @@ func TestManyAppenders(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for seq, v := range mine {
-				accepted[seq] = v
-			}
+			maps.Copy(accepted, mine)
 		})
 	}
 	wg.Wait()
