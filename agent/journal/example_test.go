@@ -43,7 +43,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	words := func(kind journal.Kind, payload []byte) (name, text string, err error) {
+	words := func(_ journal.Kind, payload []byte) (name, text string, err error) {
 		return "note", string(payload), nil
 	}
 	for rec, err := range r.All() {
