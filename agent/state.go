@@ -92,7 +92,8 @@ func (s *stateDir) run(ctx context.Context) error {
 			s.log.Error().Err(err).Msg("latches could not be stored; trying again")
 			select {
 			case <-ctx.Done():
-				return nil
+				// What could not be stored must not end in order: the error keeps the mark of the run.
+				return s.flush()
 			case <-time.After(retry):
 				s.rewake()
 			}
@@ -139,7 +140,7 @@ func (s *stateDir) replace(temporary, name string, data []byte) error {
 // start marks a run and says whether the one before ended without end.
 func (s *stateDir) start() (unclean bool, err error) {
 	_, err = s.dir.ReadFile(runningFile)
-	unclean = err == nil
+	unclean = !errors.Is(err, fs.ErrNotExist) // A mark that cannot be read is not an absent one.
 	if err := s.dir.WriteSync(runningFile, []byte("a guard is running, or one ended without order\n")); err != nil {
 		return unclean, fmt.Errorf("mark the run: %w", err)
 	}
