@@ -44,10 +44,11 @@ type orders struct {
 	guard    *guard.Guard
 	zones    func() *geofence.Set
 	now      func() (order.Times, time.Duration)
-	load     func(v *order.Verified, envelope []byte) error
-	queue    chan []byte
-	log      zerolog.Logger
-	allow    chan struct{}
+	// load puts a policy set or key list into force; it calls commit once nothing but the disk can refuse it any more.
+	load  func(v *order.Verified, envelope []byte, commit func() error) error
+	queue chan []byte
+	log   zerolog.Logger
+	allow chan struct{}
 }
 
 // maxQueuedOrders bounds the orders that wait; a flood on the bus loses its own orders, not the robot's memory.
@@ -107,7 +108,17 @@ func (o *orders) judge(envelope []byte, only []order.Kind) Receipt {
 		}
 		return r
 	}
-	if err := o.store.Commit(times, v); err != nil {
+	commit := func() error { return o.store.Commit(times, v) }
+	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList {
+		// These have to be there at the next start, and only the newest one that was accepted counts then: so a set that
+		// cannot come into force must not be used up.
+		if err := o.load(v, envelope, commit); err != nil {
+			return refusal(v, err)
+		}
+		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+		return r
+	}
+	if err := commit(); err != nil {
 		return refusal(v, err)
 	}
 	switch v.Order.Kind {
@@ -115,12 +126,7 @@ func (o *orders) judge(envelope []byte, only []order.Kind) Receipt {
 		o.reset(v, &r)
 	case order.KindGrant:
 		o.grant(v, times, boot, &r)
-	case order.KindPolicySet, order.KindKeyList:
-		if err := o.load(v, envelope); err != nil {
-			return refusal(v, err)
-		}
-		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
-	case order.KindStop:
+	case order.KindStop, order.KindPolicySet, order.KindKeyList:
 	}
 	return r
 }

@@ -23,9 +23,8 @@ var (
 		"or restart the guard at rest")
 )
 
-// Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
-// over the robot holds it, and nothing latched is lost.
-func (c *Core) Load(p *Params) error {
+// CheckLoad says why Load would refuse, and does nothing.
+func (c *Core) CheckLoad(p *Params) error {
 	if c.pending != nil {
 		return errPending
 	}
@@ -34,6 +33,15 @@ func (c *Core) Load(p *Params) error {
 	}
 	if !keepsFloors(c.params.Set, p.Set) {
 		return errFloors
+	}
+	return p.Rules.Validate()
+}
+
+// Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
+// over the robot holds it, and nothing latched is lost.
+func (c *Core) Load(p *Params) error {
+	if err := c.CheckLoad(p); err != nil {
+		return err
 	}
 	if err := c.machine.Load(p.Rules); err != nil {
 		return err
@@ -69,6 +77,13 @@ func (g *Guard) Load(p *Params, document []byte) error {
 	g.append(RecordPolicy, document, true)
 	g.remember(Resume{Start: g.resume.Start, Policy: bytes.Clone(document)})
 	return nil
+}
+
+// CheckLoad says why Load would refuse the policy now, and does nothing.
+func (g *Guard) CheckLoad(p *Params) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opt.Core.CheckLoad(p)
 }
 
 // stepPending asks the zones before as well, and lets go of them at standstill.
