@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // Files in the state directory.
@@ -24,8 +26,9 @@ const (
 	timeFile    = "newest-time"
 	timeNew     = "newest-time.new"
 	policyFile  = "policy.dsse.json"
-	policyNew   = "policy.dsse.json.new"
+	policyNext  = "policy-next.dsse.json"
 	keyListFmt  = "keylist-%03d.dsse.json"
+	keyListNext = "keylist-next-%03d.dsse.json"
 )
 
 // stateDir keeps what has to survive a restart: latches, the newest trusted time and whether the last run ended in
@@ -67,6 +70,15 @@ func (s *stateDir) loadLatches(ranBefore bool) []byte {
 	return []byte{}
 }
 
+// firstLatches stores that nothing is latched, for a robot that never ran.
+func (s *stateDir) firstLatches() error {
+	m, err := interlock.New(interlock.DefaultPolicy())
+	if err != nil {
+		return err
+	}
+	return s.replace(latchNew, latchFile, m.AppendLatches(nil))
+}
+
 // persist takes a copy of the latches; the newest wins. It never waits for the disk.
 func (s *stateDir) persist(latches []byte) {
 	s.mu.Lock()
@@ -92,7 +104,8 @@ func (s *stateDir) run(ctx context.Context) error {
 			s.log.Error().Err(err).Msg("latches could not be stored; trying again")
 			select {
 			case <-ctx.Done():
-				return nil
+				// What could not be stored must not end in order: the error keeps the mark of the run.
+				return s.flush()
 			case <-time.After(retry):
 				s.rewake()
 			}
@@ -139,11 +152,11 @@ func (s *stateDir) replace(temporary, name string, data []byte) error {
 // start marks a run and says whether the one before ended without end.
 func (s *stateDir) start() (unclean bool, err error) {
 	_, err = s.dir.ReadFile(runningFile)
-	unclean = err == nil
+	unclean = !errors.Is(err, fs.ErrNotExist) // A mark that cannot be read is not an absent one.
 	if err := s.dir.WriteSync(runningFile, []byte("a guard is running, or one ended without order\n")); err != nil {
-		return unclean, fmt.Errorf("mark the run: %w", err)
+		return fmt.Errorf("mark the run: %w", err)
 	}
-	return unclean, s.dir.SyncDir()
+	return s.dir.SyncDir()
 }
 
 // end marks that the run ended in order.
@@ -152,6 +165,16 @@ func (s *stateDir) end() error {
 		return fmt.Errorf("mark the end: %w", err)
 	}
 	return s.dir.SyncDir()
+}
+
+// readPolicy returns the policy set that was loaded last. It may be far larger than the directory's other files.
+func (s *stateDir) readPolicy() ([]byte, error) {
+	f, err := os.Open(filepath.Join(s.path, policyFile))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxDocument))
 }
 
 // newestTime is the newest civil time that was ever trusted or signed, in nanoseconds since the Unix epoch.
@@ -167,11 +190,36 @@ func (s *stateDir) storeTime(ns int64) error {
 	return s.replace(timeNew, timeFile, binary.LittleEndian.AppendUint64(nil, uint64(ns)))
 }
 
-// keyLists returns the stored key lists, oldest first.
-func (s *stateDir) keyLists() [][]byte {
+// policies returns the stored policy sets, the likely one first. There are two if the guard ended between storing a new
+// one and using it up; only the record of used orders knows which of them was accepted last.
+func (s *stateDir) policies() [][]byte {
+	var out [][]byte
+	for _, name := range []string{policyNext, policyFile} {
+		if data, err := s.dir.ReadFile(name); err == nil {
+			out = append(out, data)
+		}
+	}
+	return out
+}
+
+// stagePolicy stores a policy set beside the one in force, until keepPolicy or dropPolicy.
+func (s *stateDir) stagePolicy(envelope []byte) error {
+	return s.replace(policyNext+".new", policyNext, envelope)
+}
+
+func (s *stateDir) keepPolicy() error {
+	return errors.Join(s.dir.Rename(policyNext, policyFile), s.dir.SyncDir())
+}
+
+func (s *stateDir) dropPolicy() error {
+	return errors.Join(os.Remove(filepath.Join(s.path, policyNext)), s.dir.SyncDir())
+}
+
+// keyLists returns the stored key lists of one name pattern, oldest first.
+func (s *stateDir) keyLists(pattern string) [][]byte {
 	var out [][]byte
 	for i := 0; ; i++ {
-		data, err := s.dir.ReadFile(fmt.Sprintf(keyListFmt, i))
+		data, err := s.dir.ReadFile(fmt.Sprintf(pattern, i))
 		if err != nil {
 			return out
 		}
@@ -179,12 +227,20 @@ func (s *stateDir) keyLists() [][]byte {
 	}
 }
 
-// storeKeyLists replaces the stored chain.
-func (s *stateDir) storeKeyLists(chain [][]byte) error {
+// storeKeyLists replaces the stored chain. A chain may be shorter than the one before: what is left of that goes.
+func (s *stateDir) storeKeyLists(pattern string, chain [][]byte) error {
 	for i, envelope := range chain {
-		if err := s.replace("keylist.new", fmt.Sprintf(keyListFmt, i), envelope); err != nil {
+		if err := s.replace("keylist.new", fmt.Sprintf(pattern, i), envelope); err != nil {
 			return err
 		}
 	}
-	return nil
+	for i := len(chain); ; i++ {
+		err := os.Remove(filepath.Join(s.path, fmt.Sprintf(pattern, i)))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return s.dir.SyncDir()
+		case err != nil:
+			return fmt.Errorf("remove an old key list: %w", err)
+		}
+	}
 }

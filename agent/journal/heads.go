@@ -19,7 +19,7 @@ type headInfo struct {
 }
 
 // readHeads reads the headers of all segments, in the order of their names.
-func readHeads(fsys FS, dir string, files []FileInfo) ([]headInfo, error) {
+func readHeads(fsys FS, dir string, files []FileInfo) []headInfo {
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b FileInfo) int { return strings.Compare(a.Name, b.Name) })
 	var heads []headInfo
@@ -40,7 +40,7 @@ func readHeads(fsys FS, dir string, files []FileInfo) ([]headInfo, error) {
 		}
 		heads = append(heads, h)
 	}
-	return heads, nil
+	return heads
 }
 
 // read reads one header.

@@ -3,6 +3,7 @@ package journal
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -46,10 +47,10 @@ func (r *Reader) oldestNow() uint64 {
 	if err != nil {
 		return 0
 	}
-	heads, err := readHeads(r.fsys, r.dir, files)
-	for i := len(heads) - 1; i >= 0 && err == nil; i-- {
-		if heads[i].failed == nil && heads[i].seg.LogID == r.logID {
-			return heads[i].seg.OldestIndex
+	heads := readHeads(r.fsys, r.dir, files)
+	for _, h := range slices.Backward(heads) {
+		if h.failed == nil && h.seg.LogID == r.logID {
+			return h.seg.OldestIndex
 		}
 	}
 	return 0

@@ -53,7 +53,7 @@ const (
 	CauseDamaged Cause = 2
 	// CauseHeader says that a segment could not be recognised as part of this log and was set aside whole.
 	CauseHeader Cause = 3
-	// CauseSuccessor says that the last segment says that another one follows, and there is none.
+	// CauseSuccessor says that the last segment announces another one, and there is none.
 	CauseSuccessor Cause = 4
 	// CauseMissing says that segments that the quota had kept are not there.
 	CauseMissing Cause = 5

@@ -60,9 +60,7 @@ func (r *Reader) list() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if r.heads, err = readHeads(r.fsys, r.dir, files); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
+	r.heads = readHeads(r.fsys, r.dir, files)
 	// Without a valid header there is no id, and nothing that needs one.
 	r.logID, _ = pickLogID(r.heads, zeros{})
 	if len(r.heads) > 0 {
