@@ -47,11 +47,13 @@ type orders struct {
 	guard    *guard.Guard
 	zones    func() *geofence.Set
 	now      func() (order.Times, time.Duration)
-	// load puts a policy set or key list into force; it calls commit once nothing but the disk can refuse it any more.
-	load  func(v *order.Verified, envelope []byte, commit func() error) error
-	queue chan []byte
-	log   zerolog.Logger
-	allow chan struct{}
+	// stage checks that a policy set or key list can be put into force; what it returns does it, once the order is used up.
+	stage func(v *order.Verified, envelope []byte) (func() error, error)
+	inbox *inbox
+	// used are stops that have taken effect and have yet to be recorded.
+	used chan usedStop
+	log  zerolog.Logger
+	mu   sync.Mutex // Sequence floors and used ids have one writer.
 }
 
 // usedStop is a stop that has taken effect.
@@ -163,17 +165,27 @@ func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 		r.Text += "; that this order is used up could not be recorded"
 		return r
 	}
-	commit := func() error { return o.store.Commit(times, v) }
+	select {
+	case err := <-u.done:
+		if err != nil {
+			r.Text += "; that this order is used up could not be recorded: " + err.Error()
+		}
+	case <-late.C:
+		r.Text += "; the disk has yet to record that this order is used up"
+	}
+	return r
+}
+
+// loosen uses up an order, durably, and only then lets it take effect.
+func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
+	inForce := func() error { return nil }
 	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList {
-		// These have to be there at the next start, and only the newest one that was accepted counts then: so a set that
-		// cannot come into force must not be used up.
-		if err := o.load(v, envelope, commit); err != nil {
+		var err error
+		if inForce, err = o.stage(v, envelope); err != nil {
 			return refusal(v, err)
 		}
-		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
-		return r
 	}
-	if err := commit(); err != nil {
+	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
 	r := accepted(v)
@@ -182,7 +194,12 @@ func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 		o.reset(v, &r)
 	case order.KindGrant:
 		o.grant(v, times, boot, &r)
-	case order.KindStop, order.KindPolicySet, order.KindKeyList:
+	case order.KindPolicySet, order.KindKeyList:
+		if err := inForce(); err != nil {
+			return refusal(v, err)
+		}
+		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+	case order.KindStop:
 	}
 	return r
 }

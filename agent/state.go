@@ -26,9 +26,8 @@ const (
 	timeFile    = "newest-time"
 	timeNew     = "newest-time.new"
 	policyFile  = "policy.dsse.json"
-	policyNext  = "policy-next.dsse.json"
+	policyNew   = "policy.dsse.json.new"
 	keyListFmt  = "keylist-%03d.dsse.json"
-	keyListNext = "keylist-next-%03d.dsse.json"
 )
 
 // stateDir keeps what has to survive a restart: latches, the newest trusted time and whether the last run ended in
@@ -104,8 +103,7 @@ func (s *stateDir) run(ctx context.Context) error {
 			s.log.Error().Err(err).Msg("latches could not be stored; trying again")
 			select {
 			case <-ctx.Done():
-				// What could not be stored must not end in order: the error keeps the mark of the run.
-				return s.flush()
+				return s.flush() // The last try: without it the run has not ended in order.
 			case <-time.After(retry):
 				s.rewake()
 			}
@@ -149,10 +147,15 @@ func (s *stateDir) replace(temporary, name string, data []byte) error {
 	return s.dir.SyncDir()
 }
 
-// start marks a run and says whether the one before ended without end.
-func (s *stateDir) start() (unclean bool, err error) {
-	_, err = s.dir.ReadFile(runningFile)
-	unclean = !errors.Is(err, fs.ErrNotExist) // A mark that cannot be read is not an absent one.
+// unclean says whether the last run ended without end. A mark that cannot be read is a mark.
+func (s *stateDir) unclean() bool {
+	_, err := s.dir.ReadFile(runningFile)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// start marks a run. It comes last before the guard acts: a start that fails over a typing error has guarded nothing, and
+// nobody should have to reset a robot for it.
+func (s *stateDir) start() error {
 	if err := s.dir.WriteSync(runningFile, []byte("a guard is running, or one ended without order\n")); err != nil {
 		return fmt.Errorf("mark the run: %w", err)
 	}
@@ -190,36 +193,11 @@ func (s *stateDir) storeTime(ns int64) error {
 	return s.replace(timeNew, timeFile, binary.LittleEndian.AppendUint64(nil, uint64(ns)))
 }
 
-// policies returns the stored policy sets, the likely one first. There are two if the guard ended between storing a new
-// one and using it up; only the record of used orders knows which of them was accepted last.
-func (s *stateDir) policies() [][]byte {
-	var out [][]byte
-	for _, name := range []string{policyNext, policyFile} {
-		if data, err := s.dir.ReadFile(name); err == nil {
-			out = append(out, data)
-		}
-	}
-	return out
-}
-
-// stagePolicy stores a policy set beside the one in force, until keepPolicy or dropPolicy.
-func (s *stateDir) stagePolicy(envelope []byte) error {
-	return s.replace(policyNext+".new", policyNext, envelope)
-}
-
-func (s *stateDir) keepPolicy() error {
-	return errors.Join(s.dir.Rename(policyNext, policyFile), s.dir.SyncDir())
-}
-
-func (s *stateDir) dropPolicy() error {
-	return errors.Join(os.Remove(filepath.Join(s.path, policyNext)), s.dir.SyncDir())
-}
-
-// keyLists returns the stored key lists of one name pattern, oldest first.
-func (s *stateDir) keyLists(pattern string) [][]byte {
+// keyLists returns the stored key lists, oldest first.
+func (s *stateDir) keyLists() [][]byte {
 	var out [][]byte
 	for i := 0; ; i++ {
-		data, err := s.dir.ReadFile(fmt.Sprintf(pattern, i))
+		data, err := s.dir.ReadFile(fmt.Sprintf(keyListFmt, i))
 		if err != nil {
 			return out
 		}
@@ -227,20 +205,12 @@ func (s *stateDir) keyLists(pattern string) [][]byte {
 	}
 }
 
-// storeKeyLists replaces the stored chain. A chain may be shorter than the one before: what is left of that goes.
-func (s *stateDir) storeKeyLists(pattern string, chain [][]byte) error {
+// storeKeyLists replaces the stored chain.
+func (s *stateDir) storeKeyLists(chain [][]byte) error {
 	for i, envelope := range chain {
-		if err := s.replace("keylist.new", fmt.Sprintf(pattern, i), envelope); err != nil {
+		if err := s.replace("keylist.new", fmt.Sprintf(keyListFmt, i), envelope); err != nil {
 			return err
 		}
 	}
-	for i := len(chain); ; i++ {
-		err := os.Remove(filepath.Join(s.path, fmt.Sprintf(pattern, i)))
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return s.dir.SyncDir()
-		case err != nil:
-			return fmt.Errorf("remove an old key list: %w", err)
-		}
-	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,9 +41,13 @@ func newJournalCat() *cobra.Command {
 		}
 		defer func() { _ = r.Close() }()
 		var line []byte
+		damaged := false
 		for rec, err := range r.All() {
 			if err != nil {
-				return err
+				// What lies behind the damage is evidence too.
+				damaged = true
+				fmt.Fprintln(cmd.ErrOrStderr(), err)
+				continue
 			}
 			if !show(rec.Kind) {
 				continue
@@ -52,17 +57,23 @@ func newJournalCat() *cobra.Command {
 				return err
 			}
 		}
+		if damaged {
+			return errNo
+		}
 		return nil
 	}
 	return cmd
 }
+
+// followPoll is how often a followed journal is looked at.
+const followPoll = 100 * time.Millisecond
 
 func newJournalTail() *cobra.Command {
 	cmd := &cobra.Command{Use: "tail DIR", Short: "Follow a journal that is being written", Args: Args(cobra.ExactArgs(1))}
 	show := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		var line []byte
-		err := journal.Follow(cmd.Context(), a[0], journal.FollowOptions{}, func(rec *journal.Record) error {
+		err := journal.Follow(cmd.Context(), a[0], journal.FollowOptions{Poll: followPoll}, func(rec *journal.Record) error {
 			if !show(rec.Kind) {
 				return nil
 			}
