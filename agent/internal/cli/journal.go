@@ -58,7 +58,7 @@ func newJournalCat() *cobra.Command {
 			}
 		}
 		if damaged {
-			return errNo
+			return ErrNo
 		}
 		return nil
 	}
