@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/interlock"
@@ -172,11 +173,15 @@ func (s *stateDir) end() error {
 
 // readPolicy returns the policy set that was loaded last. It may be far larger than the directory's other files.
 func (s *stateDir) readPolicy() ([]byte, error) {
-	f, err := os.Open(filepath.Join(s.path, policyFile))
+	// Without O_NONBLOCK the opening of a pipe that somebody put here would wait for ever.
+	f, err := os.OpenFile(filepath.Join(s.path, policyFile), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: expected a regular file (%w)", policyFile, errors.Join(err, fs.ErrInvalid))
+	}
 	return io.ReadAll(io.LimitReader(f, maxDocument))
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/interlock"
@@ -165,5 +166,33 @@ func TestLargePolicySetIsReadBack(t *testing.T) {
 	}
 	if got, err := s.readPolicy(); err != nil || len(got) != len(want) {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestStateThatIsNoFileIsNotWaitedFor puts a pipe in the place of a state file: opening it would wait for a writer.
+func TestStateThatIsNoFileIsNotWaitedFor(t *testing.T) {
+	s, err := openState(t.TempDir(), zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{latchFile, runningFile, policyFile, timeFile} {
+		if err := unix.Mkfifo(filepath.Join(s.path, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if got := s.loadLatches(false); got == nil {
+			t.Error("a pipe counts as latches that never were")
+		}
+		if _, err := s.readPolicy(); err == nil || s.newestTime() != 0 {
+			t.Error("something was read from a pipe")
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the start waits for a writer")
 	}
 }
