@@ -32,8 +32,13 @@ func (c *Core) each(f func(name string, p part) error) error {
 		name string
 		part part
 	}{
-		{"fence", c.fence}, {"machine", c.machine}, {"gate", c.gate}, {"ladder", c.ladder},
-		{"standstill", c.still}, {"loop", c.loop}, {"clock", c.clock},
+		{"fence", c.fence},
+		{"machine", c.machine},
+		{"gate", c.gate},
+		{"ladder", c.ladder},
+		{"standstill", c.still},
+		{"loop", c.loop},
+		{"clock", c.clock},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {

@@ -331,6 +331,11 @@ func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) 
 
 func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = c.rungs.Unconfirmed, c.rungs.Untold
+	if c.params.Required&^c.body.seen != 0 && c.motion.State == interlock.MotionUnknown {
+		// Before the robot's drivers are up there is nothing to measure. Startup holds the robot meanwhile; a latch for it
+		// would be a nuisance at every start.
+		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
+	}
 	axes := c.decision.Axes
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
 	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()
