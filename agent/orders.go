@@ -288,13 +288,15 @@ func resetRole(r order.Role) interlock.Role {
 	switch r {
 	case order.RoleSafetyEngineer:
 		return interlock.RoleSafetyEngineer
-	case order.RoleFleetManager:
+	case order.RoleSupervisor:
 		return interlock.RoleSupervisor
+	case order.RoleSecurity:
+		return interlock.RoleSecurity
 	case order.RoleVendor:
 		return interlock.RoleService
 	case order.RoleOperator:
 		return interlock.RoleOperator
-	case order.RoleRoot, order.RoleStopOnly:
+	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager:
 	}
 	return interlock.NumRoles
 }

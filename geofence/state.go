@@ -213,7 +213,7 @@ func (f *Fence) sane(m *memory) bool {
 	}
 	ok = ok && t.sigma >= 0 && t.sigma <= 1e9 && t.spread >= 0 && t.spread <= 1e6 && m.egressDepth >= 0
 	for _, u := range append([]twist{t.velocity, h.last}, h.sent[:]...) {
-		ok = ok && math.Abs(u.vx) <= 1e9 && math.Abs(u.vy) <= 1e9 && math.Abs(u.w) <= 1e6
+		ok = ok && math.Abs(u.vx) <= 1e5 && math.Abs(u.vy) <= 1e5 && math.Abs(u.w) <= 100
 	}
 	return ok
 }

@@ -217,9 +217,9 @@ func TestRestoreRejects(t *testing.T) {
 func FuzzRestoreState(f *testing.F) {
 	set := compile(f, sceneSpec(f, 1), wheels())
 	s := newScene(f, 1)
-	for range 300 {
+	for i := range 300 {
 		s.next(s.rig.Fence)
-		if len(s.rig.Fence.cands) > 3 {
+		if i%60 == 0 {
 			f.Add(s.rig.Fence.AppendState(nil))
 		}
 	}

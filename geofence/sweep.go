@@ -14,6 +14,8 @@ const (
 	maxSag    = 8.0
 	maxChords = 64
 	fullTurn  = 2 * math.Pi
+	// straightRad is a turn that moves nothing by as much as it is rounded.
+	straightRad = 1e-9
 )
 
 // never is the fraction that means no hit within a chord.
@@ -40,7 +42,7 @@ func (f *Fence) sweep(o *obstacle, from frame, u twist, dur, r, near float64) (f
 		drive = fullTurn / math.Abs(u.w)
 	}
 	step, sag := drive, 0.0
-	if u.w != 0 {
+	if math.Abs(float64(u.w*drive)) > straightRad {
 		step, sag = chord(u, drive, b.radius+r, near-r)
 	}
 	m := &f.mover

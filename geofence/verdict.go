@@ -24,7 +24,9 @@ func (f *Fence) report(usable bool, out *Verdict) {
 		out.near(f.zoneVerdict(c, m, react))
 		f.weigh(c, out)
 	}
-	f.motion(m, out)
+	if !f.overrun {
+		f.motion(m, out)
+	}
 	switch {
 	case f.keep.mode == keepDenied:
 		out.Place = Inside
@@ -43,9 +45,10 @@ func (f *Fence) zoneVerdict(c *candidate, m, react float64) ZoneVerdict {
 	}
 	decel := f.set.robot.DecelMPS2
 	most, late := c.speed/1000, float64(decel*react)
-	room := float64(float64(2*decel)*max(c.clear-m-c.margin, 0))/1000 + float64(most*most)
+	entry := float64(entryShare * most)
+	room := float64(float64(2*decel)*max(c.clear-m-c.margin, 0))/1000 + float64(entry*entry)
 	if room > 0 {
-		v.AllowedMPS = max(most, room/(late+math.Sqrt(float64(late*late)+room)))
+		v.AllowedMPS = max(entry, room/(late+math.Sqrt(float64(late*late)+room)))
 	}
 	switch {
 	case c.kind == SpeedLimit && c.place == Outside:

@@ -73,7 +73,6 @@ func (m *Machine) RestoreLatches(now time.Duration, b []byte) error {
 		if m.on.Has(l.trigger) {
 			l.slot.held = meet(l.slot.held, m.constraint(l.trigger))
 			l.slot.clear = max(l.slot.clear, s.clear)
-			l.slot.flapped = l.slot.flapped || s.flapped
 		}
 		l.slot.held = meet(l.slot.held, m.rules.Rules[l.trigger].Constraint)
 		l.slot.budget = s.budget
@@ -91,7 +90,7 @@ func (m *Machine) latchUnreadable(now time.Duration, err error) {
 	s := &m.slots[LatchUnreadable]
 	r := &m.rules.Rules[LatchUnreadable]
 	*s = slot{
-		on: true, pending: true, clear: r.Clear, held: r.Constraint, budget: s.budget, count: s.count + 1,
+		on: true, clear: r.Clear, held: r.Constraint, budget: s.budget, count: s.count + 1,
 		cause: causeOf(err), firstSeen: now, since: now,
 	}
 	m.on.Add(LatchUnreadable)
@@ -144,7 +143,7 @@ func readLatches(now time.Duration, b []byte) ([]storedLatch, [NumClasses]trips,
 func readLatch(now time.Duration, r *reader) storedLatch {
 	l := storedLatch{trigger: Trigger(r.u8())}
 	l.slot = slot{
-		on: true, pending: true,
+		on:      true,
 		flapped: r.bool("the mark of flapping"),
 		clear:   ClearCondition(r.enum(uint8(NumClearConditions), "the clear condition")),
 		cause:   Cause(r.u16()),

@@ -104,6 +104,19 @@ func TestActiveTriggerLatchesWhenThePolicyDemandsIt(t *testing.T) {
 	}
 }
 
+func TestActiveTriggerLatchesWithTheConstraintOfThatMoment(t *testing.T) {
+	s := newScript(t, nil)
+	s.set(PoseCovariance, Fault(CauseCovarianceHigh, 0)).run(time.Second)
+	load(s, func(p *Policy) {
+		p.Rules[PoseCovariance].Clear, p.Rules[PoseCovariance].Constraint = ClearByOperator, stop()
+	})
+	s.set(PoseCovariance, OK()).run(0)
+	load(s, func(p *Policy) { p.Rules[PoseCovariance].Constraint = limited(0.5) })
+	s.in.Standstill = true
+	s.run(time.Second)
+	s.want(MotionStop, PoseCovariance)
+}
+
 func TestDisablingEndsWhatIsNotLatchedAtStandstill(t *testing.T) {
 	s := newScript(t, nil)
 	s.set(JointsMissing, Fault(CauseMissing, 0)).run(time.Second)
@@ -140,6 +153,47 @@ func TestRolesWithoutOverlapStayTheOldUntilStandstill(t *testing.T) {
 	s.run(0)
 	if got := s.m.Policy().Rules[OrderStop].Roles; got != Roles(RoleService) {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestLoadSaysWhetherLatchesChanged(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(p *Policy)
+		want   bool
+	}{
+		"another trigger's rule": {func(p *Policy) { p.Rules[PoseCovariance].Constraint = hold() }, false},
+		"a tighter constraint": {func(p *Policy) {
+			p.Rules[PublisherSecond].Constraint = stop()
+		}, true},
+		"a more demanding condition": {func(p *Policy) { p.Rules[PublisherSecond].Clear = ClearByTwoPersons }, true},
+		"an active one latches":      {func(p *Policy) { p.Rules[PoseStale].Clear = ClearByOperator }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, nil)
+			s.set(PublisherSecond, Fault(CauseTooMany, 0)).set(PoseStale, Fault(CauseStale, 0)).run(time.Second)
+			load(s, c.change)
+			s.run(0)
+			if s.out.LatchesChanged != c.want {
+				t.Errorf("got %v", s.out.LatchesChanged)
+			}
+			s.run(0)
+			if s.out.LatchesChanged {
+				t.Error("said twice")
+			}
+		})
+	}
+}
+
+func TestLoadKeepsAStartDelayThatIsRunning(t *testing.T) {
+	s := newScript(t, nil)
+	s.set(PoseCovariance, Fault(CauseCovarianceHigh, 0)).run(400 * ms)
+	load(s, func(p *Policy) { p.Rules[PoseCovariance].StartDelay = 450 * ms })
+	s.run(50 * ms)
+	s.want(MotionFree)
+	s.run(50 * ms)
+	s.want(MotionLimited, PoseCovariance)
+	if at, ok := s.m.LastStep(); !ok || at != s.now {
+		t.Errorf("last step at %v, %v", at, ok)
 	}
 }
 

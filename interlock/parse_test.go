@@ -48,8 +48,10 @@ func distinct[T named](t *testing.T, n T) {
 		}
 		seen[v.String()] = true
 	}
-	if got := T(255).String(); got != "unknown" && got != "none" {
-		t.Errorf("%T: a value outside is called %q", n, got)
+	for _, v := range []T{n, 255} {
+		if got := v.String(); got != "unknown" && got != "none" {
+			t.Errorf("%T: a value outside is called %q", n, got)
+		}
 	}
 }
 

@@ -136,6 +136,14 @@ func TestTwoPersons(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("the second in the last moment", func(t *testing.T) {
+		s := latched(t, OrderStop, two)
+		s.reset(OrderStop, anna)
+		s.run(10 * time.Minute)
+		if got := s.reset(OrderStop, ben); got != ResetDone {
+			t.Error(got)
+		}
+	})
 	t.Run("the second too late", func(t *testing.T) {
 		s := latched(t, OrderStop, two)
 		s.reset(OrderStop, anna)

@@ -17,8 +17,9 @@ import (
 //	rw1 answer <endpoint> <challenge, 32 hex> <level> <mac, 64 hex>
 //
 // mac = HMAC-SHA256(key, "robowarden/heartbeat/v1" 0 robot 0 boot-id 0 endpoint 0 challenge 0 level), each field the
-// ASCII string as it stands in the line. The level of an answer is "ok" or "stop"; the level of a challenge tells the
-// desk what the guard holds the channel for ("ok", "hold" or "stop") and carries no authority.
+// ASCII string as it stands in the line. The level of an answer is "ok" or "stop". The level of a challenge says how
+// far the channel has come ("away", "checked-in", "running" or "stopped") and carries no authority; a desk that is told
+// "away" has to check in with "stop" first.
 const (
 	heartbeatContext = "robowarden/heartbeat/v1"
 	maxAnswerLine    = 256

@@ -34,14 +34,21 @@ type Dir struct{ root *os.Root }
 // Close lets go of the directory.
 func (d *Dir) Close() error { return d.root.Close() }
 
-// ReadFile implements [FS]. It reads no more than a store's file may have.
+// maxFile bounds what is read into memory: the largest envelope, and then some.
+const maxFile = 8 << 20
+
+// ReadFile implements [FS]. A file that is larger than any that belongs here is an error, never cut.
 func (d *Dir) ReadFile(name string) ([]byte, error) {
 	f, err := d.root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // Only read.
-	return io.ReadAll(io.LimitReader(f, maxFloorsFile+1))
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		return nil, fmt.Errorf("%s: expected at most %d bytes", name, maxFile)
+	}
+	return data, err
 }
 
 // WriteSync implements [FS]. Only the owner may read the file.

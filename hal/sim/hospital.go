@@ -22,51 +22,47 @@ func Hospital() Building {
 				[]float64{0, 12, 20, 40}, []float64{6, 16, 30})},
 		},
 		Dock: Placement{Floor: "ground", X: 1.5, Y: 5, Yaw: math.Pi}, DockPlace: "dock-front",
+		Lifts: [][2]string{{"lift-ground", "lift-upper"}},
 	}
-	at := func(name, floor string, x, y float64) {
-		b.Places = append(b.Places, Place{name, floor, Point{x, y}})
-	}
-	link := func(names ...string) {
-		for i := 1; i < len(names); i++ {
-			b.Links = append(b.Links, [2]string{names[i-1], names[i]})
+	b.groundFloor()
+	b.upperFloor()
+	return b
+}
+
+func (b *Building) groundFloor() {
+	b.way("ground", Place{Name: "dock-front", Point: Point{4.8, 5}}, Place{Name: "dock-door", Point: Point{4.8, 9}},
+		Place{Name: "corridor-dock", Point: Point{4.8, 11.5}}, Place{Name: "corridor-kitchen", Point: Point{12, 11.5}},
+		Place{Name: "corridor-ward-a", Point: Point{14, 11.5}}, Place{Name: "corridor-laundry", Point: Point{23, 11.5}},
+		Place{Name: "corridor-ward-b", Point: Point{26, 11.5}}, Place{Name: "corridor-lift", Point: Point{34.5, 12}},
+		Place{Name: "lift-ground", Point: Point{38.6, 12}})
+	b.way("ground", Place{Name: "corridor-kitchen"}, Place{Name: "kitchen", Point: Point{12, 6}})
+	b.way("ground", Place{Name: "corridor-laundry"}, Place{Name: "laundry", Point: Point{23, 6}})
+	b.way("ground", Place{Name: "corridor-ward-a"}, Place{Name: "ward-a-door", Point: Point{14, 13}},
+		Place{Name: "ward-a", Point: Point{14, 18}})
+	b.way("ground", Place{Name: "corridor-ward-b"}, Place{Name: "ward-b-door", Point: Point{26, 13}},
+		Place{Name: "ward-b", Point: Point{26, 18}})
+}
+
+func (b *Building) upperFloor() {
+	b.way("upper", Place{Name: "lift-upper", Point: Point{38.6, 12}}, Place{Name: "upper-corridor-lift", Point: Point{34.5, 12}},
+		Place{Name: "upper-corridor-day-room", Point: Point{30, 12}}, Place{Name: "upper-corridor-ward-d", Point: Point{18, 12}},
+		Place{Name: "upper-corridor-ward-c", Point: Point{6, 12}})
+	b.way("upper", Place{Name: "upper-corridor-day-room"}, Place{Name: "day-room", Point: Point{30, 6}})
+	b.way("upper", Place{Name: "upper-corridor-ward-d"}, Place{Name: "ward-d", Point: Point{18, 18}})
+	b.way("upper", Place{Name: "upper-corridor-ward-c"}, Place{Name: "ward-c", Point: Point{6, 18}})
+}
+
+// way links places one after the other, and adds those that are not there yet.
+func (b *Building) way(floor string, places ...Place) {
+	for i, p := range places {
+		p.Floor = floor
+		if b.index(p.Name) < 0 {
+			b.Places = append(b.Places, p)
+		}
+		if i > 0 {
+			b.Links = append(b.Links, [2]string{places[i-1].Name, p.Name})
 		}
 	}
-	at("dock-front", "ground", 4.8, 5)
-	at("dock-door", "ground", 4.8, 9)
-	at("corridor-dock", "ground", 4.8, 11.5)
-	at("corridor-kitchen", "ground", 12, 11.5)
-	at("corridor-ward-a", "ground", 14, 11.5)
-	at("corridor-laundry", "ground", 23, 11.5)
-	at("corridor-ward-b", "ground", 26, 11.5)
-	at("corridor-lift", "ground", 34.5, 12)
-	at("lift-ground", "ground", 38.6, 12)
-	at("kitchen", "ground", 12, 6)
-	at("ward-a-door", "ground", 14, 13)
-	at("ward-a", "ground", 14, 18)
-	at("laundry", "ground", 23, 6)
-	at("ward-b-door", "ground", 26, 13)
-	at("ward-b", "ground", 26, 18)
-	link("dock-front", "dock-door", "corridor-dock", "corridor-kitchen", "corridor-ward-a", "corridor-laundry",
-		"corridor-ward-b", "corridor-lift", "lift-ground")
-	link("corridor-kitchen", "kitchen")
-	link("corridor-ward-a", "ward-a-door", "ward-a")
-	link("corridor-laundry", "laundry")
-	link("corridor-ward-b", "ward-b-door", "ward-b")
-
-	at("lift-upper", "upper", 38.6, 12)
-	at("upper-corridor-lift", "upper", 34.5, 12)
-	at("upper-corridor-day-room", "upper", 30, 12)
-	at("upper-corridor-ward-d", "upper", 18, 12)
-	at("upper-corridor-ward-c", "upper", 6, 12)
-	at("day-room", "upper", 30, 6)
-	at("ward-d", "upper", 18, 18)
-	at("ward-c", "upper", 6, 18)
-	link("lift-upper", "upper-corridor-lift", "upper-corridor-day-room", "upper-corridor-ward-d", "upper-corridor-ward-c")
-	link("upper-corridor-day-room", "day-room")
-	link("upper-corridor-ward-d", "ward-d")
-	link("upper-corridor-ward-c", "ward-c")
-	b.Lifts = [][2]string{{"lift-ground", "lift-upper"}}
-	return b
 }
 
 // storey draws the outer walls, the walls between rooms and the corridor's walls with their doors.

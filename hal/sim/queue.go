@@ -10,10 +10,15 @@ type event struct {
 
 type events []event
 
+// Len is heap.Interface's.
 func (e events) Len() int { return len(e) }
+
+// Less is heap.Interface's.
 func (e events) Less(i, j int) bool {
 	return e[i].tick < e[j].tick || (e[i].tick == e[j].tick && e[i].seq < e[j].seq)
 }
+
+// Swap is heap.Interface's.
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
 
 // Push is heap.Interface's.

@@ -64,7 +64,7 @@ func underAttack(t *testing.T, a hostile.Attack, seed uint64) {
 	g := s.start(t)
 	g.ready(t)
 	driver.StartDrive(t, m, driver.Drive{VX: 0.4})
-	p.WaitTruth(t, 10*time.Second, "a driving robot", func(s oracle.Sample) bool { return s.Speed() > 0.3 })
+	p.WaitTruth(t, 40*time.Second, "a driving robot", func(s oracle.Sample) bool { return s.Speed() > 0.3 })
 	seen := g.watchTriggers(t)
 	tg := target(m.URI(), seed)
 	tg.Logf = t.Logf

@@ -231,9 +231,12 @@ func binary(t testing.TB) string {
 }
 
 // start starts the guard without waiting for anything but its process.
-func (s *site) start(t testing.TB) *guard {
+func (s *site) start(t testing.TB) *guard { return s.startIn(t, nil) }
+
+// startIn starts the guard in a control group of its own.
+func (s *site) startIn(t testing.TB, cg *proc.Cgroup) *guard {
 	t.Helper()
-	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "run", "--deployment", s.path("deployment.yaml")}}), site: s}
+	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "run", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}), site: s}
 	t.Cleanup(func() {
 		if t.Failed() {
 			g.decisions(t)
@@ -284,7 +287,7 @@ func (g *guard) await(t testing.TB, what string, within time.Duration, want func
 // ready waits until the guard lets the robot move.
 func (g *guard) ready(t testing.TB) agent.Status {
 	t.Helper()
-	return g.await(t, "an open guard", 20*time.Second, func(s agent.Status) bool {
+	return g.await(t, "an open guard", 40*time.Second, func(s agent.Status) bool {
 		return s.Axes.Motion == "free" || s.Axes.Motion == "limited"
 	})
 }

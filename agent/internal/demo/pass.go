@@ -13,16 +13,41 @@ func PassThrough(e Env) (Trial, error) { return Trial{Guard: &passThrough{out: e
 
 type passThrough struct{ out Actuators }
 
-func (p *passThrough) Pose(*msg.Pose)              {}
-func (p *passThrough) Odometry(*msg.Pose)          {}
-func (p *passThrough) Joints(*msg.Joints)          {}
-func (p *passThrough) IMU(*msg.IMU)                {}
-func (p *passThrough) Device(*msg.Device)          {}
-func (p *passThrough) Floor(*msg.Text)             {}
-func (p *passThrough) Answer(*msg.Text)            {}
-func (p *passThrough) Order(*msg.Text)             {}
-func (p *passThrough) Graph(*msg.Graph)            {}
-func (p *passThrough) Reply(*sim.Reply)            {}
-func (p *passThrough) Command(c *msg.Command)      { p.out.Command(c.Twist) }
-func (p *passThrough) Tick(time.Duration)          { p.out.Lock(false) }
+// Pose is Guard's.
+func (p *passThrough) Pose(*msg.Pose) {}
+
+// Odometry is Guard's.
+func (p *passThrough) Odometry(*msg.Pose) {}
+
+// Joints is Guard's.
+func (p *passThrough) Joints(*msg.Joints) {}
+
+// IMU is Guard's.
+func (p *passThrough) IMU(*msg.IMU) {}
+
+// Device is Guard's.
+func (p *passThrough) Device(*msg.Device) {}
+
+// Floor is Guard's.
+func (p *passThrough) Floor(*msg.Text) {}
+
+// Answer is Guard's.
+func (p *passThrough) Answer(*msg.Text) {}
+
+// Order is Guard's.
+func (p *passThrough) Order(*msg.Text) {}
+
+// Graph is Guard's.
+func (p *passThrough) Graph(*msg.Graph) {}
+
+// Reply is Guard's.
+func (p *passThrough) Reply(*sim.Reply) {}
+
+// Command is Guard's.
+func (p *passThrough) Command(c *msg.Command) { p.out.Command(c.Twist) }
+
+// Tick is Guard's.
+func (p *passThrough) Tick(time.Duration) { p.out.Lock(false) }
+
+// Snapshot is Guard's.
 func (p *passThrough) Snapshot() *console.Snapshot { return nil }

@@ -121,6 +121,9 @@ func failing() []Reaction {
 			Name: "low battery: home to the dock", Trigger: markBattery,
 			Observable: "time until the true robot stands on its contact", Unit: "s", Bar: 200,
 			measure: func(t *trace) float64 {
+				if all := t.between(t.at(markBattery), t.at(markStranger)); len(all) == 0 || all[0].Docked {
+					return math.NaN() // It has never left.
+				}
 				return first(t, markBattery, markStranger, func(s *sample) bool { return s.Docked })
 			},
 		},

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -34,7 +33,6 @@ func demoConfig(t testing.TB) *config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Profile.Motion.Reaction.Actuation = 700 * time.Millisecond
 	cfg.Deployment = &config.Deployment{Serial: "demo-humanoid-01"}
 	return cfg
 }
