@@ -148,6 +148,7 @@ func (e *encoder) own(c *Core) {
 	e.duration(c.loadedAt)
 	e.u64(c.attacks)
 	e.duration(c.now.Boot)
+	e.u16(uint16(c.inside))
 	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
 	for i := range c.watches {
 		e.watch(&c.watches[i])
@@ -183,6 +184,7 @@ func (d *decoder) own(c *Core) {
 	}
 	c.tickBoot, c.loadedAt, c.attacks = d.duration(), d.duration(), d.u64()
 	c.now.Boot = d.duration() // A policy may be loaded before the next event.
+	c.inside = interlock.Cause(d.u16())
 	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
 	for i := range c.watches {
 		d.watch(&c.watches[i])

@@ -152,8 +152,15 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.ZoneUnknown] = interlock.OK()
 	set[interlock.ZoneInside], set[interlock.ZoneMargin], set[interlock.ZoneOverrun] = interlock.OK(), interlock.OK(), interlock.OK()
 	switch {
+	case v.Place != geofence.Inside:
+		c.inside = interlock.CauseNone
+	case c.inside == interlock.CauseNone:
+		// How it came about is seen at the first moment only: whoever went in stands there later too.
+		c.inside = c.insideCause()
+	}
+	switch {
 	case v.Place == geofence.Inside:
-		set[interlock.ZoneInside] = interlock.Fault(c.insideCause(), zone)
+		set[interlock.ZoneInside] = interlock.Fault(c.inside, zone)
 	case v.Place == geofence.Margin:
 		set[interlock.ZoneMargin] = interlock.Fault(interlock.CauseNone, zone)
 	}
