@@ -1,0 +1,49 @@
+# robowarden: `make help` lists what there is.
+GO        ?= go
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BUILDTIME ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+CLI       := github.com/robowarden/robowarden/agent/internal/cli
+LDFLAGS   := -s -w -X $(CLI).Version=$(VERSION) -X $(CLI).BuildTime=$(BUILDTIME)
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
+# The robot binary's budget in bytes (16 MiB), see make size.
+BUDGET    := 16777216
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test qualify bench size lint fmt setup clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## bin/robowarden, bin/robowarden-station and bin/robowarden-linux-arm64, static
+	@mkdir -p bin
+	$(BUILD) -o bin/robowarden ./agent/cmd/robowarden
+	$(BUILD) -o bin/robowarden-station ./agent/cmd/robowarden-station
+	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/robowarden-linux-arm64 ./agent/cmd/robowarden
+
+demo: ## a day in a hospital, in under half a minute; needs nothing but Go
+	@$(GO) run ./agent/cmd/robowarden-station demo --headless --fast
+
+setup: ## install what the tests need (Debian packages, one apt-get, quick when done)
+	@sh test/setup/install.sh
+
+test: setup ## every test once; ends with the counts (REQUIRE_ALL=1: a skip is a failure)
+	@cd test && $(GO) run ./tally
+
+qualify: setup ## the long tests: many approaches, fuzzing, kills; writes docs/qualification.md
+	@cd test && $(GO) run ./tally -qualify -report ../docs/qualification.md
+
+bench: setup ## latency beside roscpp, relay and rospy, heap objects, memory; writes docs/benchmarks.md
+	@cd test && ROBOWARDEN_REPORT=$(CURDIR)/docs/benchmarks.md $(GO) test ./e2e -run '^$$' -bench GuardBesidePeers -benchtime 1x -timeout 30m
+
+size: build ## the robot binary against its budget
+	@n=$$(stat -c %s bin/robowarden-linux-arm64); printf 'arm64 robot binary: %d bytes of %d (%d %%)\n' $$n $(BUDGET) $$((100 * n / $(BUDGET))); test $$n -le $(BUDGET)
+
+lint: ## the linter with the house rules
+	@$(GO) run $(LINTER) run ./...
+
+fmt: ## format the code
+	@$(GO) run $(LINTER) fmt ./...
+
+clean: ## remove what was built
+	rm -rf bin test/build test/out

@@ -1,0 +1,320 @@
+// Package agent is robowarden's composition root: it knows every room and wires them into a running guard. It decides
+// nothing itself and never stands between a message and a command.
+//
+// A vendor embeds the agent by calling [New] with [Options] and then [Agent.Run]; the program robowarden does just that.
+package agent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/agent/internal/task"
+	"github.com/robowarden/robowarden/agent/journal"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/host"
+)
+
+// Options says what to run. Deployment and NewLog are required.
+type Options struct {
+	// Deployment is the path of the deployment file; everything else follows from it.
+	Deployment string
+	// Version is the program's version, for the journal.
+	Version string
+	// Epoch is the oldest civil time that can be true, in nanoseconds since the Unix epoch: the build's.
+	Epoch int64
+	// Realtime is what [host.Realtime] returned: nil if the process has real-time scheduling, else why not.
+	Realtime error
+	// AllowDemo accepts keys that are marked as demonstration keys. Only the demonstration sets it.
+	AllowDemo bool
+	// NewLog makes the log once the deployment has said which level and format it wants. It must not block: a reader of
+	// stdout that stands still must not hold the guard.
+	NewLog func(level, format string) zerolog.Logger
+}
+
+// Agent is a guard with everything around it.
+type Agent struct {
+	opt     Options
+	cfg     *config.Config
+	log     zerolog.Logger
+	robot   string
+	boot    [16]byte
+	nonce   string
+	clock   host.Clock
+	trust   clockTrust
+	state   *stateDir
+	params  *guard.Params
+	journal *journal.Log
+	bus     *bus
+	guard   *guard.Guard
+	orders  *orders
+	control *control
+	store   *order.Store
+	ledger  *ledger
+	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
+	oldest int64
+	verify *order.Verifier
+	// newest is the newest trusted civil time, 0 before there is one.
+	newest atomic.Int64
+	// mu guards cfg and params, which a new policy replaces.
+	mu sync.Mutex
+}
+
+// shutdownTimeout bounds how long an orderly end waits for the robot to stand and for the journal to be written.
+const shutdownTimeout = 5 * time.Second
+
+// New loads the configuration, opens journal and state, and binds the bus's ports. It talks to nobody yet. It is one
+// straight line on purpose: the order of these steps is what makes a start safe, and it should be readable at once.
+func New(opt Options) (*Agent, error) {
+	a := &Agent{opt: opt}
+	var err error
+	if a.boot, err = host.BootID(); err != nil {
+		return nil, err
+	}
+	a.nonce = newNonce()
+	if a.cfg, err = config.LoadConfig(opt.Deployment, a.openPolicy); err != nil {
+		return nil, err
+	}
+	dep := a.cfg.Deployment
+	a.oldest = a.trust.floor
+	if a.params, err = guard.NewParams(a.cfg, dep.ROS.Node, a.oldest); err != nil {
+		return nil, err
+	}
+	storeState, _ := a.store.State()
+	latches := a.state.loadLatches(storeState != order.StateNew)
+	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean()})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.storeDocuments(a.cfg); err != nil {
+		return nil, err
+	}
+	if err := a.openJournal(dep); err != nil {
+		return nil, err
+	}
+	if a.bus, err = newBus(a.cfg, a.clock, a.log); err != nil {
+		return nil, err
+	}
+	beats, err := a.heartbeats()
+	if err != nil {
+		return nil, err
+	}
+	a.guard = guard.New(guard.Options{
+		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats,
+		Persist: a.state.persist, Log: a.log,
+	})
+	a.orders = &orders{
+		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder,
+		zones: func() *geofence.Set { _, p := a.current(); return p.Set },
+		now: func() (order.Times, time.Duration) {
+			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
+		},
+		inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops),
+	}
+	a.orders.verifier.Store(a.verify)
+	a.bus.onOrder = a.orders.offer
+	a.control = &control{path: dep.Paths.ControlSocket, order: a.orders.apply, status: a.Status, log: a.log}
+	return a, a.bus.connect(a.guard)
+}
+
+// current returns the configuration in force.
+func (a *Agent) current() (*config.Config, *guard.Params) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.cfg, a.params
+}
+
+func newNonce() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // It never fails: crypto/rand ends the program instead.
+	return hex.EncodeToString(b[:])
+}
+
+// Run guards the robot until ctx ends, then lets it settle and closes everything in reverse order.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.state.start(); err != nil {
+		return err
+	}
+	a.noteStart()
+	var writers, work task.Group
+	writers.Go("journal", a.journal.Run)
+	writers.Go("latches", a.state.run)
+	work.Go("bus", a.bus.node.Run)
+	work.Go("orders", a.orders.run)
+	work.Go("used stops", a.orders.record)
+	work.Go("control", a.control.run)
+	work.Go("ticks", a.ticks)
+	work.Go("health", a.health)
+	work.Go("time", a.keepTime)
+	for _, r := range a.bus.sink.rungs {
+		if r != nil {
+			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })
+		}
+	}
+	// What moves the robot ends before what records it.
+	wctx, stopWriters := context.WithCancel(context.Background())
+	defer stopWriters()
+	writersDone := writers.Start(wctx)
+	err := work.Run(a.settled(ctx))
+	closing, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	err = errors.Join(err, a.journal.Close(closing))
+	stopWriters()
+	err = errors.Join(err, <-writersDone)
+	if err == nil {
+		err = a.state.end()
+	}
+	return err
+}
+
+// settled returns a context that ends only after the robot has been brought to rest: an orderly end holds the robot
+// first, and says so, before the commands and the lock fall silent.
+func (a *Agent) settled(ctx context.Context) context.Context {
+	out, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(ctx, func() {
+		defer cancel()
+		a.guard.Terminate()
+		deadline := time.Now().Add(shutdownTimeout)
+		poll := time.NewTicker(guard.TickPeriod)
+		defer poll.Stop()
+		for time.Now().Before(deadline) && !a.guard.AtRest() {
+			<-poll.C
+		}
+	})
+	return out
+}
+
+// ticks drives the guard at a fixed rate.
+func (a *Agent) ticks(ctx context.Context) error {
+	t := time.NewTicker(guard.TickPeriod)
+	defer t.Stop()
+	planned := a.clock.Boot()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		planned += guard.TickPeriod
+		now := a.clock.Boot()
+		if now-planned > guard.TickPeriod {
+			// A tick that was missed is reported once as late, not as a growing backlog.
+			a.guard.Tick(planned)
+			planned = now
+			continue
+		}
+		a.guard.Tick(min(planned, now))
+	}
+}
+
+// health looks at what the guard cannot see by itself: the clock's state and the journal's.
+func (a *Agent) health(ctx context.Context) error {
+	const period = 250 * time.Millisecond
+	t := time.NewTicker(period)
+	defer t.Stop()
+	var lost, seq uint64
+	for n := 0; ; n++ {
+		trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
+		a.guard.SetTrust(trust)
+		h := a.journal.Health()
+		// A disk that hangs gives no error; what it loses tells.
+		a.guard.SetJournalOK(h.Writable && h.Lost == lost)
+		lost = h.Lost
+		if trust == 2 {
+			a.newest.Store(a.trust.floor)
+		}
+		if n%4 == 0 && a.bus.diag != nil {
+			seq++
+			_, _ = a.bus.diag.PublishDiagnostics(seq, a.clock.Civil(), a.diagnostics())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// keepTime stores the newest trusted time now and then. It waits for the disk, so it has a goroutine of its own.
+func (a *Agent) keepTime(ctx context.Context) error {
+	const look, keep = time.Second, 10 * time.Minute
+	t := time.NewTicker(look)
+	defer t.Stop()
+	var stored int64
+	for {
+		if newest := a.newest.Load(); newest-stored > int64(keep) {
+			stored = newest
+			if err := a.state.storeTime(newest); err != nil {
+				a.log.Warn().Err(err).Msg("the newest trusted time could not be stored")
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+func (a *Agent) noteStart() {
+	start := Start{
+		Version: a.opt.Version, Robot: a.robot, Boot: hex.EncodeToString(a.boot[:]),
+		Profile: a.cfg.Digests.Profile.String(), Topics: a.cfg.Digests.Topics.String(), Policy: a.cfg.Digests.Policy.String(),
+		Serial: a.cfg.Deployment.Serial, Node: a.cfg.Deployment.ROS.Node, Floor: a.oldest,
+	}
+	raw, err := json.Marshal(start)
+	if err != nil {
+		return
+	}
+	a.guard.Note(guard.RecordStart, raw)
+	if a.opt.Realtime != nil {
+		a.log.Warn().Err(a.opt.Realtime).Msg("no real-time scheduling")
+	}
+	a.log.Info().Str(keyRobot, a.robot).Str("policy", a.cfg.Policy.ID).Int64(keyRevision, a.cfg.Policy.Revision).
+		Bool("advisory", a.params.Advisory).Bool("realtime", a.opt.Realtime == nil).Msg("guard starts closed; it opens when every required input has been seen")
+}
+
+// Start is the record that opens a run in the journal. The digests name the documents by which a replay decides.
+type Start struct {
+	Version string `json:"version"`
+	Robot   string `json:"robot"`
+	Boot    string `json:"boot_id"`
+	Profile string `json:"profile"`
+	Topics  string `json:"topics"`
+	Policy  string `json:"policy"`
+	Serial  string `json:"serial"`
+	Node    string `json:"node"`
+	Floor   int64  `json:"time_floor_ns"`
+}
+
+// recorder adapts the journal to the guard's interface.
+type recorder struct{ log *journal.Log }
+
+func (r recorder) Append(kind uint8, boot time.Duration, payload []byte, urgent bool) (uint64, bool) {
+	return r.log.Append(journal.Kind(kind), boot, payload, urgent)
+}
+
+// openJournal opens the journal in the place that the deployment names.
+func (a *Agent) openJournal(dep *config.Deployment) error {
+	o := journal.DefaultOptions(a.boot, a.clock.Boot)
+	o.SegmentBytes = int64(dep.Journal.SegmentMiB) << 20
+	o.QuotaBytes = int64(dep.Journal.QuotaMiB) << 20
+	o.SyncEvery = dep.Journal.SyncEvery
+	o.Log = a.log
+	var err error
+	if a.journal, err = journal.Open(dep.Paths.JournalDir, o); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,287 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/ros1"
+)
+
+// bus is the guard's connection to a ROS 1 graph: the subscriptions of the topic mapping and the sink for its effects.
+type bus struct {
+	node  *ros1.Node
+	cfg   *config.Config
+	sink  *rosSink
+	diag  *ros1.Publisher
+	guard *guard.Guard
+	// onOrder takes a signed order from the bus; it must not block.
+	onOrder func(peer uint32, envelope []byte)
+	log     zerolog.Logger
+	// inputs numbers the topics whose peers the core follows.
+	inputs map[string]int
+}
+
+// newBus binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
+func newBus(cfg *config.Config, clock guard.Clock, log zerolog.Logger) (*bus, error) {
+	b := &bus{cfg: cfg, log: log, inputs: map[string]int{}}
+	for i, c := range cfg.Topics.Commands {
+		b.inputs[c.Topic] = i
+	}
+	node, err := ros1.New(ros1.Config{
+		Name: cfg.Deployment.ROS.Node, MasterURI: cfg.Deployment.ROS.MasterURI, Host: cfg.Deployment.ROS.Host,
+		Clock: clock.Boot, Log: log, OnEvent: b.event,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ros 1: %w", err)
+	}
+	b.node = node
+	if err := b.advertise(); err != nil {
+		return nil, errors.Join(fmt.Errorf("ros 1: %w", err), node.Close())
+	}
+	return b, nil
+}
+
+func (b *bus) advertise() error {
+	t := b.cfg.Topics
+	var errs []error
+	offer := func(topic, typ string, consumers ...string) *ros1.Publisher {
+		p, err := b.node.Advertise(ros1.Publication{Topic: topic, Type: typ, Consumers: consumers})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("topic %s: %w", topic, err))
+		}
+		return p
+	}
+	b.sink = &rosSink{log: b.log}
+	b.sink.command = offer(t.CommandOut.Topic, ros1.TypeTwist, t.CommandOut.Consumer)
+	if t.Lock != nil {
+		b.sink.lock = offer(t.Lock.Topic, ros1.TypeBool, t.Lock.Consumer)
+	}
+	for _, c := range b.cfg.Policy.Channels {
+		h := heartbeatTopics(t, c.Endpoint)
+		if h == nil {
+			errs = append(errs, fmt.Errorf("channel %q: the topic mapping has no heartbeat for it; add it under heartbeats", c.Endpoint))
+			continue
+		}
+		b.sink.challenges = append(b.sink.challenges, offer(h.ChallengeTopic, ros1.TypeString, h.Publishers...))
+	}
+	if t.Diagnostics != "" {
+		b.diag = offer(t.Diagnostics, ros1.TypeDiagnosticArray)
+	}
+	return errors.Join(errs...)
+}
+
+func heartbeatTopics(t *config.Topics, endpoint string) *config.Heartbeat {
+	for i := range t.Heartbeats {
+		if t.Heartbeats[i].Endpoint == endpoint {
+			return &t.Heartbeats[i]
+		}
+	}
+	return nil
+}
+
+// connect subscribes to everything that the mapping names and hands it to the guard.
+func (b *bus) connect(g *guard.Guard) error {
+	b.guard = g
+	b.sink.rungs = newRungs(b.node, b.cfg, g.Ack)
+	t := b.cfg.Topics
+	var errs []error
+	try := func(topic string, _ *ros1.Sub, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("topic %s: %w", topic, err))
+		}
+	}
+	for i, c := range t.Commands {
+		s, err := b.node.SubscribeCommand(ros1.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command)
+		try(c.Topic, s, err)
+	}
+	b.connectPose(try)
+	if t.Joints != nil {
+		s, err := b.node.SubscribeJoints(from(t.Joints), jointNames(b.cfg.Profile), g.Joints)
+		try(t.Joints.Topic, s, err)
+	}
+	if t.IMU != nil {
+		s, err := b.node.SubscribeIMU(from(t.IMU), g.IMU)
+		try(t.IMU.Topic, s, err)
+	}
+	if t.Battery != nil {
+		s, err := b.node.SubscribeBattery(from(t.Battery), 0, g.Device)
+		try(t.Battery.Topic, s, err)
+	}
+	b.connectDevices(try)
+	b.connectTexts(try)
+	b.watch(&errs)
+	return errors.Join(errs...)
+}
+
+func from(t *config.Topic) ros1.Subscription {
+	return ros1.Subscription{
+		Topic: t.Topic, Type: t.Type, Allow: t.Publishers, AllowAny: len(t.Publishers) == 0,
+		MaxBytes: t.MaxBytes, IdleTimeout: t.Deadline,
+	}
+}
+
+func jointNames(p *config.Profile) []string {
+	if p.Joints == nil {
+		return nil
+	}
+	names := make([]string, len(p.Joints.List))
+	for i, j := range p.Joints.List {
+		names[i] = j.Name
+	}
+	return names
+}
+
+type try func(topic string, s *ros1.Sub, err error)
+
+func (b *bus) connectPose(try try) {
+	t, g := b.cfg.Topics, b.guard
+	p := ros1.Subscription{
+		Topic: t.Pose.Topic, Type: t.Pose.Type, Allow: t.Pose.Publishers, MaxBytes: t.Pose.MaxBytes, IdleTimeout: t.Pose.Deadline,
+	}
+	if t.Pose.Type == config.TypeTF {
+		b.connectChain(try)
+	} else {
+		s, err := b.node.SubscribePose(p, g.Pose)
+		try(t.Pose.Topic, s, err)
+	}
+	if t.Odometry.Topic != t.Pose.Topic {
+		s, err := b.node.SubscribePose(from(&t.Odometry), g.Odometry)
+		try(t.Odometry.Topic, s, err)
+	}
+}
+
+func (b *bus) connectChain(try try) {
+	tf := b.cfg.Topics.TF
+	var edges []ros1.Edge
+	for i := range len(tf.Chain) - 1 {
+		edges = append(edges, ros1.Edge{Parent: tf.Chain[i], Child: tf.Chain[i+1]})
+	}
+	for _, topic := range []string{tf.Topic, tf.StaticTopic} {
+		if topic == "" {
+			continue
+		}
+		s, err := b.node.SubscribeTransforms(ros1.Subscription{
+			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline,
+		}, edges, b.guard.Transform)
+		try(topic, s, err)
+	}
+}
+
+func (b *bus) connectDevices(try try) {
+	for kind, list := range map[msg.DeviceKind][]config.Device{msg.Camera: b.cfg.Topics.Cameras, msg.Microphone: b.cfg.Topics.Microphones} {
+		for i, d := range list {
+			s, err := b.node.SubscribeDevice(ros1.Subscription{
+				Topic: d.Topic, Type: d.Type, Allow: d.Publishers, MaxBytes: d.MaxBytes, IdleTimeout: d.Deadline,
+			}, kind, i, b.guard.Device)
+			try(d.Topic, s, err)
+		}
+	}
+}
+
+// connectTexts subscribes to what comes as text: the floor's map id, heartbeat answers and signed orders.
+func (b *bus) connectTexts(try try) {
+	t := b.cfg.Topics
+	if f := t.Floor.Topic; f != nil {
+		s, err := b.node.SubscribeText(from(f), func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) })
+		try(f.Topic, s, err)
+	}
+	for i, c := range b.cfg.Policy.Channels {
+		if h := heartbeatTopics(t, c.Endpoint); h != nil {
+			s, err := b.node.SubscribeText(ros1.Subscription{
+				Topic: h.ResponseTopic, Allow: h.Publishers, MaxBytes: answerBytes, IdleTimeout: time.Minute,
+			}, func(m *msg.Text) { b.guard.Answer(i, m.Data) })
+			try(h.ResponseTopic, s, err)
+		}
+	}
+	if o := t.Orders; o != nil {
+		sub := from(o)
+		// Anybody may carry an order, since its signature counts; so the rate is bounded.
+		sub.MaxRateHz, sub.IdleTimeout = 20, time.Hour
+		s, err := b.node.SubscribeText(sub, func(m *msg.Text) { b.onOrder(m.Peer.ID, m.Data) })
+		try(o.Topic, s, err)
+	}
+	if t.Lock != nil {
+		s, err := b.node.SubscribeBool(ros1.Subscription{Topic: t.Lock.Topic, AllowAny: true, IdleTimeout: time.Hour}, b.lockSeen)
+		try(t.Lock.Topic, s, err)
+	}
+}
+
+const answerBytes = 4 << 10
+
+// floor finds the policy's floor for a map id; an unknown text is an unknown floor.
+func (b *bus) floor(text []byte) int {
+	text = bytes.TrimSpace(text)
+	for _, v := range b.cfg.Topics.Floor.Values {
+		if string(text) == v.Value {
+			return b.cfg.Policy.FloorIndex(v.Floor)
+		}
+	}
+	return -1
+}
+
+// lockSeen passes on what others write on the lock topic; our own values are not news.
+func (b *bus) lockSeen(m *msg.Bool) {
+	if m.Peer.Name != b.cfg.Deployment.ROS.Node || m.Peer.Strength < msg.SourceBound {
+		b.guard.LockSeen(m)
+	}
+}
+
+// watch follows the graph around every gated topic.
+func (b *bus) watch(errs *[]error) {
+	t := b.cfg.Topics
+	add := func(topic, consumer string) {
+		if _, err := b.node.WatchTopic(topic, consumer, b.graph); err != nil {
+			*errs = append(*errs, fmt.Errorf("topic %s: %w", topic, err))
+		}
+	}
+	for _, c := range t.Commands {
+		add(c.Topic, "")
+	}
+	add(t.CommandOut.Topic, t.CommandOut.Consumer)
+	if t.Lock != nil {
+		add(t.Lock.Topic, t.Lock.Consumer)
+	}
+}
+
+func (b *bus) graph(g *msg.Graph) {
+	b.guard.SetBusOK(g.Known)
+	b.guard.Graph(g)
+}
+
+// event turns what happened to connections into what the core watches, and tells people.
+func (b *bus) event(e *ros1.Event) {
+	level := zerolog.InfoLevel
+	p := guard.PeerEvent{Input: -1, Name: e.Name}
+	if i, ok := b.inputs[e.Topic]; ok {
+		p.Input, p.Gated = i, true
+	}
+	if e.Peer != nil {
+		p.ID, p.Strength, p.Name = e.Peer.ID, e.Peer.Strength, e.Peer.Name
+	}
+	switch e.Kind {
+	case ros1.PublisherConnected:
+		p.Change = guard.PeerConnected
+	case ros1.PublisherGone:
+		p.Change = guard.PeerGone
+	case ros1.PublisherRefused, ros1.PublisherMismatch, ros1.PublisherOversize, ros1.PublisherMalformed, ros1.PublisherTimeout:
+		p.Change, level = guard.PeerRefused, zerolog.WarnLevel
+	case ros1.RequestRefused, ros1.RequestMalformed:
+		p.Change, level = guard.PeerAttack, zerolog.WarnLevel
+	default:
+		if strings.HasSuffix(e.Kind.String(), "lost") {
+			level = zerolog.WarnLevel
+		}
+	}
+	if p.Change != 0 && b.guard != nil {
+		b.guard.Peer(p)
+	}
+	b.log.WithLevel(level).Str(keyTopic, e.Topic).Str(keyPeer, p.Name).Str(keyEvent, e.Kind.String()).Uint64(keySuppressed, e.Suppressed).Msg(e.Detail)
+}

@@ -1,0 +1,205 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// slot is one plain subscription of the mapping with what fits it.
+type slot struct {
+	where *path
+	topic *Topic
+	types []string
+	// anyone is true where the content proves itself and publishers need not be named.
+	anyone bool
+}
+
+func (t *Topics) slots() []slot {
+	return []slot{
+		{at("odometry"), &t.Odometry, []string{TypeOdometry}, false},
+		{at("joints"), t.Joints, []string{TypeJointState}, false},
+		{at("imu"), t.IMU, []string{TypeIMU}, false},
+		{at("battery"), t.Battery, []string{TypeBattery}, false},
+		{at("floor", "topic"), t.Floor.Topic, []string{TypeString}, false},
+		{at("orders"), t.Orders, []string{TypeString}, true},
+	}
+}
+
+// checkTopics checks what the types cannot say about a topic mapping, and fills in types that leave no choice.
+func (d *document) checkTopics(t *Topics) {
+	for _, s := range t.slots() {
+		if s.topic != nil && s.topic.Topic != "" {
+			d.checkSlot(s)
+		}
+	}
+	d.checkPose(t)
+	d.checkFloorSource(t)
+	d.checkCommands(t)
+	d.checkMeetings(t)
+	d.unique("cameras", "name", deviceNames(t.Cameras))
+	d.unique("microphones", "name", deviceNames(t.Microphones))
+	var endpoints []string
+	for i, h := range t.Heartbeats {
+		endpoints = append(endpoints, h.Endpoint)
+		if h.ChallengeTopic == h.ResponseTopic && h.ChallengeTopic != "" {
+			d.wrong(at("heartbeats", i, "response_topic"), "topic-clash", "another topic than the challenge's", h.ResponseTopic,
+				"")
+		}
+	}
+	d.unique("heartbeats", "endpoint", endpoints)
+}
+
+func deviceNames(devices []Device) []string {
+	var names []string
+	for _, dev := range devices {
+		names = append(names, dev.Name)
+	}
+	return names
+}
+
+func (d *document) checkSlot(s slot) {
+	switch {
+	case s.topic.Type == "":
+		s.topic.Type = s.types[0]
+	case !slices.Contains(s.types, s.topic.Type):
+		d.wrong(s.where.child("type"), "not-allowed", strings.Join(s.types, " or "), s.topic.Type, "the key may be left out here")
+	}
+	if len(s.topic.Publishers) == 0 && !s.anyone && s.where.child("publishers").find(d.root) == s.where.find(d.root) {
+		d.about(s.where.find(d.root), s.where.child("publishers"), Problem{
+			Rule: ruleMissing, Expected: "publishers: the nodes that are listened to", Found: "nothing",
+			Hint: "anybody can publish on a ROS 1 topic", Example: "publishers: [/base_driver]",
+		})
+	}
+}
+
+func (d *document) checkPose(t *Topics) {
+	p := &t.Pose
+	bare := p.Type == TypePose || p.Type == TypeTF
+	position, heading := d.has("pose", "assumed_stddev_m"), d.has("pose", "assumed_yaw_stddev_rad")
+	switch {
+	case position != heading:
+		d.wrong(at("pose"), "covariance", "assumed_stddev_m and assumed_yaw_stddev_rad together", "one of them", "")
+	case bare && !position:
+		d.about(at("pose").find(d.root), at("pose", "assumed_stddev_m"), Problem{
+			Rule: "covariance", Expected: "assumed_stddev_m and assumed_yaw_stddev_rad for " + p.Type, Found: "nothing",
+			Hint: "this type carries no covariance, and an unknown one holds the robot", Example: "assumed_stddev_m: 0.05",
+		})
+	}
+	byFrame := len(t.Floor.Frames) > 0 || d.has("floor", "frames")
+	if !byFrame && d.has("pose") && !d.has("pose", "frame") {
+		d.about(at("pose").find(d.root), at("pose", "frame"), Problem{
+			Rule: ruleMissing, Expected: "frame: the map frame that poses are given in", Found: "nothing", Example: "frame: map",
+		})
+	}
+	if byFrame && p.Frame != "" {
+		d.wrong(at("pose", "frame"), ruleExclusive, "the frames under floor.frames alone", p.Frame, "delete the key")
+	}
+	if p.Type != TypeTF {
+		return
+	}
+	if t.TF == nil && !d.has("tf") {
+		d.wrong(at("pose", "type"), ruleMissing, "tf: the chain of frames, for a pose from tf", "nothing",
+			"add tf with topic, chain and publishers")
+		return
+	}
+	if t.TF == nil || len(t.TF.Chain) == 0 {
+		return
+	}
+	if p.Topic != t.TF.Topic && t.TF.Topic != "" {
+		d.wrong(at("pose", "topic"), "chain", t.TF.Topic+", the topic under tf", p.Topic, "")
+	}
+	if first := t.TF.Chain[0]; !byFrame && first != p.Frame && p.Frame != "" {
+		d.wrong(at("tf", "chain", 0), "chain", p.Frame+", the pose's frame", first, "the chain leads from the map to the base")
+	}
+}
+
+func (d *document) checkFloorSource(t *Topics) {
+	given := 0
+	for _, key := range []string{"fixed", "topic", "frames"} {
+		if d.has("floor", key) {
+			given++
+		}
+	}
+	if given != 1 && d.has("floor") {
+		d.wrong(at("floor"), ruleExclusive, "exactly one of fixed, topic and frames", fmt.Sprintf("%d of them", given),
+			"fixed for one floor, topic for a map's name on a topic, frames for one map frame per floor")
+	}
+	if d.has("floor", "values") != d.has("floor", "topic") && d.has("floor") {
+		d.wrong(at("floor"), ruleExclusive, "topic and values together", "one of them",
+			"values say which floor each text on the topic means")
+	}
+	for key, names := range map[string][]FloorName{"values": t.Floor.Values, "frames": t.Floor.Frames} {
+		seen := map[string]bool{}
+		for i, n := range names {
+			if seen[n.Value] && n.Value != "" {
+				d.wrong(at("floor", key, i, "value"), ruleDuplicate, "each value once", n.Value+" again", "")
+			}
+			seen[n.Value] = true
+		}
+	}
+}
+
+func (d *document) checkCommands(t *Topics) {
+	var channels []string
+	for i, c := range t.Commands {
+		channels = append(channels, c.Channel)
+		topic, typ := d.text("commands", i, "topic"), d.text("commands", i, "type")
+		if isLowLevel(topic) {
+			d.wrong(at("commands", i, "topic"), ruleJointGate, "a topic of velocity commands", topic, noJointGate)
+		}
+		switch {
+		case isLowLevel(typ):
+			d.wrong(at("commands", i, "type"), ruleJointGate, TypeTwist, typ, noJointGate)
+		case c.Type != "" && c.Type != TypeTwist:
+			d.wrong(at("commands", i, "type"), "not-allowed", TypeTwist, c.Type, "other commands cannot be gated yet")
+		}
+		if c.MaxPublishers > len(c.Publishers) && len(c.Publishers) > 0 {
+			d.wrong(at("commands", i, "max_publishers"), ruleOrder, "at most as many as are named, "+count(len(c.Publishers), "publisher"), fmt.Sprint(c.MaxPublishers),
+				"")
+		}
+	}
+	d.unique("commands", "channel", channels)
+	if out := d.text("command_out", "topic"); isLowLevel(out) {
+		d.wrong(at("command_out", "topic"), ruleJointGate, "a topic of velocity commands", out, noJointGate)
+	}
+}
+
+// checkMeetings reports topics on which two purposes meet that must not.
+func (d *document) checkMeetings(t *Topics) {
+	type use struct {
+		topic, purpose string
+		where          *path
+	}
+	var uses []use
+	add := func(topic, purpose string, where *path) {
+		if topic != "" {
+			uses = append(uses, use{topic, purpose, where})
+		}
+	}
+	add(t.CommandOut.Topic, "command_out", at("command_out", "topic"))
+	for i, c := range t.Commands {
+		add(c.Topic, "the command input of "+c.Channel, at("commands", i, "topic"))
+	}
+	if t.Lock != nil {
+		add(t.Lock.Topic, "lock", at("lock", "topic"))
+	}
+	if t.Orders != nil {
+		add(t.Orders.Topic, "orders", at("orders", "topic"))
+	}
+	for i, h := range t.Heartbeats {
+		add(h.ResponseTopic, "the heartbeat of "+h.Endpoint, at("heartbeats", i, "response_topic"))
+	}
+	first := map[string]string{}
+	for _, u := range uses {
+		if other, twice := first[u.topic]; twice {
+			hint := "give each purpose its own topic"
+			if other == "command_out" {
+				hint = "the gate would read what it has written; let the commander publish on another topic"
+			}
+			d.wrong(u.where, "topic-clash", "a topic of its own", u.topic+", which "+other+" uses", hint)
+			continue
+		}
+		first[u.topic] = u.purpose
+	}
+}

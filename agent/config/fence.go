@@ -1,0 +1,226 @@
+package config
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/robowarden/robowarden/geofence"
+)
+
+// anyRobot is a role that every robot of the policy has. The geofence takes a robot without roles for one whose roles are
+// unknown, and lets every zone bind it.
+const anyRobot = "*"
+
+// Fence returns the geofence's site and robot. Two things are translated because the geofence knows only the positive
+// form: except_roles becomes a role that robots without the named ones have, and outside_shifts becomes a shift that runs
+// when the named ones do not.
+func (p *Policy) Fence(profile *Profile, topics *Topics) (geofence.Spec, geofence.Robot) {
+	t := p.translate(func(...any) bool { return true })
+	return t.spec, fenceRobot(profile, topics)
+}
+
+// FenceRoles returns the roles of a robot for the geofence, and false if the policy does not know the robot.
+func (p *Policy) FenceRoles(serial string) ([]string, bool) {
+	own, known := p.RolesOf(serial)
+	if !known {
+		return nil, false
+	}
+	roles := append([]string{anyRobot}, own...)
+	for _, z := range p.Zones {
+		name := exceptRole(z.ExceptRoles)
+		if name != "" && !slices.Contains(roles, name) && !overlap(own, z.ExceptRoles) {
+			roles = append(roles, name)
+		}
+	}
+	return roles, true
+}
+
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
+}
+
+// exceptRole names the role of all robots that have none of the given ones. Ids cannot contain its first letter.
+func exceptRole(except []string) string {
+	if len(except) == 0 {
+		return ""
+	}
+	sorted := slices.Clone(except)
+	slices.Sort(sorted)
+	name := "!"
+	for i, r := range slices.Compact(sorted) {
+		if i > 0 {
+			name += ","
+		}
+		name += r
+	}
+	return name
+}
+
+// translation is a geofence.Spec and where its parts come from.
+type translation struct {
+	spec geofence.Spec
+	// zones, floors and shifts give the position in the policy for each position in the spec, -1 for what was made up.
+	zones, floors, shifts []int
+}
+
+// translate builds the spec of everything that the given function calls clean.
+func (p *Policy) translate(clean func(parts ...any) bool) *translation {
+	t := &translation{spec: geofence.Spec{Location: p.Timezone.Location, NotBefore: p.NotBefore, NotAfter: p.NotAfter}}
+	for i, f := range p.Floors {
+		if !clean("floors", i) {
+			continue
+		}
+		access := geofence.Deny
+		if f.Unbounded != "" {
+			access = geofence.Allow
+		}
+		t.spec.Floors = append(t.spec.Floors, geofence.FloorSpec{ID: f.ID, WithoutKeepIn: access})
+		t.floors = append(t.floors, i)
+	}
+	for i, s := range p.Shifts {
+		if clean("shifts", i) {
+			t.spec.Shifts = append(t.spec.Shifts, geofence.ShiftSpec{ID: s.ID, Windows: []geofence.WindowSpec{s.window()}})
+			t.shifts = append(t.shifts, i)
+		}
+	}
+	t.spec.Roles = append([]string{anyRobot}, p.Roles...)
+	for i := range p.Zones {
+		if z := &p.Zones[i]; clean("zones", i) {
+			t.spec.Zones = append(t.spec.Zones, t.zone(p, z))
+			t.zones = append(t.zones, i)
+		}
+	}
+	return t
+}
+
+// zone translates one zone, and adds the role and the shift that it needs.
+func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
+	out := geofence.ZoneSpec{
+		ID: z.ID, Floor: z.Floor, Kind: kindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
+		Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
+	}
+	for _, h := range z.Holes {
+		out.Holes = append(out.Holes, millimetres(h))
+	}
+	if role := exceptRole(z.ExceptRoles); role != "" {
+		out.Roles = []string{role}
+		if !slices.Contains(t.spec.Roles, role) {
+			t.spec.Roles = append(t.spec.Roles, role)
+		}
+	}
+	if shift := exceptRole(z.OutsideShifts); shift != "" {
+		out.Shifts = []string{shift}
+		if !slices.ContainsFunc(t.spec.Shifts, func(s geofence.ShiftSpec) bool { return s.ID == shift }) {
+			t.spec.Shifts = append(t.spec.Shifts, geofence.ShiftSpec{ID: shift, Windows: complement(p.Shifts, z.OutsideShifts)})
+			t.shifts = append(t.shifts, -1)
+		}
+	}
+	return out
+}
+
+func kindOf(zoneType string) geofence.Kind {
+	switch zoneType {
+	case ZoneBlocked:
+		return geofence.Blocked
+	case ZoneSpeedLimit:
+		return geofence.SpeedLimit
+	case ZoneKeepIn:
+		return geofence.KeepIn
+	}
+	return geofence.KindUnset
+}
+
+// millimetres converts points of a document, which are checked to lie on the grid.
+func millimetres(points []Point) []geofence.Vertex {
+	out := make([]geofence.Vertex, len(points))
+	for i, p := range points {
+		out[i] = geofence.Vertex{X: int32(math.Round(p.X * 1000)), Y: int32(math.Round(p.Y * 1000))} //nolint:gosec // within ±10 km
+	}
+	return out
+}
+
+func (s *Shift) window() geofence.WindowSpec {
+	w := geofence.WindowSpec{StartMin: int(s.Start), EndMin: int(s.End)}
+	if w.EndMin == 0 {
+		w.EndMin = minutesPerDay // "00:00" as an end is the same midnight as "24:00"
+	}
+	for d := time.Sunday; d <= time.Saturday; d++ {
+		if s.Days.Has(d) {
+			w.Days = append(w.Days, d)
+		}
+	}
+	return w
+}
+
+const (
+	minutesPerDay  = 24 * 60
+	minutesPerWeek = 7 * minutesPerDay
+)
+
+// complement returns the windows of the week that lie in none of the named shifts. Shifts are judged by the clock's face
+// alone, so the week's minutes are all there is.
+func complement(shifts []Shift, names []string) []geofence.WindowSpec {
+	var in [minutesPerWeek]bool
+	for i := range shifts {
+		if !slices.Contains(names, shifts[i].ID) {
+			continue
+		}
+		w := shifts[i].window()
+		length := w.EndMin - w.StartMin
+		if length <= 0 {
+			length += minutesPerDay
+		}
+		for _, d := range w.Days {
+			for m := range length {
+				in[(int(d)*minutesPerDay+w.StartMin+m)%minutesPerWeek] = true
+			}
+		}
+	}
+	var out []geofence.WindowSpec
+	for d := range 7 {
+		for m := 0; m < minutesPerDay; {
+			start := m
+			for m < minutesPerDay && !in[d*minutesPerDay+m] {
+				m++
+			}
+			if m > start {
+				out = addWindow(out, time.Weekday(d), start, m)
+			}
+			for m < minutesPerDay && in[d*minutesPerDay+m] {
+				m++
+			}
+		}
+	}
+	return out
+}
+
+// addWindow adds a day to the window with the same times, or a window.
+func addWindow(out []geofence.WindowSpec, d time.Weekday, start, end int) []geofence.WindowSpec {
+	for i := range out {
+		if out[i].StartMin == start && out[i].EndMin == end {
+			out[i].Days = append(out[i].Days, d)
+			return out
+		}
+	}
+	return append(out, geofence.WindowSpec{Days: []time.Weekday{d}, StartMin: start, EndMin: end})
+}
+
+// fenceRobot returns the geofence's robot. Topics may be nil; then nothing stands in for an unknown covariance.
+func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
+	r := geofence.Robot{
+		Footprint:   millimetres(p.Body.Footprint),
+		MaxSpeedMPS: p.Motion.MaxSpeedMPS, MaxYawRateRadPS: p.Motion.MaxYawRateRadPS, AccelMPS2: p.Motion.AccelMPS2,
+		DecelMPS2: p.Motion.DecelMPS2, AngularDecelRadPS2: p.Motion.AngularDecelRadPS2, Reaction: p.Motion.Reaction.Total(), CommandPeriod: p.Motion.Reaction.CommandPeriod,
+		CreepMPS: p.Motion.CreepMPS, CreepYawRateRadPS: p.Motion.CreepYawRateRadPS,
+		SigmaK: p.Pose.SigmaK, MapErrorM: p.Pose.MapErrorM, PoseMaxAge: p.Pose.MaxAge, PoseMaxFuture: p.Pose.MaxFuture,
+		MinStdDevM: p.Pose.MinStddevM, SlowStdDevM: p.Pose.SlowStddevM, MaxStdDevM: p.Pose.MaxStddevM,
+		FreezeAfter: p.Pose.FreezeAfter, JumpSlackM: p.Pose.JumpSlackM, JumpSlackRad: p.Pose.JumpSlackRad,
+		RecoverPoses: p.Pose.RecoverPoses, RecoverDwell: p.Pose.RecoverDwell,
+		ReleaseMarginM: p.Pose.ReleaseMarginM, ReleaseDwell: p.Pose.ReleaseDwell,
+	}
+	if topics != nil {
+		r.AssumedStdDevM, r.AssumedYawStdDevRad = topics.Pose.AssumedStddevM, topics.Pose.AssumedYawStddevRad
+	}
+	return r
+}

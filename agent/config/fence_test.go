@@ -1,0 +1,154 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/robowarden/robowarden/geofence"
+)
+
+// covers says whether windows hold at a minute of the week, straight from what a window means.
+func covers(windows []geofence.WindowSpec, day time.Weekday, minute int) bool {
+	for _, w := range windows {
+		yesterday := (day + 6) % 7
+		if w.EndMin > w.StartMin {
+			if slices.Contains(w.Days, day) && minute >= w.StartMin && minute < w.EndMin {
+				return true
+			}
+			continue
+		}
+		if slices.Contains(w.Days, day) && minute >= w.StartMin || slices.Contains(w.Days, yesterday) && minute < w.EndMin {
+			return true
+		}
+	}
+	return false
+}
+
+func drawShift(t *rapid.T, id string) Shift {
+	start := TimeOfDay(rapid.IntRange(0, 1439).Draw(t, "start"))
+	end := TimeOfDay(rapid.IntRange(0, 1440).Filter(func(m int) bool { return m != int(start) }).Draw(t, "end"))
+	return Shift{ID: id, Days: Days(rapid.IntRange(1, 127).Draw(t, "days")), Start: start, End: end}
+}
+
+// TestComplement compares every minute of the week with the shifts themselves.
+func TestComplement(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var shifts []Shift
+		var names []string
+		var inside []geofence.WindowSpec
+		for i := range rapid.IntRange(1, 4).Draw(t, "shifts") {
+			s := drawShift(t, fmt.Sprint("s", i))
+			shifts = append(shifts, s)
+			if rapid.Bool().Draw(t, "named") {
+				names = append(names, s.ID)
+				inside = append(inside, s.window())
+			}
+		}
+		outside := complement(shifts, names)
+		for day := time.Sunday; day <= time.Saturday; day++ {
+			for m := range minutesPerDay {
+				if in, out := covers(inside, day, m), covers(outside, day, m); in == out {
+					t.Fatalf("%v %v: inside %v, outside %v\nshifts %+v\noutside %+v", day, TimeOfDay(m), in, out, shifts, outside)
+				}
+			}
+		}
+		for _, w := range outside {
+			if w.StartMin < 0 || w.StartMin >= minutesPerDay || w.EndMin <= w.StartMin || w.EndMin > minutesPerDay || len(w.Days) == 0 {
+				t.Fatalf("impossible window %+v", w)
+			}
+		}
+	})
+}
+
+// TestRolesAndExceptions compares whom a zone binds after translation with what the words say.
+func TestRolesAndExceptions(t *testing.T) {
+	roles := []string{"a", "b", "c", "d"}
+	subset := rapid.Custom(func(t *rapid.T) []string {
+		var out []string
+		for _, r := range roles {
+			if rapid.Bool().Draw(t, r) {
+				out = append(out, r)
+			}
+		}
+		return out
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		p := Policy{
+			Roles:  roles,
+			Robots: []RobotRoles{{Serial: "r", Roles: subset.Draw(t, "robot")}},
+		}
+		for i := range rapid.IntRange(1, 4).Draw(t, "zones") {
+			z := Zone{ID: fmt.Sprint("z", i), Type: ZoneBlocked}
+			switch set := subset.Draw(t, "set"); rapid.IntRange(0, 2).Draw(t, "kind") {
+			case 1:
+				z.Roles = set
+			case 2:
+				z.ExceptRoles = set
+			}
+			p.Zones = append(p.Zones, z)
+		}
+		spec := p.translate(func(...any) bool { return true }).spec
+		own, known := p.FenceRoles("r")
+		if !known || len(own) == 0 {
+			t.Fatal("a known robot without roles would be bound by every zone")
+		}
+		for i, z := range p.Zones {
+			binds := len(spec.Zones[i].Roles) == 0 || overlap(spec.Zones[i].Roles, own)
+			want := len(z.Roles) == 0 && len(z.ExceptRoles) == 0 ||
+				len(z.Roles) > 0 && overlap(z.Roles, p.Robots[0].Roles) || len(z.ExceptRoles) > 0 && !overlap(z.ExceptRoles, p.Robots[0].Roles)
+			if binds != want {
+				t.Fatalf("zone %+v, robot %q (%q): binds %v, want %v", z, p.Robots[0].Roles, own, binds, want)
+			}
+			for _, r := range spec.Zones[i].Roles {
+				if !slices.Contains(spec.Roles, r) {
+					t.Fatalf("role %q is not declared", r)
+				}
+			}
+		}
+	})
+}
+
+func TestUnknownRobotHasNoRoles(t *testing.T) {
+	p := Policy{Robots: []RobotRoles{{Serial: "a"}}}
+	if _, known := p.FenceRoles("b"); known {
+		t.Error("an unknown robot was given roles")
+	}
+}
+
+func TestMillimetres(t *testing.T) {
+	for _, c := range []struct {
+		m  float64
+		mm int32
+	}{{0, 0}, {0.001, 1}, {-0.001, -1}, {1.005, 1005}, {10000, 10_000_000}, {-9999.999, -9_999_999}, {0.29, 290}, {1.115, 1115}} {
+		if got := millimetres([]Point{{c.m, 0}})[0].X; got != c.mm {
+			t.Errorf("%v m: %d mm, want %d", c.m, got, c.mm)
+		}
+	}
+}
+
+// TestRobotIsWhole finds fields of the geofence's robot that nobody fills: 0 never means off there.
+func TestRobotIsWhole(t *testing.T) {
+	cfg, err := Load(nil, good(KindProfile)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	topics := &Topics{Pose: PoseTopic{AssumedStddevM: 0.05, AssumedYawStddevRad: 0.03}}
+	if n := zeroFields(fenceRobot(cfg.Profile, topics)); len(n) > 0 {
+		t.Errorf("not filled: %v", n)
+	}
+	if n := zeroFields(plainRobot()); !slices.Equal(n, []string{"AssumedStdDevM", "AssumedYawStdDevRad"}) {
+		t.Errorf("not filled: %v", n)
+	}
+	spec := geofence.Spec{Floors: []geofence.FloorSpec{{ID: "a", WithoutKeepIn: geofence.Allow}}}
+	if _, err := geofence.Compile(spec, plainRobot()); err != nil {
+		t.Errorf("the geofence does not take the stand-in: %v", err)
+	}
+	ladder := cfg.Profile.LadderSpec()
+	if n := zeroFields(ladder); len(n) > 0 || ladder.N != 2 || !ladder.Rungs[1].Independent {
+		t.Errorf("ladder %+v", ladder)
+	}
+}

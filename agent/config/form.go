@@ -1,0 +1,140 @@
+package config
+
+import (
+	"cmp"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// form is a shape of text.
+type form struct {
+	name string
+	// pattern is what the text must match; the JSON Schemas carry it too.
+	pattern string
+	// meaning tells people.
+	meaning string
+	hint    string
+	rule    string
+	regexp  *regexp.Regexp
+}
+
+const (
+	ruleJointGate = "joint-command-gate"
+	noJointGate   = "only velocity commands are gated; joint commands close a balance loop, and a guard in that loop would make the robot fall, so the agent monitors them instead"
+)
+
+// forms lists the shapes of text that fields name.
+var forms = compileForms([]form{
+	{"gate", `^velocity$`, "velocity", noJointGate, ruleJointGate, nil},
+	{"id", `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, "a name of at most 64 letters, digits, dots, dashes and underscores", "start with a letter or digit; no spaces", "", nil},
+	{"serial", `^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`, "a serial number of at most 64 letters, digits, dots, dashes, colons and underscores", "", "", nil},
+	{"name", `^[A-Za-z][A-Za-z0-9_/.-]{0,127}$`, "a name as the bus carries it", "", "", nil},
+	{"frame", `^[A-Za-z][A-Za-z0-9_/]{0,63}$`, "a frame's name without a leading slash", "tf2 frames have no leading slash", "", nil},
+	{"topic", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "an absolute name such as /odom", "start with a slash; names relative to a node can change their meaning", "", nil},
+	{"node", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "a node's absolute name such as /move_base", "start with a slash, as rosnode list shows it", "", nil},
+	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
+	{"http", `^http://[^/?#@]+:[0-9]{1,5}/?$`, "an address such as http://127.0.0.1:11311", "host and port, nothing more", "", nil},
+	{"host", `^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`, "a host name or address", "", "", nil},
+	{"path", `^[^\x00-\x1f]+$`, "a file's path", "", "", nil},
+	{"text", `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`, "text on one line", "", "", nil},
+})
+
+func compileForms(forms []form) []form {
+	for i := range forms {
+		forms[i].regexp = regexp.MustCompile(forms[i].pattern)
+	}
+	return forms
+}
+
+// formNamed returns the form with that name; no name is plain text, the last form.
+func formNamed(name string) (form, bool) {
+	for _, f := range forms {
+		if f.name == name {
+			return f, true
+		}
+	}
+	return forms[len(forms)-1], name == ""
+}
+
+// checkForm says what is wrong with a text of that form, nil if nothing is.
+func checkForm(name, s string) *Problem {
+	f, _ := formNamed(name)
+	ok := len(s) <= 4096 && f.regexp.MatchString(s)
+	if ok && name == "http" {
+		u, err := url.Parse(s)
+		port := 0
+		if err == nil {
+			port, _ = strconv.Atoi(u.Port())
+		}
+		ok = err == nil && u.Hostname() != "" && port >= 1 && port <= 65535
+	}
+	if ok {
+		return nil
+	}
+	return &Problem{Rule: cmp.Or(f.rule, "text-form"), Hint: f.hint}
+}
+
+// describe tells people what a key's value has to be.
+func (d *decoder) describe(f *field, t reflect.Type) string {
+	switch {
+	case t == pointType:
+		return "a point [x, y] in metres"
+	case t == daysType:
+		return "a list of days (mon, tue, wed, thu, fri, sat, sun)"
+	case t == digestType:
+		return "a digest: \"sha256:\" and 64 small hexadecimal digits"
+	case t == timeOfDayType:
+		return "a time of day such as \"06:00\", in quotes"
+	case t == timeType:
+		return "a time such as \"2026-11-01T00:00:00Z\", in quotes"
+	case t == timezoneType:
+		return "an IANA time zone such as Europe/Berlin"
+	case t == durationType:
+		return "a duration with its unit" + bounds(f)
+	case t.Kind() == reflect.Pointer:
+		return d.describe(f, t.Elem())
+	case t.Kind() == reflect.Slice && t.Elem() == pointType:
+		return "a list of points [x, y] in metres"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		return "a list of groups (" + required(d.fields[t.Elem()]) + ")"
+	case t.Kind() == reflect.Slice:
+		return "a list, each " + d.describe(f, t.Elem())
+	case t.Kind() == reflect.Struct:
+		return "a group of keys (" + required(d.fields[t]) + ")"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Float64:
+		return "a number" + bounds(f)
+	case t.Kind() == reflect.String:
+		return describeText(f)
+	}
+	return "a whole number" + bounds(f)
+}
+
+func describeText(f *field) string {
+	if len(f.enum) == 1 {
+		return f.enum[0]
+	}
+	if len(f.enum) > 1 {
+		return "one of " + strings.Join(f.enum, ", ")
+	}
+	fm, _ := formNamed(f.form)
+	if f.typ.Kind() == reflect.String && f.maximum > 0 {
+		return fm.meaning + " of " + strconv.Itoa(f.minimum) + " to " + strconv.Itoa(f.maximum) + " characters"
+	}
+	return fm.meaning
+}
+
+func bounds(f *field) string {
+	s := ""
+	if unit, _ := unitOf(f.name); unit != "" {
+		s = " in " + unit
+	}
+	if f.limits != nil {
+		s += ", " + f.limits.String()
+	}
+	return s
+}

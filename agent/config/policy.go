@@ -1,0 +1,204 @@
+package config
+
+import "time"
+
+// Policy is the safety engineer's document: where the robot may be, when and how fast, what triggers do, and whose
+// heartbeat it lives by. It reaches the robot inside a signed set.
+type Policy struct {
+	// ID names the policy; revisions of one policy keep it.
+	ID string `cfg:"id" form:"id" eg:"id: city-hospital"`
+	// Revision grows with every change. An older one is never loaded over a newer one.
+	Revision int64 `cfg:"revision" range:"[1,9007199254740991]" eg:"revision: 7"`
+	// Pins bind the policy to the two documents that could otherwise disable it.
+	Pins Pins `cfg:"pins" eg:"pins: {profile: \"sha256:…\", topics: \"sha256:…\"}"`
+	// NotBefore is the first moment at which the policy holds; without it, the policy holds from the start.
+	NotBefore time.Time `cfg:"not_before,optional" eg:"not_before: \"2026-11-01T00:00:00Z\""`
+	// NotAfter is the moment from which the policy holds no more; without it, the policy holds for good.
+	NotAfter time.Time `cfg:"not_after,optional" eg:"not_after: \"2027-10-31T00:00:00Z\""`
+	// Site names the place.
+	Site string `cfg:"site" len:"1..128" eg:"site: City Hospital, east wing"`
+	// Timezone is the IANA zone in which shifts are meant.
+	Timezone Timezone `cfg:"timezone" eg:"timezone: Europe/Berlin"`
+	// Floors lists the storeys.
+	Floors []Floor `cfg:"floors" len:"1..64" eg:"floors: [{id: ground, name: Ground floor}]"`
+	// Zones are the site's zones.
+	Zones []Zone `cfg:"zones" len:"0..10000" eg:"zones: [{zone_id: pharmacy, zone_type: BLOCKED, …}]"`
+	// Shifts are weekly spans of civil time.
+	Shifts []Shift `cfg:"shifts,optional" len:"0..64" eg:"shifts: [{id: day, days: [mon, tue, wed, thu, fri], start: \"06:00\", end: \"20:00\"}]"`
+	// Roles are the words that zones and robots share.
+	Roles []string `cfg:"roles,optional" len:"0..32" form:"id" eg:"roles: [delivery, cleaning]"`
+	// Robots says which roles each robot has. A robot that is not listed does not start.
+	Robots []RobotRoles `cfg:"robots" len:"1..4096" eg:"robots: [{serial: hum-0007, roles: [delivery]}]"`
+	// Channels are the endpoints whose heartbeat the robot lives by.
+	Channels []Channel `cfg:"channels,optional" len:"0..16" eg:"channels: [{endpoint: operator, period: 200ms, hold_after: 600ms, stop_after: 2s}]"`
+	// Triggers change what the built-in triggers do.
+	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose.stale, dwell: 2s}]"`
+	// StopCategory is the category by IEC 60204-1 of the strongest stop: 2 keeps power, 1 removes it after standstill.
+	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
+	// Flap says when triggers that come again and again stay latched; absent, the built-in values hold.
+	Flap *Flap `cfg:"flap,optional" eg:"flap: {trips: 5, window: 2m, merge: 2s}"`
+	// Startup says how the robot leaves the closed state in which it starts.
+	Startup Startup `cfg:"startup" eg:"startup: {release: operator, input_timeout: 30s}"`
+}
+
+// Pins are the digests of the documents that the policy was written for.
+type Pins struct {
+	// Profile is the robot profile's digest.
+	Profile Digest `cfg:"profile" eg:"profile: \"sha256:…\""`
+	// Topics is the topic mapping's digest.
+	Topics Digest `cfg:"topics" eg:"topics: \"sha256:…\""`
+}
+
+// Floor is one storey.
+type Floor struct {
+	// ID is the floor's name in zones and in the topic mapping.
+	ID string `cfg:"id" form:"id" eg:"id: ground"`
+	// Name is for people.
+	Name string `cfg:"name,optional" len:"1..64" eg:"name: Ground floor"`
+	// Unbounded says why the robot may go anywhere on this floor while no KEEP_IN zone of it applies. Without it the robot
+	// holds then, and a floor that has no KEEP_IN zone at all is refused.
+	Unbounded string `cfg:"unbounded,optional" len:"8..256" eg:"unbounded: fenced yard, gate always locked"`
+}
+
+// Zone types, in the words of VDA 5050 where it has one.
+const (
+	// ZoneBlocked is a place where no part of the robot may be.
+	ZoneBlocked = "BLOCKED"
+	// ZoneSpeedLimit is a place with a highest speed, already reached when entering.
+	ZoneSpeedLimit = "SPEED_LIMIT"
+	// ZoneKeepIn is a place that no part of the robot may leave.
+	ZoneKeepIn = "KEEP_IN"
+)
+
+// Zone is one polygon and its rule. Coordinates are metres in the floor's map frame.
+type Zone struct {
+	// ID is unique within the policy.
+	ID string `cfg:"zone_id" form:"id" eg:"zone_id: pharmacy"`
+	// Type is what the zone means.
+	Type string `cfg:"zone_type" enum:"BLOCKED|SPEED_LIMIT|KEEP_IN" eg:"zone_type: BLOCKED"`
+	// Floor is the floor's id.
+	Floor string `cfg:"floor" form:"id" eg:"floor: ground"`
+	// Vertices is the outer ring, either way round, not closed by repeating the first.
+	Vertices []Point `cfg:"vertices" len:"3..4096" range:"[-10000,10000]" eg:"vertices: [[0, 0], [10, 0], [10, 4], [0, 4]]"`
+	// Holes are rings inside the outer ring that do not belong to the zone.
+	Holes [][]Point `cfg:"holes,optional" len:"0..256" range:"[-10000,10000]" eg:"holes: [[[2, 1], [3, 1], [3, 2], [2, 2]]]"`
+	// MaxSpeedMPS is the highest speed in a SPEED_LIMIT zone in m/s, 0 for other types.
+	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.6"`
+	// MarginM is kept clear around the zone in addition to the pose's uncertainty, in metres.
+	MarginM float64 `cfg:"margin_m,optional" range:"[0,10]" eg:"margin_m: 0.10"`
+	// Roles limits the zone to robots that have one of these roles; absent means every robot.
+	Roles []string `cfg:"roles,optional" len:"1..32" form:"id" eg:"roles: [cleaning]"`
+	// ExceptRoles exempts robots that have one of these roles. At most one of Roles and ExceptRoles is set.
+	ExceptRoles []string `cfg:"except_roles,optional" len:"1..32" form:"id" eg:"except_roles: [pharmacy-delivery]"`
+	// Shifts limits the zone to these shifts; absent means always.
+	Shifts []string `cfg:"shifts,optional" len:"1..64" form:"id" eg:"shifts: [night]"`
+	// OutsideShifts limits the zone to the time outside all of these shifts. At most one of Shifts and OutsideShifts is set.
+	OutsideShifts []string `cfg:"outside_shifts,optional" len:"1..64" form:"id" eg:"outside_shifts: [day]"`
+	// Reason is told to the people who ask why the robot stands.
+	Reason string `cfg:"reason" len:"3..256" eg:"reason: controlled drugs; no robots"`
+}
+
+// Shift is a weekly span [Start, End) of civil time on the days on which it starts. An End at or before Start lies on the
+// following day.
+type Shift struct {
+	// ID is unique within the policy.
+	ID string `cfg:"id" form:"id" eg:"id: day"`
+	// Days are the days on which the shift starts.
+	Days Days `cfg:"days" eg:"days: [mon, tue, wed, thu, fri]"`
+	// Start belongs to the shift.
+	Start TimeOfDay `cfg:"start" eg:"start: \"06:00\""`
+	// End does not belong to the shift; 24:00 is midnight at the end of the day.
+	End TimeOfDay `cfg:"end" eg:"end: \"20:00\""`
+}
+
+// RobotRoles gives one robot its roles.
+type RobotRoles struct {
+	// Serial is the robot's serial number, as in its deployment.
+	Serial string `cfg:"serial" form:"serial" eg:"serial: hum-0007"`
+	// Roles are from the policy's list; an empty list is a robot to which only general zones apply.
+	Roles []string `cfg:"roles" len:"0..32" form:"id" eg:"roles: [delivery]"`
+}
+
+// Channel is an endpoint whose heartbeat the robot lives by.
+type Channel struct {
+	// Endpoint is the name in the topic mapping's heartbeats and the deployment's keys.
+	Endpoint string `cfg:"endpoint" form:"id" eg:"endpoint: operator"`
+	// Period is how often the endpoint is challenged.
+	Period time.Duration `cfg:"period" range:"[10ms,60s]" eg:"period: 200ms"`
+	// HoldAfter is the silence after which the robot holds.
+	HoldAfter time.Duration `cfg:"hold_after" range:"[20ms,10m]" eg:"hold_after: 600ms"`
+	// StopAfter is the silence after which the robot stops and stays stopped.
+	StopAfter time.Duration `cfg:"stop_after" range:"[20ms,60m]" eg:"stop_after: 2s"`
+}
+
+// Trigger changes one built-in trigger. What is left out stays as built in.
+type Trigger struct {
+	// Code is the trigger's code.
+	Code string `cfg:"code" form:"id" eg:"code: pose.stale"`
+	// Enabled false switches the trigger off; then Reason says why.
+	Enabled *bool `cfg:"enabled,optional" eg:"enabled: false"`
+	// Reason is required to switch off, and shown wherever the robot's state is.
+	Reason string `cfg:"reason,optional" len:"8..256" eg:"reason: no arms fitted on this robot"`
+	// Constraint is what the trigger does.
+	Constraint *Constraint `cfg:"constraint,optional" eg:"constraint: {motion: hold}"`
+	// StartDelay is how long the cause must last. It drains slower than it fills, so that a flickering cause still fires.
+	StartDelay *time.Duration `cfg:"start_delay,optional" range:"(0,60s]" eg:"start_delay: 200ms"`
+	// Dwell is how long the cause must be gone before the trigger clears.
+	Dwell *time.Duration `cfg:"dwell,optional" range:"(0,60m]" eg:"dwell: 2s"`
+	// Clear says what clears the trigger once its cause is gone.
+	Clear string `cfg:"clear,optional" enum:"on-clear|on-dwell|operator|two-persons|never" eg:"clear: operator"`
+	// ResetBy lists the signers' roles that may reset the trigger.
+	ResetBy []string `cfg:"reset_by,optional" len:"1..8" enum:"operator|supervisor|safety-engineer|security|service" eg:"reset_by: [operator, safety-engineer]"`
+}
+
+// Flap is the guard against triggers that come and go.
+type Flap struct {
+	// Trips of one class within Window latch the last of them until an operator resets it.
+	Trips int `cfg:"trips" range:"[2,8]" eg:"trips: 5"`
+	// Window is the time over which trips are counted.
+	Window time.Duration `cfg:"window" range:"[1s,24h]" eg:"window: 2m"`
+	// Merge is the time within which trips of one class count as one.
+	Merge time.Duration `cfg:"merge" range:"[10ms,10m]" eg:"merge: 2s"`
+}
+
+// Constraint is what a trigger asks of each axis; an empty axis is left free by it.
+type Constraint struct {
+	// Motion constrains driving or walking.
+	Motion string `cfg:"motion,optional" enum:"limited|dock-only|hold|stop" eg:"motion: hold"`
+	// MaxSpeedMPS belongs to motion: limited, in m/s.
+	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.3"`
+	// Manipulators constrains arms and hands.
+	Manipulators string `cfg:"manipulators,optional" enum:"limited|hold|disabled" eg:"manipulators: disabled"`
+	// Perception constrains cameras and microphones.
+	Perception string `cfg:"perception,optional" enum:"private" eg:"perception: private"`
+	// Remote constrains remote control.
+	Remote string `cfg:"remote,optional" enum:"view-only|blocked" eg:"remote: view-only"`
+}
+
+// Startup says how the robot leaves the closed state in which it starts.
+type Startup struct {
+	// Release is inputs to be released once all required inputs are fresh, operator to need a signed reset as well.
+	Release string `cfg:"release" enum:"inputs|operator" eg:"release: operator"`
+	// InputTimeout is how long required inputs may be missing at start before that is a trigger.
+	InputTimeout time.Duration `cfg:"input_timeout" range:"[1s,10m]" eg:"input_timeout: 30s"`
+}
+
+// RolesOf returns the roles of the robot with the given serial number, and false if the policy does not know it.
+func (p *Policy) RolesOf(serial string) ([]string, bool) {
+	for _, r := range p.Robots {
+		if r.Serial == serial {
+			return r.Roles, true
+		}
+	}
+	return nil, false
+}
+
+// FloorIndex returns the position of the floor in Floors, or -1.
+func (p *Policy) FloorIndex(id string) int {
+	for i, f := range p.Floors {
+		if f.ID == id {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,223 @@
+package config
+
+import "time"
+
+// Message types that the mapping may name.
+const (
+	TypeOdometry    = "nav_msgs/Odometry"
+	TypePose        = "geometry_msgs/PoseStamped"
+	TypePoseCov     = "geometry_msgs/PoseWithCovarianceStamped"
+	TypeTwist       = "geometry_msgs/Twist"
+	TypeTF          = "tf2_msgs/TFMessage"
+	TypeJointState  = "sensor_msgs/JointState"
+	TypeIMU         = "sensor_msgs/Imu"
+	TypeBattery     = "sensor_msgs/BatteryState"
+	TypeCameraInfo  = "sensor_msgs/CameraInfo"
+	TypeBool        = "std_msgs/Bool"
+	TypeString      = "std_msgs/String"
+	TypeDiagnostics = "diagnostic_msgs/DiagnosticArray"
+	TypeTrigger     = "std_srvs/Trigger"
+	TypeSetBool     = "std_srvs/SetBool"
+	TypeEmpty       = "std_srvs/Empty"
+)
+
+// Topics is the integrator's mapping from what the guard needs to what this robot's bus carries. It decides who is
+// listened to, so the policy pins its digest.
+type Topics struct {
+	// ID names the mapping.
+	ID string `cfg:"id" form:"id" eg:"id: runner-2-stock-image"`
+	// Pose is where the robot is in the map.
+	Pose PoseTopic `cfg:"pose" eg:"pose: {topic: /amcl_pose, type: geometry_msgs/PoseWithCovarianceStamped, frame: map, publishers: [/amcl]}"`
+	// Floor says on which floor the robot is.
+	Floor FloorSource `cfg:"floor" eg:"floor: {fixed: ground}"`
+	// Odometry is the velocity as the base measures it.
+	Odometry Topic `cfg:"odometry" eg:"odometry: {topic: /odom, frame: odom, publishers: [/base_driver]}"`
+	// TF is the transform tree, needed only for a pose of type tf2_msgs/TFMessage.
+	TF *TFChain `cfg:"tf,optional" eg:"tf: {topic: /tf, static_topic: /tf_static, chain: [map, odom, base_link], publishers: [/amcl, /base_driver]}"`
+	// Joints is the joints' state.
+	Joints *Topic `cfg:"joints,optional" eg:"joints: {topic: /joint_states, publishers: [/robot_driver]}"`
+	// IMU is the inertial unit.
+	IMU *Topic `cfg:"imu,optional" eg:"imu: {topic: /imu/data, frame: imu_link, publishers: [/imu_driver]}"`
+	// Battery is the main energy store.
+	Battery *Topic `cfg:"battery,optional" eg:"battery: {topic: /battery, publishers: [/battery_driver]}"`
+	// Cameras report which image sensors are active.
+	Cameras []Device `cfg:"cameras,optional" len:"0..16" eg:"cameras: [{name: head, topic: /camera/active, type: std_msgs/Bool, publishers: [/camera]}]"`
+	// Microphones report which audio sensors are active.
+	Microphones []Device `cfg:"microphones,optional" len:"0..16" eg:"microphones: [{name: head, topic: /microphone/active, type: std_msgs/Bool, publishers: [/microphone]}]"`
+	// Commands are the ways in which somebody commands the base; each is gated.
+	Commands []CommandIn `cfg:"commands" len:"1..16" eg:"commands: [{channel: planner, kind: autonomy, topic: /cmd_vel_raw, type: geometry_msgs/Twist, publishers: [/move_base]}]"`
+	// CommandOut is what the base follows. Nobody but the guard may publish on it.
+	CommandOut CommandOut `cfg:"command_out" eg:"command_out: {topic: /cmd_vel, type: geometry_msgs/Twist, consumer: /base_driver}"`
+	// Lock is a flag that stops the base while it is true or silent (twist_mux's locks).
+	Lock *Lock `cfg:"lock,optional" eg:"lock: {topic: /robowarden/lock, consumer: /twist_mux, timeout: 500ms}"`
+	// Services are the vendor's services that rungs call.
+	Services Services `cfg:"services,optional" eg:"services: {stop: {name: /robot/stop, type: std_srvs/Trigger}}"`
+	// Orders is the topic on which signed stops are taken, nil where they come by other paths only.
+	Orders *Topic `cfg:"orders,optional" eg:"orders: {topic: /robowarden/orders}"`
+	// Diagnostics is where the agent reports its own health.
+	Diagnostics string `cfg:"diagnostics,optional" form:"topic" eg:"diagnostics: /diagnostics"`
+	// Heartbeats are the exchanges by which endpoints prove that they live.
+	Heartbeats []Heartbeat `cfg:"heartbeats,optional" len:"0..16" eg:"heartbeats: [{endpoint: operator, challenge_topic: /robowarden/challenge, response_topic: /robowarden/response, publishers: [/operator]}]"`
+}
+
+// Topic is one subscription.
+type Topic struct {
+	// Topic is the absolute name.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /odom"`
+	// Type is the message type; it may be left out where only one type fits.
+	Type string `cfg:"type,optional" form:"rostype" eg:"type: nav_msgs/Odometry"`
+	// Frame is the frame_id that messages must carry; empty where the message's frame does not matter.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: odom"`
+	// Publishers are the only nodes that are listened to.
+	Publishers []string `cfg:"publishers,optional" len:"1..16" form:"node" eg:"publishers: [/base_driver]"`
+	// MaxBytes is the largest message that is read; the default is 64 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
+	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"1s" eg:"deadline: 1s"`
+}
+
+// PoseTopic is the subscription to the robot's pose in the map.
+type PoseTopic struct {
+	// Topic is the absolute name.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /amcl_pose"`
+	// Type is the message type. tf2_msgs/TFMessage takes the pose from the chain under tf.
+	Type string `cfg:"type" enum:"nav_msgs/Odometry|geometry_msgs/PoseStamped|geometry_msgs/PoseWithCovarianceStamped|tf2_msgs/TFMessage" eg:"type: nav_msgs/Odometry"`
+	// Frame is the map frame that messages must carry; where the floor is chosen by frame it is left out.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: map"`
+	// AssumedStddevM stands in, in metres, where a pose's covariance is unknown. It is required for types that carry none;
+	// where it is absent, an unknown covariance holds the robot. It must not read as a perfect pose.
+	AssumedStddevM float64 `cfg:"assumed_stddev_m,optional" range:"(0,2]" eg:"assumed_stddev_m: 0.05"`
+	// AssumedYawStddevRad is the same for the heading, in radians. The two come together.
+	AssumedYawStddevRad float64 `cfg:"assumed_yaw_stddev_rad,optional" range:"(0,1]" eg:"assumed_yaw_stddev_rad: 0.03"`
+	// Publishers are the only nodes that are listened to.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/amcl]"`
+	// MaxBytes is the largest message that is read; the default is 64 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
+	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"1s" eg:"deadline: 1s"`
+}
+
+// FloorSource says on which floor the robot is. Exactly one of Fixed, Topic and Frames is set.
+type FloorSource struct {
+	// Fixed is the policy's floor for a robot that never leaves it.
+	Fixed string `cfg:"fixed,optional" form:"id" eg:"fixed: ground"`
+	// Topic carries the name of the map in use.
+	Topic *Topic `cfg:"topic,optional" eg:"topic: {topic: /map_id, publishers: [/map_manager], deadline: 5s}"`
+	// Frames names the floor for each map frame that poses may carry.
+	Frames []FloorName `cfg:"frames,optional" len:"1..64" eg:"frames: [{value: map_ground, floor: ground}]"`
+	// Values names the floor for each text on Topic.
+	Values []FloorName `cfg:"values,optional" len:"1..64" eg:"values: [{value: ground-v3, floor: ground}]"`
+}
+
+// FloorName translates what the bus says into a floor of the policy.
+type FloorName struct {
+	// Value is the text or frame on the bus.
+	Value string `cfg:"value" len:"1..64" form:"text" eg:"value: ground-v3"`
+	// Floor is the policy's floor.
+	Floor string `cfg:"floor" form:"id" eg:"floor: ground"`
+}
+
+// TFChain is the transform tree as far as the pose needs it.
+type TFChain struct {
+	// Topic is the moving part, /tf.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /tf"`
+	// StaticTopic is the fixed part, /tf_static; empty where the chain has none.
+	StaticTopic string `cfg:"static_topic,optional" form:"topic" eg:"static_topic: /tf_static"`
+	// Chain lists the frames from the map to the base.
+	Chain []string `cfg:"chain" len:"2..8" form:"frame" eg:"chain: [map, odom, base_link]"`
+	// Publishers are the only nodes that are listened to.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/amcl, /base_driver]"`
+	// MaxBytes is the largest message that is read; the default is 64 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
+	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"1s" eg:"deadline: 1s"`
+}
+
+// Device is a camera or a microphone whose state is watched.
+type Device struct {
+	// Name is the device's name in rules and logs.
+	Name string `cfg:"name" form:"id" eg:"name: head"`
+	// Topic is the absolute name.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /camera/active"`
+	// Type is std_msgs/Bool for a driver that says whether it is active, sensor_msgs/CameraInfo for one that only sends while it is.
+	Type string `cfg:"type" enum:"std_msgs/Bool|sensor_msgs/CameraInfo" eg:"type: std_msgs/Bool"`
+	// Publishers are the only nodes that are listened to.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/camera]"`
+	// MaxBytes is the largest message that is read; the default is 64 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
+	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 5 s.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"5s" eg:"deadline: 5s"`
+}
+
+// CommandIn is one way of commanding the base.
+type CommandIn struct {
+	// Channel is the policy's name for who commands this way.
+	Channel string `cfg:"channel" form:"id" eg:"channel: planner"`
+	// Topic is the absolute name.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /cmd_vel_raw"`
+	// Kind says on whose behalf this channel commands.
+	Kind string `cfg:"kind" enum:"operator|fleet|vendor|autonomy" eg:"kind: autonomy"`
+	// Type is the message type.
+	Type string `cfg:"type" form:"rostype" eg:"type: geometry_msgs/Twist"`
+	// Publishers are the only nodes that may command this way. Anybody else on the topic is a trigger.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/move_base]"`
+	// MaxPublishers is how many of them may publish at once; the default is 1.
+	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
+	// Dock marks the channel that is let through while the robot may only go to its dock.
+	Dock bool `cfg:"dock,optional" eg:"dock: true"`
+	// MaxBytes is the largest message that is read; the default is 4 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,65536]" default:"4096" eg:"max_bytes: 4096"`
+	// Deadline is the age beyond which a command is dropped; the default is 500 ms.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,5s]" default:"500ms" eg:"deadline: 500ms"`
+}
+
+// CommandOut is the topic that the base follows.
+type CommandOut struct {
+	// Topic is the absolute name.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /cmd_vel"`
+	// Type is the message type.
+	Type string `cfg:"type" enum:"geometry_msgs/Twist" eg:"type: geometry_msgs/Twist"`
+	// Consumer is the node that drives the base; it is asked whom it is really connected to.
+	Consumer string `cfg:"consumer" form:"node" eg:"consumer: /base_driver"`
+}
+
+// Lock is a lock topic with timeout, such as twist_mux has.
+type Lock struct {
+	// Topic is the absolute name; its type is std_msgs/Bool and true means locked.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /robowarden/lock"`
+	// Consumer is the node that obeys the lock.
+	Consumer string `cfg:"consumer" form:"node" eg:"consumer: /twist_mux"`
+	// Timeout is the silence after which the consumer locks by itself, as set there. The guard sends four times as often.
+	Timeout time.Duration `cfg:"timeout" range:"[40ms,5s]" eg:"timeout: 500ms"`
+}
+
+// Period returns how often the lock is sent: a quarter of its timeout, so that three lost messages do not lock.
+func (l Lock) Period() time.Duration { return l.Timeout / 4 }
+
+// Services are the vendor's services that rungs call.
+type Services struct {
+	// Stop brings the robot to rest.
+	Stop *Service `cfg:"stop,optional" eg:"stop: {name: /robot/stop, type: std_srvs/Trigger}"`
+	// Dock sends the robot to its dock.
+	Dock *Service `cfg:"dock,optional" eg:"dock: {name: /robot/dock, type: std_srvs/Trigger}"`
+}
+
+// Service is one service.
+type Service struct {
+	// Name is the absolute name.
+	Name string `cfg:"name" form:"topic" eg:"name: /robot/stop"`
+	// Type is the service's type.
+	Type string `cfg:"type" enum:"std_srvs/Trigger|std_srvs/SetBool|std_srvs/Empty" eg:"type: std_srvs/Trigger"`
+}
+
+// Heartbeat is one endpoint's challenge and response over the bus.
+type Heartbeat struct {
+	// Endpoint is the policy's channel that lives by this heartbeat.
+	Endpoint string `cfg:"endpoint" form:"id" eg:"endpoint: operator"`
+	// ChallengeTopic is where the guard sends its challenges.
+	ChallengeTopic string `cfg:"challenge_topic" form:"topic" eg:"challenge_topic: /robowarden/challenge"`
+	// ResponseTopic is where the endpoint answers.
+	ResponseTopic string `cfg:"response_topic" form:"topic" eg:"response_topic: /robowarden/response"`
+	// Publishers are the only nodes whose answers are read.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/operator_console]"`
+}

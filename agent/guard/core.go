@@ -1,0 +1,371 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// Core joins the two pure cores and the robot's state into one function from events to effects. It reads no clock,
+// starts nothing and allocates nothing while it applies events; it is not safe for concurrent use.
+type Core struct {
+	params  *Params
+	fence   *geofence.Fence
+	machine *interlock.Machine
+	gate    *interlock.Gate
+	ladder  *interlock.Ladder
+	still   *interlock.Standstill
+	loop    *interlock.LoopWatch
+	clock   *interlock.ClockWatch
+	beats   []*interlock.Heartbeat
+	watches []watch
+
+	body  body
+	chain chain
+	grant grant
+	order orderState
+
+	// What the last decision was made of.
+	now      geofence.Instant
+	verdict  geofence.Verdict
+	limit    geofence.Limit
+	inputs   interlock.Inputs
+	decision interlock.Decision
+	motion   interlock.StandstillOutput
+	gated    interlock.GateOutput
+	rungs    interlock.LadderOutput
+	acks     [interlock.MaxRungs]interlock.Ack
+
+	seq        uint64
+	digest     uint64
+	lockDue    time.Duration
+	lockSent   lockValue
+	tick       Tick
+	tickBoot   time.Duration
+	attacks    uint64
+	persons    [MaxPersons]interlock.Person
+	badCommand badCommand
+	composed   msg.Pose
+	unclean    bool
+	pending    *pendingPolicy
+	beatStatus []interlock.HeartbeatStatus
+	// The last tick's answers of the two watches that look at ticks.
+	loopFault, clockFault interlock.Condition
+	ending                bool
+	loadedAt              time.Duration
+	// passing is the command that the gate passed last, as it came in: it stays in force until the next, so its limit has
+	// to follow the robot.
+	passing geofence.Velocity
+}
+
+// lockValue is what the lock topic was last told.
+type lockValue uint8
+
+const (
+	lockUnsent lockValue = iota
+	lockOpen
+	lockClosed
+)
+
+// grant is a verified permission to creep out of one zone.
+type grant struct {
+	zone    int
+	expires time.Duration
+}
+
+// orderState is what standing orders demand.
+type orderState struct {
+	stop   bool
+	result OrderResult
+}
+
+// OrderResult is what the core did with an order.
+type OrderResult struct {
+	// Applied is true if the order changed anything.
+	Applied bool
+	// Reset says for each trigger what became of a reset.
+	Reset interlock.ResetResult
+}
+
+// Start is what a core has to know about the run before it.
+type Start struct {
+	// Boot is the boot clock at the start.
+	Boot time.Duration
+	// Latches is what [Core.AppendLatches] gave before, nil for a robot that never ran; bytes that cannot be read latch
+	// latch.unreadable.
+	Latches []byte
+	// Unclean is true if the last run did not end in order.
+	Unclean bool
+}
+
+// NewCore returns a core that knows nothing about the robot yet and therefore holds it.
+func NewCore(p *Params, start Start) (*Core, error) {
+	c := &Core{params: p, unclean: start.Unclean, fence: geofence.New(p.Set), loadedAt: never}
+	var errs []error
+	keep := func(err error) { errs = append(errs, err) }
+	var err error
+	c.machine, err = interlock.New(p.Rules)
+	keep(err)
+	c.gate, err = interlock.NewGate(p.Gate)
+	keep(err)
+	c.ladder, err = interlock.NewLadder(p.Ladder)
+	keep(err)
+	c.still, err = interlock.NewStandstill(p.Standstill)
+	keep(err)
+	c.loop, err = interlock.NewLoopWatch(p.Loop)
+	keep(err)
+	c.clock, err = interlock.NewClockWatch(p.Clock)
+	keep(err)
+	for i := range p.Heartbeats {
+		b, err := interlock.NewHeartbeat(p.Heartbeats[i])
+		keep(err)
+		c.beats = append(c.beats, b)
+	}
+	c.beatStatus = make([]interlock.HeartbeatStatus, len(c.beats))
+	for i := range p.Watches {
+		w, err := newWatch(&p.Watches[i])
+		keep(err)
+		c.watches = append(c.watches, w)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	if start.Latches != nil {
+		// What cannot be read latches a trigger of its own; there is nothing else to do about it here.
+		_ = c.machine.RestoreLatches(start.Boot, start.Latches)
+	}
+	c.chain.frames = p.Pose.Chain
+	c.body.setFloor(p.Pose.Floor)
+	c.grant.zone = geofence.NoZone
+	return c, nil
+}
+
+// Apply takes one event and says what has to be done.
+func (c *Core) Apply(ev *Event, fx *Effects) {
+	c.seq++
+	*fx = Effects{Seq: c.seq}
+	c.now = geofence.Instant{Boot: ev.Boot, Civil: time.Unix(0, ev.Civil).UTC(), Trust: geofence.ClockTrust(c.tick.Trust)}
+	c.take(ev)
+	if looks(ev.Kind) {
+		// Otherwise the verdict of the last look stands; the geofence adds the pose's further age to every limit.
+		c.look()
+	}
+	before := c.decision
+	c.decide(ev.Boot)
+	fx.Decided = differs(&before, &c.decision)
+	c.move(ev, fx)
+	c.climb(ev.Boot, fx)
+	c.ask(ev.Boot, fx)
+	c.sendLock(ev, fx)
+	fx.LatchesChanged = c.decision.LatchesChanged
+	c.digest = c.mix(fx)
+	fx.Digest = c.digest
+}
+
+// take stores what the event says.
+func (c *Core) take(ev *Event) {
+	switch ev.Kind {
+	case EventTick:
+		c.tick, c.tickBoot = ev.Tick, ev.Boot
+		c.loopFault = c.loop.Observe(ev.Boot-ev.Tick.Late, ev.Tick.Late)
+		c.clockFault = c.clock.Observe(ev.Boot, ev.Civil)
+	case EventPose:
+		c.body.takePose(ev.Pose, ev.Boot, &c.params.Pose)
+		if c.params.Pose.OdometryIsPose {
+			c.body.takeVelocity(ev.Pose, ev.Boot)
+		}
+	case EventOdometry:
+		c.body.takeVelocity(ev.Pose, ev.Boot)
+	case EventTransform:
+		if c.chain.put(ev.Transform, ev.Boot) {
+			c.chain.pose(&c.composed)
+			c.body.takePose(&c.composed, c.composed.Boot, &c.params.Pose)
+		}
+	case EventJoints:
+		c.body.takeJoints(ev.Joints, ev.Boot, &c.params.Joints)
+	case EventIMU:
+		c.body.takeIMU(ev.IMU, ev.Boot)
+	case EventDevice:
+		c.body.takeDevice(ev.Device, ev.Boot)
+	case EventFloor:
+		c.body.setFloor(ev.Floor)
+	case EventEnd:
+		c.ending = true
+	default:
+		c.takeFact(ev)
+	}
+}
+
+// takeFact stores what does not come from the robot's sensors.
+func (c *Core) takeFact(ev *Event) {
+	switch ev.Kind {
+	case EventGraph:
+		for i := range c.watches {
+			c.watches[i].takeGraph(ev)
+		}
+		c.body.seen |= InputGraph
+	case EventPeer:
+		if ev.Peer.Change == PeerAttack {
+			c.attacks++
+		}
+		for i := range c.watches {
+			c.watches[i].takePeer(ev.Boot, &ev.Peer)
+		}
+	case EventLock:
+		for i := range c.watches {
+			c.watches[i].takeLock(ev)
+		}
+	case EventChallenge:
+		if i := ev.Challenge.Endpoint; i < len(c.beats) {
+			// A challenge that cannot be issued is one too many: the endpoint answers an older one.
+			_ = c.beats[i].Issue(ev.Boot, ev.Challenge.Value)
+		}
+	case EventAnswer:
+		if i := ev.Answer.Endpoint; i < len(c.beats) {
+			level := interlock.LevelRun
+			if ev.Answer.Stop {
+				level = interlock.LevelStop
+			}
+			c.beats[i].Answer(ev.Boot, ev.Answer.Value, ev.Answer.Valid, level)
+		}
+	case EventAck:
+		if i := ev.Ack.Rung; i < len(c.acks) {
+			c.acks[i] = interlock.AckFailed
+			if ev.Ack.OK {
+				c.acks[i] = interlock.AckOK
+			}
+		}
+	case EventOrder:
+		c.obey(ev)
+	default:
+	}
+}
+
+// differs says whether a decision is news for people: axes, category, or which triggers are active.
+func differs(a, b *interlock.Decision) bool {
+	return a.Axes != b.Axes || a.Category != b.Category || a.ActiveSet != b.ActiveSet || a.LatchedSet != b.LatchedSet || a.Seq == 0
+}
+
+// looks says whether an event of this kind makes the geofence look again.
+func looks(k EventKind) bool {
+	switch k {
+	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder:
+		return true
+	default:
+		return false
+	}
+}
+
+// look asks the geofence where the robot is and whether it can stop in time.
+func (c *Core) look() {
+	in := c.fenceInputs()
+	c.fence.Step(c.now, &in, &c.verdict)
+	c.stepPending(&in, c.motion.State == interlock.Standing)
+}
+
+// decide joins every condition into one decision.
+func (c *Core) decide(boot time.Duration) {
+	in := c.standstillInput()
+	c.still.Step(boot, &in, &c.motion)
+	c.conditions(boot)
+	c.machine.Step(boot, &c.inputs, &c.decision)
+}
+
+// move passes a command through the gate, or lets the gate's own timeouts run.
+func (c *Core) move(ev *Event, fx *Effects) {
+	in := interlock.GateInput{
+		Axes: c.decision.Axes, Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
+	}
+	if ev.Kind == EventCommand {
+		in.New = true
+		in.Command = c.command(ev)
+		l := &in.Command.Linear
+		c.limit = c.limitBoth(geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
+		in.Ratio = c.limit.Ratio
+	} else if c.passing != (geofence.Velocity{}) && looks(ev.Kind) {
+		// The robot nears the edge on a command that it was given before: the gate lowers that one without waiting for
+		// the next.
+		c.limit = c.limitBoth(c.passing)
+		in.Ratio = c.limit.Ratio
+	}
+	if c.verdict.SpeedLimited {
+		in.MaxSpeedMPS = c.verdict.MaxSpeedMPS
+	}
+	c.gate.Step(ev.Boot, &in, &c.gated)
+	c.badCommand.note(ev.Boot, &c.gated, in.Command.Channel)
+	switch {
+	case in.New && !c.gated.Dropped:
+		v := &in.Command.Velocity
+		c.passing = geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
+	case c.gated.Ratio == 0:
+		c.passing = geofence.Velocity{} // Nothing passes; what is at zero already cannot be lowered.
+	}
+	if c.gated.Send {
+		// The geofence has to know what is on its way to a robot that follows late.
+		v := &c.gated.Velocity
+		sent := geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
+		c.fence.Issued(c.now, sent)
+		if c.pending != nil {
+			c.pending.fence.Issued(c.now, sent)
+		}
+	}
+	fx.Send = c.gated.Send
+	fx.Command = twist(c.gated.Velocity)
+}
+
+// climb moves the stop ladder on.
+func (c *Core) climb(boot time.Duration, fx *Effects) {
+	before := c.rungs.Assert
+	in := interlock.LadderInput{
+		Demand: interlock.DemandOf(c.decision.Axes), Motion: c.motion.State,
+		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
+	}
+	c.ladder.Step(boot, &in, &c.rungs)
+	for i := range c.acks {
+		// A request that is made anew has not been answered yet.
+		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) {
+			c.acks[i] = interlock.AckNone
+		}
+	}
+	fx.Rungs = uint32(c.rungs.Assert)
+	fx.RungsChanged = c.rungs.Changed || c.rungs.Assert != before
+}
+
+// ask says which heartbeat endpoints are due for a challenge.
+func (c *Core) ask(boot time.Duration, fx *Effects) {
+	for i, b := range c.beats {
+		if b.Due(boot) {
+			fx.Challenge |= 1 << i
+		}
+	}
+}
+
+// sendLock keeps the lock topic fed: silence reads as locked there, which is right when the guard is dead.
+func (c *Core) sendLock(ev *Event, fx *Effects) {
+	if c.params.LockPeriod <= 0 {
+		return
+	}
+	locked := c.decision.Axes.Motion <= interlock.MotionHold
+	if ev.Boot < c.lockDue && locked == (c.lockSent == lockClosed) {
+		return
+	}
+	c.lockDue = ev.Boot + c.params.LockPeriod
+	c.lockSent = lockOpen
+	if locked {
+		c.lockSent = lockClosed
+	}
+	fx.SendLock, fx.Locked = true, locked
+}
+
+// twist turns interlock's velocity into the wire-neutral one.
+func twist(v interlock.Velocity) msg.Twist {
+	return msg.Twist{
+		Linear:  msg.Vec3{X: v.Linear[0], Y: v.Linear[1], Z: v.Linear[2]},
+		Angular: msg.Vec3{X: v.Angular[0], Y: v.Angular[1], Z: v.Angular[2]},
+	}
+}

@@ -1,0 +1,60 @@
+package guard
+
+import (
+	"time"
+
+	"github.com/robowarden/robowarden/hal/msg"
+)
+
+// MaxEndpoints is the largest number of heartbeat endpoints.
+const MaxEndpoints = 16
+
+// Effects is what the world has to be told after one event. It is a plain value, so that the runtime can copy it out
+// of the lock and act on it there.
+type Effects struct {
+	// Seq grows by one with every event; whoever publishes drops what is older than what went out already.
+	Seq uint64
+	// Send asks for Command on the gated output.
+	Send    bool
+	Command msg.Twist
+	// SendLock asks for Locked on the lock topic.
+	SendLock, Locked bool
+	// Rungs has bit i set while rung i of the stop ladder is asserted; RungsChanged is true when that is new.
+	Rungs        uint32
+	RungsChanged bool
+	// Challenge has bit i set when a fresh challenge is due for endpoint i.
+	Challenge uint32
+	// Decided is true when the decision differs from the one before.
+	Decided bool
+	// LatchesChanged is true when the latches have to be made durable.
+	LatchesChanged bool
+	// Digest is the running digest of every decision and command so far.
+	Digest uint64
+}
+
+// Sink acts on what the core decides. Every method returns at once: it neither waits for a peer nor for a disk. The
+// order of calls from different goroutines is not the order of decisions; seq is.
+type Sink interface {
+	// Command publishes a velocity command on the gated output unless a newer one went out.
+	Command(seq uint64, t msg.Twist)
+	// Lock publishes the lock topic's value unless a newer one went out.
+	Lock(seq uint64, locked bool)
+	// Challenge publishes a challenge line for an endpoint. The line is valid only during the call.
+	Challenge(endpoint int, line []byte)
+	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack].
+	Rungs(seq uint64, asserted uint32)
+}
+
+// Clock is where the guard's time comes from: the host's clocks, or a simulation's.
+type Clock interface {
+	// Boot returns CLOCK_BOOTTIME.
+	Boot() time.Duration
+	// Civil returns CLOCK_REALTIME in nanoseconds since the Unix epoch.
+	Civil() int64
+}
+
+// Recorder is the journal as the guard sees it. Append copies the payload and never blocks; it returns false if the
+// record had to be dropped, which the journal accounts for by itself.
+type Recorder interface {
+	Append(kind uint8, boot time.Duration, payload []byte, urgent bool) (seq uint64, ok bool)
+}

@@ -1,0 +1,221 @@
+package guard
+
+import (
+	"fmt"
+	"math/bits"
+	"time"
+
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// EventKind names what happened. The numbers are part of the journal's format and are never reused.
+type EventKind uint8
+
+// Event kinds.
+const (
+	// EventNone is never recorded.
+	EventNone EventKind = 0
+	// EventTick is the guard's own heartbeat: ages, dwell times and timeouts move on it even if nothing arrives.
+	EventTick EventKind = 1
+	// EventPose is a pose from the source that the mapping names as the robot's localisation.
+	EventPose EventKind = 2
+	// EventOdometry is a velocity (and a pose in another frame) from the base.
+	EventOdometry EventKind = 3
+	// EventTransform is one edge of the tf tree.
+	EventTransform EventKind = 4
+	// EventJoints is a JointState.
+	EventJoints EventKind = 5
+	// EventIMU is an inertial measurement.
+	EventIMU EventKind = 6
+	// EventCommand is a velocity command on one of the mapping's command inputs.
+	EventCommand EventKind = 7
+	// EventDevice is the state of a camera, a microphone or the battery.
+	EventDevice EventKind = 8
+	// EventGraph is what the bus says about a gated topic.
+	EventGraph EventKind = 9
+	// EventPeer is a connection that came, went or was refused.
+	EventPeer EventKind = 10
+	// EventChallenge is a challenge that was sent to a heartbeat endpoint.
+	EventChallenge EventKind = 11
+	// EventAnswer is an endpoint's answer, its message authentication code already checked.
+	EventAnswer EventKind = 12
+	// EventAck is a rung's answer to a request of the ladder.
+	EventAck EventKind = 13
+	// EventOrder is a signed order, already verified and durable.
+	EventOrder EventKind = 14
+	// EventFloor is the map id that the robot's localisation uses now.
+	EventFloor EventKind = 15
+	// EventLock is a value that somebody published on the lock topic.
+	EventLock EventKind = 16
+	// EventEnd holds the robot for an orderly end of the guard.
+	EventEnd EventKind = 17
+)
+
+// Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
+// during [Core.Apply].
+type Event struct {
+	Kind EventKind
+	// Boot is CLOCK_BOOTTIME when the event was applied; it never decreases from one event to the next.
+	Boot time.Duration
+	// Civil is CLOCK_REALTIME in nanoseconds since the Unix epoch at the same moment.
+	Civil int64
+
+	Tick      Tick
+	Pose      *msg.Pose // EventPose and EventOdometry
+	Transform *msg.Transform
+	Joints    *msg.Joints
+	IMU       *msg.IMU
+	Command   *msg.Command
+	Device    *msg.Device
+	Graph     *msg.Graph
+	Peer      PeerEvent
+	Challenge Challenge
+	Answer    Answer
+	Ack       Ack
+	Order     Order
+	Floor     int
+	Lock      *msg.Bool
+}
+
+// Tick carries what the runtime knows about itself and its host.
+type Tick struct {
+	// Late is how much later than planned the tick came.
+	Late time.Duration
+	// Trust is the trust in civil time: 0 untrusted, 1 holdover, 2 trusted.
+	Trust uint8
+	// JournalOK is true while the journal can be written and nothing was lost since the last tick.
+	JournalOK bool
+	// BusOK is true while the bus can be asked who publishes what.
+	BusOK bool
+	// Heard is true if the graph was asked at all since the start.
+	Heard bool
+}
+
+// PeerChange says what happened to a connection.
+type PeerChange uint8
+
+// Peer changes.
+const (
+	// PeerConnected means that messages from this peer may follow.
+	PeerConnected PeerChange = 1
+	// PeerGone means that the connection ended.
+	PeerGone PeerChange = 2
+	// PeerRefused means that the peer offered itself and was not let in.
+	PeerRefused PeerChange = 3
+	// PeerAttack means that somebody called what no honest peer calls (a forged update, a shutdown).
+	PeerAttack PeerChange = 4
+)
+
+// PeerEvent is a connection that came, went or was refused, on one of the guard's inputs.
+type PeerEvent struct {
+	Change PeerChange
+	// Input numbers the subscription, in the order in which the guard opened them; -1 where none is meant.
+	Input int
+	// Gated is true if the input carries commands that the guard gates.
+	Gated bool
+	ID    uint32
+	// Strength is how well the bus knows the peer.
+	Strength msg.Strength
+	// Name is the peer's claim about itself.
+	Name string
+}
+
+// Challenge is a fresh random challenge for one heartbeat endpoint.
+type Challenge struct {
+	Endpoint int
+	Value    [16]byte
+}
+
+// Answer is an endpoint's answer to a challenge.
+type Answer struct {
+	Endpoint int
+	Value    [16]byte
+	// Valid is true if the authentication code is right for this robot, boot, endpoint, challenge and level.
+	Valid bool
+	// Stop is true if the endpoint answered with level "stop".
+	Stop bool
+}
+
+// Ack is a rung's answer.
+type Ack struct {
+	Rung int
+	OK   bool
+}
+
+// OrderKind says which signed order is applied.
+type OrderKind uint8
+
+// Kinds of order that reach the core.
+const (
+	// OrderStop demands a stop that only a reset ends.
+	OrderStop OrderKind = 1
+	// OrderReset asks to clear latched triggers.
+	OrderReset OrderKind = 2
+	// OrderGrant allows the robot to creep out of one zone until it expires.
+	OrderGrant OrderKind = 3
+)
+
+// MaxPersons is the largest number of signers of one order that the core is told.
+const MaxPersons = 4
+
+// Signer is one person who signed, in one role. A person with two roles counts once, in whichever role helps.
+type Signer struct {
+	// Person tells persons apart; 0 is nobody.
+	Person uint64
+	Role   interlock.Role
+}
+
+// Order is a verified order in the core's terms.
+type Order struct {
+	Kind OrderKind
+	// Category is the IEC 60204-1 stop category, 1 or 2, of a stop order.
+	Category uint8
+	// All asks a reset for every latched trigger; otherwise Triggers has a bit per trigger id.
+	All      bool
+	Triggers interlock.TriggerSet
+	// Signers are those who signed a reset, zero where unused.
+	Signers [MaxPersons]Signer
+	// Zone is the zone index of a grant.
+	Zone int
+	// Expires is when a grant ends, on CLOCK_BOOTTIME.
+	Expires time.Duration
+}
+
+// String is the event in a few words, for people who read a journal.
+func (ev *Event) String() string {
+	switch ev.Kind {
+	case EventTick:
+		return fmt.Sprintf("tick, %v late, clock trust %d", ev.Tick.Late, ev.Tick.Trust)
+	case EventPose, EventOdometry:
+		p := ev.Pose
+		return fmt.Sprintf("%s (%.3f, %.3f) in %q, stamp %d", kindNames[ev.Kind], p.Position.X, p.Position.Y, p.Frame, p.Stamp)
+	case EventTransform:
+		t := ev.Transform
+		return fmt.Sprintf("transform %q to %q (%.3f, %.3f)", t.Frame, t.Child, t.Translation.X, t.Translation.Y)
+	case EventJoints:
+		return fmt.Sprintf("joints, %d of %d", bits.OnesCount64(ev.Joints.Seen), ev.Joints.N)
+	case EventIMU:
+		return fmt.Sprintf("imu, turning at %.3f rad/s", norm(ev.IMU.AngularVelocity))
+	case EventCommand:
+		c := ev.Command
+		return fmt.Sprintf("command on channel %d: (%.3f, %.3f) m/s, %.3f rad/s", c.Channel, c.Linear.X, c.Linear.Y, c.Angular.Z)
+	case EventGraph:
+		g := ev.Graph
+		return fmt.Sprintf("graph of %s: known %t, publishers %q, sources %q", g.Topic, g.Known,
+			g.Publishers[:min(g.Total, len(g.Publishers))], g.Sources[:min(g.SourcesTotal, len(g.Sources))])
+	case EventPeer:
+		return fmt.Sprintf("peer %q (%s): change %d on input %d", ev.Peer.Name, ev.Peer.Strength, ev.Peer.Change, ev.Peer.Input)
+	case EventChallenge:
+		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
+	case EventAnswer:
+		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
+	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
+	}
+	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
+}
+
+var kindNames = [...]string{
+	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "unknown",
+}

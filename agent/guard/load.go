@@ -1,0 +1,124 @@
+package guard
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/robowarden/robowarden/geofence"
+)
+
+// pendingPolicy keeps the zones of the policy before the present one in force until the robot stands: so what is tighter
+// in the new policy holds at once, and what is looser waits, without anybody having to tell the two apart.
+type pendingPolicy struct {
+	fence   *geofence.Fence
+	verdict geofence.Verdict
+}
+
+var (
+	errPending  = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
+	errFloors   = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
+	errChannels = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
+)
+
+// Fits says whether Load would take the parameters now. Floors are known by their index to every source of a floor or a
+// pose, and to the newest pose itself, so they have to stay as they are.
+func (c *Core) Fits(p *Params) error {
+	if c.pending != nil {
+		return errPending
+	}
+	if !slices.Equal(p.HeartbeatNames, c.params.HeartbeatNames) || !slices.Equal(p.Heartbeats, c.params.Heartbeats) {
+		return errChannels
+	}
+	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
+		return errFloors
+	}
+	return p.Rules.Validate()
+}
+
+func floors(s *geofence.Set) []string {
+	var ids []string
+	for i := range s.Floors() {
+		ids = append(ids, s.Floor(i))
+	}
+	return ids
+}
+
+// Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
+// over the robot holds it, and nothing latched is lost.
+func (c *Core) Load(p *Params) error {
+	if err := c.Fits(p); err != nil {
+		return err
+	}
+	if err := c.machine.Load(p.Rules); err != nil {
+		return err
+	}
+	next := geofence.New(p.Set)
+	next.Carry(c.fence)
+	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
+	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
+	c.grant = grant{zone: geofence.NoZone} // Its zone index belongs to the set before.
+	return nil
+}
+
+// Load puts a new policy into force and notes it in the journal. document is what the record says: the policy's digest
+// and revision.
+func (g *Guard) Load(p *Params, document []byte) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err := g.opt.Core.Load(p); err != nil {
+		return err
+	}
+	g.append(RecordPolicy, document, true)
+	g.remember(Resume{Start: g.resume.Start, Policy: bytes.Clone(document)})
+	return nil
+}
+
+// stepPending asks the zones before as well, and lets go of them at standstill.
+func (c *Core) stepPending(in *geofence.Inputs, standing bool) {
+	if c.pending == nil {
+		return
+	}
+	if standing {
+		c.pending = nil
+		return
+	}
+	old := *in
+	old.Roles = 0 // Role indices belong to the new set; unknown roles bind everything.
+	old.Egress = geofence.Egress{Zone: geofence.NoZone}
+	if i, ok := c.pending.fence.Set().FloorIndex(c.params.Set.Floor(in.Pose.Floor)); ok {
+		old.Pose.Floor = i
+	} else {
+		old.Pose.Floor = -1
+	}
+	c.pending.fence.Step(c.now, &old, &c.pending.verdict)
+	tighten(&c.verdict, &c.pending.verdict)
+}
+
+// tighten joins what another verdict demands into v.
+func tighten(v, o *geofence.Verdict) {
+	v.Faults |= o.Faults
+	if o.Place == geofence.PlaceUnknown || v.Place != geofence.PlaceUnknown && o.Place > v.Place {
+		v.Place = o.Place
+	}
+	v.Hold, v.Trip = v.Hold || o.Hold, v.Trip || o.Trip
+	if o.SpeedLimited {
+		if !v.SpeedLimited {
+			v.MaxSpeedMPS = math.Inf(1)
+		}
+		v.SpeedLimited, v.MaxSpeedMPS = true, min(v.MaxSpeedMPS, o.MaxSpeedMPS)
+	}
+	v.RequiredM, v.MarginM = max(v.RequiredM, o.RequiredM), max(v.MarginM, o.MarginM)
+}
+
+// limitBoth is the geofence's answer to a command under both policies.
+func (c *Core) limitBoth(cmd geofence.Velocity) geofence.Limit {
+	l := c.fence.Limit(c.now, cmd)
+	if c.pending != nil {
+		if o := c.pending.fence.Limit(c.now, cmd); !(o.Ratio >= l.Ratio) {
+			l.Ratio, l.Reason, l.AllowedMPS = o.Ratio, o.Reason, o.AllowedMPS
+		}
+	}
+	return l
+}

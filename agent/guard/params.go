@@ -1,0 +1,125 @@
+package guard
+
+import (
+	"time"
+
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// Params is everything that a Core decides by. It comes from the loaded configuration, see [NewParams], and does not
+// change while the core uses it; a new policy is a new Params handed to [Core.Load].
+type Params struct {
+	// Set holds the zones, Rules what triggers do.
+	Set   *geofence.Set
+	Rules interlock.Policy
+	// Roles is the robot's role bits in Set.
+	Roles uint64
+	// Pose says where poses come from and which floor they are on.
+	Pose PoseParams
+	// Joints says what a joint state must look like; N is 0 for a robot without joints.
+	Joints JointParams
+	// Standstill, Ladder, Gate, Loop and Clock set up interlock's parts.
+	Standstill interlock.StandstillConfig
+	Ladder     interlock.LadderConfig
+	Gate       interlock.GateConfig
+	Loop       interlock.LoopConfig
+	Clock      interlock.ClockConfig
+	// Channels are the command inputs, in the order of the topic mapping.
+	Channels []ChannelParams
+	// Heartbeats are the endpoints that the robot lives by.
+	Heartbeats []interlock.HeartbeatConfig
+	// HeartbeatNames are their names, for people.
+	HeartbeatNames []string
+	// Watches are the gated topics whose publishers are watched.
+	Watches []WatchParams
+	// LockPeriod is how often the lock topic is sent; 0 for a robot without one.
+	LockPeriod time.Duration
+	// Required are the inputs that must have been seen before the robot may move.
+	Required InputSet
+	// Advisory is true while no rung of the ladder works without ROS's goodwill.
+	Advisory bool
+	// BatteryLow is the charge ratio below which the robot should dock; the battery is not watched if Required and the
+	// mapping leave it out.
+	BatteryLow float64
+	// HasBattery, HasDock tell what the robot has.
+	HasBattery, HasDock bool
+}
+
+// PoseParams says where poses come from.
+type PoseParams struct {
+	// Frame is the frame that poses must carry, empty if Frames chooses the floor.
+	Frame string
+	// Frames gives the floor of each map frame.
+	Frames []FrameFloor
+	// Floor is the index of the only floor, or -1 if an input or the frame says it.
+	Floor int
+	// Chain lists the frames from map to base where the pose comes from tf.
+	Chain []string
+	// OdometryIsPose is true if pose and velocity come in the same message.
+	OdometryIsPose bool
+}
+
+// FrameFloor gives a map frame's floor.
+type FrameFloor struct {
+	Frame string
+	Floor int
+}
+
+// JointParams describes the joints; arrays are by the profile's joint numbers.
+type JointParams struct {
+	N      int
+	MaxAge time.Duration
+	// Min and Max are end stops, ±Inf for continuous joints; MaxVelocity is in rad/s or m/s.
+	Min, Max, MaxVelocity [msg.MaxJoints]float64
+	// Carrying are the joints whose motion means that the base moves; Arms are those of manipulators.
+	Carrying, Arms uint64
+	// ArmsBelow is the joint speed under which an arm counts as still.
+	ArmsBelow float64
+}
+
+// ChannelParams is one command input.
+type ChannelParams struct {
+	Name string
+	Kind interlock.ChannelKind
+	Dock bool
+}
+
+// WatchKind says what a watched topic is to the guard.
+type WatchKind uint8
+
+// Kinds of watched topics.
+const (
+	// WatchInput carries commands to the gate.
+	WatchInput WatchKind = iota + 1
+	// WatchOutput carries the gate's commands to the base.
+	WatchOutput
+	// WatchLock is the lock topic.
+	WatchLock
+)
+
+// WatchParams is one watched topic.
+type WatchParams struct {
+	Topic string
+	Kind  WatchKind
+	// Input is the subscription's number whose peers count, -1 for outputs.
+	Input  int
+	Config interlock.PublisherConfig
+}
+
+// InputSet is a set of inputs.
+type InputSet uint16
+
+// The inputs that a profile can require.
+const (
+	InputPose InputSet = 1 << iota
+	InputFloor
+	InputOdometry
+	InputJoints
+	InputIMU
+	InputBattery
+	InputCameras
+	InputMicrophones
+	InputGraph
+)

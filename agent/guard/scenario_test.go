@@ -1,0 +1,65 @@
+package guard
+
+import (
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/interlock"
+)
+
+func TestStartsClosedAndOpensOnlyWithEveryRequiredInput(t *testing.T) {
+	p := demoParams(t)
+	for _, missing := range []string{"", "pose", "floor", "odometry", "joints", "imu", "battery", "graph", "tick", "operator"} {
+		t.Run("without "+missing, func(t *testing.T) {
+			r := newRig(t, p, Start{})
+			r.off[missing] = true
+			if missing == "operator" {
+				r.operator = "away"
+			}
+			r.drive = func() (float64, float64) { return 0.3, 0 }
+			opened := false
+			r.each = func(_ *Event, fx *Effects) {
+				opened = opened || fx.Send && fx.Command.Linear.X != 0 || fx.SendLock && !fx.Locked
+			}
+			r.run(20 * time.Second)
+			if want := missing == ""; opened != want {
+				t.Errorf("opened %t, expected %t: %s", opened, want, r.state())
+			}
+		})
+	}
+}
+
+func TestHeartbeatLostHoldsThenStopsAndNeedsASignedReset(t *testing.T) {
+	r := newRig(t, demoParams(t), Start{}).ready()
+	r.drive = func() (float64, float64) { return 0.5, 0 }
+	r.run(2 * time.Second)
+	if r.plant.v < 0.4 {
+		t.Fatalf("does not drive: %v m/s, %s", r.plant.v, r.state())
+	}
+	r.operator = "away"
+	held := r.until("holds", time.Second, func() bool { return r.motion() == interlock.MotionHold })
+	stopped := r.until("stops", 3*time.Second, func() bool { return r.motion() == interlock.MotionStop })
+	t.Logf("held after %v, stopped after %v more", held, stopped)
+	r.operator = "run"
+	r.until("stands", 3*time.Second, func() bool { return r.core.motion.State == interlock.Standing })
+	r.run(10 * time.Second)
+	if r.motion() != interlock.MotionStop || r.plant.v != 0 {
+		t.Fatalf("goes on without a reset: %s", r.state())
+	}
+	if res := r.reset(interlock.RoleService); res.Applied {
+		t.Errorf("the wrong role reset it")
+	}
+	r.run(time.Second)
+	if res := r.reset(interlock.RoleOperator); !res.Applied {
+		t.Fatalf("the operator cannot reset: %+v %s", res, r.state())
+	}
+	start := r.now
+	r.drive = nil
+	r.run(2 * time.Second)
+	if r.last.v != 0 {
+		t.Error("moves without a fresh command")
+	}
+	r.drive = func() (float64, float64) { return 0.5, 0 }
+	r.until("drives again", 5*time.Second, func() bool { return r.plant.v > 0.3 })
+	t.Logf("drives %v after the reset", r.now-start)
+}

@@ -1,0 +1,207 @@
+package guard
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// Figures that no document sets, since no site has a reason to change them.
+const (
+	// commandSkew is how far ahead a command's stamp may lie.
+	commandSkew = 50 * time.Millisecond
+	// zeroPeriod is how often zeros go out while no command passes: well inside every base's own timeout.
+	zeroPeriod = 50 * time.Millisecond
+	// graphMaxAge is how old the bus's answer about a gated topic may be.
+	graphMaxAge = 3 * time.Second
+	// batteryLow is the charge below which a robot should go to its dock.
+	batteryLow = 0.1
+	// batteryMaxAge is how long a battery may be silent: gauges speak seldom, and charge changes slowly.
+	batteryMaxAge = time.Minute
+	// badCommandHold is how long an impossible command counts. It is less than the trigger's start delay, so that a single
+	// one holds nothing.
+	badCommandHold = 90 * time.Millisecond
+	// armStill is the joint speed in rad/s under which an arm counts as still.
+	armStill = 0.1
+)
+
+// NewParams turns a loaded configuration into what a Core decides by. self is the guard's own name on the bus; epoch is
+// the oldest civil time that can be true, in nanoseconds since the Unix epoch.
+func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
+	set, err := geofence.Compile(cfg.Policy.Fence(cfg.Profile, cfg.Topics))
+	if err != nil {
+		return nil, fmt.Errorf("zones: %w", err)
+	}
+	roles, err := roleBits(cfg, set)
+	if err != nil {
+		return nil, err
+	}
+	p := &Params{
+		Set: set, Rules: cfg.Policy.Interlock(), Roles: roles,
+		Pose:       poseParams(cfg),
+		Joints:     jointParams(cfg.Profile),
+		Standstill: cfg.Profile.StandstillSpec(),
+		Ladder:     ladder(cfg.Profile),
+		Gate:       gate(cfg),
+		Loop:       interlock.LoopConfig{Deadline: 5 * TickPeriod, Hard: 15 * TickPeriod, Misses: 3, Forgive: 10 * time.Second},
+		Clock:      interlock.ClockConfig{Threshold: 2 * time.Second, MaxDriftPPM: 500, Hold: 5 * time.Second, Floor: epoch},
+		Channels:   channels(cfg.Topics),
+		Heartbeats: cfg.Policy.HeartbeatSpecs(),
+		Watches:    watches(cfg.Topics, self),
+		Required:   required(cfg.Profile),
+		Advisory:   !cfg.Profile.Enforcing(),
+		BatteryLow: batteryLow,
+		HasBattery: cfg.Topics.Battery != nil,
+	}
+	if cfg.Topics.Lock != nil {
+		p.LockPeriod = cfg.Topics.Lock.Period()
+	}
+	for _, c := range cfg.Policy.Channels {
+		p.HeartbeatNames = append(p.HeartbeatNames, c.Endpoint)
+	}
+	for _, c := range p.Channels {
+		p.HasDock = p.HasDock || c.Dock
+	}
+	return p, nil
+}
+
+func roleBits(cfg *config.Config, set *geofence.Set) (uint64, error) {
+	names, ok := cfg.Policy.FenceRoles(cfg.Deployment.Serial)
+	if !ok {
+		return 0, fmt.Errorf("policy %q does not list robot %q under robots; add it with its roles", cfg.Policy.ID, cfg.Deployment.Serial)
+	}
+	var bits uint64
+	for _, name := range names {
+		i, ok := set.RoleIndex(name)
+		if !ok {
+			return 0, fmt.Errorf("role %q of robot %q is not in the policy's roles", name, cfg.Deployment.Serial)
+		}
+		bits |= 1 << i
+	}
+	return bits, nil
+}
+
+func poseParams(cfg *config.Config) PoseParams {
+	t := cfg.Topics
+	p := PoseParams{Frame: t.Pose.Frame, Floor: -1, OdometryIsPose: t.Pose.Topic == t.Odometry.Topic}
+	if t.Floor.Fixed != "" {
+		p.Floor = cfg.Policy.FloorIndex(t.Floor.Fixed)
+	}
+	for _, f := range t.Floor.Frames {
+		p.Frames = append(p.Frames, FrameFloor{Frame: f.Value, Floor: cfg.Policy.FloorIndex(f.Floor)})
+	}
+	if t.Pose.Type == config.TypeTF && t.TF != nil {
+		p.Chain = t.TF.Chain
+		p.Frame = t.TF.Chain[0]
+	}
+	return p
+}
+
+func jointParams(profile *config.Profile) JointParams {
+	var p JointParams
+	if profile.Joints == nil {
+		return p
+	}
+	p.N, p.MaxAge, p.ArmsBelow = len(profile.Joints.List), profile.Joints.MaxAge, armStill
+	for _, i := range profile.StandstillJoints() {
+		p.Carrying |= 1 << i
+	}
+	for i, j := range profile.Joints.List {
+		p.Min[i], p.Max[i], p.MaxVelocity[i] = math.Inf(-1), math.Inf(1), j.MaxVelocity
+		if j.Min != nil {
+			p.Min[i] = *j.Min
+		}
+		if j.Max != nil {
+			p.Max[i] = *j.Max
+		}
+		if j.Group == "arm" || j.Group == "hand" {
+			p.Arms |= 1 << i
+		}
+	}
+	return p
+}
+
+// ladder is the profile's, with one difference: zero velocity and the lock are written without an answer, and only a
+// service can acknowledge.
+func ladder(profile *config.Profile) interlock.LadderConfig {
+	out := profile.LadderSpec()
+	for i := range out.N {
+		if k := out.Rungs[i].Kind; k == interlock.RungZeroVelocity || k == interlock.RungLock {
+			out.Rungs[i].AckWithin = 0
+		}
+	}
+	return out
+}
+
+func gate(cfg *config.Config) interlock.GateConfig {
+	out := interlock.GateConfig{MaxSkew: commandSkew, ZeroPeriod: zeroPeriod}
+	for _, c := range cfg.Topics.Commands {
+		// The gate has one timeout; the strictest channel sets it.
+		if out.CommandTimeout == 0 || c.Deadline < out.CommandTimeout {
+			out.CommandTimeout = c.Deadline
+		}
+	}
+	out.RadiusM = cfg.Profile.Body.RadiusM()
+	return out
+}
+
+func channels(t *config.Topics) []ChannelParams {
+	var out []ChannelParams
+	for _, c := range t.Commands {
+		p := ChannelParams{Name: c.Channel, Dock: c.Dock}
+		switch c.Kind {
+		case "operator":
+			p.Kind = interlock.ChannelOperator
+		case "fleet":
+			p.Kind = interlock.ChannelFleet
+		case "vendor":
+			p.Kind = interlock.ChannelVendor
+		case "autonomy":
+			p.Kind = interlock.ChannelAutonomy
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// Input numbers of the subscriptions whose peers the core follows: the command inputs come first, in their order.
+func watches(t *config.Topics, self string) []WatchParams {
+	var out []WatchParams
+	for i, c := range t.Commands {
+		out = append(out, WatchParams{Topic: c.Topic, Kind: WatchInput, Input: i, Config: interlock.PublisherConfig{
+			Subject: uint16(i + 1), //nolint:gosec // the mapping has at most 16 command inputs
+			Self:    self, Allowed: nameList(c.Publishers), Max: 1, MaxAge: graphMaxAge,
+		}})
+	}
+	out = append(out, WatchParams{Topic: t.CommandOut.Topic, Kind: WatchOutput, Input: -1, Config: interlock.PublisherConfig{
+		Output: true, Self: self, AskConsumer: true, MaxAge: graphMaxAge,
+	}})
+	if t.Lock != nil {
+		out = append(out, WatchParams{Topic: t.Lock.Topic, Kind: WatchLock, Input: -1, Config: interlock.PublisherConfig{
+			Output: true, Self: self, AskConsumer: true, MaxAge: graphMaxAge,
+		}})
+	}
+	return out
+}
+
+func nameList(names []string) interlock.Names {
+	var out interlock.Names
+	out.N = copy(out.Name[:], names)
+	return out
+}
+
+func required(profile *config.Profile) InputSet {
+	bits := map[string]InputSet{
+		"pose": InputPose, "floor": InputFloor, "odometry": InputOdometry, "joints": InputJoints, "imu": InputIMU,
+		"battery": InputBattery, "cameras": InputCameras, "microphones": InputMicrophones, "graph": InputGraph,
+	}
+	var out InputSet
+	for _, name := range profile.RequiredInputs {
+		out |= bits[name]
+	}
+	return out
+}

@@ -1,0 +1,332 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
+// the one that wrote it. Parts of the cores write their own state, each behind its length.
+
+const snapshotVersion = 2
+
+// ErrPendingSnapshot is why a snapshot cannot be restored.
+var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
+
+// AppendLatches appends what must survive a restart.
+func (c *Core) AppendLatches(b []byte) []byte { return c.machine.AppendLatches(b) }
+
+// part is a piece of state that writes and restores itself.
+type part interface {
+	AppendState(b []byte) []byte
+	RestoreState(b []byte) error
+}
+
+// each calls f with every part, in the order of the snapshot. It is a loop over a switch, since a slice of interfaces
+// would be a fresh allocation for every snapshot.
+func (c *Core) each(f func(name string, p part) error) error {
+	steps := [...]struct {
+		name string
+		part part
+	}{
+		{"fence", c.fence}, {"machine", c.machine}, {"gate", c.gate}, {"ladder", c.ladder},
+		{"standstill", c.still}, {"loop", c.loop}, {"clock", c.clock},
+	}
+	for _, s := range steps {
+		if err := f(s.name, s.part); err != nil {
+			return err
+		}
+	}
+	for i := range c.beats {
+		if err := f("heartbeat", c.beats[i]); err != nil {
+			return err
+		}
+	}
+	for i := range c.watches {
+		if err := f("watch", c.watches[i].core); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AppendState appends the snapshot.
+func (c *Core) AppendState(b []byte) []byte {
+	e := encoder{b}
+	e.u8(snapshotVersion)
+	e.flag(c.pending != nil)
+	_ = c.each(func(_ string, p part) error {
+		at := len(e.b)
+		e.u32(0)
+		e.b = p.AppendState(e.b)
+		n := uint32(len(e.b) - at - 4) //nolint:gosec // bounded by the parts
+		e.b[at], e.b[at+1], e.b[at+2], e.b[at+3] = byte(n), byte(n>>8), byte(n>>16), byte(n>>24)
+		return nil
+	})
+	e.own(c)
+	return e.b
+}
+
+// RestoreState puts a core with the same parameters into the snapshot's state.
+func (c *Core) RestoreState(b []byte) error {
+	d := decoder{b: b}
+	if v := d.u8(); v != snapshotVersion && d.err == nil {
+		return fmt.Errorf("snapshot: expected version %d, found %d", snapshotVersion, v)
+	}
+	if d.flag() {
+		return ErrPendingSnapshot
+	}
+	err := c.each(func(name string, p part) error {
+		if err := p.RestoreState(d.take(int(d.u32()))); err != nil {
+			return fmt.Errorf("snapshot: %s: %w", name, err)
+		}
+		return d.err
+	})
+	if err != nil {
+		return err
+	}
+	d.own(c)
+	if err := d.end(); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	return nil
+}
+
+// own encodes what the core itself remembers.
+func (e *encoder) own(c *Core) {
+	e.body(&c.body)
+	for i := range c.chain.edges {
+		g := &c.chain.edges[i]
+		e.flag(g.seen)
+		e.flag(g.static)
+		e.duration(g.boot)
+		e.i64(g.stamp)
+		e.vec(g.t)
+		e.quat(g.r)
+	}
+	e.u16(uint16(int16(c.grant.zone))) //nolint:gosec // Compile caps zones at 10 000
+	e.duration(c.grant.expires)
+	e.verdict(&c.verdict)
+	e.axes(c.decision.Axes)
+	e.u8(uint8(c.because()))
+	e.u64(c.decision.LatchedSet[0])
+	e.u64(c.decision.LatchedSet[1])
+	e.u64(c.decision.ActiveSet[0])
+	e.u64(c.decision.ActiveSet[1])
+	e.u8(uint8(c.decision.Category))
+	e.u64(c.decision.Seq)
+	e.u8(uint8(c.motion.State))
+	e.duration(c.badCommand.boot)
+	e.condition(c.badCommand.condition)
+	e.condition(c.rungs.Unconfirmed)
+	e.condition(c.rungs.Untold)
+	e.flag(c.rungs.DockRefused)
+	e.u8(uint8(c.rungs.Assert))
+	for _, a := range c.acks {
+		e.u8(uint8(a))
+	}
+	e.condition(c.loopFault)
+	e.condition(c.clockFault)
+	e.u64(c.seq)
+	e.u64(c.digest)
+	e.duration(c.lockDue)
+	e.u8(uint8(c.lockSent))
+	e.duration(c.tick.Late)
+	e.u8(c.tick.Trust)
+	for _, f := range [...]bool{c.tick.JournalOK, c.tick.BusOK, c.tick.Heard, c.unclean, c.ending, c.order.stop} {
+		e.flag(f)
+	}
+	e.duration(c.tickBoot)
+	e.duration(c.loadedAt)
+	e.u64(c.attacks)
+	e.duration(c.now.Boot)
+	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
+	for i := range c.watches {
+		e.watch(&c.watches[i])
+	}
+}
+
+func (d *decoder) own(c *Core) {
+	d.body(&c.body)
+	for i := range c.chain.edges {
+		c.chain.edges[i] = edge{seen: d.flag(), static: d.flag(), boot: d.duration(), stamp: d.i64(), t: d.vec(), r: d.quat()}
+	}
+	c.grant = grant{zone: int(int16(d.u16())), expires: d.duration()} //nolint:gosec // as written
+	d.verdict(&c.verdict)
+	c.decision = interlock.Decision{Axes: d.axes()}
+	if t := interlock.Trigger(d.u8()); t < interlock.NumTriggers {
+		c.decision.N, c.decision.Active[0].Trigger = 1, t
+	}
+	c.decision.LatchedSet = interlock.TriggerSet{d.u64(), d.u64()}
+	c.decision.ActiveSet = interlock.TriggerSet{d.u64(), d.u64()}
+	c.decision.Category, c.decision.Seq = interlock.StopCategory(d.u8()), d.u64()
+	c.motion.State = interlock.MotionState(d.u8())
+	c.badCommand = badCommand{boot: d.duration(), condition: d.condition()}
+	c.rungs.Unconfirmed, c.rungs.Untold = d.condition(), d.condition()
+	c.rungs.DockRefused, c.rungs.Assert = d.flag(), interlock.RungSet(d.u8())
+	for i := range c.acks {
+		c.acks[i] = interlock.Ack(d.u8())
+	}
+	c.loopFault, c.clockFault = d.condition(), d.condition()
+	c.seq, c.digest, c.lockDue, c.lockSent = d.u64(), d.u64(), d.duration(), lockValue(d.u8())
+	c.tick.Late, c.tick.Trust = d.duration(), d.u8()
+	for _, f := range [...]*bool{&c.tick.JournalOK, &c.tick.BusOK, &c.tick.Heard, &c.unclean, &c.ending, &c.order.stop} {
+		*f = d.flag()
+	}
+	c.tickBoot, c.loadedAt, c.attacks = d.duration(), d.duration(), d.u64()
+	c.now.Boot = d.duration() // A policy may be loaded before the next event.
+	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
+	for i := range c.watches {
+		d.watch(&c.watches[i])
+	}
+}
+
+func (e *encoder) body(b *body) {
+	e.u16(uint16(b.seen))
+	p := &b.pose
+	e.duration(p.boot)
+	e.i64(p.stamp)
+	e.vec(p.p)
+	e.quat(p.q)
+	e.flag(p.frameOK)
+	e.flag(p.hasCovariance)
+	e.f64s(p.cov[:])
+	e.u16(uint16(int16(b.floor))) //nolint:gosec // Compile caps floors at 256
+	e.duration(b.velocity.boot)
+	e.f64(b.velocity.vx)
+	e.f64(b.velocity.vy)
+	e.f64(b.velocity.wz)
+	j := &b.joints
+	e.duration(j.boot)
+	e.flag(j.complete)
+	e.u16(j.bad)
+	e.u16(uint16(j.cause))
+	e.f64(j.carrying)
+	e.f64(j.arms)
+	e.duration(b.imu.boot)
+	e.f64(b.imu.value)
+	e.duration(b.battery.boot)
+	e.f64(b.battery.ratio)
+	e.flag(b.battery.charging)
+	for i := range b.recording {
+		for _, on := range b.recording[i] {
+			e.flag(on)
+		}
+	}
+}
+
+func (d *decoder) body(b *body) {
+	b.seen = InputSet(d.u16())
+	p := &b.pose
+	p.boot, p.stamp, p.p, p.q, p.frameOK, p.hasCovariance = d.duration(), d.i64(), d.vec(), d.quat(), d.flag(), d.flag()
+	d.f64s(p.cov[:])
+	b.floor = int(int16(d.u16())) //nolint:gosec // as written
+	b.velocity = velocityState{boot: d.duration(), vx: d.f64(), vy: d.f64(), wz: d.f64()}
+	b.joints = jointState{
+		boot: d.duration(), complete: d.flag(), bad: d.u16(), cause: interlock.Cause(d.u16()), carrying: d.f64(), arms: d.f64(),
+	}
+	b.imu = scalar{boot: d.duration(), value: d.f64()}
+	b.battery = batteryState{boot: d.duration(), ratio: d.f64(), charging: d.flag()}
+	for i := range b.recording {
+		for j := range b.recording[i] {
+			b.recording[i][j] = d.flag()
+		}
+	}
+}
+
+// verdict encodes what of a verdict later events look at; the rest is for people and comes again with the next look.
+func (e *encoder) verdict(v *geofence.Verdict) {
+	e.u32(uint32(v.Faults))
+	e.u8(uint8(v.Place))
+	e.u16(uint16(int16(v.Zone))) //nolint:gosec // Compile caps zones at 10 000
+	e.flag(v.Hold)
+	e.flag(v.Trip)
+	e.flag(v.SpeedLimited)
+	e.f64(v.MaxSpeedMPS)
+}
+
+func (d *decoder) verdict(v *geofence.Verdict) {
+	*v = geofence.Verdict{
+		Faults: geofence.FaultSet(d.u32()), Place: geofence.Place(d.u8()), Zone: int(int16(d.u16())), //nolint:gosec // as written
+		Hold: d.flag(), Trip: d.flag(), SpeedLimited: d.flag(), MaxSpeedMPS: d.f64(),
+	}
+}
+
+func (e *encoder) axes(a interlock.Axes) {
+	e.u8(uint8(a.Motion))
+	e.u8(uint8(a.Manipulators))
+	e.u8(uint8(a.Perception))
+	e.u8(uint8(a.Remote))
+	e.f64(a.MaxSpeedMPS)
+}
+
+func (d *decoder) axes() interlock.Axes {
+	return interlock.Axes{
+		Motion: interlock.Motion(d.u8()), Manipulators: interlock.Manipulators(d.u8()),
+		Perception: interlock.Perception(d.u8()), Remote: interlock.Remote(d.u8()), MaxSpeedMPS: d.f64(),
+	}
+}
+
+func (e *encoder) condition(c interlock.Condition) {
+	e.u8(uint8(c.State))
+	e.u16(uint16(c.Cause))
+	e.u16(c.Subject)
+}
+
+func (d *decoder) condition() interlock.Condition {
+	return interlock.Condition{State: interlock.State(d.u8()), Cause: interlock.Cause(d.u16()), Subject: d.u16()}
+}
+
+func (e *encoder) watch(w *watch) {
+	r := &w.report
+	e.duration(r.At)
+	for _, f := range [...]bool{r.Known, r.ConsumerKnown, r.Registered} {
+		e.flag(f)
+	}
+	e.list(&r.Publishers, r.Total)
+	e.list(&r.Sources, r.SourcesTotal)
+	for i := range w.peers {
+		e.u32(w.peers[i].id)
+		e.text(w.peers[i].name)
+	}
+	e.u16(uint16(w.more)) //nolint:gosec // connections are capped far below
+	e.duration(w.foreign)
+	e.duration(w.since)
+	e.flag(w.clean)
+}
+
+func (d *decoder) watch(w *watch) {
+	r := &w.report
+	r.At = d.duration()
+	for _, f := range [...]*bool{&r.Known, &r.ConsumerKnown, &r.Registered} {
+		*f = d.flag()
+	}
+	r.Publishers, r.Total = d.list()
+	r.Sources, r.SourcesTotal = d.list()
+	for i := range w.peers {
+		w.peers[i] = watchedPeer{id: d.u32(), name: d.text()}
+	}
+	w.more = int(d.u16())
+	w.foreign, w.since, w.clean = d.duration(), d.duration(), d.flag()
+	w.peerReport()
+}
+
+func (e *encoder) list(n *interlock.Names, total int) {
+	e.u32(uint32(max(0, total))) //nolint:gosec // a count
+	e.u8(uint8(n.N))             //nolint:gosec // at most MaxNames
+	for i := range n.N {
+		e.text(n.Name[i])
+	}
+}
+
+func (d *decoder) list() (interlock.Names, int) {
+	total := int(d.u32())
+	n := interlock.Names{N: min(int(d.u8()), interlock.MaxNames)}
+	for i := range n.N {
+		n.Name[i] = d.text()
+	}
+	return n, total
+}

@@ -1,0 +1,220 @@
+package guard
+
+import (
+	"math"
+
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// Status is the guard's state in people's terms. All strings are the vocabulary of policies and the trigger table.
+type Status struct {
+	// BootS is the boot clock in seconds at which the status was taken.
+	BootS float64 `json:"boot_s"`
+	// Mode is the leading mode; Axes are what is restricted.
+	Mode string     `json:"mode"`
+	Axes AxesStatus `json:"axes"`
+	// StopCategory is "category 1", "category 2" or "none" (IEC 60204-1).
+	StopCategory string `json:"stop_category"`
+	// Advisory is true while no actuator works without ROS's goodwill.
+	Advisory bool `json:"advisory"`
+	// AtRest is true while standstill is confirmed by two sources.
+	AtRest bool `json:"at_rest"`
+	// Ladder is the phase of the stop ladder.
+	Ladder string `json:"ladder"`
+	// Triggers restrict the robot now, worst first.
+	Triggers []TriggerStatus `json:"triggers"`
+	// Channels are the heartbeat endpoints.
+	Channels []ChannelStatus `json:"channels"`
+	// Pose, Place and the rest say where the robot is.
+	Floor    string       `json:"floor"`
+	X        float64      `json:"x_m"`
+	Y        float64      `json:"y_m"`
+	Yaw      float64      `json:"yaw_rad"`
+	SpeedMPS float64      `json:"speed_mps"`
+	Place    string       `json:"place"`
+	PoseAge  float64      `json:"pose_age_s"`
+	Required float64      `json:"required_m"`
+	Zones    []ZoneStatus `json:"zones"`
+	// Gate says what became of the last command.
+	Gate string `json:"gate"`
+	// Attacks counts calls that no honest peer makes.
+	Attacks uint64 `json:"attacks"`
+	// Missing lists required inputs that have never been seen.
+	Missing []string `json:"missing"`
+	// PolicyWaits is true while looser parts of a new policy wait for standstill.
+	PolicyWaits bool `json:"policy_waits"`
+}
+
+// AxesStatus names the restriction on each axis.
+type AxesStatus struct {
+	Motion       string  `json:"motion"`
+	MaxSpeedMPS  float64 `json:"max_speed_mps,omitempty"`
+	Manipulators string  `json:"manipulators"`
+	Perception   string  `json:"perception"`
+	Remote       string  `json:"remote"`
+}
+
+// TriggerStatus is one active trigger.
+type TriggerStatus struct {
+	Code     string  `json:"code"`
+	Title    string  `json:"title"`
+	Text     string  `json:"text"`
+	Cause    string  `json:"cause"`
+	Subject  string  `json:"subject,omitempty"`
+	Present  bool    `json:"present"`
+	Latched  bool    `json:"latched"`
+	Clear    string  `json:"clear"`
+	SinceS   float64 `json:"since_s"`
+	Playbook string  `json:"playbook"`
+}
+
+// ChannelStatus is one heartbeat endpoint.
+type ChannelStatus struct {
+	Name  string `json:"name"`
+	Phase string `json:"phase"`
+}
+
+// ZoneStatus is one zone that matters now.
+type ZoneStatus struct {
+	ID         string  `json:"id"`
+	Place      string  `json:"place"`
+	MarginM    float64 `json:"margin_m"`
+	AllowedMPS float64 `json:"allowed_mps"`
+}
+
+// Status takes the state as it is now. It allocates, so it is for tools and pages, a few times a second.
+func (g *Guard) Status() Status {
+	var s Status
+	g.With(func(c *Core) { s = c.status() })
+	return s
+}
+
+// AtRest is true while standstill is confirmed.
+func (g *Guard) AtRest() bool {
+	var rest bool
+	g.With(func(c *Core) { rest = c.motion.State == interlock.Standing })
+	return rest
+}
+
+func (c *Core) status() Status {
+	d, v := &c.decision, &c.verdict
+	s := Status{
+		BootS: c.now.Boot.Seconds(), Mode: d.Mode.String(), StopCategory: d.Category.String(),
+		Axes: AxesStatus{
+			Motion: d.Axes.Motion.String(), Manipulators: d.Axes.Manipulators.String(),
+			Perception: d.Axes.Perception.String(), Remote: d.Axes.Remote.String(),
+		},
+		Advisory: c.params.Advisory, AtRest: c.motion.State == interlock.Standing, Ladder: c.rungs.Phase.String(),
+		X: number(c.body.pose.p.X), Y: number(c.body.pose.p.Y), SpeedMPS: number(c.body.velocity.speed()),
+		Place: placeName(v.Place), PoseAge: number(v.AgeS), Required: number(v.RequiredM),
+		Gate: c.gated.Reason.String(), Attacks: c.attacks, PolicyWaits: d.PolicyWaits || c.pending != nil,
+	}
+	if !math.IsInf(d.Axes.MaxSpeedMPS, 0) {
+		s.Axes.MaxSpeedMPS = number(d.Axes.MaxSpeedMPS)
+	}
+	q := c.body.pose.q
+	// For people only, so the platform's own Atan2 is good enough.
+	s.Yaw = number(math.Atan2(2*(q.W*q.Z+q.X*q.Y), 1-2*(q.Y*q.Y+q.Z*q.Z)))
+	if v.Floor >= 0 {
+		s.Floor = c.params.Set.Floor(v.Floor)
+	}
+	s.Missing = c.missing()
+	for i := range d.N {
+		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
+	}
+	for i := range c.beats {
+		s.Channels = append(s.Channels, ChannelStatus{Name: c.params.HeartbeatNames[i], Phase: c.beatStatus[i].Phase.String()})
+	}
+	for i := range v.N {
+		z := &v.Near[i]
+		s.Zones = append(s.Zones, ZoneStatus{
+			ID: c.params.Set.Zone(z.Zone).ID, Place: placeName(z.Place), MarginM: number(z.MarginM), AllowedMPS: number(z.AllowedMPS),
+		})
+	}
+	return s
+}
+
+// describe puts an active trigger into words.
+func (c *Core) describe(a *interlock.Active) TriggerStatus {
+	info := a.Trigger.Info()
+	return TriggerStatus{
+		Code: info.Code, Title: info.Title, Text: info.Text, Playbook: info.Playbook,
+		Cause: a.Cause.Text(), Subject: c.subject(a), Present: a.State != interlock.Clear,
+		Latched: c.decision.LatchedSet.Has(a.Trigger), Clear: a.Clear.String(), SinceS: (c.now.Boot - a.Since).Seconds(),
+	}
+}
+
+// subject names what a trigger's number means.
+func (c *Core) subject(a *interlock.Active) string {
+	n := int(a.Subject) - 1
+	if n < 0 {
+		return ""
+	}
+	switch a.Trigger.Info().Class {
+	case interlock.ClassZone:
+		return c.params.Set.Zone(n).ID
+	case interlock.ClassPublisher:
+		if n < len(c.params.Channels) {
+			return c.params.Channels[n].Name
+		}
+	case interlock.ClassChannel:
+		if a.Trigger != interlock.CommandInvalid && n < len(c.params.HeartbeatNames) {
+			return c.params.HeartbeatNames[n]
+		}
+	case interlock.ClassPose, interlock.ClassBody, interlock.ClassBus, interlock.ClassSelf, interlock.ClassOrder,
+		interlock.ClassActuation, interlock.NumClasses:
+	}
+	return ""
+}
+
+// missing names the required inputs that have not been seen.
+func (c *Core) missing() []string {
+	names := [...]string{"pose", "floor", "odometry", "joints", "imu", "battery", "cameras", "microphones", "graph"}
+	var out []string
+	for i, name := range names {
+		if c.params.Required&^c.body.seen&(1<<i) != 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// number keeps JSON readable: it has no NaN and no infinity.
+func number(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return -1
+	}
+	return v
+}
+
+func placeName(p geofence.Place) string {
+	switch p {
+	case geofence.Outside:
+		return "outside"
+	case geofence.Margin:
+		return "margin"
+	case geofence.Inside:
+		return "inside"
+	case geofence.PlaceUnknown:
+	}
+	return "unknown"
+}
+
+// ChannelLevel is the level that a challenge to an endpoint carries: how far the channel has come, so that a desk knows
+// whether it has to check in at stop first.
+func (c *Core) ChannelLevel(endpoint int) string {
+	switch c.beatStatus[endpoint].Phase {
+	case interlock.HeartbeatCheckedIn:
+		return "checked-in"
+	case interlock.HeartbeatRunning:
+		return "running"
+	case interlock.HeartbeatStopped:
+		return "stopped"
+	case interlock.HeartbeatAway:
+	}
+	return "away"
+}
+
+// Terminate holds the robot for an orderly end. There is no way back: a new run starts closed.
+func (g *Guard) Terminate() { g.begin(EventEnd); g.finish() }

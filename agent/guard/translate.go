@@ -1,0 +1,392 @@
+package guard
+
+import (
+	"math"
+	"time"
+
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// This file is the only place where messages become the cores' inputs. It is total: every condition is set in every
+// step, and what nobody has looked at is left Unknown, which restricts. It is monotone: an input that gets worse (older,
+// less finite, missing) never makes a condition better.
+
+// never is the receive time of what has not arrived.
+const never = time.Duration(math.MinInt64)
+
+// fenceInputs gives the geofence the robot's pose and motion.
+func (c *Core) fenceInputs() geofence.Inputs {
+	b := &c.body
+	in := geofence.Inputs{
+		Pose: geofence.Pose{
+			Seen: b.seen&InputPose != 0, Boot: b.pose.boot, StampNS: b.pose.stamp,
+			X: b.pose.p.X, Y: b.pose.p.Y, Z: b.pose.p.Z,
+			QX: b.pose.q.X, QY: b.pose.q.Y, QZ: b.pose.q.Z, QW: b.pose.q.W,
+			FrameOK: b.pose.frameOK, Floor: b.floor, HasCovariance: b.pose.hasCovariance,
+			VarX: b.pose.cov[0], CovXY: b.pose.cov[1], VarY: b.pose.cov[2], VarYaw: b.pose.cov[3],
+		},
+		Velocity: geofence.Measured{
+			Known: b.seen&InputOdometry != 0, Boot: b.velocity.boot,
+			Velocity: geofence.Velocity{VX: b.velocity.vx, VY: b.velocity.vy, YawRate: b.velocity.wz},
+		},
+		Motion: c.secondSource(),
+		Roles:  c.params.Roles,
+		Egress: geofence.Egress{Zone: geofence.NoZone},
+	}
+	if c.grant.zone != geofence.NoZone && c.now.Boot < c.grant.expires {
+		in.Egress = geofence.Egress{Active: true, Zone: c.grant.zone}
+	}
+	return in
+}
+
+// secondSource is what something else than the localisation says about motion: the joints that carry the robot where
+// there are any, else the odometry's speed, since a frozen pose with turning wheels is what it has to unmask.
+func (c *Core) secondSource() geofence.Motion {
+	b, s := &c.body, &c.params.Standstill
+	if s.Joints.Used && fresh(c.now.Boot, b.joints.boot, b.seen&InputJoints != 0, s.Joints.MaxAge) {
+		return geofence.Motion{Known: !math.IsNaN(b.joints.carrying), Moving: !(b.joints.carrying < s.Joints.Below)}
+	}
+	if fresh(c.now.Boot, b.velocity.boot, b.seen&InputOdometry != 0, s.Linear.MaxAge) {
+		v := b.velocity.speed()
+		return geofence.Motion{Known: !math.IsNaN(v), Moving: !(v < s.Linear.Below)}
+	}
+	return geofence.Motion{}
+}
+
+func fresh(now, at time.Duration, seen bool, maxAge time.Duration) bool {
+	return seen && now-at <= maxAge
+}
+
+// standstillInput gives the estimator the newest measurement of each source.
+func (c *Core) standstillInput() interlock.StandstillInput {
+	b := &c.body
+	odometry := b.seen&InputOdometry != 0
+	return interlock.StandstillInput{
+		Linear:  interlock.Source{Received: b.velocity.boot, Seen: odometry, Value: b.velocity.speed()},
+		Angular: interlock.Source{Received: b.velocity.boot, Seen: odometry, Value: math.Abs(b.velocity.wz)},
+		Joints:  interlock.Source{Received: b.joints.boot, Seen: b.seen&InputJoints != 0, Value: b.joints.carrying},
+		IMU:     interlock.Source{Received: b.imu.boot, Seen: b.seen&InputIMU != 0, Value: b.imu.value},
+	}
+}
+
+// conditions sets every trigger's condition and the rest of the machine's inputs.
+func (c *Core) conditions(boot time.Duration) {
+	in := &c.inputs
+	in.Conditions = [interlock.NumTriggers]interlock.Condition{}
+	set := &in.Conditions
+	c.poseConditions(set)
+	c.zoneConditions(set)
+	c.bodyConditions(boot, set)
+	c.channelConditions(boot, set)
+	c.busConditions(boot, set)
+	c.selfConditions(boot, set)
+	c.orderConditions(set)
+	c.actuationConditions(boot, set)
+	in.Fence = c.fenceAxes()
+	in.Standstill = c.motion.State == interlock.Standing
+	in.DockChannel = c.dockChannel()
+	in.DockPossible = c.params.HasDock && in.DockChannel != 0 && c.verdict.Place == geofence.Outside && !c.rungs.DockRefused
+	in.HoldImpossible = false
+}
+
+// present says whether a fault that somebody looked for is there.
+func present(there bool, cause interlock.Cause) interlock.Condition {
+	if there {
+		return interlock.Fault(cause, 0)
+	}
+	return interlock.OK()
+}
+
+// poseFault maps one of the geofence's faults to a trigger.
+type poseFault struct {
+	fault   geofence.FaultSet
+	trigger interlock.Trigger
+	cause   interlock.Cause
+}
+
+// poseFaults is total over geofence's faults; a test compares the two.
+var poseFaults = [...]poseFault{
+	{geofence.FaultPoseMissing, interlock.PoseMissing, interlock.CauseNeverSeen},
+	{geofence.FaultPoseStale, interlock.PoseStale, interlock.CauseStale},
+	{geofence.FaultPoseFuture, interlock.PoseFuture, interlock.CauseFuture},
+	{geofence.FaultPoseNotFinite, interlock.PoseInvalid, interlock.CauseNotFinite},
+	{geofence.FaultQuaternion, interlock.PoseInvalid, interlock.CauseBadRotation},
+	{geofence.FaultFrame, interlock.PoseFrame, interlock.CauseWrongFrame},
+	{geofence.FaultFloor, interlock.PoseFloor, interlock.CauseFloorUnknown},
+	{geofence.FaultRange, interlock.PoseInvalid, interlock.CauseOutOfLimits},
+	{geofence.FaultCovarianceUnknown, interlock.PoseCovariance, interlock.CauseCovarianceUnknown},
+	{geofence.FaultCovarianceLarge, interlock.PoseCovariance, interlock.CauseCovarianceHigh},
+	{geofence.FaultJump, interlock.PoseJump, interlock.CauseJump},
+	{geofence.FaultFrozen, interlock.PoseFrozen, interlock.CauseFrozen},
+	{geofence.FaultStampOrder, interlock.PoseInvalid, interlock.CauseBackwards},
+	{geofence.FaultVelocityUnknown, interlock.OdometryMissing, interlock.CauseMissing},
+	{geofence.FaultVelocityRange, interlock.OdometryMissing, interlock.CauseOutOfLimits},
+	{geofence.FaultClock, interlock.ClockJump, interlock.CauseBootClockBack},
+	{geofence.FaultNotValid, interlock.PolicyExpired, interlock.CauseExpired},
+}
+
+func (c *Core) poseConditions(set *[interlock.NumTriggers]interlock.Condition) {
+	for i := range poseFaults {
+		f := &poseFaults[i]
+		set[f.trigger] = interlock.Worse(set[f.trigger], present(c.verdict.Faults&f.fault != 0, f.cause))
+		if set[f.trigger].State == interlock.Unknown {
+			set[f.trigger] = interlock.OK()
+		}
+	}
+}
+
+// zoneConditions passes on where the contour is. While the place is unknown, so is whether it is inside: that keeps
+// what was latched, and the unknown verdict is a trigger of its own.
+func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
+	v := &c.verdict
+	zone := uint16(0)
+	if v.Zone != geofence.NoZone {
+		zone = uint16(v.Zone + 1) //nolint:gosec // Compile caps zones at 10 000
+	}
+	if v.Place == geofence.PlaceUnknown {
+		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
+		return
+	}
+	set[interlock.ZoneUnknown] = interlock.OK()
+	set[interlock.ZoneInside], set[interlock.ZoneMargin], set[interlock.ZoneOverrun] = interlock.OK(), interlock.OK(), interlock.OK()
+	switch {
+	case v.Place == geofence.Inside:
+		set[interlock.ZoneInside] = interlock.Fault(c.insideCause(), zone)
+	case v.Place == geofence.Margin:
+		set[interlock.ZoneMargin] = interlock.Fault(interlock.CauseNone, zone)
+	}
+	if v.Trip {
+		set[interlock.ZoneOverrun] = interlock.Fault(interlock.CauseCannotStop, zone)
+	}
+}
+
+// insideCause tells a robot that went in from a zone that came over it.
+func (c *Core) insideCause() interlock.Cause {
+	const settle = 2 * time.Second
+	switch {
+	case c.verdict.Zone != geofence.NoZone && c.params.Set.Zone(c.verdict.Zone).Kind == geofence.KeepIn:
+		return interlock.CauseLeftKeepIn
+	case c.loadedAt != never && c.now.Boot-c.loadedAt < settle:
+		return interlock.CauseLoadedOver
+	case c.motion.State == interlock.Standing:
+		return interlock.CauseShiftChanged
+	}
+	return interlock.CauseEnteredZone
+}
+
+// fenceAxes is what the geofence demands without a trigger: the speed of the zones that the robot is in. The gate
+// applies the braking curve to each command by itself.
+func (c *Core) fenceAxes() interlock.Axes {
+	axes := interlock.Unrestricted()
+	if c.verdict.SpeedLimited {
+		axes.Motion, axes.MaxSpeedMPS = interlock.MotionLimited, c.verdict.MaxSpeedMPS
+	}
+	return axes
+}
+
+func (c *Core) bodyConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
+	b, p := &c.body, &c.params.Joints
+	set[interlock.JointsMissing], set[interlock.JointsInvalid] = interlock.OK(), interlock.OK()
+	if p.N > 0 {
+		switch {
+		case b.seen&InputJoints == 0:
+			set[interlock.JointsMissing] = interlock.Fault(interlock.CauseNeverSeen, 0)
+		case boot-b.joints.boot > p.MaxAge:
+			set[interlock.JointsMissing] = interlock.Fault(interlock.CauseStale, 0)
+		case !b.joints.complete:
+			set[interlock.JointsMissing] = interlock.Fault(interlock.CauseIncomplete, 0)
+		case b.joints.bad != 0:
+			set[interlock.JointsInvalid] = interlock.Fault(b.joints.cause, b.joints.bad)
+		}
+	}
+	set[interlock.OdometryMissing] = interlock.Worse(set[interlock.OdometryMissing], c.motion.Odometry)
+	set[interlock.SecondSourceMissing] = c.motion.Second
+	set[interlock.BatteryLow] = c.batteryCondition(boot)
+}
+
+// batteryCondition is clear for a battery that was heard of lately, with a charge that can be true and is enough.
+// Before the first message, startup holds the robot anyway.
+func (c *Core) batteryCondition(boot time.Duration) interlock.Condition {
+	const full = 1.05 // gauges overshoot a little; a charge in percent is no ratio
+	b := &c.body.battery
+	if !c.params.HasBattery || c.params.Required&InputBattery == 0 || c.body.seen&InputBattery == 0 {
+		return interlock.OK()
+	}
+	switch r := b.ratio; {
+	case boot-b.boot > batteryMaxAge:
+		return interlock.Fault(interlock.CauseStale, 0)
+	case !(r <= full):
+		return interlock.Fault(interlock.CauseOutOfLimits, 0)
+	case !(r >= c.params.BatteryLow) && !b.charging:
+		return interlock.Fault(interlock.CauseBelowLimit, 0)
+	}
+	return interlock.OK()
+}
+
+func (c *Core) channelConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
+	triggers := [...]interlock.Trigger{
+		interlock.HeartbeatLate, interlock.HeartbeatLost, interlock.HeartbeatHostile, interlock.StopRequested, interlock.CommandInvalid,
+	}
+	for _, t := range triggers {
+		set[t] = interlock.OK()
+	}
+	for i, b := range c.beats {
+		s := b.Status(boot)
+		c.beatStatus[i] = s
+		if i == 0 {
+			// Worse keeps an Unknown only against OK; start from the first endpoint's own state.
+			set[interlock.HeartbeatLate], set[interlock.HeartbeatLost] = s.Late, s.Lost
+			set[interlock.HeartbeatHostile], set[interlock.StopRequested] = s.Hostile, s.StopRequested
+			continue
+		}
+		set[interlock.HeartbeatLate] = interlock.Worse(set[interlock.HeartbeatLate], s.Late)
+		set[interlock.HeartbeatLost] = interlock.Worse(set[interlock.HeartbeatLost], s.Lost)
+		set[interlock.HeartbeatHostile] = interlock.Worse(set[interlock.HeartbeatHostile], s.Hostile)
+		set[interlock.StopRequested] = interlock.Worse(set[interlock.StopRequested], s.StopRequested)
+	}
+	if b := &c.badCommand; b.condition.State == interlock.Present && boot-b.boot < badCommandHold {
+		set[interlock.CommandInvalid] = b.condition
+	}
+}
+
+// badCommand is the last command that could not have been meant.
+type badCommand struct {
+	boot      time.Duration
+	condition interlock.Condition
+}
+
+// note takes what the gate said about a command. The condition lasts for badCommandHold, since each decision comes
+// before its command: else other events in between would hide a channel that sends nothing but rubbish.
+func (b *badCommand) note(boot time.Duration, out *interlock.GateOutput, channel uint16) {
+	if !out.Dropped {
+		return
+	}
+	switch out.Reason {
+	case interlock.GateNotFinite:
+		*b = badCommand{boot, interlock.Fault(interlock.CauseNotFinite, channel)}
+	case interlock.GateStale:
+		*b = badCommand{boot, interlock.Fault(interlock.CauseStale, channel)}
+	case interlock.GateFuture:
+		*b = badCommand{boot, interlock.Fault(interlock.CauseFuture, channel)}
+	default:
+	}
+}
+
+func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
+	for _, t := range [...]interlock.Trigger{
+		interlock.PublisherUnknown, interlock.PublisherSecond, interlock.GateBypass,
+		interlock.GateUnregistered, interlock.LockContested, interlock.LockLost, interlock.BusLost,
+	} {
+		set[t] = interlock.OK()
+	}
+	for i := range c.watches {
+		c.watches[i].conditions(boot, set)
+	}
+}
+
+func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
+	set[interlock.LoopOverrun] = c.loopFault
+	if c.tickBoot != 0 && boot-c.tickBoot > c.params.Loop.Hard {
+		// Ticks that do not come at all cannot say so themselves.
+		set[interlock.LoopOverrun] = interlock.Fault(interlock.CauseDeadlineMissed, 0)
+	}
+	set[interlock.ClockJump] = interlock.Worse(set[interlock.ClockJump], c.clockFault)
+	set[interlock.ClockUntrusted] = present(c.tick.Trust == 0, interlock.CauseNone)
+	set[interlock.JournalUnwritable] = present(!c.tick.JournalOK, interlock.CauseWriteFailed)
+	if c.tickBoot == 0 {
+		// Before the first tick nobody has asked the journal.
+		set[interlock.JournalUnwritable] = interlock.Condition{}
+	}
+	set[interlock.PolicyMissing], set[interlock.PolicyPin] = interlock.OK(), interlock.OK()
+	set[interlock.Startup] = c.startup()
+	set[interlock.RestartUnclean] = interlock.OK()
+	if c.unclean {
+		set[interlock.RestartUnclean] = interlock.Fault(interlock.CauseUncleanEnd, 0)
+		c.unclean = false // The cause lies in the past; the latch stays.
+	}
+	set[interlock.LatchUnreadable] = interlock.OK() // The machine finds this one by itself.
+	set[interlock.Terminating] = present(c.ending, interlock.CauseNone)
+}
+
+// startup is present until every required input has been seen once.
+func (c *Core) startup() interlock.Condition {
+	if missing := c.params.Required &^ c.body.seen; missing != 0 {
+		return interlock.Fault(interlock.CauseNeverSeen, uint16(missing))
+	}
+	return interlock.OK()
+}
+
+func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) {
+	for _, t := range [...]interlock.Trigger{
+		interlock.OrderHold, interlock.OrderDock, interlock.OrderManipulators, interlock.OrderPrivate, interlock.OrderRemote,
+	} {
+		set[t] = interlock.OK()
+	}
+	// A stop order is an event, not a state: it fires the trigger, and the latch keeps it until a reset.
+	set[interlock.OrderStop] = present(c.order.stop, interlock.CauseOrdered)
+	c.order.stop = false
+}
+
+func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
+	set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = c.rungs.Unconfirmed, c.rungs.Untold
+	axes := c.decision.Axes
+	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
+	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()
+	set[interlock.PerceptionOpen] = present(open, interlock.CauseDeviceActive)
+	set[interlock.Advisory] = present(c.params.Advisory, interlock.CauseNone)
+}
+
+// armsCondition says whether arms move that are disabled. Joints that cannot be read show nothing, so they are unknown.
+func (c *Core) armsCondition(boot time.Duration, m interlock.Manipulators) interlock.Condition {
+	j, p := &c.body.joints, &c.params.Joints
+	switch {
+	case p.Arms == 0 || m != interlock.ManipulatorsDisabled:
+		return interlock.OK()
+	case !fresh(boot, j.boot, c.body.seen&InputJoints != 0, p.MaxAge) || !j.complete || math.IsNaN(j.arms):
+		return interlock.Condition{}
+	}
+	return present(j.arms >= p.ArmsBelow, interlock.CauseForeignWriter)
+}
+
+// dockChannel is the number of the channel whose commander drives to the dock, 0 if there is none.
+func (c *Core) dockChannel() uint16 {
+	for i := range c.params.Channels {
+		if c.params.Channels[i].Dock {
+			return uint16(i + 1)
+		}
+	}
+	return 0
+}
+
+// because is the trigger that restricts motion most, for the gate's reasons.
+func (c *Core) because() interlock.Trigger {
+	if c.decision.N > 0 {
+		return c.decision.Active[0].Trigger
+	}
+	return interlock.NumTriggers
+}
+
+// command gives the gate a command in its own terms.
+func (c *Core) command(ev *Event) interlock.Command {
+	m := ev.Command
+	cmd := interlock.Command{
+		Velocity: interlock.Velocity{
+			Linear:  [3]float64{m.Linear.X, m.Linear.Y, m.Linear.Z},
+			Angular: [3]float64{m.Angular.X, m.Angular.Y, m.Angular.Z},
+		},
+		Received: ev.Boot,
+	}
+	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
+		p := &c.params.Channels[m.Channel]
+		cmd.Channel, cmd.Kind, cmd.Dock = uint16(m.Channel+1), p.Kind, p.Dock
+	}
+	if m.Stamp != 0 {
+		cmd.Stamped, cmd.Age = true, time.Duration(ev.Civil-m.Stamp)
+	}
+	if m.Peer == nil || m.Peer.Strength == msg.StrengthUnknown {
+		cmd.Kind = interlock.ChannelUnknown // A command from nobody passes nowhere.
+	}
+	return cmd
+}

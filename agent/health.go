@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/hal/ros1"
+)
+
+// Status is what the guard's tools and pages show.
+type Status struct {
+	Robot   string       `json:"robot"`
+	Nonce   string       `json:"nonce"`
+	BootID  string       `json:"boot_id"`
+	Policy  PolicyStatus `json:"policy"`
+	Journal string       `json:"journal"`
+	Version string       `json:"version"`
+	// Scheduling is "real-time", or why it is not.
+	Scheduling string `json:"scheduling"`
+	guard.Status
+}
+
+// PolicyStatus names the policy in force.
+type PolicyStatus struct {
+	ID       string `json:"id"`
+	Revision int64  `json:"revision"`
+	Digest   string `json:"digest"`
+}
+
+// Status returns the state as it is now. A reset or grant order is bound to the boot id or the nonce that it shows.
+func (a *Agent) Status() any {
+	cfg, _ := a.current()
+	s := Status{
+		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
+		Policy: PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()},
+	}
+	s.Scheduling = "real-time"
+	if a.opt.Realtime != nil {
+		s.Scheduling = a.opt.Realtime.Error()
+	}
+	if h := a.journal.Health(); !h.Writable {
+		s.Journal = fmt.Sprintf("not writable: %v", h.Err)
+	}
+	return s
+}
+
+// diagnostics is the guard's own health in ROS's words (REP-107).
+func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
+	s := a.guard.Status()
+	cfg, _ := a.current()
+	d := ros1.DiagnosticStatus{Level: ros1.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
+	if s.Mode != "normal" {
+		d.Level = ros1.LevelWarn
+	}
+	if s.Axes.Motion == "stop" || s.Axes.Motion == "hold" {
+		d.Level = ros1.LevelError
+	}
+	var codes []string
+	for _, t := range s.Triggers {
+		codes = append(codes, t.Code)
+	}
+	enforcing := "enforcing"
+	if s.Advisory {
+		enforcing = "advisory"
+	}
+	d.Values = []ros1.KeyValue{
+		{Key: "motion", Value: s.Axes.Motion},
+		{Key: "manipulators", Value: s.Axes.Manipulators},
+		{Key: "triggers", Value: strings.Join(codes, " ")},
+		{Key: "enforcement", Value: enforcing},
+		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
+	}
+	return []ros1.DiagnosticStatus{d}
+}

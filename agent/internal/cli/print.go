@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/journal"
+)
+
+// printStatus tells a person what holds the robot, why, and what to do about it.
+func printStatus(w io.Writer, s *agent.Status) {
+	line := func(name, format string, a ...any) { fmt.Fprintf(w, "%-13s %s\n", name, fmt.Sprintf(format, a...)) }
+	line("robot", "%s", s.Robot)
+	line("mode", "%s", s.Mode)
+	motion := s.Axes.Motion
+	if s.Axes.MaxSpeedMPS > 0 {
+		motion += fmt.Sprintf(" (at most %.2f m/s)", s.Axes.MaxSpeedMPS)
+	}
+	line("axes", "motion %s, manipulators %s, perception %s, remote %s", motion, s.Axes.Manipulators, s.Axes.Perception, s.Axes.Remote)
+	line("stop", "%s, ladder %s, %s", s.StopCategory, s.Ladder, map[bool]string{true: "standing", false: "not standing"}[s.AtRest])
+	if s.Advisory {
+		line("enforcement", "ADVISORY: no actuator works when the bus is hostile")
+	} else {
+		line("enforcement", "enforcing")
+	}
+	line("place", "%s on floor %q at (%.2f, %.2f), pose %.0f ms old, speed %.2f m/s", s.Place, s.Floor, s.X, s.Y, 1000*s.PoseAge, s.SpeedMPS)
+	for _, z := range s.Zones {
+		line("  zone", "%s: %s, %.2f m away, at most %.2f m/s towards it", z.ID, z.Place, z.MarginM, z.AllowedMPS)
+	}
+	line("policy", "%s revision %d (%s)", s.Policy.ID, s.Policy.Revision, s.Policy.Digest)
+	if s.PolicyWaits {
+		line("", "looser parts of a new policy wait for standstill")
+	}
+	line("journal", "%s", s.Journal)
+	line("scheduling", "%s", s.Scheduling)
+	line("boot", "%s, nonce %s", s.BootID, s.Nonce)
+	if len(s.Missing) > 0 {
+		line("missing", "%s", strings.Join(s.Missing, ", "))
+	}
+	for _, c := range s.Channels {
+		line("channel", "%s: %s", c.Name, c.Phase)
+	}
+	for _, t := range s.Triggers {
+		state := "cause gone"
+		if t.Present {
+			state = "present"
+		}
+		subject := ""
+		if t.Subject != "" {
+			subject = " [" + t.Subject + "]"
+		}
+		line("trigger", "%s%s: %s (%s; %s, clears %s, since %.1f s)", t.Code, subject, t.Text, t.Cause, state, t.Clear, t.SinceS)
+		line("", "  → %s", t.Playbook)
+	}
+}
+
+// printReceipt tells what became of an order.
+func printReceipt(w io.Writer, r *agent.Receipt, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(r)
+	}
+	verdict := "refused"
+	switch {
+	case r.Accepted && r.Applied:
+		verdict = "applied"
+	case r.Accepted:
+		verdict = "accepted, but nothing changed"
+	}
+	fmt.Fprintf(w, "%s: %s\n", verdict, r.Text)
+	if len(r.Signers) > 0 {
+		fmt.Fprintf(w, "  signed by %s\n", strings.Join(r.Signers, ", "))
+	}
+	codes := make([]string, 0, len(r.Triggers))
+	for code := range r.Triggers {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	for _, code := range codes {
+		fmt.Fprintf(w, "  %s: %s\n", code, r.Triggers[code])
+	}
+	return nil
+}
+
+// printReport tells whether a journal is whole.
+func printReport(w io.Writer, r *journal.Report) {
+	verdict := "intact: every record follows from the one before"
+	if !r.OK() {
+		verdict = "NOT INTACT"
+	}
+	fmt.Fprintf(w, "%s\n  %d records (%d to %d) in %d segments, %d boots\n", verdict, r.Records, r.FirstSeq, r.LastSeq, r.Segments, r.Boots)
+	fmt.Fprintf(w, "  head %x\n", r.Head)
+	if r.TrimmedTo > 0 {
+		fmt.Fprintf(w, "  the quota removed records up to %d\n", r.TrimmedTo)
+	}
+	if r.Gaps > 0 {
+		fmt.Fprintf(w, "  %d gaps stand for %d records that could not be written\n", r.Gaps, r.Lost)
+	}
+	if r.Recoveries > 0 {
+		fmt.Fprintf(w, "  %d repairs after an end without order; `journal cat` shows what they cut off\n", r.Recoveries)
+	}
+	for _, p := range r.Problems {
+		fmt.Fprintf(w, "  %v\n", p)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(w, "  and %d more\n", r.More)
+	}
+}

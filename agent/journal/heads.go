@@ -1,0 +1,64 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// headInfo is what the name and the header of a segment file say.
+type headInfo struct {
+	file    FileInfo
+	index   uint64 // from the name
+	seg     Segment
+	failed  *Error
+	version bool // intact, but of another version of the format
+}
+
+// readHeads reads the headers of all segments, in the order of their names.
+func readHeads(fsys FS, dir string, files []FileInfo) []headInfo {
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(a, b FileInfo) int { return strings.Compare(a.Name, b.Name) })
+	var heads []headInfo
+	for _, f := range files {
+		index, ok := segmentIndex(f.Name)
+		if !ok {
+			continue
+		}
+		h := headInfo{file: f, index: index}
+		path := filepath.Join(dir, f.Name)
+		if f.Regular {
+			h.read(fsys, path)
+		} else {
+			h.failed = &Error{Code: CodeFile, File: path, Detail: "expected a regular file: move it away"}
+		}
+		if h.failed != nil && errors.Is(h.failed, os.ErrNotExist) {
+			continue // trimmed a moment ago
+		}
+		heads = append(heads, h)
+	}
+	return heads
+}
+
+// read reads one header.
+func (h *headInfo) read(fsys FS, path string) {
+	f, err := fsys.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		h.failed = &Error{Code: CodeFile, File: path, Err: err}
+		return
+	}
+	defer f.Close()
+	s := newScanner(path, f, h.file.Size)
+	s.w.step = block // there may be very many segments
+	h.failed, h.seg = s.header(), s.seg
+	switch {
+	case h.failed == nil && s.seg.Index != h.index:
+		h.failed = &Error{Code: CodeIndex, File: path, Detail: fmt.Sprintf("expected number %d, found %d", h.index, s.seg.Index)}
+	case h.failed != nil && h.failed.Code == CodeMagic:
+		b, err := s.w.at(0, int(min(h.file.Size, block)))
+		h.version = err == nil && otherVersion(b)
+	}
+}

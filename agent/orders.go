@@ -1,0 +1,327 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// Receipt answers a signed order: what became of it and why. It carries no authority.
+type Receipt struct {
+	// Digest names the order: the SHA-256 of its payload, empty if it could not be read.
+	Digest string `json:"digest,omitempty"`
+	// Kind is the order's kind.
+	Kind string `json:"kind,omitempty"`
+	// Accepted is true if signature, role, audience, validity and sequence were right.
+	Accepted bool `json:"accepted"`
+	// Applied is true if the order changed anything.
+	Applied bool `json:"applied"`
+	// Reason is the stable code of a refusal.
+	Reason string `json:"reason,omitempty"`
+	// Text tells a person what happened and what to do.
+	Text string `json:"text"`
+	// Triggers says for each trigger that a reset named what became of it.
+	Triggers map[string]string `json:"triggers,omitempty"`
+	// Signers are the persons whose signatures counted.
+	Signers []string `json:"signers,omitempty"`
+}
+
+// orders verifies signed orders, makes them durable and applies them, off the guard's path. Orders that can loosen
+// something take effect one after another; a stop waits neither for them nor for the disk.
+type orders struct {
+	verifier atomic.Pointer[order.Verifier]
+	ledger   *ledger
+	guard    *guard.Guard
+	zones    func() *geofence.Set
+	now      func() (order.Times, time.Duration)
+	// stage checks that a policy set or key list can be put into force; what it returns does it, once the order is used up.
+	stage func(v *order.Verified, envelope []byte) (func() error, error)
+	inbox *inbox
+	// used are stops that have taken effect and have yet to be recorded.
+	used chan usedStop
+	log  zerolog.Logger
+	mu   sync.Mutex // Sequence floors and used ids have one writer.
+}
+
+// usedStop is a stop that has taken effect.
+type usedStop struct {
+	times order.Times
+	order *order.Verified
+	done  chan error
+}
+
+// Bounds on what a stop waits for before its receipt is written.
+const (
+	maxUsedStops = 16
+	usedStopWait = time.Second
+)
+
+// offer takes an order from the bus without blocking. Only stops are taken from there: whoever wants to loosen something
+// talks to the control socket and hears the receipt.
+func (o *orders) offer(peer uint32, envelope []byte) { o.inbox.put(peer, envelope) }
+
+// run applies the bus's stop orders until ctx ends. Refusals are told once a second at most: anybody can cause them.
+func (o *orders) run(ctx context.Context) error {
+	const tellEvery = time.Second
+	var told time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-o.inbox.wake:
+		}
+		for envelope := o.inbox.next(); envelope != nil && ctx.Err() == nil; envelope = o.inbox.next() {
+			r := o.judge(envelope, order.KindStop)
+			if !r.Accepted && time.Since(told) < tellEvery {
+				continue
+			}
+			if !r.Accepted {
+				told = time.Now()
+			}
+			o.note(&r)
+			o.log.Info().Str(keyKind, r.Kind).Str(keyDigest, r.Digest).Str(keyReason, r.Reason).Bool("applied", r.Applied).Msg("order from the bus: " + r.Text)
+		}
+	}
+}
+
+// record makes used stops durable until ctx ends.
+func (o *orders) record(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case u := <-o.used:
+			err := o.ledger.Commit(u.times, u.order)
+			if err != nil {
+				o.log.Error().Err(err).Msg("a stop order took effect but could not be recorded as used")
+			}
+			u.done <- err
+		}
+	}
+}
+
+// apply verifies and applies one order, and notes the receipt in the journal.
+func (o *orders) apply(envelope []byte) Receipt {
+	r := o.judge(envelope)
+	o.note(&r)
+	return r
+}
+
+func (o *orders) note(r *Receipt) {
+	if text, err := json.Marshal(r); err == nil {
+		o.guard.Note(guard.RecordOrder, text)
+	}
+}
+
+// judge verifies an order and lets it take effect. If only is not empty, orders of other kinds are refused.
+func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
+	times, _ := o.now()
+	v, err := o.verifier.Load().Verify(times, envelope)
+	switch {
+	case err != nil:
+		return refusal(nil, err)
+	case v.Order.Kind == order.KindStop:
+		return o.stop(v, times)
+	case len(only) > 0 && v.Order.Kind != only[0]:
+		r := accepted(v)
+		r.Accepted, r.Reason = false, "wrong-path"
+		r.Text = fmt.Sprintf("only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], v.Order.Kind)
+		return r
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Keys, sequences and used ids may be others than a moment ago.
+	times, boot := o.now()
+	if v, err = o.verifier.Load().Verify(times, envelope); err != nil {
+		return refusal(nil, err)
+	}
+	return o.loosen(v, envelope, times, boot)
+}
+
+// stop acts first and is made durable afterwards.
+func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
+	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
+	r := accepted(v)
+	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
+	u := usedStop{times, v, make(chan error, 1)}
+	late := time.NewTimer(usedStopWait)
+	defer late.Stop()
+	select {
+	case o.used <- u:
+	default:
+		r.Text += "; that this order is used up could not be recorded"
+		return r
+	}
+	select {
+	case err := <-u.done:
+		if err != nil {
+			r.Text += "; that this order is used up could not be recorded: " + err.Error()
+		}
+	case <-late.C:
+		r.Text += "; the disk has yet to record that this order is used up"
+	}
+	return r
+}
+
+// loosen uses up an order, durably, and only then lets it take effect.
+func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
+	inForce := func() error { return nil }
+	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList {
+		var err error
+		if inForce, err = o.stage(v, envelope); err != nil {
+			return refusal(v, err)
+		}
+	}
+	if err := o.ledger.Commit(times, v); err != nil {
+		return refusal(v, err)
+	}
+	r := accepted(v)
+	switch v.Order.Kind {
+	case order.KindReset:
+		o.reset(v, &r)
+	case order.KindGrant:
+		o.grant(v, times, boot, &r)
+	case order.KindPolicySet, order.KindKeyList:
+		if err := inForce(); err != nil {
+			return refusal(v, err)
+		}
+		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+	case order.KindStop:
+	}
+	return r
+}
+
+func accepted(v *order.Verified) Receipt {
+	r := Receipt{Digest: fmt.Sprintf("%x", v.Digest), Kind: string(v.Order.Kind), Accepted: true}
+	for _, s := range v.Signers {
+		r.Signers = append(r.Signers, s.Person)
+	}
+	return r
+}
+
+func refusal(v *order.Verified, err error) Receipt {
+	r := Receipt{Reason: string(order.ReasonOf(err)), Text: err.Error()}
+	if v != nil {
+		r.Digest, r.Kind = fmt.Sprintf("%x", v.Digest), string(v.Order.Kind)
+	}
+	if r.Reason == "" {
+		r.Reason = "failed"
+	}
+	return r
+}
+
+// reset hands a verified reset to the core and reports what became of each trigger.
+func (o *orders) reset(v *order.Verified, r *Receipt) {
+	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
+	var set interlock.TriggerSet
+	for _, code := range v.Order.Reset.Triggers {
+		t, ok := interlock.ParseTrigger(code)
+		if !ok {
+			r.Accepted, r.Reason = false, "unknown-trigger"
+			r.Text = fmt.Sprintf("no trigger has the code %q; `robowarden status` lists those that are latched", code)
+			return
+		}
+		set.Add(t)
+	}
+	req.Triggers = set
+	req.Signers = signers(v)
+	res := o.guard.Order(req)
+	r.Applied = res.Applied
+	r.Triggers = map[string]string{}
+	for t := range interlock.NumTriggers {
+		if out := res.Reset.Outcomes[t]; out != interlock.ResetNotAsked && (out != interlock.ResetNotLatched || !req.All) {
+			r.Triggers[t.String()] = out.String()
+		}
+	}
+	r.Text = "nothing was reset; each trigger says why"
+	if r.Applied {
+		r.Text = "reset; the robot does not start by itself, it waits for a fresh command"
+	}
+}
+
+// signers gives the core each person in each role that counts for resets. There is room for a few pairs only, so
+// everybody's first role comes before anybody's second: one person with many roles must not hide another.
+func signers(v *order.Verified) [guard.MaxPersons]guard.Signer {
+	var out [guard.MaxPersons]guard.Signer
+	n := 0
+	for turn, more := 0, true; more; turn++ {
+		more = false
+		for _, s := range v.Signers {
+			roles := resetRoles(s.Roles)
+			if turn >= len(roles) || n == len(out) {
+				continue
+			}
+			sum := sha256.Sum256([]byte(s.Person))
+			out[n] = guard.Signer{Person: binary.LittleEndian.Uint64(sum[:]), Role: roles[turn]}
+			n, more = n+1, true
+		}
+	}
+	return out
+}
+
+// resetRoles are those of the roles that may reset anything.
+func resetRoles(roles []order.Role) []interlock.Role {
+	var out []interlock.Role
+	for _, r := range roles {
+		if role := resetRole(r); role < interlock.NumRoles {
+			out = append(out, role)
+		}
+	}
+	return out
+}
+
+// resetRole gives a key list's role its name in the trigger table.
+func resetRole(r order.Role) interlock.Role {
+	switch r {
+	case order.RoleSafetyEngineer:
+		return interlock.RoleSafetyEngineer
+	case order.RoleSupervisor:
+		return interlock.RoleSupervisor
+	case order.RoleSecurity:
+		return interlock.RoleSecurity
+	case order.RoleVendor:
+		return interlock.RoleService
+	case order.RoleOperator:
+		return interlock.RoleOperator
+	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager:
+	}
+	return interlock.NumRoles
+}
+
+// grant lets the robot leave one zone until the grant expires, measured on the boot clock from here.
+func (o *orders) grant(v *order.Verified, times order.Times, boot time.Duration, r *Receipt) {
+	g := v.Order.Grant
+	if g.Scope != order.ScopeEgress {
+		r.Accepted, r.Reason, r.Text = false, "unsupported", "only egress grants are taken: expected scope \"egress\""
+		return
+	}
+	zone, ok := o.zones().ZoneIndex(g.Zone)
+	if !ok {
+		r.Accepted, r.Reason = false, "unknown-zone"
+		r.Text = fmt.Sprintf("the policy in force has no zone %q", g.Zone)
+		return
+	}
+	left := g.Expires.Sub(times.Civil) - times.Uncertainty
+	if left <= 0 {
+		r.Accepted, r.Reason, r.Text = false, string(order.Expired), "the grant has expired"
+		return
+	}
+	res := o.guard.Order(guard.Order{Kind: guard.OrderGrant, Zone: zone, Expires: boot + left})
+	r.Applied, r.Text = res.Applied, fmt.Sprintf("the robot may leave zone %q at creep speed for %v", g.Zone, left.Round(time.Second))
+}
+
+// errNoRoots is the start-up error of a robot that nobody can command.
+var errNoRoots = errors.New("no root key: put the PEM public keys that the robot was enrolled with into the keys folder as roots.pem")

@@ -1,0 +1,367 @@
+package agent
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/hal/host"
+)
+
+// Names in the folder that the deployment's paths.keys names.
+const (
+	// rootsFile holds the PEM public keys of the roots that the robot was enrolled with.
+	rootsFile = "roots.pem"
+	// keyListPattern matches the signed key lists that the robot was delivered with, oldest first by name.
+	keyListPattern = "keylist*.dsse.json"
+)
+
+// errProfile is why a policy set cannot be judged: whom it is for depends on the profile's manufacturer.
+var errProfile = errors.New("policy set: the robot profile has to be in order first")
+
+// robotID is "manufacturer/serial" in the characters that VDA 5050 allows; every other character becomes a hyphen.
+func robotID(manufacturer, serial string) string {
+	return word(manufacturer) + "/" + word(serial)
+}
+
+func word(s string) string {
+	out := strings.Map(func(r rune) rune {
+		if r < 128 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("_.:-", r)) {
+			return r
+		}
+		return '-'
+	}, s)
+	return out[:min(len(out), 64)]
+}
+
+// bootUUID is the boot id as /proc writes it.
+func bootUUID(id [16]byte) string {
+	h := hex.EncodeToString(id[:])
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// openOrders opens the record of used orders and the verifier that starts from the enrolled roots.
+func (a *Agent) openOrders(dep *config.Deployment) error {
+	// The record is made on the first start only: later, an absent one means that somebody removed it.
+	_, err := os.Stat(filepath.Join(dep.Paths.StateDir, latchFile))
+	first := errors.Is(err, fs.ErrNotExist)
+	a.store = order.OpenStore(a.state.dir, first)
+	a.ledger = &ledger{store: a.store}
+	if state, _ := a.store.State(); state == order.StateNew {
+		// Both records begin together, so that later one without the other means that somebody removed it.
+		if err := a.state.firstLatches(); err != nil {
+			return err
+		}
+	}
+	if state, err := a.store.State(); err != nil {
+		a.log.Error().Err(err).Str("state", string(state)).Msg("the record of used orders cannot be read; only stops are taken")
+	}
+	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
+	if err != nil {
+		return err
+	}
+	lists := a.state.keyLists()
+	if len(lists) == 0 {
+		if lists, err = deliveredKeyLists(dep.Paths.Keys); err != nil {
+			return err
+		}
+	}
+	a.verify, err = order.NewVerifier(order.Config{
+		Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
+		KeyLists: lists, AllowDemo: a.opt.AllowDemo,
+	}, a.ledger)
+	if err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	if err := a.verify.Fault(); err != nil {
+		a.log.Error().Err(err).Msg("no key list is in force; only stops and a new key list are taken")
+		return nil
+	}
+	a.trust.floor = max(a.trust.floor, signedSince(a.verify.Chain()))
+	if v := a.verify.InForce(); v != nil {
+		// The record of used orders has to know the delivered key list, so that an older one never comes back.
+		now := times(a.clock.Civil(), a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil()))
+		if err := a.store.Commit(now, v); err != nil {
+			a.log.Error().Err(err).Msg("the key list in force could not be recorded")
+		}
+	}
+	return nil
+}
+
+// signedSince is the newest beginning of validity among key lists that the verifier has accepted: the roots would not
+// have signed a list in force from a time that had not come.
+func signedSince(lists [][]byte) int64 {
+	var newest int64
+	for _, list := range lists {
+		if e, err := order.ParseEnvelope(list); err == nil {
+			if o, err := order.Decode(e.Payload); err == nil {
+				newest = max(newest, o.NotBefore.UnixNano())
+			}
+		}
+	}
+	return newest
+}
+
+func readRoots(path string) ([]crypto.PublicKey, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the path comes from the deployment, which the owner of the robot writes
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoRoots, err)
+	}
+	var roots []crypto.PublicKey
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil {
+			break
+		}
+		key, err := order.ParsePublicKey(pem.EncodeToMemory(block))
+		if err != nil {
+			return nil, fmt.Errorf("%s: key %d: %w", path, len(roots)+1, err)
+		}
+		roots, data = append(roots, key), rest
+	}
+	if len(roots) == 0 {
+		return nil, fmt.Errorf("%w: %s holds no PEM block", errNoRoots, path)
+	}
+	return roots, nil
+}
+
+func deliveredKeyLists(folder string) ([][]byte, error) {
+	names, err := filepath.Glob(filepath.Join(folder, keyListPattern))
+	if err != nil {
+		return nil, fmt.Errorf("key lists: %w", err)
+	}
+	sort.Strings(names)
+	var lists [][]byte
+	for _, name := range names {
+		data, err := os.ReadFile(name) //nolint:gosec // as above
+		if err != nil {
+			return nil, fmt.Errorf("key list: %w", err)
+		}
+		lists = append(lists, data)
+	}
+	return lists, nil
+}
+
+// openPolicy opens state and keys and takes the policy out of its signed set. A set that this robot accepted before is
+// in force already; a new one is used up here, durably, before it decides anything. A set that was loaded later than the
+// deployment's is in the state directory and goes before it.
+func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, error) {
+	if err := a.openState(dep); err != nil {
+		return config.SignedPolicy{}, err
+	}
+	trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
+	now := times(a.clock.Civil(), trust)
+	stored, err := a.state.readPolicy()
+	if err == nil && a.sequence(now, stored) >= a.sequence(now, bundle) {
+		if p, err := a.takePolicy(now, stored); err == nil {
+			return p, nil
+		}
+		// Damaged, or older than the deployment's: that one is judged by its own signature and sequence.
+	}
+	return a.takePolicy(now, bundle)
+}
+
+// sequence is that of a policy set that counts, 0 for any other.
+func (a *Agent) sequence(now order.Times, bundle []byte) uint64 {
+	v, err := a.verify.Verify(now, bundle)
+	if err != nil || v.Order.Kind != order.KindPolicySet {
+		return 0
+	}
+	return v.Order.Sequence
+}
+
+// InspectPolicy takes the policy out of its signed set as a start would, but uses nothing up and writes nothing: it is for
+// checking a configuration.
+func InspectPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, error) {
+	if dep == nil {
+		return config.SignedPolicy{}, errors.New("policy set: give the deployment as well, since its keys decide who may sign")
+	}
+	cfg, err := config.Load(nil, dep.Paths.Profile)
+	if err != nil {
+		return config.SignedPolicy{}, errProfile
+	}
+	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
+	if err != nil {
+		return config.SignedPolicy{}, err
+	}
+	lists, err := deliveredKeyLists(dep.Paths.Keys)
+	if err != nil {
+		return config.SignedPolicy{}, err
+	}
+	v, err := order.NewVerifier(order.Config{
+		Robot: robotID(cfg.Profile.Manufacturer, dep.Serial), Roots: roots, RequiredRoots: 1, KeyLists: lists,
+	}, order.NewFloors())
+	if err != nil {
+		return config.SignedPolicy{}, fmt.Errorf("keys: %w", err)
+	}
+	// Whoever checks a file looks at a clock that he trusts.
+	got, err := v.Verify(times(host.Clock{}.Civil(), 2), bundle)
+	if err != nil {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: %w", err)
+	}
+	if got.Order.Kind != order.KindPolicySet {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: expected an order of kind %q, found %q", order.KindPolicySet, got.Order.Kind)
+	}
+	return signedPolicy(got)
+}
+
+// openState opens what has to be there before the policy can be judged.
+func (a *Agent) openState(dep *config.Deployment) error {
+	a.log = a.opt.NewLog(dep.Log.Level, dep.Log.Format)
+	cfg, err := config.Load(nil, dep.Paths.Profile)
+	if err != nil {
+		return errProfile // Its own errors are told with the profile.
+	}
+	a.robot = robotID(cfg.Profile.Manufacturer, dep.Serial)
+	if a.state, err = openState(dep.Paths.StateDir, a.log); err != nil {
+		return err
+	}
+	a.trust.floor = max(a.opt.Epoch, a.state.newestTime())
+	return a.openOrders(dep)
+}
+
+func (a *Agent) takePolicy(now order.Times, bundle []byte) (config.SignedPolicy, error) {
+	v, err := a.verify.Verify(now, bundle)
+	if err != nil {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: %w", err)
+	}
+	if v.Order.Kind != order.KindPolicySet {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: expected an order of kind %q, found %q", order.KindPolicySet, v.Order.Kind)
+	}
+	p, err := signedPolicy(v)
+	if err != nil {
+		return p, err
+	}
+	if err := a.store.Commit(now, v); err != nil {
+		return p, fmt.Errorf("policy set: %w", err)
+	}
+	a.trust.floor = max(a.trust.floor, v.Order.NotBefore.UnixNano())
+	return p, nil
+}
+
+func signedPolicy(v *order.Verified) (config.SignedPolicy, error) {
+	set := v.Order.PolicySet
+	p := config.SignedPolicy{YAML: set.Policy, Revision: int64(v.Order.Sequence)} //nolint:gosec // sequences end at 2^53
+	var err error
+	if p.Pins.Profile, err = config.ParseDigest("sha256:" + set.ProfileSHA256); err != nil {
+		return p, fmt.Errorf("policy set: profile pin: %w", err)
+	}
+	if p.Pins.Topics, err = config.ParseDigest("sha256:" + set.TopicsSHA256); err != nil {
+		return p, fmt.Errorf("policy set: topics pin: %w", err)
+	}
+	return p, nil
+}
+
+// heartbeats prepares the endpoints' keys. A missing key is an error at start: a channel that can never prove itself
+// would stop the robot later, when nobody remembers why.
+func (a *Agent) heartbeats() ([]*guard.Heartbeat, error) {
+	var out []*guard.Heartbeat
+	for _, c := range a.cfg.Policy.Channels {
+		key, ok := a.cfg.HeartbeatKeys[c.Endpoint]
+		if !ok {
+			return nil, fmt.Errorf("channel %q has no key: add it to the deployment under heartbeat_keys", c.Endpoint)
+		}
+		h, err := guard.NewHeartbeat(c.Endpoint, a.robot, a.boot, key.Bytes())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// errDocuments is why a policy for another profile or mapping cannot be loaded into a guard that runs.
+var errDocuments = errors.New("the policy pins another robot profile or topic mapping than this run started with; that needs a restart of the guard at rest")
+
+// stageOrder checks that a verified policy set or key list can be put into force, and returns what does it.
+func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, error) {
+	if v.Order.Kind == order.KindKeyList {
+		return a.stageKeyList(v)
+	}
+	p, err := signedPolicy(v)
+	if err != nil {
+		return nil, err
+	}
+	// The documents are read again together, so that pins, zones and channels are checked as at a start.
+	cfg, err := config.LoadConfig(a.opt.Deployment, func(*config.Deployment, []byte) (config.SignedPolicy, error) { return p, nil })
+	if err != nil {
+		return nil, err
+	}
+	if now, _ := a.current(); cfg.Digests.Profile != now.Digests.Profile || cfg.Digests.Topics != now.Digests.Topics {
+		return nil, errDocuments
+	}
+	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, a.oldest)
+	if err != nil {
+		return nil, err
+	}
+	var fits error
+	a.guard.With(func(c *guard.Core) { fits = c.Fits(params) })
+	if fits != nil {
+		return nil, fits
+	}
+	note, err := json.Marshal(PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()})
+	if err != nil {
+		return nil, err
+	}
+	// A set that is used up has to be where the next start finds it, or that start would find only sets that are too old.
+	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyFile, envelope)); err != nil {
+		return nil, fmt.Errorf("the policy could not be stored: %w", err)
+	}
+	return func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err := a.guard.Load(params, note); err != nil {
+			return err
+		}
+		a.cfg, a.params = cfg, params
+		return nil
+	}, nil
+}
+
+func (a *Agent) stageKeyList(v *order.Verified) (func() error, error) {
+	next, err := a.orders.verifier.Load().WithKeyList(v)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		// In force first: a key that was withdrawn must not count any more because a disk is full.
+		a.orders.verifier.Store(next)
+		if err := a.state.storeKeyLists(next.Chain()); err != nil {
+			return fmt.Errorf("the key list is in force but could not be stored; send it again: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+// storeDocuments keeps the documents by their content, where a replay finds them by the digests that the journal names.
+func (a *Agent) storeDocuments(cfg *config.Config) error {
+	folder := filepath.Join(a.state.path, "documents")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("store documents: %w", err)
+	}
+	for digest, raw := range map[string][]byte{
+		cfg.Digests.Policy.String(): cfg.Raw.Policy, cfg.Digests.Profile.String(): cfg.Raw.Profile, cfg.Digests.Topics.String(): cfg.Raw.Topics,
+	} {
+		path := filepath.Join(folder, strings.TrimPrefix(digest, "sha256:")+".yaml")
+		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, raw) { //nolint:gosec // our own folder
+			continue
+		}
+		// Whole or not at all: a document cut by a power cut would be taken for the one that a replay needs.
+		if err := errors.Join(os.WriteFile(path+".new", raw, 0o600), os.Rename(path+".new", path)); err != nil {
+			return fmt.Errorf("store documents: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/ros1"
+)
+
+// rosSink carries the guard's effects to a ROS 1 graph. Publishing writes without blocking; services are called by one
+// goroutine per rung, since a vendor's service may hang for as long as it likes.
+type rosSink struct {
+	command    *ros1.Publisher
+	lock       *ros1.Publisher
+	challenges []*ros1.Publisher
+	rungs      []*rung
+	seq        atomic.Uint64
+	log        zerolog.Logger
+}
+
+// Command publishes a velocity command unless a newer one went out.
+func (s *rosSink) Command(seq uint64, t msg.Twist) { _, _ = s.command.PublishTwist(seq, &t) }
+
+// Lock publishes the lock's value unless a newer one went out.
+func (s *rosSink) Lock(seq uint64, locked bool) {
+	if s.lock != nil {
+		_, _ = s.lock.PublishBool(seq, locked)
+	}
+}
+
+// Challenge publishes a challenge line.
+func (s *rosSink) Challenge(endpoint int, line []byte) {
+	_, _ = s.challenges[endpoint].PublishString(s.seq.Add(1), line)
+}
+
+// Rungs wakes the callers of services whose rung is newly asserted. Zero velocity and the lock need no caller: the gate
+// and the lock's own timer send them.
+func (s *rosSink) Rungs(seq uint64, asserted uint32) {
+	for i, r := range s.rungs {
+		if r != nil {
+			r.set(seq, asserted&(1<<i) != 0)
+		}
+	}
+}
+
+// rung calls one vendor service whenever it becomes asserted.
+type rung struct {
+	name  string
+	call  func(context.Context) error
+	limit time.Duration
+	ack   func(ok bool)
+
+	mu    sync.Mutex
+	seq   uint64
+	on    bool
+	fresh bool
+	wake  chan struct{}
+}
+
+// set stores the newest wish; an older one that arrives late changes nothing.
+func (r *rung) set(seq uint64, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if seq <= r.seq {
+		return
+	}
+	r.seq = seq
+	r.fresh = on && (r.fresh || !r.on)
+	r.on = on
+	if r.fresh {
+		select {
+		case r.wake <- struct{}{}:
+		default: // It is awake already and will look again.
+		}
+	}
+}
+
+// run calls the service once for each assertion until ctx ends. A wish that was withdrawn before the call is dropped.
+func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.wake:
+		}
+		r.mu.Lock()
+		due := r.fresh
+		r.fresh = false
+		r.mu.Unlock()
+		if !due {
+			continue
+		}
+		call, cancel := context.WithTimeout(ctx, r.limit)
+		err := r.call(call)
+		cancel()
+		if err != nil {
+			log.Warn().Str("rung", r.name).Err(err).Msg("the rung's service failed")
+		}
+		r.mu.Lock()
+		current := r.on && !r.fresh
+		r.mu.Unlock()
+		if current {
+			// The answer to a wish that was withdrawn meanwhile must not count for the next one.
+			r.ack(err == nil)
+		}
+	}
+}
+
+// newRungs prepares the callers for the profile's service rungs; other rungs have none.
+func newRungs(node *ros1.Node, cfg *config.Config, ack func(rung int, ok bool)) []*rung {
+	out := make([]*rung, len(cfg.Profile.Ladder))
+	for i, r := range cfg.Profile.Ladder {
+		service := cfg.Topics.Services.Stop
+		if r.Kind == config.RungDockService {
+			service = cfg.Topics.Services.Dock
+		}
+		if service == nil || r.Kind != config.RungService && r.Kind != config.RungDockService {
+			continue
+		}
+		out[i] = &rung{
+			name: r.Name, limit: serviceLimit, wake: make(chan struct{}, 1),
+			call: caller(node, *service), ack: func(ok bool) { ack(i, ok) },
+		}
+	}
+	return out
+}
+
+// serviceLimit ends a call that hangs; the ladder has long gone on by then.
+const serviceLimit = 5 * time.Second
+
+// caller returns the call of one std_srvs service that asks for the robot's own stop or docking.
+func caller(node *ros1.Node, s config.Service) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var res ros1.ServiceResult
+		var err error
+		switch s.Type {
+		case config.TypeSetBool:
+			res, err = node.CallSetBool(ctx, s.Name, true)
+		case config.TypeEmpty:
+			return node.CallEmpty(ctx, s.Name)
+		default:
+			res, err = node.CallTrigger(ctx, s.Name)
+		}
+		if err == nil && !res.Success {
+			err = refusedError{service: s.Name, message: res.Message}
+		}
+		return err
+	}
+}
+
+// refusedError says that a service answered, and that the answer was no.
+type refusedError struct{ service, message string }
+
+func (e refusedError) Error() string {
+	return "service " + e.service + " refused: expected success, found failure with message \"" + e.message + "\""
+}

@@ -1,0 +1,25 @@
+// Package configs holds the documents that come with the binary: the demonstration's configuration, examples, and the JSON
+// Schemas for editors; it never reads, checks or changes one.
+package configs
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed *.schema.json demo/*.yaml examples/*/*.yaml
+var files embed.FS
+
+// FS returns the files, by their path below this folder.
+func FS() fs.FS { return files }
+
+// The folders of complete configurations; each has profile.yaml, topics.yaml, policy.yaml and deployment.yaml.
+const (
+	// Demo is a humanoid in a hospital of two storeys. Its documents explain every key.
+	Demo = "demo"
+	// DiffDrive is a two-wheeled robot in a hall.
+	DiffDrive = "examples/diff-drive"
+)
+
+// SchemaFile returns the name of the JSON Schema for a kind of document.
+func SchemaFile(kind string) string { return kind + ".schema.json" }

@@ -1,0 +1,80 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Priority is the guard's SCHED_FIFO priority: above ordinary work, below the kernel's own threads at 50.
+const Priority = 40
+
+// rtTime is how long a thread of the guard may compute without ever blocking. A spin that lasts longer is a fault: the
+// kernel sends SIGXCPU and then kills, and a killed guard leaves the robot to its lock and base timeouts.
+const rtTimeSoft, rtTimeHard = 500_000, 1_000_000 // microseconds
+
+// realtimeMark is set in the environment of the process that [Realtime] has become.
+const realtimeMark = "ROBOWARDEN_REALTIME"
+
+// Realtime puts the whole process under SCHED_FIFO with its memory locked, and returns nil once it is so. It has to be
+// called before anything else runs: only the first thread can be changed from inside, so the program starts itself anew
+// and every thread of the Go runtime inherits the class. Giving single threads of a Go program real-time priority would
+// invert priorities against its others.
+//
+// Without the right to do so (CAP_SYS_NICE, CAP_IPC_LOCK) it returns an error and the process goes on as it was.
+func Realtime() error {
+	if os.Getenv(realtimeMark) != "" {
+		return errors.Join(lockMemory(), checkFIFO())
+	}
+	if err := setFIFO(); err != nil {
+		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
+	}
+	limit := unix.Rlimit{Cur: rtTimeSoft, Max: rtTimeHard}
+	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
+		return fmt.Errorf("limit of real-time spinning: %w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("real-time scheduling: %w", err)
+	}
+	// The mark comes first: a process that could not change its class must not start itself over and over.
+	err = syscall.Exec(self, os.Args, append(os.Environ(), realtimeMark+"=1")) //nolint:gosec // the same program with the same arguments
+	return fmt.Errorf("start anew: %w", err)
+}
+
+type schedParam struct{ priority int32 }
+
+// setFIFO changes the calling thread, which becomes the whole process by exec.
+func setFIFO() error {
+	p := schedParam{Priority}
+	const fifo = 1                                                                                    // SCHED_FIFO in <sched.h>
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, fifo, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// checkFIFO tells whether the class was really inherited.
+func checkFIFO() error {
+	policy, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, 0, 0, 0)
+	if errno != 0 {
+		return fmt.Errorf("real-time scheduling: %w", errno)
+	}
+	if policy != 1 {
+		return fmt.Errorf("real-time scheduling: expected SCHED_FIFO (1), found class %d", policy)
+	}
+	return nil
+}
+
+// lockMemory keeps pages in memory once they were touched, so that no decision waits for a disk.
+func lockMemory() error {
+	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
+		return fmt.Errorf("lock memory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package ros1
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/robowarden/robowarden/hal/msg"
+)
+
+// Handlers are called on the reader's goroutine of the connection; the pointer is valid only during the call.
+
+// SubscribePose reads nav_msgs/Odometry, geometry_msgs/PoseStamped or geometry_msgs/PoseWithCovarianceStamped.
+func (n *Node) SubscribePose(s Subscription, h func(*msg.Pose)) (*Sub, error) {
+	switch s.Type {
+	case TypeOdometry, TypePoseStamped, TypePoseWithCovarianceStamped:
+	default:
+		return nil, fmt.Errorf("ros1: topic %s: type %s; expected %s, %s or %s", clip(s.Topic, 80), clip(s.Type, 80),
+			TypeOdometry, TypePoseStamped, TypePoseWithCovarianceStamped)
+	}
+	return n.subscribe(s, s.Type, Latest, func(p *msg.Peer) decoder { return newPoseDecoder(s.Type, p, h) })
+}
+
+func newPoseDecoder(typ string, p *msg.Peer, h func(*msg.Pose)) *poseDecoder {
+	d := &poseDecoder{h: h, odom: typ == TypeOdometry, cov: typ != TypePoseStamped}
+	d.m.Peer, d.m.HasCovariance, d.m.HasTwist = p, d.cov, d.odom
+	return d
+}
+
+// Edge is one edge of the tf tree: Child's pose in Parent.
+type Edge struct{ Parent, Child string }
+
+// SubscribeTransforms reads tf2_msgs/TFMessage and calls h for each transform, or for those in edges if there are any.
+// A topic named "/tf_static" marks its transforms as static.
+func (n *Node) SubscribeTransforms(s Subscription, edges []Edge, h func(*msg.Transform)) (*Sub, error) {
+	if s.Mode == Latest {
+		// One node sends different edges in different messages; the newest message is not the newest of each.
+		return nil, fmt.Errorf("ros1: topic %s: transforms are read in mode Every only", clip(s.Topic, 80))
+	}
+	edges = slices.Clone(edges)
+	for i, e := range edges {
+		edges[i] = Edge{string(bare([]byte(e.Parent))), string(bare([]byte(e.Child)))}
+	}
+	s.MaxRateHz = orDefault(s.MaxRateHz, 10*DefaultMaxRateHz)
+	return n.subscribe(s, TypeTFMessage, Every, func(p *msg.Peer) decoder {
+		d := &tfDecoder{edges: edges, max: n.cfg.Limits.MaxTransforms, h: h}
+		d.m.Peer, d.m.Static = p, s.Topic == "/tf_static"
+		return d
+	})
+}
+
+// SubscribeJoints reads sensor_msgs/JointState; joint i of the message handed to h is names[i].
+func (n *Node) SubscribeJoints(s Subscription, names []string, h func(*msg.Joints)) (*Sub, error) {
+	if len(names) == 0 || len(names) > msg.MaxJoints {
+		return nil, fmt.Errorf("ros1: topic %s: %d joint names; expected 1 to %d", clip(s.Topic, 80), len(names), msg.MaxJoints)
+	}
+	names = slices.Clone(names)
+	index := make(map[string]int, len(names))
+	for i, name := range names {
+		if _, twice := index[name]; twice || name == "" {
+			return nil, fmt.Errorf("ros1: topic %s: joint name %s is empty or given twice", clip(s.Topic, 80), clip(name, 80))
+		}
+		index[name] = i
+	}
+	return n.subscribe(s, TypeJointState, Latest, func(p *msg.Peer) decoder {
+		return newJointDecoder(p, names, index, n.cfg.Limits.MaxJointNames, h)
+	})
+}
+
+// SubscribeIMU reads sensor_msgs/Imu.
+func (n *Node) SubscribeIMU(s Subscription, h func(*msg.IMU)) (*Sub, error) {
+	return n.subscribe(s, TypeImu, Latest, func(p *msg.Peer) decoder {
+		d := &imuDecoder{h: h}
+		d.m.Peer = p
+		return d
+	})
+}
+
+// SubscribeBattery reads sensor_msgs/BatteryState as battery number index.
+func (n *Node) SubscribeBattery(s Subscription, index int, h func(*msg.Device)) (*Sub, error) {
+	return n.subscribe(s, TypeBatteryState, Latest, func(p *msg.Peer) decoder {
+		d := &batteryDecoder{h: h}
+		d.m.Peer, d.m.Kind, d.m.Index = p, msg.Battery, index
+		return d
+	})
+}
+
+// SubscribeCommand reads geometry_msgs/Twist as commands of the given channel.
+func (n *Node) SubscribeCommand(s Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
+	return n.subscribe(s, TypeTwist, Latest, func(p *msg.Peer) decoder {
+		d := &commandDecoder{h: h}
+		d.m.Peer, d.m.Channel = p, channel
+		return d
+	})
+}
+
+// SubscribeBool reads std_msgs/Bool.
+func (n *Node) SubscribeBool(s Subscription, h func(*msg.Bool)) (*Sub, error) {
+	return n.subscribe(s, TypeBool, Latest, func(p *msg.Peer) decoder {
+		d := &boolDecoder{h: h}
+		d.m.Peer = p
+		return d
+	})
+}
+
+// SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active".
+func (n *Node) SubscribeDevice(s Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (*Sub, error) {
+	if kind != msg.Camera && kind != msg.Microphone {
+		return nil, errors.New("ros1: SubscribeDevice reads a camera or a microphone; use SubscribeBattery for the battery")
+	}
+	return n.subscribe(s, TypeBool, Latest, func(p *msg.Peer) decoder {
+		d := &deviceDecoder{h: h}
+		d.m.Peer, d.m.Kind, d.m.Index = p, kind, index
+		return d
+	})
+}
+
+// SubscribeText reads std_msgs/String.
+func (n *Node) SubscribeText(s Subscription, h func(*msg.Text)) (*Sub, error) {
+	if s.MaxBytes > 4+msg.MaxText {
+		return nil, fmt.Errorf("ros1: topic %s: MaxBytes %d; expected at most %d", clip(s.Topic, 80), s.MaxBytes, 4+msg.MaxText)
+	}
+	return n.subscribe(s, TypeString, Every, func(p *msg.Peer) decoder {
+		d := &textDecoder{h: h}
+		d.m.Peer = p
+		return d
+	})
+}

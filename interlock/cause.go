@@ -1,0 +1,240 @@
+package interlock
+
+// Cause says more closely why a trigger is present. Codes are stable: new ones go to the end.
+type Cause uint16
+
+// The causes.
+const (
+	// CauseNone means that no closer cause is given.
+	CauseNone Cause = iota
+	// CauseUnknownInput means that an input that has been seen before is unknown now.
+	CauseUnknownInput
+	// CauseNeverSeen means that an input has not been seen since the start.
+	CauseNeverSeen
+	// CauseMissing means that nothing has arrived.
+	CauseMissing
+	// CauseStale means that the newest value is too old.
+	CauseStale
+	// CauseFuture means that the time stamp lies ahead.
+	CauseFuture
+	// CauseBackwards means that time stamps run backwards.
+	CauseBackwards
+	// CauseRepeated means that the same message came again.
+	CauseRepeated
+	// CauseNotFinite means that a value is NaN or infinite.
+	CauseNotFinite
+	// CauseBadRotation means that the quaternion is no rotation.
+	CauseBadRotation
+	// CauseWrongFrame means that the frame is not the pinned one.
+	CauseWrongFrame
+	// CauseCovarianceUnknown means that the covariance is absent, zero or no covariance.
+	CauseCovarianceUnknown
+	// CauseCovarianceHigh means that the covariance is above the limit.
+	CauseCovarianceHigh
+	// CauseJump means that the value moved further than it can.
+	CauseJump
+	// CauseFrozen means that the value stands still while the robot moves.
+	CauseFrozen
+	// CauseDisagree means that two sources disagree.
+	CauseDisagree
+	// CauseMapUnknown means that the map is not in the policy.
+	CauseMapUnknown
+	// CauseFloorUnknown means that the height fits no floor.
+	CauseFloorUnknown
+	// CauseOutOfLimits means that a value is outside its limits.
+	CauseOutOfLimits
+	// CauseIncomplete means that parts are missing.
+	CauseIncomplete
+	// CauseEnteredZone means that the contour entered the zone.
+	CauseEnteredZone
+	// CauseLoadedOver means that the zone was loaded over the robot.
+	CauseLoadedOver
+	// CauseShiftChanged means that the zone closed while the robot was in it.
+	CauseShiftChanged
+	// CauseLeftKeepIn means that the contour left the zone that it must stay in.
+	CauseLeftKeepIn
+	// CauseCannotStop means that measured motion cannot stop before the edge.
+	CauseCannotStop
+	// CauseTooFast means that the speed is above the limit.
+	CauseTooFast
+	// CauseNotCheckedIn means that the channel has not checked in at stop.
+	CauseNotCheckedIn
+	// CauseNoAnswer means that no valid answer within the timeout.
+	CauseNoAnswer
+	// CauseWrongAnswer means that an answer's authentication failed.
+	CauseWrongAnswer
+	// CauseUnknownChallenge means that an answer to a challenge that was never issued.
+	CauseUnknownChallenge
+	// CauseReplayedAnswer means that an answer came a second time.
+	CauseReplayedAnswer
+	// CauseLateAnswer means that an answer came after its challenge had expired.
+	CauseLateAnswer
+	// CauseAskedToStop means that an authentic answer asks for a stop.
+	CauseAskedToStop
+	// CauseNotListed means that the name is not on the allow-list.
+	CauseNotListed
+	// CauseTooMany means that there are more than allowed.
+	CauseTooMany
+	// CauseOwnName means that somebody uses the guard's own name.
+	CauseOwnName
+	// CauseForeignSource means that the consumer is connected to somebody else.
+	CauseForeignSource
+	// CauseNotConnected means that the consumer is not connected to the gate.
+	CauseNotConnected
+	// CauseNotRegistered means that the bus does not list the gate.
+	CauseNotRegistered
+	// CauseUnlistedPeer means that a real connection has a peer that is not on the allow-list.
+	CauseUnlistedPeer
+	// CauseNoSuchPeer means that the bus lists a publisher, but no connection to it exists.
+	CauseNoSuchPeer
+	// CauseNoReply means that the bus did not reply within the deadline.
+	CauseNoReply
+	// CauseForeignWriter means that somebody else writes.
+	CauseForeignWriter
+	// CauseNoListener means that nobody listens.
+	CauseNoListener
+	// CauseDeadlineMissed means that a step came late or took too long.
+	CauseDeadlineMissed
+	// CauseQueueOverflow means that a queue overflowed.
+	CauseQueueOverflow
+	// CauseClockStep means that the civil clock stepped.
+	CauseClockStep
+	// CauseBootClockBack means that the boot clock ran backwards.
+	CauseBootClockBack
+	// CauseCivilTooOld means that civil time is before the newest signed time.
+	CauseCivilTooOld
+	// CauseDiskFull means that the disk is full.
+	CauseDiskFull
+	// CauseReadOnly means that the file system is read-only.
+	CauseReadOnly
+	// CauseWriteFailed means that writing failed.
+	CauseWriteFailed
+	// CauseBadSignature means that a signature is missing or wrong.
+	CauseBadSignature
+	// CauseExpired means that the validity has ended.
+	CauseExpired
+	// CauseDigestMismatch means that a digest is not the pinned one.
+	CauseDigestMismatch
+	// CauseNotFound means that the file is not there.
+	CauseNotFound
+	// CauseDamaged means that the checksum is wrong.
+	CauseDamaged
+	// CauseVersionUnknown means that the version is not known.
+	CauseVersionUnknown
+	// CauseUncleanEnd means that the last run did not end in order.
+	CauseUncleanEnd
+	// CauseOrdered means that somebody with authority has ordered it.
+	CauseOrdered
+	// CauseScheduled means that a schedule demands it.
+	CauseScheduled
+	// CauseFlapping means that it tripped too often within the window.
+	CauseFlapping
+	// CauseNoAck means that the actuator did not acknowledge.
+	CauseNoAck
+	// CauseRefused means that the actuator refused.
+	CauseRefused
+	// CauseStillMoving means that measurements show motion.
+	CauseStillMoving
+	// CauseSpeedUnknown means that no measurement shows the speed.
+	CauseSpeedUnknown
+	// CauseMovedAgain means that motion began after a confirmed standstill.
+	CauseMovedAgain
+	// CauseDeviceActive means that a device is active.
+	CauseDeviceActive
+	// CauseBelowLimit means that the value is below its limit.
+	CauseBelowLimit
+	// CauseNoIndependentRung means that every actuator needs the goodwill of ROS.
+	CauseNoIndependentRung
+	// NumCauses is the number of causes.
+	NumCauses
+)
+
+// causeTable holds code and text of each cause. It is never written to.
+var causeTable = [NumCauses]struct{ code, text string }{
+	CauseNone:              {"none", "no closer cause is given"},
+	CauseUnknownInput:      {"unknown-input", "an input that has been seen before is unknown now"},
+	CauseNeverSeen:         {"never-seen", "an input has not been seen since the start"},
+	CauseMissing:           {"missing", "nothing has arrived"},
+	CauseStale:             {"stale", "the newest value is too old"},
+	CauseFuture:            {"future", "the time stamp lies ahead"},
+	CauseBackwards:         {"backwards", "time stamps run backwards"},
+	CauseRepeated:          {"repeated", "the same message came again"},
+	CauseNotFinite:         {"not-finite", "a value is NaN or infinite"},
+	CauseBadRotation:       {"bad-rotation", "the quaternion is no rotation"},
+	CauseWrongFrame:        {"wrong-frame", "the frame is not the pinned one"},
+	CauseCovarianceUnknown: {"covariance-unknown", "the covariance is absent, zero or no covariance"},
+	CauseCovarianceHigh:    {"covariance-high", "the covariance is above the limit"},
+	CauseJump:              {"jump", "the value moved further than it can"},
+	CauseFrozen:            {"frozen", "the value stands still while the robot moves"},
+	CauseDisagree:          {"disagree", "two sources disagree"},
+	CauseMapUnknown:        {"map-unknown", "the map is not in the policy"},
+	CauseFloorUnknown:      {"floor-unknown", "the height fits no floor"},
+	CauseOutOfLimits:       {"out-of-limits", "a value is outside its limits"},
+	CauseIncomplete:        {"incomplete", "parts are missing"},
+	CauseEnteredZone:       {"entered-zone", "the contour entered the zone"},
+	CauseLoadedOver:        {"loaded-over", "the zone was loaded over the robot"},
+	CauseShiftChanged:      {"shift-changed", "the zone closed while the robot was in it"},
+	CauseLeftKeepIn:        {"left-keep-in", "the contour left the zone that it must stay in"},
+	CauseCannotStop:        {"cannot-stop", "measured motion cannot stop before the edge"},
+	CauseTooFast:           {"too-fast", "the speed is above the limit"},
+	CauseNotCheckedIn:      {"not-checked-in", "the channel has not checked in at stop"},
+	CauseNoAnswer:          {"no-answer", "no valid answer within the timeout"},
+	CauseWrongAnswer:       {"wrong-answer", "an answer's authentication failed"},
+	CauseUnknownChallenge:  {"unknown-challenge", "an answer to a challenge that was never issued"},
+	CauseReplayedAnswer:    {"replayed-answer", "an answer came a second time"},
+	CauseLateAnswer:        {"late-answer", "an answer came after its challenge had expired"},
+	CauseAskedToStop:       {"asked-to-stop", "an authentic answer asks for a stop"},
+	CauseNotListed:         {"not-listed", "the name is not on the allow-list"},
+	CauseTooMany:           {"too-many", "there are more than allowed"},
+	CauseOwnName:           {"own-name", "somebody uses the guard's own name"},
+	CauseForeignSource:     {"foreign-source", "the consumer is connected to somebody else"},
+	CauseNotConnected:      {"not-connected", "the consumer is not connected to the gate"},
+	CauseNotRegistered:     {"not-registered", "the bus does not list the gate"},
+	CauseUnlistedPeer:      {"unlisted-peer", "a real connection has a peer that is not on the allow-list"},
+	CauseNoSuchPeer:        {"no-such-peer", "the bus lists a publisher, but no connection to it exists"},
+	CauseNoReply:           {"no-reply", "the bus did not reply within the deadline"},
+	CauseForeignWriter:     {"foreign-writer", "somebody else writes"},
+	CauseNoListener:        {"no-listener", "nobody listens"},
+	CauseDeadlineMissed:    {"deadline-missed", "a step came late or took too long"},
+	CauseQueueOverflow:     {"queue-overflow", "a queue overflowed"},
+	CauseClockStep:         {"clock-step", "the civil clock stepped"},
+	CauseBootClockBack:     {"boot-clock-back", "the boot clock ran backwards"},
+	CauseCivilTooOld:       {"civil-too-old", "civil time is before the newest signed time"},
+	CauseDiskFull:          {"disk-full", "the disk is full"},
+	CauseReadOnly:          {"read-only", "the file system is read-only"},
+	CauseWriteFailed:       {"write-failed", "writing failed"},
+	CauseBadSignature:      {"bad-signature", "a signature is missing or wrong"},
+	CauseExpired:           {"expired", "the validity has ended"},
+	CauseDigestMismatch:    {"digest-mismatch", "a digest is not the pinned one"},
+	CauseNotFound:          {"not-found", "the file is not there"},
+	CauseDamaged:           {"damaged", "the checksum is wrong"},
+	CauseVersionUnknown:    {"version-unknown", "the version is not known"},
+	CauseUncleanEnd:        {"unclean-end", "the last run did not end in order"},
+	CauseOrdered:           {"ordered", "somebody with authority has ordered it"},
+	CauseScheduled:         {"scheduled", "a schedule demands it"},
+	CauseFlapping:          {"flapping", "it tripped too often within the window"},
+	CauseNoAck:             {"no-ack", "the actuator did not acknowledge"},
+	CauseRefused:           {"refused", "the actuator refused"},
+	CauseStillMoving:       {"still-moving", "measurements show motion"},
+	CauseSpeedUnknown:      {"speed-unknown", "no measurement shows the speed"},
+	CauseMovedAgain:        {"moved-again", "motion began after a confirmed standstill"},
+	CauseDeviceActive:      {"device-active", "a device is active"},
+	CauseBelowLimit:        {"below-limit", "the value is below its limit"},
+	CauseNoIndependentRung: {"no-independent-rung", "every actuator needs the goodwill of ROS"},
+}
+
+// String returns the cause's code.
+func (c Cause) String() string {
+	if c >= NumCauses {
+		return "unknown"
+	}
+	return causeTable[c].code
+}
+
+// Text says in plain words what the cause means.
+func (c Cause) Text() string {
+	if c >= NumCauses {
+		return "a cause that this version does not know"
+	}
+	return causeTable[c].text
+}

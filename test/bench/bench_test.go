@@ -1,0 +1,162 @@
+package bench
+
+import (
+	"math"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/internal/wire"
+)
+
+// visit makes a measurement with the given latencies in microseconds.
+func visit(us ...int) Visit {
+	v := Visit{Sent: len(us), Took: time.Second, CPU: 10 * time.Millisecond, RSSBytes: 2e6}
+	for _, u := range us {
+		v.latencies = append(v.latencies, time.Duration(u)*time.Microsecond)
+	}
+	v.sort()
+	return v
+}
+
+func TestQuantiles(t *testing.T) {
+	var us []int
+	for i := 100; i > 0; i-- {
+		us = append(us, i)
+	}
+	v := visit(us...)
+	for q, want := range map[float64]time.Duration{0: 1, 0.5: 50, 0.99: 99, 0.991: 100, 1: 100} {
+		if got := v.Quantile(q); got != want*time.Microsecond {
+			t.Errorf("quantile %v: %v, want %v", q, got, want*time.Microsecond)
+		}
+	}
+	if got := (Visit{}).Quantile(0.5); got != 0 {
+		t.Errorf("nothing measured: %v", got)
+	}
+}
+
+func TestRatioIsTakenWithinRounds(t *testing.T) {
+	// The machine is ten times slower in the second round, and so are both.
+	r := &Report{Workers: []string{"a", "b"}, Rates: []float64{100}, Visits: map[Key][]Visit{
+		{"a", 100}: {visit(5), visit(60), visit(5)},
+		{"b", 100}: {visit(10), visit(100), visit(10)},
+	}}
+	if got := r.Ratio("a", "b", 100, 0.5); got != 0.5 {
+		t.Errorf("ratio %v, want 0.5", got)
+	}
+	if got := r.Ratio("a", "nobody", 100, 0.5); !math.IsNaN(got) {
+		t.Errorf("ratio to nobody: %v", got)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	r := &Report{Job: Gate, Workers: []string{"a", "b"}, Rates: []float64{100, MaxRate}, Visits: map[Key][]Visit{
+		{"a", 100}: {visit(50, 50, 50, 90)}, {"b", 100}: {visit(100, 100, 100, 100)},
+		{"a", MaxRate}: {visit(10)}, {"b", MaxRate}: {visit(20)},
+	}}
+	var b strings.Builder
+	if err := r.WriteMarkdown(&b, "b"); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"### gate, 100 Hz", "",
+		"| worker | p50 µs | p99 µs | max µs | p50 / b | p99 / b | back / sent | per s | CPU % | CPU µs/msg | RSS MB |",
+		"|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+		"| a | 50.0 | 90.0 | 90 | 0.50 | 0.90 | 4 / 4 | 4 | 1.0 | 2500.0 | 2.0 |",
+		"| b | 100.0 | 100.0 | 100 | 1.00 | 1.00 | 4 / 4 | 4 | 1.0 | 2500.0 | 2.0 |",
+	}
+	if d := cmp.Diff(want, strings.Split(b.String(), "\n")[:6]); d != "" {
+		t.Error(d)
+	}
+	if !strings.Contains(b.String(), "### gate, as fast as it goes") {
+		t.Errorf("no table for the greatest rate:\n%s", b.String())
+	}
+}
+
+func TestNumbersSurviveTheirDisguise(t *testing.T) {
+	l := &lane{frame: frameOf(Gate), pub: nobody(t), sent: newCells(), got: newCells(), arrived: make(chan struct{}, 10)}
+	for _, id := range []int{1, 2, 1000, maxIDs - 1} {
+		l.send(id)
+		if v, err := wire.ParseTwist(l.frame[4:]); err != nil || v.Linear[0] > 0.07 {
+			t.Fatalf("number %d is a command of %v, %v", id, v, err)
+		}
+		l.receive(wire.Message{Body: l.frame[4:]})
+		if l.got[id].Load() <= 0 {
+			t.Errorf("number %d was not recognised", id)
+		}
+	}
+	// A command that somebody has changed is a stray, not a measurement.
+	l.receive(wire.Message{Body: wire.TwistMsg{Linear: [3]float64{0.05}}.Append(nil)})
+	l.receive(wire.Message{Body: []byte{1}})
+	l.receive(wire.Message{Body: wire.TwistMsg{Linear: [3]float64{math.NaN()}}.Append(nil)})
+	if l.stray.Load() != 3 {
+		t.Errorf("%d strays, want 3", l.stray.Load())
+	}
+}
+
+func TestEveryPeerDoesEveryJob(t *testing.T) {
+	t.Parallel()
+	for _, job := range []Job{Gate, Reply} {
+		m := ros.StartMaster(t, ros.Options{})
+		r, err := Run(t.Context(), Config{
+			Master: m.URI(), Job: job, Workers: Peers(t, m, job), Rounds: 2, Visit: 200 * time.Millisecond, Log: t.Logf,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range r.Workers {
+			for _, rate := range r.Rates {
+				visits := r.Visits[Key{name, rate}]
+				if len(visits) != 2 {
+					t.Fatalf("%s at %v: %d visits", name, rate, len(visits))
+				}
+				for _, v := range visits {
+					if v.Got() < v.Sent*9/10 || v.Stray > 0 || v.Quantile(0.5) <= 0 || v.RSSBytes == 0 {
+						t.Errorf("%s at %v: %d of %d, %d strays", name, rate, v.Got(), v.Sent, v.Stray)
+					}
+				}
+			}
+		}
+		if rounds := r.Visits[Key{Direct, 100}]; rounds[0].Sent != 20 {
+			t.Errorf("%d messages in 200 ms at 100 Hz", rounds[0].Sent)
+		}
+	}
+}
+
+func TestDeafWorkerIsNamed(t *testing.T) {
+	t.Parallel()
+	m := ros.StartMaster(t, ros.Options{})
+	n, err := wire.NewNode(wire.NodeConfig{Name: "/deaf", Master: m.URI()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = n.Close() }()
+	if _, err := n.Subscribe(t.Context(), "/in", wire.Twist, func(wire.Message) {}); err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t, 2*time.Second)
+	_, err = Run(ctx, Config{Master: m.URI(), Workers: []Worker{{Name: "deaf", In: "/in", Out: "/out"}}})
+	if err == nil || !strings.Contains(err.Error(), "nothing comes through deaf") {
+		t.Fatalf("%v", err)
+	}
+}
+
+// BenchmarkPeers writes the tables of the standard peers to standard output: go test -run ^$ -bench Peers -benchtime 1x
+func BenchmarkPeers(b *testing.B) {
+	for b.Loop() {
+		for _, job := range []Job{Gate, Reply} {
+			m := ros.StartMaster(b, ros.Options{})
+			r, err := Run(b.Context(), Config{Master: m.URI(), Job: job, Workers: Peers(b, m, job), Rounds: 3})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := r.WriteMarkdown(os.Stdout, Roscpp); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}

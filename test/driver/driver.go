@@ -1,0 +1,196 @@
+// Package driver starts those who drive a robot in a test: a roscpp planner that publishes velocity commands and a
+// rospy operator who keeps the channel alive; neither knows where the robot may not go.
+package driver
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/test/internal/cpp"
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/internal/wire"
+)
+
+// Drive is the same command over and over.
+type Drive struct {
+	// VX, VY (m/s) and W (rad/s) are the command, in the robot's frame.
+	VX, VY, W float64
+	// Rate is in hertz; default 50.
+	Rate float64
+	// Duration ends the drive with a few zero commands; default: never.
+	Duration time.Duration
+	// Abrupt leaves the zero commands out.
+	Abrupt bool
+	// Topic is where commands go; default /cmd_vel_raw.
+	Topic string
+	// Node is the name on the graph; default /planner.
+	Node string
+}
+
+// StartDrive starts a planner that drives.
+func StartDrive(t testing.TB, m *ros.Master, d Drive) *proc.Process {
+	t.Helper()
+	args := []string{"--mode=drive", number("vx", d.VX), number("vy", d.VY), number("w", d.W)}
+	if d.Rate > 0 {
+		args = append(args, number("rate", d.Rate))
+	}
+	if d.Duration > 0 {
+		args = append(args, number("duration", d.Duration.Seconds()))
+	}
+	if d.Abrupt {
+		args = append(args, "--final-zero=false")
+	}
+	return startPlanner(t, m, d.Topic, d.Node, args)
+}
+
+// StartTour starts a planner that visits the tour's places in turn. It ends by itself.
+func StartTour(t testing.TB, m *ros.Master, tour Tour) *proc.Process {
+	t.Helper()
+	args := []string{"--mode=tour", "--places=" + tour.places(), number("speed", tour.Speed)}
+	if tour.Timeout > 0 {
+		args = append(args, number("timeout", tour.Timeout.Seconds()))
+	}
+	return startPlanner(t, m, tour.Topic, tour.Node, args)
+}
+
+// TourTime waits for the end of a tour and returns how long it took by the planner's own clock.
+func TourTime(ctx context.Context, planner *proc.Process) (time.Duration, error) {
+	if _, err := planner.Wait(ctx); err != nil {
+		return 0, err
+	}
+	m := regexp.MustCompile(`tour done ([0-9.]+)`).FindStringSubmatch(planner.Output())
+	if m == nil {
+		return 0, fmt.Errorf("driver: the tour did not end well: %s", planner.Output())
+	}
+	s, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return 0, fmt.Errorf("driver: the tour's time: %w", err)
+	}
+	return time.Duration(s * float64(time.Second)), nil
+}
+
+func startPlanner(t testing.TB, m *ros.Master, topic, node string, args []string) *proc.Process {
+	t.Helper()
+	if topic != "" {
+		args = append(args, "--cmd-topic="+topic)
+	}
+	if node == "" {
+		node = "/planner"
+	}
+	args = append(args, "__name:="+strings.TrimPrefix(node, "/"))
+	return m.Node(t, proc.Spec{Name: node, Argv: append([]string{cpp.Binary(t, "planner")}, args...)})
+}
+
+func number(key string, v float64) string {
+	return "--" + key + "=" + strconv.FormatFloat(v, 'g', -1, 64)
+}
+
+// Heartbeat holds the words of one challenge.
+type Heartbeat struct {
+	// Robot and Endpoint are names, BootID and Challenge 32 hexadecimal digits each; Level is ok or stop.
+	Robot, BootID, Endpoint, Challenge, Level string
+}
+
+// Line is the challenge as it goes over the wire.
+func (h Heartbeat) Line() string {
+	return strings.Join([]string{"rw1", "challenge", h.Robot, h.BootID, h.Endpoint, h.Challenge, h.Level}, " ")
+}
+
+// Answer is the right answer at the heartbeat's level.
+func (h Heartbeat) Answer(key []byte) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("robowarden/heartbeat/v1"))
+	for _, s := range []string{h.Robot, h.BootID, h.Endpoint, h.Challenge, h.Level} {
+		mac.Write([]byte{0})
+		mac.Write([]byte(s))
+	}
+	return strings.Join([]string{"rw1", "answer", h.Endpoint, h.Challenge, h.Level, hex.EncodeToString(mac.Sum(nil))}, " ")
+}
+
+// OperatorConfig describes an operator.
+type OperatorConfig struct {
+	// Robot and Endpoint select the challenges that it answers.
+	Robot, Endpoint string
+	// Key is the shared key.
+	Key []byte
+	// Challenges and Answers are topics; default /robowarden/challenge and /robowarden/answer.
+	Challenges, Answers string
+	// Node is the name on the graph; default /operator.
+	Node string
+}
+
+// Operator is a running operator.
+type Operator struct {
+	*proc.Process
+	faults *wire.Publisher
+}
+
+// StartOperator starts an operator and waits until it listens.
+func StartOperator(t testing.TB, m *ros.Master, c OperatorConfig) *Operator {
+	t.Helper()
+	need.ROS(t)
+	if c.Node == "" {
+		c.Node = "/operator"
+	}
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, []byte(hex.EncodeToString(c.Key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	argv := []string{
+		"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "operator_node.py"),
+		"--robot", c.Robot, "--endpoint", c.Endpoint, "--key-file", keyFile,
+	}
+	if c.Challenges != "" {
+		argv = append(argv, "--challenges", c.Challenges)
+	}
+	if c.Answers != "" {
+		argv = append(argv, "--answers", c.Answers)
+	}
+	argv = append(argv, "__name:="+strings.TrimPrefix(c.Node, "/"))
+	o := &Operator{Process: m.Node(t, proc.Spec{Name: c.Node, Argv: argv})}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := o.WaitOutput(ctx, `operator ready`); err != nil {
+		t.Fatal(err)
+	}
+	n, err := wire.NewNode(wire.NodeConfig{Name: c.Node + "_faults", Master: m.URI()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = n.Close() })
+	if o.faults, err = n.Advertise(ctx, wire.PublisherConfig{Topic: c.Node + "/fault", Type: wire.String}); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// Fault makes the operator misbehave from now on: silent, wrong_key, wrong_boot, delayed SECONDS, duplicated, frozen,
+// garbage, level ok|stop; clear ends it. It waits until the operator has understood.
+func (o *Operator) Fault(t testing.TB, line string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := o.faults.WaitPeers(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	const mark = "operator fault: "
+	before := strings.Count(o.Output(), mark)
+	o.faults.Send(wire.StringBody(line))
+	// The n-th fault that it tells of is ours.
+	pattern := fmt.Sprintf(`(?s)(?:%s.*){%d}%s%s\n`, mark, before, mark, regexp.QuoteMeta(line))
+	if _, err := o.WaitOutput(ctx, pattern); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,294 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/oracle"
+	"github.com/robowarden/robowarden/test/plant"
+)
+
+// rest is stable rest as an outside observer sees it.
+var rest = oracle.Rest{SpeedMPS: 0.01, YawRateRPS: 0.01, Hold: 500 * time.Millisecond}
+
+// cruise is the speed in m/s of the robots in this file, which drive in the open.
+const cruise = 0.8
+
+// robot is a guard that holds a robot which a planner drives.
+type robot struct {
+	m *ros.Master
+	p *plant.Plant
+	s *site
+	g *guard
+}
+
+// driving starts everything and waits until the robot is under way.
+func driving(t *testing.T, c siteConfig, pc plant.Config) *robot {
+	t.Helper()
+	r := &robot{}
+	r.m = ros.StartMaster(t, ros.Options{})
+	if c.lock {
+		pc.LockTopic = "/robowarden/lock"
+	}
+	r.p = plant.Start(t, r.m, pc)
+	r.s = newSite(t, r.m, c)
+	if c.operatorLink {
+		driver.StartOperator(t, r.m, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
+	}
+	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	r.g = r.s.start(t)
+	r.g.ready(t)
+	r.drives(t)
+	return r
+}
+
+// drives waits until the robot drives as told.
+func (r *robot) drives(t testing.TB) {
+	t.Helper()
+	r.p.WaitTruth(t, 40*time.Second, "a robot that drives as told", func(s oracle.Sample) bool { return s.Speed() > 0.9*cruise })
+}
+
+// now is the plant's time of the newest sample.
+func (r *robot) now(t testing.TB) time.Duration {
+	t.Helper()
+	s := r.p.Truth(t).Samples
+	return s[len(s)-1].T
+}
+
+// restsWithin waits for rest and checks how long after the trigger it began.
+func (r *robot) restsWithin(t testing.TB, trigger, bar time.Duration) {
+	t.Helper()
+	var took time.Duration
+	until(t, bar+10*time.Second, "stable rest", func() bool {
+		d, err := oracle.TimeToRest(r.p.Truth(t), trigger, rest)
+		took = d
+		return err == nil
+	})
+	t.Logf("at rest %v after the trigger (bar %v)", took, bar)
+	if took > bar {
+		t.Errorf("at rest after %v: expected at most %v", took, bar)
+	}
+}
+
+// stopTime is the profile's time from a zero command to rest at cruise speed, with the pause that a test's own reading
+// of the plant's time may add.
+func stopTime() time.Duration {
+	brake := time.Duration(cruise / decelMPS2 * float64(time.Second))
+	return detection + actuation + brake + brake/5 + 500*time.Millisecond
+}
+
+// silence is what the robot's own timeouts add when the guard says nothing any more.
+const silence = 500 * time.Millisecond
+
+func TestKilledGuardLeavesRobotAtRest(t *testing.T) {
+	t.Parallel()
+	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	trigger := r.now(t)
+	r.g.Kill()
+	r.restsWithin(t, trigger, silence+stopTime())
+	// The next run starts held: an end without order is a latch of its own, and a planner that never stopped sending
+	// does not start the robot.
+	g := r.s.start(t)
+	s := g.await(t, "a guard that holds after an unclean end", 20*time.Second, func(s agent.Status) bool {
+		return has(s, "restart.unclean") && !has(s, "startup")
+	})
+	if s.Axes.Motion != "hold" && s.Axes.Motion != "stop" {
+		t.Errorf("motion %q after an unclean end", s.Axes.Motion)
+	}
+	// The operator resets; the planner's commands are fresh, but the gate wants a neutral one first.
+	receipt := g.order(t, r.s.resetOrder(t, s, r.s.operator))
+	if !receipt.Applied {
+		t.Fatalf("reset: %+v", receipt)
+	}
+	g.ready(t)
+	g.replayed(t)
+}
+
+func TestStoppedGuardLeavesRobotAtRest(t *testing.T) {
+	t.Parallel()
+	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	trigger := r.now(t)
+	if err := r.g.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	r.restsWithin(t, trigger, silence+stopTime())
+	if err := r.g.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	r.g.await(t, "a late loop that is noticed", 5*time.Second, func(s agent.Status) bool { return has(s, "loop.overrun") })
+}
+
+func TestGuardOutOfMemoryLeavesRobotAtRest(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	cg, err := proc.NewCgroup("robowarden-oom", 256<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cg.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &robot{m: ros.StartMaster(t, ros.Options{})}
+	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.m, siteConfig{lock: true})
+	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	r.g = r.s.startIn(t, cg)
+	r.g.ready(t)
+	r.drives(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if _, err := cg.OOMKill(ctx, r.g.Process); err != nil {
+		t.Fatal(err)
+	}
+	// The kill is the trigger; the process was seen to be gone at most a poll later than it was.
+	trigger := r.now(t)
+	r.restsWithin(t, trigger, silence+stopTime())
+	g := r.s.start(t)
+	g.await(t, "a guard that holds after an unclean end", 40*time.Second, func(s agent.Status) bool { return has(s, "restart.unclean") })
+}
+
+func TestLatchSurvivesKill(t *testing.T) {
+	t.Parallel()
+	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	trigger := r.now(t)
+	if got := r.g.order(t, r.s.stopOrder(t)); !got.Accepted || !got.Applied {
+		t.Fatalf("stop: %+v", got)
+	}
+	r.restsWithin(t, trigger, stopTime())
+	latched := func(s agent.Status) bool { return has(s, "order.stop") && s.Axes.Motion == "stop" }
+	r.g.await(t, "a stop", time.Second, latched)
+	r.g.Kill()
+	g := r.s.start(t)
+	s := g.await(t, "the stop after a restart", 20*time.Second, func(s agent.Status) bool { return latched(s) && !has(s, "startup") })
+	// Whoever may stop need not be allowed to release: an unknown key is refused, the operator is not.
+	if got := g.order(t, r.s.resetOrder(t, s, newKey(t))); got.Accepted {
+		t.Errorf("a reset by an unknown key was accepted: %+v", got)
+	}
+	if got := g.order(t, r.s.resetOrder(t, s, r.s.operator)); !got.Applied {
+		t.Errorf("reset: %+v", got)
+	}
+	g.ready(t)
+}
+
+func TestHeartbeatLostHoldsThenStops(t *testing.T) {
+	t.Parallel()
+	r := &robot{}
+	r.m = ros.StartMaster(t, ros.Options{})
+	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.m, siteConfig{lock: true, operatorLink: true})
+	op := driver.StartOperator(t, r.m, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
+	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	r.g = r.s.start(t)
+	r.g.ready(t)
+	r.drives(t)
+	trigger := r.now(t)
+	op.Fault(t, "silent")
+	r.restsWithin(t, trigger, 700*time.Millisecond+stopTime())
+	s := r.g.await(t, "a lost channel", 5*time.Second, func(s agent.Status) bool {
+		return has(s, "channel.heartbeat-lost") && s.Axes.Motion == "stop"
+	})
+	if got := r.g.order(t, r.s.resetOrder(t, s, r.s.operator)); got.Applied {
+		t.Errorf("a reset was applied while the channel is silent: %+v", got)
+	}
+	op.Fault(t, "clear")
+	r.g.await(t, "a channel that runs again", 10*time.Second, func(s agent.Status) bool {
+		return len(s.Channels) == 1 && s.Channels[0].Phase == "running"
+	})
+	until(t, 10*time.Second, "a reset", func() bool {
+		s, _ := r.g.status()
+		return r.g.order(t, r.s.resetOrder(t, s, r.s.operator)).Applied
+	})
+	r.g.ready(t)
+	r.g.replayed(t)
+}
+
+func TestWrongHeartbeatKeyIsHostile(t *testing.T) {
+	t.Parallel()
+	r := &robot{}
+	r.m = ros.StartMaster(t, ros.Options{})
+	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.m, siteConfig{lock: true, operatorLink: true})
+	op := driver.StartOperator(t, r.m, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
+	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	r.g = r.s.start(t)
+	r.g.ready(t)
+	r.drives(t)
+	seen := r.g.watchTriggers(t)
+	trigger := r.now(t)
+	op.Fault(t, "wrong_key")
+	r.restsWithin(t, trigger, 700*time.Millisecond+stopTime())
+	r.g.await(t, "a hostile channel", 5*time.Second, func(s agent.Status) bool { return has(s, "channel.heartbeat-hostile") })
+	t.Log(seen())
+}
+
+// TestRobotFaults breaks each of the guard's inputs: the named trigger has to come, and the robot has to rest.
+func TestRobotFaults(t *testing.T) {
+	t.Parallel()
+	faults := map[string]struct {
+		trigger string
+		within  time.Duration
+	}{
+		"stop_odom":       {"pose.stale", 400 * time.Millisecond},
+		"freeze_pose":     {"pose.frozen", 800 * time.Millisecond},
+		"teleport 3 0":    {"pose.jump", 100 * time.Millisecond},
+		"nan_pose":        {"pose.invalid", 100 * time.Millisecond},
+		"zero_cov":        {"pose.covariance", 700 * time.Millisecond},
+		"wrong_frame odd": {"pose.frame", 100 * time.Millisecond},
+		"future_stamp 2":  {"pose.future", 100 * time.Millisecond},
+		"stop_joints":     {"joints.missing", 700 * time.Millisecond},
+	}
+	slots := make(chan struct{}, 3)
+	for fault, want := range faults {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			r := driving(t, siteConfig{lock: true}, plant.Config{})
+			seen := r.g.watchTriggers(t)
+			trigger := r.now(t)
+			r.p.Fault(t, fault)
+			r.g.await(t, want.trigger, 5*time.Second, func(s agent.Status) bool { return has(s, want.trigger) })
+			r.restsWithin(t, trigger, want.within+stopTime()+200*time.Millisecond)
+			t.Logf("triggers: %v", seen())
+			r.g.replayed(t)
+		})
+	}
+}
+
+// TestRobotThatKeepsMovingIsTold climbs the ladder: nothing that the guard does stops this robot, so it has to say so.
+func TestRobotThatKeepsMovingIsTold(t *testing.T) {
+	t.Parallel()
+	r := driving(t, siteConfig{lock: true, services: true}, plant.Config{})
+	r.p.Fault(t, "keep_moving")
+	if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {
+		t.Fatalf("stop: %+v", got)
+	}
+	r.g.await(t, "a stop that is not confirmed", 15*time.Second, func(s agent.Status) bool { return has(s, "stop.unconfirmed") })
+}
+
+func TestSignedStopFromTheBus(t *testing.T) {
+	t.Parallel()
+	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	trigger := r.now(t)
+	publishText(t, r.m, "/robowarden/orders", string(r.s.stopOrder(t)))
+	r.g.await(t, "a stop", 10*time.Second, func(s agent.Status) bool { return has(s, "order.stop") })
+	_ = trigger
+	s, _ := r.g.status()
+	// A reset over the same path is refused: only stops are taken from the bus.
+	publishText(t, r.m, "/robowarden/orders", string(r.s.resetOrder(t, s, r.s.operator)))
+	r.g.await(t, "a stop that stays", 3*time.Second, func(s agent.Status) bool { return s.AtRest && has(s, "order.stop") })
+}
+
+func TestFullAndReadOnlyDisk(t *testing.T) {
+	for _, mode := range []string{"full", "read-only"} {
+		t.Run(mode, func(t *testing.T) { diskTrouble(t, mode) })
+	}
+}

@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/oracle"
+	"github.com/robowarden/robowarden/test/plant"
+)
+
+// maxMissionRatio is how much longer a delivery tour may take with the guard than without.
+const maxMissionRatio = 1.10
+
+// TestDeliveryTour drives a ward with and without the guard: it may cost time, but hardly any. make test drives the first
+// legs, make qualify the ten minutes.
+func TestDeliveryTour(t *testing.T) {
+	tour := driver.WardTour(1, 1.0).First(2)
+	if longTier() {
+		tour = driver.WardTour(4, 1.0)
+	}
+	without := drive(t, tour, false)
+	with := drive(t, tour, true)
+	ratio, err := oracle.MissionRatio(with, without)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("mission time %v with the guard, %v without: ratio %.3f", with, without, ratio)
+	if ratio > maxMissionRatio {
+		t.Errorf("ratio %.3f: expected at most %.2f", ratio, maxMissionRatio)
+	}
+}
+
+// drive runs the tour once and returns its time by the planner's clock.
+func drive(t *testing.T, tour driver.Tour, guarded bool) time.Duration {
+	t.Helper()
+	m := ros.StartMaster(t, ros.Options{})
+	p := plant.Start(t, m, plant.Config{X: driver.WardStart.X, Y: driver.WardStart.Y})
+	tour.Topic = "/cmd_vel"
+	var g *guard
+	if guarded {
+		tour.Topic = "/cmd_vel_raw"
+		s := newSite(t, m, siteConfig{zones: zonesYAML(driver.WardZones())})
+		g = s.start(t)
+		g.ready(t)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
+	defer cancel()
+	took, err := driver.TourTime(ctx, driver.StartTour(t, m, tour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if guarded {
+		k, err := oracle.JudgeKeepOut(p.Truth(t), contour, driver.WardZones())
+		if err != nil || k.Inside {
+			t.Errorf("inside %t at %+v (%v)", k.Inside, k.At, err)
+		}
+		g.replayed(t)
+	}
+	return took
+}
+
+// zonesYAML writes BLOCKED zones, holes included.
+func zonesYAML(zones []oracle.Zone) string {
+	out := ""
+	for _, z := range zones {
+		holes := make([]string, 0, len(z.Holes))
+		for _, h := range z.Holes {
+			holes = append(holes, "["+pointsYAML(h)+"]")
+		}
+		extra := ""
+		if len(holes) > 0 {
+			extra = ", holes: [" + strings.Join(holes, ", ") + "]"
+		}
+		out += zoneYAML(z.ID, "BLOCKED", z.Outer, extra)
+	}
+	return out
+}
+
+func pointsYAML(r oracle.Ring) string {
+	points := make([]string, 0, len(r))
+	for _, p := range r {
+		points = append(points, fmt.Sprintf("[%.3f, %.3f]", p.X, p.Y))
+	}
+	return strings.Join(points, ", ")
+}

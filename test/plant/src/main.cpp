@@ -1,0 +1,228 @@
+// A robot for tests: moves by /cmd_vel, reports where it is, fails on request, and writes down the truth.
+#include <ros/callback_queue.h>
+#include <ros/ros.h>
+#include <ros/spinner.h>
+
+#include <std_msgs/Bool.h>
+#include <std_msgs/String.h>
+#include <std_srvs/SetBool.h>
+#include <std_srvs/Trigger.h>
+
+#include <geometry_msgs/Twist.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <thread>
+
+#include "sensors.hpp"
+#include "truth.hpp"
+
+namespace plant {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// every calls f at the rate until the node ends; a late call is made up for, so that simulated time never falls behind.
+void every(double hz, const std::function<void()>& f) {
+  const auto period = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / hz));
+  for (auto next = Clock::now(); ros::ok(); next += period) {
+    std::this_thread::sleep_until(next);
+    f();
+  }
+}
+
+class Robot {
+ public:
+  Robot(const Options& o, Truth& truth)
+      : o_(o), truth_(truth), body_(o.body, o.start), random_(o.seed), start_ns_(boot_ns()) {}
+
+  void connect() {
+    ros::NodeHandle commands, faults, services;
+    // Three queues with own threads: a service that hangs must hold up neither commands nor the end of its fault.
+    commands.setCallbackQueue(&command_queue_);
+    faults.setCallbackQueue(&fault_queue_);
+    services.setCallbackQueue(&service_queue_);
+    const auto quick = ros::TransportHints().tcpNoDelay();
+    cmd_ = commands.subscribe(o_.cmd_topic, 100, &Robot::on_command, this, quick);
+    if (!o_.lock_topic.empty()) lock_ = commands.subscribe(o_.lock_topic, 100, &Robot::on_lock, this, quick);
+    fault_ = faults.subscribe("/plant/fault", 100, &Robot::on_fault, this);
+    stop_ = services.advertiseService(o_.stop_service, &Robot::on_stop, this);
+    dock_ = services.advertiseService(o_.dock_service, &Robot::on_dock, this);
+    ros::NodeHandle n;
+    odom_pub_ = n.advertise<nav_msgs::Odometry>(o_.odom_topic, 10);
+    if (!o_.pose_topic.empty()) pose_pub_ = n.advertise<geometry_msgs::PoseWithCovarianceStamped>(o_.pose_topic, 10);
+    if (o_.tf) tf_pub_ = n.advertise<tf2_msgs::TFMessage>("/tf", 10);
+    if (o_.joints_hz > 0) joints_pub_ = n.advertise<sensor_msgs::JointState>(o_.joints_topic, 10);
+    if (o_.imu_hz > 0) imu_pub_ = n.advertise<sensor_msgs::Imu>(o_.imu_topic, 10);
+    if (o_.battery_hz > 0) battery_pub_ = n.advertise<sensor_msgs::BatteryState>("/battery_state", 1);
+  }
+
+  void run() {
+    ros::AsyncSpinner commands(1, &command_queue_), faults(1, &fault_queue_), services(3, &service_queue_);
+    commands.start(), faults.start(), services.start();
+    std::vector<std::thread> threads;
+    auto stream = [&](double hz, const std::function<void()>& f) {
+      if (hz > 0) threads.emplace_back([hz, f] { every(hz, f); });
+    };
+    stream(1000, [this] { physics(); });
+    Odometer odometer(o_, o_.seed + 1);
+    std::mt19937_64 jitter(o_.seed + 2);
+    stream(o_.odom_hz, [&] { odometry(odometer, jitter); });
+    Joints joints(o_, o_.seed + 3);
+    stream(o_.joints_hz, [&] {
+      const Faults f = faults_.now();
+      if (!f.stop_joints) joints_pub_.publish(joints.read(snapshot(), f));
+    });
+    Inertial inertial(o_, o_.seed + 4);
+    stream(o_.imu_hz, [&] {
+      const Faults f = faults_.now();
+      if (!f.stop_imu) imu_pub_.publish(inertial.read(snapshot(), f));
+    });
+    stream(o_.battery_hz, [&] { battery_pub_.publish(battery(o_)); });
+    truth_.event("ready", "");
+    std::cout << "plant ready" << std::endl;
+    for (auto& t : threads) t.join();
+  }
+
+ private:
+  double seconds(int64_t t_ns) const { return static_cast<double>(t_ns - start_ns_) * 1e-9; }
+
+  void physics() {
+    constexpr int64_t step_ns = 1000000;
+    std::lock_guard<std::mutex> hold(mu_);
+    const int64_t now = boot_ns();
+    if (steps_ > 0 && now - at(steps_ + 1) > 50 * step_ns && now - late_ns_ > 1000 * step_ns) {
+      // The oracle must know when it was the machine that was slow.
+      truth_.event("late", std::to_string((now - at(steps_ + 1)) / step_ns) + " ms");
+      late_ns_ = now;
+    }
+    for (; at(steps_ + 1) <= now; steps_++) one_step(at(steps_ + 1));
+  }
+
+  int64_t at(int64_t step) const { return start_ns_ + step * 1000000; }
+
+  void one_step(int64_t t_ns) {
+    if (!o_.lock_topic.empty()) {
+      // As twist_mux: never heard is expired, and expired is locked.
+      locked_ = lock_value_ || t_ns - lock_ns_ > static_cast<int64_t>(o_.lock_timeout_s * 1e9);
+      body_.lock(locked_, o_.lock_zeroes);
+    }
+    body_.step(seconds(t_ns), 1e-3);
+    const Velocity v = body_.drive();
+    travelled_ += (std::hypot(v.vx, v.vy) + 0.3 * std::abs(v.w)) * 1e-3;
+    if (steps_ % 5 == 0) truth_.row(t_ns, body_);
+    if (locked_ != was_locked_) truth_.event("lock", locked_ ? "on" : "off");
+    was_locked_ = locked_;
+  }
+
+  void odometry(Odometer& odometer, std::mt19937_64& jitter) {
+    const Faults f = faults_.now();
+    const nav_msgs::Odometry m = odometer.read(snapshot(), f);
+    if (o_.odom_jitter_s > 0) {
+      std::uniform_real_distribution<double> wait(0, o_.odom_jitter_s);
+      std::this_thread::sleep_for(std::chrono::duration<double>(wait(jitter)));
+    }
+    if (f.stop_odom) return;
+    odom_pub_.publish(m);
+    if (!o_.pose_topic.empty()) pose_pub_.publish(as_pose(m));
+    if (o_.tf) tf_pub_.publish(as_transform(m));
+  }
+
+  Snapshot snapshot() {
+    std::lock_guard<std::mutex> hold(mu_);
+    return {seconds(at(steps_)), body_.pose(), body_.drive(), body_.floor(), body_.acceleration(), travelled_};
+  }
+
+  void on_command(const geometry_msgs::Twist::ConstPtr& m) {
+    std::lock_guard<std::mutex> hold(mu_);
+    if (lose()) return;
+    if (!o_.lock_topic.empty() && locked_ && !o_.lock_zeroes) return;
+    const Velocity v{m->linear.x, m->linear.y, m->angular.z};
+    body_.command(seconds(boot_ns()), v);
+    // The moments at which commands turn to zero and back are wanted more exactly than the rows give them.
+    if (v.zero() != was_zero_) truth_.event("cmd", v.zero() ? "zero" : "moving");
+    was_zero_ = v.zero();
+  }
+
+  // lose decides whether a command gets lost: bursts start by chance and have a fixed length.
+  bool lose() {
+    if (burst_ == 0 && o_.loss_probability > 0 && std::uniform_real_distribution<double>(0, 1)(random_) < o_.loss_probability)
+      burst_ = o_.loss_length;
+    if (burst_ == 0) return false;
+    burst_--;
+    return true;
+  }
+
+  void on_lock(const std_msgs::Bool::ConstPtr& m) {
+    std::lock_guard<std::mutex> hold(mu_);
+    lock_value_ = m->data;
+    lock_ns_ = boot_ns();
+  }
+
+  void on_fault(const std_msgs::String::ConstPtr& m) {
+    const bool known = faults_.apply(m->data);
+    if (known) {
+      std::lock_guard<std::mutex> hold(mu_);
+      body_.runaway(faults_.now().keep_moving);
+    }
+    truth_.event(known ? "fault" : "bad-fault", m->data);
+    std::cout << (known ? "fault: " : "unknown fault: ") << m->data << std::endl;
+  }
+
+  bool on_stop(std_srvs::SetBool::Request& q, std_srvs::SetBool::Response& r) {
+    const Faults f = faults_.now();
+    truth_.event("stop-service", q.data ? "on" : "off");
+    while (faults_.now().hang_stop_service && ros::ok()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    r.success = !f.refuse_stop_service;
+    if (f.ignore_stop_service || f.refuse_stop_service || f.hang_stop_service) return true;
+    std::lock_guard<std::mutex> hold(mu_);
+    body_.stop(q.data);
+    r.message = q.data ? "stopping" : "released";
+    return true;
+  }
+
+  bool on_dock(std_srvs::Trigger::Request&, std_srvs::Trigger::Response& r) {
+    truth_.event("dock-service", "");
+    r.success = o_.has_dock;
+    r.message = o_.has_dock ? "on the way" : "this robot has no dock";
+    std::lock_guard<std::mutex> hold(mu_);
+    if (o_.has_dock) body_.dock(o_.dock, o_.dock_speed);
+    return true;
+  }
+
+  const Options& o_;
+  Truth& truth_;
+  FaultBoard faults_;
+  ros::CallbackQueue command_queue_, fault_queue_, service_queue_;
+  ros::Subscriber cmd_, lock_, fault_;
+  ros::ServiceServer stop_, dock_;
+  ros::Publisher odom_pub_, pose_pub_, tf_pub_, joints_pub_, imu_pub_, battery_pub_;
+
+  std::mutex mu_;  // guards all that follows
+  Body body_;
+  std::mt19937_64 random_;
+  const int64_t start_ns_;
+  int64_t steps_ = 0, late_ns_ = 0, lock_ns_ = INT64_MIN / 2;
+  double travelled_ = 0;
+  int burst_ = 0;
+  bool lock_value_ = false, locked_ = false, was_locked_ = false, was_zero_ = true;
+};
+
+}  // namespace
+}  // namespace plant
+
+int main(int argc, char** argv) {
+  ros::init(argc, argv, "plant");  // takes the name:=value arguments away
+  try {
+    const plant::Options options = plant::parse({argv + 1, argv + argc});
+    plant::Truth truth(options.truth);
+    plant::Robot robot(options, truth);
+    robot.connect();
+    robot.run();
+  } catch (const std::exception& e) {
+    std::cerr << "plant: " << e.what() << std::endl;
+    return 2;
+  }
+}

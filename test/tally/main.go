@@ -1,0 +1,215 @@
+// Command tally runs the tests of both modules and counts them; it never hides a failure behind a number.
+//
+// It prints one line per package as it ends, the output of every test that failed, the reason of every test that was
+// skipped, and last of all one plain line: "N passed, N failed, N skipped". With REQUIRE_ALL=1 in the environment a
+// skipped test is a failed one.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+)
+
+// event is one line of `go test -json`.
+type event struct {
+	Action, Package, Test, Output string
+	Elapsed                       float64
+	FailedBuild, ImportPath       string
+}
+
+// tally gathers the results of all runs.
+type tally struct {
+	passed, failed, skipped int
+	requireAll              bool
+	output                  map[string][]string
+	slow                    []line
+	failures                []string
+	seeds                   []string
+}
+
+type line struct {
+	name    string
+	seconds float64
+}
+
+// module is a tree of packages that one `go test` runs.
+type module struct {
+	dir  string
+	args []string
+}
+
+func main() {
+	qualify := flag.Bool("qualify", false, "run the long tests")
+	report := flag.String("report", "", "write a Markdown report to this file")
+	flag.Parse()
+	t := &tally{requireAll: os.Getenv("REQUIRE_ALL") == "1", output: map[string][]string{}}
+	start := time.Now()
+	for _, m := range modules(*qualify) {
+		if err := t.run(m); err != nil {
+			fmt.Fprintln(os.Stderr, "tally:", err)
+			t.failed++
+			t.failures = append(t.failures, err.Error())
+		}
+	}
+	elapsed := time.Since(start)
+	t.slowest()
+	if *report != "" {
+		if err := t.write(*report, elapsed); err != nil {
+			fmt.Fprintln(os.Stderr, "tally:", err)
+			t.failed++
+		}
+	}
+	if t.requireAll && t.skipped > 0 {
+		fmt.Printf("REQUIRE_ALL=1: %d skipped tests count as failed\n", t.skipped)
+		t.failed += t.skipped
+		t.skipped = 0
+	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
+	if t.failed > 0 || t.passed == 0 {
+		os.Exit(1)
+	}
+}
+
+// modules lists what is run. Packages of the test module use real nodes and the machine's clock, so they run one after
+// the other; a busy machine is not what they measure.
+func modules(qualify bool) []module {
+	timeout, env := "-timeout=15m", "test"
+	if qualify {
+		timeout, env = "-timeout=120m", "qualify"
+	}
+	if err := os.Setenv("ROBOWARDEN_TIER", env); err != nil {
+		fmt.Fprintln(os.Stderr, "tally:", err)
+	}
+	return []module{
+		{"..", []string{"-p=2", timeout, "./..."}},
+		{".", []string{"-p=1", timeout, "./..."}},
+	}
+}
+
+func (t *tally) run(m module) error {
+	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1"}, m.args...)...) //nolint:gosec // our own arguments
+	cmd.Dir = m.dir
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	t.read(out)
+	// A failing test makes go test fail as well; that is counted already, other failures are not.
+	if err := cmd.Wait(); err != nil && t.failed == 0 {
+		return fmt.Errorf("go test in %s: %w", m.dir, err)
+	}
+	return nil
+}
+
+func (t *tally) read(r io.Reader) {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 1<<20), 64<<20)
+	for s.Scan() {
+		var e event
+		if json.Unmarshal(s.Bytes(), &e) != nil {
+			fmt.Println(s.Text())
+			continue
+		}
+		t.take(&e)
+	}
+}
+
+func (t *tally) take(e *event) {
+	key := e.Package + "." + e.Test
+	switch e.Action {
+	case "output", "build-output":
+		if e.Action == "build-output" {
+			fmt.Print(e.Output)
+		}
+		t.output[key] = append(t.output[key], e.Output)
+		if strings.Contains(e.Output, "seed") {
+			t.seeds = append(t.seeds, e.Test+": "+strings.TrimSpace(e.Output))
+		}
+		return
+	case "pass", "fail", "skip":
+	default:
+		return
+	}
+	defer delete(t.output, key)
+	if e.Test == "" {
+		t.endPackage(e, key)
+		return
+	}
+	t.slow = append(t.slow, line{key, e.Elapsed})
+	switch e.Action {
+	case "pass":
+		t.passed++
+	case "fail":
+		t.failed++
+		t.failures = append(t.failures, key)
+		fmt.Printf("--- FAIL %s\n%s", key, strings.Join(t.output[key], ""))
+	case "skip":
+		t.skipped++
+		fmt.Printf("--- SKIP %s\n%s", key, strings.Join(t.output[key], ""))
+	}
+}
+
+// endPackage prints a package's own line. A package can fail without a failing test: it does not build, or it panicked.
+func (t *tally) endPackage(e *event, key string) {
+	fmt.Printf("%-4s %6.1f s  %s\n", e.Action, e.Elapsed, e.Package)
+	if e.Action == "fail" {
+		text := strings.Join(t.output[key], "")
+		if !strings.Contains(strings.Join(t.failures, " "), e.Package+".") {
+			t.failed++
+			t.failures = append(t.failures, e.Package)
+			fmt.Print(text)
+		}
+	}
+}
+
+// slowest shows where the time goes, so that the tier's budget is kept on purpose.
+func (t *tally) slowest() {
+	sort.Slice(t.slow, func(i, j int) bool { return t.slow[i].seconds > t.slow[j].seconds })
+	for i, l := range t.slow {
+		if i == 10 || l.seconds < 5 {
+			break
+		}
+		fmt.Printf("slow %6.1f s  %s\n", l.seconds, l.name)
+	}
+}
+
+// write makes the report of the long tests: commit, counts, failures and seeds, by machine.
+func (t *tally) write(path string, elapsed time.Duration) error {
+	commit, err := exec.Command("git", "rev-parse", "HEAD").Output()
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Qualification\n\nWritten by `make qualify`; do not edit.\n\n")
+	fmt.Fprintf(&b, "- commit: `%s`\n- date: %s\n- duration: %s\n- result: %d passed, %d failed, %d skipped\n",
+		strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.RFC3339), elapsed.Round(time.Second), t.passed, t.failed, t.skipped)
+	section(&b, "Failures", t.failures)
+	section(&b, "Seeds and figures", t.seeds)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o644)
+}
+
+func section(b *strings.Builder, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n", title)
+	for _, l := range lines {
+		fmt.Fprintf(b, "- %s\n", l)
+	}
+}
