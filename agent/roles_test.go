@@ -27,3 +27,20 @@ func TestEveryResetRoleCanSign(t *testing.T) {
 		}
 	}
 }
+
+// TestEverySignerOfAResetIsHeard lets one person with many roles sign first: the second person must still count.
+func TestEverySignerOfAResetIsHeard(t *testing.T) {
+	many := []order.Role{order.RoleOperator, order.RoleSupervisor, order.RoleSafetyEngineer, order.RoleSecurity}
+	got := signers(&order.Verified{Signers: []order.Signer{
+		{Person: "first", Roles: many}, {Person: "second", Roles: []order.Role{order.RoleVendor, order.RoleSupervisor}},
+	}})
+	persons := map[uint64]bool{}
+	for _, s := range got {
+		if s.Person != 0 {
+			persons[s.Person] = true
+		}
+	}
+	if len(persons) != 2 {
+		t.Errorf("%d persons are heard, want 2: %+v", len(persons), got)
+	}
+}
