@@ -112,13 +112,15 @@ func New(opt Options) (*Agent, error) {
 		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{
-		verifier: a.verify, store: a.store, guard: a.guard, log: a.log, load: a.loadOrder,
+		store: a.store, guard: a.guard, log: a.log, load: a.loadOrder,
 		zones: func() *geofence.Set { _, p := a.current(); return p.Set },
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},
 		queue: make(chan []byte, maxQueuedOrders), allow: make(chan struct{}, 1),
+		used: make(chan usedStop, maxQueuedOrders),
 	}
+	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer
 	a.control = &control{path: dep.Paths.ControlSocket, order: func(e []byte) Receipt { return a.orders.apply(e) }, status: a.Status, log: a.log}
 	return a, a.bus.connect(a.guard)
@@ -145,6 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	writers.Go("latches", a.state.run)
 	work.Go("bus", a.bus.node.Run)
 	work.Go("orders", a.orders.run)
+	work.Go("used stops", a.orders.record)
 	work.Go("control", a.control.run)
 	work.Go("ticks", a.ticks)
 	work.Go("health", a.health)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -39,7 +40,7 @@ type Receipt struct {
 
 // orders verifies signed orders, makes them durable and applies them, one after another and off the guard's path.
 type orders struct {
-	verifier *order.Verifier
+	verifier atomic.Pointer[order.Verifier]
 	store    *order.Store
 	guard    *guard.Guard
 	zones    func() *geofence.Set
@@ -47,6 +48,7 @@ type orders struct {
 	// load puts a policy set or key list into force; it calls commit once nothing but the disk can refuse it any more.
 	load  func(v *order.Verified, envelope []byte, commit func() error) error
 	queue chan []byte
+	used  chan usedStop
 	log   zerolog.Logger
 	allow chan struct{}
 }
@@ -76,20 +78,76 @@ func (o *orders) run(ctx context.Context) error {
 	}
 }
 
+// maxOrderWait bounds how long an order waits for the one before it, whose disk may hang.
+const maxOrderWait = 2 * time.Second
+
 // apply verifies and applies one order. If only is not empty, orders of other kinds are refused.
 func (o *orders) apply(envelope []byte, only ...order.Kind) Receipt {
-	o.allow <- struct{}{} // One at a time: sequence floors and used ids have one writer.
-	defer func() { <-o.allow }()
-	r := o.judge(envelope, only)
+	r, stopped := o.stop(envelope)
+	if !stopped {
+		r = o.alone(func() Receipt { return o.judge(envelope, only) })
+	}
 	if text, err := json.Marshal(r); err == nil {
 		o.guard.Note(guard.RecordOrder, text)
 	}
 	return r
 }
 
+// alone calls f while no other order is judged: sequence floors and used ids have one writer.
+func (o *orders) alone(f func() Receipt) Receipt {
+	wait := time.NewTimer(maxOrderWait)
+	defer wait.Stop()
+	select {
+	case o.allow <- struct{}{}:
+	case <-wait.C:
+		return Receipt{Reason: "busy", Text: "an order before this one is still being recorded; look at the disk of the state directory, then send it again"}
+	}
+	defer func() { <-o.allow }()
+	return f()
+}
+
+// stop applies the order if it is a stop. A stop acts first and is made durable afterwards, and it waits for no other
+// order: that one's disk may hang for ever.
+func (o *orders) stop(envelope []byte) (r Receipt, stopped bool) {
+	times, _ := o.now()
+	v, err := o.verifier.Load().Verify(times, envelope)
+	if err != nil || v.Order.Kind != order.KindStop {
+		return r, false
+	}
+	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
+	r = accepted(v)
+	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
+	select {
+	case o.used <- usedStop{times, v}:
+	default:
+		o.log.Error().Str(keyDigest, r.Digest).Msg("a stop order took effect but could not be recorded as used: the disk is too slow")
+	}
+	return r, true
+}
+
+// usedStop is a stop that took effect and is not yet recorded as used.
+type usedStop struct {
+	times order.Times
+	v     *order.Verified
+}
+
+// record makes stops durable as used until ctx ends, so that a recording of one counts for nothing once it has run out.
+func (o *orders) record(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-o.used:
+			if err := o.store.Commit(s.times, s.v); err != nil {
+				o.log.Error().Err(err).Msg("a stop order took effect but could not be recorded as used")
+			}
+		}
+	}
+}
+
 func (o *orders) judge(envelope []byte, only []order.Kind) Receipt {
 	times, boot := o.now()
-	v, err := o.verifier.Verify(times, envelope)
+	v, err := o.verifier.Load().Verify(times, envelope)
 	if err != nil {
 		return refusal(nil, err)
 	}
@@ -97,15 +155,6 @@ func (o *orders) judge(envelope []byte, only []order.Kind) Receipt {
 	if len(only) > 0 && v.Order.Kind != only[0] {
 		r.Accepted, r.Reason = false, "wrong-path"
 		r.Text = fmt.Sprintf("only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], v.Order.Kind)
-		return r
-	}
-	if v.Order.Kind == order.KindStop {
-		// A stop acts first and is made durable afterwards.
-		o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
-		r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
-		if err := o.store.Commit(times, v); err != nil {
-			o.log.Error().Err(err).Msg("a stop order took effect but could not be recorded as used")
-		}
 		return r
 	}
 	commit := func() error { return o.store.Commit(times, v) }

@@ -354,7 +354,8 @@ func (a *Agent) loadKeyList(v *order.Verified, commit func() error) error {
 	if err := commit(); err != nil {
 		return err
 	}
-	a.verify, a.orders.verifier = next, next
+	a.verify = next
+	a.orders.verifier.Store(next)
 	err = a.state.storeKeyLists(keyListFmt, next.Chain())
 	if err == nil {
 		err = a.state.storeKeyLists(keyListNext, nil)

@@ -41,6 +41,9 @@ const (
 //
 // One process at a time may use a directory. Commit waits for the disk, so it stays off the path of commands.
 type Store struct {
+	// writing serialises what goes to disk and guards generation and unsaved; mu guards the record in memory and is never
+	// held over a write, so that a disk that hangs keeps nobody from verifying a stop. writing comes before mu.
+	writing    sync.Mutex
 	mu         sync.Mutex
 	fs         FS
 	floors     *Floors
@@ -110,8 +113,8 @@ func (s *Store) State() (State, error) {
 
 // Generation counts the writes of the record over the robot's whole life.
 func (s *Store) Generation() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	return s.generation
 }
 
@@ -152,21 +155,14 @@ func (s *Store) Floor(k Kind) (Floor, bool) {
 // When the disk fails, the order stays used up in memory and the error has the reason StateUnwritable: the order must
 // have no effect. A policy set or key list may be sent again then; for a reset or a grant a new one must be signed.
 func (s *Store) Commit(now Times, v *Verified) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	c := v.Claim()
-	if err := s.mayUse(c); err != nil {
-		return err
-	}
-	repeat, err := s.floors.Check(now, c)
-	if err == nil && !repeat {
-		err = s.floors.Use(now, c)
-		s.unsaved = true
-	}
+	readable, err := s.use(now, c)
 	if err != nil {
 		return err
 	}
-	if !s.unsaved || !s.readable() {
+	if !s.unsaved || !readable {
 		return nil // Over a damaged record nothing may be written. Only stops come here, and memory holds them.
 	}
 	if err := s.persist(); err != nil {
@@ -177,10 +173,27 @@ func (s *Store) Commit(now Times, v *Verified) error {
 	return nil
 }
 
+// use uses up the claim in memory.
+func (s *Store) use(now Times, c Claim) (readable bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.mayUse(c); err != nil {
+		return false, err
+	}
+	repeat, err := s.floors.Check(now, c)
+	if err == nil && !repeat {
+		err = s.floors.Use(now, c)
+		s.unsaved = true
+	}
+	return s.readable(), err
+}
+
 // persist writes both copies, one after the other, so that at every moment one of them is whole.
 func (s *Store) persist() error {
 	s.generation++
+	s.mu.Lock()
 	data := s.floors.Marshal(s.generation)
+	s.mu.Unlock()
 	for _, name := range []string{copyA, copyB} {
 		if err := s.fs.WriteSync(copyTemp, data); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)
