@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -61,6 +62,8 @@ type Agent struct {
 	control *control
 	store   *order.Store
 	verify  *order.Verifier
+	// newest is the newest trusted civil time, 0 before there is one.
+	newest atomic.Int64
 	// mu guards cfg and params, which a new policy replaces.
 	mu sync.Mutex
 }
@@ -151,6 +154,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	work.Go("control", a.control.run)
 	work.Go("ticks", a.ticks)
 	work.Go("health", a.health)
+	work.Go("time", a.keepTime)
 	for _, r := range a.bus.sink.rungs {
 		if r != nil {
 			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })
@@ -214,25 +218,44 @@ func (a *Agent) ticks(ctx context.Context) error {
 
 // health looks at what the guard cannot see by itself: the clock's state and the journal's.
 func (a *Agent) health(ctx context.Context) error {
-	const period, keepTime = 250 * time.Millisecond, 10 * time.Minute
+	const period = 250 * time.Millisecond
 	t := time.NewTicker(period)
 	defer t.Stop()
-	var stored int64
-	var seq uint64
+	var lost, seq uint64
 	for n := 0; ; n++ {
 		trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 		a.guard.SetTrust(trust)
 		h := a.journal.Health()
-		a.guard.SetJournalOK(h.Writable)
-		if trust == 2 && a.trust.floor-stored > int64(keepTime) {
-			stored = a.trust.floor
-			if err := a.state.storeTime(stored); err != nil {
-				a.log.Warn().Err(err).Msg("the newest trusted time could not be stored")
-			}
+		// A disk that hangs gives no error; what it loses tells.
+		a.guard.SetJournalOK(h.Writable && h.Lost == lost)
+		lost = h.Lost
+		if trust == 2 {
+			a.newest.Store(a.trust.floor)
 		}
 		if n%4 == 0 && a.bus.diag != nil {
 			seq++
 			_, _ = a.bus.diag.PublishDiagnostics(seq, a.clock.Civil(), a.diagnostics())
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+	}
+}
+
+// keepTime stores the newest trusted time now and then. It waits for the disk, so it has a goroutine of its own.
+func (a *Agent) keepTime(ctx context.Context) error {
+	const look, keep = time.Second, 10 * time.Minute
+	t := time.NewTicker(look)
+	defer t.Stop()
+	var stored int64
+	for {
+		if newest := a.newest.Load(); newest-stored > int64(keep) {
+			stored = newest
+			if err := a.state.storeTime(newest); err != nil {
+				a.log.Warn().Err(err).Msg("the newest trusted time could not be stored")
+			}
 		}
 		select {
 		case <-ctx.Done():

@@ -246,3 +246,25 @@ func TestPolicyForOtherDocumentsWaitsForARestart(t *testing.T) {
 		t.Errorf("receipt %+v", r)
 	}
 }
+
+// TestDocumentCutByAPowerCutIsWrittenAgain damages a stored document, by whose name a replay would take it for whole.
+func TestDocumentCutByAPowerCutIsWrittenAgain(t *testing.T) {
+	s := newTestSite(t)
+	s.kill(s.running())
+	files, err := filepath.Glob(filepath.Join(s.dir, "state", "documents", "*.yaml"))
+	s.must(err)
+	if len(files) != 3 {
+		t.Fatalf("%d documents are stored, want 3", len(files))
+	}
+	for _, f := range files {
+		s.must(os.Truncate(f, 0))
+	}
+	s.kill(s.running())
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		s.must(err)
+		if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:])+".yaml" != filepath.Base(f) {
+			t.Errorf("%s holds %d bytes that are not what its name says", filepath.Base(f), len(raw))
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"crypto"
 	"encoding/hex"
 	"encoding/json"
@@ -376,10 +377,11 @@ func (a *Agent) storeDocuments(cfg *config.Config) error {
 		cfg.Digests.Policy.String(): cfg.Raw.Policy, cfg.Digests.Profile.String(): cfg.Raw.Profile, cfg.Digests.Topics.String(): cfg.Raw.Topics,
 	} {
 		path := filepath.Join(folder, strings.TrimPrefix(digest, "sha256:")+".yaml")
-		if _, err := os.Stat(path); err == nil {
+		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, raw) { //nolint:gosec // our own folder
 			continue
 		}
-		if err := os.WriteFile(path, raw, 0o600); err != nil {
+		// Whole or not at all: a document cut by a power cut would be taken for the one that a replay needs.
+		if err := errors.Join(os.WriteFile(path+".new", raw, 0o600), os.Rename(path+".new", path)); err != nil {
 			return fmt.Errorf("store documents: %w", err)
 		}
 	}
