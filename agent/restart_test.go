@@ -268,3 +268,22 @@ func TestDocumentCutByAPowerCutIsWrittenAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestOrderlyEndWithoutALatchIsNoLossOfLatches ends a first run in which nothing latched.
+func TestOrderlyEndWithoutALatchIsNoLossOfLatches(t *testing.T) {
+	s := newTestSite(t)
+	for run := range 3 {
+		a := s.running()
+		for range 5 {
+			a.guard.Tick(a.clock.Boot())
+		}
+		for _, trigger := range a.guard.Status().Triggers {
+			if trigger.Code == "latch.unreadable" {
+				t.Errorf("run %d: %s, cause %s, though nothing was ever latched", run, trigger.Code, trigger.Cause)
+			}
+			t.Log(run, trigger.Code, trigger.Latched)
+		}
+		s.must(errors.Join(a.state.flush(), a.state.end()))
+		s.kill(a)
+	}
+}

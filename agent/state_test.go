@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
 func testState(t *testing.T) *stateDir {
@@ -84,5 +85,30 @@ func TestMarkOfTheRunThatCannotBeReadIsUnclean(t *testing.T) {
 	}
 	if unclean, _ := s.start(); !unclean {
 		t.Error("a mark that cannot be read counts as an orderly end")
+	}
+}
+
+// TestStateThatIsNoFileIsNotWaitedFor puts a pipe in the place of a state file: opening it would wait for a writer.
+func TestStateThatIsNoFileIsNotWaitedFor(t *testing.T) {
+	s := testState(t)
+	for _, name := range []string{latchFile, runningFile, policyFile, timeFile} {
+		if err := unix.Mkfifo(filepath.Join(s.path, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if got := s.loadLatches(false); got == nil {
+			t.Error("a pipe counts as latches that never were")
+		}
+		if len(s.policies()) != 0 || s.newestTime() != 0 {
+			t.Error("something was read from a pipe")
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the start waits for a writer")
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
 )
 
 // FS is the part of a file system that a [Store] needs, in one directory. Names are plain file names.
@@ -39,11 +41,15 @@ const maxFile = 8 << 20
 
 // ReadFile implements [FS]. A file that is larger than any that belongs here is an error, never cut.
 func (d *Dir) ReadFile(name string) ([]byte, error) {
-	f, err := d.root.Open(name)
+	// Without O_NONBLOCK the opening of a pipe that somebody put here would wait for ever.
+	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // Only read.
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: expected a regular file (%w)", name, errors.Join(err, fs.ErrInvalid))
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		return nil, fmt.Errorf("%s: expected at most %d bytes", name, maxFile)
