@@ -228,17 +228,29 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 	}
 }
 
-// signers gives the core each person once, in the role that counts for resets.
+// signers gives the core each person in the roles that count for resets. There is room for MaxPersons pairs, so everybody
+// has a turn before anybody has a second: a person with many roles must not crowd out the second of two persons.
 func signers(v *order.Verified) [guard.MaxPersons]guard.Signer {
 	var out [guard.MaxPersons]guard.Signer
 	n := 0
-	for _, s := range v.Signers {
-		for _, role := range s.Roles {
-			if n < len(out) {
+	for turn := 0; n < len(out); turn++ {
+		more := false
+		for _, s := range v.Signers {
+			var roles []interlock.Role
+			for _, role := range s.Roles {
+				if r := resetRole(role); r < interlock.NumRoles {
+					roles = append(roles, r)
+				}
+			}
+			if turn < len(roles) && n < len(out) {
 				sum := sha256.Sum256([]byte(s.Person))
-				out[n] = guard.Signer{Person: binary.LittleEndian.Uint64(sum[:]), Role: resetRole(role)}
+				out[n] = guard.Signer{Person: binary.LittleEndian.Uint64(sum[:]), Role: roles[turn]}
 				n++
 			}
+			more = more || turn+1 < len(roles)
+		}
+		if !more {
+			break
 		}
 	}
 	return out

@@ -75,3 +75,35 @@ func TestStopDoesNotWaitForADiskThatHangs(t *testing.T) {
 		t.Errorf("motion is %q after a reset that was refused", got.Axes.Motion)
 	}
 }
+
+// TestEverySignerOfAResetIsHeard has a person with many roles sign before another: both count.
+func TestEverySignerOfAResetIsHeard(t *testing.T) {
+	all := []order.Role{
+		order.RoleRoot, order.RoleStopOnly, order.RoleOperator, order.RoleFleetManager, order.RoleVendor, order.RoleSafetyEngineer,
+	}
+	for _, c := range []struct {
+		name    string
+		first   []order.Role
+		persons int
+		entries int
+	}{
+		{"one role each (off)", []order.Role{order.RoleOperator}, 2, 2},
+		{"many roles before", all, 2, 4},
+		{"roles that reset nothing", []order.Role{order.RoleRoot, order.RoleStopOnly}, 1, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			persons, entries := map[uint64]bool{}, 0
+			for _, s := range signers(&order.Verified{Signers: []order.Signer{
+				{Person: "rita", Roles: c.first}, {Person: "sven", Roles: []order.Role{order.RoleSafetyEngineer}},
+			}}) {
+				if s.Person != 0 {
+					persons[s.Person] = true
+					entries++
+				}
+			}
+			if len(persons) != c.persons || entries != c.entries {
+				t.Errorf("%d persons in %d entries, want %d in %d", len(persons), entries, c.persons, c.entries)
+			}
+		})
+	}
+}
