@@ -61,7 +61,10 @@ type Agent struct {
 	orders  *orders
 	control *control
 	store   *order.Store
-	verify  *order.Verifier
+	ledger  *ledger
+	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
+	oldest int64
+	verify *order.Verifier
 	// newest is the newest trusted civil time, 0 before there is one.
 	newest atomic.Int64
 	// mu guards cfg and params, which a new policy replaces.
@@ -84,16 +87,13 @@ func New(opt Options) (*Agent, error) {
 		return nil, err
 	}
 	dep := a.cfg.Deployment
-	if a.params, err = guard.NewParams(a.cfg, dep.ROS.Node, a.trust.floor); err != nil {
+	a.oldest = a.trust.floor
+	if a.params, err = guard.NewParams(a.cfg, dep.ROS.Node, a.oldest); err != nil {
 		return nil, err
 	}
 	storeState, _ := a.store.State()
 	latches := a.state.loadLatches(storeState != order.StateNew)
-	unclean, err := a.state.start()
-	if err != nil {
-		return nil, err
-	}
-	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: unclean})
+	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean()})
 	if err != nil {
 		return nil, err
 	}
@@ -115,17 +115,16 @@ func New(opt Options) (*Agent, error) {
 		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{
-		store: a.store, guard: a.guard, log: a.log, load: a.loadOrder,
+		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder,
 		zones: func() *geofence.Set { _, p := a.current(); return p.Set },
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},
-		queue: make(chan []byte, maxQueuedOrders), allow: make(chan struct{}, 1),
-		used: make(chan usedStop, maxQueuedOrders),
+		inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops),
 	}
 	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer
-	a.control = &control{path: dep.Paths.ControlSocket, order: func(e []byte) Receipt { return a.orders.apply(e) }, status: a.Status, log: a.log}
+	a.control = &control{path: dep.Paths.ControlSocket, order: a.orders.apply, status: a.Status, log: a.log}
 	return a, a.bus.connect(a.guard)
 }
 
@@ -144,6 +143,9 @@ func newNonce() string {
 
 // Run guards the robot until ctx ends, then lets it settle and closes everything in reverse order.
 func (a *Agent) Run(ctx context.Context) error {
+	if err := a.state.start(); err != nil {
+		return err
+	}
 	a.noteStart()
 	var writers, work task.Group
 	writers.Go("journal", a.journal.Run)
@@ -269,7 +271,7 @@ func (a *Agent) noteStart() {
 	start := Start{
 		Version: a.opt.Version, Robot: a.robot, Boot: hex.EncodeToString(a.boot[:]),
 		Profile: a.cfg.Digests.Profile.String(), Topics: a.cfg.Digests.Topics.String(), Policy: a.cfg.Digests.Policy.String(),
-		Serial: a.cfg.Deployment.Serial, Node: a.cfg.Deployment.ROS.Node, Floor: a.trust.floor,
+		Serial: a.cfg.Deployment.Serial, Node: a.cfg.Deployment.ROS.Node, Floor: a.oldest,
 	}
 	raw, err := json.Marshal(start)
 	if err != nil {

@@ -23,7 +23,7 @@ type bus struct {
 	diag  *ros1.Publisher
 	guard *guard.Guard
 	// onOrder takes a signed order from the bus; it must not block.
-	onOrder func(envelope []byte)
+	onOrder func(peer uint32, envelope []byte)
 	log     zerolog.Logger
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
@@ -205,7 +205,7 @@ func (b *bus) connectTexts(try try) {
 		sub := from(o)
 		// Anybody may carry an order, since its signature counts; so the rate is bounded.
 		sub.MaxRateHz, sub.IdleTimeout = 20, time.Hour
-		s, err := b.node.SubscribeText(sub, func(m *msg.Text) { b.onOrder(m.Data) })
+		s, err := b.node.SubscribeText(sub, func(m *msg.Text) { b.onOrder(m.Peer.ID, m.Data) })
 		try(o.Topic, s, err)
 	}
 	if t.Lock != nil {

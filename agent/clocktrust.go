@@ -39,7 +39,8 @@ func (c *clockTrust) judge(sync host.Sync, boot time.Duration, civil int64) uint
 		return 0
 	case sync == host.Synchronised:
 		c.stepped = false
-		c.floor = civil
+		// A time service may set the clock back a little; that must not close what schedules keep open.
+		c.floor = max(c.floor, civil-int64(step))
 		return 2
 	case c.stepped || civil > c.floor+int64(holdoverSpan):
 		return 0

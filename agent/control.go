@@ -41,7 +41,7 @@ type control struct {
 
 // run serves until ctx ends. Each client has a deadline, and there are at most maxClients of them.
 func (c *control) run(ctx context.Context) error {
-	if err := os.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removeSocket(c.path); err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	old := unix.Umask(0o177) // The socket must never exist with a wider mode, not even for a moment.
@@ -80,6 +80,20 @@ func (c *control) run(ctx context.Context) error {
 			_ = conn.Close()
 		}
 	}
+}
+
+// removeSocket removes what an earlier run has left. A path that a typing error led to a file must not cost that file.
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&os.ModeSocket == 0:
+		return fmt.Errorf("%s: expected a socket or nothing, found %s; give another control_socket", path, info.Mode().Type())
+	}
+	return os.Remove(path)
 }
 
 func (c *control) serve(conn *net.UnixConn) {

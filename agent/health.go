@@ -65,8 +65,10 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 		enforcing = "advisory"
 	}
 	d.Values = []ros1.KeyValue{
-		{Key: "motion", Value: s.Axes.Motion}, {Key: "manipulators", Value: s.Axes.Manipulators},
-		{Key: "triggers", Value: strings.Join(codes, " ")}, {Key: "enforcement", Value: enforcing},
+		{Key: "motion", Value: s.Axes.Motion},
+		{Key: "manipulators", Value: s.Axes.Manipulators},
+		{Key: "triggers", Value: strings.Join(codes, " ")},
+		{Key: "enforcement", Value: enforcing},
 		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
 	return []ros1.DiagnosticStatus{d}

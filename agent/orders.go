@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,144 +39,167 @@ type Receipt struct {
 	Signers []string `json:"signers,omitempty"`
 }
 
-// orders verifies signed orders, makes them durable and applies them, one after another and off the guard's path.
+// orders verifies signed orders, makes them durable and applies them, off the guard's path. Orders that can loosen
+// something take effect one after another; a stop waits neither for them nor for the disk.
 type orders struct {
 	verifier atomic.Pointer[order.Verifier]
-	store    *order.Store
+	ledger   *ledger
 	guard    *guard.Guard
 	zones    func() *geofence.Set
 	now      func() (order.Times, time.Duration)
-	// load puts a policy set or key list into force; it calls commit once nothing but the disk can refuse it any more.
-	load  func(v *order.Verified, envelope []byte, commit func() error) error
-	queue chan []byte
-	used  chan usedStop
-	log   zerolog.Logger
-	allow chan struct{}
+	// stage checks that a policy set or key list can be put into force; what it returns does it, once the order is used up.
+	stage func(v *order.Verified, envelope []byte) (func() error, error)
+	inbox *inbox
+	// used are stops that have taken effect and have yet to be recorded.
+	used chan usedStop
+	log  zerolog.Logger
+	mu   sync.Mutex // Sequence floors and used ids have one writer.
 }
 
-// maxQueuedOrders bounds the orders that wait; a flood on the bus loses its own orders, not the robot's memory.
-const maxQueuedOrders = 8
+// usedStop is a stop that has taken effect.
+type usedStop struct {
+	times order.Times
+	order *order.Verified
+	done  chan error
+}
+
+// Bounds on what a stop waits for before its receipt is written.
+const (
+	maxUsedStops = 16
+	usedStopWait = time.Second
+)
 
 // offer takes an order from the bus without blocking. Only stops are taken from there: whoever wants to loosen something
 // talks to the control socket and hears the receipt.
-func (o *orders) offer(envelope []byte) {
-	select {
-	case o.queue <- append([]byte(nil), envelope...):
-	default: // Full: the sender repeats, and the queue empties within milliseconds.
-	}
-}
+func (o *orders) offer(peer uint32, envelope []byte) { o.inbox.put(peer, envelope) }
 
-// run applies the bus's stop orders until ctx ends.
+// run applies the bus's stop orders until ctx ends. Refusals are told once a second at most: anybody can cause them.
 func (o *orders) run(ctx context.Context) error {
+	const tellEvery = time.Second
+	var told time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case envelope := <-o.queue:
-			r := o.apply(envelope, order.KindStop)
+		case <-o.inbox.wake:
+		}
+		for envelope := o.inbox.next(); envelope != nil && ctx.Err() == nil; envelope = o.inbox.next() {
+			r := o.judge(envelope, order.KindStop)
+			if !r.Accepted && time.Since(told) < tellEvery {
+				continue
+			}
+			if !r.Accepted {
+				told = time.Now()
+			}
+			o.note(&r)
 			o.log.Info().Str(keyKind, r.Kind).Str(keyDigest, r.Digest).Str(keyReason, r.Reason).Bool("applied", r.Applied).Msg("order from the bus: " + r.Text)
 		}
 	}
 }
 
-// maxOrderWait bounds how long an order waits for the one before it, whose disk may hang.
-const maxOrderWait = 2 * time.Second
-
-// apply verifies and applies one order. If only is not empty, orders of other kinds are refused.
-func (o *orders) apply(envelope []byte, only ...order.Kind) Receipt {
-	r, stopped := o.stop(envelope)
-	if !stopped {
-		r = o.alone(func() Receipt { return o.judge(envelope, only) })
-	}
-	if text, err := json.Marshal(r); err == nil {
-		o.guard.Note(guard.RecordOrder, text)
-	}
-	return r
-}
-
-// alone calls f while no other order is judged: sequence floors and used ids have one writer.
-func (o *orders) alone(f func() Receipt) Receipt {
-	wait := time.NewTimer(maxOrderWait)
-	defer wait.Stop()
-	select {
-	case o.allow <- struct{}{}:
-	case <-wait.C:
-		return Receipt{Reason: "busy", Text: "an order before this one is still being recorded; look at the disk of the state directory, then send it again"}
-	}
-	defer func() { <-o.allow }()
-	return f()
-}
-
-// stop applies the order if it is a stop. A stop acts first and is made durable afterwards, and it waits for no other
-// order: that one's disk may hang for ever.
-func (o *orders) stop(envelope []byte) (r Receipt, stopped bool) {
-	times, _ := o.now()
-	v, err := o.verifier.Load().Verify(times, envelope)
-	if err != nil || v.Order.Kind != order.KindStop {
-		return r, false
-	}
-	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
-	r = accepted(v)
-	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
-	select {
-	case o.used <- usedStop{times, v}:
-	default:
-		o.log.Error().Str(keyDigest, r.Digest).Msg("a stop order took effect but could not be recorded as used: the disk is too slow")
-	}
-	return r, true
-}
-
-// usedStop is a stop that took effect and is not yet recorded as used.
-type usedStop struct {
-	times order.Times
-	v     *order.Verified
-}
-
-// record makes stops durable as used until ctx ends, so that a recording of one counts for nothing once it has run out.
+// record makes used stops durable until ctx ends.
 func (o *orders) record(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case s := <-o.used:
-			if err := o.store.Commit(s.times, s.v); err != nil {
+		case u := <-o.used:
+			err := o.ledger.Commit(u.times, u.order)
+			if err != nil {
 				o.log.Error().Err(err).Msg("a stop order took effect but could not be recorded as used")
 			}
+			u.done <- err
 		}
 	}
 }
 
-func (o *orders) judge(envelope []byte, only []order.Kind) Receipt {
-	times, boot := o.now()
-	v, err := o.verifier.Load().Verify(times, envelope)
-	if err != nil {
-		return refusal(nil, err)
+// apply verifies and applies one order, and notes the receipt in the journal.
+func (o *orders) apply(envelope []byte) Receipt {
+	r := o.judge(envelope)
+	o.note(&r)
+	return r
+}
+
+func (o *orders) note(r *Receipt) {
+	if text, err := json.Marshal(r); err == nil {
+		o.guard.Note(guard.RecordOrder, text)
 	}
-	r := accepted(v)
-	if len(only) > 0 && v.Order.Kind != only[0] {
+}
+
+// judge verifies an order and lets it take effect. If only is not empty, orders of other kinds are refused.
+func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
+	times, _ := o.now()
+	v, err := o.verifier.Load().Verify(times, envelope)
+	switch {
+	case err != nil:
+		return refusal(nil, err)
+	case v.Order.Kind == order.KindStop:
+		return o.stop(v, times)
+	case len(only) > 0 && v.Order.Kind != only[0]:
+		r := accepted(v)
 		r.Accepted, r.Reason = false, "wrong-path"
 		r.Text = fmt.Sprintf("only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], v.Order.Kind)
 		return r
 	}
-	commit := func() error { return o.store.Commit(times, v) }
-	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList {
-		// These have to be there at the next start, and only the newest one that was accepted counts then: so a set that
-		// cannot come into force must not be used up.
-		if err := o.load(v, envelope, commit); err != nil {
-			return refusal(v, err)
-		}
-		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Keys, sequences and used ids may be others than a moment ago.
+	times, boot := o.now()
+	if v, err = o.verifier.Load().Verify(times, envelope); err != nil {
+		return refusal(nil, err)
+	}
+	return o.loosen(v, envelope, times, boot)
+}
+
+// stop acts first and is made durable afterwards.
+func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
+	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
+	r := accepted(v)
+	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
+	u := usedStop{times, v, make(chan error, 1)}
+	late := time.NewTimer(usedStopWait)
+	defer late.Stop()
+	select {
+	case o.used <- u:
+	default:
+		r.Text += "; that this order is used up could not be recorded"
 		return r
 	}
-	if err := commit(); err != nil {
+	select {
+	case err := <-u.done:
+		if err != nil {
+			r.Text += "; that this order is used up could not be recorded: " + err.Error()
+		}
+	case <-late.C:
+		r.Text += "; the disk has yet to record that this order is used up"
+	}
+	return r
+}
+
+// loosen uses up an order, durably, and only then lets it take effect.
+func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
+	inForce := func() error { return nil }
+	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList {
+		var err error
+		if inForce, err = o.stage(v, envelope); err != nil {
+			return refusal(v, err)
+		}
+	}
+	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
+	r := accepted(v)
 	switch v.Order.Kind {
 	case order.KindReset:
 		o.reset(v, &r)
 	case order.KindGrant:
 		o.grant(v, times, boot, &r)
-	case order.KindStop, order.KindPolicySet, order.KindKeyList:
+	case order.KindPolicySet, order.KindKeyList:
+		if err := inForce(); err != nil {
+			return refusal(v, err)
+		}
+		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+	case order.KindStop:
 	}
 	return r
 }
@@ -228,29 +252,32 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 	}
 }
 
-// signers gives the core each person in the roles that count for resets. There is room for MaxPersons pairs, so everybody
-// has a turn before anybody has a second: a person with many roles must not crowd out the second of two persons.
+// signers gives the core each person in each role that counts for resets. There is room for a few pairs only, so
+// everybody's first role comes before anybody's second: one person with many roles must not hide another.
 func signers(v *order.Verified) [guard.MaxPersons]guard.Signer {
 	var out [guard.MaxPersons]guard.Signer
 	n := 0
-	for turn := 0; n < len(out); turn++ {
-		more := false
+	for turn, more := 0, true; more; turn++ {
+		more = false
 		for _, s := range v.Signers {
-			var roles []interlock.Role
-			for _, role := range s.Roles {
-				if r := resetRole(role); r < interlock.NumRoles {
-					roles = append(roles, r)
-				}
+			roles := resetRoles(s.Roles)
+			if turn >= len(roles) || n == len(out) {
+				continue
 			}
-			if turn < len(roles) && n < len(out) {
-				sum := sha256.Sum256([]byte(s.Person))
-				out[n] = guard.Signer{Person: binary.LittleEndian.Uint64(sum[:]), Role: roles[turn]}
-				n++
-			}
-			more = more || turn+1 < len(roles)
+			sum := sha256.Sum256([]byte(s.Person))
+			out[n] = guard.Signer{Person: binary.LittleEndian.Uint64(sum[:]), Role: roles[turn]}
+			n, more = n+1, true
 		}
-		if !more {
-			break
+	}
+	return out
+}
+
+// resetRoles are those of the roles that may reset anything.
+func resetRoles(roles []order.Role) []interlock.Role {
+	var out []interlock.Role
+	for _, r := range roles {
+		if role := resetRole(r); role < interlock.NumRoles {
+			out = append(out, role)
 		}
 	}
 	return out
@@ -261,13 +288,15 @@ func resetRole(r order.Role) interlock.Role {
 	switch r {
 	case order.RoleSafetyEngineer:
 		return interlock.RoleSafetyEngineer
-	case order.RoleFleetManager:
+	case order.RoleSupervisor:
 		return interlock.RoleSupervisor
+	case order.RoleSecurity:
+		return interlock.RoleSecurity
 	case order.RoleVendor:
 		return interlock.RoleService
 	case order.RoleOperator:
 		return interlock.RoleOperator
-	case order.RoleRoot, order.RoleStopOnly:
+	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager:
 	}
 	return interlock.NumRoles
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 )
 
-const testRobot = "robowarden-example/diff-01"
+const siteRobot = "robowarden-example/diff-01"
 
 // testSite is a robot's documents, keys and state in a folder; its guard is made by New and never run, so it talks to
 // nobody.
@@ -70,7 +70,7 @@ func (s *testSite) write(name string, data []byte) {
 func (s *testSite) sign(o *order.Order, key crypto.Signer) []byte {
 	s.t.Helper()
 	from := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
-	o.ID, o.Audience, o.Reason, o.NotBefore, o.NotAfter = order.NewID(), []string{testRobot}, "a test", from, from.Add(24*time.Hour)
+	o.ID, o.Audience, o.Reason, o.NotBefore, o.NotAfter = order.NewID(), []string{siteRobot}, "a test", from, from.Add(24*time.Hour)
 	out, err := order.Sign(o, key)
 	s.must(err)
 	return out
@@ -157,6 +157,14 @@ func (s *testSite) revision() int64 {
 	return a.cfg.Policy.Revision
 }
 
+// killedBefore ends the guard, as far as an order can tell, after the order was used up and before it comes into force.
+func killedBefore(a *Agent) func(*order.Verified, []byte) (func() error, error) {
+	return func(v *order.Verified, envelope []byte) (func() error, error) {
+		_, err := a.stageOrder(v, envelope)
+		return func() error { return nil }, err
+	}
+}
+
 func TestRestartAfterAPolicyOrder(t *testing.T) {
 	big := func(text string) string { return text + "\n# " + strings.Repeat("x", 400<<10) + "\n" }
 	for _, c := range []struct {
@@ -181,9 +189,7 @@ func TestRestartAfterAPolicyOrder(t *testing.T) {
 			return r
 		}, true, 3},
 		{"killed after the policy was used up", func(s *testSite, a *Agent) Receipt {
-			a.orders.load = func(_ *order.Verified, envelope []byte, commit func() error) error {
-				return errors.Join(a.state.stagePolicy(envelope), commit())
-			}
+			a.orders.stage = killedBefore(a)
 			return a.orders.apply(s.set(2))
 		}, true, 2},
 		{"a new key list", func(s *testSite, a *Agent) Receipt { return a.orders.apply(s.keyList(2)) }, true, 1},
@@ -196,17 +202,16 @@ func TestRestartAfterAPolicyOrder(t *testing.T) {
 			return a.orders.apply(s.keyList(2))
 		}, true, 1},
 		{"killed after the key list was stored, before it was used up", func(s *testSite, a *Agent) Receipt {
-			a.orders.load = func(v *order.Verified, _ []byte, _ func() error) error {
-				return a.loadOrder(v, nil, func() error { return errors.New("killed") })
+			a.orders.stage = func(v *order.Verified, envelope []byte) (func() error, error) {
+				_, err := a.stageOrder(v, envelope)
+				return nil, errors.Join(err, errors.New("killed"))
 			}
 			return a.orders.apply(s.keyList(2))
 		}, false, 1},
 		{"killed after the key list was used up", func(s *testSite, a *Agent) Receipt {
-			a.orders.load = func(v *order.Verified, _ []byte, commit func() error) error {
-				return a.loadOrder(v, nil, func() error { return errors.Join(commit(), errors.New("killed")) })
-			}
+			a.orders.stage = killedBefore(a)
 			return a.orders.apply(s.keyList(2))
-		}, false, 1},
+		}, true, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newTestSite(t)
@@ -242,7 +247,7 @@ func TestPolicyForOtherDocumentsWaitsForARestart(t *testing.T) {
 		}
 		return strings.Replace(text, hex.EncodeToString(old[:]), hex.EncodeToString(fresh[:]), 1)
 	}))
-	if r.Applied || !strings.Contains(r.Text, errDocuments.Error()) {
+	if r.Applied || !strings.Contains(r.Text, "profile") {
 		t.Errorf("receipt %+v", r)
 	}
 }
@@ -283,7 +288,7 @@ func TestOrderlyEndWithoutALatchIsNoLossOfLatches(t *testing.T) {
 			}
 			t.Log(run, trigger.Code, trigger.Latched)
 		}
-		s.must(errors.Join(a.state.flush(), a.state.end()))
+		s.must(a.state.flush())
 		s.kill(a)
 	}
 }

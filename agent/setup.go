@@ -58,6 +58,13 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	_, err := os.Stat(filepath.Join(dep.Paths.StateDir, latchFile))
 	first := errors.Is(err, fs.ErrNotExist)
 	a.store = order.OpenStore(a.state.dir, first)
+	a.ledger = &ledger{store: a.store}
+	if state, _ := a.store.State(); state == order.StateNew {
+		// Both records begin together, so that later one without the other means that somebody removed it.
+		if err := a.state.firstLatches(); err != nil {
+			return err
+		}
+	}
 	if state, err := a.store.State(); err != nil {
 		a.log.Error().Err(err).Str("state", string(state)).Msg("the record of used orders cannot be read; only stops are taken")
 	}
@@ -83,14 +90,13 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	return nil
 }
 
-// openKeyLists starts from the stored key lists, or from the delivered ones on a robot that has stored none. There are two
-// stored chains if the guard ended while it changed them: the record of used orders knows which was accepted last.
+// openKeyLists starts from the chain of key lists that ends in the one accepted last, which the record of used orders
+// knows: the stored one, the next one if the guard ended while it changed them, or the delivered one if none is stored.
 func (a *Agent) openKeyLists(dep *config.Deployment, roots []crypto.PublicKey) error {
 	delivered, err := deliveredKeyLists(dep.Paths.Keys)
 	if err != nil {
 		return err
 	}
-	a.verify = nil
 	for _, lists := range [][][]byte{a.state.keyLists(keyListFmt), a.state.keyLists(keyListNext), delivered} {
 		if len(lists) == 0 && a.verify != nil {
 			continue
@@ -98,15 +104,16 @@ func (a *Agent) openKeyLists(dep *config.Deployment, roots []crypto.PublicKey) e
 		v, err := order.NewVerifier(order.Config{
 			Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
 			KeyLists: lists, AllowDemo: a.opt.AllowDemo,
-		}, a.store)
+		}, a.ledger)
 		if err != nil {
 			return fmt.Errorf("keys: %w", err)
 		}
-		if good := len(lists) > 0 && v.Fault() == nil; good || a.verify == nil || a.verify.Fault() == nil {
+		if len(lists) > 0 && v.Fault() == nil {
 			a.verify = v
-			if good {
-				return nil
-			}
+			return nil
+		}
+		if a.verify == nil || a.verify.Fault() == nil {
+			a.verify = v
 		}
 	}
 	return nil
@@ -175,39 +182,23 @@ func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.Signed
 	}
 	trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 	now := times(a.clock.Civil(), trust)
-	v, err := a.newestPolicy(now, append(a.state.policies(), bundle))
-	if err != nil {
-		return config.SignedPolicy{}, err
+	stored, err := a.state.readPolicy()
+	if err == nil && a.sequence(now, stored) >= a.sequence(now, bundle) {
+		if p, err := a.takePolicy(now, stored); err == nil {
+			return p, nil
+		}
+		// Damaged, or older than the deployment's: that one is judged by its own signature and sequence.
 	}
-	p, err := signedPolicy(v)
-	if err != nil {
-		return p, err
-	}
-	if err := a.store.Commit(now, v); err != nil {
-		return p, fmt.Errorf("policy set: %w", err)
-	}
-	a.trust.floor = max(a.trust.floor, v.Order.NotBefore.UnixNano())
-	return p, nil
+	return a.takePolicy(now, bundle)
 }
 
-// newestPolicy returns the set with the highest sequence among those that count now: the one in force, or a newer one that
-// was put into the deployment since. If none counts, the error is the deployment's, which is the last.
-func (a *Agent) newestPolicy(now order.Times, bundles [][]byte) (*order.Verified, error) {
-	var newest *order.Verified
-	var last error
-	for _, b := range bundles {
-		v, err := a.verify.Verify(now, b)
-		if err == nil && v.Order.Kind != order.KindPolicySet {
-			err = fmt.Errorf("expected an order of kind %q, found %q", order.KindPolicySet, v.Order.Kind)
-		}
-		if last = err; err == nil && (newest == nil || v.Order.Sequence > newest.Order.Sequence) {
-			newest = v
-		}
+// sequence is that of a policy set that counts, 0 for any other.
+func (a *Agent) sequence(now order.Times, bundle []byte) uint64 {
+	v, err := a.verify.Verify(now, bundle)
+	if err != nil || v.Order.Kind != order.KindPolicySet {
+		return 0
 	}
-	if newest == nil {
-		return nil, fmt.Errorf("policy set: %w", last)
-	}
-	return newest, nil
+	return v.Order.Sequence
 }
 
 // InspectPolicy takes the policy out of its signed set as a start would, but uses nothing up and writes nothing: it is for
@@ -260,6 +251,25 @@ func (a *Agent) openState(dep *config.Deployment) error {
 	return a.openOrders(dep)
 }
 
+func (a *Agent) takePolicy(now order.Times, bundle []byte) (config.SignedPolicy, error) {
+	v, err := a.verify.Verify(now, bundle)
+	if err != nil {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: %w", err)
+	}
+	if v.Order.Kind != order.KindPolicySet {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: expected an order of kind %q, found %q", order.KindPolicySet, v.Order.Kind)
+	}
+	p, err := signedPolicy(v)
+	if err != nil {
+		return p, err
+	}
+	if err := a.store.Commit(now, v); err != nil {
+		return p, fmt.Errorf("policy set: %w", err)
+	}
+	a.trust.floor = max(a.trust.floor, v.Order.NotBefore.UnixNano())
+	return p, nil
+}
+
 func signedPolicy(v *order.Verified) (config.SignedPolicy, error) {
 	set := v.Order.PolicySet
 	p := config.SignedPolicy{YAML: set.Policy, Revision: int64(v.Order.Sequence)} //nolint:gosec // sequences end at 2^53
@@ -291,80 +301,74 @@ func (a *Agent) heartbeats() ([]*guard.Heartbeat, error) {
 	return out, nil
 }
 
-// errDocuments is why a policy for other documents is not loaded while the guard runs: gate, ladder and inputs are built
-// from these at the start only.
-var errDocuments = errors.New("the policy pins another robot profile or topic mapping than the guard runs with; " +
-	"put the set into the deployment and restart the guard at rest")
+// errDocuments is why a policy for another profile or mapping cannot be loaded into a guard that runs.
+var errDocuments = errors.New("the policy pins another robot profile or topic mapping than this run started with; that needs a restart of the guard at rest")
 
-// loadOrder puts a verified policy set or key list into force. Everything that can refuse it comes before commit, and it is
-// stored before as well, so that at every moment the disk holds what the record of used orders names.
-func (a *Agent) loadOrder(v *order.Verified, envelope []byte, commit func() error) error {
+// stageOrder checks that a verified policy set or key list can be put into force, and returns what does it.
+func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, error) {
 	if v.Order.Kind == order.KindKeyList {
-		return a.loadKeyList(v, commit)
+		return a.stageKeyList(v)
 	}
 	p, err := signedPolicy(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// The documents are read again together, so that pins, zones and channels are checked as at a start.
 	cfg, err := config.LoadConfig(a.opt.Deployment, func(*config.Deployment, []byte) (config.SignedPolicy, error) { return p, nil })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	running, with := a.current()
-	if cfg.Digests.Profile != running.Digests.Profile || cfg.Digests.Topics != running.Digests.Topics {
-		return errDocuments
+	if now, _ := a.current(); cfg.Digests.Profile != now.Digests.Profile || cfg.Digests.Topics != now.Digests.Topics {
+		return nil, errDocuments
 	}
-	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, with.Clock.Floor)
+	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, a.oldest)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := errors.Join(a.guard.CheckLoad(params), a.storeDocuments(cfg)); err != nil {
-		return err
+	var fits error
+	a.guard.With(func(c *guard.Core) { fits = c.Fits(params) })
+	if fits != nil {
+		return nil, fits
 	}
 	note, err := json.Marshal(PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := a.state.stagePolicy(envelope); err != nil {
-		return err
+	// A set that is used up has to be where the next start finds it, or that start would find only sets that are too old.
+	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyFile, envelope)); err != nil {
+		return nil, fmt.Errorf("the policy could not be stored: %w", err)
 	}
-	if err := commit(); err != nil {
-		return errors.Join(err, a.state.dropPolicy())
-	}
-	if err := a.guard.Load(params, note); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	a.cfg, a.params = cfg, params
-	a.mu.Unlock()
-	if err := a.state.keepPolicy(); err != nil {
-		a.log.Warn().Err(err).Msg("the policy in force stays under the name of the next one")
-	}
-	return nil
+	return func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err := a.guard.Load(params, note); err != nil {
+			return err
+		}
+		a.cfg, a.params = cfg, params
+		return nil
+	}, nil
 }
 
-func (a *Agent) loadKeyList(v *order.Verified, commit func() error) error {
-	next, err := a.verify.WithKeyList(v)
+func (a *Agent) stageKeyList(v *order.Verified) (func() error, error) {
+	next, err := a.orders.verifier.Load().WithKeyList(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	// Beside the present ones, so that at every moment the disk holds what the record of used orders names.
 	if err := a.state.storeKeyLists(keyListNext, next.Chain()); err != nil {
-		return err
+		return nil, fmt.Errorf("the key list could not be stored: %w", err)
 	}
-	if err := commit(); err != nil {
-		return err
-	}
-	a.verify = next
-	a.orders.verifier.Store(next)
-	err = a.state.storeKeyLists(keyListFmt, next.Chain())
-	if err == nil {
-		err = a.state.storeKeyLists(keyListNext, nil)
-	}
-	if err != nil {
-		a.log.Warn().Err(err).Msg("the key lists in force stay under the names of the next ones")
-	}
-	return nil
+	return func() error {
+		a.orders.verifier.Store(next)
+		err := a.state.storeKeyLists(keyListFmt, next.Chain())
+		if err == nil {
+			err = a.state.storeKeyLists(keyListNext, nil)
+		}
+		if err != nil {
+			a.log.Warn().Err(err).Msg("the key lists in force stay under the names of the next ones")
+		}
+		return nil
+	}, nil
 }
 
 // storeDocuments keeps the documents by their content, where a replay finds them by the digests that the journal names.

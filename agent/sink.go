@@ -102,7 +102,13 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 		if err != nil {
 			log.Warn().Str("rung", r.name).Err(err).Msg("the rung's service failed")
 		}
-		r.ack(err == nil)
+		r.mu.Lock()
+		current := r.on && !r.fresh
+		r.mu.Unlock()
+		if current {
+			// The answer to a wish that was withdrawn meanwhile must not count for the next one.
+			r.ack(err == nil)
+		}
 	}
 }
 

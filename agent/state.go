@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,8 +13,10 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // Files in the state directory.
@@ -24,7 +27,7 @@ const (
 	timeFile    = "newest-time"
 	timeNew     = "newest-time.new"
 	policyFile  = "policy.dsse.json"
-	policyNext  = "policy-next.dsse.json"
+	policyNew   = "policy.dsse.json.new"
 	keyListFmt  = "keylist-%03d.dsse.json"
 	keyListNext = "keylist-next-%03d.dsse.json"
 )
@@ -68,6 +71,15 @@ func (s *stateDir) loadLatches(ranBefore bool) []byte {
 	return []byte{}
 }
 
+// firstLatches stores that nothing is latched, for a robot that never ran.
+func (s *stateDir) firstLatches() error {
+	m, err := interlock.New(interlock.DefaultPolicy())
+	if err != nil {
+		return err
+	}
+	return s.replace(latchNew, latchFile, m.AppendLatches(nil))
+}
+
 // persist takes a copy of the latches; the newest wins. It never waits for the disk.
 func (s *stateDir) persist(latches []byte) {
 	s.mu.Lock()
@@ -93,8 +105,7 @@ func (s *stateDir) run(ctx context.Context) error {
 			s.log.Error().Err(err).Msg("latches could not be stored; trying again")
 			select {
 			case <-ctx.Done():
-				// What could not be stored must not end in order: the error keeps the mark of the run.
-				return s.flush()
+				return s.flush() // The last try: without it the run has not ended in order.
 			case <-time.After(retry):
 				s.rewake()
 			}
@@ -138,14 +149,19 @@ func (s *stateDir) replace(temporary, name string, data []byte) error {
 	return s.dir.SyncDir()
 }
 
-// start marks a run and says whether the one before ended without end.
-func (s *stateDir) start() (unclean bool, err error) {
-	_, err = s.dir.ReadFile(runningFile)
-	unclean = !errors.Is(err, fs.ErrNotExist) // A mark that cannot be read is not an absent one.
+// unclean says whether the last run ended without end. A mark that cannot be read is a mark.
+func (s *stateDir) unclean() bool {
+	_, err := s.dir.ReadFile(runningFile)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// start marks a run. It comes last before the guard acts: a start that fails over a typing error has guarded nothing, and
+// nobody should have to reset a robot for it.
+func (s *stateDir) start() error {
 	if err := s.dir.WriteSync(runningFile, []byte("a guard is running, or one ended without order\n")); err != nil {
-		return unclean, fmt.Errorf("mark the run: %w", err)
+		return fmt.Errorf("mark the run: %w", err)
 	}
-	return unclean, s.dir.SyncDir()
+	return s.dir.SyncDir()
 }
 
 // end marks that the run ended in order.
@@ -154,6 +170,20 @@ func (s *stateDir) end() error {
 		return fmt.Errorf("mark the end: %w", err)
 	}
 	return s.dir.SyncDir()
+}
+
+// readPolicy returns the policy set that was loaded last. It may be far larger than the directory's other files.
+func (s *stateDir) readPolicy() ([]byte, error) {
+	// Without O_NONBLOCK the opening of a pipe that somebody put here would wait for ever.
+	f, err := os.OpenFile(filepath.Join(s.path, policyFile), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: expected a regular file (%w)", policyFile, errors.Join(err, fs.ErrInvalid))
+	}
+	return io.ReadAll(io.LimitReader(f, maxDocument))
 }
 
 // newestTime is the newest civil time that was ever trusted or signed, in nanoseconds since the Unix epoch.
@@ -167,31 +197,6 @@ func (s *stateDir) newestTime() int64 {
 
 func (s *stateDir) storeTime(ns int64) error {
 	return s.replace(timeNew, timeFile, binary.LittleEndian.AppendUint64(nil, uint64(ns)))
-}
-
-// policies returns the stored policy sets, the likely one first. There are two if the guard ended between storing a new
-// one and using it up; only the record of used orders knows which of them was accepted last.
-func (s *stateDir) policies() [][]byte {
-	var out [][]byte
-	for _, name := range []string{policyNext, policyFile} {
-		if data, err := s.dir.ReadFile(name); err == nil {
-			out = append(out, data)
-		}
-	}
-	return out
-}
-
-// stagePolicy stores a policy set beside the one in force, until keepPolicy or dropPolicy.
-func (s *stateDir) stagePolicy(envelope []byte) error {
-	return s.replace(policyNext+".new", policyNext, envelope)
-}
-
-func (s *stateDir) keepPolicy() error {
-	return errors.Join(s.dir.Rename(policyNext, policyFile), s.dir.SyncDir())
-}
-
-func (s *stateDir) dropPolicy() error {
-	return errors.Join(os.Remove(filepath.Join(s.path, policyNext)), s.dir.SyncDir())
 }
 
 // keyLists returns the stored key lists of one name pattern, oldest first.

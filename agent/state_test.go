@@ -10,9 +10,12 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/interlock"
 )
 
-func testState(t *testing.T) *stateDir {
+func openTestState(t *testing.T) *stateDir {
 	t.Helper()
 	s, err := openState(filepath.Join(t.TempDir(), "state"), zerolog.Nop())
 	if err != nil {
@@ -22,75 +25,156 @@ func testState(t *testing.T) *stateDir {
 	return s
 }
 
-// TestLatchesThatCannotBeStoredAreNoOrderlyEnd ends the run while the disk refuses the latches. Were that an orderly end,
-// the mark of the run would go, and with it the last thing that holds the robot after the restart.
-func TestLatchesThatCannotBeStoredAreNoOrderlyEnd(t *testing.T) {
+// latched starts a core from the stored latches and says whether a trigger is latched.
+func latched(t *testing.T, latches []byte, trigger interlock.Trigger) bool {
+	t.Helper()
+	core, err := guard.NewCore(demoParams(t), guard.Start{Boot: time.Second, Latches: latches})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := interlock.New(interlock.DefaultPolicy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = m.RestoreLatches(time.Second, core.AppendLatches(nil))
+	var d interlock.Decision
+	m.Step(2*time.Second, &interlock.Inputs{}, &d)
+	return d.LatchedSet.Has(trigger)
+}
+
+// stopLatch is what a guard stores after a stop order.
+func stopLatch(t *testing.T) []byte {
+	t.Helper()
+	core, err := guard.NewCore(demoParams(t), guard.Start{Boot: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fx guard.Effects
+	core.Apply(&guard.Event{Kind: guard.EventOrder, Boot: time.Second, Order: guard.Order{Kind: guard.OrderStop, Zone: -1}}, &fx)
+	return core.AppendLatches(nil)
+}
+
+// TestKilledWhileLatchesAreWritten leaves the folder as a kill at each step of writing would.
+func TestKilledWhileLatchesAreWritten(t *testing.T) {
+	stop := stopLatch(t)
 	for _, c := range []struct {
-		name   string
-		refuse bool
-	}{{"a disk that works (off)", false}, {"a disk that refuses", true}} {
+		name  string
+		leave func(s *stateDir) error
+		want  interlock.Trigger
+	}{
+		{"before the new file", func(s *stateDir) error { return s.replace(latchNew, latchFile, stop) }, interlock.OrderStop},
+		{"within the new file", func(s *stateDir) error {
+			return errors.Join(s.replace(latchNew, latchFile, stop), s.dir.WriteSync(latchNew, stop[:7]))
+		}, interlock.OrderStop},
+		{"before the renaming", func(s *stateDir) error {
+			return errors.Join(s.firstLatches(), s.replace(latchNew, latchFile, stop), s.dir.WriteSync(latchNew, stop))
+		}, interlock.OrderStop},
+		{"latches cut", func(s *stateDir) error { return s.dir.WriteSync(latchFile, stop[:len(stop)-1]) }, interlock.LatchUnreadable},
+		{"latches emptied", func(s *stateDir) error { return s.dir.WriteSync(latchFile, nil) }, interlock.LatchUnreadable},
+		{"latches removed", func(*stateDir) error { return nil }, interlock.LatchUnreadable},
+		{"a folder in the latches' place", func(s *stateDir) error { return os.Mkdir(filepath.Join(s.path, latchFile), 0o700) }, interlock.LatchUnreadable},
+	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := testState(t)
-			// A folder in the temporary file's place makes every write fail, for root as well.
-			if c.refuse {
-				if err := os.Mkdir(filepath.Join(s.path, latchNew), 0o700); err != nil {
-					t.Fatal(err)
-				}
+			s := openTestState(t)
+			if err := c.leave(s); err != nil {
+				t.Fatal(err)
 			}
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { done <- s.run(ctx) }()
-			s.persist([]byte("latched"))
-			s.await(t, func() bool { return len(s.wake) == 0 && (c.refuse || !s.isDirty()) })
-			cancel()
-			if err := <-done; (err != nil) != c.refuse {
-				t.Errorf("the writer ended with %v while the latches are stored: %t", err, !s.isDirty())
+			if !latched(t, s.loadLatches(true), c.want) {
+				t.Errorf("%s is not latched", c.want)
 			}
 		})
 	}
-}
-
-func (s *stateDir) isDirty() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.dirty
-}
-
-func (s *stateDir) await(t *testing.T, cond func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !cond(); {
-		if time.Now().After(deadline) {
-			t.Fatal("not within 5 s")
+	t.Run("a robot that never ran (off)", func(t *testing.T) {
+		s := openTestState(t)
+		if err := s.firstLatches(); err != nil {
+			t.Fatal(err)
 		}
-		time.Sleep(time.Millisecond) // The pause of a poll.
-	}
+		if latched(t, s.loadLatches(true), interlock.LatchUnreadable) {
+			t.Error("a new robot has to be reset")
+		}
+	})
 }
 
-func TestMarkOfTheRunThatCannotBeReadIsUnclean(t *testing.T) {
-	s := testState(t)
-	if unclean, err := s.start(); unclean || err != nil {
-		t.Fatalf("a new robot: unclean %t, %v", unclean, err)
+func TestUncleanMark(t *testing.T) {
+	s := openTestState(t)
+	if s.unclean() {
+		t.Error("a robot that never ran ended without order")
 	}
-	if unclean, err := s.start(); !unclean || err != nil {
-		t.Fatalf("after a kill: unclean %t, %v", unclean, err)
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	if !s.unclean() {
+		t.Error("a killed run left no mark")
 	}
 	if err := s.end(); err != nil {
 		t.Fatal(err)
 	}
-	if unclean, _ := s.start(); unclean {
-		t.Error("an orderly end counts as unclean")
+	if s.unclean() {
+		t.Error("an orderly end left a mark")
 	}
-	if err := errors.Join(s.end(), os.Mkdir(filepath.Join(s.path, runningFile), 0o700)); err != nil {
+	if err := os.Mkdir(filepath.Join(s.path, runningFile), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if unclean, _ := s.start(); !unclean {
-		t.Error("a mark that cannot be read counts as an orderly end")
+	if !s.unclean() {
+		t.Error("a mark that cannot be read counts as none")
+	}
+}
+
+func TestLatchesReachTheDisk(t *testing.T) {
+	s := openTestState(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.run(ctx) }()
+	s.persist([]byte("one"))
+	s.persist([]byte("two"))
+	eventually(t, "written", func() bool { b, _ := s.dir.ReadFile(latchFile); return string(b) == "two" })
+	s.persist([]byte("three"))
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := s.dir.ReadFile(latchFile); string(b) != "three" {
+		t.Errorf("the last latches are %q", b)
+	}
+}
+
+// TestLatchesThatCannotBeStoredFailTheRun: then the mark of the run stays, and the next start is held.
+func TestLatchesThatCannotBeStoredFailTheRun(t *testing.T) {
+	s := openTestState(t)
+	// A folder with a file in it cannot be replaced by a file.
+	if err := os.MkdirAll(filepath.Join(s.path, latchFile, "x"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.run(ctx) }()
+	s.persist([]byte("one"))
+	eventually(t, "tried", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.dirty && len(s.wake) == 0 })
+	time.Sleep(20 * time.Millisecond)
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("latches were lost and nobody was told")
+	}
+}
+
+func TestLargePolicySetIsReadBack(t *testing.T) {
+	s := openTestState(t)
+	want := make([]byte, 1<<20)
+	want[len(want)-1] = 1
+	if err := s.replace(policyNew, policyFile, want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.readPolicy(); err != nil || len(got) != len(want) {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
 // TestStateThatIsNoFileIsNotWaitedFor puts a pipe in the place of a state file: opening it would wait for a writer.
 func TestStateThatIsNoFileIsNotWaitedFor(t *testing.T) {
-	s := testState(t)
+	s, err := openState(t.TempDir(), zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{latchFile, runningFile, policyFile, timeFile} {
 		if err := unix.Mkfifo(filepath.Join(s.path, name), 0o600); err != nil {
 			t.Fatal(err)
@@ -102,7 +186,7 @@ func TestStateThatIsNoFileIsNotWaitedFor(t *testing.T) {
 		if got := s.loadLatches(false); got == nil {
 			t.Error("a pipe counts as latches that never were")
 		}
-		if len(s.policies()) != 0 || s.newestTime() != 0 {
+		if _, err := s.readPolicy(); err == nil || s.newestTime() != 0 {
 			t.Error("something was read from a pipe")
 		}
 	}()

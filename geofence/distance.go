@@ -86,16 +86,27 @@ func (c *contour) distance(edges []edge, open bool, limit float64, work *int) (f
 	// Rounding moves a vertex by less than the millimetre by which the box grows.
 	around := c.box.grow(1)
 	// An edge cannot be closer than its distance to a circle round the contour.
-	cx, cy := float64(c.box.x0+c.box.x1)/2, float64(c.box.y0+c.box.y1)/2
-	radius := length(cx-float64(around.x0), cy-float64(around.y0))
+	// The edge nearest to the circle is tried first: it rules out most others.
+	mx, my := float64(c.box.x0+c.box.x1)/2, float64(c.box.y0+c.box.y1)/2
+	radius := length(mx-float64(around.x0), my-float64(around.y0))
 	far2 := float64((limit + radius) * (limit + radius))
+	first, first2 := 0, far2
 	for i := range edges {
+		if d := middle2(&edges[i], mx, my); d < first2 {
+			first, first2 = i, d
+		}
+	}
+	for k := range edges {
+		i := k
+		switch k { // the first one changes places
+		case 0:
+			i = first
+		case first:
+			i = 0
+		}
 		e := &edges[i]
 		gap := gap2(e, around)
-		if gap >= best2 {
-			continue
-		}
-		if pointEdge2(float64(e.ax)-cx, float64(e.ay)-cy, float64(e.bx)-cx, float64(e.by)-cy) > far2 {
+		if gap >= best2 || middle2(e, mx, my) > far2 {
 			continue
 		}
 		*work += c.n
@@ -109,6 +120,11 @@ func (c *contour) distance(edges []edge, open bool, limit float64, work *int) (f
 		}
 	}
 	return math.Sqrt(best2), nearest
+}
+
+// middle2 is the squared distance between an edge and the middle of a contour.
+func middle2(e *edge, mx, my float64) float64 {
+	return pointEdge2(float64(e.ax)-mx, float64(e.ay)-my, float64(e.bx)-mx, float64(e.by)-my)
 }
 
 // meets says exactly whether an edge meets a side of the rounded contour.

@@ -93,50 +93,65 @@ type flight struct {
 
 // flight predicts for a pose of the given age in seconds.
 func (f *Fence) flight(now time.Duration, age float64) flight {
-	r, t, h := &f.set.robot, &f.mem.track, &f.mem.issued
+	r, h := &f.set.robot, &f.mem.issued
 	// A record that stopped long ago says nothing about who commands now.
 	if !h.known || now < h.at || now-h.at > r.Reaction+r.PoseMaxAge {
 		return f.coast(age)
 	}
-	fl := flight{first: t.velocity, firstS: age, deadS: f.dead().Seconds()}
+	fl := flight{first: f.mem.track.velocity, firstS: age, deadS: f.dead().Seconds()}
 	fl.holdS = max(r.CommandPeriod-(now-h.at), 0).Seconds()
-	width := f.slotWidth()
+	f.window(&fl, now)
+	f.land(&fl)
+	return fl
+}
+
+// window averages the motion over the commands in flight.
+func (f *Fence) window(fl *flight, now time.Duration) {
+	t, h, width := &f.mem.track, &f.mem.issued, f.slotWidth()
 	newest := int64(now / width)
-	part := float64(now%width) / float64(width)
 	brake, tip := f.brake(t.velocity), f.tip(t.velocity)
 	fl.odd = tip > 0 && !f.explained(newest)
-	var sum twist
+	var sum, cmd twist
+	fast := 0.0 // the tip of cmd
 	for j := 0; j <= windowSlots; j++ {
-		weight := 1.0 / windowSlots
-		switch j {
-		case 0:
-			weight = (1 - part) / windowSlots
-		case windowSlots:
-			weight = part / windowSlots
-		}
+		weight := slotWeight(j, now%width, width)
 		// Faster than all that can be in force, the robot brakes already.
 		left := 0.0
 		if tip > 0 {
 			left = max(0, 1-float64(brake*float64(float64(j)*width.Seconds())))
 		}
-		u := t.velocity.scale(left)
-		cmd, ok := h.inForce(newest - windowSlots + int64(j))
+		u, quick := t.velocity.scale(left), float64(tip*left)
+		next, ok := h.inForce(newest - windowSlots + int64(j))
+		if next != cmd {
+			cmd, fast = next, f.tip(next)
+		}
 		switch {
 		case !ok:
-			u = t.velocity
-		case f.tip(cmd) >= float64(tip*left):
-			u = cmd
+			u, quick = t.velocity, tip
+		case fast >= quick:
+			u, quick = cmd, fast
 		}
 		v := u.scale(weight)
 		sum = twist{sum.vx + v.vx, sum.vy + v.vy, sum.w + v.w}
-		fl.way += float64(f.tip(v) * fl.deadS)
+		fl.way += float64(float64(quick*weight) * fl.deadS)
 		if fl.after = u; u == cmd {
 			fl.after = h.last // a slot holds the fastest of its commands, not the newest
 		}
 	}
 	fl.second = sum
-	f.land(&fl)
-	return fl
+}
+
+// slotWeight is the part of the window that slot j takes up: the window ends
+// now, so the first and the last slot share the width of one.
+func slotWeight(j int, past, width time.Duration) float64 {
+	part := float64(past) / float64(width)
+	switch j {
+	case 0:
+		return (1 - part) / windowSlots
+	case windowSlots:
+		return part / windowSlots
+	}
+	return 1.0 / windowSlots
 }
 
 // coast is the flight of a robot that goes on as measured.

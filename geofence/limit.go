@@ -54,7 +54,7 @@ func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
 	}
 	q.prepare(u.scale(first))
 	for i := range f.cands {
-		if q.judge(&f.cands[i]); q.blocked {
+		if q.judge(&f.cands[i]); q.blocked || f.work > maxWork {
 			break
 		}
 	}
@@ -159,12 +159,15 @@ const entryShare = 0.95
 // speedZone limits the linear speed, inside and before.
 func (q *query) speedZone(c *candidate, place Place, m float64) {
 	most := c.speed / q.u.speed()
+	entry := float64(entryShare * most)
 	switch {
-	case most >= 1:
-	case place == Outside:
-		q.outside(c, m, float64(entryShare*most), ReasonSpeedAhead)
-	default:
+	case c.inside && most < 1:
 		q.lower(most, c.zone, ReasonSpeedZone, 0)
+	case c.inside || entry >= 1:
+	case place == Outside:
+		q.outside(c, m, entry, ReasonSpeedAhead)
+	default:
+		q.lower(entry, c.zone, ReasonSpeedZone, 0)
 	}
 }
 
@@ -279,7 +282,7 @@ func (q *query) creep(c *candidate, reason, refusal Reason) {
 func (q *query) closer(c *candidate, at frame, slack float64) bool {
 	q.f.probe.set(&q.f.set.body, at)
 	clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
-	return inside || !(clear >= c.clear-slack)
+	return inside || !(clear >= c.clear-slack) || q.f.work > maxWork
 }
 
 // sameMM is how much two computed distances may differ and still be the same;
@@ -312,22 +315,18 @@ func (q *query) egress(c *candidate) {
 	now := max(-c.clear, 0)
 	most := min(now, f.mem.egressDepth+blur) + b.pitch
 	thin := c.size < b.size
-	depth := now
-	for i := 1.0; i <= egressSamples; i++ {
-		at := f.mem.track.at.advance(u, float64(dur*i)/egressSamples)
+	at, deeper := f.mem.track.at, false
+	for i := 1.0; i <= egressSamples && !deeper; i++ {
+		at = f.mem.track.at.advance(u, float64(dur*i)/egressSamples)
 		f.probe.set(b, at)
 		if _, inside, _ := f.look(&c.obstacle, &f.probe, 1); !inside {
 			q.lower(k, c.zone, ReasonEgress, 0)
 			return
 		}
-		if thin {
-			continue
-		}
-		if depth = f.depth(&c.obstacle, at); depth > most {
-			break
-		}
+		deeper = !thin && f.depth(&c.obstacle, at, most) > most
 	}
-	if thin || !(depth <= now-float64(2*b.pitch)) {
+	less := now - float64(2*b.pitch)
+	if thin || deeper || less < 0 || f.depth(&c.obstacle, at, less) > less || f.work > maxWork {
 		q.block(c.zone, ReasonEgressDirection, 0)
 		return
 	}

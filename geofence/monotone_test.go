@@ -89,8 +89,13 @@ func neverLoosens(t *testing.T, name string, change func(t *rapid.T, m *moment))
 			after, va := m.judge(t)
 			// The margin has a rule of its own: creeping, no closer.
 			creeps := (va.Place == Margin || after.Reason == ReasonMargin) && after.AllowedMPS <= m.robot.CreepMPS+1e-9
-			// A cut piece of the keep-in edge is rounded to a millimetre.
-			if after.Ratio > before.Ratio+2e-3 && !creeps {
+			// A cut piece of the keep-in edge is rounded to a millimetre, and an arc's
+			// chords lie up to maxSag before the arc.
+			slack := 2e-3
+			if m.cmd.YawRate != 0 {
+				slack = 0.1
+			}
+			if after.Ratio > before.Ratio+slack && !creeps {
 				t.Fatalf("ratio %v (%v) became %v (%v)", before.Ratio, before.Reason, after.Ratio, after.Reason)
 			}
 			if vb.Hold && !va.Hold || va.Place != PlaceUnknown && va.Place < vb.Place || vb.SpeedLimited && !va.Hold && (!va.SpeedLimited || va.MaxSpeedMPS > vb.MaxSpeedMPS) {

@@ -159,6 +159,11 @@ func (s *Set) sum() uint64 {
 	}
 	h.uint(uint64(s.notBefore.Unix()))
 	h.uint(uint64(s.notAfter.Unix()))
+	s.sumRobot(&h)
+	return uint64(h)
+}
+
+func (s *Set) sumRobot(h *hasher) {
 	for i := range s.body.n {
 		h.float(s.body.x[i])
 		h.float(s.body.y[i])
@@ -170,5 +175,4 @@ func (s *Set) sum() uint64 {
 		h.uint(uint64(*p.value))
 	}
 	h.uint(uint64(s.robot.RecoverPoses))
-	return uint64(h)
 }

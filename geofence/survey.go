@@ -22,7 +22,7 @@ func (f *Fence) survey() {
 			continue
 		}
 		for k := n * blockZones; k < min((n+1)*blockZones, len(fl.solid)); k++ {
-			if i := fl.solid[k]; f.binds[i] != bindsNot && around.meets(fl.boxes[k]) {
+			if i := fl.solid[k]; f.binds[i] != bindsNot && around.meets(fl.boxes[k]) && f.work <= maxWork {
 				f.consider(f.solid(i), f.binds[i])
 			}
 		}
@@ -70,7 +70,7 @@ func (f *Fence) consider(o obstacle, b bound) {
 	if c.inside {
 		c.clear = 0
 		if o.kind != SpeedLimit {
-			c.clear = -f.depth(&c.obstacle, f.mem.track.at)
+			c.clear = -f.depth(&c.obstacle, f.mem.track.at, 0)
 		}
 	}
 	f.cands = append(f.cands, c)
@@ -80,9 +80,12 @@ func (f *Fence) consider(o obstacle, b bound) {
 // any part of it is where it must not be, and the nearest edge, -1 if none is
 // within limit.
 func (f *Fence) look(o *obstacle, c *contour, limit float64) (clear float64, inside bool, nearest int) {
+	// Locating a point costs about an eighth of measuring a distance, per edge.
 	if o.kind == KeepIn {
+		f.work += len(o.edges) * c.n / 8
 		inside = f.leaves(o, c)
 	} else {
+		f.work += len(o.edges) / 8
 		z := &f.set.zones[o.zone]
 		// Without a crossing edge, one point of either tells whether one contains the other.
 		x, y := c.sides[0].ax, c.sides[0].ay
@@ -112,28 +115,46 @@ func (f *Fence) leaves(o *obstacle, c *contour) bool {
 }
 
 // depth is how deep, in millimetres, the control points of a contour are where
-// they must not be; 0 if none is.
-func (f *Fence) depth(o *obstacle, at frame) float64 {
+// they must not be, or least if that is more.
+func (f *Fence) depth(o *obstacle, at frame, least float64) float64 {
 	b := &f.set.body
-	deepest := 0.0
+	deepest2, hint := float64(least*least), 0
 	for i := range b.controls {
 		x, y := at.apply(b.cx[i], b.cy[i])
-		ix, iy := int32(math.Round(x)), int32(math.Round(y))
-		f.work += len(o.edges) / 2
-		bad := false
-		if o.kind == KeepIn {
-			bad = !f.keep.holds(f.set, &f.set.floors[f.mem.track.floor], f.binds, ix, iy)
-		} else {
-			bad = f.set.zones[o.zone].box.has(ix, iy) && locate(o.edges, ix, iy) != away
+		f.work += len(o.edges) / 8
+		if !f.breaches(o, int32(math.Round(x)), int32(math.Round(y))) {
+			continue
 		}
-		if bad {
-			deepest = max(deepest, clearOf(o.edges, x, y))
+		// A point as near to any edge as the deepest so far is to its nearest
+		// changes nothing; the edge that told so will often tell it of the next point.
+		near2 := math.Inf(1)
+		for k := range o.edges {
+			n := (hint + k) % len(o.edges)
+			e := &o.edges[n]
+			near2 = min(near2, pointEdge2(float64(e.ax)-x, float64(e.ay)-y, float64(e.bx)-x, float64(e.by)-y))
+			if near2 <= deepest2 {
+				f.work += k / 2
+				hint = n
+				break
+			}
+		}
+		if near2 > deepest2 {
+			deepest2 = near2
+			f.work += len(o.edges) / 2
 		}
 		if f.work > maxWork {
 			break
 		}
 	}
-	return deepest
+	return math.Sqrt(deepest2)
+}
+
+// breaches says whether a point is where an obstacle allows no part of the robot.
+func (f *Fence) breaches(o *obstacle, x, y int32) bool {
+	if o.kind == KeepIn {
+		return !f.keep.holds(f.set, &f.set.floors[f.mem.track.floor], f.binds, x, y)
+	}
+	return f.set.zones[o.zone].box.has(x, y) && locate(o.edges, x, y) != away
 }
 
 // margin is the static margin in millimetres for a pose of the given age: its

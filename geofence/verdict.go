@@ -24,7 +24,9 @@ func (f *Fence) report(usable bool, out *Verdict) {
 		out.near(f.zoneVerdict(c, m, react))
 		f.weigh(c, out)
 	}
-	f.motion(m, out)
+	if !f.overrun {
+		f.motion(m, out)
+	}
 	switch {
 	case f.keep.mode == keepDenied:
 		out.Place = Inside

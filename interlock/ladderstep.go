@@ -235,7 +235,7 @@ func (l *Ladder) climb(now, dt time.Duration, in *LadderInput, out *LadderOutput
 	if l.phase == LadderConfirmed && !l.contradicted(dt, in.Motion) {
 		return
 	}
-	if l.stands && since(now, l.standing) >= l.cfg.ConfirmDwell {
+	if l.stands && since(now, l.standing) >= l.cfg.ConfirmDwell && l.asked(now) >= l.cfg.React {
 		l.confirm(now, out)
 		return
 	}
@@ -253,6 +253,18 @@ func (l *Ladder) climb(now, dt time.Duration, in *LadderInput, out *LadderOutput
 			l.phase = LadderUnconfirmed
 		}
 	}
+}
+
+// asked is how long ago the first rung of the present demand was requested. A robot that was told to move just before may
+// begin to do so within React although it still stands: confirming earlier would make a broken promise of that.
+func (l *Ladder) asked(now time.Duration) time.Duration {
+	longest := time.Duration(0)
+	for i := range l.cfg.N {
+		if r := &l.records[i]; r.WasRequested {
+			longest = max(longest, since(now, r.Requested))
+		}
+	}
+	return longest
 }
 
 // overdue says whether the rung at place i has had its time to stop the robot.

@@ -220,6 +220,55 @@ func TestLatchesFitTheirBound(t *testing.T) {
 	}
 }
 
+func TestUnreadableLatchesAreToBeStored(t *testing.T) {
+	s := newScript(t, nil)
+	_ = s.m.RestoreLatches(s.now, nil)
+	s.run(0)
+	if !s.out.LatchesChanged {
+		t.Error("a latch that nobody is told to store")
+	}
+}
+
+func TestRestoringOntoALatchKeepsTheWorseOfBoth(t *testing.T) {
+	s := newScript(t, nil)
+	s.set(PublisherSecond, Fault(CauseTooMany, 0)).run(time.Second)
+	mild := s.m.AppendLatches(nil)
+	s = newScript(t, func(p *Policy) {
+		p.Rules[PublisherSecond].Constraint, p.Rules[PublisherSecond].Clear = stop(), ClearByTwoPersons
+	})
+	s.set(PublisherSecond, Fault(CauseTooMany, 0)).run(time.Second)
+	worse := s.m.AppendLatches(nil)
+	for _, order := range [][2][]byte{{mild, worse}, {worse, mild}} {
+		n := newScript(t, nil)
+		for _, b := range order {
+			if err := n.m.RestoreLatches(n.now, b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		n.run(0)
+		n.want(MotionStop, PublisherSecond)
+		if got := n.out.Active[0].Clear; got != ClearByTwoPersons {
+			t.Errorf("clears by %v", got)
+		}
+	}
+}
+
+func TestSinceIsBounded(t *testing.T) {
+	for _, c := range []struct{ now, then, want time.Duration }{
+		{5, 3, 2},
+		{3, 5, 0},
+		{0, -maxDuration, maxDuration},
+		{math.MaxInt64, 0, maxDuration},
+		{math.MaxInt64, -maxStored, maxDuration},
+		{math.MaxInt64, math.MinInt64, maxDuration},
+		{math.MinInt64, math.MaxInt64, 0},
+	} {
+		if got := since(c.now, c.then); got != c.want {
+			t.Errorf("since(%d, %d): got %v, want %v", c.now, c.then, got, c.want)
+		}
+	}
+}
+
 func TestAgesAreBounded(t *testing.T) {
 	for _, c := range []struct{ now, then, want time.Duration }{
 		{time.Hour, 59 * time.Minute, time.Minute},

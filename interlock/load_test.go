@@ -104,6 +104,19 @@ func TestActiveTriggerLatchesWhenThePolicyDemandsIt(t *testing.T) {
 	}
 }
 
+func TestActiveTriggerLatchesWithTheConstraintOfThatMoment(t *testing.T) {
+	s := newScript(t, nil)
+	s.set(PoseCovariance, Fault(CauseCovarianceHigh, 0)).run(time.Second)
+	load(s, func(p *Policy) {
+		p.Rules[PoseCovariance].Clear, p.Rules[PoseCovariance].Constraint = ClearByOperator, stop()
+	})
+	s.set(PoseCovariance, OK()).run(0)
+	load(s, func(p *Policy) { p.Rules[PoseCovariance].Constraint = limited(0.5) })
+	s.in.Standstill = true
+	s.run(time.Second)
+	s.want(MotionStop, PoseCovariance)
+}
+
 func TestDisablingEndsWhatIsNotLatchedAtStandstill(t *testing.T) {
 	s := newScript(t, nil)
 	s.set(JointsMissing, Fault(CauseMissing, 0)).run(time.Second)

@@ -270,7 +270,7 @@ func TestNoCommandPassesAStop(t *testing.T) {
 	})
 }
 
-// everyCauseThatStaysFires checks that whatever stays present fires within its start delay.
+// TestEveryCauseThatStaysFires checks that whatever stays present fires within its start delay.
 func TestEveryCauseThatStaysFires(t *testing.T) {
 	check(t, func(t *rapid.T) error {
 		p := drawPolicy(t)

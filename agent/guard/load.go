@@ -18,29 +18,37 @@ type pendingPolicy struct {
 
 var (
 	errPending  = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
+	errFloors   = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
 	errChannels = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
-	errFloors   = errors.New("the new policy removes a floor or lists floors in another order; append new floors at the end of the list, " +
-		"or restart the guard at rest")
 )
 
-// CheckLoad says why Load would refuse, and does nothing.
-func (c *Core) CheckLoad(p *Params) error {
+// Fits says whether Load would take the parameters now. Floors are known by their index to every source of a floor or a
+// pose, and to the newest pose itself, so they have to stay as they are.
+func (c *Core) Fits(p *Params) error {
 	if c.pending != nil {
 		return errPending
 	}
 	if !slices.Equal(p.HeartbeatNames, c.params.HeartbeatNames) || !slices.Equal(p.Heartbeats, c.params.Heartbeats) {
 		return errChannels
 	}
-	if !keepsFloors(c.params.Set, p.Set) {
+	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
 		return errFloors
 	}
 	return p.Rules.Validate()
 }
 
+func floors(s *geofence.Set) []string {
+	var ids []string
+	for i := range s.Floors() {
+		ids = append(ids, s.Floor(i))
+	}
+	return ids
+}
+
 // Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
 // over the robot holds it, and nothing latched is lost.
 func (c *Core) Load(p *Params) error {
-	if err := c.CheckLoad(p); err != nil {
+	if err := c.Fits(p); err != nil {
 		return err
 	}
 	if err := c.machine.Load(p.Rules); err != nil {
@@ -54,18 +62,6 @@ func (c *Core) Load(p *Params) error {
 	return nil
 }
 
-// keepsFloors says whether every floor of the old set has the same index in the new one. The floor that the robot is on is
-// kept as an index, here and where the bus's texts become floors; with another order the robot would be judged by the
-// zones of a floor that it is not on.
-func keepsFloors(old, next *geofence.Set) bool {
-	for i := 0; old.Floor(i) != ""; i++ {
-		if next.Floor(i) != old.Floor(i) {
-			return false
-		}
-	}
-	return true
-}
-
 // Load puts a new policy into force and notes it in the journal. document is what the record says: the policy's digest
 // and revision.
 func (g *Guard) Load(p *Params, document []byte) error {
@@ -77,13 +73,6 @@ func (g *Guard) Load(p *Params, document []byte) error {
 	g.append(RecordPolicy, document, true)
 	g.remember(Resume{Start: g.resume.Start, Policy: bytes.Clone(document)})
 	return nil
-}
-
-// CheckLoad says why Load would refuse the policy now, and does nothing.
-func (g *Guard) CheckLoad(p *Params) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.opt.Core.CheckLoad(p)
 }
 
 // stepPending asks the zones before as well, and lets go of them at standstill.

@@ -28,7 +28,8 @@ func AppendLine(dst []byte, r *Record, d Decoder) []byte {
 	if r.Urgent {
 		dst = append(dst, '!')
 	}
-	name, text := r.Kind.String(), ""
+	name := r.Kind.String()
+	var text string
 	var err error
 	switch {
 	case r.Kind.Reserved():
@@ -100,6 +101,7 @@ func describeOwn(r *Record) (string, error) {
 
 func describeRecovered(v *Recovered) string {
 	switch v.Cause {
+	case CauseTorn, CauseDamaged, CauseHeader:
 	case CauseMissing:
 		return fmt.Sprintf("%v: %d to %d", v.Cause, v.Segment, v.Offset)
 	case CauseSuccessor:

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -67,5 +69,38 @@ func TestErrorTexts(t *testing.T) {
 	err := &Error{Code: CodeFile, File: "a.seg", Offset: 3, Seq: 9, Detail: "reading", Err: cause}
 	if want := "a.seg: byte 3 (record 9): file cannot be used: reading: disk on fire"; err.Error() != want || !errors.Is(err, cause) {
 		t.Errorf("%q", err.Error())
+	}
+}
+
+func TestReportAsJSON(t *testing.T) {
+	s := newSample(t)
+	edit(s, 3, func(b []byte) []byte { return b[:len(b)-1] })
+	rep, err := verify(s.fsys, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(rep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		OK       bool   `json:"ok"`
+		Head     string `json:"head"`
+		LastSeq  uint64 `json:"last_seq"`
+		Problems []struct {
+			Code, File, Detail string
+			Offset             int64
+			Seq                uint64
+		} `json:"problems"`
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.OK || got.LastSeq != samples || got.Head != hex.EncodeToString(rep.Head[:]) || len(got.Problems) != 1 ||
+		got.Problems[0].Code != CodeTorn.String() || got.Problems[0].Seq != samples+1 || got.Problems[0].File != s.path {
+		t.Fatalf("%s", b)
+	}
+	if b, err := json.Marshal(&Error{Code: CodeFile, Err: errors.New("on fire")}); err != nil || !strings.Contains(string(b), `"detail":"on fire"`) {
+		t.Fatalf("%s %v", b, err)
 	}
 }

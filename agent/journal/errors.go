@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrLocked is returned by [Open] when another process or another Log writes to the directory.
@@ -109,3 +111,18 @@ func (e *Error) Error() string {
 
 // Unwrap returns the operating system's error, if there is one.
 func (e *Error) Unwrap() error { return e.Err }
+
+// MarshalJSON writes what [Error.Error] says, in parts.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	detail := e.Detail
+	if e.Err != nil {
+		detail = strings.TrimPrefix(detail+": "+e.Err.Error(), ": ")
+	}
+	return json.Marshal(struct {
+		Code   string `json:"code"`
+		File   string `json:"file"`
+		Offset int64  `json:"offset"`
+		Seq    uint64 `json:"seq,omitempty"`
+		Detail string `json:"detail,omitempty"`
+	}{e.Code.String(), e.File, e.Offset, e.Seq, detail})
+}

@@ -159,7 +159,7 @@ func checkLog(t *testing.T, name string, fsys *memFS, l *Log, want map[uint64]st
 		if diff := cmp.Diff(want, c.have); diff != "" {
 			t.Fatalf("%s: %s", name, diff)
 		}
-		rep, err := verify(fsys, "j", []Checkpoint{{seq, head}})
+		rep, err := verify(fsys, []Checkpoint{{seq, head}})
 		if err != nil || !rep.OK() {
 			t.Fatalf("%s: %v %v", name, err, rep.Problems)
 		}
@@ -284,7 +284,7 @@ func TestWhatAFaultLeavesBehind(t *testing.T) {
 			fsys.dead, fsys.fault = false, nil
 			fill(l, 2, true)
 			mustClose(t, l)
-			rep, err := verify(fsys, "j", nil)
+			rep, err := verify(fsys, nil)
 			if err != nil || !rep.OK() || rep.Segments != tt.segments || rep.Superseded > 0 != tt.superseded || rep.LastSeq != 7 {
 				t.Fatalf("%v %+v", err, rep)
 			}
@@ -333,7 +333,7 @@ func TestKilledAfterAFailedSync(t *testing.T) {
 		}
 		seq, head := l.Head()
 		fsys = fsys.powerCut(rand.New(rand.NewPCG(seed, 0)))
-		if rep, err := verify(fsys, "j", []Checkpoint{{seq, head}}); err != nil || !rep.OK() {
+		if rep, err := verify(fsys, []Checkpoint{{seq, head}}); err != nil || !rep.OK() {
 			t.Fatalf("seed %d: %v %v", seed, err, rep.Problems)
 		}
 	}

@@ -109,10 +109,7 @@ func (fw *follower) start() error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	heads, err := readHeads(fw.fsys, fw.dir, files)
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
+	heads := readHeads(fw.fsys, fw.dir, files)
 	best := -1
 	for i, h := range heads {
 		if h.failed == nil && (best < 0 || h.seg.FirstSeq <= fw.next) {

@@ -70,7 +70,7 @@ func TestFollowBesideTheWriter(t *testing.T) {
 		}
 		f.mustSee(t, upTo(3*i))
 	}
-	fsys.fault = func(op, path string, _ int) error {
+	fsys.fault = func(op, _ string, _ int) error {
 		if op == "sync" || op == "truncate" {
 			return syscall.EIO
 		}
@@ -151,10 +151,21 @@ func TestFollowReportsDamage(t *testing.T) {
 	if err := slowest(newFollowing(s.fsys, 0)); !errors.As(err, &failed) {
 		t.Fatalf("in the middle: %v", err)
 	}
-	s = newSample(t)
-	edit(s, 3, func(b []byte) []byte { return reseal(t, b, func(h *Segment) { h.Prev[0]++ }) })
-	if err := slowest(newFollowing(s.fsys, 0)); !errors.As(err, &failed) || failed.Code != CodeChain {
-		t.Fatalf("between segments: %v", err)
+	for code, change := range map[Code]func(*Segment){
+		CodeChain:    func(h *Segment) { h.Prev[0]++ },
+		CodeSequence: func(h *Segment) { h.FirstSeq++ },
+		CodeIndex:    func(h *Segment) { h.Index++ },
+		CodeForeign:  func(h *Segment) { h.LogID[0]++ },
+	} {
+		s = newSample(t)
+		f := newFollowing(s.fsys, 0)
+		if err := f.fw.start(); err != nil {
+			t.Fatal(err)
+		}
+		edit(s, 3, func(b []byte) []byte { return reseal(t, b, change) })
+		if err := slowest(f); !errors.As(err, &failed) || failed.Code != code {
+			t.Errorf("between segments, expected %v, found %v", code, err)
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ func FuzzOpen(f *testing.F) {
 			}
 			fsys = fsys.killed()
 			reopen1(t, "", fsys)
-			rep, err := verify(fsys, "j", nil)
+			rep, err := verify(fsys, nil)
 			if err != nil || !rep.OK() {
 				t.Fatalf("%v %v", err, rep.Problems)
 			}

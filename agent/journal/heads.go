@@ -19,7 +19,7 @@ type headInfo struct {
 }
 
 // readHeads reads the headers of all segments, in the order of their names.
-func readHeads(fsys FS, dir string, files []FileInfo) ([]headInfo, error) {
+func readHeads(fsys FS, dir string, files []FileInfo) []headInfo {
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b FileInfo) int { return strings.Compare(a.Name, b.Name) })
 	var heads []headInfo
@@ -40,7 +40,7 @@ func readHeads(fsys FS, dir string, files []FileInfo) ([]headInfo, error) {
 		}
 		heads = append(heads, h)
 	}
-	return heads, nil
+	return heads
 }
 
 // read reads one header.
@@ -52,6 +52,7 @@ func (h *headInfo) read(fsys FS, path string) {
 	}
 	defer f.Close()
 	s := newScanner(path, f, h.file.Size)
+	s.w.step = block // there may be very many segments
 	h.failed, h.seg = s.header(), s.seg
 	switch {
 	case h.failed == nil && s.seg.Index != h.index:

@@ -54,6 +54,35 @@ func TestVerifyBesideTheWriter(t *testing.T) {
 	t.Logf("%d reads, trimmed %v", reads, trimmed)
 }
 
+// TestReaderIsOvertaken lists a log of which everything is trimmed before it
+// can be read, and reads what came after.
+func TestReaderIsOvertaken(t *testing.T) {
+	fsys := newMemFS()
+	o := memOptions(fsys)
+	o.QuotaBytes = 5 * block
+	l, err := Open("j", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(l, 25, false)
+	pump(l)
+	seq, head := l.Head()
+	for _, records := range []int{25, 250} { // some of the segments, and all
+		r, err := openDir(fsys, "j")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range records {
+			fill(l, 1, true)
+			pump(l)
+		}
+		if rep := r.verify([]Checkpoint{{seq, head}}); !rep.OK() || rep.Records == 0 {
+			t.Fatalf("%+v", rep)
+		}
+	}
+	mustClose(t, l)
+}
+
 // TestReaderWaitsForTheWriter reads while the writer is in the middle of
 // something, which is not damage; without the writer it is.
 func TestReaderWaitsForTheWriter(t *testing.T) {

@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -54,7 +56,7 @@ func DefaultOptions(bootID [16]byte, clock func() time.Duration) Options {
 		SyncEvery:    100 * time.Millisecond,
 		Clock:        clock,
 		Wall:         time.Now,
-		Rand:         cryptoRand,
+		Rand:         rand.Reader,
 		FS:           OS(),
 	}
 }
@@ -64,27 +66,27 @@ func (o *Options) check() error {
 	const minSegment = 1024
 	switch {
 	case o.SegmentBytes < minSegment:
-		return fmt.Errorf("SegmentBytes: expected at least %d, found %d", minSegment, o.SegmentBytes)
+		return fmt.Errorf("option SegmentBytes: expected at least %d, found %d", minSegment, o.SegmentBytes)
 	case o.SegmentBytes > 1<<31:
-		return fmt.Errorf("SegmentBytes: expected at most %d, found %d", int64(1)<<31, o.SegmentBytes)
+		return fmt.Errorf("option SegmentBytes: expected at most %d, found %d", int64(1)<<31, o.SegmentBytes)
 	case o.QuotaBytes < 3*blocks(o.SegmentBytes):
-		return fmt.Errorf("QuotaBytes: expected room for three segments, %d bytes, found %d", 3*blocks(o.SegmentBytes), o.QuotaBytes)
+		return fmt.Errorf("option QuotaBytes: expected room for three segments, %d bytes, found %d", 3*blocks(o.SegmentBytes), o.QuotaBytes)
 	case o.RingBytes < minRing || o.RingBytes > maxRing:
-		return fmt.Errorf("RingBytes: expected %d to %d, found %d", minRing, maxRing, o.RingBytes)
+		return fmt.Errorf("option RingBytes: expected %d to %d, found %d", minRing, maxRing, o.RingBytes)
 	case o.BootID == [16]byte{}:
-		return fmt.Errorf("BootID: expected the id of this boot, found zeros")
+		return errors.New("option BootID: expected the id of this boot, found zeros")
 	case o.WriteEvery <= 0:
-		return fmt.Errorf("WriteEvery: expected a positive duration, found %v", o.WriteEvery)
+		return fmt.Errorf("option WriteEvery: expected a positive duration, found %v", o.WriteEvery)
 	case o.SyncEvery <= 0:
-		return fmt.Errorf("SyncEvery: expected a positive duration, found %v", o.SyncEvery)
+		return fmt.Errorf("option SyncEvery: expected a positive duration, found %v", o.SyncEvery)
 	case o.Clock == nil:
-		return fmt.Errorf("Clock: expected a boot clock, found none")
+		return errors.New("option Clock: expected a boot clock, found none")
 	case o.Wall == nil:
-		return fmt.Errorf("Wall: expected a clock of civil time, found none")
+		return errors.New("option Wall: expected a clock of civil time, found none")
 	case o.Rand == nil:
-		return fmt.Errorf("Rand: expected a source of random bytes, found none")
+		return errors.New("option Rand: expected a source of random bytes, found none")
 	case o.FS == nil:
-		return fmt.Errorf("FS: expected a file system, found none")
+		return errors.New("option FS: expected a file system, found none")
 	}
 	return nil
 }

@@ -47,15 +47,15 @@ func ParseGap(b []byte) (Gap, error) {
 type Cause uint8
 
 const (
-	// CauseTorn: the log ended inside a record; the bytes were dropped.
+	// CauseTorn says that the log ended inside a record; the bytes were dropped.
 	CauseTorn Cause = 1
-	// CauseDamaged: intact records followed the damage; everything from it on was set aside.
+	// CauseDamaged says that intact records followed the damage; everything from it on was set aside.
 	CauseDamaged Cause = 2
-	// CauseHeader: a segment could not be recognised as part of this log and was set aside whole.
+	// CauseHeader says that a segment could not be recognised as part of this log and was set aside whole.
 	CauseHeader Cause = 3
-	// CauseSuccessor: the last segment says that another one follows, and there is none.
+	// CauseSuccessor says that the last segment announces another one, and there is none.
 	CauseSuccessor Cause = 4
-	// CauseMissing: segments that the quota had kept are not there.
+	// CauseMissing says that segments that the quota had kept are not there.
 	CauseMissing Cause = 5
 )
 

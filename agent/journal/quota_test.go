@@ -48,7 +48,7 @@ func TestQuotaKeepsTheNewest(t *testing.T) {
 	}
 	seq, head := l.Head()
 	mustClose(t, l)
-	rep, err := verify(fsys, "j", []Checkpoint{{seq, head}, {1, Digest{}}})
+	rep, err := verify(fsys, []Checkpoint{{seq, head}, {1, Digest{}}})
 	if err != nil || !rep.OK() || rep.TrimmedTo == 0 || rep.LastSeq != 301 || rep.FirstSeq != rep.TrimmedTo+1 {
 		t.Fatalf("%v %+v", err, rep)
 	}
@@ -77,7 +77,7 @@ func TestQuotaTellsTrimmingFromTheft(t *testing.T) {
 	mustClose(t, l)
 	oldest := l.w.kept[0].index
 	delete(fsys.names, "j/"+segmentName(oldest))
-	rep, err := verify(fsys, "j", nil)
+	rep, err := verify(fsys, nil)
 	if err != nil || rep.OK() || rep.Problems[0].Code != CodeMissing {
 		t.Fatalf("%v %+v", err, rep.Problems)
 	}
@@ -116,7 +116,7 @@ func TestQuotaWhenDeletingFails(t *testing.T) {
 	if use, names := diskUse(t, fsys); use > o.QuotaBytes {
 		t.Fatalf("%d bytes of %d: %v", use, o.QuotaBytes, names)
 	}
-	if rep, err := verify(fsys, "j", nil); err != nil || !rep.OK() || rep.LastSeq != 181 {
+	if rep, err := verify(fsys, nil); err != nil || !rep.OK() || rep.LastSeq != 181 {
 		t.Fatalf("%v %+v", err, rep)
 	}
 }

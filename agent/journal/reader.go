@@ -33,39 +33,40 @@ type Reader struct {
 	newest   Segment
 	finished bool
 	partial  bool // older segments are not looked at, or were removed while reading
+	relists  int  // how often the directory may be listed again
 	patience time.Duration
 	report   Report
 	watch    func(*scanner) // called at every point of the chain
 }
 
-// patience is how long a reader waits for a writer to finish what it seems to
-// be in the middle of, before it calls it damage.
-const patience = 500 * time.Millisecond
-
 // OpenDir reads the log in dir from its oldest record on.
 func OpenDir(dir string) (*Reader, error) {
 	r, err := openDir(OS(), dir)
-	if err == nil {
-		r.patience = patience
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r.patience = patience
+	return r, nil
 }
 
 func openDir(fsys FS, dir string) (*Reader, error) {
-	files, err := fsys.List(dir)
+	r := &Reader{fsys: fsys, dir: dir, relists: 10}
+	return r, r.list()
+}
+
+// list looks which segments there are.
+func (r *Reader) list() error {
+	files, err := r.fsys.List(r.dir)
 	if err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
+		return fmt.Errorf("journal: %w", err)
 	}
-	r := &Reader{fsys: fsys, dir: dir}
-	if r.heads, err = readHeads(fsys, dir, files); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
+	r.heads = readHeads(r.fsys, r.dir, files)
 	// Without a valid header there is no id, and nothing that needs one.
 	r.logID, _ = pickLogID(r.heads, zeros{})
 	if len(r.heads) > 0 {
 		r.report.FirstSegment = r.heads[0].index
 	}
-	return r, nil
+	return nil
 }
 
 // zeros is a source of nothing but zero bytes.
@@ -194,23 +195,9 @@ func (r *Reader) superseded() bool {
 	return true
 }
 
-// grown tells whether the last segment has become longer since it was looked
-// at, so that what seemed wrong may only have been unfinished.
-func (r *Reader) grown() bool {
-	if !r.last || r.f == nil {
-		return false
-	}
-	size, err := r.f.Size()
-	if err != nil || size <= r.s.w.size {
-		return false
-	}
-	r.s.w.size = size
-	r.s.w.forget()
-	return true
-}
-
 // openNext opens the next segment and checks how it follows from the one
-// before. It returns false at the end of the log.
+// before. It returns false when there is nothing to read: at the end of the
+// log, or where a segment cannot be used.
 func (r *Reader) openNext() bool {
 	if len(r.heads) == 0 {
 		r.finish()
@@ -219,30 +206,15 @@ func (r *Reader) openNext() bool {
 	h := r.heads[0]
 	r.heads = r.heads[1:]
 	r.report.Segments++
-	path := filepath.Join(r.dir, h.file.Name)
-	missing := r.begun && h.index != r.index+1
-	first := !r.begun
-	from := r.index + 1
+	from, first := r.index+1, !r.begun
+	missing := r.begun && h.index != from
 	r.begun, r.index, r.last = true, h.index, len(r.heads) == 0
-	if h.failed == nil && h.seg.LogID != r.logID {
-		h.failed = &Error{Code: CodeForeign, File: path, Detail: fmt.Sprintf("expected log %x, found %x", r.logID, h.seg.LogID)}
-	}
-	if h.failed != nil && (h.failed.Code == CodeForeign || h.failed.Code == CodeIndex || h.failed.Code == CodeFile) {
-		r.pending, r.linked = h.failed, false
+	if err := r.open(&h); errors.Is(err, os.ErrNotExist) && first {
+		return r.overtaken()
+	} else if err != nil {
+		r.pending, r.linked = err, false
 		return false
 	}
-	f, err := r.fsys.OpenFile(path, os.O_RDONLY, 0)
-	if first && errors.Is(err, os.ErrNotExist) {
-		// The quota removes the oldest first; this one was still there a moment ago.
-		r.begun, r.partial = false, true
-		r.report.Segments--
-		return r.openNext()
-	}
-	if err != nil {
-		r.pending, r.linked = &Error{Code: CodeFile, File: path, Err: err}, false
-		return false
-	}
-	r.f, r.s = f, newScanner(path, f, h.file.Size)
 	r.awaitHeader()
 	if failed := r.s.header(); failed != nil {
 		r.s.seg.Index = h.index
@@ -263,6 +235,23 @@ func (r *Reader) openNext() bool {
 	}
 	r.see()
 	return true
+}
+
+// open opens a segment unless it is known already that it is not one of this log.
+func (r *Reader) open(h *headInfo) error {
+	path := filepath.Join(r.dir, h.file.Name)
+	switch {
+	case h.failed == nil && h.seg.LogID != r.logID:
+		return &Error{Code: CodeForeign, File: path, Detail: fmt.Sprintf("expected log %x, found %x", r.logID, h.seg.LogID)}
+	case h.failed != nil && (h.failed.Code == CodeIndex || h.failed.Code == CodeFile):
+		return h.failed
+	}
+	f, err := r.fsys.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return &Error{Code: CodeFile, File: path, Err: err}
+	}
+	r.f, r.s = f, newScanner(path, f, h.file.Size)
+	return nil
 }
 
 // at describes a fault of the segment's header.
@@ -302,7 +291,7 @@ func (r *Reader) finish() {
 	s := &r.newest
 	switch {
 	case s.Index == 0:
-	case s.OldestIndex < r.report.FirstSegment && !r.partial:
+	case s.OldestIndex < r.report.FirstSegment && !r.partial && r.oldestNow() < r.report.FirstSegment:
 		r.pending = &Error{
 			Code: CodeMissing, File: filepath.Join(r.dir, segmentName(s.OldestIndex)),
 			Detail: fmt.Sprintf("segments %d to %d were there when segment %d was made", s.OldestIndex, r.report.FirstSegment-1, s.Index),
@@ -313,37 +302,4 @@ func (r *Reader) finish() {
 			Detail: fmt.Sprintf("segment %d says that it follows", r.index),
 		}
 	}
-}
-
-// awaitHeader gives the writer time to write the header of the last segment.
-func (r *Reader) awaitHeader() {
-	if r.last && r.s.w.size < headerLen {
-		r.await(func() bool { return r.grown() && r.s.w.size >= headerLen })
-	}
-}
-
-// await waits until done, or until the patience is used up. Success costs
-// patience too, or a busy writer could keep a reader at the same damage for ever.
-func (r *Reader) await(done func() bool) bool {
-	const step = 5 * time.Millisecond
-	for r.patience >= 0 {
-		r.patience -= step
-		if done() {
-			return true
-		}
-		if r.patience >= 0 {
-			time.Sleep(step)
-		}
-	}
-	return false
-}
-
-// exists tells whether a segment is there by now.
-func (r *Reader) exists(index uint64) bool {
-	f, err := r.fsys.OpenFile(filepath.Join(r.dir, segmentName(index)), os.O_RDONLY, 0)
-	if err != nil {
-		return false
-	}
-	_ = f.Close()
-	return true
 }

@@ -35,10 +35,7 @@ func recoverLog(l *Log) (*writer, error) {
 			w.repairs = append(w.repairs, repair{remove: true, from: f.Name})
 		}
 	}
-	heads, err := readHeads(l.o.FS, l.dir, files)
-	if err != nil {
-		return nil, err
-	}
+	heads := readHeads(l.o.FS, l.dir, files)
 	if w.logID, err = pickLogID(heads, l.o.Rand); err != nil {
 		return nil, err
 	}
@@ -152,7 +149,8 @@ func (w *writer) salvage(s *scanner) (found bool) {
 	limit := s.next + uint64(s.w.size-s.off)/(recordHead+sealLen) + 1
 	for s.resync() {
 		found = true
-		s.each(func(r *Record) {
+		// The next damage, if there is one, is where the loop goes on.
+		_ = s.each(func(r *Record) {
 			if r.Seq >= w.cur.next && r.Seq < limit {
 				w.salvaged = max(w.salvaged, r.Seq+1)
 			}

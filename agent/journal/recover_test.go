@@ -91,7 +91,7 @@ func reopen(t *testing.T, name string, fsys *memFS) []Recovered {
 	}
 	fill(l, 3, true)
 	mustClose(t, l)
-	rep, err := verify(fsys, "j", nil)
+	rep, err := verify(fsys, nil)
 	if err != nil || !rep.OK() || rep.Boots != 2 {
 		t.Fatalf("%s: %v %v, %d boots", name, err, rep.Problems, rep.Boots)
 	}
@@ -123,7 +123,7 @@ func TestCutAtEveryByte(t *testing.T) {
 		name := fmt.Sprintf("cut at %d of %d", cut, len(whole))
 		fsys := s.with(slices.Clone(whole[:cut]))
 		end, last := s.prefix(cut)
-		rep, err := verify(fsys, "j", []Checkpoint{s.head})
+		rep, err := verify(fsys, []Checkpoint{s.head})
 		if err != nil || rep.OK() {
 			t.Fatalf("%s: Verify found nothing: %v", name, err)
 		}
@@ -162,7 +162,7 @@ func TestFlipAtEveryByte(t *testing.T) {
 		bad[at] ^= 1 << rng.IntN(8)
 		name := fmt.Sprintf("flip at %d of %d to %#x", at, len(whole), bad[at])
 		fsys := s.with(slices.Clone(bad))
-		rep, err := verify(fsys, "j", nil)
+		rep, err := verify(fsys, nil)
 		if err != nil || rep.OK() {
 			t.Fatalf("%s: Verify found nothing: %v", name, err)
 		}
@@ -317,7 +317,7 @@ func TestForeignSegmentIsSetAside(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			fsys := s.with(slices.Clone(s.fsys.names[s.path].data))
 			fsys.names["j/"+segmentName(4)] = tt.make()
-			rep, err := verify(fsys, "j", nil)
+			rep, err := verify(fsys, nil)
 			if err != nil || rep.OK() {
 				t.Fatalf("Verify found nothing: %v", err)
 			}
@@ -409,7 +409,7 @@ func TestPowerCutAtEveryChange(t *testing.T) {
 					t.Fatalf("%s: record %d of %d is not there", name, seq, durable)
 				}
 			}
-			if rep, err := verify(back, "j", []Checkpoint{{durable, head}}); err != nil || !rep.OK() && durable > 0 {
+			if rep, err := verify(back, []Checkpoint{{durable, head}}); err != nil || !rep.OK() && durable > 0 {
 				t.Fatalf("%s: %v %v", name, err, rep.Problems)
 			}
 		}

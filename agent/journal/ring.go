@@ -157,6 +157,7 @@ func (r *ring) tail() (count, pos uint64) {
 
 // used returns the bytes in use.
 func (r *ring) used() int {
+	read := r.read.Load() // before the other end, which never falls behind it
 	_, pos := r.tail()
-	return int(min((pos-r.read.Load())&posMask, r.granules)) * granule
+	return int(min((pos-read)&posMask, r.granules)) * granule
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"maps"
 	"strconv"
 	"sync"
 	"testing"
@@ -116,9 +117,7 @@ func TestManyAppenders(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for seq, v := range mine {
-				accepted[seq] = v
-			}
+			maps.Copy(accepted, mine)
 		})
 	}
 	wg.Wait()
@@ -279,5 +278,27 @@ func BenchmarkReopen(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+// BenchmarkVerify checks a log of 300-byte records.
+func BenchmarkVerify(b *testing.B) {
+	dir := b.TempDir()
+	o := DefaultOptions(testBoot, func() time.Duration { return 0 })
+	l, err := Open(dir, o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := make([]byte, 300)
+	for l.w.index < 5 {
+		l.Append(1, 0, p, false)
+		l.w.attempt(false)
+	}
+	mustClose(b, l)
+	b.SetBytes(4 * o.SegmentBytes)
+	for b.Loop() {
+		if rep, err := Verify(dir); err != nil || !rep.OK() {
+			b.Fatalf("%v %v", err, rep.Problems)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 type window struct {
 	r    io.ReaderAt
 	size int64 // what is beyond is not looked at
+	step int   // how much to read at least
 	off  int64
 	buf  []byte
 }
@@ -25,7 +26,7 @@ func (w *window) at(off int64, n int) ([]byte, error) {
 	if off >= w.off && off+int64(n) <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:][:n], nil
 	}
-	want := int(min(int64(max(n, windowBytes)), w.size-off))
+	want := int(min(int64(max(n, w.step)), w.size-off))
 	if cap(w.buf) < want {
 		w.buf = make([]byte, want)
 	}
@@ -48,7 +49,7 @@ func (w *window) from(off int64, least int) ([]byte, error) {
 	if off >= w.off && off+int64(least) <= w.off+int64(len(w.buf)) {
 		return w.buf[off-w.off:], nil
 	}
-	return w.at(off, int(min(windowBytes, w.size-off)))
+	return w.at(off, int(min(int64(w.step), w.size-off)))
 }
 
 // forget drops what is buffered, for a file that is being written.
@@ -73,7 +74,7 @@ type scanner struct {
 
 // newScanner starts at the beginning of a segment of size bytes.
 func newScanner(path string, r io.ReaderAt, size int64) *scanner {
-	return &scanner{path: path, w: window{r: r, size: size}, c: newChain(), budget: resyncBudget + size}
+	return &scanner{path: path, w: window{r: r, size: size, step: windowBytes}, c: newChain(), budget: resyncBudget + size}
 }
 
 // fail describes what is wrong at the current offset.

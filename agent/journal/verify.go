@@ -1,6 +1,8 @@
 package journal
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -46,9 +48,39 @@ type Report struct {
 	boot [16]byte
 }
 
+// MarshalJSON writes the report with hexadecimal digests and snake-case names.
+func (r Report) MarshalJSON() ([]byte, error) {
+	problems := r.Problems
+	if problems == nil {
+		problems = []*Error{}
+	}
+	return json.Marshal(struct {
+		OK           bool     `json:"ok"`
+		LogID        string   `json:"log_id"`
+		Head         string   `json:"head"`
+		FirstSeq     uint64   `json:"first_seq"`
+		LastSeq      uint64   `json:"last_seq"`
+		TrimmedTo    uint64   `json:"trimmed_to"`
+		Records      uint64   `json:"records"`
+		Segments     uint64   `json:"segments"`
+		FirstSegment uint64   `json:"first_segment"`
+		Gaps         uint64   `json:"gaps"`
+		Lost         uint64   `json:"lost"`
+		Recoveries   uint64   `json:"recoveries"`
+		Closes       uint64   `json:"closes"`
+		Boots        uint64   `json:"boots"`
+		Superseded   int64    `json:"superseded_bytes"`
+		Problems     []*Error `json:"problems"`
+		More         uint64   `json:"more_problems"`
+	}{
+		r.OK(), hex.EncodeToString(r.LogID[:]), hex.EncodeToString(r.Head[:]), r.FirstSeq, r.LastSeq, r.TrimmedTo,
+		r.Records, r.Segments, r.FirstSegment, r.Gaps, r.Lost, r.Recoveries, r.Closes, r.Boots, r.Superseded, problems, r.More,
+	})
+}
+
 // OK tells whether nothing is wrong. Gaps, recoveries and trimming are part of
 // an honest log.
-func (r *Report) OK() bool { return len(r.Problems) == 0 }
+func (r Report) OK() bool { return len(r.Problems) == 0 }
 
 // note adds a problem.
 func (r *Report) note(err error) {
@@ -90,14 +122,6 @@ func (r *Report) count(rec *Record) {
 // from one that was cut at the end of a record, or made anew.
 func Verify(dir string, known ...Checkpoint) (Report, error) {
 	r, err := OpenDir(dir)
-	if err != nil {
-		return Report{}, err
-	}
-	return r.verify(known), nil
-}
-
-func verify(fsys FS, dir string, known []Checkpoint) (Report, error) {
-	r, err := openDir(fsys, dir)
 	if err != nil {
 		return Report{}, err
 	}

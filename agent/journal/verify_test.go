@@ -82,16 +82,16 @@ func TestTampering(t *testing.T) {
 		{"numbers left out between segments", CodeSequence, seg + "2.seg", func(t *testing.T, s sample) {
 			edit(s, 2, func(b []byte) []byte { return reseal(t, b, func(h *Segment) { h.FirstSeq++ }) })
 		}},
-		{"number left out in a chain made anew", CodeSequence, seg + "3.seg", func(t *testing.T, s sample) {
+		{"number left out in a chain made anew", CodeSequence, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 2, 99, nil) })
 		}},
-		{"too long a record in a chain made anew", CodeLength, seg + "3.seg", func(t *testing.T, s sample) {
+		{"too long a record in a chain made anew", CodeLength, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 1, 0, make([]byte, MaxPayload+1)) })
 		}},
-		{"undefined flags in a chain made anew", CodeFlags, seg + "3.seg", func(t *testing.T, s sample) {
+		{"undefined flags in a chain made anew", CodeFlags, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, 1, 1, 0, nil, 0x80) })
 		}},
-		{"malformed gap in a chain made anew", CodePayload, seg + "3.seg", func(t *testing.T, s sample) {
+		{"malformed gap in a chain made anew", CodePayload, seg + "3.seg", func(_ *testing.T, s sample) {
 			edit(s, 3, func(b []byte) []byte { return rebuild(b, KindGap, 1, 0, nil) })
 		}},
 		{"records added after a trailer", CodeTrailing, seg + "2.seg", func(_ *testing.T, s sample) {
@@ -104,7 +104,7 @@ func TestTampering(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSample(t)
 			tt.change(t, s)
-			rep, err := verify(s.fsys, "j", []Checkpoint{s.head})
+			rep, err := verify(s.fsys, []Checkpoint{s.head})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,8 +133,8 @@ func edit(s sample, index uint64, change func([]byte) []byte) {
 // them, which skips some.
 func rebuild(b []byte, kind Kind, n int, skip uint64, payload []byte, flags ...byte) []byte {
 	s := newScanner("", bytes.NewReader(b), int64(len(b)))
-	s.header()
-	s.each(func(*Record) {})
+	_ = s.header()
+	_ = s.each(func(*Record) {})
 	flag := append(flags, 0)[0]
 	for i := range n {
 		seq := s.next + uint64(i)
@@ -187,11 +187,11 @@ func TestAddedBehindASession(t *testing.T) {
 	} {
 		s := newSample(t)
 		reopen1(t, name, s.fsys)
-		if rep, _ := verify(s.fsys, "j", nil); !rep.OK() {
+		if rep, _ := verify(s.fsys, nil); !rep.OK() {
 			t.Fatal(rep.Problems)
 		}
 		edit(s, 3, change)
-		if rep, _ := verify(s.fsys, "j", nil); rep.OK() {
+		if rep, _ := verify(s.fsys, nil); rep.OK() {
 			t.Errorf("%s behind the last segment of a session was not found", name)
 		}
 	}
@@ -201,7 +201,7 @@ func TestAddedBehindASession(t *testing.T) {
 func TestRecordsBehindATrailerAreNotShown(t *testing.T) {
 	s := newSample(t)
 	edit(s, 2, func(b []byte) []byte { return rebuild(b, 1, 5, 0, nil) })
-	if rep, _ := verify(s.fsys, "j", nil); rep.Records != samples+1 || rep.OK() {
+	if rep, _ := verify(s.fsys, nil); rep.Records != samples+1 || rep.OK() {
 		t.Fatalf("%+v", rep)
 	}
 }

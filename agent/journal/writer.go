@@ -298,7 +298,8 @@ func (w *writer) rotate() error {
 // finish writes everything and the close record, trying until ctx ends.
 func (w *writer) finish(ctx context.Context) error {
 	w.closing = true
-	for !w.done.closed {
+	var failed error
+	for !w.done.closed && failed == nil {
 		wait := w.attempt(true)
 		if w.done.closed {
 			break
@@ -309,13 +310,13 @@ func (w *writer) finish(ctx context.Context) error {
 		case <-ctx.Done():
 			timer.Stop()
 			count, _ := w.l.ring.tail()
-			return fmt.Errorf("journal: close: %d records not written: %w", w.l.base+count-w.done.next, w.l.because(ctx))
+			failed = fmt.Errorf("journal: close: %d records not written: %w", w.l.base+count-w.done.next, w.l.because(ctx))
 		}
 	}
 	if w.f == nil {
-		return nil
+		return failed
 	}
-	return w.f.Close()
+	return errors.Join(failed, w.f.Close())
 }
 
 // join is the path of a file in the journal's directory.

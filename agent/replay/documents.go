@@ -22,7 +22,8 @@ func Documents(folder string) Params {
 			return nil, err
 		}
 		for _, d := range []struct{ name, want, got string }{
-			{"profile", s.Profile, cfg.Digests.Profile.String()}, {"topics", s.Topics, cfg.Digests.Topics.String()},
+			{"profile", s.Profile, cfg.Digests.Profile.String()},
+			{"topics", s.Topics, cfg.Digests.Topics.String()},
 			{"policy", s.Policy, cfg.Digests.Policy.String()},
 		} {
 			if d.want != d.got {

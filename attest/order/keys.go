@@ -78,7 +78,7 @@ func KeyID(pub crypto.PublicKey) (string, error) {
 	}
 	switch alg {
 	case ECDSAP256:
-		point, err := pub.(*ecdsa.PublicKey).Bytes()
+		point, err := pub.(*ecdsa.PublicKey).Bytes() //nolint:errcheck // AlgorithmOf has just said so
 		if err != nil {
 			return "", fmt.Errorf("the ECDSA key is not a point on P-256: %w", err)
 		}
@@ -87,7 +87,8 @@ func KeyID(pub crypto.PublicKey) (string, error) {
 		field(point)
 	case Ed25519:
 		field([]byte("ssh-ed25519"))
-		field(pub.(ed25519.PublicKey))
+		key, _ := pub.(ed25519.PublicKey) // AlgorithmOf has just said so.
+		field(key)
 	}
 	sum := sha256.Sum256(wire)
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:]), nil

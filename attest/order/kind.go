@@ -38,6 +38,10 @@ const (
 	RoleSafetyEngineer Role = "safety-engineer"
 	// RoleOperator works with the robot: resets and stops.
 	RoleOperator Role = "operator"
+	// RoleSupervisor answers for the site's robots on a shift: resets and stops.
+	RoleSupervisor Role = "supervisor"
+	// RoleSecurity answers for incidents: resets what an intruder has caused, and stops.
+	RoleSecurity Role = "security"
 	// RoleFleetManager plans the work of many robots: grants and stops.
 	RoleFleetManager Role = "fleet-manager"
 	// RoleVendor made the robot. Its keys are rarely under the site's control, so it can only stop.
@@ -48,7 +52,9 @@ const (
 
 // Roles lists every role.
 func Roles() []Role {
-	return []Role{RoleRoot, RoleSafetyEngineer, RoleOperator, RoleFleetManager, RoleVendor, RoleStopOnly}
+	return []Role{
+		RoleRoot, RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity, RoleFleetManager, RoleVendor, RoleStopOnly,
+	}
 }
 
 // rule is what one kind of order demands.
@@ -77,11 +83,13 @@ const (
 // rules is the one table of what each kind demands; FORMAT.md shows it and a test compares the two.
 var rules = map[Kind]rule{
 	KindStop: {
-		signers:  []Role{RoleSafetyEngineer, RoleOperator, RoleFleetManager, RoleVendor, RoleStopOnly},
+		signers: []Role{
+			RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity, RoleFleetManager, RoleVendor, RoleStopOnly,
+		},
 		everyone: true, maxValidity: year, maxPayload: MaxPayload,
 	},
 	KindReset: {
-		signers: []Role{RoleSafetyEngineer, RoleOperator},
+		signers: []Role{RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity},
 		loosens: true, bound: true, maxValidity: day, maxPayload: MaxPayload,
 	},
 	KindGrant: {

@@ -81,7 +81,7 @@ func TestShowSaysWhyAnOrderIsRefused(t *testing.T) {
 func TestErrorsHelpPeople(t *testing.T) {
 	s := newSite(t, nil)
 	_, err := s.verifier(t, order.NewFloors()).Verify(at(noon), sign(t, sample(order.KindReset), s.vendor))
-	want := "wrong-role: vera has [vendor], none of which may sign a reset (a reset needs one of [safety-engineer operator])"
+	want := "wrong-role: vera has [vendor], none of which may sign a reset (a reset needs one of [safety-engineer operator supervisor security])"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

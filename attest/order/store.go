@@ -41,9 +41,6 @@ const (
 //
 // One process at a time may use a directory. Commit waits for the disk, so it stays off the path of commands.
 type Store struct {
-	// writing serialises what goes to disk and guards generation and unsaved; mu guards the record in memory and is never
-	// held over a write, so that a disk that hangs keeps nobody from verifying a stop. writing comes before mu.
-	writing    sync.Mutex
 	mu         sync.Mutex
 	fs         FS
 	floors     *Floors
@@ -113,8 +110,8 @@ func (s *Store) State() (State, error) {
 
 // Generation counts the writes of the record over the robot's whole life.
 func (s *Store) Generation() uint64 {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.generation
 }
 
@@ -155,14 +152,21 @@ func (s *Store) Floor(k Kind) (Floor, bool) {
 // When the disk fails, the order stays used up in memory and the error has the reason StateUnwritable: the order must
 // have no effect. A policy set or key list may be sent again then; for a reset or a grant a new one must be signed.
 func (s *Store) Commit(now Times, v *Verified) error {
-	s.writing.Lock()
-	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := v.Claim()
-	readable, err := s.use(now, c)
+	if err := s.mayUse(c); err != nil {
+		return err
+	}
+	repeat, err := s.floors.Check(now, c)
+	if err == nil && !repeat {
+		err = s.floors.Use(now, c)
+		s.unsaved = true
+	}
 	if err != nil {
 		return err
 	}
-	if !s.unsaved || !readable {
+	if !s.unsaved || !s.readable() {
 		return nil // Over a damaged record nothing may be written. Only stops come here, and memory holds them.
 	}
 	if err := s.persist(); err != nil {
@@ -173,27 +177,10 @@ func (s *Store) Commit(now Times, v *Verified) error {
 	return nil
 }
 
-// use uses up the claim in memory.
-func (s *Store) use(now Times, c Claim) (readable bool, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.mayUse(c); err != nil {
-		return false, err
-	}
-	repeat, err := s.floors.Check(now, c)
-	if err == nil && !repeat {
-		err = s.floors.Use(now, c)
-		s.unsaved = true
-	}
-	return s.readable(), err
-}
-
 // persist writes both copies, one after the other, so that at every moment one of them is whole.
 func (s *Store) persist() error {
 	s.generation++
-	s.mu.Lock()
 	data := s.floors.Marshal(s.generation)
-	s.mu.Unlock()
 	for _, name := range []string{copyA, copyB} {
 		if err := s.fs.WriteSync(copyTemp, data); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)

@@ -346,7 +346,7 @@ func TestFilesArePrivate(t *testing.T) {
 
 func TestUsedIDsAreBoundedAndExpire(t *testing.T) {
 	f := order.NewFloors()
-	use := func(now time.Time, until time.Time) error {
+	use := func(now, until time.Time) error {
 		o := sample(order.KindReset)
 		return f.Use(at(now), order.Claim{Kind: o.Kind, ID: o.ID, Until: until})
 	}

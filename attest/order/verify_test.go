@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"crypto"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,12 +82,7 @@ func TestRolesMaySignExactlyTheirKinds(t *testing.T) {
 }
 
 func contains(kinds []order.Kind, k order.Kind) bool {
-	for _, x := range kinds {
-		if x == k {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(kinds, k)
 }
 
 func TestRefusalsByTarget(t *testing.T) {
@@ -386,8 +382,13 @@ func TestSequencesOnlyGoUp(t *testing.T) {
 		sequence uint64
 		want     order.Reason
 	}{
-		{5, ""}, {4, order.SequenceTooOld}, {5, order.SequenceTooOld}, {6, ""}, {1, order.SequenceTooOld},
-		{6 + order.MaxSequenceStep + 1, order.SequenceTooFar}, {order.MaxSequence, order.SequenceTooFar},
+		{5, ""},
+		{4, order.SequenceTooOld},
+		{5, order.SequenceTooOld},
+		{6, ""},
+		{1, order.SequenceTooOld},
+		{6 + order.MaxSequenceStep + 1, order.SequenceTooFar},
+		{order.MaxSequence, order.SequenceTooFar},
 		{6 + order.MaxSequenceStep, ""},
 	} {
 		err := send(step.sequence)

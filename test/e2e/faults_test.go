@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
@@ -19,17 +22,16 @@ const cruise = 0.8
 
 // robot is a guard that holds a robot which a planner drives.
 type robot struct {
-	m     *ros.Master
-	p     *plant.Plant
-	s     *site
-	g     *guard
-	guard siteConfig
+	m *ros.Master
+	p *plant.Plant
+	s *site
+	g *guard
 }
 
 // driving starts everything and waits until the robot is under way.
 func driving(t *testing.T, c siteConfig, pc plant.Config) *robot {
 	t.Helper()
-	r := &robot{guard: c}
+	r := &robot{}
 	r.m = ros.StartMaster(t, ros.Options{})
 	if c.lock {
 		pc.LockTopic = "/robowarden/lock"
@@ -120,6 +122,37 @@ func TestStoppedGuardLeavesRobotAtRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.g.await(t, "a late loop that is noticed", 5*time.Second, func(s agent.Status) bool { return has(s, "loop.overrun") })
+}
+
+func TestGuardOutOfMemoryLeavesRobotAtRest(t *testing.T) {
+	t.Parallel()
+	need.Root(t)
+	cg, err := proc.NewCgroup("robowarden-oom", 256<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cg.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &robot{m: ros.StartMaster(t, ros.Options{})}
+	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.m, siteConfig{lock: true})
+	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	r.g = r.s.startIn(t, cg)
+	r.g.ready(t)
+	r.drives(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	if _, err := cg.OOMKill(ctx, r.g.Process); err != nil {
+		t.Fatal(err)
+	}
+	// The kill is the trigger; the process was seen to be gone at most a poll later than it was.
+	trigger := r.now(t)
+	r.restsWithin(t, trigger, silence+stopTime())
+	g := r.s.start(t)
+	g.await(t, "a guard that holds after an unclean end", 40*time.Second, func(s agent.Status) bool { return has(s, "restart.unclean") })
 }
 
 func TestLatchSurvivesKill(t *testing.T) {

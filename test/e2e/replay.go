@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,8 +28,23 @@ func (g *guard) replayed(t testing.TB) replay.Result {
 	if !r.OK() {
 		t.Errorf("replay: %d events, mismatches %+v", r.Events, r.Mismatches)
 	}
+	if longTier() {
+		// Every run of the long tier on the other architecture too; make test does one.
+		g.sameOnARM64(t, r)
+	}
 	return r
 }
+
+// sameOnARM64 replays the journal there and compares the running digest, which every decision and command is in.
+func (g *guard) sameOnARM64(t testing.TB, r replay.Result) {
+	t.Helper()
+	if got, want := g.replayedOnARM64(t), fmt.Sprintf("digest %016x", r.Digest); !strings.Contains(got, want) {
+		t.Errorf("arm64 replays to %q, amd64 to %s", got, want)
+	}
+}
+
+// longTier is true in make qualify.
+func longTier() bool { return os.Getenv("ROBOWARDEN_TIER") == "qualify" }
 
 var arm struct {
 	sync.Once

@@ -20,10 +20,14 @@ func commandAttacks() []Attack {
 	}
 	for _, hz := range []float64{10, 100, 1000} {
 		attacks = append(attacks,
-			Attack{fmt.Sprintf("inject-before-%.0f", hz), "commands the gate from a second publisher", NeedNode | NeedCommands,
-				func(ctx context.Context, t Target) error { return inject(ctx, t, t.CommandIn, nil, hz) }},
-			Attack{fmt.Sprintf("inject-behind-%.0f", hz), "commands the base from a second publisher", NeedNode | NeedCommands,
-				func(ctx context.Context, t Target) error { return inject(ctx, t, t.CommandOut, nil, hz) }})
+			Attack{
+				fmt.Sprintf("inject-before-%.0f", hz), "commands the gate from a second publisher", NeedNode | NeedCommands,
+				func(ctx context.Context, t Target) error { return inject(ctx, t, t.CommandIn, nil, hz) },
+			},
+			Attack{
+				fmt.Sprintf("inject-behind-%.0f", hz), "commands the base from a second publisher", NeedNode | NeedCommands,
+				func(ctx context.Context, t Target) error { return inject(ctx, t, t.CommandOut, nil, hz) },
+			})
 	}
 	return attacks
 }

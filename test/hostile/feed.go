@@ -256,10 +256,18 @@ func addressed(ctx context.Context, t Target, reply func() any, hits func() int)
 
 func feedBadAddress(ctx context.Context, t Target) error {
 	replies := []any{
-		[]any{"TCPROS", "127.0.0.1", 1}, []any{"TCPROS", "127.0.0.1", -1}, []any{"TCPROS", "127.0.0.1", 70000},
-		[]any{"TCPROS", "", 0}, []any{"TCPROS", strings.Repeat("h", 1<<16), 4711}, []any{"TCPROS", "127.0.0.1", "4711"},
-		[]any{"UDPROS", "127.0.0.1", 4711, 1, 1500, []byte{1, 2}}, []any{}, []any{1, 2, 3}, "TCPROS", 0,
-		[]any{"TCPROS", []any{"127.0.0.1"}, 4711}, []any{"TCPROS", "127.0.0.1\r\nX: y", 4711},
+		[]any{"TCPROS", "127.0.0.1", 1},
+		[]any{"TCPROS", "127.0.0.1", -1},
+		[]any{"TCPROS", "127.0.0.1", 70000},
+		[]any{"TCPROS", "", 0},
+		[]any{"TCPROS", strings.Repeat("h", 1<<16), 4711},
+		[]any{"TCPROS", "127.0.0.1", "4711"},
+		[]any{"UDPROS", "127.0.0.1", 4711, 1, 1500, []byte{1, 2}},
+		[]any{},
+		[]any{1, 2, 3},
+		"TCPROS", 0,
+		[]any{"TCPROS", []any{"127.0.0.1"}, 4711},
+		[]any{"TCPROS", "127.0.0.1\r\nX: y", 4711},
 	}
 	var n atomic.Int64
 	return addressed(ctx, t, func() any { return replies[int(n.Add(1)-1)%len(replies)] }, nil)

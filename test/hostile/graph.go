@@ -180,7 +180,10 @@ func serviceGarble() func(context.Context, *wire.Conn) {
 	garble := [][]byte{
 		append([]byte{1}, binary.LittleEndian.AppendUint32(nil, math.MaxUint32)...),
 		{1, 5, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff},
-		{0, 0xff, 0xff, 0xff, 0x7f}, {7}, []byte(strings.Repeat("\xaa", 4096)), {},
+		{0, 0xff, 0xff, 0xff, 0x7f},
+		{7},
+		[]byte(strings.Repeat("\xaa", 4096)),
+		{},
 	}
 	var n atomic.Int64
 	return func(_ context.Context, c *wire.Conn) {

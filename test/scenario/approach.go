@@ -147,8 +147,14 @@ func (d draw) obstacle(at float64) (oracle.Ring, string) {
 	case 2: // the robot drives into a bay with a wall at its end and more at its sides
 		w := d.between(1.6, 3)
 		return oracle.Ring{
-			{X: at, Y: -w}, {X: at - 1.5, Y: -w}, {X: at - 1.5, Y: -w - 1}, {X: at + 1, Y: -w - 1},
-			{X: at + 1, Y: w + 1}, {X: at - 1.5, Y: w + 1}, {X: at - 1.5, Y: w}, {X: at, Y: w},
+			{X: at, Y: -w},
+			{X: at - 1.5, Y: -w},
+			{X: at - 1.5, Y: -w - 1},
+			{X: at + 1, Y: -w - 1},
+			{X: at + 1, Y: w + 1},
+			{X: at - 1.5, Y: w + 1},
+			{X: at - 1.5, Y: w},
+			{X: at, Y: w},
 		}, "bay"
 	}
 	// A wall, met at an angle.

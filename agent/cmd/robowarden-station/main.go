@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/station"
 )
 
-func main() { os.Exit(cli.Main(cli.NewStation(), os.Args[1:])) }
+func main() { os.Exit(cli.Main(station.New(), os.Args[1:])) }

@@ -34,8 +34,8 @@ const (
 	exitUsage = 2
 )
 
-// errNo ends a command with 1 after it has told its answer itself.
-var errNo = errors.New("the answer is no")
+// ErrNo ends a command with 1 after it has told its answer itself.
+var ErrNo = errors.New("the answer is no")
 
 // Main runs a program and returns its exit code. SIGINT and SIGTERM end it in order; a second one ends it at once.
 func Main(root *cobra.Command, args []string) int {
@@ -48,7 +48,7 @@ func Main(root *cobra.Command, args []string) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, errNo):
+	case errors.Is(err, ErrNo):
 		return exitNo
 	case errors.As(err, &usage):
 		fmt.Fprintf(root.ErrOrStderr(), "%v\nRun '%s --help' for usage.\n", err, usage.command)
@@ -78,8 +78,8 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
-// newRoot makes a program's root command.
-func newRoot(use, short string) *cobra.Command {
+// NewRoot makes a program's root command.
+func NewRoot(use, short string) *cobra.Command {
 	root := &cobra.Command{
 		Use: use, Short: short, SilenceErrors: true, SilenceUsage: true, Version: version(),
 		Args: cobra.NoArgs,
@@ -90,8 +90,8 @@ func newRoot(use, short string) *cobra.Command {
 	return root
 }
 
-// args turns wrong arguments into a usage error.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+// Args turns wrong arguments into a usage error.
+func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {
 		if err := check(cmd, a); err != nil {
 			return &usageError{cmd.CommandPath(), err}
@@ -140,13 +140,14 @@ func newLog(w io.Writer, level, format string) zerolog.Logger {
 	if err != nil {
 		l = zerolog.InfoLevel
 	}
-	if format == "text" || isTerminal(os.Stdout) {
+	if format == "text" || IsTerminal(os.Stdout) {
 		w = zerolog.ConsoleWriter{Out: w, NoColor: os.Getenv("NO_COLOR") != "", TimeFormat: "15:04:05.000"}
 	}
 	return zerolog.New(w).Level(l).With().Timestamp().Logger()
 }
 
-func isTerminal(f *os.File) bool {
+// IsTerminal says whether a person may be reading f.
+func IsTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
 }

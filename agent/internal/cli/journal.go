@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,7 +16,7 @@ import (
 
 func newJournal() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "journal", Short: "Read the guard's journal and check that nobody changed it", Args: args(cobra.NoArgs),
+		Use: "journal", Short: "Read the guard's journal and check that nobody changed it", Args: Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newJournalCat(), newJournalTail(), newJournalVerify())
@@ -31,7 +32,7 @@ func kinds(cmd *cobra.Command) func(journal.Kind) bool {
 }
 
 func newJournalCat() *cobra.Command {
-	cmd := &cobra.Command{Use: "cat DIR", Short: "Print a journal", Args: args(cobra.ExactArgs(1))}
+	cmd := &cobra.Command{Use: "cat DIR", Short: "Print a journal", Args: Args(cobra.ExactArgs(1))}
 	show := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		r, err := journal.OpenDir(a[0])
@@ -40,9 +41,13 @@ func newJournalCat() *cobra.Command {
 		}
 		defer func() { _ = r.Close() }()
 		var line []byte
+		damaged := false
 		for rec, err := range r.All() {
 			if err != nil {
-				return err
+				// What lies behind the damage is evidence too.
+				damaged = true
+				fmt.Fprintln(cmd.ErrOrStderr(), err)
+				continue
 			}
 			if !show(rec.Kind) {
 				continue
@@ -52,17 +57,23 @@ func newJournalCat() *cobra.Command {
 				return err
 			}
 		}
+		if damaged {
+			return ErrNo
+		}
 		return nil
 	}
 	return cmd
 }
 
+// followPoll is how often a followed journal is looked at.
+const followPoll = 100 * time.Millisecond
+
 func newJournalTail() *cobra.Command {
-	cmd := &cobra.Command{Use: "tail DIR", Short: "Follow a journal that is being written", Args: args(cobra.ExactArgs(1))}
+	cmd := &cobra.Command{Use: "tail DIR", Short: "Follow a journal that is being written", Args: Args(cobra.ExactArgs(1))}
 	show := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		var line []byte
-		err := journal.Follow(cmd.Context(), a[0], journal.FollowOptions{}, func(rec *journal.Record) error {
+		err := journal.Follow(cmd.Context(), a[0], journal.FollowOptions{Poll: followPoll}, func(rec *journal.Record) error {
 			if !show(rec.Kind) {
 				return nil
 			}
@@ -71,7 +82,7 @@ func newJournalTail() *cobra.Command {
 			return err
 		})
 		if cmd.Context().Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever asked for an end gets one
 		}
 		return err
 	}
@@ -80,7 +91,7 @@ func newJournalTail() *cobra.Command {
 
 func newJournalVerify() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "verify DIR", Short: "Check every byte of a journal: checksums, hash chain, order, gaps", Args: args(cobra.ExactArgs(1)),
+		Use: "verify DIR", Short: "Check every byte of a journal: checksums, hash chain, order, gaps", Args: Args(cobra.ExactArgs(1)),
 	}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
@@ -98,7 +109,7 @@ func newJournalVerify() *cobra.Command {
 			printReport(cmd.OutOrStdout(), &report)
 		}
 		if err == nil && !report.OK() {
-			err = errNo
+			err = ErrNo
 		}
 		return err
 	}

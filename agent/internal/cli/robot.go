@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -19,19 +20,37 @@ const defaultDeployment = "/etc/robowarden/deployment.yaml"
 
 // NewRobot returns the program that lives on the robot.
 func NewRobot() *cobra.Command {
-	root := newRoot("robowarden", "The security agent on the robot: holds it to the site's rules and to a safe stop")
+	root := NewRoot("robowarden", "The security agent on the robot: holds it to the site's rules and to a safe stop")
 	root.AddCommand(newRun(), newStatus(),
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), check.New(agent.InspectPolicy))
+		newJournal(), newCheck())
 	return root
+}
+
+// newCheck gives check's answers their exit codes: 1 for a refusal, which it has told already, 2 for everything else.
+func newCheck() *cobra.Command {
+	cmd := check.New(agent.InspectPolicy)
+	run := cmd.RunE
+	cmd.Args = Args(cmd.Args)
+	cmd.RunE = func(cmd *cobra.Command, files []string) error {
+		switch err := run(cmd, files); {
+		case err == nil:
+			return nil
+		case errors.Is(err, check.ErrRefused):
+			return ErrNo
+		default:
+			return &usageError{cmd.CommandPath(), err}
+		}
+	}
+	return cmd
 }
 
 func newRun() *cobra.Command {
 	var deployment string
 	cmd := &cobra.Command{
-		Use: "run", Short: "Guard the robot", Args: args(cobra.NoArgs),
+		Use: "run", Short: "Guard the robot", Args: Args(cobra.NoArgs),
 		Long: "Guard the robot as the deployment file says, until SIGTERM. The guard starts closed: nothing moves before every\n" +
 			"required input has been seen. On SIGTERM it brings the robot to rest first.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +77,7 @@ const toolTimeout = 5 * time.Second
 func newStatus() *cobra.Command {
 	var socket string
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what the guard holds the robot to, and why", Args: args(cobra.NoArgs),
+		Use: "status", Short: "Show what the guard holds the robot to, and why", Args: Args(cobra.NoArgs),
 	}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -93,12 +112,15 @@ func socketFlag(cmd *cobra.Command, socket *string) {
 
 func newOrder(use, short, kind string) *cobra.Command {
 	var socket, file string
-	cmd := &cobra.Command{Use: use + " --order FILE", Short: short, Args: args(cobra.NoArgs)}
+	cmd := &cobra.Command{Use: use + " --order FILE", Short: short, Args: Args(cobra.NoArgs)}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		asJSON, err := out()
 		if err != nil {
 			return err
+		}
+		if file == "" {
+			return &usageError{cmd.CommandPath(), errors.New("--order is missing: expected the file of a signed order")}
 		}
 		envelope, err := os.ReadFile(file) //nolint:gosec // the user names the file
 		if err != nil {
@@ -114,12 +136,11 @@ func newOrder(use, short, kind string) *cobra.Command {
 			return err
 		}
 		if !r.Accepted || !r.Applied || kind != "" && r.Kind != kind {
-			return errNo
+			return ErrNo
 		}
 		return nil
 	}
 	cmd.Flags().StringVar(&file, "order", "", "the signed order (DSSE envelope)")
 	socketFlag(cmd, &socket)
-	_ = cmd.MarkFlagRequired("order")
 	return cmd
 }

@@ -55,17 +55,20 @@ var arrows = []arrow{
 
 // never are packages that must not be linked into the robot's binary at all.
 var never = map[string]string{
-	"os/exec":                           "no subprocess on the robot: what it would start, nobody has measured",
-	"plugin":                            "no code that is not in the signed binary",
-	"net/http/pprof":                    "no debugging door",
-	"expvar":                            "no debugging door",
-	"net/rpc":                           "no remote calls by name",
-	"testing":                           "nothing that only tests need",
-	"runtime/cgo":                       "the binary is static",
-	"github.com/bluenviron/goroslib/v2": "goroslib's Node is ended and fed by anybody; definitions and clients only",
-	module + "/hal/ros1/rostest":        "nothing that only tests need",
-	module + "/hal/sim":                 "the simulation belongs to the station",
-	module + "/agent/console":           "the page is served from the courier's side",
+	"os/exec":                              "no subprocess on the robot: what it would start, nobody has measured",
+	"plugin":                               "no code that is not in the signed binary",
+	"net/http/pprof":                       "no debugging door",
+	"expvar":                               "no debugging door",
+	"net/rpc":                              "no remote calls by name",
+	"testing":                              "nothing that only tests need",
+	"runtime/cgo":                          "the binary is static",
+	"github.com/bluenviron/goroslib/v2":    "goroslib's Node is ended and fed by anybody; definitions and clients only",
+	module + "/hal/ros1/rostest":           "nothing that only tests need",
+	module + "/hal/sim":                    "the simulation belongs to the station",
+	module + "/agent/console":              "the page is served from the courier's side",
+	module + "/agent/internal/demo":        "the demonstration belongs to the station",
+	module + "/agent/internal/cli/keys":    "private keys are for the engineers' desks",
+	module + "/agent/internal/cli/station": "the station's commands belong to the station",
 	"github.com/sigstore/sigstore/pkg/signature/kms": "no cloud keys",
 }
 

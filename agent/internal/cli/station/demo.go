@@ -1,4 +1,4 @@
-package cli
+package station
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/console"
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/agent/internal/cli"
 	"github.com/robowarden/robowarden/agent/internal/demo"
 	"github.com/robowarden/robowarden/agent/journal"
 	"github.com/robowarden/robowarden/agent/replay"
@@ -29,6 +30,9 @@ const (
 	demoSelf   = "/robowarden"
 )
 
+// closeTimeout bounds how long the journal may take to be written at the end.
+const closeTimeout = 5 * time.Second
+
 // demoFlags is how the demonstration is played.
 type demoFlags struct {
 	headless, fast bool
@@ -40,7 +44,7 @@ type demoFlags struct {
 func newDemo() *cobra.Command {
 	var f demoFlags
 	cmd := &cobra.Command{
-		Use: "demo", Short: "Play a day of a hospital robot under the guard, and measure every reaction", Args: args(cobra.NoArgs),
+		Use: "demo", Short: "Play a day of a hospital robot under the guard, and measure every reaction", Args: cli.Args(cobra.NoArgs),
 		Long: "Play a day of a simulated humanoid in a hospital of two storeys under the real guard: deliveries, a ward that closes,\n" +
 			"a planner that drives at the pharmacy, a control channel that fails, joints that go silent, a signed reset.\n" +
 			"Every reaction is measured from the simulation's truth, not from the guard's own word. Exit 0 only if each came in time.",
@@ -95,7 +99,7 @@ func playDemo(ctx context.Context, out io.Writer, f demoFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	colour := demo.UseColour(isTerminal(os.Stdout), os.LookupEnv)
+	colour := demo.UseColour(cli.IsTerminal(os.Stdout), os.LookupEnv)
 	rig := demo.Rig{Config: cfg, Self: demoSelf, Journal: demoRecorder{log}, Log: zerolog.Nop()}
 	o := demo.Options{
 		Seed: f.seed, Robot: demoRobot, Key: []byte("a key that everybody may know 1234"), Start: rig.Start,
@@ -124,7 +128,7 @@ func playDemo(ctx context.Context, out io.Writer, f demoFlags) (err error) {
 		return err
 	}
 	if !r.OK {
-		return errNo
+		return cli.ErrNo
 	}
 	return nil
 }
@@ -150,7 +154,7 @@ func demoJournal(ctx context.Context, folder string) (*journal.Log, func() error
 	done := make(chan error, 1)
 	go func() { done <- log.Run(ctx) }()
 	return log, func() error {
-		closing, cancel := context.WithTimeout(context.Background(), toolTimeout)
+		closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		err := log.Close(closing)
 		stop()
@@ -194,7 +198,7 @@ func replayDay(out io.Writer, folder string, cfg *config.Config) error {
 	if !report.OK() || !r.OK() {
 		raw, _ := json.Marshal(r.Mismatches)
 		fmt.Fprintf(out, "%s\n", raw)
-		return errNo
+		return cli.ErrNo
 	}
 	return nil
 }

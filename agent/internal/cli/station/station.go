@@ -1,0 +1,16 @@
+// Package station is the engineers' program: keys, signed orders, the demonstration; none of it is linked into the robot's.
+package station
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/keys"
+)
+
+// New returns the program with the engineers' tools.
+func New() *cobra.Command {
+	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, the demonstration")
+	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow())
+	return root
+}

@@ -1,0 +1,36 @@
+package agent
+
+import (
+	"sync"
+
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// ledger is the record of used orders, with one difference to the store: nobody who judges a stop waits for the disk. The
+// store is locked while it writes, and a disk can take seconds for that, or for ever.
+type ledger struct {
+	store *order.Store
+	mu    sync.RWMutex // held for writing while the store may write
+}
+
+// Check implements [order.Ledger]. While the store is busy, a stop counts as new: at worst an old one stops the robot
+// again.
+func (l *ledger) Check(now order.Times, c order.Claim) (repeat bool, err error) {
+	if c.Kind != order.KindStop {
+		l.mu.RLock()
+	} else if !l.mu.TryRLock() {
+		return false, nil
+	}
+	defer l.mu.RUnlock()
+	return l.store.Check(now, c)
+}
+
+// Floor implements [order.Ledger].
+func (l *ledger) Floor(k order.Kind) (order.Floor, bool) { return l.store.Floor(k) }
+
+// Commit uses up a verified order and returns once that is durable.
+func (l *ledger) Commit(now order.Times, v *order.Verified) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.store.Commit(now, v)
+}
