@@ -42,7 +42,14 @@ func listen(t *testing.T, order func([]byte) Receipt) string {
 		_ = os.RemoveAll(folder)
 		goleak.VerifyNone(t, before)
 	})
-	eventually(t, "the socket", func() bool { _, err := os.Lstat(c.path); return err == nil })
+	// The file is there a moment before anybody listens.
+	eventually(t, "the socket", func() bool {
+		conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: c.path, Net: "unixpacket"})
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	})
 	return c.path
 }
 

@@ -397,6 +397,8 @@ func TestStopDoesNotWaitForADiskThatHangs(t *testing.T) {
 			o := newOffice(t)
 			hang, inUse := make(chan struct{}), make(chan struct{})
 			o.serve()
+			release := sync.OnceFunc(func() { close(hang) })
+			t.Cleanup(release) // A failure must not hang as well.
 			o.guard.SetTrust(2)
 			o.tick(5)
 			o.fs.mu.Lock()
@@ -416,7 +418,7 @@ func TestStopDoesNotWaitForADiskThatHangs(t *testing.T) {
 				}
 			}()
 			eventually(t, "stop", o.stopped)
-			close(hang)
+			release()
 			<-done
 			<-reset
 		})

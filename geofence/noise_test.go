@@ -9,7 +9,7 @@ import (
 
 // stand counts, over an hour at 20 Hz with white or slow noise of 3 cm, how
 // often a hold and a margin begin.
-func stand(t *testing.T, clear float64, keep float64, dwell time.Duration, release float64) (holds, margins int) {
+func stand(t *testing.T, clear, keep float64, dwell time.Duration, release float64) (holds, margins int) {
 	t.Helper()
 	robot := wheels()
 	robot.ReleaseDwell, robot.ReleaseMarginM = dwell, release

@@ -244,7 +244,7 @@ func TestWithoutTheFenceApproachesEnter(t *testing.T) {
 
 // lane drives a straight line along x at a lateral distance of the contour from
 // a wall, and returns the time it took and the smallest ratio on the way.
-func lane(t *testing.T, zones []ZoneSpec, goal, speed float64, noise float64) (seconds, ratio float64) {
+func lane(t *testing.T, zones []ZoneSpec, goal, speed, noise float64) (seconds, ratio float64) {
 	t.Helper()
 	r := newRig(t, site(zones...), wheels())
 	rng := rand.New(rand.NewPCG(3, 3))

@@ -179,15 +179,13 @@ func heading(p *Pose) (c, s float64, ok bool) {
 // false where the covariance says nothing that could be true.
 func (p *Pose) variance() (plane, yaw float64, ok bool) {
 	a, b, c := p.VarX, p.VarY, p.CovXY
-	if !p.HasCovariance || !finite(a) || !finite(b) || !finite(c) || !finite(p.VarYaw) {
-		return 0, 0, false
-	}
 	// A standard deviation of more than 10^6 m says nothing either.
-	if !(a > 0) || !(b > 0) || !(p.VarYaw > 0) || a > 1e12 || b > 1e12 || p.VarYaw > 1e12 {
+	sound := func(v float64) bool { return v > 0 && v <= 1e12 }
+	if !p.HasCovariance || !sound(a) || !sound(b) || !sound(p.VarYaw) {
 		return 0, 0, false
 	}
 	ab, cc := float64(a*b), float64(c*c)
-	if cc > float64(ab*(1+1e-9)) {
+	if !(cc <= float64(ab*(1+1e-9))) {
 		return 0, 0, false
 	}
 	half := (a - b) / 2

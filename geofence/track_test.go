@@ -46,6 +46,10 @@ func TestPoseFaults(t *testing.T) {
 		{"NaN variance", func(r *rig) { r.in.Pose.VarY = nan }, FaultCovarianceUnknown},
 		{"NaN covariance", func(r *rig) { r.in.Pose.CovXY = nan }, FaultCovarianceUnknown},
 		{"infinite variance", func(r *rig) { r.in.Pose.VarX = inf }, FaultCovarianceUnknown},
+		{"infinite covariance", func(r *rig) { r.in.Pose.CovXY = inf }, FaultCovarianceUnknown},
+		{"infinite yaw variance", func(r *rig) { r.in.Pose.VarYaw = inf }, FaultCovarianceUnknown},
+		{"NaN yaw variance", func(r *rig) { r.in.Pose.VarYaw = nan }, FaultCovarianceUnknown},
+		{"negative y variance", func(r *rig) { r.in.Pose.VarY = -1 }, FaultCovarianceUnknown},
 		{"impossible correlation", func(r *rig) { r.in.Pose.CovXY = 2e-4 }, FaultCovarianceUnknown},
 		{"large variance", func(r *rig) { r.in.Pose.VarX = 0.09 }, FaultCovarianceLarge},
 		{"large variance on the diagonal", func(r *rig) {
@@ -91,6 +95,14 @@ func TestPoseFaults(t *testing.T) {
 				t.Errorf("limit %+v", l)
 			}
 		})
+	}
+}
+
+func TestFirstPoseMustBeStamped(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.in.Pose.Seen, r.in.Pose.Boot = true, r.now.Boot
+	if v := r.step(); v.Faults != FaultStampOrder {
+		t.Errorf("faults %v", v.Faults)
 	}
 }
 

@@ -136,7 +136,8 @@ func TestModesCanHoldAtOnce(t *testing.T) {
 		"private":      {private(), ModePrivate, []Mode{ModePrivate}, "perception private"},
 		"view only":    {remote(RemoteViewOnly), ModeViewOnly, []Mode{ModeViewOnly}, "remote view-only"},
 		"everything": {
-			Axes{}, ModeStopSafely,
+			Axes{},
+			ModeStopSafely,
 			[]Mode{ModeStopSafely, ModeDisableManipulators, ModeBlockRemote, ModePrivate},
 			"motion stop, manipulators disabled, perception private, remote blocked",
 		},

@@ -103,28 +103,40 @@ func TestGateScalesAllAxesByOneRatio(t *testing.T) {
 		wantsMax float64
 	}{
 		"speed cap": {
-			Velocity{[3]float64{3, 4, 0}, [3]float64{0, 0, 2}}, limited(2.5), 1, inf,
-			Velocity{[3]float64{1.5, 2, 0}, [3]float64{0, 0, 1}}, GateScaledBySpeed, 0.5,
+			Velocity{[3]float64{3, 4, 0}, [3]float64{0, 0, 2}},
+			limited(2.5), 1, inf,
+			Velocity{[3]float64{1.5, 2, 0}, [3]float64{0, 0, 1}},
+			GateScaledBySpeed, 0.5,
 		},
 		"geofence's cap": {
-			Velocity{[3]float64{-2, 0, 0}, [3]float64{0, 0, 1}}, limited(2.5), 1, 1,
-			Velocity{[3]float64{-1, 0, 0}, [3]float64{0, 0, 0.5}}, GateScaledBySpeed, 0.5,
+			Velocity{[3]float64{-2, 0, 0}, [3]float64{0, 0, 1}},
+			limited(2.5), 1, 1,
+			Velocity{[3]float64{-1, 0, 0}, [3]float64{0, 0, 0.5}},
+			GateScaledBySpeed, 0.5,
 		},
 		"geofence's ratio": {
-			Velocity{[3]float64{1, 0, 0}, [3]float64{0, 0, 1}}, Unrestricted(), 0.25, inf,
-			Velocity{[3]float64{0.25, 0, 0}, [3]float64{0, 0, 0.25}}, GateScaledByRatio, 0.25,
+			Velocity{[3]float64{1, 0, 0}, [3]float64{0, 0, 1}},
+			Unrestricted(), 0.25, inf,
+			Velocity{[3]float64{0.25, 0, 0}, [3]float64{0, 0, 0.25}},
+			GateScaledByRatio, 0.25,
 		},
 		"the smaller of both, not their product": {
-			Velocity{[3]float64{1, 0, 0}, [3]float64{}}, limited(0.5), 0.5, inf,
-			Velocity{[3]float64{0.5, 0, 0}, [3]float64{}}, GateScaledByRatio, 0.5,
+			Velocity{[3]float64{1, 0, 0}, [3]float64{}},
+			limited(0.5), 0.5, inf,
+			Velocity{[3]float64{0.5, 0, 0}, [3]float64{}},
+			GateScaledByRatio, 0.5,
 		},
 		"turn on the spot": {
-			Velocity{[3]float64{}, [3]float64{0, 0, 2}}, limited(0.5), 1, inf,
-			Velocity{[3]float64{}, [3]float64{0, 0, 1}}, GateScaledBySpeed, 0.5,
+			Velocity{[3]float64{}, [3]float64{0, 0, 2}},
+			limited(0.5), 1, inf,
+			Velocity{[3]float64{}, [3]float64{0, 0, 1}},
+			GateScaledBySpeed, 0.5,
 		},
 		"ratio above one never raises": {
-			Velocity{[3]float64{0.3, 0, 0}, [3]float64{}}, Unrestricted(), 7, inf,
-			Velocity{[3]float64{0.3, 0, 0}, [3]float64{}}, GatePassed, 1,
+			Velocity{[3]float64{0.3, 0, 0}, [3]float64{}},
+			Unrestricted(), 7, inf,
+			Velocity{[3]float64{0.3, 0, 0}, [3]float64{}},
+			GatePassed, 1,
 		},
 		"ratio of nothing":       {Velocity{[3]float64{1, 0, 0}, [3]float64{}}, Unrestricted(), 0, inf, Velocity{}, GateScaledByRatio, 0},
 		"ratio NaN":              {Velocity{[3]float64{1, 0, 0}, [3]float64{}}, Unrestricted(), nan, inf, Velocity{}, GateScaledByRatio, 0},
@@ -134,8 +146,10 @@ func TestGateScalesAllAxesByOneRatio(t *testing.T) {
 		"largest number":         {Velocity{[3]float64{math.MaxFloat64, math.MaxFloat64, 0}, [3]float64{}}, limited(1), 1, inf, Velocity{}, GateScaledBySpeed, 0},
 		"subnormal becomes zero": {Velocity{[3]float64{0x1p-1070, 0, 0}, [3]float64{}}, Unrestricted(), 1, inf, Velocity{}, GatePassed, 1},
 		"minus zero becomes zero": {
-			Velocity{[3]float64{math.Copysign(0, -1), 0, 0}, [3]float64{0, 0, math.Copysign(0, -1)}}, Unrestricted(), 1, inf,
-			Velocity{}, GatePassed, 1,
+			Velocity{[3]float64{math.Copysign(0, -1), 0, 0}, [3]float64{0, 0, math.Copysign(0, -1)}},
+			Unrestricted(), 1, inf,
+			Velocity{},
+			GatePassed, 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -45,12 +45,18 @@ func TestPublisherWatchJudgesAnInput(t *testing.T) {
 		"fewer than named":    {BusReport{Publishers: nameList("/planner"), Total: 0}, "PCCCC", CauseTooMany},
 		"an impossible count": {BusReport{Publishers: Names{N: 99}, Total: 99}, "PPCCC", CauseNotListed},
 		"a negative count":    {BusReport{Publishers: Names{N: -1}, Total: -1}, "PCCCC", CauseTooMany},
-		"real peers agree": {BusReport{Publishers: nameList("/planner"), Total: 1,
-			PeersKnown: true, Peers: nameList("/planner"), PeersTotal: 1}, "CCCCC", 0},
-		"a real peer that the bus does not list": {BusReport{Publishers: nameList("/planner"), Total: 1,
-			PeersKnown: true, Peers: nameList("/ghost"), PeersTotal: 1}, "PCCCC", CauseUnlistedPeer},
-		"two real peers": {BusReport{Publishers: nameList("/planner"), Total: 1,
-			PeersKnown: true, Peers: nameList("/joy", "/planner"), PeersTotal: 2}, "CPCCC", 0},
+		"real peers agree": {BusReport{
+			Publishers: nameList("/planner"), Total: 1,
+			PeersKnown: true, Peers: nameList("/planner"), PeersTotal: 1,
+		}, "CCCCC", 0},
+		"a real peer that the bus does not list": {BusReport{
+			Publishers: nameList("/planner"), Total: 1,
+			PeersKnown: true, Peers: nameList("/ghost"), PeersTotal: 1,
+		}, "PCCCC", CauseUnlistedPeer},
+		"two real peers": {BusReport{
+			Publishers: nameList("/planner"), Total: 1,
+			PeersKnown: true, Peers: nameList("/joy", "/planner"), PeersTotal: 2,
+		}, "CPCCC", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := NewPublisherWatch(inputTopic())
@@ -79,21 +85,33 @@ func TestPublisherWatchJudgesTheOutput(t *testing.T) {
 		want   string
 	}{
 		"only the gate": {true, BusReport{Publishers: self, Total: 1, Registered: true, ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CCCCC"},
-		"a second publishes, the base does not listen": {true, BusReport{Publishers: both, Total: 2, Registered: true,
-			ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CPCCC"},
-		"the base listens to another": {true, BusReport{Publishers: self, Total: 1, Registered: true,
-			ConsumerKnown: true, Sources: both, SourcesTotal: 2}, "CCPCC"},
-		"the base listens to another alone": {true, BusReport{Publishers: self, Total: 1, Registered: true,
-			ConsumerKnown: true, Sources: nameList("/evil"), SourcesTotal: 1}, "CCPPC"},
-		"the base listens to more than it names": {true, BusReport{Publishers: self, Total: 1, Registered: true,
-			ConsumerKnown: true, Sources: self, SourcesTotal: 3}, "CCPCC"},
-		"the base listens to two of our name": {true, BusReport{Publishers: self, Total: 1, Registered: true,
-			ConsumerKnown: true, Sources: nameList("/robowarden", "/robowarden"), SourcesTotal: 2}, "CCPCC"},
+		"a second publishes, the base does not listen": {true, BusReport{
+			Publishers: both, Total: 2, Registered: true,
+			ConsumerKnown: true, Sources: self, SourcesTotal: 1,
+		}, "CPCCC"},
+		"the base listens to another": {true, BusReport{
+			Publishers: self, Total: 1, Registered: true,
+			ConsumerKnown: true, Sources: both, SourcesTotal: 2,
+		}, "CCPCC"},
+		"the base listens to another alone": {true, BusReport{
+			Publishers: self, Total: 1, Registered: true,
+			ConsumerKnown: true, Sources: nameList("/evil"), SourcesTotal: 1,
+		}, "CCPPC"},
+		"the base listens to more than it names": {true, BusReport{
+			Publishers: self, Total: 1, Registered: true,
+			ConsumerKnown: true, Sources: self, SourcesTotal: 3,
+		}, "CCPCC"},
+		"the base listens to two of our name": {true, BusReport{
+			Publishers: self, Total: 1, Registered: true,
+			ConsumerKnown: true, Sources: nameList("/robowarden", "/robowarden"), SourcesTotal: 2,
+		}, "CCPCC"},
 		"the base listens to nobody": {true, BusReport{Publishers: self, Total: 1, Registered: true, ConsumerKnown: true}, "CCCPC"},
 		"the base does not answer":   {true, BusReport{Publishers: self, Total: 1, Registered: true}, "CCUCC"},
 		"unregistered by somebody":   {true, BusReport{ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CCCPC"},
-		"two of our name": {true, BusReport{Publishers: nameList("/robowarden", "/robowarden"), Total: 2, Registered: true,
-			ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CPCCC"},
+		"two of our name": {true, BusReport{
+			Publishers: nameList("/robowarden", "/robowarden"), Total: 2, Registered: true,
+			ConsumerKnown: true, Sources: self, SourcesTotal: 1,
+		}, "CPCCC"},
 		"the base cannot be asked":                     {false, BusReport{Publishers: self, Total: 1, Registered: true}, "CCCCC"},
 		"the base cannot be asked, a second publishes": {false, BusReport{Publishers: both, Total: 2, Registered: true}, "CPPCC"},
 	} {

@@ -76,17 +76,29 @@ func TestStandstillJudgesSources(t *testing.T) {
 		"odometry NaN":             {nil, func(in *StandstillInput) { in.Angular.Value = nan }, MotionUnknown, Fault(CauseNotFinite, 0), OK()},
 		"odometry infinite":        {nil, func(in *StandstillInput) { in.Linear.Value = inf }, MotionUnknown, Fault(CauseNotFinite, 0), OK()},
 		"odometry negative":        {nil, func(in *StandstillInput) { in.Linear.Value = -1 }, MotionUnknown, Fault(CauseOutOfLimits, 0), OK()},
-		"odometry never seen": {nil, func(in *StandstillInput) { in.Linear = Source{} }, MotionUnknown,
-			Condition{Unknown, CauseNeverSeen, 0}, OK()},
+		"odometry never seen": {
+			nil, func(in *StandstillInput) { in.Linear = Source{} }, MotionUnknown,
+			Condition{Unknown, CauseNeverSeen, 0},
+			OK(),
+		},
 		"joints old": {nil, func(in *StandstillInput) { in.Joints = old }, Standing, OK(), OK()},
-		"joints and body old": {nil, func(in *StandstillInput) { in.Joints, in.IMU = old, old }, MotionUnknown,
-			OK(), Fault(CauseStale, 0)},
-		"no second source seen": {nil, func(in *StandstillInput) { in.Joints, in.IMU = Source{}, Source{} }, MotionUnknown,
-			OK(), Condition{Unknown, CauseNeverSeen, 0}},
-		"only the body is there, old": {func(c *StandstillConfig) { c.Joints = SourceConfig{} },
-			func(in *StandstillInput) { in.IMU = old }, MotionUnknown, OK(), Fault(CauseStale, 0)},
-		"joints are not used": {func(c *StandstillConfig) { c.Joints = SourceConfig{} },
-			func(in *StandstillInput) { in.Joints.Value = 9 }, Standing, OK(), OK()},
+		"joints and body old": {
+			nil, func(in *StandstillInput) { in.Joints, in.IMU = old, old }, MotionUnknown,
+			OK(), Fault(CauseStale, 0),
+		},
+		"no second source seen": {
+			nil, func(in *StandstillInput) { in.Joints, in.IMU = Source{}, Source{} }, MotionUnknown,
+			OK(),
+			Condition{Unknown, CauseNeverSeen, 0},
+		},
+		"only the body is there, old": {
+			func(c *StandstillConfig) { c.Joints = SourceConfig{} },
+			func(in *StandstillInput) { in.IMU = old }, MotionUnknown, OK(), Fault(CauseStale, 0),
+		},
+		"joints are not used": {
+			func(c *StandstillConfig) { c.Joints = SourceConfig{} },
+			func(in *StandstillInput) { in.Joints.Value = 9 }, Standing, OK(), OK(),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStandstill(t, c.config)

@@ -14,10 +14,20 @@ func rect(x0, y0, x1, y1 Num) []Point {
 func sampleScene() *Scene {
 	walls := [][]Point{
 		append(rect(0, 0, 40, 24), Point{0, 0}),
-		{{8, 14}, {8, 24}}, {{20, 14}, {20, 24}}, {{32, 14}, {32, 24}},
-		{{6, 0}, {6, 10}}, {{18, 0}, {18, 10}}, {{28, 0}, {28, 10}},
-		{{0, 14}, {3.1, 14}}, {{4.9, 14}, {13.1, 14}}, {{14.9, 14}, {25.1, 14}}, {{26.9, 14}, {40, 14}},
-		{{0, 10}, {3.9, 10}}, {{5.7, 10}, {11.1, 10}}, {{12.9, 10}, {22.1, 10}}, {{23.9, 10}, {40, 10}},
+		{{8, 14}, {8, 24}},
+		{{20, 14}, {20, 24}},
+		{{32, 14}, {32, 24}},
+		{{6, 0}, {6, 10}},
+		{{18, 0}, {18, 10}},
+		{{28, 0}, {28, 10}},
+		{{0, 14}, {3.1, 14}},
+		{{4.9, 14}, {13.1, 14}},
+		{{14.9, 14}, {25.1, 14}},
+		{{26.9, 14}, {40, 14}},
+		{{0, 10}, {3.9, 10}},
+		{{5.7, 10}, {11.1, 10}},
+		{{12.9, 10}, {22.1, 10}},
+		{{23.9, 10}, {40, 10}},
 	}
 	return &Scene{
 		Site: "Demo hospital",
@@ -72,8 +82,12 @@ func sampleWalking(scene *Scene) *Snapshot {
 		Triggers: nil,
 		Channels: []Channel{{"operator heartbeat", HealthOK, "answers within 40 ms", 120}, {"autonomy", HealthOK, "", 30}, {"docking", HealthUnknown, "not in use", Num(math.NaN())}},
 		Inputs: []Input{
-			{"pose", HealthOK, 40, 300, ""}, {"odometry", HealthOK, 10, 200, ""}, {"joints", HealthOK, 12, 200, ""},
-			{"imu", HealthOK, 4, 100, ""}, {"battery", HealthOK, 300, 5000, "81 %"}, {"graph", HealthOK, 700, 3000, ""},
+			{"pose", HealthOK, 40, 300, ""},
+			{"odometry", HealthOK, 10, 200, ""},
+			{"joints", HealthOK, 12, 200, ""},
+			{"imu", HealthOK, 4, 100, ""},
+			{"battery", HealthOK, 300, 5000, "81 %"},
+			{"graph", HealthOK, 700, 3000, ""},
 		},
 		Events: []Event{
 			{sampleTime.Add(-5 * time.Minute), "info", "Started; all inputs are fresh."},

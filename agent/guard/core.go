@@ -61,6 +61,8 @@ type Core struct {
 	// passing is the command that the gate passed last, as it came in: it stays in force until the next, so its limit has
 	// to follow the robot.
 	passing geofence.Velocity
+	// inside says how the robot came to be inside a zone, CauseNone while it is not.
+	inside interlock.Cause
 }
 
 // lockValue is what the lock topic was last told.

@@ -32,6 +32,10 @@ func TestZoneLoadedOverTheRobotHoldsIt(t *testing.T) {
 		t.Errorf("the cause does not say that the zone was loaded over the robot: %s", r.state())
 	}
 	r.until("stands", 3*time.Second, func() bool { return r.plant.v == 0 })
+	r.run(3 * time.Second)
+	if !strings.Contains(r.state(), interlock.CauseLoadedOver.Text()) {
+		t.Errorf("later the cause is another: %s", r.state())
+	}
 	if err := r.core.Load(demoParams(t)); err != nil && r.core.pending == nil {
 		t.Errorf("the way back: %v", err)
 	}

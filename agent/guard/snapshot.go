@@ -32,8 +32,13 @@ func (c *Core) each(f func(name string, p part) error) error {
 		name string
 		part part
 	}{
-		{"fence", c.fence}, {"machine", c.machine}, {"gate", c.gate}, {"ladder", c.ladder},
-		{"standstill", c.still}, {"loop", c.loop}, {"clock", c.clock},
+		{"fence", c.fence},
+		{"machine", c.machine},
+		{"gate", c.gate},
+		{"ladder", c.ladder},
+		{"standstill", c.still},
+		{"loop", c.loop},
+		{"clock", c.clock},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -143,6 +148,7 @@ func (e *encoder) own(c *Core) {
 	e.duration(c.loadedAt)
 	e.u64(c.attacks)
 	e.duration(c.now.Boot)
+	e.u16(uint16(c.inside))
 	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
 	for i := range c.watches {
 		e.watch(&c.watches[i])
@@ -178,6 +184,7 @@ func (d *decoder) own(c *Core) {
 	}
 	c.tickBoot, c.loadedAt, c.attacks = d.duration(), d.duration(), d.u64()
 	c.now.Boot = d.duration() // A policy may be loaded before the next event.
+	c.inside = interlock.Cause(d.u16())
 	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
 	for i := range c.watches {
 		d.watch(&c.watches[i])

@@ -152,8 +152,15 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.ZoneUnknown] = interlock.OK()
 	set[interlock.ZoneInside], set[interlock.ZoneMargin], set[interlock.ZoneOverrun] = interlock.OK(), interlock.OK(), interlock.OK()
 	switch {
+	case v.Place != geofence.Inside:
+		c.inside = interlock.CauseNone
+	case c.inside == interlock.CauseNone:
+		// How it came about is seen at the first moment only: whoever went in stands there later too.
+		c.inside = c.insideCause()
+	}
+	switch {
 	case v.Place == geofence.Inside:
-		set[interlock.ZoneInside] = interlock.Fault(c.insideCause(), zone)
+		set[interlock.ZoneInside] = interlock.Fault(c.inside, zone)
 	case v.Place == geofence.Margin:
 		set[interlock.ZoneMargin] = interlock.Fault(interlock.CauseNone, zone)
 	}
@@ -331,6 +338,11 @@ func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) 
 
 func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = c.rungs.Unconfirmed, c.rungs.Untold
+	if c.params.Required&^c.body.seen != 0 && c.motion.State == interlock.MotionUnknown {
+		// Before the robot's drivers are up there is nothing to measure. Startup holds the robot meanwhile; a latch for it
+		// would be a nuisance at every start.
+		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
+	}
 	axes := c.decision.Axes
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
 	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()

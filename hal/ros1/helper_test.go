@@ -173,7 +173,8 @@ func startPublisher(tb testing.TB, master, name, topic, typ string, change func(
 func encode(tb interface {
 	Helper()
 	Fatal(args ...any)
-}, m any) []byte {
+}, m any,
+) []byte {
 	tb.Helper()
 	var b bytes.Buffer
 	if err := protocommon.MessageEncode(&b, m); err != nil {

@@ -67,9 +67,20 @@ func TestNamesAndAddresses(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ uri, want string }{
-		{"http://127.0.0.1:11311/", "127.0.0.1:11311"}, {"http://[::1]:80", "[::1]:80"}, {"http://robot-1.local:1/RPC2", "robot-1.local:1"},
-		{"http://127.0.0.1/", ""}, {"http://:80/", ""}, {"https://a:1/", ""}, {"rosrpc://a:1", ""}, {"http://a:0", ""}, {"http://a:65536", ""},
-		{"http://u:p@a:1/", ""}, {"http://a b:1/", ""}, {"http://[::1", ""}, {"http://a:1/" + strings.Repeat("x", 600), ""}, {"", ""},
+		{"http://127.0.0.1:11311/", "127.0.0.1:11311"},
+		{"http://[::1]:80", "[::1]:80"},
+		{"http://robot-1.local:1/RPC2", "robot-1.local:1"},
+		{"http://127.0.0.1/", ""},
+		{"http://:80/", ""},
+		{"https://a:1/", ""},
+		{"rosrpc://a:1", ""},
+		{"http://a:0", ""},
+		{"http://a:65536", ""},
+		{"http://u:p@a:1/", ""},
+		{"http://a b:1/", ""},
+		{"http://[::1", ""},
+		{"http://a:1/" + strings.Repeat("x", 600), ""},
+		{"", ""},
 	} {
 		e, err := parseURI(c.uri, "http")
 		if (err == nil) != (c.want != "") || err == nil && e.String() != c.want {

@@ -51,8 +51,10 @@ func (l *link) setListed(listed bool) {
 		l.poke()
 		return
 	}
-	l.s.n.rep.emit(&Event{Kind: PublisherUnlisted, Topic: l.s.topic, Name: l.name,
-		Detail: "the master no longer lists this publisher; its connection is kept while it lives"})
+	l.s.n.rep.emit(&Event{
+		Kind: PublisherUnlisted, Topic: l.s.topic, Name: l.name,
+		Detail: "the master no longer lists this publisher; its connection is kept while it lives",
+	})
 	l.poke()
 }
 

@@ -204,8 +204,10 @@ func (m *master) register() {
 		}
 		if p.registered {
 			p.registered = false
-			m.n.rep.emit(&Event{Kind: RegistrationLost, Topic: p.topic, Name: m.n.cfg.Name,
-				Detail: "the master no longer lists " + m.n.URI() + "; registering again"})
+			m.n.rep.emit(&Event{
+				Kind: RegistrationLost, Topic: p.topic, Name: m.n.cfg.Name,
+				Detail: "the master no longer lists " + m.n.URI() + "; registering again",
+			})
 		}
 		err := m.n.callMaster(m.n.ctx, func(c *apimaster.Client) error {
 			_, err := c.RegisterPublisher(p.topic, p.typ.name, m.n.URI())

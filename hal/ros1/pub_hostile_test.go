@@ -194,7 +194,7 @@ func TestConnectionCaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dial := func(name, topic string, typ string) error {
+	dial := func(name, topic, typ string) error {
 		s, err := rostest.Dial(b.dataAddr(), "callerid", name, "topic", topic, "type", typ, "md5sum", "*")
 		if err != nil {
 			return err
@@ -211,9 +211,11 @@ func TestConnectionCaps(t *testing.T) {
 		name, topic, typ string
 		ok               bool
 	}{
-		{"/a", "/cmd_vel", TypeTwist, true}, {"/b", "/cmd_vel", TypeTwist, true},
+		{"/a", "/cmd_vel", TypeTwist, true},
+		{"/b", "/cmd_vel", TypeTwist, true},
 		{"/c", "/cmd_vel", TypeTwist, false}, // the other half is the consumer's
-		{"/base", "/cmd_vel", TypeTwist, true}, {"/base", "/cmd_vel", TypeTwist, true},
+		{"/base", "/cmd_vel", TypeTwist, true},
+		{"/base", "/cmd_vel", TypeTwist, true},
 		{"/base", "/cmd_vel", TypeTwist, false},
 		{"/a", "/lock", TypeBool, true},
 		{"/b", "/lock", TypeBool, false}, // five in all, one is kept for consumers

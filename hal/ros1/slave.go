@@ -94,8 +94,10 @@ func (s *slaveServer) answer(body []byte, from string) ([]byte, error) {
 		}
 		a.shut()
 	case "shutdown", "publisherUpdate", "paramUpdate":
-		s.n.rep.emit(&Event{Kind: RequestRefused, Name: caller,
-			Detail: fmt.Sprintf("%s called by %s, which nobody may", method, clip(from, 60))})
+		s.n.rep.emit(&Event{
+			Kind: RequestRefused, Name: caller,
+			Detail: fmt.Sprintf("%s called by %s, which nobody may", method, clip(from, 60)),
+		})
 		if method == "publisherUpdate" {
 			s.n.pokeGently()
 		}

@@ -13,7 +13,11 @@ func TestWayIsShortest(t *testing.T) {
 	b := Building{
 		Floors: []Floor{{Name: "g"}, {Name: "u"}},
 		Places: []Place{
-			{"a", "g", Point{0, 0}}, {"b", "g", Point{10, 0}}, {"c", "g", Point{5, 1}}, {"d", "g", Point{5, 9}}, {"e", "u", Point{0, 0}},
+			{"a", "g", Point{0, 0}},
+			{"b", "g", Point{10, 0}},
+			{"c", "g", Point{5, 1}},
+			{"d", "g", Point{5, 9}},
+			{"e", "u", Point{0, 0}},
 			{"island", "g", Point{0, -1}},
 		},
 		Links: [][2]string{{"a", "d"}, {"d", "b"}, {"a", "c"}, {"b", "c"}},

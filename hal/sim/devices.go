@@ -138,7 +138,7 @@ func (w *World) sendGraph() {
 		return
 	}
 	f := &w.faults.on
-	one := func(topic string, own bool, consumed bool, stranger bool, names ...string) {
+	one := func(topic string, own, consumed, stranger bool, names ...string) {
 		if stranger {
 			names = append(names, NodeIntruder)
 		}

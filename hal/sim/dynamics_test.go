@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/robowarden/robowarden/hal/msg"
 	"pgregory.net/rapid"
+
+	"github.com/robowarden/robowarden/hal/msg"
 )
 
 func TestSpeedChangesOnlyAtFootfalls(t *testing.T) {

@@ -69,7 +69,9 @@ func (b *Building) way(floor string, places ...Place) {
 func storey(north, northDoors, south, southDoors []float64) [][]Point {
 	walls := [][]Point{
 		{{0, 0}, {hospitalX, 0}, {hospitalX, hospitalY}, {0, hospitalY}, {0, 0}},
-		{{37, corridorLow}, {37, 11}}, {{37, 13}, {37, corridorTop}}, {{3, corridorLow}, {3, corridorTop}},
+		{{37, corridorLow}, {37, 11}},
+		{{37, 13}, {37, corridorTop}},
+		{{3, corridorLow}, {3, corridorTop}},
 	}
 	for _, x := range north[1 : len(north)-1] {
 		walls = append(walls, []Point{{x, corridorTop}, {x, hospitalY}})

@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/robowarden/robowarden/hal/msg"
 	"pgregory.net/rapid"
+
+	"github.com/robowarden/robowarden/hal/msg"
 )
 
 // rig is a world whose base is driven by the test alone.

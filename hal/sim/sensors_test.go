@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/robowarden/robowarden/hal/msg"
 	"pgregory.net/rapid"
+
+	"github.com/robowarden/robowarden/hal/msg"
 )
 
 // traffic plays a short tour and returns a digest of every message and of the truth.

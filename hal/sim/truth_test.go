@@ -6,8 +6,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/robowarden/robowarden/hal/msg"
 	"pgregory.net/rapid"
+
+	"github.com/robowarden/robowarden/hal/msg"
 )
 
 var square = Polygon{{0, 0}, {4, 0}, {4, 4}, {0, 4}}

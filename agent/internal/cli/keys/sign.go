@@ -13,7 +13,7 @@ import (
 
 // early is how long before the signer's now an order becomes valid: robots refuse what may not have begun by their own
 // clock, and no two clocks agree.
-const early = time.Minute
+const early = 5 * time.Minute
 
 // signing is what all forms of sign share.
 type signing struct {
@@ -66,7 +66,7 @@ func (s *signing) common(cmd *cobra.Command) *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVar(&s.audience, "audience", nil, "for whom: manufacturer/serial, group:name, or * for a stop")
 	f.StringVar(&s.reason, "reason", "", "why, in one line, for whoever reads the journal")
-	f.StringVar(&s.from, "not-before", "", "from when it is valid, like 2026-03-29T22:15:00Z (default one minute ago)")
+	f.StringVar(&s.from, "not-before", "", "from when it is valid, like 2026-03-29T22:15:00Z (default five minutes ago)")
 	return quiet(cmd)
 }
 
