@@ -72,18 +72,8 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	if err != nil {
 		return err
 	}
-	lists := a.state.keyLists()
-	if len(lists) == 0 {
-		if lists, err = deliveredKeyLists(dep.Paths.Keys); err != nil {
-			return err
-		}
-	}
-	a.verify, err = order.NewVerifier(order.Config{
-		Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
-		KeyLists: lists, AllowDemo: a.opt.AllowDemo,
-	}, a.ledger)
-	if err != nil {
-		return fmt.Errorf("keys: %w", err)
+	if err := a.openKeyLists(dep, roots); err != nil {
+		return err
 	}
 	if err := a.verify.Fault(); err != nil {
 		a.log.Error().Err(err).Msg("no key list is in force; only stops and a new key list are taken")
@@ -95,6 +85,35 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 		now := times(a.clock.Civil(), a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil()))
 		if err := a.store.Commit(now, v); err != nil {
 			a.log.Error().Err(err).Msg("the key list in force could not be recorded")
+		}
+	}
+	return nil
+}
+
+// openKeyLists starts from the chain of key lists that ends in the one accepted last, which the record of used orders
+// knows: the stored one, the next one if the guard ended while it changed them, or the delivered one if none is stored.
+func (a *Agent) openKeyLists(dep *config.Deployment, roots []crypto.PublicKey) error {
+	delivered, err := deliveredKeyLists(dep.Paths.Keys)
+	if err != nil {
+		return err
+	}
+	for _, lists := range [][][]byte{a.state.keyLists(keyListFmt), a.state.keyLists(keyListNext), delivered} {
+		if len(lists) == 0 && a.verify != nil {
+			continue
+		}
+		v, err := order.NewVerifier(order.Config{
+			Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
+			KeyLists: lists, AllowDemo: a.opt.AllowDemo,
+		}, a.ledger)
+		if err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+		if len(lists) > 0 && v.Fault() == nil {
+			a.verify = v
+			return nil
+		}
+		if a.verify == nil || a.verify.Fault() == nil {
+			a.verify = v
 		}
 	}
 	return nil
@@ -335,11 +354,18 @@ func (a *Agent) stageKeyList(v *order.Verified) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Beside the present ones, so that at every moment the disk holds what the record of used orders names.
+	if err := a.state.storeKeyLists(keyListNext, next.Chain()); err != nil {
+		return nil, fmt.Errorf("the key list could not be stored: %w", err)
+	}
 	return func() error {
-		// In force first: a key that was withdrawn must not count any more because a disk is full.
 		a.orders.verifier.Store(next)
-		if err := a.state.storeKeyLists(next.Chain()); err != nil {
-			return fmt.Errorf("the key list is in force but could not be stored; send it again: %w", err)
+		err := a.state.storeKeyLists(keyListFmt, next.Chain())
+		if err == nil {
+			err = a.state.storeKeyLists(keyListNext, nil)
+		}
+		if err != nil {
+			a.log.Warn().Err(err).Msg("the key lists in force stay under the names of the next ones")
 		}
 		return nil
 	}, nil

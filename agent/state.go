@@ -29,6 +29,7 @@ const (
 	policyFile  = "policy.dsse.json"
 	policyNew   = "policy.dsse.json.new"
 	keyListFmt  = "keylist-%03d.dsse.json"
+	keyListNext = "keylist-next-%03d.dsse.json"
 )
 
 // stateDir keeps what has to survive a restart: latches, the newest trusted time and whether the last run ended in
@@ -198,11 +199,11 @@ func (s *stateDir) storeTime(ns int64) error {
 	return s.replace(timeNew, timeFile, binary.LittleEndian.AppendUint64(nil, uint64(ns)))
 }
 
-// keyLists returns the stored key lists, oldest first.
-func (s *stateDir) keyLists() [][]byte {
+// keyLists returns the stored key lists of one name pattern, oldest first.
+func (s *stateDir) keyLists(pattern string) [][]byte {
 	var out [][]byte
 	for i := 0; ; i++ {
-		data, err := s.dir.ReadFile(fmt.Sprintf(keyListFmt, i))
+		data, err := s.dir.ReadFile(fmt.Sprintf(pattern, i))
 		if err != nil {
 			return out
 		}
@@ -210,12 +211,20 @@ func (s *stateDir) keyLists() [][]byte {
 	}
 }
 
-// storeKeyLists replaces the stored chain.
-func (s *stateDir) storeKeyLists(chain [][]byte) error {
+// storeKeyLists replaces the stored chain. A chain may be shorter than the one before: what is left of that goes.
+func (s *stateDir) storeKeyLists(pattern string, chain [][]byte) error {
 	for i, envelope := range chain {
-		if err := s.replace("keylist.new", fmt.Sprintf(keyListFmt, i), envelope); err != nil {
+		if err := s.replace("keylist.new", fmt.Sprintf(pattern, i), envelope); err != nil {
 			return err
 		}
 	}
-	return nil
+	for i := len(chain); ; i++ {
+		err := os.Remove(filepath.Join(s.path, fmt.Sprintf(pattern, i)))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return s.dir.SyncDir()
+		case err != nil:
+			return fmt.Errorf("remove an old key list: %w", err)
+		}
+	}
 }
