@@ -8,6 +8,9 @@ func (m *Machine) decide(in *Inputs, credit time.Duration, out *Decision) {
 	var worst listing
 	for t, ok := m.on.Next(0); ok; t, ok = m.on.Next(t + 1) {
 		constraint := m.constraint(t)
+		if in.Suspended.Has(t) && triggerTable[t].Overridable {
+			constraint = limited(in.SuspendedMPS).Normal()
+		}
 		axes = meet(axes, constraint)
 		worst.add(entry{constraint, m.slots[t].firstSeen, t})
 	}

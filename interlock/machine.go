@@ -16,6 +16,11 @@ type Inputs struct {
 	DockPossible bool
 	// DockChannel is the channel, from 1, whose commander drives to the dock; 0 if there is none.
 	DockChannel uint16
+	// Suspended are triggers whose constraint a signed, time-boxed grant replaces by a speed cap of SuspendedMPS: they
+	// stay active, latched and listed. A trigger that is not overridable is never suspended.
+	Suspended TriggerSet
+	// SuspendedMPS is the cap in m/s; NaN and negative values are 0.
+	SuspendedMPS float64
 	// HoldImpossible is true while the robot cannot stay where it is with power kept (battery, heat); hold becomes stop.
 	HoldImpossible bool
 }

@@ -325,3 +325,29 @@ func TestStepDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations in a step", got)
 	}
 }
+
+func TestSuspendedTriggersCapAndOthersStand(t *testing.T) {
+	for trigger, moves := range map[Trigger]bool{ZoneInside: true, OrderStop: false} {
+		m, err := New(DefaultPolicy())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in Inputs
+		for i := range in.Conditions {
+			in.Conditions[i] = OK()
+		}
+		in.Fence = Unrestricted()
+		in.Conditions[trigger] = Fault(CauseNone, 1)
+		in.Suspended, in.SuspendedMPS = Set(trigger), 0.15
+		var out Decision
+		for now := time.Duration(0); now < time.Second; now += 20 * time.Millisecond {
+			m.Step(now, &in, &out)
+		}
+		if got := out.Axes.Motion == MotionLimited && out.Axes.MaxSpeedMPS == 0.15; got != moves {
+			t.Errorf("%v suspended: %v", trigger, out.Axes)
+		}
+		if !out.LatchedSet.Has(trigger) {
+			t.Errorf("%v is not latched any more", trigger)
+		}
+	}
+}

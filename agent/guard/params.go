@@ -38,6 +38,8 @@ type Params struct {
 	LockPeriod time.Duration
 	// Required are the inputs that must have been seen before the robot may move.
 	Required InputSet
+	// CreepMPS is the speed in m/s at which a granted egress may move.
+	CreepMPS float64
 	// Advisory is true while no rung of the ladder works without ROS's goodwill.
 	Advisory bool
 	// BatteryLow is the charge ratio below which the robot should dock; the battery is not watched if Required and the

@@ -86,28 +86,48 @@ func TestPolicyThatCannotBeLoaded(t *testing.T) {
 	}
 }
 
-// TestEgressGrant says what a grant does today: the geofence lets the robot creep out, and zone.inside, which holds and
-// latches, does not. Until the interlock can suspend an overridable trigger by a grant, a grant moves nothing.
-func TestEgressGrantAloneMovesNothing(t *testing.T) {
-	r := newRig(t, demoParams(t), Start{}).ready()
-	if err := r.core.Load(demoParams(t, replaceIn(t, "\n  # ---- upper floor ----", zoneOverCorridor))); err != nil {
-		t.Fatal(err)
-	}
-	r.run(2 * time.Second)
-	zone, ok := r.core.params.Set.ZoneIndex("new-zone")
-	if !ok {
-		t.Fatal("no zone")
-	}
-	r.plant.yaw = 0
-	r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderGrant, Zone: zone, Expires: r.now + time.Minute}})
-	if !r.core.OrderResult().Applied {
-		t.Error("the grant was not taken")
-	}
-	r.drive = func() (float64, float64) { return 0.1, 0 }
-	r.run(3 * time.Second)
-	limit := r.core.fence.Limit(r.core.now, geofence.Velocity{VX: 0.1})
-	t.Logf("geofence: %+v; %s", limit, r.state())
-	if r.plant.v != 0 {
-		t.Error("the robot moves: then say so in the grant's receipt, and test that it only creeps outwards")
+// TestEgressGrant lets a robot that a zone was loaded over creep out, outwards only, and only with a grant for that zone.
+func TestEgressGrant(t *testing.T) {
+	for name, c := range map[string]struct {
+		granted bool
+		moves   bool
+	}{"granted": {true, true}, "not granted (off)": {false, false}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, demoParams(t), Start{})
+			r.plant.x = 8.3 // Near the new zone's left edge: that way is out.
+			r.ready()
+			if err := r.core.Load(demoParams(t, replaceIn(t, "\n  # ---- upper floor ----", zoneOverCorridor))); err != nil {
+				t.Fatal(err)
+			}
+			r.run(2 * time.Second)
+			zone, ok := r.core.params.Set.ZoneIndex("new-zone")
+			if !ok {
+				t.Fatal("no zone")
+			}
+			if c.granted {
+				r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderGrant, Zone: zone, Expires: r.now + time.Minute}})
+				if !r.core.OrderResult().Applied {
+					t.Error("the grant was not taken")
+				}
+			}
+			// A channel lets go of the stick before it is heard again.
+			r.drive = func() (float64, float64) { return 0, 0 }
+			r.run(2 * time.Second)
+			// Deeper in never, out if granted.
+			for _, v := range []float64{0.1, -0.1} {
+				from := r.plant.x
+				r.drive = func() (float64, float64) { return v, 0 }
+				r.run(4 * time.Second)
+				if moved, want := math.Abs(r.plant.x-from) > 0.05, c.moves && v < 0; moved != want {
+					t.Errorf("told %v m/s: moved %v m, want it to move: %t; %s", v, r.plant.x-from, want, r.state())
+				}
+				if math.Abs(r.plant.v) > r.core.params.CreepMPS+0.01 && r.core.verdict.Place == geofence.Inside {
+					t.Errorf("%v m/s inside the zone, at most %v is creeping", r.plant.v, r.core.params.CreepMPS)
+				}
+			}
+			if !r.core.decision.LatchedSet.Has(interlock.ZoneInside) {
+				t.Error("the grant took the latch away: only a reset may")
+			}
+		})
 	}
 }

@@ -53,6 +53,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, self),
 		Required:   required(cfg.Profile),
+		CreepMPS:   cfg.Profile.Motion.CreepMPS,
 		Advisory:   !cfg.Profile.Enforcing(),
 		BatteryLow: batteryLow,
 		HasBattery: cfg.Topics.Battery != nil,

@@ -89,6 +89,11 @@ func (c *Core) conditions(boot time.Duration) {
 	in.DockChannel = c.dockChannel()
 	in.DockPossible = c.params.HasDock && in.DockChannel != 0 && c.verdict.Place == geofence.Outside && !c.rungs.DockRefused
 	in.HoldImpossible = false
+	in.Suspended, in.SuspendedMPS = interlock.TriggerSet{}, 0
+	if c.verdict.Place == geofence.Inside && c.grant.zone == c.verdict.Zone && boot < c.grant.expires {
+		// A grant lifts the hold of the one zone that it names; the geofence then lets only motion out of it pass.
+		in.Suspended, in.SuspendedMPS = interlock.Set(interlock.ZoneInside), c.params.CreepMPS
+	}
 }
 
 // present says whether a fault that somebody looked for is there.
