@@ -117,7 +117,7 @@ func (m *Machine) RestoreState(b []byte) error {
 	if err != nil {
 		return err
 	}
-	n := Machine{rules: r.policy(), restless: every()}
+	n := Machine{rules: r.policy()}
 	if n.waits = r.bool("waits"); n.waits {
 		n.next = r.policy()
 	}
@@ -133,6 +133,10 @@ func (m *Machine) RestoreState(b []byte) error {
 		n.slots[t] = r.slot()
 		if n.slots[t].on != n.on.Has(t) || n.latched.Has(t) != (n.on.Has(t) && n.demand(t).Latches()) {
 			r.fail(t.String() + " contradicts itself")
+		}
+		if n.slots[t].restless() {
+			// As it was: a machine that looked at the idle ones as well would go on with other bytes than the original.
+			n.restless.Add(t)
 		}
 	}
 	for c := range NumClasses {

@@ -126,9 +126,9 @@ func TestRestoredCoreGoesOnAlike(t *testing.T) {
 			disturb(rt, r)
 		}
 		r.run(200 * time.Millisecond)
-		live := comparable(r.core)
+		live := r.core.AppendState(nil)
 		for _, s := range shadows {
-			if got := comparable(s.core); !bytes.Equal(got, live) {
+			if got := s.core.AppendState(nil); !bytes.Equal(got, live) {
 				rt.Fatalf("the states differ in the end: %s", firstByte(got, live))
 			}
 			if a, b := s.core.AppendLatches(nil), r.core.AppendLatches(nil); !bytes.Equal(a, b) {
@@ -136,21 +136,6 @@ func TestRestoredCoreGoesOnAlike(t *testing.T) {
 			}
 		}
 	})
-}
-
-// comparable is the state without the machine's: a restored machine counts on how long triggers have been quiet that
-// nobody will ask about. What the machine decides is in the digests, and those are compared after every event.
-func comparable(c *Core) []byte {
-	var b []byte
-	_ = c.each(func(name string, p part) error {
-		if name != "machine" {
-			b = p.AppendState(b)
-		}
-		return nil
-	})
-	e := encoder{b}
-	e.own(c)
-	return e.b
 }
 
 // TestDamagedSnapshotsAreRefused cuts and flips.
