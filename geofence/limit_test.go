@@ -271,6 +271,9 @@ func TestSpeedZone(t *testing.T) {
 			t.Errorf("%v m before it, away: %+v", d, back)
 		}
 	}
+	if v := r.held(-(0.4 + m - 0.01), 0, 0); !v.SpeedLimited || v.MaxSpeedMPS != 0.5 || v.Hold {
+		t.Errorf("in its margin: %v %v", v.SpeedLimited, v.MaxSpeedMPS)
+	}
 	v := r.held(5, 0, 0)
 	if v.Hold || v.Place != Outside || !v.SpeedLimited || v.MaxSpeedMPS != 0.5 || v.Reason != ReasonSpeedZone || v.Zone != 0 {
 		t.Errorf("inside: %+v", v)

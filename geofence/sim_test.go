@@ -339,3 +339,56 @@ func TestEgressNeverDeepens(t *testing.T) {
 		}
 	}
 }
+
+// tour drives a car-like round through a ring of corridors, 2.4 m wide, with a
+// shelf at each corner's inside, and returns the time that it took.
+func tour(t *testing.T, open bool, noise float64) (seconds, worst float64) {
+	t.Helper()
+	zones := []ZoneSpec{
+		{ID: "corridors", Kind: KeepIn, Outer: rect(-1200, -1200, 21_200, 11_200), Holes: [][]Vertex{rect(1200, 1200, 18_800, 8800)}},
+		{ID: "pharmacy", Kind: Blocked, Outer: rect(9000, -1200, 11_000, -600)},
+		{ID: "lift", Kind: Blocked, Outer: rect(20_500, 4000, 21_200, 6000)},
+	}
+	r := newRig(t, site(zones...), wheels())
+	r.in.Pose.VarX, r.in.Pose.VarY = 1e-4, 1e-4
+	a := &approach{rig: r, rng: rand.New(rand.NewPCG(8, 8)), noise: noise, posePeriod: 0.05, cmdPeriod: 0.02, poseLatency: 0.01, seconds: 150, open: open}
+	a.plant = plant{at: frame{0, 0, 1, 0}, delay: 0.08, lag: 0.08, accel: 0.8, decel: 1, yawAccel: 2, yawDecel: 2}
+	stops := [][2]float64{{20, 0}, {20, 10}, {0, 10}, {0, 0}, {20, 0}, {20, 10}, {0, 10}, {0, 0}}
+	next, arrived := 0, math.Inf(1)
+	a.cmd = func(now float64, p *plant) Velocity {
+		if next == len(stops) {
+			arrived = math.Min(arrived, now)
+			return Velocity{}
+		}
+		dx, dy := stops[next][0]-p.at.x, stops[next][1]-p.at.y
+		left := math.Hypot(dx, dy)
+		off := math.Atan2(p.at.c*dy-p.at.s*dx, p.at.c*dx+p.at.s*dy)
+		if left < 0.15 {
+			next++
+			return Velocity{}
+		}
+		v := math.Min(1.2, math.Sqrt(2*0.6*left)) * math.Max(0, math.Cos(off)*3-2)
+		return Velocity{VX: v, YawRate: math.Max(-1, math.Min(1, 2.5*off))}
+	}
+	edges := r.set.edges
+	a.clear = func(p *plant) float64 {
+		least := math.Inf(1)
+		for _, c := range corners(&r.set.body, p) {
+			least = math.Min(least, clearOf(edges, c[0]*1000, c[1]*1000)/1000)
+		}
+		return least
+	}
+	a.run()
+	return arrived, a.worst
+}
+
+func TestTourIsNotSlowed(t *testing.T) {
+	free, _ := tour(t, true, 0)
+	for _, noise := range []float64{0, 0.01} {
+		took, worst := tour(t, false, noise)
+		t.Logf("noise %v: %.1f s, %.1f s without the fence, smallest clearance %.3f m", noise, took, free, worst)
+		if took > 1.10*free {
+			t.Errorf("noise %v: %.1f s, %.1f s without the fence", noise, took, free)
+		}
+	}
+}

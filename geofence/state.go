@@ -247,7 +247,7 @@ func (f *Fence) Carry(from *Fence) {
 		// The pose is on a floor that is gone: wait for one that says where it is.
 		m.track.floor, m.track.have = -1, false
 	}
-	if f.set.robot.Reaction != from.set.robot.Reaction {
+	if f.slotWidth() != from.slotWidth() {
 		m.issued = history{}
 	}
 	levels := make([]level, len(f.levels))

@@ -321,6 +321,24 @@ func TestCarryKeepsLatchedFaultsAndHoldsAtOnce(t *testing.T) {
 	}
 }
 
+func TestCarryKeepsTheCommandsInFlight(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	r.send(500, 0, Velocity{VX: 1})
+	old := r.Fence
+	other := wheels()
+	other.Reaction *= 2
+	for name, tc := range map[string]struct {
+		robot Robot
+		known bool
+	}{"the same robot": {wheels(), true}, "a slower one, whose slots are wider": {other, false}} {
+		r.Fence = New(compile(t, site(wall(40_000)), tc.robot))
+		if r.Carry(old); r.mem.issued.known != tc.known {
+			t.Errorf("%s: the record is known: %v", name, r.mem.issued.known)
+		}
+	}
+}
+
 func TestCarryTreatsShiftsAsUnknownUntilTheFirstStep(t *testing.T) {
 	spec := shifted(t, WindowSpec{allDays(), 0, 1})
 	r := newRig(t, site(wall(50_000)), wheels())

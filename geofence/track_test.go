@@ -128,6 +128,22 @@ func TestPoseGoesStaleBetweenSteps(t *testing.T) {
 	}
 }
 
+func TestVelocityGoesStaleBetweenSteps(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0.5)
+	r.pass(200 * time.Millisecond)
+	p := &r.in.Pose
+	p.Boot, p.StampNS, p.X = r.now.Boot, r.now.Civil.UnixNano(), p.X+0.1
+	r.Step(r.now, &r.in, &r.out) // the velocity is still that of 200 ms ago
+	if r.out.Faults != 0 || r.limit(Velocity{VX: 1}).Ratio != 1 {
+		t.Fatalf("200 ms old: %v", r.out.Faults)
+	}
+	later := Instant{Boot: r.now.Boot + 101*time.Millisecond, Civil: r.now.Civil, Trust: ClockTrusted}
+	if l := r.Limit(later, Velocity{VX: 1}); l.Ratio != 0 || l.Reason != ReasonPoseFault {
+		t.Errorf("301 ms old: %+v", l)
+	}
+}
+
 func TestQueueingDelayIsAge(t *testing.T) {
 	r := newRig(t, site(wall(50_000)), wheels())
 	r.drive(20, 0, 0.5)
