@@ -91,6 +91,12 @@ func TestLimitAnswersEveryDirection(t *testing.T) {
 			t.Errorf("%s: %+v", tc.name, l)
 		}
 	}
+	nan := math.NaN()
+	for _, cmd := range []Velocity{{VX: nan}, {VY: nan}, {YawRate: nan}, {VX: 1, YawRate: math.Inf(1)}} {
+		if l := r.limit(cmd); l.Ratio != 0 || l.Reason != ReasonCommandNotFinite {
+			t.Errorf("%+v: %+v", cmd, l)
+		}
+	}
 }
 
 func TestTurningOnTheSpotSweepsTheCorners(t *testing.T) {
