@@ -67,7 +67,11 @@ func TestCompileRejectsShapes(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			e := specErrors(t, err)[0]
+			list := specErrors(t, err)
+			e := list[0]
+			if len(list) != 1 && tc.want != "touch itself" && tc.vertex != somewhere {
+				t.Errorf("one fault, %d errors: %v", len(list), err)
+			}
 			if e.Section != "zones" || e.Index != 1 || e.ID != "bad" {
 				t.Errorf("names %s[%d] %q", e.Section, e.Index, e.ID)
 			}

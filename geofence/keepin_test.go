@@ -32,6 +32,8 @@ func TestKeepIn(t *testing.T) {
 		{"far out", []ZoneSpec{hall}, 14, 2.5, 0},
 		{"rooms that share a wall do not join", []ZoneSpec{hall, beside}, 10, 2.5, 0},
 		{"rooms that overlap join", []ZoneSpec{hall, over}, 9.5, 2.5, 2200},
+		{"rooms that overlap by less than rounding do not join", []ZoneSpec{hall, room("sliver", rect(9999, 0, 20_000, 5000))}, 10, 2.5, 0},
+		{"rooms that overlap by more do", []ZoneSpec{hall, room("strip", rect(9997, 0, 20_000, 5000))}, 10, 2.5, 2200},
 		{"a door joins them", []ZoneSpec{hall, beside, door}, 10, 3, 700},
 		{"beside the door's frame", []ZoneSpec{hall, beside, door}, 10, 2.4, 100},
 		{"on the door's frame", []ZoneSpec{hall, beside, door}, 10, 2.2, 0},
@@ -207,6 +209,9 @@ func TestKeepInAreaNeedsNoMemory(t *testing.T) {
 			binds[i] = b
 		}
 	}
+	if most := set.floors[0].pieces; cap(f.keep.edges) < most || cap(f.keep.zone) < most || most < 8 {
+		t.Errorf("room for %d of %d pieces", cap(f.keep.edges), most)
+	}
 	n := testing.AllocsPerRun(20, func() {
 		for _, b := range []bound{bindsSurely, bindsMaybe, bindsNot} {
 			all(b)
@@ -215,5 +220,16 @@ func TestKeepInAreaNeedsNoMemory(t *testing.T) {
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestEachFloorHasItsOwnKeepInHold(t *testing.T) {
+	low, high := room("low", rect(0, 0, 10_000, 5000)), room("high", rect(0, 0, 10_000, 5000))
+	low.Floor, high.Floor = "f0", "f1"
+	r := newRig(t, site(low, high), wheels())
+	r.in.Pose.Floor = 1
+	r.at(0, 2.5, 0)
+	if r.levels[2].place != PlaceUnknown || r.levels[3].place != Inside {
+		t.Errorf("levels %v", r.levels)
 	}
 }

@@ -91,6 +91,12 @@ func TestLimitAnswersEveryDirection(t *testing.T) {
 			t.Errorf("%s: %+v", tc.name, l)
 		}
 	}
+	nan := math.NaN()
+	for _, cmd := range []Velocity{{VX: nan}, {VY: nan}, {YawRate: nan}, {VX: 1, YawRate: math.Inf(1)}} {
+		if l := r.limit(cmd); l.Ratio != 0 || l.Reason != ReasonCommandNotFinite {
+			t.Errorf("%+v: %+v", cmd, l)
+		}
+	}
 }
 
 func TestTurningOnTheSpotSweepsTheCorners(t *testing.T) {
@@ -312,6 +318,53 @@ func TestZoneMarginIsKept(t *testing.T) {
 	m := r.at(-10, 0, 0).MarginM
 	if v := r.held(-(0.4 + m + 0.49), 0, 0); v.Place != Margin {
 		t.Errorf("within the zone's own margin: %v", v.Place)
+	}
+	// The curve ends at the zone's margin too: here 0.3 m before it.
+	r.held(-(0.4 + m + 0.8), 0, 0)
+	if l := r.limit(Velocity{VX: 1}); math.Abs(l.FreeM-0.3) > 1e-3 || math.Abs(l.Ratio-0.5307) > 2e-3 {
+		t.Errorf("before the zone's own margin: %+v", l)
+	}
+}
+
+func TestVerdictDescribesEachZone(t *testing.T) {
+	r := newRig(t, site(
+		ZoneSpec{ID: "slow", Kind: SpeedLimit, MaxSpeedMPS: 0.5, Outer: rect(-5000, -5000, 0, 5000)},
+		ZoneSpec{ID: "slow ahead", Kind: SpeedLimit, MaxSpeedMPS: 0.2, Outer: rect(900, -5000, 5000, 5000)},
+		ZoneSpec{ID: "wall", Kind: Blocked, Outer: rect(-5000, 800, 5000, 900)},
+		ZoneSpec{ID: "near", Kind: Blocked, Outer: rect(-5000, -400, 5000, -350)},
+	), wheels())
+	v := r.at(0, 0, 0)
+	want := map[string]ZoneVerdict{
+		"slow":       {Place: Inside, MarginM: 0, AllowedMPS: 0.5, Reason: ReasonSpeedZone},
+		"slow ahead": {Place: Outside, MarginM: 0.5, AllowedMPS: 0.706, Reason: ReasonSpeedAhead},
+		"wall":       {Place: Outside, MarginM: 0.5, AllowedMPS: 0.687, Reason: ReasonEdgeAhead},
+		"near":       {Place: Margin, MarginM: 0.05, AllowedMPS: 0, Reason: ReasonMargin},
+	}
+	for _, z := range v.Near[:v.N] {
+		id := r.Set().Zone(z.Zone).ID
+		w := want[id]
+		if z.Place != w.Place || z.Reason != w.Reason || math.Abs(z.MarginM-w.MarginM) > 1e-3 || math.Abs(z.AllowedMPS-w.AllowedMPS) > 5e-3 || !z.Certain {
+			t.Errorf("%s: %+v, want %+v", id, z, w)
+		}
+		delete(want, id)
+	}
+	if len(want) > 0 || v.Place != Margin || v.Reason != ReasonMargin || v.Zone != 3 || v.MaxSpeedMPS != 0.5 || v.Near[0].Zone != 0 {
+		t.Errorf("missing %v; place %v, %v by %d", want, v.Place, v.Reason, v.Zone)
+	}
+}
+
+func TestTripOnAnArc(t *testing.T) {
+	// It turns left at 1 m/s; the post stands where only the arc leads.
+	post := ZoneSpec{ID: "post", Kind: Blocked, Outer: rect(900, 500, 1000, 600)}
+	r := newRig(t, site(post), wheels())
+	r.in.Velocity.Velocity = Velocity{VX: 1, YawRate: 1}
+	if v := r.at(0, 0, 0); !v.Trip {
+		t.Error("the arc leads over the post")
+	}
+	r = newRig(t, site(post), wheels())
+	r.in.Velocity.Velocity = Velocity{VX: 1}
+	if v := r.at(0, 0, 0); v.Trip {
+		t.Error("straight on it passes the post")
 	}
 }
 

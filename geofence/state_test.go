@@ -214,6 +214,51 @@ func TestRestoreRejects(t *testing.T) {
 	}
 }
 
+func TestSaneRejectsEveryNonsense(t *testing.T) {
+	s := newScene(t, 1)
+	for range 300 {
+		s.next(s.rig.Fence)
+	}
+	f := s.rig.Fence
+	for name, spoil := range map[string]func(*memory){
+		"floor":         func(m *memory) { m.track.floor = 2 },
+		"floor below":   func(m *memory) { m.track.floor = -2 },
+		"pose nowhere":  func(m *memory) { m.track.floor, m.track.have = -1, true },
+		"now":           func(m *memory) { m.now = -1 },
+		"delay":         func(m *memory) { m.track.delay = -1 },
+		"moving":        func(m *memory) { m.track.moving = -1 },
+		"good":          func(m *memory) { m.track.good = -1 },
+		"grant":         func(m *memory) { m.egress = Egress{true, 99} },
+		"grant below":   func(m *memory) { m.egress = Egress{true, -2} },
+		"half a grant":  func(m *memory) { m.egress = Egress{false, 1} },
+		"slot":          func(m *memory) { m.issued.slot = -1 },
+		"count":         func(m *memory) { m.issued.count = ringSlots + 1 },
+		"count below":   func(m *memory) { m.issued.count = -1 },
+		"early count":   func(m *memory) { m.issued.slot, m.issued.count = 3, 5 },
+		"issued at":     func(m *memory) { m.issued.at = -1 },
+		"far x":         func(m *memory) { m.track.at.x = 2e9 },
+		"far y":         func(m *memory) { m.track.anchor.y = math.Inf(-1) },
+		"heading":       func(m *memory) { m.track.at.c = 2 },
+		"no heading":    func(m *memory) { m.track.at.c, m.track.at.s = 0, 0 },
+		"sigma":         func(m *memory) { m.track.sigma = -1 },
+		"huge sigma":    func(m *memory) { m.track.sigma = math.Inf(1) },
+		"spread":        func(m *memory) { m.track.spread = -1 },
+		"huge spread":   func(m *memory) { m.track.spread = 1e7 },
+		"depth":         func(m *memory) { m.egressDepth = -1 },
+		"velocity":      func(m *memory) { m.track.velocity.vx = 1e6 },
+		"side velocity": func(m *memory) { m.issued.last.vy = -1e6 },
+		"spinning":      func(m *memory) { m.issued.sent[7].w = 1000 },
+	} {
+		m := f.mem
+		if !f.sane(&m) {
+			t.Fatal("the real memory is refused")
+		}
+		if spoil(&m); f.sane(&m) {
+			t.Errorf("%s passes", name)
+		}
+	}
+}
+
 func FuzzRestoreState(f *testing.F) {
 	set := compile(f, sceneSpec(f, 1), wheels())
 	s := newScene(f, 1)

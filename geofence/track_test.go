@@ -178,6 +178,32 @@ func TestQueuedPosesAreNoJump(t *testing.T) {
 	}
 }
 
+func TestJumpBounds(t *testing.T) {
+	// In 50 ms: 1.5 m/s · 50 ms + 0.05 m + 2.45 · 2 · 0.01 m; 1.5 rad/s · 50 ms
+	// + 0.05 rad + 2.45 · 2 · 0.001 rad.
+	const way, turn = 0.075 + 0.05 + 0.049, 0.075 + 0.05 + 0.0049
+	for _, tc := range []struct {
+		x, y, yaw float64
+		jump      bool
+	}{
+		{way - 0.001, 0, 0, false},
+		{way + 0.001, 0, 0, true},
+		{0, -way - 0.001, 0, true},
+		{0.8 * way, 0.7 * way, 0, true},
+		{0, 0, turn - 0.0005, false},
+		{0, 0, turn + 0.0005, true},
+		{0, 0, -turn - 0.0005, true},
+		{0, 0, math.Pi, true},
+	} {
+		r := newRig(t, site(wall(50_000)), wheels())
+		r.drive(5, 0, 0)
+		r.pass(50 * time.Millisecond)
+		if v := r.at(tc.x, tc.y, tc.yaw); (v.Faults == FaultJump) != tc.jump || v.Faults&^FaultJump != 0 {
+			t.Errorf("moved by (%v, %v), turned by %v: %v", tc.x, tc.y, tc.yaw, v.Faults)
+		}
+	}
+}
+
 func TestLatchedFaultsNeedARecovery(t *testing.T) {
 	r := newRig(t, site(wall(50_000)), wheels())
 	r.drive(20, 0, 0)
