@@ -296,6 +296,16 @@ func TestGateAfterAStopWantsNeutral(t *testing.T) {
 			t.Errorf("got %+v", s.out)
 		}
 	})
+	t.Run("silence since the release", func(t *testing.T) {
+		for wait, want := range map[time.Duration]GateReason{199 * ms: GateNeutral, 200 * ms: GatePassed} {
+			s := newGateScript(t).axes(stop())
+			s.tick(time.Second).axes(Unrestricted())
+			s.tick(wait).command(0.5, s.now)
+			if s.out.Reason != want {
+				t.Errorf("after %v: %v", wait, s.out.Reason)
+			}
+		}
+	})
 	t.Run("too short a silence", func(t *testing.T) {
 		s := stopped(t)
 		s.tick(199*ms).command(0.5, s.now)

@@ -93,6 +93,9 @@ func TestHeartbeatChecksInAtStop(t *testing.T) {
 func TestHeartbeatLateThenLost(t *testing.T) {
 	d := newDesk(t).running()
 	fed := d.now - 20*ms // the timer runs from when the challenge was issued
+	if s := d.h.Status(d.now); s.Age != 20*ms {
+		t.Errorf("age %v", s.Age)
+	}
 	d.now = fed + 290*ms
 	d.want(HeartbeatRunning, Clear, Clear, Clear, Clear)
 	d.now = fed + 300*ms
@@ -249,6 +252,11 @@ func TestHeartbeatNextIsInTime(t *testing.T) {
 }
 
 func TestHeartbeatRefusesConfigurations(t *testing.T) {
+	most := heartbeatConfig()
+	most.AnswerWithin, most.HostileCount, most.Subject = 14*most.Period, maxCount, MaxChannels
+	if _, err := NewHeartbeat(most); err != nil {
+		t.Errorf("the largest that is allowed: %v", err)
+	}
 	for field, change := range map[string]func(c *HeartbeatConfig){
 		"Subject":       func(c *HeartbeatConfig) { c.Subject = 0 },
 		"Period":        func(c *HeartbeatConfig) { c.Period = 0 },

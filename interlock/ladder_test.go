@@ -130,10 +130,18 @@ func TestLadderGoesOnWithoutAnAck(t *testing.T) {
 
 func TestLadderGoesOnAfterARefusal(t *testing.T) {
 	s := newLadderScript(t).demand(DemandStop)
+	s.in.Acks[relay] = AckFailed // was never asked
+	s.run(0)
+	if s.out.Changed {
+		t.Error("an answer to nothing is said to be news")
+	}
 	s.in.Acks[service] = AckFailed
-	s.run(10 * ms)
+	s.run(0)
 	s.want(LadderRequested, zeroVelocity, cheap|1<<service)
-	if r := s.out.Records[service]; !r.WasFailed || r.Failed != s.now-10*ms {
+	if !s.out.Changed {
+		t.Error("the refusal is not said to be news")
+	}
+	if r := s.out.Records[service]; !r.WasFailed || r.Failed != s.now {
 		t.Errorf("got %+v", r)
 	}
 }
@@ -242,6 +250,30 @@ func TestLadderGoesOnWhenTheRobotMovesAgain(t *testing.T) {
 		s.want(LadderRequested, gpio, cheap|1<<service|1<<gpio)
 		if s.out.Untold.State != Clear {
 			t.Errorf("got %+v", s.out.Untold)
+		}
+	})
+	t.Run("moving, then unmeasured", func(t *testing.T) {
+		s := confirmed(t)
+		s.in.Motion = Moving
+		s.run(100 * ms)
+		s.in.Motion = Standing
+		s.run(20 * ms)
+		s.in.Motion = MotionUnknown
+		s.run(200 * ms)
+		if s.out.Untold.State != Present {
+			t.Errorf("motion is forgotten before the grace is full again: %+v", s.out)
+		}
+	})
+	t.Run("moving, long ago, then unmeasured", func(t *testing.T) {
+		s := confirmed(t)
+		s.in.Motion = Moving
+		s.run(100 * ms)
+		s.in.Motion = Standing
+		s.run(time.Second)
+		s.in.Motion = MotionUnknown
+		s.run(220 * ms)
+		if s.out.Untold.State != Clear || s.out.Phase != LadderRequested {
+			t.Errorf("got %+v", s.out)
 		}
 	})
 	t.Run("twitching", func(t *testing.T) {

@@ -60,6 +60,11 @@ func TestLoopWatchForgives(t *testing.T) {
 }
 
 func TestLoopWatchRefusesConfigurations(t *testing.T) {
+	most := loopConfig()
+	most.Misses = maxCount
+	if _, err := NewLoopWatch(most); err != nil {
+		t.Errorf("the largest that is allowed: %v", err)
+	}
 	for field, change := range map[string]func(c *LoopConfig){
 		"Deadline": func(c *LoopConfig) { c.Deadline = 0 },
 		"Hard":     func(c *LoopConfig) { c.Hard = c.Deadline },
