@@ -16,6 +16,57 @@ type Deployment struct {
 	Journal Journal `cfg:"journal" eg:"journal: {quota_mib: 512, segment_mib: 8}"`
 	// Log says what is logged to stdout.
 	Log Log `cfg:"log" eg:"log: {level: info, format: json}"`
+	// Users are the accounts under which the other roles run; without it, only root and the guard's own account may take them.
+	Users *Users `cfg:"users,optional" eg:"users: {steward: robowarden-steward, courier: robowarden-courier}"`
+	// Courier says how the robot reports; without it, no courier runs and nothing is reported.
+	Courier *Courier `cfg:"courier,optional" eg:"courier: {broker: \"tls://broker.example:8883\", …}"`
+	// Steward says what is looked up about the robot computer's own processes; without it, no steward runs.
+	Steward *Steward `cfg:"steward,optional" eg:"steward: {period: 1s}"`
+}
+
+// Users are accounts of the robot computer by name. The guard believes only them to be the role that they name, and
+// even then believes nothing that would loosen a restriction.
+type Users struct {
+	// Steward is the steward's account.
+	Steward string `cfg:"steward" form:"id" eg:"steward: robowarden-steward"`
+	// Courier is the courier's account.
+	Courier string `cfg:"courier" form:"id" eg:"courier: robowarden-courier"`
+}
+
+// Courier says how the robot reports. Relative paths start at the deployment file's folder.
+type Courier struct {
+	// Broker is the MQTT broker's address; only TLS 1.3 with a client certificate is spoken.
+	Broker string `cfg:"broker" form:"tls" eg:"broker: \"tls://broker.example:8883\""`
+	// Prefix is the first level or levels of every topic.
+	Prefix string `cfg:"prefix" form:"levels" eg:"prefix: hospital/robots"`
+	// CA holds the PEM certificates of who may vouch for the broker.
+	CA string `cfg:"ca" form:"path" eg:"ca: broker-ca.pem"`
+	// Certificate is the robot's own certificate chain in PEM.
+	Certificate string `cfg:"certificate" form:"path" eg:"certificate: robot.pem"`
+	// Key is the certificate's private key, PKCS #8 in PEM, mode 0600; without it, the key is the TPM's device key.
+	Key string `cfg:"key,optional" form:"path" eg:"key: robot.key.pem"`
+	// TPM is a TPM 2.0 device, or the unix socket of a software TPM; without it, evidence is signed by a software key and says so.
+	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
+	// EventLog is the firmware's event log; without it, evidence carries none and says so.
+	EventLog string `cfg:"event_log,optional" form:"path" eg:"event_log: /sys/kernel/security/tpm0/binary_bios_measurements"`
+	// StateDir holds the courier's cursors, its software key and its own journal.
+	StateDir string `cfg:"state_dir" form:"path" eg:"state_dir: /var/lib/robowarden-courier"`
+	// MetricsSocket is where metrics and health are served over HTTP on a unix socket; without it, they are not served.
+	MetricsSocket string `cfg:"metrics_socket,optional" form:"path" eg:"metrics_socket: /run/robowarden-courier/metrics.sock"`
+	// BandwidthKiBPS caps what is sent, in KiB a second.
+	BandwidthKiBPS int `cfg:"bandwidth_kib_s" range:"[4,1048576]" eg:"bandwidth_kib_s: 64"`
+	// StateEvery is how often the whole state is sent even if nothing changed; the default is 10 s.
+	StateEvery time.Duration `cfg:"state_every,optional" range:"[100ms,1h]" default:"10s" eg:"state_every: 10s"`
+}
+
+// Steward says what is looked up about the robot computer's own processes.
+type Steward struct {
+	// Period is how often processes behind publishers are looked up again; the facts' lease is three periods.
+	Period time.Duration `cfg:"period" range:"[100ms,1m]" eg:"period: 1s"`
+	// StateDir holds the steward's own journal.
+	StateDir string `cfg:"state_dir" form:"path" eg:"state_dir: /var/lib/robowarden-steward"`
+	// MetricsSocket is where metrics and health are served over HTTP on a unix socket; without it, they are not served.
+	MetricsSocket string `cfg:"metrics_socket,optional" form:"path" eg:"metrics_socket: /run/robowarden-steward/metrics.sock"`
 }
 
 // ROS says how to reach a ROS 1 graph.
@@ -71,4 +122,16 @@ type Log struct {
 	Level string `cfg:"level" enum:"debug|info|warn|error" eg:"level: info"`
 	// Format is json for machines, text for people.
 	Format string `cfg:"format" enum:"json|text" eg:"format: json"`
+}
+
+// others are the paths that only the other roles read; the guard makes them absolute and never opens them.
+func (d *Deployment) others() []*string {
+	var out []*string
+	if c := d.Courier; c != nil {
+		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.StateDir, &c.MetricsSocket)
+	}
+	if s := d.Steward; s != nil {
+		out = append(out, &s.StateDir, &s.MetricsSocket)
+	}
+	return out
 }

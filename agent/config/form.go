@@ -37,6 +37,8 @@ var forms = compileForms([]form{
 	{"node", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "a node's absolute name such as /move_base", "start with a slash, as rosnode list shows it", "", nil},
 	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
 	{"http", `^http://[^/?#@]+:[0-9]{1,5}/?$`, "an address such as http://127.0.0.1:11311", "host and port, nothing more", "", nil},
+	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},
+	{"levels", `^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){0,7}$`, "one to eight levels of an MQTT topic such as hospital/robots", "no wildcards, no slash at either end", "", nil},
 	{"host", `^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`, "a host name or address", "", "", nil},
 	{"path", `^[^\x00-\x1f]+$`, "a file's path", "", "", nil},
 	{"text", `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`, "text on one line", "", "", nil},
@@ -63,7 +65,7 @@ func formNamed(name string) (form, bool) {
 func checkForm(name, s string) *Problem {
 	f, _ := formNamed(name)
 	ok := len(s) <= 4096 && f.regexp.MatchString(s)
-	if ok && name == "http" {
+	if ok && (name == "http" || name == "tls") {
 		u, err := url.Parse(s)
 		port := 0
 		if err == nil {

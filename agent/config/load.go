@@ -269,6 +269,9 @@ func (l *loader) follow(d *document) {
 		k := &l.cfg.Deployment.HeartbeatKeys[i]
 		k.File = resolve(folder, k.File)
 	}
+	for _, path := range l.cfg.Deployment.others() {
+		*path = resolve(folder, *path)
+	}
 	for _, named := range []struct{ kind, key, file string }{
 		{KindProfile, "profile", p.Profile}, {KindTopics, "topics", p.Topics}, {KindPolicy, "policy", p.Policy},
 	} {

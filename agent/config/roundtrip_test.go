@@ -166,6 +166,9 @@ func (d *drawer) text(t *rapid.T, f *field) string {
 	if f.form == "http" {
 		return "http://10.0.0.1:11311"
 	}
+	if f.form == "tls" {
+		return "tls://broker.example:18883"
+	}
 	if f.form != "" && f.form != "text" && f.form != "path" {
 		return rapid.StringMatching(regexp.MustCompile(`[{]0,[0-9]+[}]`).ReplaceAllString(form.pattern, "{0,8}")).Filter(form.regexp.MatchString).Draw(t, f.name)
 	}
