@@ -236,7 +236,7 @@ func (s *site) start(t testing.TB) *guard { return s.startIn(t, nil) }
 // startIn starts the guard in a control group of its own.
 func (s *site) startIn(t testing.TB, cg *proc.Cgroup) *guard {
 	t.Helper()
-	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "run", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}), site: s}
+	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "guard", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}), site: s}
 	t.Cleanup(func() {
 		if t.Failed() {
 			g.decisions(t)
