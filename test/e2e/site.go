@@ -286,9 +286,9 @@ func (g *guard) await(t testing.TB, what string, within time.Duration, want func
 }
 
 // ready waits until the guard lets the robot move.
-func (g *guard) ready(t testing.TB) agent.Status {
+func (g *guard) ready(t testing.TB) {
 	t.Helper()
-	return g.await(t, "an open guard", 40*time.Second, func(s agent.Status) bool {
+	g.await(t, "an open guard", 40*time.Second, func(s agent.Status) bool {
 		return s.Axes.Motion == "free" || s.Axes.Motion == "limited"
 	})
 }
