@@ -82,16 +82,17 @@ func main() {
 // modules lists what is run. Packages of the test module use real nodes and the machine's clock, so they run one after
 // the other; a busy machine is not what they measure.
 func modules(qualify bool) []module {
-	timeout, env := "-timeout=15m", "test"
+	timeout, env, parallel := "-timeout=15m", "test", "-parallel=2"
 	if qualify {
-		timeout, env = "-timeout=120m", "qualify"
+		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
+		timeout, env, parallel = "-timeout=150m", "qualify", "-parallel=4"
 	}
 	if err := os.Setenv("ROBOWARDEN_TIER", env); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 	}
 	return []module{
 		{"..", []string{"-p=2", timeout, "./..."}},
-		{".", []string{"-p=1", timeout, "./..."}},
+		{".", []string{"-p=1", timeout, parallel, "./..."}},
 	}
 }
 
