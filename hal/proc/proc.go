@@ -17,7 +17,7 @@ import (
 // Reason says why no process was found. The empty reason means that one was.
 type Reason string
 
-// Reasons. Each means that nothing is known about who is at the far end, however much of a [Fact] is filled in.
+// Reasons. Each means that nothing is known about who is at the far end.
 const (
 	// ReasonNone means that the process was found.
 	ReasonNone Reason = ""
@@ -89,7 +89,7 @@ type Pair struct {
 	Local, Remote netip.AddrPort
 }
 
-// Fact is what is known about the far end of one connection.
+// Fact is what is known about the far end of one connection: a reason why nothing is, or everything else.
 type Fact struct {
 	// Why is empty if the process was found; then everything below is filled in.
 	Why Reason

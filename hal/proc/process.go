@@ -25,8 +25,11 @@ func (f *Finder) describe(ctx context.Context, s *Socket, held map[socketID]hold
 	var first Fact
 	for i, o := range h.open {
 		fact := f.inspect(o, s)
+		if len(h.open) > 1 && fact.Why == ReasonOwner {
+			fact.Why = ReasonShared
+		}
 		if fact.Why != ReasonNone {
-			return fact
+			return Fact{Why: fact.Why}
 		}
 		if i == 0 {
 			first = fact

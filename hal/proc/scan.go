@@ -105,13 +105,11 @@ type scan struct {
 	found   map[uint32][]opened
 	hidden  bool // a process of a wanted user could not be looked at
 	cut     Reason
-	foreign map[uint32]bool
 	looked  int
 	strange int
 }
 
 func (s *scan) run(ctx context.Context) {
-	s.foreign = map[uint32]bool{}
 	dir, err := os.Open(s.root)
 	if err != nil {
 		s.cut = ReasonKernel
@@ -166,8 +164,8 @@ func (s *scan) process(pid int) {
 		return
 	}
 	err = p.eachSocket(func(fd string, inode uint32) bool {
-		if _, ok := s.wanted[inode]; ok {
-			s.note(inode, opened{pid, start, fd}, likely)
+		if _, ok := s.wanted[inode]; ok && len(s.found[inode]) <= maxHolders {
+			s.note(inode, opened{pid, start, fd})
 		}
 		return true
 	}, func() bool { return s.count(likely) })
@@ -189,11 +187,7 @@ func (s *scan) count(likely bool) bool {
 	return true
 }
 
-func (s *scan) note(inode uint32, o opened, likely bool) {
-	if !likely {
-		s.foreign[inode] = true
-		return
-	}
+func (s *scan) note(inode uint32, o opened) {
 	list := s.found[inode]
 	for _, have := range list {
 		if have.pid == o.pid {
@@ -210,10 +204,6 @@ func (s *scan) verdict(inode uint32) holder {
 		return holder{why: s.cut}
 	case len(list) > maxHolders:
 		return holder{why: ReasonShared}
-	case s.foreign[inode] && len(list) > 0:
-		return holder{why: ReasonShared}
-	case s.foreign[inode]:
-		return holder{why: ReasonOwner}
 	case len(list) == 0 && s.hidden:
 		return holder{why: ReasonHidden}
 	case len(list) == 0:
