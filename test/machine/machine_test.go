@@ -1,0 +1,23 @@
+package machine
+
+import (
+	"testing"
+)
+
+func TestBoot(t *testing.T) {
+	able(t)
+	m, err := Boot(t, Config{Parts: parts, Disk: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := m.Facts(t.Context())
+	t.Logf("%v %+v %v", m.BootTook(), f, err)
+	begun, err := m.Reset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Booted(t.Context(), begun); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%v\n%s", m.BootTook(), m.Console())
+}
