@@ -12,6 +12,8 @@ func TestBoot(t *testing.T) {
 	}
 	f, err := m.Facts(t.Context())
 	t.Logf("%v %+v %v", m.BootTook(), f, err)
+	u, _ := m.qemu.Usage()
+	t.Log(u.CPU)
 	begun, err := m.Reset()
 	if err != nil {
 		t.Fatal(err)
@@ -19,5 +21,6 @@ func TestBoot(t *testing.T) {
 	if err := m.Booted(t.Context(), begun); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%v\n%s", m.BootTook(), m.Console())
+	v, _ := m.qemu.Usage()
+	t.Log(m.BootTook(), v.CPU - u.CPU)
 }
