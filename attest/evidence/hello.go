@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/robowarden/robowarden/attest/internal/strict"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -115,7 +116,7 @@ func (i *Identity) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("identity: has %d bytes: at most %d are read", len(data), maxIdentity)
 	}
 	var w wireIdentity
-	if err := strictJSON(data, &w); err != nil {
+	if err := strict.JSON(data, &w); err != nil {
 		return fmt.Errorf("identity: %w", err)
 	}
 	out := Identity{Robot: w.Robot, Tier: w.Tier}
