@@ -12,22 +12,23 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 )
 
-// Hello is how a robot asks to be challenged. Nobody signs it: it only saves a round trip.
+// Hello is how a robot asks to be challenged. Nobody signs it: it only saves a round trip. Its JSON is a part of a
+// message that names robot and tier for all its parts.
 type Hello struct {
 	// Robot is the robot's id, "manufacturer/serial".
-	Robot string `json:"robot"`
+	Robot string `json:"-"`
 	// BootID is the kernel's boot id, a lower-case UUID.
-	BootID string `json:"boot_id"`
+	BootID string `json:"bootId"`
 	// GuardNonce is what the guard drew when it started, 32 to 64 lower-case hexadecimal digits.
-	GuardNonce string `json:"guard_nonce"`
+	GuardNonce string `json:"guardNonce"`
 	// Logs are the digests of the logs that the robot could send, by name.
 	Logs map[string]string `json:"logs"`
 	// Tier says what the evidence will rest on.
-	Tier order.Tier `json:"tier"`
+	Tier order.Tier `json:"-"`
 	// AKName is the attestation key's TPM name in hexadecimal digits, "" without a TPM.
-	AKName string `json:"ak_name,omitempty"`
+	AKName string `json:"akName,omitempty"`
 	// KeyID names the key that signs the evidence, as [order.KeyID] does.
-	KeyID string `json:"key_id"`
+	KeyID string `json:"keyId"`
 }
 
 // Validate checks the form of a hello and gives the first fault.
@@ -36,15 +37,15 @@ func (h *Hello) Validate() error {
 	case !order.IsRobotID(h.Robot):
 		return fmt.Errorf("hello: robot: found %q: expected \"manufacturer/serial\"", clip(h.Robot))
 	case !isBootID(h.BootID):
-		return fmt.Errorf("hello: boot_id: found %q: expected a lower-case UUID", clip(h.BootID))
+		return fmt.Errorf("hello: bootId: found %q: expected a lower-case UUID", clip(h.BootID))
 	case !isHex(h.GuardNonce, 32, 64):
-		return fmt.Errorf("hello: guard_nonce: found %q: expected 32 to 64 lower-case hexadecimal digits", clip(h.GuardNonce))
+		return fmt.Errorf("hello: guardNonce: found %q: expected 32 to 64 lower-case hexadecimal digits", clip(h.GuardNonce))
 	case h.Tier != order.TierTPM && h.Tier != order.TierSoftwareKey:
 		return fmt.Errorf("hello: tier: found %q: expected %q or %q", clip(string(h.Tier)), order.TierTPM, order.TierSoftwareKey)
 	case (h.Tier == order.TierTPM) != (h.AKName != "") || !isHex(h.AKName, 0, 136):
-		return fmt.Errorf("hello: ak_name: found %q: expected the key's TPM name with tier %s, and none without", clip(h.AKName), order.TierTPM)
+		return fmt.Errorf("hello: akName: found %q: expected the key's TPM name with tier %s, and none without", clip(h.AKName), order.TierTPM)
 	case len(h.KeyID) > 64:
-		return fmt.Errorf("hello: key_id: has %d characters: expected at most 64", len(h.KeyID))
+		return fmt.Errorf("hello: keyId: has %d characters: expected at most 64", len(h.KeyID))
 	}
 	logs := make([]Log, 0, min(len(h.Logs), MaxLogs+1))
 	for name, sum := range h.Logs {
@@ -57,6 +58,24 @@ func (h *Hello) Validate() error {
 		return fmt.Errorf("hello: %w", err)
 	}
 	return nil
+}
+
+// Answer is a robot's answer to a challenge.
+type Answer struct {
+	// Session is the challenge's.
+	Session string `json:"session"`
+	// Evidence is what [Build] has made.
+	Evidence []byte `json:"evidence"`
+}
+
+// LogPart is one whole log, which the robot sends along when a challenge asks for it.
+type LogPart struct {
+	// Name is the log's, as in [Claims].
+	Name string `json:"name"`
+	// SHA256 is the log's digest in lower-case hexadecimal digits.
+	SHA256 string `json:"sha256"`
+	// Log is the log, at most [MaxLog] bytes.
+	Log []byte `json:"log"`
 }
 
 // Identity is the public part of a robot's keys: what somebody carries to the verifier to enrol the robot.

@@ -27,6 +27,7 @@ func TestHello(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
+	back.Robot, back.Tier = robot, order.TierTPM // The message around it names them.
 	if diff := cmp.Diff(hello(), &back); diff != "" || back.Validate() != nil {
 		t.Error(diff, back.Validate())
 	}
@@ -80,8 +81,8 @@ func TestIdentity(t *testing.T) {
 			"another tier": strings.NewReplacer(`"software-key"`, `"tpm"`, `"tpm"`, `"software-key"`).Replace(string(data)),
 			"no robot":     strings.Replace(string(data), robot, "x", 1),
 			"unknown key":  strings.Replace(string(data), "{", `{"note":1,`, 1),
+			"a key twice":  strings.Replace(string(data), "{", `{"Robot":"a/b",`, 1),
 			"no key":       strings.Replace(string(data), "BEGIN PUBLIC KEY", "BEGIN KEY", 1),
-			"bad base64":   strings.Replace(string(data), `"robot"`, `"ak":"*","robot"`, 1),
 			"too long":     strings.Replace(string(data), "{", "{"+strings.Repeat(" ", 20<<10), 1),
 		} {
 			// json.Unmarshal drops white space before a type's own reader sees it, so that is called itself.
