@@ -82,7 +82,7 @@ func TestFormFaults(t *testing.T) {
 		"attested left out":        {field("attested", json.RawMessage("null")), Malformed},
 		"records and a record":     {field("records", []any{wire(&r)}), Malformed},
 		"no records in a list":     {cloud(t, eventType, map[string]any{"records": []any{}}), Malformed},
-		"too many records":         {event(t, newSource("guard", testBoot(1)).writeN(MaxRecords + 1)...), Malformed},
+		"too many records":         {event(t, newSource("guard", testBoot(1)).writeN(MaxRecords+1)...), Malformed},
 		"one bad record in a list": {cloud(t, eventType, map[string]any{"records": []any{wire(&r), 5}}), Malformed},
 	}
 	for name, f := range faults {

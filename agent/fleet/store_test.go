@@ -38,7 +38,7 @@ func filled(t testing.TB, n int) (b *bench, raw []byte, list []Record) {
 func TestFileCutAnywhere(t *testing.T) {
 	b, raw, list := filled(t, 2)
 	for cut := range len(raw) {
-		b.o.Dir, b.records, b.alarms = t.TempDir(), nil, nil
+		b.o.Dir, b.records, b.alarms = memoryDir(t), nil, nil
 		path := filepath.Join(b.o.Dir, fileName(testRobot))
 		if err := os.WriteFile(path, raw[:cut], 0o600); err != nil {
 			t.Fatal(err)
@@ -84,7 +84,7 @@ func TestFileWithFlippedBits(t *testing.T) {
 		bad := bytes.Clone(raw)
 		at := rapid.IntRange(0, len(raw)-1).Draw(rt, "byte")
 		bad[at] ^= 1 << rapid.IntRange(0, 7).Draw(rt, "bit")
-		b.o.Dir, b.records, b.alarms = t.TempDir(), nil, nil
+		b.o.Dir, b.records, b.alarms = memoryDir(t), nil, nil
 		if err := os.WriteFile(filepath.Join(b.o.Dir, fileName(testRobot)), bad, 0o600); err != nil {
 			rt.Fatal(err)
 		}
