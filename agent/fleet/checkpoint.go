@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -114,7 +113,7 @@ func readLoss(payload []byte) (loss, error) {
 		return loss{}, fmt.Errorf("loss: %w", err)
 	}
 	key, err := readKey(w.Log, w.BootID)
-	if err == nil && (w.First == 0 || w.Last < w.First || w.Last == math.MaxUint64) {
+	if err == nil && (w.First == 0 || w.Last < w.First || w.Last > order.MaxSequence) {
 		err = fmt.Errorf("expected a range of records, found %d to %d", w.First, w.Last)
 	}
 	if err != nil {

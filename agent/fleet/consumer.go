@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/robowarden/robowarden/attest/order"
 )
-
-// AcknowledgementType is the payload type of signed acknowledgements.
-const AcknowledgementType = "application/vnd.robowarden.acknowledgement.v1+json"
 
 const guardLog = "guard"
 
@@ -33,8 +29,8 @@ type Options struct {
 	Patience time.Duration
 	// CheckpointWithin is how long a guard's records may go without a checkpoint that proves them.
 	CheckpointWithin time.Duration
-	// Sign makes a DSSE envelope with the consumer's key.
-	Sign func(payloadType string, payload []byte) ([]byte, error)
+	// Key signs the acknowledgements; the robots' key lists give it the role consumer.
+	Key crypto.Signer
 	// OnRecord is handed each record once, after it is on the disk, in the order of its log. It may keep it.
 	OnRecord func(robot string, r *Record)
 	// OnAlarm is told what cannot be right.
@@ -64,8 +60,11 @@ func (o *Options) check() error {
 		return fmt.Errorf("option Patience: expected a positive duration, found %v", o.Patience)
 	case o.CheckpointWithin <= 0:
 		return fmt.Errorf("option CheckpointWithin: expected a positive duration, found %v", o.CheckpointWithin)
-	case o.Sign == nil:
-		return errors.New("option Sign: expected the consumer's key, found none")
+	case o.Key == nil:
+		return errors.New("option Key: expected the consumer's key, found none")
+	}
+	if _, err := order.AlgorithmOf(o.Key.Public()); err != nil {
+		return fmt.Errorf("option Key: %w", err)
 	}
 	for id, key := range o.Devices {
 		if !order.IsRobotID(id) {
@@ -238,19 +237,14 @@ func (c *Consumer) acknowledge(r *robot, s *stream) (Message, error) {
 	if s.last == 0 {
 		return Message{}, nil
 	}
-	payload, err := json.Marshal(struct {
-		Robot  string `json:"robot"`
-		Log    string `json:"log"`
-		BootID string `json:"boot_id"`
-		Seq    uint64 `json:"seq"`
-		Digest string `json:"digest"`
-	}{r.id, s.key.log, s.key.boot.String(), s.last, s.digest.String()})
+	a := order.Acknowledgement{Robot: r.id, Log: s.key.log, BootID: s.key.boot.String(), Seq: s.last, Digest: s.digest.String()}
+	payload, err := a.Encode()
 	if err != nil {
-		return Message{}, fmt.Errorf("acknowledgement: %w", err)
+		return Message{}, fmt.Errorf("fleet: %w", err)
 	}
-	envelope, err := c.o.Sign(AcknowledgementType, payload)
+	envelope, err := order.SignDocument(order.AcknowledgementType, payload, c.o.Key)
 	if err != nil {
-		return Message{}, fmt.Errorf("acknowledgement: %w", err)
+		return Message{}, fmt.Errorf("fleet: acknowledgement: %w", err)
 	}
 	return Message{Topic: c.o.Prefix + "/v1/" + r.id + "/acknowledgement", Payload: envelope}, nil
 }

@@ -98,14 +98,19 @@ func TestAttacks(t *testing.T) {
 		attack func(b *bench, s *source)
 		want   []Code
 	}{
-		"off: nothing is changed":  {func(b *bench, s *source) { b.take(event(t, s.writeN(3)...)) }, nil},
-		"payload changed":          {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Payload = []byte("b"); b.take(event(t, r)) }, []Code{Altered}},
-		"kind changed":             {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Kind = 5; b.take(event(t, r)) }, []Code{Altered}},
-		"boot clock changed":       {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.BootTime++; b.take(event(t, r)) }, []Code{Altered}},
-		"number changed":           {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Seq++; b.take(event(t, r)) }, []Code{Altered}},
-		"record forged":            {forged, []Code{Fork}},
-		"record of another log":    {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Log = "steward"; b.take(event(t, r)); b.later() }, []Code{Gap}},
-		"record of another boot":   {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Boot = testBoot(9); b.take(event(t, r)); b.later() }, []Code{Gap}},
+		"off: nothing is changed": {func(b *bench, s *source) { b.take(event(t, s.writeN(3)...)) }, nil},
+		"payload changed":         {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Payload = []byte("b"); b.take(event(t, r)) }, []Code{Altered}},
+		"kind changed":            {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Kind = 5; b.take(event(t, r)) }, []Code{Altered}},
+		"boot clock changed":      {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.BootTime++; b.take(event(t, r)) }, []Code{Altered}},
+		"number changed":          {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Seq++; b.take(event(t, r)) }, []Code{Altered}},
+		"record forged":           {forged, []Code{Fork}},
+		"record of another log":   {func(b *bench, s *source) { r := s.write(4, 1, "a"); r.Log = "steward"; b.take(event(t, r)); b.later() }, []Code{Gap}},
+		"record of another boot": {func(b *bench, s *source) {
+			r := s.write(4, 1, "a")
+			r.Boot = testBoot(9)
+			b.take(event(t, r))
+			b.later()
+		}, []Code{Gap}},
 		"record left out":          {func(b *bench, s *source) { l := s.writeN(3); b.take(event(t, l[0], l[2])); b.later() }, []Code{Gap}},
 		"first record left out":    {func(b *bench, s *source) { l := s.writeN(3); b.take(event(t, l[1:]...)); b.later() }, []Code{Gap}},
 		"log written anew":         {anew, []Code{Fork}},

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -139,6 +140,17 @@ func event(t testing.TB, list ...Record) []byte {
 	return cloud(t, eventType, map[string]any{"records": records})
 }
 
+// memoryDir is a folder of the test's own, in memory where there is some: a slow disk is not what is tested.
+func memoryDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "fleet-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // bench is a consumer and what it told.
 type bench struct {
 	t       testing.TB
@@ -155,12 +167,8 @@ type bench struct {
 func newBench(t testing.TB, change func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, now: t0, device: testKey(t, order.ECDSAP256), key: testKey(t, order.Ed25519)}
-	sign, err := Signer(b.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.o = DefaultOptions()
-	b.o.Prefix, b.o.Dir, b.o.Sign = testPrefix, t.TempDir(), sign
+	b.o.Prefix, b.o.Dir, b.o.Key = testPrefix, memoryDir(t), b.key
 	b.o.Devices = map[string]crypto.PublicKey{testRobot: b.device.Public()}
 	b.o.OnRecord = func(_ string, r *Record) { b.records = append(b.records, *r) }
 	b.o.OnAlarm = func(a Alarm) { b.alarms = append(b.alarms, a) }
@@ -248,7 +256,7 @@ func (b *bench) acknowledged(log string) (seq uint64, digest string) {
 		if err := json.Unmarshal(env.Payload, &doc); err != nil {
 			b.t.Fatal(err)
 		}
-		if env.PayloadType != AcknowledgementType || doc.Robot != testRobot || m.Topic != testPrefix+"/v1/"+testRobot+"/acknowledgement" {
+		if env.PayloadType != order.AcknowledgementType || doc.Robot != testRobot || m.Topic != testPrefix+"/v1/"+testRobot+"/acknowledgement" {
 			b.t.Fatalf("acknowledgement %+v %+v on %s", env, doc, m.Topic)
 		}
 		if doc.Log == log {

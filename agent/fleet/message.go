@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -177,8 +176,8 @@ func (w *wireRecord) record(shared place, attested bool) (Record, error) {
 		return Record{}, fmt.Errorf("log: expected 1 to %d of a-z and \"-\"", maxLogName)
 	case w.BootID == nil:
 		return Record{}, errors.New("bootId: expected a UUID, found nothing")
-	case w.Seq == nil || *w.Seq == 0 || *w.Seq == math.MaxUint64:
-		return Record{}, errors.New("seq: expected a number from 1 on")
+	case w.Seq == nil || *w.Seq == 0 || *w.Seq > order.MaxSequence:
+		return Record{}, fmt.Errorf("seq: expected a number from 1 to %d", uint64(order.MaxSequence))
 	case w.Kind == nil:
 		return Record{}, errors.New("kind: expected a number, found nothing")
 	case w.BootTimeNs == nil || *w.BootTimeNs < 0:

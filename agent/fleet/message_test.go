@@ -7,6 +7,12 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/robowarden/robowarden/agent/evidencelog"
+	"github.com/robowarden/robowarden/agent/journal"
 )
 
 // TestFormFaults breaks the form of a message in one place each.
@@ -76,7 +82,7 @@ func TestFormFaults(t *testing.T) {
 		"attested left out":        {field("attested", json.RawMessage("null")), Malformed},
 		"records and a record":     {field("records", []any{wire(&r)}), Malformed},
 		"no records in a list":     {cloud(t, eventType, map[string]any{"records": []any{}}), Malformed},
-		"too many records":         {event(t, newSource("guard", testBoot(1)).writeN(MaxRecords + 1)...), Malformed},
+		"too many records":         {event(t, newSource("guard", testBoot(1)).writeN(MaxRecords+1)...), Malformed},
 		"one bad record in a list": {cloud(t, eventType, map[string]any{"records": []any{wire(&r), 5}}), Malformed},
 	}
 	for name, f := range faults {
@@ -205,6 +211,24 @@ func FuzzCourierRecords(f *testing.F) {
 		}
 		if cp, err := readCheckpoint([]byte(text)); err == nil && cp.key.boot == (BootID{}) {
 			t.Errorf("%+v was read", cp)
+		}
+	})
+}
+
+// TestChainIsTheRobots compares this end's chain with the robot's, which somebody else wrote.
+func TestChainIsTheRobots(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		log := rapid.StringMatching("[a-z]{1,9}").Draw(t, "log")
+		boot := BootID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "boot"))
+		here, there := Start(log, boot), evidencelog.Origin(log, boot)
+		for range rapid.IntRange(0, 5).Draw(t, "records") {
+			kind, seq := rapid.Byte().Draw(t, "kind"), rapid.Uint64().Draw(t, "seq")
+			at := time.Duration(rapid.Int64().Draw(t, "boot clock"))
+			payload := rapid.SliceOf(rapid.Byte()).Draw(t, "payload")
+			here, there = Next(here, kind, seq, at, payload), evidencelog.Next(there, journal.Kind(kind), seq, at, payload)
+		}
+		if here != Digest(there) {
+			t.Fatalf("%s here, %x there", here, there)
 		}
 	})
 }
