@@ -114,6 +114,17 @@ func (m *Machine) Signal(ctx context.Context, pid, signal int) error {
 	return err
 }
 
+// Attest lets the machine's TPM quote PCRs and returns that with the firmware's log.
+func (m *Machine) Attest(ctx context.Context, c wire.Challenge) (wire.Attestation, error) {
+	return ask[wire.Attestation](ctx, m.client, http.MethodPost, "/attest", nil, c)
+}
+
+// Extend extends a PCR in secret.
+func (m *Machine) Extend(ctx context.Context, e wire.Extend) error {
+	_, err := ask[wire.Extend](ctx, m.client, http.MethodPost, "/extend", nil, e)
+	return err
+}
+
 // Packet hands one packet to a unix socket in the machine and returns the answer.
 func (m *Machine) Packet(ctx context.Context, socket string, packet []byte) ([]byte, error) {
 	return m.client.call(ctx, http.MethodPost, "/packet", url.Values{"socket": {socket}}, packet)

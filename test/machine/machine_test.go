@@ -6,7 +6,7 @@ import (
 
 func TestBoot(t *testing.T) {
 	able(t)
-	m, err := Boot(t, Config{Parts: parts, Disk: t.TempDir()})
+	m, err := Boot(t, Config{Parts: made.Parts, Disk: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

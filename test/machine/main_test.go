@@ -1,8 +1,8 @@
 package machine
 
 import (
+	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -11,51 +11,53 @@ import (
 	"github.com/robowarden/robowarden/test/internal/need"
 )
 
-// parts are what all machines of this package are made of.
-var parts Parts
-
-// TestMain makes the parts where there is a way to the mirror, and then runs the tests in a network of their own.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	problem, inside := Inside()
-	if !inside {
-		_, err := Build()
-		code, eerr := Enter(err)
-		if eerr != nil {
-			// Without that network the tests run here, if only to say why they cannot.
-			must2(os.Setenv(insideEnv, errors.Join(err, eerr).Error()))
-			os.Exit(m.Run())
-		}
-		os.Exit(code)
-	}
-	if problem == "" {
-		err := Wire()
-		if err == nil {
-			parts, err = Build()
-		}
-		if err != nil {
-			must2(os.Setenv(insideEnv, err.Error()))
-		}
-	}
-	os.Exit(m.Run())
+// made is what all machines of this package are made of, or why there are none.
+var made struct {
+	Parts   Parts
+	Problem string
 }
 
-func must2(err error) {
+// TestMain makes the parts where there is a way to the mirror, and then runs the tests in a network of their own.
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	note, inside := Inside()
+	if inside {
+		err := json.Unmarshal([]byte(note), &made)
+		if err == nil && made.Problem == "" {
+			err = Wire()
+		}
+		if err != nil {
+			made.Problem = err.Error()
+		}
+		return m.Run()
+	}
+	var err error
+	if made.Parts, err = Build(); err != nil {
+		made.Problem = err.Error()
+	}
+	out, err := json.Marshal(made)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
+		return 2
 	}
+	code, err := Enter(string(out))
+	if err != nil {
+		// Without that network the tests run here, if only to say why they cannot.
+		made.Problem = errors.Join(errors.New(made.Problem), err).Error()
+		return m.Run()
+	}
+	return code
 }
 
 // able skips the test where the host lacks something, and fails it where something of ours does not build.
 func able(t testing.TB) {
 	t.Helper()
-	problem, _ := Inside()
 	switch {
-	case problem == "":
-	case strings.Contains(problem, ErrMissing.Error()):
-		need.Missing(t, "%s", problem)
+	case made.Problem == "":
+	case strings.Contains(made.Problem, ErrMissing.Error()):
+		need.Missing(t, "%s", made.Problem)
 	default:
-		t.Fatal(problem)
+		t.Fatal(made.Problem)
 	}
 }

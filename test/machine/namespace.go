@@ -11,28 +11,21 @@ import (
 	"github.com/robowarden/robowarden/test/machine/wire"
 )
 
-// insideEnv marks the process that is in the network of its own; its value is the parent's word about the parts.
+// insideEnv marks the process that is in the network of its own; its value is what the parent hands on.
 const insideEnv = "ROBOWARDEN_MACHINE_INSIDE"
 
-// Inside says whether this process is in a network of its own, and what the parent found when it made the parts.
-func Inside() (problem string, inside bool) {
-	v, ok := os.LookupEnv(insideEnv)
-	return v, ok
-}
+// Inside says whether this process is in a network of its own; note is what its parent gave to Enter.
+func Inside() (note string, inside bool) { return os.LookupEnv(insideEnv) }
 
 // Enter runs this very program again, with the same arguments, in a network that nothing else is in: the loopback and,
-// later, the machine's cable. What is wrong with the parts is handed on, so that the tests can say it.
-func Enter(problem error) (exitCode int, err error) {
+// later, the machine's cable. The note is handed on. It returns the other process's exit code.
+func Enter(note string) (exitCode int, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, fmt.Errorf("machine: %w", err)
 	}
-	text := ""
-	if problem != nil {
-		text = problem.Error()
-	}
 	cmd := exec.Command(self, os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideEnv+"="+text)
+	cmd.Env = append(os.Environ(), insideEnv+"="+note)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() != 0 {

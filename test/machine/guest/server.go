@@ -50,6 +50,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("GET /output", answer(s.output))
 	mux.HandleFunc("GET /running", answer(s.running))
 	mux.HandleFunc("POST /signal", answer(s.signal))
+	mux.HandleFunc("POST /attest", answer(attest))
+	mux.HandleFunc("POST /extend", answer(extend))
 	mux.HandleFunc("POST /packet", packet)
 	mux.HandleFunc("GET /file", file)
 	mux.HandleFunc("GET /tree", tree)

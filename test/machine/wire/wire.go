@@ -83,3 +83,28 @@ type Output struct {
 
 // Signal is sent to one process.
 type Signal struct{ PID, Signal int }
+
+// Attestation is what the machine's TPM says, with the firmware's log that explains it.
+type Attestation struct {
+	// AK and Device are the TPM's two public keys (TPMT_PUBLIC).
+	AK, Device []byte
+	// Attest, Signature and PCRs are the quote.
+	Attest, Signature []byte
+	PCRs              map[int][]byte
+	// EventLog is the firmware's.
+	EventLog []byte
+	// Took is how long the quote took by the machine's clock.
+	Took time.Duration
+}
+
+// Challenge asks for a quote over these PCRs and this nonce.
+type Challenge struct {
+	Nonce []byte
+	PCRs  []int
+}
+
+// Extend extends one PCR of the SHA-256 bank.
+type Extend struct {
+	PCR    int
+	Digest [32]byte
+}
