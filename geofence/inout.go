@@ -86,11 +86,11 @@ type Place uint8
 const (
 	// PlaceUnknown is the zero value: the pose cannot be used. It is never fine.
 	PlaceUnknown Place = iota
-	// Outside: farther than the margin, and any earlier hold is released.
+	// Outside is farther than the margin, and any earlier hold is released.
 	Outside
-	// Margin: closer than the margin, or not yet released.
+	// Margin is closer than the margin, or not yet released.
 	Margin
-	// Inside: some part of the contour is in the zone; for KeepIn, some part is
+	// Inside means that some part of the contour is in the zone; for KeepIn, some part is
 	// not inside the union.
 	Inside
 )

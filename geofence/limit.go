@@ -59,7 +59,7 @@ func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
 		}
 	}
 	if f.work > maxWork {
-		q.block(NoZone, ReasonBudget, 0)
+		q.block(NoZone, ReasonBudget)
 	}
 	ratio := min(float64(first*q.ratio), 1)
 	return Limit{
@@ -125,8 +125,8 @@ func (q *query) lower(ratio float64, zone int32, reason Reason, freeMM float64) 
 	}
 }
 
-func (q *query) block(zone int32, reason Reason, freeMM float64) {
-	q.ratio, q.zone, q.reason, q.freeMM, q.blocked = 0, int(zone), reason, freeMM, true
+func (q *query) block(zone int32, reason Reason) {
+	q.ratio, q.zone, q.reason, q.freeMM, q.blocked = 0, int(zone), reason, 0, true
 }
 
 // judge applies one obstacle's rule for the place where the robot is.
@@ -144,7 +144,7 @@ func (q *query) judge(c *candidate) {
 	case place == Margin:
 		q.creep(c, ReasonMargin, ReasonMargin)
 	case !q.f.granted(c):
-		q.block(c.zone, ReasonInside, 0)
+		q.block(c.zone, ReasonInside)
 	case c.inside:
 		q.egress(c)
 	default: // out again, but not released
@@ -262,7 +262,7 @@ const (
 func (q *query) creep(c *candidate, reason, refusal Reason) {
 	q.fly()
 	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, driftMM) || q.closer(c, q.flight.end, driftMM)) {
-		q.block(c.zone, refusal, 0)
+		q.block(c.zone, refusal)
 		return
 	}
 	u, k := q.creeping()
@@ -270,7 +270,7 @@ func (q *query) creep(c *candidate, reason, refusal Reason) {
 	step := min(max(creepStep/q.f.tip(u), dur/creepSamples), dur)
 	for i := 1.0; float64(step*(i-1)) < dur && i <= creepSamples; i++ {
 		if q.closer(c, q.f.mem.track.at.advance(u, float64(step*i)), sameMM) {
-			q.block(c.zone, refusal, 0)
+			q.block(c.zone, refusal)
 			return
 		}
 	}
@@ -327,7 +327,7 @@ func (q *query) egress(c *candidate) {
 	}
 	less := now - float64(2*b.pitch)
 	if thin || deeper || less < 0 || f.depth(&c.obstacle, at, less) > less || f.work > maxWork {
-		q.block(c.zone, ReasonEgressDirection, 0)
+		q.block(c.zone, ReasonEgressDirection)
 		return
 	}
 	q.lower(k, c.zone, ReasonEgress, 0)

@@ -433,7 +433,7 @@ func TestManyZonesNearNameTheWorst(t *testing.T) {
 	var zones []ZoneSpec
 	for i := range int32(12) {
 		x := 1000 + i*100
-		zones = append(zones, ZoneSpec{ID: string(rune('a' + i)), Kind: Blocked, Outer: rect(x, -100, x+50, 100)})
+		zones = append(zones, ZoneSpec{ID: string('a' + i), Kind: Blocked, Outer: rect(x, -100, x+50, 100)})
 	}
 	r := newRig(t, site(zones...), wheels())
 	v := r.at(0, 0, 0)
@@ -462,7 +462,7 @@ func TestWorkIsBounded(t *testing.T) {
 			ring = append(ring, Vertex{600 + k, i*4 - 4000}, Vertex{900 + k, i*4 - 3998})
 		}
 		ring = append(ring, Vertex{2000, 4001}, Vertex{2000, -4001})
-		zones = append(zones, ZoneSpec{ID: string(rune(1000 + k)), Kind: Blocked, Outer: ring})
+		zones = append(zones, ZoneSpec{ID: string(1000 + k), Kind: Blocked, Outer: ring})
 	}
 	r := newRig(t, site(zones...), robot)
 	v := r.at(0, 0, 0)

@@ -207,9 +207,7 @@ func (l *loader) finish() (*Config, error) {
 		l.cfg.Raw.Deployment = d.raw
 		l.follow(d)
 	}
-	if err := l.open(); err != nil {
-		return nil, err
-	}
+	l.open()
 	for kind, target := range map[string]any{KindProfile: &l.cfg.Profile, KindTopics: &l.cfg.Topics, KindPolicy: &l.cfg.Policy} {
 		if d := l.docs[kind]; d != nil && d.kind == kind {
 			if err := l.fill(d, target); err != nil {
@@ -306,33 +304,33 @@ func resolve(folder, path string) string {
 }
 
 // open takes the policy out of its signed set.
-func (l *loader) open() error {
+func (l *loader) open() {
 	set := l.docs[KindPolicy]
 	if set == nil {
-		return nil
+		return
 	}
 	if set.kind != kindSet {
 		if l.signedOnly {
 			l.out.addFile(set.file, "unsigned-policy", "a signed policy set", "a plain policy document",
 				"sign it with robowarden-station; plain policies are for check alone")
 		}
-		return nil
+		return
 	}
 	delete(l.docs, KindPolicy)
 	if l.policy == nil {
 		l.out.addFile(set.file, "signed-set", "a plain policy document", "a signed policy set",
 			"its signatures cannot be checked here; give the policy's YAML, or a deployment whose key list can be read")
-		return nil
+		return
 	}
 	if len(set.raw) > maxBundle {
 		l.out.addFile(set.file, "too-large", fmt.Sprintf("at most %d bytes", maxBundle), "more", "")
-		return nil
+		return
 	}
 	signed, err := l.policy(l.cfg.Deployment, set.raw)
 	if err != nil {
 		l.out.addFile(set.file, "signed-set", "a policy set signed by a key in force", err.Error(),
 			"sign the policy with robowarden-station")
-		return nil
+		return
 	}
 	l.signed = &signed
 	inner := set.file + "#policy"
@@ -344,5 +342,4 @@ func (l *loader) open() error {
 	} else if d.kind != "" {
 		l.out.addFile(set.file, "wrong-kind", "a policy in the signed set", "a "+d.kind, "sign the policy's document")
 	}
-	return nil
 }

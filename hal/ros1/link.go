@@ -190,7 +190,7 @@ func (l *link) handshake(conn net.Conn) (header, error) {
 	if err := conn.SetDeadline(time.Now().Add(n.cfg.Limits.HandshakeTimeout)); err != nil {
 		return header{}, err
 	}
-	ours := appendHeader(nil, "callerid", n.cfg.Name, "topic", s.topic, "type", s.typ.name, "md5sum", s.typ.md5,
+	ours := newHeader("callerid", n.cfg.Name, "topic", s.topic, "type", s.typ.name, "md5sum", s.typ.md5,
 		"tcp_nodelay", "1")
 	if _, err := conn.Write(ours); err != nil {
 		return header{}, fmt.Errorf("handshake: %w", err)
