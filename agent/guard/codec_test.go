@@ -15,7 +15,7 @@ import (
 func genEvent(t *rapid.T) *Event {
 	peer := &msg.Peer{ID: rapid.Uint32().Draw(t, "peer"), Strength: msg.Strength(rapid.IntRange(0, 4).Draw(t, "strength"))}
 	ev := &Event{
-		Kind:  EventKind(rapid.IntRange(int(EventTick), int(EventEnd)).Draw(t, "kind")),
+		Kind:  EventKind(rapid.IntRange(int(EventTick), int(lastEvent)).Draw(t, "kind")),
 		Boot:  time.Duration(rapid.Int64Min(0).Draw(t, "boot")),
 		Civil: rapid.Int64().Draw(t, "civil"),
 	}
