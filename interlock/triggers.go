@@ -111,6 +111,16 @@ const (
 	PerceptionOpen
 	// Advisory is actuator.advisory: advisory only.
 	Advisory
+	// AttestationMissing is attestation.missing: not attested yet.
+	AttestationMissing
+	// AttestationExpired is attestation.expired: attestation expired.
+	AttestationExpired
+	// AttestationFailed is attestation.failed: attestation failed.
+	AttestationFailed
+	// PublisherProcess is publisher.process: wrong process behind a publisher.
+	PublisherProcess
+	// PublisherUnproven is publisher.unproven: process behind a publisher unknown.
+	PublisherUnproven
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
@@ -165,6 +175,13 @@ func private() Axes {
 func remote(r Remote) Axes {
 	a := Unrestricted()
 	a.Remote = r
+	return a
+}
+
+// suspect lets a robot creep whose software may have been changed, and nobody drive it from afar.
+func suspect() Axes {
+	a := limited(0.3)
+	a.Remote = RemoteViewOnly
 	return a
 }
 
@@ -334,7 +351,7 @@ var triggerTable = [NumTriggers]Info{
 	},
 	HeartbeatHostile: {
 		Code: "channel.heartbeat-hostile", Title: "wrong heartbeat answers", Class: ClassChannel, UnknownAs: HeartbeatLost, Overridable: true,
-		Text:     "Somebody answers challenges wrongly, late or again.",
+		Text:     "Somebody answers challenges wrongly, or again.",
 		Playbook: "Find out who sends on the answer topic; change the channel's key if it may be known.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
 		Bounds:   atLeast(limited(0.5), 5000, ClearOnDwell),
@@ -555,5 +572,40 @@ var triggerTable = [NumTriggers]Info{
 		Playbook: "Fit or repair an independent actuator, and name it in the robot profile.",
 		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
 		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	AttestationMissing: {
+		Code: "attestation.missing", Title: "not attested yet", Class: ClassSelf, UnknownAs: AttestationMissing, Overridable: true,
+		Text:     "No verifier has accepted this robot's evidence since the guard started.",
+		Playbook: "Look whether the courier is connected and a verifier answers it.",
+		Default:  rule(free(), 0, 0, ClearOnClear, attending),
+		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	AttestationExpired: {
+		Code: "attestation.expired", Title: "attestation expired", Class: ClassSelf, UnknownAs: AttestationMissing, Overridable: true,
+		Text:     "The validity of the accepted attestation result has ended, or a refusal ended it.",
+		Playbook: "Let the robot attest again; look at the courier and the verifier.",
+		Default:  rule(remote(RemoteViewOnly), 0, 0, ClearOnClear, attending),
+		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	AttestationFailed: {
+		Code: "attestation.failed", Title: "attestation failed", Class: ClassSelf, UnknownAs: AttestationMissing, Overridable: true,
+		Text:     "The verifier refused this robot's evidence, or the courier says that attestation failed.",
+		Playbook: "Read the verifier's reasons; treat the robot's software as changed until they are explained.",
+		Default:  rule(suspect(), 0, 0, ClearOnClear, incident),
+		Bounds:   atLeast(free(), 1000, ClearOnClear),
+	},
+	PublisherProcess: {
+		Code: "publisher.process", Title: "wrong process behind a publisher", Class: ClassPublisher, UnknownAs: PublisherProcess, Overridable: true,
+		Text:     "The process behind a publisher is not the one that the topic mapping names.",
+		Playbook: "Find the process; treat it as an intrusion until it is explained. It counts until its connection is gone.",
+		Default:  rule(stop(), 0, 2000, ClearByOperator, incident),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
+	},
+	PublisherUnproven: {
+		Code: "publisher.unproven", Title: "process behind a publisher unknown", Class: ClassPublisher, UnknownAs: PublisherUnproven, Overridable: true,
+		Text:     "The topic mapping names the process behind a publisher, and nobody says which one it is.",
+		Playbook: "Check that the steward runs, and that the publisher runs on this computer.",
+		Default:  rule(hold(), 0, 500, ClearOnDwell, attending),
+		Bounds:   disablable(limited(0.5), 5000, ClearOnClear),
 	},
 }

@@ -151,6 +151,12 @@ func (c *Core) subject(a *interlock.Active) string {
 	if n < 0 {
 		return ""
 	}
+	if a.Trigger == interlock.PublisherProcess || a.Trigger == interlock.PublisherUnproven {
+		if n < len(c.params.Processes) {
+			return c.params.Processes[n].Node
+		}
+		return ""
+	}
 	switch a.Trigger.Info().Class {
 	case interlock.ClassZone:
 		return c.params.Set.Zone(n).ID
