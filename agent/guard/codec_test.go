@@ -71,6 +71,12 @@ func genEvent(t *rapid.T) *Event {
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")
 	case EventLock:
 		ev.Lock = &msg.Bool{Header: head, Value: flag()}
+	case EventAttestation:
+		ev.Attestation = Attestation{Verdict: VerdictAccepted, Tier: Tier(rapid.IntRange(0, 2).Draw(t, "tier")), Until: 9} //nolint:gosec // small
+	case EventSession:
+		ev.Session = Session{State: SessionAttesting, Connected: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
+	case EventProcess:
+		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
 	case EventEnd, EventNone:
 	}
 	return ev

@@ -19,11 +19,13 @@ const (
 	maxResponse = 4096
 )
 
-// Response codes that ask for the same command again (TPM 2.0 Library, part 2, 6.6.3).
+// Response codes that ask for the same command again: nothing was done yet (TPM 2.0 Library, part 2, 6.6.3).
 const (
-	rcYielded = 0x908
-	rcTesting = 0x90a
-	rcRetry   = 0x922
+	rcYielded       = 0x908
+	rcTesting       = 0x90a
+	rcNVRate        = 0x920
+	rcRetry         = 0x922
+	rcNVUnavailable = 0x923
 )
 
 // link carries whole commands and responses. It is used by one goroutine at a time.
@@ -161,7 +163,7 @@ func (c *conn) Send(command []byte) ([]byte, error) {
 			return nil, &linkError{err}
 		}
 		switch binary.BigEndian.Uint32(out[6:]) {
-		case rcRetry, rcYielded, rcTesting:
+		case rcRetry, rcYielded, rcTesting, rcNVRate, rcNVUnavailable:
 			if time.Until(c.deadline) <= wait {
 				return nil, &linkError{os.ErrDeadlineExceeded}
 			}

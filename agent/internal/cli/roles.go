@@ -10,6 +10,7 @@ import (
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/supervise"
+	"github.com/robowarden/robowarden/agent/steward"
 	"github.com/robowarden/robowarden/hal/host"
 )
 
@@ -34,9 +35,9 @@ func newRun() *cobra.Command {
 		}
 		// Only which roles there are. The guard reads the documents again; it tells all that is wrong with them and decides
 		// whether it can guard nevertheless.
-		dep := &config.Deployment{}
-		if cfg, err := config.Load(nil, *deployment); err == nil {
-			dep = cfg.Deployment
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			dep = &config.Deployment{}
 		}
 		q := newLogQueue(os.Stdout)
 		defer q.close()
@@ -81,6 +82,44 @@ func newGuard() *cobra.Command {
 			return err
 		}
 		return a.Run(cmd.Context())
+	}
+	return cmd
+}
+
+// errNoRole is what a role says that the deployment does not have.
+func errNoRole(role string) error {
+	return fmt.Errorf("the deployment has no section %q: expected one, since this is the %s; see the commented demonstration for its keys", role, role)
+}
+
+func newSteward() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "steward", Short: "Look up the processes behind the guard's connections, and nothing else", Args: Args(cobra.NoArgs),
+		Long: "Tell the guard which process of this computer is behind each of its connections. What it says is believed only for\n" +
+			"a short time and only where it restricts the robot.",
+	}
+	deployment := deploymentFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			return err
+		}
+		if dep.Steward == nil {
+			return errNoRole("steward")
+		}
+		boot, err := host.BootID()
+		if err != nil {
+			return err
+		}
+		q := newLogQueue(os.Stdout)
+		defer q.close()
+		s, err := steward.New(steward.Options{
+			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
+			BootID: boot, Clock: host.Clock{}.Boot, Log: newLog(q, dep.Log.Level, dep.Log.Format),
+		})
+		if err != nil {
+			return err
+		}
+		return s.Run(cmd.Context())
 	}
 	return cmd
 }
