@@ -56,9 +56,14 @@ func newStation(t testing.TB, b *broker.Broker, r *robot, url string) *station {
 // start opens the consumer and lets it run.
 func (s *station) start() {
 	s.t.Helper()
-	c, err := fleet.Open(time.Now(), s.o)
-	if err != nil {
-		s.t.Fatal(err)
+	var c *fleet.Consumer
+	// A process that is just being started still holds the file's lock for a moment.
+	if !await(s.t, "the consumer's file", 5*time.Second, func() (ok bool) {
+		var err error
+		c, err = fleet.Open(time.Now(), s.o)
+		return err == nil
+	}) {
+		s.t.Fatal("the consumer cannot be opened")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

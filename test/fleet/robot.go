@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,7 +116,16 @@ func (r *robot) journalIn(t testing.TB, boot [16]byte, quota int64) {
 	start := time.Now()
 	o := journal.DefaultOptions(boot, func() time.Duration { return time.Since(start) })
 	o.SegmentBytes, o.QuotaBytes, o.SyncEvery = 1<<20, quota, time.Second
-	r.log = must(journal.Open(r.path("journal"), o))(t)
+	var err error
+	// A process that is just being started still holds the lock for a moment.
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if r.log, err = journal.Open(r.path("journal"), o); !errors.Is(err, journal.ErrLocked) || time.Now().After(end) {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	go func() { _ = r.log.Run(context.WithoutCancel(t.Context())) }()
 	t.Cleanup(func() { r.closeJournal(t) })
 }
