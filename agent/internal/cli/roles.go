@@ -1,14 +1,21 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/courier"
+	"github.com/robowarden/robowarden/agent/internal/confine"
+	"github.com/robowarden/robowarden/agent/internal/notify"
 	"github.com/robowarden/robowarden/agent/internal/supervise"
 	"github.com/robowarden/robowarden/agent/steward"
 	"github.com/robowarden/robowarden/hal/host"
@@ -74,16 +81,64 @@ func newGuard() *cobra.Command {
 		realtime := host.Realtime()
 		q := newLogQueue(os.Stdout)
 		defer q.close()
+		log := zerolog.Nop()
 		a, err := agent.New(agent.Options{
 			Deployment: *deployment, Version: version(), Epoch: buildEpoch(), Realtime: realtime,
-			NewLog: func(level, format string) zerolog.Logger { return newLog(q, level, format) },
+			NewLog: func(level, format string) zerolog.Logger {
+				log = newLog(q, level, format)
+				return log
+			},
 		})
 		if err != nil {
 			return err
 		}
-		return a.Run(cmd.Context())
+		files := a.Files()
+		walls, err := confine.Guard(confine.GuardOptions{Paths: confine.Paths{Read: files.Read, Write: files.Write}})
+		a.Confined(confinement(log, &walls, err))
+		return serve(cmd.Context(), log, a.Run, a)
 	}
 	return cmd
+}
+
+// confinement tells people behind which walls a role works. A wall that is missing never keeps a role from its work: a
+// robot without its guard is worse off than one whose guard has one wall less, and says so.
+func confinement(log zerolog.Logger, r *confine.Report, err error) string {
+	text := r.String()
+	if err != nil {
+		text += "; " + err.Error()
+	}
+	event := log.Info()
+	if err != nil || len(r.Missing()) > 0 {
+		event = log.Warn()
+	}
+	event.Str("role", r.Role).Strs("missing", r.Missing()).Msg("confinement: " + text)
+	return text
+}
+
+// serve runs a role beside what tells the service manager of its progress.
+func serve(ctx context.Context, log zerolog.Logger, run func(context.Context) error, loops ...notify.Progress) error {
+	n, err := notify.New()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		// Said once the loops have made their first progress, and only then.
+		if err := n.Watch(ctx, loops...); err != nil {
+			log.Warn().Err(err).Msg("the service manager cannot be told of the role's progress")
+		}
+	}()
+	if err := n.Ready("at work"); err != nil {
+		log.Warn().Err(err).Msg("the service manager cannot be told that the role is ready")
+	}
+	err = run(ctx)
+	_ = n.Stopping() // The end comes anyway.
+	cancel()
+	<-watched
+	return err
 }
 
 // errNoRole is what a role says that the deployment does not have.
@@ -112,14 +167,80 @@ func newSteward() *cobra.Command {
 		}
 		q := newLogQueue(os.Stdout)
 		defer q.close()
+		log := newLog(q, dep.Log.Level, dep.Log.Format)
+		walls, err := confine.Steward(confine.StewardOptions{})
+		confinement(log, &walls, err)
 		s, err := steward.New(steward.Options{
 			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
-			BootID: boot, Clock: host.Clock{}.Boot, Log: newLog(q, dep.Log.Level, dep.Log.Format),
+			BootID: boot, Clock: host.Clock{}.Boot, Walls: walls, Log: log,
 		})
 		if err != nil {
 			return err
 		}
-		return s.Run(cmd.Context())
+		return serve(cmd.Context(), log, s.Run, s)
 	}
 	return cmd
+}
+
+func newCourier() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "courier", Short: "Attest and report over the network, and nothing else", Args: Args(cobra.NoArgs),
+		Long: "Prove to the verifier what this robot runs, then report over MQTT what its journals hold, and carry signed orders to\n" +
+			"the guard unread. Nothing that it says loosens a restriction.",
+	}
+	deployment := deploymentFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			return err
+		}
+		if dep.Courier == nil {
+			return errNoRole("courier")
+		}
+		q := newLogQueue(os.Stdout)
+		defer q.close()
+		log := newLog(q, dep.Log.Level, dep.Log.Format)
+		c, err := courier.New(courier.Options{
+			Config: dep, Version: version(), NewLog: func(string, string) zerolog.Logger { return log },
+		})
+		if err != nil {
+			return err
+		}
+		walls, err := confine.Courier(courierWalls(dep, *deployment))
+		confinement(log, &walls, err)
+		return serve(cmd.Context(), log, c.Run, c)
+	}
+	return cmd
+}
+
+// courierWalls are what the courier needs: its own files, the broker's port, names, and the TPM.
+func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
+	c := d.Courier
+	o := confine.CourierOptions{Paths: confine.Paths{
+		Read: []string{
+			file, d.Paths.Profile, d.Paths.Topics, d.Paths.Policy, d.Paths.Keys, d.Paths.JournalDir, c.CA, c.Certificate, "/proc/self",
+			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", courier.MeasuredLog,
+		},
+		Write: []string{c.StateDir, d.Paths.ControlSocket},
+	}, Ports: []uint16{53}}
+	for _, path := range []string{c.Key, c.EventLog} {
+		if path != "" {
+			o.Paths.Read = append(o.Paths.Read, path)
+		}
+	}
+	if d.Steward != nil {
+		o.Paths.Read = append(o.Paths.Read, d.Steward.StateDir)
+	}
+	if c.MetricsSocket != "" {
+		o.Paths.Write = append(o.Paths.Write, filepath.Dir(c.MetricsSocket))
+	}
+	if c.TPM != "" {
+		o.Paths.Devices = append(o.Paths.Devices, c.TPM)
+	}
+	if u, err := url.Parse(c.Broker); err == nil {
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+			o.Ports = append(o.Ports, uint16(port))
+		}
+	}
+	return o
 }
