@@ -2,11 +2,14 @@ package guard
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -263,7 +266,7 @@ func TestLosingFactsNeverLoosens(t *testing.T) {
 			r.connectPlanner()
 		}
 		lost := false
-		for range rapid.IntRange(10, 60).Draw(rt, "steps") {
+		for range rapid.IntRange(10, 30).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 5).Draw(rt, "what") {
 			case 0:
 				lost = true
@@ -315,5 +318,17 @@ func TestNewEventsDoNotAllocate(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%s: %v allocations, want 0", ev, n)
 		}
+	}
+}
+
+// TestProcessDemandsComeFromTheMapping: what the mapping says reaches the core as it was written.
+func TestProcessDemandsComeFromTheMapping(t *testing.T) {
+	zero := 0
+	got := processDemands(&config.Topics{Processes: []config.Process{
+		{Node: "/a", Unit: "a.service"}, {Node: "/b", UID: &zero, ExeSHA256: "ff" + strings.Repeat("00", 31)},
+	}})
+	want := []ProcessDemand{{Node: "/a", Unit: "a.service"}, {Node: "/b", HasUID: true, HasExe: true, Exe: [32]byte{0xff}}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
