@@ -384,7 +384,7 @@ func FuzzParsePublic(f *testing.F) {
 			t.Fatalf("%x", area)
 		}
 		_, _, _ = p.CheckAK(), p.CheckDevice(), p.CheckEK()
-		_, _ = MakeCredential(rand.Reader, area, area, make([]byte, 32))
+		_, _ = MakeCredential(area, area, make([]byte, 32))
 	})
 }
 
