@@ -39,7 +39,6 @@ type appraisal struct {
 	Appraisal
 	off      Code // Reasons with this code are not seen: only tests set it.
 	e        *evidence.Evidence
-	info     *tpm.Info // Nil until a quote was good.
 	firmware *eventlog.Log
 	measured *eventlog.Measured
 }
@@ -160,7 +159,7 @@ func (a *appraisal) checkQuote() bool {
 		return !a.refuse(WrongAK, "", fmt.Sprintf("a quote by %x, the enrolled key in the endorsement hierarchy", want),
 			fmt.Sprintf("one by %x", info.QualifiedSigner), "let the robot's own agent make the attestation key, then enrol it again")
 	}
-	a.info = &info
+	a.TPM = &info
 	return true
 }
 
@@ -205,8 +204,11 @@ func sortedPCRs(q *evidence.Quote) []int { return slices.Sorted(maps.Keys(q.PCRs
 func (a *appraisal) checkContinuity() bool {
 	prev, c := a.State, &a.e.Claims
 	before := len(a.Reasons)
-	if a.info != nil && prev.BootID != "" {
-		a.checkTPM(prev, a.info, prev.BootID == c.BootID)
+	if a.Recorded && prev.BootID == "" {
+		a.Notes = append(a.Notes, "continuity")
+	}
+	if a.TPM != nil && prev.BootID != "" {
+		a.checkTPM(prev, a.TPM, prev.BootID == c.BootID)
 	}
 	if prev.BootID == c.BootID && prev.GuardNonce == c.GuardNonce {
 		switch {
@@ -218,13 +220,13 @@ func (a *appraisal) checkContinuity() bool {
 				"a record that was proven has been changed: examine the robot")
 		}
 	}
-	if len(a.Reasons) > before || (a.e.Quote != nil && a.info == nil) {
+	if len(a.Reasons) > before || (a.e.Quote != nil && a.TPM == nil) {
 		return true
 	}
 	a.Next.BootID, a.Next.GuardNonce = c.BootID, c.GuardNonce
 	a.Next.JournalSeq, a.Next.JournalDigest = c.Journal.Seq, c.Journal.Digest
-	if a.info != nil {
-		a.Next.ResetCount, a.Next.RestartCount, a.Next.ClockMS = a.info.ResetCount, a.info.RestartCount, a.info.Clock
+	if a.TPM != nil {
+		a.Next.ResetCount, a.Next.RestartCount, a.Next.ClockMS = a.TPM.ResetCount, a.TPM.RestartCount, a.TPM.Clock
 	}
 	return true
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
 )
 
 // Code says why evidence is refused. Logs, results and tests compare codes; people read the texts beside them.
@@ -139,6 +140,8 @@ type Appraisal struct {
 	// Authentic says that the enrolled robot itself has answered an open challenge: its refusal may be signed. What
 	// anybody else sends in its name must not be able to have the robot restricted.
 	Authentic bool
+	// TPM is what the TPM says about itself, nil unless its quote was good.
+	TPM *tpm.Info
 	// Next is what to remember about the robot; it differs from before only where the TPM's own word was good.
 	Next State
 }
