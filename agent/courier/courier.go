@@ -54,6 +54,7 @@ type Courier struct {
 	clock   Clock
 	log     zerolog.Logger
 	boot    [16]byte
+	pace    pace
 	journal *journal.Log
 	cursor  *cursor
 	// startup are faults to be noted once the journal runs.
@@ -72,7 +73,7 @@ func journalDir(state string) string { return filepath.Join(state, "journal") }
 
 // New loads the deployment and opens the courier's own files. It talks to nobody yet.
 func New(o Options) (*Courier, error) {
-	c := &Courier{o: o, dep: o.Config, clock: o.Clock}
+	c := &Courier{o: o, dep: o.Config, clock: o.Clock, pace: defaultPace()}
 	if c.dep == nil {
 		var err error
 		if c.dep, err = config.LoadDeployment(o.Deployment); err != nil {
@@ -139,24 +140,24 @@ func newLoop(c *Courier) *loop {
 		guardEvents: make(chan guardEvent), frames: make(chan contract.Frame, 64), waiting: map[uint32]pending{},
 		jobs: make(chan job, 32), done: make(chan func()), asked: make(chan func()), saves: make(chan []byte, 1),
 		bucket: newBucket(c.cfg.BandwidthKiBPS<<10, now), lost: map[string]uint64{}, stopped: make(chan struct{}),
-		session: session{pause: backoff{first: retryFirst, most: retryMost, random: rand.Float64}},
+		session: session{pause: backoff{first: c.pace.proveFirst, most: c.pace.proveMost, random: rand.Float64}},
 		link:    "never",
 	}
 	l.stateDue, l.shown = true, Unattested
 	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, MeasuredLog)}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
-		newReading(evidencelog.Guard, c.dep.Paths.JournalDir),
-		newReading(evidencelog.Courier, journalDir(c.cfg.StateDir)),
+		c.newReading(evidencelog.Guard, c.dep.Paths.JournalDir),
+		c.newReading(evidencelog.Courier, journalDir(c.cfg.StateDir)),
 	}
 	if s := c.dep.Steward; s != nil {
-		l.streams[2] = newReading(evidencelog.Steward, journalDir(s.StateDir))
+		l.streams[2] = c.newReading(evidencelog.Steward, journalDir(s.StateDir))
 	}
 	return l
 }
 
-func newReading(log, dir string) *reading {
-	return &reading{stream: newStream(log, rand.Float64), dir: dir}
+func (c *Courier) newReading(log, dir string) *reading {
+	return &reading{stream: newStream(log, backoff{first: c.pace.resendFirst, most: c.pace.resendMost, random: rand.Float64}), dir: dir}
 }
 
 // newLink prepares the connection to the broker once the robot's id is known.
@@ -176,7 +177,7 @@ func (l *loop) newLink(robot string) (*link, error) {
 			}
 			return credentials(cfg, l.c.broker.Hostname(), id.key, now)
 		},
-		pause:  backoff{first: time.Second, most: time.Minute, random: rand.Float64},
+		pace: l.c.pace, pause: backoff{first: l.c.pace.retryFirst, most: l.c.pace.retryMost, random: rand.Float64},
 		events: l.netEvents, arrived: l.arrivals, parcels: l.parcels,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/internal/metrics"
 )
 
 const (
@@ -69,6 +70,7 @@ type loop struct {
 	flightBytes int
 	bucket      bucket
 
+	guardSide   *guardSide
 	guardEvents chan guardEvent
 	frames      chan contract.Frame
 	welcome     *contract.Welcome // nil while the guard is away
@@ -107,7 +109,15 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.group.Go(func() { l.work(ctx) })
 	l.group.Go(l.save)
-	l.group.Go(func() { _ = l.newGuardSide().run(ctx) })
+	l.guardSide = l.newGuardSide()
+	l.group.Go(func() { _ = l.guardSide.run(ctx) })
+	if path := l.c.cfg.MetricsSocket; path != "" {
+		l.group.Go(func() {
+			if err := metrics.Serve(ctx, path, l.collect, l.healthy); err != nil {
+				l.log.Error().Err(err).Msg("there are no metrics")
+			}
+		})
+	}
 	l.open(ctx)
 	if err := l.connect(ctx, l.c.cursor.Robot); err != nil {
 		return err

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,18 +40,45 @@ type world struct {
 	config  *config.Deployment
 	options Options
 	station *station
+	pace    pace
 
 	mu       sync.Mutex
 	life     time.Duration // of results
 	verdict  order.Verdict
 	silent   bool // the verifier does not answer
 	deaf     bool // the consumer does not acknowledge
+	drop     bool // nor does it take anything
 	records  map[string][]EventRecord
 	chain    map[string]evidencelog.Digest
 	faults   []string
 	again    int // duplicates
 	evidence []*evidence.Evidence
 	toSend   chan arrival
+}
+
+// quick is a pace for tests.
+func quick() pace {
+	p := defaultPace()
+	p.retryFirst, p.retryMost, p.resendFirst, p.resendMost = 50*time.Millisecond, 200*time.Millisecond, time.Second, 2*time.Second
+	p.proveFirst, p.proveMost = 200*time.Millisecond, time.Second
+	p.keepAlive, p.ping = time.Second, time.Second
+	return p
+}
+
+// signalContext ends with SIGTERM.
+func signalContext() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), syscall.SIGTERM)
+}
+
+// noted reports whether the courier's own journal holds a record with this text.
+func (w *world) noted(text string) bool {
+	records, _ := journal.Tail(journalDir(w.config.Courier.StateDir), 1000)
+	for _, r := range records {
+		if strings.Contains(string(r.Payload), text) {
+			return true
+		}
+	}
+	return false
 }
 
 const testBase = "site/v1/" + testRobot + "/"
@@ -60,6 +89,7 @@ func newWorld(t testing.TB) *world {
 		t: t, dir: t.TempDir(), life: time.Hour, verdict: order.VerdictAccepted,
 		records: map[string][]EventRecord{}, chain: map[string]evidencelog.Digest{}, toSend: make(chan arrival, 4096),
 	}
+	w.pace = quick()
 	var err error
 	if w.boot, err = host.BootID(); err != nil {
 		t.Fatal(err)
@@ -103,6 +133,7 @@ func (w *world) run() (stop func()) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	c.pace = w.pace
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.Run(ctx) }()
@@ -146,7 +177,9 @@ func (w *world) arrived(topic string, payload []byte) {
 	case TopicEvidence:
 		w.judge(e.Data)
 	case TopicEvent:
-		w.consume(e.Data)
+		if !w.drop {
+			w.consume(e.Data)
+		}
 	}
 }
 
@@ -295,6 +328,16 @@ func (w *world) check() {
 			w.t.Error(f)
 		}
 	})
+	all := schemas(w.t)
+	for _, m := range w.station.messages() {
+		topic := strings.TrimPrefix(m.topic, testBase)
+		if all[topic] == nil {
+			continue // what the station itself sent
+		}
+		if err := conforms(all, topic, m.payload); err != nil {
+			w.t.Errorf("%s: %v\n%s", topic, err, m.payload)
+		}
+	}
 }
 
 // evidenceCount is how many records of evidence n calls of record have made, checkpoints aside.
