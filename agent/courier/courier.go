@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -36,6 +37,8 @@ type Options struct {
 	Clock Clock
 	// ReportUnattested lets evidence go out before an attestation result is accepted, marked as such.
 	ReportUnattested bool
+	// MeasuredLog is [MeasuredLog] if it is empty.
+	MeasuredLog string
 	// AllowDemo accepts verifiers' keys that are marked as demonstration keys. Only the demonstration sets it.
 	AllowDemo bool
 }
@@ -134,7 +137,8 @@ func newLoop(c *Courier) *loop {
 		session: session{pause: backoff{first: retryFirst, most: retryMost, random: rand.Float64}},
 		link:    "never",
 	}
-	l.stateDue = true
+	l.stateDue, l.shown = true, Unattested
+	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, MeasuredLog)}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
 		newReading(evidencelog.Guard, c.dep.Paths.JournalDir),

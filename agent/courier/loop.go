@@ -79,6 +79,7 @@ type loop struct {
 	streams  [3]*reading
 	lost     map[string]uint64 // the last number of each log and boot whose loss was noted
 	session  session
+	shown    string // the session's state at the last step
 	writer   writer
 	control  []*parcel
 	receipts []*parcel
@@ -170,6 +171,7 @@ func (l *loop) step(ctx context.Context) {
 	if l.session.poll(now) {
 		l.hello()
 	}
+	l.turned(now)
 	for _, s := range l.streams {
 		if s == nil {
 			continue
@@ -233,6 +235,9 @@ func (l *loop) open(ctx context.Context) {
 func (l *loop) opened(ctx context.Context, id *identity, err error) {
 	if err == nil {
 		l.writer.tier = string(id.tier)
+		if l.welcome != nil {
+			l.attesterFor(l.welcome)
+		}
 		l.note(KindStart, Started{l.c.o.Version, string(id.tier), id.keyID})
 		l.log.Info().Str("tier", string(id.tier)).Str("key", id.keyID).Msg("device key")
 		return
