@@ -23,6 +23,7 @@ type station struct {
 	bad   []fleet.Alarm
 	state []string
 	stop  func()
+	done  map[fleet.BootID]uint64 // proven by checkpoints, as of the last stop
 }
 
 // newStation makes a consumer that knows one robot and comes over the given address.
@@ -72,6 +73,14 @@ func (s *station) start() {
 		if err := fleet.Run(ctx, s.b, c); err != nil {
 			s.t.Error(err)
 		}
+		s.mu.Lock()
+		s.done = map[fleet.BootID]uint64{}
+		for _, p := range c.Positions() {
+			if p.Log == "guard" {
+				s.done[p.Boot] = p.Proven
+			}
+		}
+		s.mu.Unlock()
 		if err := c.Close(); err != nil {
 			s.t.Error(err)
 		}
@@ -118,4 +127,21 @@ func (s *station) told(code fleet.Code) bool {
 		}
 	}
 	return false
+}
+
+// proven is how far checkpoints vouch for the guard's log of a boot; to ask, the consumer is restarted.
+func (s *station) proven(boot [16]byte) uint64 {
+	s.t.Helper()
+	s.restart()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done[boot]
+}
+
+// settled waits until so many records of a log have come.
+func (s *station) settled(t testing.TB, log string, n int) {
+	t.Helper()
+	if !await(t, "records of log "+log, 10*time.Second, func() bool { return s.count(log) >= n }) {
+		t.Errorf("%d records of log %s: expected at least %d", s.count(log), log, n)
+	}
 }

@@ -7,8 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,10 +22,15 @@ import (
 
 // TestMain lets the test's own program be a sender: what is to be killed has to be a process.
 func TestMain(m *testing.M) {
-	if text := os.Getenv(senderEnv); text != "" {
+	for env, play := range map[string]func(context.Context, string) error{senderEnv: play, courierEnv: runCourier} {
+		text := os.Getenv(env)
+		if text == "" {
+			continue
+		}
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		defer stop()
-		if err := play(ctx, text); err != nil {
+		err := play(ctx, text)
+		stop()
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -82,7 +89,6 @@ func reference(t testing.TB, r *robot, url string, change func(*plan)) *process 
 	}
 	text := must(json.Marshal(p))(t)
 	s := &process{t: t, spec: proc.Spec{Name: "sender", Argv: []string{must(os.Executable())(t)}, Env: []string{senderEnv + "=" + string(text)}}}
-	s.start()
 	return s
 }
 
@@ -167,41 +173,54 @@ func arrived(t testing.TB, s *station, r *robot, log, dir string) {
 	}
 }
 
-// size is how many records a run carries.
-func size() (records int, within time.Duration) {
-	if qualify() {
-		return 200_000, 15 * time.Minute
-	}
-	return 20_000, 90 * time.Second
+// load is what a run carries.
+type load struct {
+	records int
+	// spread is the time over which they are written, so that outages meet records on their way; within bounds the run.
+	spread, within time.Duration
 }
 
-// run carries n records over outages and returns whether all had come in time.
-func run(t testing.TB, b *broker.Broker, r *robot, s *station, p *process, events map[string]func(), n int, within time.Duration) bool {
-	t.Helper()
-	rng := rand.New(rand.NewPCG(seed(t), 2))
-	id, _ := bootID(t)
-	older := [16]byte{1, 2, 3}
-	r.journalIn(t, older, 512<<20)
-	r.write(t, n/4)
-	r.journalIn(t, id, 512<<20)
-	p.start()
-	start := time.Now()
-	stop := start.Add(within)
-	var writing sync.WaitGroup
-	writing.Go(func() { r.write(t, n-n/4-1) }) // records come while others are on their way
-	total := func() int { return n - 1 }
-	done := func() bool { return s.count("guard") >= total() || time.Now().After(stop) }
-	what := brokerEvents(b, rng)
-	for name, f := range events {
-		what[name] = f
+func size() load {
+	if qualify() {
+		return load{200_000, 4 * time.Minute, 15 * time.Minute}
 	}
-	what["sender killed"] = p.kill
-	what["sender killed again"] = p.kill
-	counts := outages(t, rng, done, what)
+	return load{20_000, 12 * time.Second, 90 * time.Second}
+}
+
+// older gives the robot records of an earlier boot, and opens this boot's journal.
+func (r *robot) older(t testing.TB, n int) {
+	t.Helper()
+	r.journalIn(t, [16]byte{1, 2, 3}, 512<<20)
+	r.write(t, n)
+	id, _ := bootID(t)
+	r.journalIn(t, id, 512<<20)
+}
+
+// run carries records over outages and returns whether all came in time.
+func run(t testing.TB, b *broker.Broker, r *robot, s *station, p *process, l load) bool {
+	t.Helper()
+	const chunks = 50
+	rng := rand.New(rand.NewPCG(seed(t), 2))
+	start := time.Now()
+	stop := start.Add(l.within)
+	var writing sync.WaitGroup
+	var written atomic.Bool
+	writing.Go(func() {
+		defer written.Store(true)
+		for range chunks {
+			r.write(t, l.records/chunks)
+			time.Sleep(l.spread / chunks) // the pace at which a robot makes records
+		}
+	})
+	what := brokerEvents(b, rng)
+	what["consumer restarted"], what["sender killed"], what["sender killed again"] = s.restart, p.kill, p.kill
+	counts := outages(t, rng, written.Load, what)
 	writing.Wait()
-	complete := await(t, "every record at the consumer", time.Until(stop), func() bool { return s.count("guard") >= total() })
+	total := len(evidence(t, r.path("journal"), "guard"))
+	complete := await(t, "every record at the consumer", time.Until(stop), func() bool { return s.count("guard") >= total })
 	p.measure()
-	t.Logf("%d records in %v, peak memory of the sender %.1f MB, outages %v", s.count("guard"), time.Since(start).Round(time.Millisecond), float64(p.peak)/1e6, counts)
+	t.Logf("figures: %d of %d records in %v, peak memory of the sender %.1f MB, outages %v",
+		s.count("guard"), total, time.Since(start).Round(time.Millisecond), float64(p.peak)/1e6, counts)
 	return complete
 }
 
@@ -211,28 +230,61 @@ func TestReferenceSenderOverOutages(t *testing.T) {
 	b := startBroker(t)
 	r := newRobot(t, b)
 	s := newStation(t, b, r, b.URL())
+	r.older(t, 1000)
 	p := reference(t, r, b.URL(), nil)
-	p.p.Kill()
-	if !run(t, b, r, s, p, map[string]func(){"consumer restarted": s.restart}, 5000, 60*time.Second) {
+	p.start()
+	if !run(t, b, r, s, p, load{5000, 6 * time.Second, 60 * time.Second}) {
 		t.Error("not every record came")
 	}
-	r.closeJournal(t)
-	closing(t, r, s)
 	arrived(t, s, r, "guard", r.path("journal"))
+	quiet(t, s, fleet.CheckpointMissing) // it signs none
+}
+
+// quiet checks that nothing but what is expected was told.
+func quiet(t testing.TB, s *station, expected ...fleet.Code) {
+	t.Helper()
 	for _, a := range s.alarms() {
-		if a.Code != fleet.CheckpointMissing {
+		if !slices.Contains(expected, a.Code) {
 			t.Errorf("alarm %v", a)
 		}
 	}
 }
 
-// closing waits for the records that end a journal in order.
-func closing(t testing.TB, r *robot, s *station) {
-	t.Helper()
-	want := len(evidence(t, r.path("journal"), "guard"))
-	if !await(t, "the journal's last records", 20*time.Second, func() bool { return s.count("guard") >= want }) {
-		t.Error("the journal's end did not come")
+// maxCourierRSS bounds the courier's memory. The robot's three roles together have 48 MB; here it is linked into a test.
+const maxCourierRSS = 64 << 20
+
+// TestCourierOverOutages carries evidence over every outage there is: all of it arrives, once, in order, proven by
+// checkpoints, and the courier does not grow.
+func TestCourierOverOutages(t *testing.T) {
+	t.Parallel()
+	l := size()
+	b := startBroker(t)
+	r := newRobot(t, b)
+	s := newStation(t, b, r, b.URL())
+	r.older(t, l.records/10)
+	d := openDesk(t, r)
+	p := startCourier(t, r, b.URL())
+	p.start()
+	if !run(t, b, r, s, p, l) {
+		t.Error("not every record came")
 	}
+	arrived(t, s, r, "guard", r.path("journal"))
+	quiet(t, s)
+	if p.peak > maxCourierRSS {
+		t.Errorf("peak memory %d bytes: expected at most %d", p.peak, maxCourierRSS)
+	}
+	list := evidence(t, r.path("journal"), "guard")
+	last := list[len(list)-1].seq
+	if !await(t, "the acknowledgement at the guard", 20*time.Second, func() bool { return d.acknowledgedUpTo() == last }) {
+		t.Errorf("the guard was told that %d is acknowledged: expected %d", d.acknowledgedUpTo(), last)
+	}
+	if !await(t, "a checkpoint over everything", 20*time.Second, func() bool { return s.proven(list[len(list)-1].boot) >= last }) {
+		t.Errorf("proven up to %d: expected %d", s.proven(list[len(list)-1].boot), last)
+	}
+	p.p.Stop(5 * time.Second)
+	own := evidence(t, r.path("courier/journal"), "courier")
+	s.settled(t, "courier", len(own)-10)
+	t.Logf("figures: %d of %d records of the courier's own log", s.count("courier"), len(own))
 }
 
 // TestOffSenderThatTrustsTheBroker must fail: a PUBACK is no acknowledgement.
@@ -246,6 +298,7 @@ func TestOffSenderThatTrustsTheBroker(t *testing.T) {
 	r.journalIn(t, id, 512<<20)
 	r.write(t, 500)
 	p := reference(t, r, b.URL(), func(p *plan) { p.TrustBroker = true })
+	p.start()
 	if !await(t, "everything at the broker", 20*time.Second, func() bool {
 		raw, err := os.ReadFile(r.path("cursor"))
 		return err == nil && string(raw) == "500"
@@ -278,7 +331,7 @@ func TestOffSenderThatSkips(t *testing.T) {
 	id, _ := bootID(t)
 	r.journalIn(t, id, 512<<20)
 	r.write(t, 300)
-	reference(t, r, b.URL(), func(p *plan) { p.SkipEvery = 100 })
+	reference(t, r, b.URL(), func(p *plan) { p.SkipEvery = 100 }).start()
 	if !await(t, "an alarm for the gap", 20*time.Second, func() bool { return s.told(fleet.Gap) }) {
 		t.Error("a record that is missing was not told")
 	}
@@ -305,7 +358,7 @@ func TestMisbehavingNetwork(t *testing.T) {
 			id, _ := bootID(t)
 			r.journalIn(t, id, 512<<20)
 			r.write(t, 3000)
-			reference(t, r, proxy.URL(), nil)
+			reference(t, r, proxy.URL(), nil).start()
 			complete := await(t, "every record at the consumer", 60*time.Second, func() bool { return s.count("guard") >= 3000 })
 			t.Logf("%+v", proxy.Counts())
 			if !complete {
