@@ -12,6 +12,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
+	"github.com/robowarden/robowarden/agent/internal/cli/measure"
 )
 
 const defaultDeployment = "/etc/robowarden/deployment.yaml"
@@ -23,7 +24,7 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), newCheck())
+		newJournal(), newCheck(), measure.New())
 	return root
 }
 

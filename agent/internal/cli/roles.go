@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/robowarden/robowarden/agent/courier"
 	"github.com/robowarden/robowarden/agent/internal/confine"
 	"github.com/robowarden/robowarden/agent/internal/notify"
+	"github.com/robowarden/robowarden/agent/internal/service"
 	"github.com/robowarden/robowarden/agent/internal/supervise"
 	"github.com/robowarden/robowarden/agent/steward"
 	"github.com/robowarden/robowarden/hal/host"
@@ -93,52 +93,15 @@ func newGuard() *cobra.Command {
 			return err
 		}
 		files := a.Files()
-		walls, err := confine.Guard(confine.GuardOptions{Paths: confine.Paths{Read: files.Read, Write: files.Write}})
-		a.Confined(confinement(log, &walls, err))
-		return serve(cmd.Context(), log, a.Run, a)
+		return service.Run(cmd.Context(), &service.Role{
+			Name: "guard", Confine: func() (confine.Report, error) {
+				return confine.Guard(confine.GuardOptions{Paths: confine.Paths{Read: files.Read, Write: files.Write}})
+			},
+			Confined: func(r *confine.Report) { a.Confined(r.String()) },
+			Loops:    []notify.Progress{a}, Run: a.Run, Log: log,
+		})
 	}
 	return cmd
-}
-
-// confinement tells people behind which walls a role works. A wall that is missing never keeps a role from its work: a
-// robot without its guard is worse off than one whose guard has one wall less, and says so.
-func confinement(log zerolog.Logger, r *confine.Report, err error) string {
-	text := r.String()
-	if err != nil {
-		text += "; " + err.Error()
-	}
-	event := log.Info()
-	if err != nil || len(r.Missing()) > 0 {
-		event = log.Warn()
-	}
-	event.Str("role", r.Role).Strs("missing", r.Missing()).Msg("confinement: " + text)
-	return text
-}
-
-// serve runs a role beside what tells the service manager of its progress.
-func serve(ctx context.Context, log zerolog.Logger, run func(context.Context) error, loops ...notify.Progress) error {
-	n, err := notify.New()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		// Said once the loops have made their first progress, and only then.
-		if err := n.Watch(ctx, loops...); err != nil {
-			log.Warn().Err(err).Msg("the service manager cannot be told of the role's progress")
-		}
-	}()
-	if err := n.Ready("at work"); err != nil {
-		log.Warn().Err(err).Msg("the service manager cannot be told that the role is ready")
-	}
-	err = run(ctx)
-	_ = n.Stopping() // The end comes anyway.
-	cancel()
-	<-watched
-	return err
 }
 
 // errNoRole is what a role says that the deployment does not have.
@@ -168,16 +131,17 @@ func newSteward() *cobra.Command {
 		q := newLogQueue(os.Stdout)
 		defer q.close()
 		log := newLog(q, dep.Log.Level, dep.Log.Format)
-		walls, err := confine.Steward(confine.StewardOptions{})
-		confinement(log, &walls, err)
 		s, err := steward.New(steward.Options{
 			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
-			BootID: boot, Clock: host.Clock{}.Boot, Walls: walls, Log: log,
+			BootID: boot, Clock: host.Clock{}.Boot, Log: log,
 		})
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), log, s.Run, s)
+		return service.Run(cmd.Context(), &service.Role{
+			Name: "steward", Confine: func() (confine.Report, error) { return confine.Steward(confine.StewardOptions{}) },
+			Insist: true, Loops: []notify.Progress{s}, Run: s.Run, Log: log,
+		})
 	}
 	return cmd
 }
@@ -206,9 +170,10 @@ func newCourier() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		walls, err := confine.Courier(courierWalls(dep, *deployment))
-		confinement(log, &walls, err)
-		return serve(cmd.Context(), log, c.Run, c)
+		return service.Run(cmd.Context(), &service.Role{
+			Name: "courier", Confine: func() (confine.Report, error) { return confine.Courier(courierWalls(dep, *deployment)) },
+			Insist: true, Loops: []notify.Progress{c}, Run: c.Run, Log: log,
+		})
 	}
 	return cmd
 }
