@@ -10,6 +10,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/evidencelog"
+	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -26,6 +27,12 @@ type carrying struct {
 	claimAt     time.Duration
 	claimed     contract.Session
 	receiptsOut []*parcel // receipts that the broker has not taken
+
+	proof         *proof // the worker's
+	attester      *evidence.Attester
+	docs          *order.Verifier
+	docsFault     error
+	lastChallenge string // why the last one was refused
 }
 
 // pending is a frame that the guard has not answered.
@@ -88,6 +95,7 @@ func (l *loop) welcomed(ctx context.Context, w *contract.Welcome) error {
 		l.signedHead, l.wanted = contract.Head{}, 0
 	}
 	l.welcome, l.guardFault, l.claimAt = w, "", 0
+	l.attesterFor(w)
 	l.note(KindGuard, Change{State: "up", Detail: w.Nonce})
 	if l.c.cursor.Robot != w.Robot {
 		l.c.cursor.Robot, l.dirty = w.Robot, true

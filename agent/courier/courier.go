@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -36,12 +38,15 @@ type Options struct {
 	Clock Clock
 	// ReportUnattested lets evidence go out before an attestation result is accepted, marked as such.
 	ReportUnattested bool
+	// MeasuredLog is [MeasuredLog] if it is empty.
+	MeasuredLog string
 	// AllowDemo accepts verifiers' keys that are marked as demonstration keys. Only the demonstration sets it.
 	AllowDemo bool
 }
 
 // Courier is the role that speaks to the network.
 type Courier struct {
+	turns   atomic.Uint64
 	o       Options
 	dep     *config.Deployment
 	cfg     *config.Courier
@@ -49,6 +54,7 @@ type Courier struct {
 	clock   Clock
 	log     zerolog.Logger
 	boot    [16]byte
+	pace    pace
 	journal *journal.Log
 	cursor  *cursor
 	// startup are faults to be noted once the journal runs.
@@ -67,13 +73,12 @@ func journalDir(state string) string { return filepath.Join(state, "journal") }
 
 // New loads the deployment and opens the courier's own files. It talks to nobody yet.
 func New(o Options) (*Courier, error) {
-	c := &Courier{o: o, dep: o.Config, clock: o.Clock}
+	c := &Courier{o: o, dep: o.Config, clock: o.Clock, pace: defaultPace()}
 	if c.dep == nil {
-		cfg, err := config.Load(nil, o.Deployment)
-		if err != nil {
+		var err error
+		if c.dep, err = config.LoadDeployment(o.Deployment); err != nil {
 			return nil, err
 		}
-		c.dep = cfg.Deployment
 	}
 	if c.cfg = c.dep.Courier; c.cfg == nil {
 		return nil, errors.New("the deployment has no courier: add the section `courier`, or do not start one")
@@ -107,6 +112,10 @@ func New(o Options) (*Courier, error) {
 // shutdownTimeout bounds how long an orderly end takes.
 const shutdownTimeout = 3 * time.Second
 
+// Progress counts the turns of the courier's loop, whether anybody listens or not. A courier whose count stands still is
+// stuck.
+func (c *Courier) Progress() uint64 { return c.turns.Load() }
+
 // Run reports until ctx ends. It returns an error only if it cannot go on at all; then it should be started again.
 func (c *Courier) Run(ctx context.Context) error {
 	l := newLoop(c)
@@ -131,23 +140,24 @@ func newLoop(c *Courier) *loop {
 		guardEvents: make(chan guardEvent), frames: make(chan contract.Frame, 64), waiting: map[uint32]pending{},
 		jobs: make(chan job, 32), done: make(chan func()), asked: make(chan func()), saves: make(chan []byte, 1),
 		bucket: newBucket(c.cfg.BandwidthKiBPS<<10, now), lost: map[string]uint64{}, stopped: make(chan struct{}),
-		session: session{pause: backoff{first: retryFirst, most: retryMost, random: rand.Float64}},
+		session: session{pause: backoff{first: c.pace.proveFirst, most: c.pace.proveMost, random: rand.Float64}},
 		link:    "never",
 	}
-	l.stateDue = true
+	l.stateDue, l.shown = true, Unattested
+	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, MeasuredLog)}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
-		newReading(evidencelog.Guard, c.dep.Paths.JournalDir),
-		newReading(evidencelog.Courier, journalDir(c.cfg.StateDir)),
+		c.newReading(evidencelog.Guard, c.dep.Paths.JournalDir),
+		c.newReading(evidencelog.Courier, journalDir(c.cfg.StateDir)),
 	}
 	if s := c.dep.Steward; s != nil {
-		l.streams[2] = newReading(evidencelog.Steward, journalDir(s.StateDir))
+		l.streams[2] = c.newReading(evidencelog.Steward, journalDir(s.StateDir))
 	}
 	return l
 }
 
-func newReading(log, dir string) *reading {
-	return &reading{stream: newStream(log, rand.Float64), dir: dir}
+func (c *Courier) newReading(log, dir string) *reading {
+	return &reading{stream: newStream(log, backoff{first: c.pace.resendFirst, most: c.pace.resendMost, random: rand.Float64}), dir: dir}
 }
 
 // newLink prepares the connection to the broker once the robot's id is known.
@@ -167,7 +177,7 @@ func (l *loop) newLink(robot string) (*link, error) {
 			}
 			return credentials(cfg, l.c.broker.Hostname(), id.key, now)
 		},
-		pause:  backoff{first: time.Second, most: time.Minute, random: rand.Float64},
+		pace: l.c.pace, pause: backoff{first: l.c.pace.retryFirst, most: l.c.pace.retryMost, random: rand.Float64},
 		events: l.netEvents, arrived: l.arrivals, parcels: l.parcels,
 	}, nil
 }

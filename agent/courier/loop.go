@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/internal/metrics"
 )
 
 const (
@@ -69,6 +70,7 @@ type loop struct {
 	flightBytes int
 	bucket      bucket
 
+	guardSide   *guardSide
 	guardEvents chan guardEvent
 	frames      chan contract.Frame
 	welcome     *contract.Welcome // nil while the guard is away
@@ -79,6 +81,7 @@ type loop struct {
 	streams  [3]*reading
 	lost     map[string]uint64 // the last number of each log and boot whose loss was noted
 	session  session
+	shown    string // the session's state at the last step
 	writer   writer
 	control  []*parcel
 	receipts []*parcel
@@ -106,7 +109,15 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.group.Go(func() { l.work(ctx) })
 	l.group.Go(l.save)
-	l.group.Go(func() { _ = l.newGuardSide().run(ctx) })
+	l.guardSide = l.newGuardSide()
+	l.group.Go(func() { _ = l.guardSide.run(ctx) })
+	if path := l.c.cfg.MetricsSocket; path != "" {
+		l.group.Go(func() {
+			if err := metrics.Serve(ctx, path, l.collect, l.healthy); err != nil {
+				l.log.Error().Err(err).Msg("there are no metrics")
+			}
+		})
+	}
 	l.open(ctx)
 	if err := l.connect(ctx, l.c.cursor.Robot); err != nil {
 		return err
@@ -125,6 +136,7 @@ func (l *loop) run(ctx context.Context) error {
 			return err
 		}
 		l.step(ctx)
+		l.c.turns.Add(1)
 	}
 }
 
@@ -170,6 +182,7 @@ func (l *loop) step(ctx context.Context) {
 	if l.session.poll(now) {
 		l.hello()
 	}
+	l.turned(now)
 	for _, s := range l.streams {
 		if s == nil {
 			continue
@@ -233,6 +246,9 @@ func (l *loop) open(ctx context.Context) {
 func (l *loop) opened(ctx context.Context, id *identity, err error) {
 	if err == nil {
 		l.writer.tier = string(id.tier)
+		if l.welcome != nil {
+			l.attesterFor(l.welcome)
+		}
 		l.note(KindStart, Started{l.c.o.Version, string(id.tier), id.keyID})
 		l.log.Info().Str("tier", string(id.tier)).Str("key", id.keyID).Msg("device key")
 		return

@@ -14,9 +14,6 @@ const (
 	proveWait = 60 * time.Second
 	// resultWait is how long evidence waits for its result, and a result for the guard.
 	resultWait = 60 * time.Second
-	// retryFirst and retryMost pace attempts.
-	retryFirst = 5 * time.Second
-	retryMost  = 5 * time.Minute
 )
 
 // States of the attestation, as messages name them.
