@@ -24,7 +24,7 @@ func writeCertificates(t testing.TB, write func(name string, content []byte)) {
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
 	}
 	robot := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "robowarden example:diff-01"},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "robowarden-example:diff-01"},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
 	}

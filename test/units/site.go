@@ -15,7 +15,7 @@ import (
 )
 
 // robotID is the robot of the small example.
-const robotID = "robowarden example/diff-01"
+const robotID = "robowarden-example/diff-01"
 
 // writeSite writes what an operator would put into /etc/robowarden: the example's documents, signed, with the deployment
 // that the package's skeleton is for.
