@@ -183,7 +183,7 @@ func (s *Steward) serve(ctx context.Context) error {
 		began := s.o.Clock()
 		err := s.session(ctx)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		// A guard that is away for a while is told once.
 		if text := err.Error(); text != told {
@@ -357,7 +357,7 @@ func (n *notes) add(kind journal.Kind, content any) {
 func (n *notes) write(kind journal.Kind, now time.Duration, content any) {
 	raw, err := json.Marshal(content)
 	if err != nil {
-		raw = []byte(fmt.Sprintf("{\"error\":%q}", err.Error()))
+		raw = fmt.Appendf(nil, "{\"error\":%q}", err.Error())
 	}
 	n.tokens--
 	n.log.Append(kind, now, raw, false)

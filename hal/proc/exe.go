@@ -48,7 +48,7 @@ func (c *exeCache) executable(p process) (name, digest string, why Reason) {
 		return name, "", ReasonExe
 	}
 	defer func() { _ = unix.Close(fd) }()
-	st, v, err := look(fd)
+	st, _, err := look(fd)
 	switch {
 	case err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return name, "", ReasonExe
@@ -60,7 +60,8 @@ func (c *exeCache) executable(p process) (name, digest string, why Reason) {
 		return name, "", ReasonExeForeign
 	}
 	// Attributes as the file system has them now, not as cached.
-	if st, v, err = lookNow(fd); err != nil {
+	st, v, err := lookNow(fd)
+	if err != nil {
 		return name, "", ReasonExe
 	}
 	if st.Nlink == 0 {
