@@ -210,5 +210,5 @@ func ordinary(*stage) error {
 		_ = unix.Close(fd)
 	}
 	_, perr := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
-		return errors.Join(err, merr, perr)
+	return errors.Join(err, merr, perr)
 }
