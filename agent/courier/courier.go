@@ -38,7 +38,7 @@ type Options struct {
 	Clock Clock
 	// ReportUnattested lets evidence go out before an attestation result is accepted, marked as such.
 	ReportUnattested bool
-	// MeasuredLog is [MeasuredLog] if it is empty.
+	// MeasuredLog replaces the deployment's.
 	MeasuredLog string
 	// AllowDemo accepts verifiers' keys that are marked as demonstration keys. Only the demonstration sets it.
 	AllowDemo bool
@@ -144,7 +144,7 @@ func newLoop(c *Courier) *loop {
 		link:    "never",
 	}
 	l.stateDue, l.shown = true, Unattested
-	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, MeasuredLog)}
+	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog)}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
 		c.newReading(evidencelog.Guard, c.dep.Paths.JournalDir),

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -184,7 +185,7 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 	o := confine.CourierOptions{Paths: confine.Paths{
 		Read: []string{
 			file, d.Paths.Profile, d.Paths.Topics, d.Paths.Policy, d.Paths.Keys, d.Paths.JournalDir, c.CA, c.Certificate, "/proc/self",
-			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", courier.MeasuredLog,
+			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", cmp.Or(c.MeasuredLog, courier.MeasuredLog),
 		},
 		Write: []string{c.StateDir, d.Paths.ControlSocket},
 	}, Ports: []uint16{53}}
@@ -208,4 +209,39 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 		}
 	}
 	return o
+}
+
+func newIdentity() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "identity", Short: "Print the robot's keys, for its enrolment at a verifier", Args: Args(cobra.NoArgs),
+		Long: "Print what a verifier has to know about this robot before it believes it: which key signs its evidence, and what keeps\n" +
+			"that key. Carry it to the verifier yourself: whoever can change it on the way can be this robot.\n\n" +
+			"Run it as the courier's user, since a robot without a TPM keeps its key in the courier's folder.",
+		Example: "  sudo -u robowarden-courier robowarden identity > hum-0007.json",
+	}
+	deployment := deploymentFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			return err
+		}
+		if dep.Courier == nil {
+			return errNoRole("courier")
+		}
+		cfg, err := config.Load(nil, dep.Paths.Profile)
+		if err != nil {
+			return err
+		}
+		id, err := courier.Identify(dep.Courier, agent.RobotID(cfg.Profile.Manufacturer, dep.Serial))
+		if err != nil {
+			return err
+		}
+		text, err := id.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", text)
+		return err
+	}
+	return cmd
 }
