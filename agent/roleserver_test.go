@@ -61,13 +61,13 @@ type roleSite struct {
 	points []contract.Checkpoint
 }
 
-func newRoleSite(t *testing.T, edit ...func(u *users)) *roleSite {
+func newRoleSite(t *testing.T, edit ...func(s *roleSite)) *roleSite {
 	t.Helper()
 	s := &roleSite{t: t, guard: &listener{}, users: newUsers(nil, zerolog.Nop())}
-	for _, f := range edit {
-		f(s.users)
-	}
 	s.order = func([]byte) Receipt { return Receipt{Text: "judged"} }
+	for _, f := range edit {
+		f(s)
+	}
 	boot := func() time.Duration { return time.Duration(time.Now().UnixNano()) }
 	peers := newPeerTable(map[string]bool{"/planner": true})
 	facts := newFacts(boot, peers)
@@ -241,8 +241,6 @@ func TestRolesAreWelcomedAndServed(t *testing.T) {
 // connection is served as if nothing had been.
 func TestHostileFramesEndOnlyTheirConnection(t *testing.T) {
 	s := newRoleSite(t)
-	var taken sync.Map
-	s.order = func(b []byte) Receipt { taken.Store(string(b), true); return Receipt{} }
 	body := func(b contract.Body) []byte {
 		f, err := contract.New(0, b)
 		if err != nil {
@@ -292,7 +290,9 @@ func TestHostileFramesEndOnlyTheirConnection(t *testing.T) {
 
 func TestHelloIsRefused(t *testing.T) {
 	// The test's own account is that of the courier, and neither root nor the guard's.
-	s := newRoleSite(t, func(u *users) { u.own, u.root, u.roles[contract.Courier] = 4711, 4712, uint32(os.Getuid()) }) //nolint:gosec // a uid
+	s := newRoleSite(t, func(s *roleSite) {
+		s.users.own, s.users.root, s.users.roles[contract.Courier] = 4711, 4712, uint32(os.Getuid())
+	}) //nolint:gosec // a uid
 	for name, c := range map[string]struct {
 		packet string
 		code   string
@@ -333,7 +333,7 @@ func TestHelloIsRefused(t *testing.T) {
 		}
 	})
 	t.Run("a stranger", func(t *testing.T) {
-		conn := newRoleSite(t, func(u *users) { u.own, u.root = 4711, 4712 }).raw()
+		conn := newRoleSite(t, func(s *roleSite) { s.users.own, s.users.root = 4711, 4712 }).raw()
 		_, _ = conn.Write([]byte("H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":1,\"max_version\":1}"))
 		if n, _ := conn.Read(make([]byte, 64)); n > 0 {
 			t.Errorf("answered %d bytes", n)
@@ -399,15 +399,16 @@ func TestNewConnectionReplacesTheOld(t *testing.T) {
 // TestOrderThatWaitsKeepsNobodyWaiting: orders of a role that wait for a hung disk fill their places; those beyond are
 // answered "busy", the connection's other frames go on, and the rest of the guard as well.
 func TestOrderThatWaitsKeepsNobodyWaiting(t *testing.T) {
-	s := newRoleSite(t)
 	hang := make(chan struct{})
-	t.Cleanup(func() { close(hang) })
-	s.order = func(b []byte) Receipt {
-		if string(b) == "hang" {
-			<-hang
+	s := newRoleSite(t, func(s *roleSite) {
+		s.order = func(b []byte) Receipt {
+			if string(b) == "hang" {
+				<-hang
+			}
+			return Receipt{Text: "judged"}
 		}
-		return Receipt{Text: "judged"}
-	}
+	})
+	t.Cleanup(func() { close(hang) })
 	c := s.as(contract.Courier)
 	for i := range uint32(3) { // As many as ever wait for a disk.
 		_ = c.Send(contract.Frame{Type: contract.FrameOrder, ID: 100 + i, Body: []byte("hang")})
