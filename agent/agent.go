@@ -71,6 +71,8 @@ type Agent struct {
 	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
 	oldest int64
 	verify *order.Verifier
+	// confined says behind which walls the process works, nil before it is known.
+	confined atomic.Pointer[string]
 	// newest is the newest trusted civil time, 0 before there is one.
 	newest atomic.Int64
 	// mu guards cfg and params, which a new policy replaces.

@@ -70,6 +70,7 @@ func (g *guardSide) session(ctx context.Context) error {
 		return err
 	}
 	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	defer func() { _ = conn.Close() }()

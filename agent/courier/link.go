@@ -14,17 +14,32 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
+// pace is how patient the courier is.
+type pace struct {
+	// connect bounds dialling, TLS and MQTT's handshake each; write how long the operating system may refuse to take more.
+	connect, write time.Duration
+	// keepAlive is how long a silent connection is believed, ping how long it then has to answer.
+	keepAlive, ping time.Duration
+	// ack ends a connection on which pings are answered but nothing is taken.
+	ack time.Duration
+	// steady is how long a connection has to last to count as a success.
+	steady time.Duration
+	// retryFirst and retryMost pace connections, resendFirst and resendMost repetitions, proveFirst and proveMost
+	// attestations.
+	retryFirst, retryMost, resendFirst, resendMost, proveFirst, proveMost time.Duration
+}
+
+func defaultPace() pace {
+	return pace{
+		connect: 10 * time.Second, write: 5 * time.Second, keepAlive: 8 * time.Second, ping: 4 * time.Second, ack: 30 * time.Second,
+		steady: 20 * time.Second, retryFirst: time.Second, retryMost: time.Minute, resendFirst: 15 * time.Second, resendMost: 10 * time.Minute,
+		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute,
+	}
+}
+
 // Bounds of the connection to the broker.
 const (
-	maxInFlight    = 64
-	connectTimeout = 10 * time.Second
-	writeTimeout   = 5 * time.Second
-	keepAlive      = 8 * time.Second
-	pingTimeout    = 4 * time.Second
-	// ackTimeout ends a connection on which pings are answered but nothing is taken.
-	ackTimeout = 30 * time.Second
-	// steady is how long a connection has to last to count as a success.
-	steady = 20 * time.Second
+	maxInFlight = 64
 	// maxHeld bounds what came in and was not looked at yet, in bytes.
 	maxHeld = 8 << 20
 	// maxArrivals bounds it in messages.
@@ -56,6 +71,7 @@ type netEvent struct {
 // link keeps one connection to the broker and makes another when it is lost. The library neither reconnects nor stores:
 // it would resume out of order, without a bound, and from files that it never syncs.
 type link struct {
+	pace    pace
 	clock   Clock
 	broker  *url.URL
 	client  string
@@ -85,7 +101,7 @@ func (l *link) run(ctx context.Context) error {
 		if !l.tell(ctx, netEvent{down: down}) {
 			return nil
 		}
-		if l.clock.Boot()-began >= steady {
+		if l.clock.Boot()-began >= l.pace.steady {
 			l.pause.reset()
 		}
 		wake, stop := l.clock.After(l.pause.wait())
@@ -136,7 +152,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	for _, t := range down() {
 		filters[l.base+t] = 1
 	}
-	if err := wait(ctx, client.SubscribeMultiple(filters, nil), lost); err != nil {
+	if err := l.wait(ctx, client.SubscribeMultiple(filters, nil), lost); err != nil {
 		return classify(fmt.Errorf("subscribe: %w", err))
 	}
 	if !l.tell(ctx, netEvent{up: true}) {
@@ -146,8 +162,8 @@ func (l *link) session(ctx context.Context) *linkError {
 }
 
 // wait waits for a token without trusting the library to complete it.
-func wait(ctx context.Context, t mqtt.Token, lost <-chan error) error {
-	timer := time.NewTimer(connectTimeout)
+func (l *link) wait(ctx context.Context, t mqtt.Token, lost <-chan error) error {
+	timer := time.NewTimer(l.pace.connect)
 	defer timer.Stop()
 	select {
 	case <-t.Done():
@@ -155,7 +171,7 @@ func wait(ctx context.Context, t mqtt.Token, lost <-chan error) error {
 	case err := <-lost:
 		return err
 	case <-timer.C:
-		return &linkError{ReasonSilent, fmt.Errorf("no answer within %v", connectTimeout)}
+		return &linkError{ReasonSilent, fmt.Errorf("no answer within %v", l.pace.connect)}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -227,13 +243,13 @@ func (l *link) confirm(ctx context.Context, waiting <-chan *parcel) *linkError {
 				return nil
 			}
 		}
-		late, stop := l.clock.After(ackTimeout)
+		late, stop := l.clock.After(l.pace.ack)
 		select {
 		case <-ctx.Done():
 			stop()
 			return nil
 		case <-late:
-			return &linkError{ReasonSilent, fmt.Errorf("the broker acknowledged nothing for %v", ackTimeout)}
+			return &linkError{ReasonSilent, fmt.Errorf("the broker acknowledged nothing for %v", l.pace.ack)}
 		case <-p.token.Done():
 			stop()
 		}
@@ -255,10 +271,10 @@ func (l *link) options(ctx context.Context, lost chan<- error, conn *atomic.Poin
 	o.SetAutoReconnect(false)
 	o.SetConnectRetry(false)
 	o.SetStore(mqtt.NewMemoryStore())
-	o.SetKeepAlive(keepAlive)
-	o.SetPingTimeout(pingTimeout)
-	o.SetWriteTimeout(writeTimeout)
-	o.SetConnectTimeout(connectTimeout)
+	o.SetKeepAlive(l.pace.keepAlive)
+	o.SetPingTimeout(l.pace.ping)
+	o.SetWriteTimeout(l.pace.write)
+	o.SetConnectTimeout(l.pace.connect)
 	o.SetOrderMatters(true)
 	o.SetBinaryWill(l.base+TopicConnection, l.will, 1, true)
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) {
@@ -300,14 +316,14 @@ func (l *link) arrive(m mqtt.Message) {
 
 // open dials and shakes hands, each within one deadline.
 func (l *link) open(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.pace.connect)
 	defer cancel()
 	now, _ := l.clock.Civil()
 	cfg, err := l.config(now)
 	if err != nil {
 		return nil, err
 	}
-	d := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: keepAlive}, Config: cfg}
+	d := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: l.pace.keepAlive}, Config: cfg}
 	conn, err := d.DialContext(ctx, "tcp", l.broker.Host)
 	if err != nil {
 		return nil, classify(err)

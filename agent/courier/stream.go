@@ -24,9 +24,7 @@ const (
 	// maxBootsAhead bounds acknowledgements of what has not been read yet.
 	maxBootsAhead = 4
 
-	followPoll  = 50 * time.Millisecond
-	resendFirst = 15 * time.Second
-	resendMost  = 10 * time.Minute
+	followPoll = 50 * time.Millisecond
 )
 
 // entry is what a follower gives to the loop: a record, a loss, damage, or why it ended.
@@ -88,10 +86,10 @@ type stream struct {
 	again   uint64        // records that were given up for lost on the way
 }
 
-func newStream(log string, random func() float64) *stream {
+func newStream(log string, resend backoff) *stream {
 	return &stream{
 		log: log, acked: map[[16]byte]uint64{}, future: map[[16]byte]evidencelog.Position{},
-		resend: backoff{first: resendFirst, most: resendMost, random: random},
+		resend: resend,
 	}
 }
 
