@@ -51,7 +51,7 @@ type Courier struct {
 	dep     *config.Deployment
 	cfg     *config.Courier
 	broker  *url.URL
-	clock   Clock
+	clock   *guardedClock
 	log     zerolog.Logger
 	boot    [16]byte
 	pace    pace
@@ -73,7 +73,7 @@ func journalDir(state string) string { return filepath.Join(state, "journal") }
 
 // New loads the deployment and opens the courier's own files. It talks to nobody yet.
 func New(o Options) (*Courier, error) {
-	c := &Courier{o: o, dep: o.Config, clock: o.Clock, pace: defaultPace()}
+	c := &Courier{o: o, dep: o.Config, clock: &guardedClock{Clock: o.Clock}, pace: defaultPace()}
 	if c.dep == nil {
 		var err error
 		if c.dep, err = config.LoadDeployment(o.Deployment); err != nil {
@@ -83,8 +83,8 @@ func New(o Options) (*Courier, error) {
 	if c.cfg = c.dep.Courier; c.cfg == nil {
 		return nil, errors.New("the deployment has no courier: add the section `courier`, or do not start one")
 	}
-	if c.clock == nil {
-		c.clock = hostClock{}
+	if o.Clock == nil {
+		c.clock.Clock = hostClock{}
 	}
 	c.log = o.NewLog(c.dep.Log.Level, c.dep.Log.Format)
 	var err error
