@@ -56,7 +56,9 @@ type Courier struct {
 	boot    [16]byte
 	pace    pace
 	journal *journal.Log
-	cursor  *cursor
+	// executable is the digest of the program that runs, "" if it cannot be read.
+	executable string
+	cursor     *cursor
 	// startup are faults to be noted once the journal runs.
 	startup []Fault
 }
@@ -103,6 +105,8 @@ func New(o Options) (*Courier, error) {
 	}
 	jo := journal.DefaultOptions(c.boot, c.clock.Boot)
 	jo.SegmentBytes, jo.QuotaBytes, jo.RingBytes, jo.Log = ownSegment, ownQuota, ownRing, c.log
+	// Now, since the walls that are raised before Run keep the courier even from its own executable.
+	c.executable = (&proof{}).executable()
 	if c.journal, err = journal.Open(journalDir(c.cfg.StateDir), jo); err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func newLoop(c *Courier) *loop {
 		link:    "never",
 	}
 	l.stateDue, l.shown = true, Unattested
-	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog)}
+	l.proof = &proof{agent: c.executable, firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog)}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
 		c.newReading(evidencelog.Guard, c.dep.Paths.JournalDir),

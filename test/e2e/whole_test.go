@@ -204,6 +204,21 @@ func (w *whole) child(t testing.TB, role string) int {
 	return pid
 }
 
+// known says whether the steward has found the plant's process behind all of the plant's connections.
+func known(publishers []agent.PublisherStatus, pid int) bool {
+	n := 0
+	for _, p := range publishers {
+		if p.Node != "/plant" {
+			continue
+		}
+		if p.Process == nil || !p.Process.Found || p.Process.PID != pid || p.Process.ExeSHA256 == "" {
+			return false
+		}
+		n++
+	}
+	return n >= 3
+}
+
 // TestWholeRobot is the main job in full: a robot that drives is guarded, attested, looked after and reported, and takes
 // an order from its desk; then its courier and its steward are killed and nothing loosens, stops or gets lost.
 func TestWholeRobot(t *testing.T) {
@@ -214,7 +229,7 @@ func TestWholeRobot(t *testing.T) {
 	w.guard = g
 	g.ready(t)
 	st := g.await(t, "an attested robot whose steward knows the publishers", 60*time.Second, func(s agent.Status) bool {
-		return s.Attestation.State == "attested" && s.Attestation.Tier == "tpm" && strings.Contains(fmt.Sprintf("%+v", s.Publishers), "process-bound")
+		return s.Attestation.State == "attested" && s.Attestation.Tier == "tpm" && known(s.Publishers, p.PID())
 	})
 	t.Logf("attestation %+v, publishers %+v, confinement %s", st.Attestation, st.Publishers, st.Confinement)
 	until(t, 30*time.Second, "the guard's decisions at the desk", func() bool { return len(w.told("record")) > 5 })
@@ -230,7 +245,7 @@ func TestWholeRobot(t *testing.T) {
 		if s.Axes.Motion != "free" && s.Axes.Motion != "limited" {
 			t.Errorf("the end of courier and steward restricts the robot: %+v", s.Triggers)
 		}
-		return s.Attestation.State == "attested" && strings.Contains(fmt.Sprintf("%+v", s.Publishers), "process-bound")
+		return s.Attestation.State == "attested" && known(s.Publishers, p.PID())
 	})
 	if s := p.Truth(t).Samples; s[len(s)-1].Speed() < 0.2 {
 		t.Error("the robot stands although only courier and steward were killed")

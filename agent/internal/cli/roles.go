@@ -2,11 +2,13 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -171,12 +173,43 @@ func newCourier() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		awaitFolders(cmd.Context(), log, dep)
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "courier", Confine: func() (confine.Report, error) { return confine.Courier(courierWalls(dep, *deployment)) },
 			Insist: true, Loops: []notify.Progress{c}, Run: c.Run, Log: log,
 		})
 	}
 	return cmd
+}
+
+// foldersWait is how long the courier waits for the others' journals before it raises its walls.
+const foldersWait = 10 * time.Second
+
+// awaitFolders waits for the journals that the courier reads: a wall cannot have a door to what is not there yet.
+func awaitFolders(ctx context.Context, log zerolog.Logger, d *config.Deployment) {
+	folders := []string{d.Paths.JournalDir}
+	if d.Steward != nil {
+		folders = append(folders, steward.JournalDir(d.Steward.StateDir))
+	}
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	late := time.NewTimer(foldersWait)
+	defer late.Stop()
+	for _, folder := range folders {
+		for {
+			if _, err := os.Stat(folder); err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-late.C:
+				log.Warn().Str("folder", folder).Msg("a journal is not there; it is not reported before the courier starts anew")
+				return
+			case <-poll.C:
+			}
+		}
+	}
 }
 
 // courierWalls are what the courier needs: its own files, the broker's port, names, and the TPM.
