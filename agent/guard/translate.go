@@ -312,7 +312,8 @@ func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]in
 		// Before the first tick nobody has asked the journal.
 		set[interlock.JournalUnwritable] = interlock.Condition{}
 	}
-	set[interlock.PolicyMissing], set[interlock.PolicyPin] = interlock.OK(), interlock.OK()
+	set[interlock.PolicyMissing] = present(c.policyFault != interlock.CauseNone, c.policyFault)
+	set[interlock.PolicyPin] = interlock.OK()
 	set[interlock.Startup] = c.startup()
 	set[interlock.RestartUnclean] = interlock.OK()
 	if c.unclean {
