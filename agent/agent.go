@@ -322,7 +322,11 @@ func (a *Agent) health(ctx context.Context) error {
 	t := time.NewTicker(period)
 	defer t.Stop()
 	var lost, seq uint64
+	told := false
 	for n := 0; ; n++ {
+		if n%4 == 0 && !told {
+			told = a.tellOverdue()
+		}
 		trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 		a.guard.SetTrust(trust)
 		h := a.journal.Health()
@@ -342,6 +346,17 @@ func (a *Agent) health(ctx context.Context) error {
 		case <-t.C:
 		}
 	}
+}
+
+// tellOverdue says once which inputs have not come in the time that the policy gives a start.
+func (a *Agent) tellOverdue() bool {
+	var overdue bool
+	var missing []string
+	a.guard.With(func(c *guard.Core) { overdue, missing = c.Overdue() })
+	if overdue {
+		a.log.Error().Strs("inputs", missing).Msg("required inputs have not come within the policy's startup.input_timeout; the robot stays held")
+	}
+	return overdue || len(missing) == 0
 }
 
 // keepTime stores the newest trusted time now and then. It waits for the disk, so it has a goroutine of its own.

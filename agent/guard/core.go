@@ -32,6 +32,8 @@ type Core struct {
 	trust trust
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
+	// started is when the core began.
+	started time.Duration
 
 	// What the last decision was made of.
 	now      geofence.Instant
@@ -113,7 +115,7 @@ type Start struct {
 
 // NewCore returns a core that knows nothing about the robot yet and therefore holds it.
 func NewCore(p *Params, start Start) (*Core, error) {
-	c := &Core{params: p, unclean: start.Unclean, policyFault: start.Policy, fence: geofence.New(p.Set), loadedAt: never}
+	c := &Core{params: p, unclean: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never}
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
 	var err error
