@@ -70,6 +70,9 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 	if s.Axes.Motion == "stop" || s.Axes.Motion == "hold" {
 		d.Level = ros1.LevelError
 	}
+	if s.Overdue {
+		d.Level, d.Message = ros1.LevelError, "required inputs have not come: "+strings.Join(s.Missing, ", ")
+	}
 	var codes []string
 	for _, t := range s.Triggers {
 		codes = append(codes, t.Code)
@@ -83,6 +86,8 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 		{Key: "manipulators", Value: s.Axes.Manipulators},
 		{Key: "triggers", Value: strings.Join(codes, " ")},
 		{Key: "enforcement", Value: enforcing},
+		{Key: "missing inputs", Value: strings.Join(s.Missing, " ")},
+		{Key: "attestation", Value: s.Attestation.State},
 		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
 	return []ros1.DiagnosticStatus{d}
