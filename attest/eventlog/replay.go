@@ -38,8 +38,9 @@ func (l *Log) Replay(alg Alg) (map[int][]byte, error) {
 		return nil, fmt.Errorf("%w: %v, the log has %v", ErrNoBank, alg, l.Banks)
 	}
 	out := make(map[int][]byte, pcrCount)
+	late := slices.ContainsFunc(l.Events, func(e Event) bool { return e.Type != NoAction && isLate(e.PCR) })
 	for n := range pcrCount {
-		out[n] = start(n, hash.Size())
+		out[n] = start(n, hash.Size(), late)
 	}
 	out[0][hash.Size()-1] = byte(l.StartupLocality)
 	h := hash.New()
@@ -56,9 +57,13 @@ func (l *Log) Replay(alg Alg) (map[int][]byte, error) {
 	return out, nil
 }
 
-// start is a PCR's value after a reset. PCRs 17 to 22 belong to a late launch that has not happened: all ones.
-func start(pcr, size int) []byte {
-	if pcr >= 17 && pcr <= 22 {
+// isLate says whether a PCR belongs to a late launch (D-RTM). Only such a launch, which first sets all of them to zero,
+// lets anybody extend them; without one they are all ones.
+func isLate(pcr int) bool { return pcr >= 17 && pcr <= 22 }
+
+// start is a PCR's value before the log's first event.
+func start(pcr, size int, late bool) []byte {
+	if isLate(pcr) && !late {
 		return bytes.Repeat([]byte{0xff}, size)
 	}
 	return make([]byte, size)
