@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	_ "crypto/sha1" // the recordings' bank
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
