@@ -81,6 +81,13 @@ func (o *Order) decodeBody(b *object) {
 		}
 	case KindKeyList:
 		o.KeyList = decodeKeyList(b)
+	case KindAttestationResult:
+		o.AttestationResult = &AttestationResult{
+			Verdict: Verdict(b.str("verdict")), Tier: Tier(b.str("tier")), EvidenceSHA256: b.str("evidence_sha256"),
+		}
+		if b.optional("reasons") != nil {
+			o.AttestationResult.Reasons = b.strs("reasons", MaxResultReasons)
+		}
 	}
 }
 
@@ -168,6 +175,13 @@ type wireKeyList struct {
 	RequiredSigners map[Kind]int `json:"required_signers,omitempty"`
 }
 
+type wireResult struct {
+	Verdict        Verdict  `json:"verdict"`
+	Tier           Tier     `json:"tier"`
+	EvidenceSHA256 string   `json:"evidence_sha256"`
+	Reasons        []string `json:"reasons,omitempty"`
+}
+
 type wireKey struct {
 	ID        string `json:"id"`
 	PEM       string `json:"pem"`
@@ -225,6 +239,8 @@ func (o *Order) wireBody() any {
 			})
 		}
 		return w
+	case KindAttestationResult:
+		return wireResult(*o.AttestationResult)
 	}
 	return nil
 }

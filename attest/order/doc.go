@@ -1,5 +1,7 @@
 // Package order signs, shows and verifies the orders that carry authority over a robot: stops, resets, grants, policy
-// sets and key lists; it never opens a network connection, reads a clock or acts on an order itself.
+// sets, key lists and attestation results; it never opens a network connection, reads a clock or acts on an order itself.
+//
+// Beside orders it signs and verifies plain documents by the same key list, such as challenges and acknowledgements.
 //
 // An order is a JSON document in a DSSE envelope, signed with ECDSA P-256 or Ed25519. What a signer may do comes from
 // a key list that root keys have signed, never from the order. FORMAT.md beside this file describes every byte.

@@ -46,18 +46,23 @@ func (e *Envelope) PAE() []byte {
 
 // ParseEnvelope reads a DSSE envelope and checks its form, not its signatures. Every refusal is an [Error].
 func ParseEnvelope(data []byte) (*Envelope, error) {
-	if len(data) > MaxEnvelope {
-		return nil, refuse(Oversize, "split the policy or shorten it", "the envelope has %d bytes: at most %d are read", len(data), MaxEnvelope)
+	return parseEnvelope(data, PayloadType, MaxEnvelope)
+}
+
+// parseEnvelope reads an envelope of one payload type.
+func parseEnvelope(data []byte, payloadType string, limit int) (*Envelope, error) {
+	if len(data) > limit {
+		return nil, refuse(Oversize, "split the document or shorten it", "the envelope has %d bytes: at most %d are read", len(data), limit)
 	}
 	env, err := decodeEnvelope(data)
 	if err != nil {
-		e := refuse(Malformed, "sign the order again and pass the file on unchanged", "the envelope is not DSSE as orders use it")
+		e := refuse(Malformed, "sign it again and pass it on unchanged", "the envelope is not DSSE as orders use it")
 		e.Err = err
 		return nil, e
 	}
-	if env.PayloadType != PayloadType {
-		return nil, refuse(WrongType, "this is not an order, or it was signed for another purpose",
-			"the payload type is %q: expected %q", env.PayloadType, PayloadType)
+	if env.PayloadType != payloadType {
+		return nil, refuse(WrongType, "this is something else, or it was signed for another purpose",
+			"the payload type is %q: expected %q", clip(env.PayloadType), payloadType)
 	}
 	return env, nil
 }

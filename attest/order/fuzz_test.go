@@ -60,7 +60,8 @@ func fixedSite(f *testing.F) *site {
 		s.root, s.engineer = draw("rita", order.RoleRoot), draw("sven", order.RoleSafetyEngineer)
 		s.operator = draw("olga", order.RoleOperator)
 		s.list.ID = strings.Repeat("f", 32)
-		s.list.KeyList.Keys = []order.Key{s.root.key, s.engineer.key, s.operator.key}
+		s.verifierKey = draw("verifier-1", order.RoleVerifier)
+		s.list.KeyList.Keys = []order.Key{s.root.key, s.engineer.key, s.operator.key, s.verifierKey.key}
 	})
 }
 

@@ -58,24 +58,27 @@ func holderOf(t testing.TB, priv crypto.Signer, person string, roles ...order.Ro
 // site is one holder for each role, a key list and what a robot of the site is configured with.
 type site struct {
 	root, engineer, operator, fleet, vendor, button holder
+	verifierKey, consumer                           holder
 	list                                            *order.Order
 	cfg                                             order.Config
 }
 
 func (s *site) holders() []holder {
-	return []holder{s.root, s.engineer, s.operator, s.fleet, s.vendor, s.button}
+	return []holder{s.root, s.engineer, s.operator, s.fleet, s.vendor, s.button, s.verifierKey, s.consumer}
 }
 
 // newSite enrols a robot. The change, when not nil, edits the key list before it is signed.
 func newSite(t testing.TB, change func(*site)) *site {
 	t.Helper()
 	s := &site{
-		root:     newHolder(t, order.ECDSAP256, "rita", order.RoleRoot),
-		engineer: newHolder(t, order.Ed25519, "sven", order.RoleSafetyEngineer),
-		operator: newHolder(t, order.ECDSAP256, "olga", order.RoleOperator),
-		fleet:    newHolder(t, order.Ed25519, "finn", order.RoleFleetManager),
-		vendor:   newHolder(t, order.ECDSAP256, "vera", order.RoleVendor),
-		button:   newHolder(t, order.Ed25519, "button-3", order.RoleStopOnly),
+		root:        newHolder(t, order.ECDSAP256, "rita", order.RoleRoot),
+		engineer:    newHolder(t, order.Ed25519, "sven", order.RoleSafetyEngineer),
+		operator:    newHolder(t, order.ECDSAP256, "olga", order.RoleOperator),
+		fleet:       newHolder(t, order.Ed25519, "finn", order.RoleFleetManager),
+		vendor:      newHolder(t, order.ECDSAP256, "vera", order.RoleVendor),
+		button:      newHolder(t, order.Ed25519, "button-3", order.RoleStopOnly),
+		verifierKey: newHolder(t, order.ECDSAP256, "verifier-1", order.RoleVerifier),
+		consumer:    newHolder(t, order.Ed25519, "consumer-1", order.RoleConsumer),
 	}
 	s.list = base(order.KindKeyList)
 	s.list.KeyList = &order.KeyList{}
@@ -134,6 +137,11 @@ func sample(kind order.Kind) *order.Order {
 			Policy: policy, PolicySHA256: order.Digest(policy),
 			ProfileSHA256: order.Digest([]byte("profile")), TopicsSHA256: order.Digest([]byte("topics")),
 		}
+	case order.KindAttestationResult:
+		o.AttestationResult = &order.AttestationResult{
+			Verdict: order.VerdictAccepted, Tier: order.TierTPM, EvidenceSHA256: order.Digest([]byte("evidence")),
+			Reasons: []string{"eventlog-absent"},
+		}
 	case order.KindKeyList:
 		panic("a key list needs a site")
 	}
@@ -158,6 +166,8 @@ func (s *site) signerOf(kind order.Kind) holder {
 		return s.root
 	case order.KindPolicySet, order.KindGrant:
 		return s.engineer
+	case order.KindAttestationResult:
+		return s.verifierKey
 	case order.KindStop, order.KindReset:
 	}
 	return s.operator

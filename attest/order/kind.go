@@ -20,11 +20,13 @@ const (
 	KindPolicySet Kind = "policy-set"
 	// KindKeyList replaces the list of keys that the robot believes.
 	KindKeyList Kind = "key-list"
+	// KindAttestationResult says whether a verifier believes what the robot has proven about itself.
+	KindAttestationResult Kind = "attestation-result"
 )
 
 // Kinds lists every kind, in the order in which documents name them.
 func Kinds() []Kind {
-	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList}
+	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult}
 }
 
 // Role says what the holder of a key does at the site. It comes from the key list, never from an order.
@@ -48,12 +50,17 @@ const (
 	RoleVendor Role = "vendor"
 	// RoleStopOnly is for buttons and gateways.
 	RoleStopOnly Role = "stop-only"
+	// RoleVerifier is for the program that appraises evidence: challenges and attestation results, nothing else.
+	RoleVerifier Role = "verifier"
+	// RoleConsumer is for the program that keeps the fleet's records: acknowledgements, nothing else.
+	RoleConsumer Role = "consumer"
 )
 
 // Roles lists every role.
 func Roles() []Role {
 	return []Role{
 		RoleRoot, RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity, RoleFleetManager, RoleVendor, RoleStopOnly,
+		RoleVerifier, RoleConsumer,
 	}
 }
 
@@ -67,6 +74,8 @@ type rule struct {
 	loosens bool
 	// bound is true when the order must name one robot and its boot or the guard's nonce.
 	bound bool
+	// boundTwice is true when the order must name both the boot and the guard's nonce.
+	boundTwice bool
 	// everyone is true when the audience may be "*".
 	everyone bool
 	// maxValidity is the longest time between not_before and not_after.
@@ -104,6 +113,10 @@ var rules = map[Kind]rule{
 		signers: []Role{RoleRoot}, stream: RoleRoot,
 		loosens: true, maxValidity: 10 * year, maxPayload: MaxPayload,
 	},
+	KindAttestationResult: {
+		signers: []Role{RoleVerifier},
+		loosens: true, bound: true, boundTwice: true, maxValidity: day, maxPayload: MaxPayload,
+	},
 }
 
 // Sizes and counts that decoding holds to.
@@ -124,6 +137,8 @@ const (
 	MaxKeys = 128
 	// MaxTriggers is the largest number of triggers that one reset names.
 	MaxTriggers = 64
+	// MaxResultReasons is the largest number of reasons in one attestation result.
+	MaxResultReasons = 16
 	// MaxSequence is the largest sequence: every JSON reader holds it exactly.
 	MaxSequence = 1<<53 - 1
 	// MaxSequenceStep is how far a sequence may leap over the last accepted one. It keeps one mistyped number from
@@ -142,7 +157,7 @@ func (k Kind) Sequenced() bool { return rules[k].stream != "" }
 // Loosens reports whether orders of the kind can take a restriction away.
 func (k Kind) Loosens() bool { return rules[k].loosens }
 
-// Bound reports whether orders of the kind must name one robot and its boot id or the guard's nonce.
+// Bound reports whether orders of the kind must name one robot and its boot id or the guard's nonce, or both.
 func (k Kind) Bound() bool { return rules[k].bound }
 
 // known reports whether the kind exists.

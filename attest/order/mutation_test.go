@@ -199,6 +199,7 @@ func TestSignedButMalformed(t *testing.T) {
 		}
 		return strings.Replace(p, old, with, 1)
 	}
+	result := payloadOf(t, sample(order.KindAttestationResult))
 	id := between(stop, `"id":"`, `"`)
 	firstKey := between(list, `"keys":[`, "}")
 	for name, payload := range map[string]string{
@@ -315,6 +316,25 @@ func TestSignedButMalformed(t *testing.T) {
 		"required more than there are":     sub(list, `"keys"`, `"required_signers":{"policy-set":2},"keys"`),
 		"required unknown kind":            sub(list, `"keys"`, `"required_signers":{"fly":1},"keys"`),
 		"required empty":                   sub(list, `"keys"`, `"required_signers":{},"keys"`),
+		"result without a nonce":           sub(result, `,"nonce":"`+nonce+`"`, ""),
+		"result without a boot id":         sub(result, `"boot_id":"`+bootID+`",`, ""),
+		"result without a binding":         sub(result, `"binding":{"boot_id":"`+bootID+`","nonce":"`+nonce+`"},`, ""),
+		"result for two robots":            sub(result, `["`+robot+`"]`, `["`+robot+`","a/b"]`),
+		"result for a group":               sub(result, robot, "group:ward-3"),
+		"result for everyone":              sub(result, robot, "*"),
+		"result valid for too long":        sub(result, "2026-11-22T13", "2026-11-24T13"),
+		"result with a sequence":           sub(result, `"not_before"`, `"sequence":1,"not_before"`),
+		"verdict unknown":                  sub(result, `"accepted"`, `"trusted"`),
+		"verdict in capitals":              sub(result, `"accepted"`, `"ACCEPTED"`),
+		"verdict missing":                  sub(result, `"verdict":"accepted",`, ""),
+		"tier unknown":                     sub(result, `"tpm"`, `"hsm"`),
+		"tier empty":                       sub(result, `"tpm"`, `""`),
+		"evidence digest short":            sub(result, order.Digest([]byte("evidence")), "ab"),
+		"refused without a reason":         sub(sub(result, `"accepted"`, `"refused"`), `,"reasons":["eventlog-absent"]`, ""),
+		"reasons empty":                    sub(result, `["eventlog-absent"]`, "[]"),
+		"reason code with a space":         sub(result, "eventlog-absent", "eventlog absent"),
+		"reason code twice":                sub(result, `["eventlog-absent"]`, `["a","a"]`),
+		"too many reason codes":            sub(result, `["eventlog-absent"]`, `["`+strings.Join(strings.Split("abcdefghijklmnopq", ""), `","`)+`"]`),
 		"trailing text":                    stop + " {}",
 		"trailing comma":                   sub(stop, `"category":2}`, `"category":2,}`),
 		"a comment":                        sub(stop, "{", "{/* */"),
@@ -331,7 +351,7 @@ func TestSignedButMalformed(t *testing.T) {
 		})
 	}
 	// The off case: the same way of signing is accepted when nothing was changed.
-	for _, payload := range []string{stop, reset, grant, policy} {
+	for _, payload := range []string{stop, reset, grant, policy, result} {
 		if _, err := v.Verify(at(noon), rawSign(t, order.PayloadType, []byte(payload), bySignature(s, payload))); err != nil {
 			t.Errorf("an unchanged payload was refused: %v", err)
 		}
@@ -344,6 +364,9 @@ func bySignature(s *site, payload string) holder {
 	}
 	if strings.Contains(payload, `"scope"`) || strings.Contains(payload, `"policy"`) {
 		return s.engineer
+	}
+	if strings.Contains(payload, `"verdict"`) {
+		return s.verifierKey
 	}
 	return s.operator
 }
@@ -502,6 +525,8 @@ func optional(name string) bool {
 	switch name {
 	case "reset.binding.boot_id removed", "reset.binding.nonce removed", "grant.binding.boot_id removed", "grant.binding.nonce removed":
 		return true // One of the two is enough.
+	case "attestation-result.body.reasons removed":
+		return true // An accepted result needs none.
 	case "grant.body.max_speed_mps as 1.5", "grant.body.single_use as true":
 		return true // Another good value, or the same.
 	}

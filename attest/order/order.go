@@ -24,7 +24,8 @@ type Order struct {
 	NotBefore time.Time
 	// NotAfter is the moment from which the order is not accepted any more, in UTC, whole seconds.
 	NotAfter time.Time
-	// Binding ties the order to one boot or one guard process; required for resets and grants.
+	// Binding ties the order to one boot or one guard process; required for resets and grants, and for attestation
+	// results both of the two.
 	Binding Binding
 	// Reason tells people why, at most MaxReason bytes on one line.
 	Reason string
@@ -39,6 +40,8 @@ type Order struct {
 	PolicySet *PolicySet
 	// KeyList is the body of a key list.
 	KeyList *KeyList
+	// AttestationResult is the body of an attestation result.
+	AttestationResult *AttestationResult
 }
 
 // Binding ties an order to what no earlier or later run of the robot has. An empty field does not bind.
@@ -98,6 +101,42 @@ type PolicySet struct {
 	ProfileSHA256 string
 	// TopicsSHA256 is the SHA-256 of the topic mapping that the policy was written for.
 	TopicsSHA256 string
+}
+
+// Verdict is what a verifier concludes.
+type Verdict string
+
+// The verdicts.
+const (
+	// VerdictAccepted means that the robot runs what it shall run.
+	VerdictAccepted Verdict = "accepted"
+	// VerdictRefused means that it does not, or that nobody can tell.
+	VerdictRefused Verdict = "refused"
+)
+
+// Tier says how strong a proof is.
+type Tier string
+
+// The tiers of proof.
+const (
+	// TierTPM means that a TPM quoted the measurements.
+	TierTPM Tier = "tpm"
+	// TierSoftwareKey means that the robot has no TPM: everything it says about itself is its own word.
+	TierSoftwareKey Tier = "software-key"
+)
+
+// AttestationResult is what a verifier concludes from one piece of evidence. A refused result only ever tightens, so
+// it counts without a trusted clock as well.
+type AttestationResult struct {
+	// Verdict is the conclusion.
+	Verdict Verdict
+	// Tier is that of the evidence.
+	Tier Tier
+	// EvidenceSHA256 is the SHA-256 of the evidence as it was sent, in lower-case hexadecimal digits.
+	EvidenceSHA256 string
+	// Reasons are codes, at most [MaxResultReasons], each 1 to 64 of a-z, 0-9 and "._:-". A refusal has at least one;
+	// those of an accepted result say what was let pass.
+	Reasons []string
 }
 
 // NewID draws the 128 random bits of an order's id.

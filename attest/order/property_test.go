@@ -27,7 +27,9 @@ func anOrder(s *site) *rapid.Generator[*order.Order] {
 		if !kind.Bound() && rapid.Bool().Draw(t, "others") {
 			o.Audience = append(o.Audience, "group:"+rapid.StringMatching(`[a-z0-9._-]{1,64}`).Draw(t, "group"))
 		}
-		if kind.Bound() || rapid.Bool().Draw(t, "bound") {
+		if kind == order.KindAttestationResult {
+			o.Binding = order.Binding{BootID: bootID, Nonce: nonce}
+		} else if kind.Bound() || rapid.Bool().Draw(t, "bound") {
 			o.Binding = rapid.SampledFrom([]order.Binding{
 				{BootID: bootID}, {Nonce: nonce}, {BootID: bootID, Nonce: nonce},
 			}).Draw(t, "binding")
@@ -65,6 +67,13 @@ func drawBody(t *rapid.T, s *site, o *order.Order) {
 		}
 	case order.KindKeyList:
 		o.KeyList = s.list.KeyList
+	case order.KindAttestationResult:
+		o.AttestationResult = &order.AttestationResult{
+			Verdict:        rapid.SampledFrom([]order.Verdict{order.VerdictAccepted, order.VerdictRefused}).Draw(t, "verdict"),
+			Tier:           rapid.SampledFrom([]order.Tier{order.TierTPM, order.TierSoftwareKey}).Draw(t, "tier"),
+			EvidenceSHA256: rapid.StringMatching(`[0-9a-f]{64}`).Draw(t, "evidence"),
+			Reasons:        rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z0-9._:-]{1,64}`), 1, order.MaxResultReasons, rapid.ID[string]).Draw(t, "reasons"),
+		}
 	}
 }
 

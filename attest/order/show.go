@@ -218,8 +218,26 @@ func (o *Order) effects() []string {
 		}
 	case o.KeyList != nil:
 		return o.KeyList.effects()
+	case o.AttestationResult != nil:
+		return o.AttestationResult.effects()
 	}
 	return nil
+}
+
+func (r *AttestationResult) effects() []string {
+	what := "tells the guard that the verifier ACCEPTS what the robot has proven"
+	if r.Verdict == VerdictRefused {
+		what = "tells the guard that the verifier REFUSES what the robot says about itself"
+	}
+	by := "quoted by a TPM"
+	if r.Tier == TierSoftwareKey {
+		by = "signed with a SOFTWARE KEY, so it is the robot's own word"
+	}
+	out := []string{what, "judged from evidence sha256:" + r.EvidenceSHA256 + ", " + by}
+	if len(r.Reasons) > 0 {
+		out = append(out, "reasons: "+strings.Join(r.Reasons, ", "))
+	}
+	return out
 }
 
 func (g *Grant) effect() string {

@@ -28,7 +28,9 @@ func TestShowSaysWhatAnOrderDoes(t *testing.T) {
 		{"grant", sample(order.KindGrant), []string{"inside zone pharmacy at up to 0.3 m/s until 2026-11-22T12:30:00Z, once"}},
 		{"egress", egress, []string{"move to leave zone pharmacy at up to 0.3 m/s until 2026-11-22T12:30:00Z\n"}},
 		{"policy", sample(order.KindPolicySet), []string{"revision 1 of the policy", "only with the robot profile sha256:", "sequence   1"}},
-		{"key list", s.orderOf(order.KindKeyList), []string{"these 6 keys", "olga [operator] until 2027", "a grant needs 1 persons"}},
+		{"result", sample(order.KindAttestationResult), []string{"ACCEPTS", "quoted by a TPM", "reasons: eventlog-absent", "nonce " + nonce}},
+		{"refusal by a software key", refusal(), []string{"REFUSES", "SOFTWARE KEY", "reasons: agent-digest"}},
+		{"key list", s.orderOf(order.KindKeyList), []string{"these 8 keys", "olga [operator] until 2027", "a grant needs 1 persons"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			text := order.Show(sign(t, tc.o, s.signerOf(tc.o.Kind)), s.list.KeyList, at(noon))
@@ -39,6 +41,14 @@ func TestShowSaysWhatAnOrderDoes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusal is a verifier's no to a robot without a TPM.
+func refusal() *order.Order {
+	o := sample(order.KindAttestationResult)
+	o.AttestationResult.Verdict, o.AttestationResult.Tier = order.VerdictRefused, order.TierSoftwareKey
+	o.AttestationResult.Reasons = []string{"agent-digest"}
+	return o
 }
 
 func TestShowSaysWhyAnOrderIsRefused(t *testing.T) {

@@ -93,6 +93,9 @@ func (o *Order) checkBinding() error {
 	if b.Nonce != "" && !isHex(b.Nonce, 32, 64) {
 		return fmt.Errorf("binding.nonce: found %q: expected 32 to 64 lower-case hexadecimal digits", clip(b.Nonce))
 	}
+	if rules[o.Kind].boundTwice && (b.BootID == "" || b.Nonce == "") {
+		return fmt.Errorf("binding: a %s needs the robot's boot_id and the guard's nonce, both", o.Kind)
+	}
 	if o.Kind.Bound() && b == (Binding{}) {
 		return fmt.Errorf("binding: a %s needs the robot's boot_id, the guard's nonce, or both", o.Kind)
 	}
@@ -101,7 +104,9 @@ func (o *Order) checkBinding() error {
 
 func (o *Order) checkBody() error {
 	set := 0
-	for _, present := range []bool{o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil} {
+	for _, present := range []bool{
+		o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil, o.AttestationResult != nil,
+	} {
 		if present {
 			set++
 		}
@@ -120,6 +125,8 @@ func (o *Order) checkBody() error {
 		return o.PolicySet.check()
 	case o.Kind == KindKeyList && o.KeyList != nil:
 		return o.KeyList.check()
+	case o.Kind == KindAttestationResult && o.AttestationResult != nil:
+		return o.AttestationResult.check()
 	}
 	return fmt.Errorf("body: is not that of a %s", o.Kind)
 }
@@ -181,6 +188,30 @@ func (p *PolicySet) check() error {
 	}
 	if got := Digest(p.Policy); got != p.PolicySHA256 {
 		return fmt.Errorf("body.policy_sha256: is %s, but the policy has %s", p.PolicySHA256, got)
+	}
+	return nil
+}
+
+func (r *AttestationResult) check() error {
+	if r.Verdict != VerdictAccepted && r.Verdict != VerdictRefused {
+		return fmt.Errorf("body.verdict: found %q: expected %q or %q", clip(string(r.Verdict)), VerdictAccepted, VerdictRefused)
+	}
+	if r.Tier != TierTPM && r.Tier != TierSoftwareKey {
+		return fmt.Errorf("body.tier: found %q: expected %q or %q", clip(string(r.Tier)), TierTPM, TierSoftwareKey)
+	}
+	if !isHex(r.EvidenceSHA256, 64, 64) {
+		return fmt.Errorf("body.evidence_sha256: found %q: expected 64 lower-case hexadecimal digits", clip(r.EvidenceSHA256))
+	}
+	if n := len(r.Reasons); n > MaxResultReasons || (n == 0 && r.Verdict == VerdictRefused) {
+		return fmt.Errorf("body.reasons: has %d entries: expected at most %d, and at least one of a refusal", n, MaxResultReasons)
+	}
+	for i, code := range r.Reasons {
+		if !isName(code, "._:-") {
+			return fmt.Errorf("body.reasons[%d]: found %q: expected 1 to 64 of a-z, 0-9 and \"._:-\"", i, clip(code))
+		}
+		if slices.Contains(r.Reasons[:i], code) {
+			return fmt.Errorf("body.reasons[%d]: %q comes twice", i, code)
+		}
 	}
 	return nil
 }

@@ -240,7 +240,7 @@ func (v *Verifier) checkTime(now Times, o *Order, repeat bool) (func(*Key) *Erro
 			}
 			return nil
 		}, nil
-	case repeat:
+	case repeat, !now.known() && o.onlyTightens():
 		return nil, nil
 	case !now.known():
 		return nil, refuse(ClockUntrusted, "let the robot synchronise its clock, or send a stop, which needs none",
@@ -260,6 +260,11 @@ func (v *Verifier) checkTime(now Times, o *Order, repeat bool) (func(*Key) *Erro
 		}
 		return nil
 	}, nil
+}
+
+// onlyTightens reports whether this one order can take no restriction away, although its kind can.
+func (o *Order) onlyTightens() bool {
+	return o.AttestationResult != nil && o.AttestationResult.Verdict == VerdictRefused
 }
 
 func keyExpired(now Times, k *Key) *Error {

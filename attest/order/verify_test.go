@@ -62,6 +62,8 @@ func TestRolesMaySignExactlyTheirKinds(t *testing.T) {
 		order.RoleFleetManager:   {order.KindStop, order.KindGrant},
 		order.RoleVendor:         {order.KindStop},
 		order.RoleStopOnly:       {order.KindStop},
+		order.RoleVerifier:       {order.KindAttestationResult},
+		order.RoleConsumer:       {},
 	}
 	s := newSite(t, nil)
 	v := s.verifier(t, order.NewFloors())
@@ -182,6 +184,27 @@ func TestEveryLooseningKindNeedsAClock(t *testing.T) {
 		}
 		wantReason(t, err, order.ClockUntrusted)
 	}
+}
+
+// TestARefusalNeedsNoClock shows that a verifier can take its word back from a robot that has lost the time, once.
+func TestARefusalNeedsNoClock(t *testing.T) {
+	s := newSite(t, nil)
+	floors := order.NewFloors()
+	v := s.verifier(t, floors)
+	env := sign(t, refusal(), s.verifierKey)
+	x, err := v.Verify(order.Times{}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := floors.Use(order.Times{}, x.Claim()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = v.Verify(order.Times{}, env)
+	wantReason(t, err, order.Replayed)
+	_, err = v.Verify(order.Times{}, sign(t, refusal(), s.operator))
+	wantReason(t, err, order.WrongRole)
+	_, err = v.Verify(at(noon.Add(2*time.Hour)), sign(t, refusal(), s.verifierKey))
+	wantReason(t, err, order.Expired)
 }
 
 func TestAGrantEndsAtItsOwnTime(t *testing.T) {

@@ -112,7 +112,7 @@ func lasting(kind order.Kind, asked time.Duration) time.Duration {
 		return asked.Truncate(time.Second)
 	}
 	switch kind {
-	case order.KindReset, order.KindGrant:
+	case order.KindReset, order.KindGrant, order.KindAttestationResult:
 		return 10 * time.Minute
 	case order.KindStop:
 		return time.Hour
