@@ -86,11 +86,11 @@ type Place uint8
 const (
 	// PlaceUnknown is the zero value: the pose cannot be used. It is never fine.
 	PlaceUnknown Place = iota
-	// Outside: farther than the margin, and any earlier hold is released.
+	// Outside is farther than the margin, and any earlier hold is released.
 	Outside
-	// Margin: closer than the margin, or not yet released.
+	// Margin is closer than the margin, or not yet released.
 	Margin
-	// Inside: some part of the contour is in the zone; for KeepIn, some part is
+	// Inside means that some part of the contour is in the zone; for KeepIn, some part is
 	// not inside the union.
 	Inside
 )
@@ -226,6 +226,9 @@ type Verdict struct {
 	// Zone names the deciding zone, NoZone if none.
 	Zone   int
 	Reason Reason
+	// BrakeShare and TurnBrakeShare are the parts, in (0, 1], of the profile's decelerations that stops have shown to be
+	// there; all predictions brake with them.
+	BrakeShare, TurnBrakeShare float64
 	// ScheduleUntrusted says that shifts were judged without a trusted clock.
 	ScheduleUntrusted bool
 }

@@ -26,8 +26,9 @@ type query struct {
 	react  float64 // age and reaction time in seconds
 
 	flight  flight
-	coast   flight // set if flight is odd
+	coast   flight // set if coasts
 	flies   bool   // flight is set
+	coasts  bool   // the robot may go on as it does for a while, whatever was commanded
 	ratio   float64
 	zone    int
 	reason  Reason
@@ -59,7 +60,7 @@ func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
 		}
 	}
 	if f.work > maxWork {
-		q.block(NoZone, ReasonBudget, 0)
+		q.block(NoZone, ReasonBudget)
 	}
 	ratio := min(float64(first*q.ratio), 1)
 	return Limit{
@@ -125,8 +126,8 @@ func (q *query) lower(ratio float64, zone int32, reason Reason, freeMM float64) 
 	}
 }
 
-func (q *query) block(zone int32, reason Reason, freeMM float64) {
-	q.ratio, q.zone, q.reason, q.freeMM, q.blocked = 0, int(zone), reason, freeMM, true
+func (q *query) block(zone int32, reason Reason) {
+	q.ratio, q.zone, q.reason, q.freeMM, q.blocked = 0, int(zone), reason, 0, true
 }
 
 // judge applies one obstacle's rule for the place where the robot is.
@@ -144,7 +145,7 @@ func (q *query) judge(c *candidate) {
 	case place == Margin:
 		q.creep(c, ReasonMargin, ReasonMargin)
 	case !q.f.granted(c):
-		q.block(c.zone, ReasonInside, 0)
+		q.block(c.zone, ReasonInside)
 	case c.inside:
 		q.egress(c)
 	default: // out again, but not released
@@ -193,7 +194,7 @@ func (q *query) outside(c *candidate, m, most float64, reason Reason) {
 	}
 	q.fly()
 	q.after(&q.flight, c, m, most, reason)
-	if q.flight.odd && q.ratio > most {
+	if q.coasts && q.ratio > most {
 		q.after(&q.coast, c, m, most, reason)
 		if !q.f.stops(&q.coast, &c.obstacle, m, c.clear) {
 			q.lower(most, c.zone, reason, 0)
@@ -204,8 +205,9 @@ func (q *query) outside(c *candidate, m, most float64, reason Reason) {
 
 // after is the braking curve at the end of a flight, where the command of now
 // takes over: it holds for a command period before it can be corrected. Axes may
-// brake each at its own rate, so the way to rest lies between the command's arc
-// and the straight line on which the turning has stopped at once.
+// brake each at its own rate, so the way to rest lies between the command's arc,
+// the straight line on which the turning has stopped at once, and the turn in
+// place on which the way has.
 func (q *query) after(fl *flight, c *candidate, m, most float64, reason Reason) {
 	hold := q.f.set.robot.CommandPeriod.Seconds()
 	near := c.clear - fl.way
@@ -216,10 +218,10 @@ func (q *query) after(fl *flight, c *candidate, m, most float64, reason Reason) 
 		q.lower(most, c.zone, reason, 0)
 		return
 	}
-	ways := [...]twist{q.u, {q.u.vx, q.u.vy, 0}}
-	for i, u := range ways {
-		if i == 1 && (q.u.w == 0 || q.u.speed() == 0) {
-			break
+	axes := axesOf(q.u)
+	for i, u := range [...]twist{q.u, axes[0], axes[1]} {
+		if i > 0 && (u == q.u || u == (twist{})) {
+			continue
 		}
 		brake := q.f.brake(u)
 		if free, hit := q.f.sweep(&c.obstacle, fl.end, u, hold+0.5/brake, m, near); hit {
@@ -245,7 +247,9 @@ func (q *query) curve(c *candidate, free, react, brake, most float64, reason Rea
 func (q *query) fly() {
 	if !q.flies {
 		q.flight, q.flies = q.f.flight(q.now, q.age), true
-		if q.flight.odd {
+		// Brakes that turn a motion into another direction slow it down the less.
+		q.coasts = q.flight.odd || q.f.strays(q.u, q.f.mem.track.velocity)
+		if q.coasts {
 			q.coast = q.f.coast(q.age)
 		}
 	}
@@ -262,7 +266,7 @@ const (
 func (q *query) creep(c *candidate, reason, refusal Reason) {
 	q.fly()
 	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, driftMM) || q.closer(c, q.flight.end, driftMM)) {
-		q.block(c.zone, refusal, 0)
+		q.block(c.zone, refusal)
 		return
 	}
 	u, k := q.creeping()
@@ -270,7 +274,7 @@ func (q *query) creep(c *candidate, reason, refusal Reason) {
 	step := min(max(creepStep/q.f.tip(u), dur/creepSamples), dur)
 	for i := 1.0; float64(step*(i-1)) < dur && i <= creepSamples; i++ {
 		if q.closer(c, q.f.mem.track.at.advance(u, float64(step*i)), sameMM) {
-			q.block(c.zone, refusal, 0)
+			q.block(c.zone, refusal)
 			return
 		}
 	}
@@ -327,7 +331,7 @@ func (q *query) egress(c *candidate) {
 	}
 	less := now - float64(2*b.pitch)
 	if thin || deeper || less < 0 || f.depth(&c.obstacle, at, less) > less || f.work > maxWork {
-		q.block(c.zone, ReasonEgressDirection, 0)
+		q.block(c.zone, ReasonEgressDirection)
 		return
 	}
 	q.lower(k, c.zone, ReasonEgress, 0)

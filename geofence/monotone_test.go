@@ -136,7 +136,7 @@ func TestNothingLoosens(t *testing.T) {
 	neverLoosens(t, "a wider margin", func(t *rapid.T, m *moment) {
 		m.spec.Zones[0].MarginM += rapid.Float64Range(0, 1).Draw(t, "margin")
 	})
-	neverLoosens(t, "a slower limit", func(t *rapid.T, m *moment) {
+	neverLoosens(t, "a slower limit", func(_ *rapid.T, m *moment) {
 		for i := range m.spec.Zones {
 			m.spec.Zones[i].MaxSpeedMPS *= 0.5
 		}

@@ -185,7 +185,7 @@ func drawnApproach(t *testing.T, rng *rand.Rand, trial int) *approach {
 	if trial%3 == 2 {
 		arc = (rng.Float64() - 0.5)
 	}
-	a.cmd = func(t float64, p *plant) Velocity {
+	a.cmd = func(_ float64, p *plant) Velocity {
 		if arc != 0 {
 			// A fixed twist: an arc that leads somewhere.
 			return Velocity{speed * math.Cos(head-yaw), speed * math.Sin(head-yaw), arc}
@@ -319,7 +319,7 @@ func TestEgressNeverDeepens(t *testing.T) {
 			accel: 1, decel: 1, yawAccel: 2, yawDecel: 2,
 		}
 		var cmd Velocity
-		a.cmd = func(now float64, p *plant) Velocity {
+		a.cmd = func(now float64, _ *plant) Velocity {
 			if int(now*20)%10 == 0 {
 				cmd = Velocity{rng.Float64()*2 - 1, rng.Float64()*2 - 1, (rng.Float64()*2 - 1) * float64(rng.IntN(2))}
 			}

@@ -34,12 +34,12 @@ type Kind uint8
 const (
 	// KindUnset is the zero value and an error in a ZoneSpec.
 	KindUnset Kind = iota
-	// Blocked: no part of the contour may be inside (VDA 5050: BLOCKED).
+	// Blocked means that no part of the contour may be inside (VDA 5050: BLOCKED).
 	Blocked
-	// SpeedLimit: while any part of the contour is inside, the base moves at
+	// SpeedLimit means that while any part of the contour is inside, the base moves at
 	// most at MaxSpeedMPS, reached already upon entering (VDA 5050: SPEED_LIMIT).
 	SpeedLimit
-	// KeepIn: the whole contour stays in the union of the floor's keep-in zones
+	// KeepIn means that the whole contour stays in the union of the floor's keep-in zones
 	// that bind. The union is that of their open interiors: two zones that only
 	// share an edge do not join there, so draw them overlapping at a door.
 	KeepIn

@@ -34,6 +34,7 @@ func (f *Fence) survey() {
 		f.consider(f.area(), bindsSurely)
 	case keepEach:
 		f.consider(f.area(), bindsMaybe)
+	case keepFree, keepDenied: // no edge to measure
 	}
 	f.overrun = f.work > maxWork
 }

@@ -61,7 +61,8 @@ func (f *Fence) observe(now Instant, in *Inputs) FaultSet {
 	if f.mem.stepped && now.Boot < f.mem.now {
 		faults |= FaultClock
 	}
-	faults |= t.measure(now, &in.Velocity, r, f.set.body.radius)
+	faults |= t.measure(now, &in.Velocity, r)
+	f.test()
 	arrived := false
 	if !in.Pose.Seen {
 		faults |= FaultPoseMissing
@@ -79,7 +80,7 @@ func (f *Fence) observe(now Instant, in *Inputs) FaultSet {
 }
 
 // measure takes in the measured velocity.
-func (t *track) measure(now Instant, v *Measured, r *Robot, radius float64) FaultSet {
+func (t *track) measure(now Instant, v *Measured, r *Robot) FaultSet {
 	t.velocityOK = false
 	age := now.Boot - v.Boot
 	if !v.Known || age < 0 || age > r.PoseMaxAge {

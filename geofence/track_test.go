@@ -23,7 +23,7 @@ func TestPoseFaults(t *testing.T) {
 		spoil func(r *rig)
 		want  FaultSet
 	}{
-		{"nothing", func(r *rig) {}, 0},
+		{"nothing", func(*rig) {}, 0},
 		{"missing", func(r *rig) { r.in.Pose.Seen = false }, FaultPoseMissing},
 		{"NaN position", func(r *rig) { r.in.Pose.X = nan }, FaultPoseNotFinite},
 		{"infinite height", func(r *rig) { r.in.Pose.Z = inf }, FaultPoseNotFinite},

@@ -106,7 +106,7 @@ func (p frame) advance(u twist, t float64) frame {
 	sin, cos := sincos(phi)
 	// along and across are ∫cos and ∫sin of the heading over t. The quotients
 	// cancel badly at small angles, where two terms of the series are exact enough.
-	along, across := t, 0.0
+	var along, across float64
 	if math.Abs(phi) < 1e-4 {
 		along = float64(t * (1 - float64(phi*phi)/6))
 		across = float64(t*phi) / 2

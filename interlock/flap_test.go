@@ -145,7 +145,7 @@ func TestTogglingIsMissedWithoutTheLeak(t *testing.T) {
 	refuted(t, func(t *rapid.T) error {
 		m, err := New(p)
 		if err != nil {
-			return nil
+			t.Fatal(err)
 		}
 		return togglingFires(t, forgiving{m}, &p, BusLost)
 	})

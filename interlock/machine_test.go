@@ -3,6 +3,7 @@ package interlock
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,13 +68,14 @@ func (s *script) want(motion Motion, active ...Trigger) {
 }
 
 func names(s TriggerSet) string {
-	out := "["
+	var out strings.Builder
+	out.WriteString("[")
 	for t := range NumTriggers {
 		if s.Has(t) {
-			out += " " + t.String()
+			out.WriteString(" " + t.String())
 		}
 	}
-	return out + " ]"
+	return out.String() + " ]"
 }
 
 func TestCalmIsFree(t *testing.T) {

@@ -2,6 +2,7 @@ package interlock
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -223,20 +224,13 @@ func allClear() PublisherStatus {
 func (n *Names) list() []string { return n.Name[:max(0, min(n.N, MaxNames))] }
 
 func (n *Names) has(name string) bool {
-	for _, a := range n.list() {
-		if a == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(n.list(), name)
 }
 
 func twice(names []string) bool {
 	for i, a := range names {
-		for _, b := range names[:i] {
-			if a == b {
-				return true
-			}
+		if slices.Contains(names[:i], a) {
+			return true
 		}
 	}
 	return false

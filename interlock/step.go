@@ -1,6 +1,9 @@
 package interlock
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // ownTriggers are those whose condition the machine finds by itself. The caller may add to them, and need not.
 func ownTriggers() TriggerSet { return TriggerSet{1<<Startup | 1<<LatchUnreadable} }
@@ -264,10 +267,5 @@ func (m *Machine) trip(t Trigger, r *Rule) bool {
 }
 
 func (p *trips) has(at time.Duration) bool {
-	for _, a := range p.at[:p.n] {
-		if a == at {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.at[:p.n], at)
 }

@@ -110,6 +110,7 @@ func (d *document) checkBounds(p *Policy) {
 			where = at("flap", "merge")
 		case interlock.FieldStopCategory:
 			where = at("stop_category")
+		default: // a trigger's field, found above
 		}
 		d.wrong(where, "trigger-bounds", pe.Want, pe.Found, hint)
 	}

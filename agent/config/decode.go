@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,7 +91,7 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 			continue
 		}
 		seen[k.Text] = k
-		if !known(fields, k.Text) && !contains(skip, k.Text) {
+		if !known(fields, k.Text) && !slices.Contains(skip, k.Text) {
 			misspelt[d.unknown(k, fields, where)] = true
 		}
 	}
@@ -119,15 +120,6 @@ func (d *decoder) group(n *strictyaml.Node, v reflect.Value, where *path, skip .
 func known(fields []field, name string) bool {
 	for i := range fields {
 		if fields[i].name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func contains(words []string, word string) bool {
-	for _, w := range words {
-		if w == word {
 			return true
 		}
 	}

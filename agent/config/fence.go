@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/geofence"
@@ -47,14 +48,7 @@ func exceptRole(except []string) string {
 	}
 	sorted := slices.Clone(except)
 	slices.Sort(sorted)
-	name := "!"
-	for i, r := range slices.Compact(sorted) {
-		if i > 0 {
-			name += ","
-		}
-		name += r
-	}
-	return name
+	return "!" + strings.Join(slices.Compact(sorted), ",")
 }
 
 // translation is a geofence.Spec and where its parts come from.

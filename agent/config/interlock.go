@@ -2,6 +2,7 @@ package config
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/robowarden/robowarden/interlock"
@@ -145,7 +146,7 @@ func (p *Profile) StandstillJoints() []int {
 		return nil
 	}
 	for i, j := range p.Joints.List {
-		if contains(p.Motion.Standstill.Joints.Groups, j.Group) {
+		if slices.Contains(p.Motion.Standstill.Joints.Groups, j.Group) {
 			out = append(out, i)
 		}
 	}

@@ -72,6 +72,28 @@ func Load(policy PolicySource, files ...string) (*Config, error) {
 	return l.finish()
 }
 
+// LoadDeployment reads the deployment alone, for the roles that may not read the guard's keys: it opens nothing that the
+// deployment names. The error is a *Problems, as from [LoadConfig].
+func LoadDeployment(file string) (*Deployment, error) {
+	l := newLoader(nil)
+	l.read(file)
+	d := l.docs[KindDeployment]
+	if d == nil && l.out.Errors() == 0 {
+		l.out.addFile(file, "wrong-kind", "kind: "+KindDeployment, "another kind", "give the robot's deployment document")
+	}
+	if d != nil {
+		l.cfg.Deployment = &Deployment{}
+		if err := l.decode(d, l.cfg.Deployment); err != nil {
+			return nil, err
+		}
+		l.absolute(d)
+	}
+	if l.out.sort(); l.out.Errors() > 0 {
+		return nil, l.out
+	}
+	return l.cfg.Deployment, nil
+}
+
 func newLoader(policy PolicySource) *loader {
 	return &loader{policy: policy, out: newProblems(), docs: map[string]*document{}, cfg: &Config{}}
 }
@@ -207,9 +229,7 @@ func (l *loader) finish() (*Config, error) {
 		l.cfg.Raw.Deployment = d.raw
 		l.follow(d)
 	}
-	if err := l.open(); err != nil {
-		return nil, err
-	}
+	l.open()
 	for kind, target := range map[string]any{KindProfile: &l.cfg.Profile, KindTopics: &l.cfg.Topics, KindPolicy: &l.cfg.Policy} {
 		if d := l.docs[kind]; d != nil && d.kind == kind {
 			if err := l.fill(d, target); err != nil {
@@ -257,8 +277,8 @@ func (l *loader) decode(d *document, v any) error {
 	return nil
 }
 
-// follow makes the deployment's paths absolute and reads the documents that it names and nobody has given.
-func (l *loader) follow(d *document) {
+// absolute makes the deployment's paths absolute.
+func (l *loader) absolute(d *document) {
 	p := &l.cfg.Deployment.Paths
 	folder := resolve(filepath.Dir(d.file), ".")
 	l.folder = folder
@@ -272,6 +292,12 @@ func (l *loader) follow(d *document) {
 	for _, path := range l.cfg.Deployment.others() {
 		*path = resolve(folder, *path)
 	}
+}
+
+// follow reads the documents that the deployment names and nobody has given.
+func (l *loader) follow(d *document) {
+	l.absolute(d)
+	p := &l.cfg.Deployment.Paths
 	for _, named := range []struct{ kind, key, file string }{
 		{KindProfile, "profile", p.Profile}, {KindTopics, "topics", p.Topics}, {KindPolicy, "policy", p.Policy},
 	} {
@@ -306,33 +332,33 @@ func resolve(folder, path string) string {
 }
 
 // open takes the policy out of its signed set.
-func (l *loader) open() error {
+func (l *loader) open() {
 	set := l.docs[KindPolicy]
 	if set == nil {
-		return nil
+		return
 	}
 	if set.kind != kindSet {
 		if l.signedOnly {
 			l.out.addFile(set.file, "unsigned-policy", "a signed policy set", "a plain policy document",
 				"sign it with robowarden-station; plain policies are for check alone")
 		}
-		return nil
+		return
 	}
 	delete(l.docs, KindPolicy)
 	if l.policy == nil {
 		l.out.addFile(set.file, "signed-set", "a plain policy document", "a signed policy set",
 			"its signatures cannot be checked here; give the policy's YAML, or a deployment whose key list can be read")
-		return nil
+		return
 	}
 	if len(set.raw) > maxBundle {
 		l.out.addFile(set.file, "too-large", fmt.Sprintf("at most %d bytes", maxBundle), "more", "")
-		return nil
+		return
 	}
 	signed, err := l.policy(l.cfg.Deployment, set.raw)
 	if err != nil {
 		l.out.addFile(set.file, "signed-set", "a policy set signed by a key in force", err.Error(),
 			"sign the policy with robowarden-station")
-		return nil
+		return
 	}
 	l.signed = &signed
 	inner := set.file + "#policy"
@@ -344,5 +370,4 @@ func (l *loader) open() error {
 	} else if d.kind != "" {
 		l.out.addFile(set.file, "wrong-kind", "a policy in the signed set", "a "+d.kind, "sign the policy's document")
 	}
-	return nil
 }

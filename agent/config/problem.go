@@ -161,9 +161,8 @@ var secretLike = regexp.MustCompile(`-----(BEGIN|END)[^-]*-----|[0-9a-fA-F]{32,}
 
 // redact masks what may be a key. Digests are not secret, and people have to compare them.
 func redact(s string) string {
-	locs := secretLike.FindAllStringIndex(s, -1)
-	for i := len(locs) - 1; i >= 0; i-- {
-		from, to := locs[i][0], locs[i][1]
+	for _, loc := range slices.Backward(secretLike.FindAllStringIndex(s, -1)) {
+		from, to := loc[0], loc[1]
 		if strings.HasSuffix(s[:from], "sha256:") || !keyLike(s[from:to]) {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -199,7 +200,7 @@ func setString(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 		return p
 	}
 	if len(f.enum) > 0 {
-		if contains(f.enum, s) {
+		if slices.Contains(f.enum, s) {
 			v.SetString(s)
 			return nil
 		}

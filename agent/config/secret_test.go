@@ -19,13 +19,14 @@ func TestSecretHidesItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := string(b)
+	var all strings.Builder
+	all.Write(b)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%U"} {
-		all += fmt.Sprintf(verb, s) + fmt.Sprintf(verb, cfg) + fmt.Sprintf(verb, &s)
+		fmt.Fprintf(&all, verb+verb+verb, s, cfg, &s)
 	}
-	all += s.String() + s.GoString()
+	all.WriteString(s.String() + s.GoString())
 	for _, form := range []string{"0123456789abcdef", "30313233", "48 49 50", "MDEyMzQ1Njc4OWFi"} {
-		if strings.Contains(all, form) {
+		if strings.Contains(all.String(), form) {
 			t.Errorf("the key shows as %s", form)
 		}
 	}

@@ -32,7 +32,7 @@ func distance(a, b string) int {
 		return max(len(a), len(b))
 	}
 	var before, last, row [65]int
-	for j := range len(b) + 1 {
+	for j := range last {
 		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
@@ -44,7 +44,7 @@ func distance(a, b string) int {
 			}
 			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
+				row[j] = min(row[j], before[j-2]+1) //nolint:gosec // j > 1
 			}
 		}
 		before, last = last, row

@@ -137,6 +137,7 @@ func (h *handler) admit(w http.ResponseWriter, r *http.Request) bool {
 			h.refuse(w, r, http.StatusForbidden, "this token is not the console's")
 			return false
 		}
+		//nolint:gosec // plain HTTP to this computer alone, where not every browser returns a Secure cookie
 		http.SetCookie(w, &http.Cookie{
 			Name: cookieName, Value: h.cookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		})

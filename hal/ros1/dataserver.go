@@ -62,11 +62,7 @@ func (n *Node) serveData() {
 			c.Close()
 			continue
 		}
-		n.wg.Add(1)
-		go func() {
-			defer n.wg.Done()
-			n.serveGuest(g)
-		}()
+		n.wg.Go(func() { n.serveGuest(g) })
 	}
 }
 
@@ -74,17 +70,13 @@ func (n *Node) serveData() {
 func (n *Node) serveGuest(g *guest) {
 	c, err := n.welcome(g)
 	if err != nil {
-		g.Close()
+		_ = g.Close()
 		n.rep.emit(&Event{Kind: SubscriberRefused, Name: clip(g.addr.String(), 60), Detail: err.Error()})
 		return
 	}
 	g.leave()
 	n.rep.emit(&Event{Kind: SubscriberConnected, Topic: c.p.topic, Name: c.peer.Name, Peer: c.peer})
-	n.wg.Add(1)
-	go func() {
-		defer n.wg.Done()
-		c.serve()
-	}()
+	n.wg.Go(c.serve)
 	c.listen()
 }
 
@@ -124,7 +116,7 @@ func (n *Node) accept(g *guest, p *Publisher, peer *msg.Peer) (*pubConn, error) 
 	if p.latch {
 		latching = "1"
 	}
-	reply := appendHeader(nil, "callerid", n.cfg.Name, "topic", p.topic, "type", p.typ.name, "md5sum", p.typ.md5,
+	reply := newHeader("callerid", n.cfg.Name, "topic", p.topic, "type", p.typ.name, "md5sum", p.typ.md5,
 		"latching", latching, "message_definition", p.typ.definition)
 	if _, err := g.Write(reply); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
@@ -169,6 +161,6 @@ func (n *Node) match(h *header) (*Publisher, error) {
 
 // turnAway tells the peer why it is refused, if it listens, and returns that.
 func (n *Node) turnAway(c net.Conn, why error) error {
-	_, _ = c.Write(appendHeader(nil, "error", why.Error()))
+	_, _ = c.Write(newHeader("error", why.Error()))
 	return why
 }

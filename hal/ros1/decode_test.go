@@ -2,6 +2,7 @@ package ros1
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -307,7 +308,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"twist with a byte too many", &commandDecoder{h: func(*msg.Command) { t.Error("delivered") }}, make([]byte, 49), errTrailing},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if err := c.d.decode(c.body, 1); err != c.want {
+			if err := c.d.decode(c.body, 1); !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
 		})

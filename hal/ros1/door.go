@@ -108,7 +108,7 @@ func (d *door) survive(err error) {
 }
 
 func (d *door) admit(c *net.TCPConn) *guest {
-	g := &guest{TCPConn: c, d: d, addr: remoteAddr(c)}
+	g := &guest{TCPConn: c, d: d, addr: addrPort(c.RemoteAddr())}
 	d.mu.Lock()
 	var out *guest
 	same := 0
@@ -126,10 +126,10 @@ func (d *door) admit(c *net.TCPConn) *guest {
 	shut := d.shut
 	d.mu.Unlock()
 	if out != nil {
-		out.Close()
+		_ = out.Close()
 	}
 	if shut {
-		g.Close()
+		_ = g.Close()
 	}
 	return g
 }
@@ -170,7 +170,7 @@ func (d *door) Close() error {
 	guests := slices.Clone(d.guests)
 	d.mu.Unlock()
 	for _, g := range guests {
-		g.Close()
+		_ = g.Close()
 	}
 	return d.ln.Close()
 }

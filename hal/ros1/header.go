@@ -83,17 +83,16 @@ func (h *header) field(key string) (dst *string, bit int) {
 	return nil, 0
 }
 
-// appendHeader appends a connection header, length first, of key, value pairs.
-func appendHeader(dst []byte, kv ...string) []byte {
-	at := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
+// newHeader returns a connection header, length first, of key, value pairs.
+func newHeader(kv ...string) []byte {
+	dst := make([]byte, 4, 256)
 	for i := 0; i+1 < len(kv); i += 2 {
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(kv[i])+1+len(kv[i+1])))
 		dst = append(dst, kv[i]...)
 		dst = append(dst, '=')
 		dst = append(dst, kv[i+1]...)
 	}
-	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	binary.LittleEndian.PutUint32(dst, uint32(len(dst)-4))
 	return dst
 }
 

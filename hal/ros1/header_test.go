@@ -39,13 +39,13 @@ func TestHeaderFaults(t *testing.T) {
 }
 
 func TestHeaderWithOddKeysIsRead(t *testing.T) {
-	b := appendHeader(nil, "", "x", "_", "y", "\xff\xfe", "z", "callerid", "/a=b", "tcp_nodelay", "1",
+	b := newHeader("", "x", "_", "y", "\xff\xfe", "z", "callerid", "/a=b", "tcp_nodelay", "1",
 		"message_definition", strings.Repeat("float64 x\n", 1000))[4:]
 	h, err := parseHeader(b)
 	if err != nil || h.callerID != "/a=b" {
 		t.Errorf("got %+v, %v", h, err)
 	}
-	h, err = parseHeader(appendHeader(nil, "error", "no\x1b[31m"+strings.Repeat("x", 5000))[4:])
+	h, err = parseHeader(newHeader("error", "no\x1b[31m"+strings.Repeat("x", 5000))[4:])
 	if err != nil || len(h.err) > 300 || strings.ContainsRune(h.err, 0x1b) {
 		t.Errorf("got %+v, %v; want a clipped and quoted error", h, err)
 	}
@@ -87,8 +87,8 @@ func TestReadHeaderHoldsItsCap(t *testing.T) {
 }
 
 func FuzzHeader(f *testing.F) {
-	f.Add(appendHeader(nil, "callerid", "/a", "topic", "/t", "type", "std_msgs/Bool", "md5sum", "*")[4:])
-	f.Add(appendHeader(nil, "error", "no")[4:])
+	f.Add(newHeader("callerid", "/a", "topic", "/t", "type", "std_msgs/Bool", "md5sum", "*")[4:])
+	f.Add(newHeader("error", "no")[4:])
 	f.Add([]byte{0, 0, 0, 0})
 	f.Add([]byte{255, 255, 255, 255, '='})
 	f.Fuzz(func(t *testing.T, b []byte) {

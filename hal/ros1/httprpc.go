@@ -133,7 +133,7 @@ type httpHead struct {
 }
 
 func (c *rpcConn) answer() (body []byte, keep bool, err error) {
-	at := 0
+	var at int
 	for {
 		if at = bytes.Index(c.in, []byte("\r\n\r\n")); at >= 0 {
 			break

@@ -58,18 +58,18 @@ func answering(tb testing.TB, f func(net.Conn)) string {
 func TestPostReadsWhatRealServersSend(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 4000)
 	for name, h := range map[string]http.HandlerFunc{
-		"length": func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "body") },
-		"chunks": func(w http.ResponseWriter, r *http.Request) {
+		"length": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "body") },
+		"chunks": func(w http.ResponseWriter, _ *http.Request) {
 			for _, s := range []string{"b", "od", "y"} {
 				_, _ = io.WriteString(w, s)
 				w.(http.Flusher).Flush()
 			}
 		},
-		"close": func(w http.ResponseWriter, r *http.Request) {
+		"close": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Connection", "close")
 			_, _ = io.WriteString(w, "body")
 		},
-		"long": func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, long) },
+		"long": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, long) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(h)
@@ -161,7 +161,7 @@ func TestPostHasOneDeadline(t *testing.T) {
 
 func TestAbortEndsAPost(t *testing.T) {
 	reached, stop := make(chan struct{}), make(chan struct{})
-	addr := answering(t, func(c net.Conn) {
+	addr := answering(t, func(net.Conn) {
 		close(reached)
 		<-stop
 	})

@@ -26,7 +26,7 @@ const (
 	// DefaultStallTimeout is how long a subscriber may take nothing before it is dropped.
 	DefaultStallTimeout = time.Second
 	// DefaultRetryMin and DefaultRetryMax bound the pause before a publisher is tried again; it doubles in between.
-	DefaultRetryMin = 50 * time.Millisecond
+	DefaultRetryMin = 50 * time.Millisecond //nolint:revive // the least, not minutes
 	// DefaultRetryMax is the longest pause before a publisher is tried again.
 	DefaultRetryMax = time.Second
 	// DefaultCloseTimeout bounds the unregistration at the end.

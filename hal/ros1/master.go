@@ -42,8 +42,8 @@ type master struct {
 
 func newMaster(n *Node) *master {
 	m := &master{n: n, conn: n.newRPC(n.ctx, n.masterAt, n.cfg.Limits.MaxRPCBytes)}
-	m.stateCall = appendCall(nil, "getSystemState", n.cfg.Name)
-	m.selfCall = appendCall(nil, "lookupNode", n.cfg.Name, n.cfg.Name)
+	m.stateCall = newCall("getSystemState", n.cfg.Name)
+	m.selfCall = newCall("lookupNode", n.cfg.Name, n.cfg.Name)
 	m.state.publishers = map[string][]string{}
 	return m
 }

@@ -1,6 +1,7 @@
 package ros1
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -61,9 +62,7 @@ func badMaster(tb testing.TB, f func(net.Conn)) string {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	conns := map[net.Conn]bool{}
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
+	wg.Go(func() {
 		for {
 			c, err := ln.Accept()
 			if err != nil {
@@ -72,9 +71,7 @@ func badMaster(tb testing.TB, f func(net.Conn)) string {
 			mu.Lock()
 			conns[c] = true
 			mu.Unlock()
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
+			wg.Go(func() {
 				b := make([]byte, 4096)
 				if _, err := c.Read(b); err == nil {
 					f(c)
@@ -83,9 +80,9 @@ func badMaster(tb testing.TB, f func(net.Conn)) string {
 				mu.Lock()
 				delete(conns, c)
 				mu.Unlock()
-			}()
+			})
 		}
-	}()
+	})
 	tb.Cleanup(func() {
 		ln.Close()
 		mu.Lock()
@@ -238,13 +235,13 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Close() // before Run
-	if _, err := n.Advertise(Publication{Topic: "/t", Type: TypeBool}); err != ErrClosed {
+	if _, err := n.Advertise(Publication{Topic: "/t", Type: TypeBool}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Advertise after Close: %v", err)
 	}
-	if _, err := n.SubscribeBool(Subscription{Topic: "/t", AllowAny: true}, nil); err != ErrClosed {
+	if _, err := n.SubscribeBool(Subscription{Topic: "/t", AllowAny: true}, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Subscribe after Close: %v", err)
 	}
-	if _, err := n.WatchTopic("/t", "", nil); err != ErrClosed {
+	if _, err := n.WatchTopic("/t", "", nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("WatchTopic after Close: %v", err)
 	}
 }

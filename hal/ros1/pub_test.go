@@ -3,6 +3,7 @@ package ros1
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -115,15 +116,13 @@ func TestOlderPublicationNeverOvertakes(t *testing.T) {
 	// From many goroutines: what arrives never goes back.
 	var wg sync.WaitGroup
 	for g := range 8 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for i := range 500 {
 				if _, err := b.p.PublishTwist(uint64(10+i*8+g), twistOf(float64(10+i*8+g))); err != nil {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 	}
 	last := 0.0
 	for last < 10+499*8 {
@@ -149,17 +148,17 @@ func TestOlderPublicationNeverOvertakes(t *testing.T) {
 func TestPublishFaults(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, Publication{Topic: "/text", Type: TypeString, MaxBytes: 20}, nil)
-	if _, err := b.p.PublishBool(1, true); err != ErrWrongType {
+	if _, err := b.p.PublishBool(1, true); !errors.Is(err, ErrWrongType) {
 		t.Errorf("wrong type: %v", err)
 	}
-	if _, err := b.p.PublishString(1, make([]byte, 17)); err != ErrTooLong {
+	if _, err := b.p.PublishString(1, make([]byte, 17)); !errors.Is(err, ErrTooLong) {
 		t.Errorf("too long: %v", err)
 	}
 	if _, err := b.p.PublishString(1, make([]byte, 16)); err != nil {
 		t.Errorf("as long as the cap: %v", err)
 	}
 	b.p.Close()
-	if _, err := b.p.PublishString(2, nil); err != ErrClosed {
+	if _, err := b.p.PublishString(2, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
 	for _, c := range []Publication{

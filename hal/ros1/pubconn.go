@@ -56,7 +56,7 @@ func newPubConn(p *Publisher, conn *net.TCPConn, peer *msg.Peer) (*pubConn, erro
 func (c *pubConn) writeNow(fd uintptr) {
 	for {
 		c.wrote, c.wrErr = syscall.Write(int(fd), c.out)
-		if c.wrErr != syscall.EINTR {
+		if !errors.Is(c.wrErr, syscall.EINTR) {
 			return
 		}
 	}
@@ -82,7 +82,7 @@ func (c *pubConn) took(frame []byte) bool {
 	switch {
 	case n == len(frame):
 		return true
-	case c.wrErr != nil && c.wrErr != syscall.EAGAIN:
+	case c.wrErr != nil && !errors.Is(c.wrErr, syscall.EAGAIN):
 		c.failed = c.wrErr
 	case n == 0:
 		c.behind = true
@@ -106,7 +106,7 @@ func (c *pubConn) drainNow(fd uintptr) bool {
 	if len(c.tail) > 0 {
 		c.out = c.tail[c.tailAt:]
 		c.writeNow(fd)
-		if c.wrErr != nil && c.wrErr != syscall.EAGAIN {
+		if c.wrErr != nil && !errors.Is(c.wrErr, syscall.EAGAIN) {
 			c.failed = c.wrErr
 			return true
 		}

@@ -120,7 +120,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("ros1: bind the TCPROS port: %w", err)
 	}
 	if n.slave, err = listen(host, cfg.SlavePort, "slave", n.rep, lim.MaxSlaveConnections, lim.MaxSlaveConnections); err != nil {
-		n.data.Close()
+		_ = n.data.Close()
 		return nil, fmt.Errorf("ros1: bind the slave port: %w", err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -139,23 +139,15 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	defer close(n.done)
 	defer context.AfterFunc(ctx, n.cancel)()
-	n.start(n.serveData)
-	n.start(func() { _ = n.server.http.Serve(n.slave) })
-	n.start(func() { n.dog.run(n.ctx) })
-	n.start(func() { newMaster(n).run(n.ctx) })
+	n.wg.Go(n.serveData)
+	n.wg.Go(func() { _ = n.server.http.Serve(n.slave) })
+	n.wg.Go(func() { n.dog.run(n.ctx) })
+	n.wg.Go(func() { newMaster(n).run(n.ctx) })
 	<-n.ctx.Done()
 	n.leave()
 	n.shut()
 	n.wg.Wait()
 	return nil
-}
-
-func (n *Node) start(f func()) {
-	n.wg.Add(1)
-	go func() {
-		defer n.wg.Done()
-		f()
-	}()
 }
 
 // leave unregisters every topic within the deadline.
@@ -175,8 +167,8 @@ func (n *Node) shut() {
 	n.closed = true
 	subs, pubs, watches := n.subs, n.pubs, n.watches
 	n.mu.Unlock()
-	n.data.Close()
-	n.slave.Close()
+	_ = n.data.Close()
+	_ = n.slave.Close()
 	_ = n.server.http.Close()
 	for _, p := range pubs {
 		p.shut()

@@ -57,7 +57,7 @@ func (n *Node) CallService(ctx context.Context, name, typ, md5 string, request [
 // exchange sends the header and, once that is answered, the request. Both at once would save a round trip, but rospy
 // reads past the header of a client and throws away what it finds there.
 func (n *Node) exchange(conn net.Conn, name, typ, md5 string, request []byte) ([]byte, error) {
-	out := appendHeader(nil, "callerid", n.cfg.Name, "service", name, "type", typ, "md5sum", md5)
+	out := newHeader("callerid", n.cfg.Name, "service", name, "type", typ, "md5sum", md5)
 	if _, err := conn.Write(out); err != nil {
 		return nil, err
 	}

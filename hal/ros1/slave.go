@@ -186,13 +186,12 @@ func (a *answer) int(v int) *answer {
 	return a
 }
 
-func (a *answer) bool(v bool) *answer {
+func (a *answer) bool(v bool) {
 	if v {
 		a.b = append(a.b, `<value><boolean>1</boolean></value>`...)
 	} else {
 		a.b = append(a.b, `<value><boolean>0</boolean></value>`...)
 	}
-	return a
 }
 
 func (a *answer) str(v string) *answer {

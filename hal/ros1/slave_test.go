@@ -226,7 +226,7 @@ func TestCloseWhileTheMasterStalls(t *testing.T) {
 	t.Parallel()
 	stop := make(chan struct{})
 	var wait atomic.Int64
-	addr := answering(t, func(c net.Conn) { wait.Add(1); <-stop })
+	addr := answering(t, func(net.Conn) { wait.Add(1); <-stop })
 	defer close(stop)
 	var ev events
 	cfg := testConfig("http://"+addr+"/", &ev)

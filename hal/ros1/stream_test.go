@@ -73,7 +73,7 @@ func TestStreamDeliversWhateverTheCuts(t *testing.T) {
 		near, far := tcpPair(t)
 		defer near.Close()
 		var got []int
-		st := testStream(t, near, mode, 40000, func(b []byte, boot time.Duration) error {
+		st := testStream(t, near, mode, 40000, func(b []byte, _ time.Duration) error {
 			b[len(b)-1] ^= 0x5a
 			i := int(binary.LittleEndian.Uint32(b))
 			if i >= len(sizes) || len(b) != sizes[i] || slices.ContainsFunc(b[4:], func(c byte) bool { return c != 0 }) {

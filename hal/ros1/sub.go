@@ -185,11 +185,7 @@ func (s *Sub) reconcile(listed []string) {
 		default:
 			l := newLink(s, name)
 			s.links[name] = l
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
-				l.run(s.ctx)
-			}()
+			s.wg.Go(func() { l.run(s.ctx) })
 		}
 	}
 }

@@ -2,6 +2,7 @@ package ros1
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -45,7 +46,7 @@ func forever(c net.Conn) {
 // TestHostilePublisher: each of these is refused or cut, by name, and the honest publisher beside it goes on.
 func TestHostilePublisher(t *testing.T) {
 	typ := mustType(t, TypeTwist)
-	hello := func(kv ...string) []byte { return rostest.Header(kv...) }
+	hello := rostest.Header
 	for _, c := range []struct {
 		name   string
 		evil   func(*rostest.Publisher)
@@ -214,7 +215,7 @@ func TestJointStateOfMillionsOfNames(t *testing.T) {
 	}
 	full := make([]byte, mustType(t, TypeJointState).max)
 	binary.LittleEndian.PutUint32(full[16:], uint32(len(full)-20)/4)
-	if err := d.decode(full, 1); err != errCount {
+	if err := d.decode(full, 1); !errors.Is(err, errCount) {
 		t.Errorf("%d empty names: %v; want %v", (len(full)-20)/4, err, errCount)
 	}
 }

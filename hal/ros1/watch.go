@@ -52,11 +52,7 @@ func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, e
 		return nil, ErrClosed
 	}
 	n.watches = with(n.watches, w)
-	w.wg.Add(1)
-	go func() {
-		defer w.wg.Done()
-		w.run()
-	}()
+	w.wg.Go(w.run)
 	n.asked.Store(true)
 	return w, nil
 }
@@ -147,8 +143,8 @@ func newBusAsker(w *Watch) *busAsker {
 	n := w.n
 	return &busAsker{
 		w: w, master: n.newRPC(w.ctx, n.masterAt, slaveAnswerBytes),
-		findCall: appendCall(nil, "lookupNode", n.cfg.Name, w.consumer),
-		busCall:  appendCall(nil, "getBusInfo", n.cfg.Name),
+		findCall: newCall("lookupNode", n.cfg.Name, w.consumer),
+		busCall:  newCall("getBusInfo", n.cfg.Name),
 	}
 }
 

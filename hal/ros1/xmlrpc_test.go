@@ -122,7 +122,7 @@ func TestRequestFaults(t *testing.T) {
 func TestWhatWeWriteIsRead(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		texts := rapid.SliceOfN(rapid.StringMatching(`[ -~äß€]{0,20}`), 1, 5).Draw(t, "texts")
-		doc := appendCall(nil, "m", texts...)
+		doc := newCall("m", texts...)
 		var c struct {
 			Method string          `xml:"methodName"`
 			Params []rostest.Value `xml:"params>param>value"`
@@ -151,7 +151,7 @@ func TestWhatWeWriteIsRead(t *testing.T) {
 
 func FuzzXMLRPCRequest(f *testing.F) {
 	f.Add([]byte("<?xml version='1.0'?>\n<methodCall><methodName>getPid</methodName><params><param><value>/a</value></param></params></methodCall>"))
-	f.Add(appendCall(nil, "publisherUpdate", "/a", "/t&<>"))
+	f.Add(newCall("publisherUpdate", "/a", "/t&<>"))
 	f.Add([]byte("<methodCall><methodName>m</methodName><params><param><value><array><data><value/><value><int>1</int></value></data></array></value></param></params></methodCall>"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var x xmlReader
@@ -175,7 +175,7 @@ func FuzzXMLRPCRequest(f *testing.F) {
 
 func FuzzXMLRPCAnswer(f *testing.F) {
 	f.Add([]byte("<methodResponse><params><param><value><array><data><value><int>1</int></value><value/><value><array><data/></array></value></data></array></value></param></params></methodResponse>"))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(_ *testing.T, b []byte) {
 		m := &master{n: &Node{}}
 		m.state.publishers = map[string][]string{}
 		_ = m.parse(b)

@@ -77,9 +77,9 @@ func appendEscaped(dst []byte, s string) []byte {
 	return dst
 }
 
-// appendCall appends a request whose parameters are all strings.
-func appendCall(dst []byte, method string, params ...string) []byte {
-	dst = append(dst, `<?xml version="1.0"?><methodCall><methodName>`...)
+// newCall returns a request whose parameters are all strings.
+func newCall(method string, params ...string) []byte {
+	dst := []byte(`<?xml version="1.0"?><methodCall><methodName>`)
 	dst = append(dst, method...)
 	dst = append(dst, `</methodName><params>`...)
 	for _, p := range params {

@@ -54,14 +54,16 @@ func (b *Building) upperFloor() {
 
 // way links places one after the other, and adds those that are not there yet.
 func (b *Building) way(floor string, places ...Place) {
-	for i, p := range places {
+	before := ""
+	for _, p := range places {
 		p.Floor = floor
 		if b.index(p.Name) < 0 {
 			b.Places = append(b.Places, p)
 		}
-		if i > 0 {
-			b.Links = append(b.Links, [2]string{places[i-1].Name, p.Name})
+		if before != "" {
+			b.Links = append(b.Links, [2]string{before, p.Name})
 		}
+		before = p.Name
 	}
 }
 

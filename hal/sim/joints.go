@@ -17,21 +17,20 @@ const (
 
 // JointNames are the joints in the order of the Joints message, in the field's usual naming.
 func JointNames() [Joints]string {
-	var names [Joints]string
+	names := make([]string, 0, Joints)
 	leg := []string{"hip_pitch", "hip_roll", "hip_yaw", "knee", "ankle_pitch", "ankle_roll"}
 	arm := []string{"shoulder_pitch", "shoulder_roll", "shoulder_yaw", "elbow", "wrist_roll", "wrist_pitch", "wrist_yaw"}
-	for i, n := range leg {
-		names[jointLeftHip+i] = "left_" + n + "_joint"
-		names[jointRightHip+i] = "right_" + n + "_joint"
+	add := func(side string, parts []string) {
+		for _, n := range parts {
+			names = append(names, side+n+"_joint")
+		}
 	}
-	for i, n := range []string{"waist_yaw", "waist_roll", "waist_pitch"} {
-		names[jointWaist+i] = n + "_joint"
-	}
-	for i, n := range arm {
-		names[jointLeftShoulder+i] = "left_" + n + "_joint"
-		names[jointRightShoulder+i] = "right_" + n + "_joint"
-	}
-	return names
+	add("left_", leg)
+	add("right_", leg)
+	add("", []string{"waist_yaw", "waist_roll", "waist_pitch"})
+	add("left_", arm)
+	add("right_", arm)
+	return [Joints]string(names)
 }
 
 // Joint finds a joint's number by name, or −1.

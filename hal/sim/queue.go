@@ -22,7 +22,7 @@ func (e events) Less(i, j int) bool {
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
 
 // Push is heap.Interface's.
-func (e *events) Push(x any) { *e = append(*e, x.(event)) } //nolint:forcetypeassert // only queue.push calls it.
+func (e *events) Push(x any) { *e = append(*e, x.(event)) } //nolint:errcheck // only queue.push calls it
 
 // Pop is heap.Interface's.
 func (e *events) Pop() any {
@@ -49,5 +49,5 @@ func (q *queue) due(tick int64) func() {
 	if len(q.events) == 0 || q.events[0].tick > tick {
 		return nil
 	}
-	return heap.Pop(&q.events).(event).call //nolint:forcetypeassert // only events are pushed.
+	return heap.Pop(&q.events).(event).call //nolint:errcheck // only events are pushed
 }

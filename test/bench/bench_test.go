@@ -29,9 +29,9 @@ func TestQuantiles(t *testing.T) {
 		us = append(us, i)
 	}
 	v := visit(us...)
-	for q, want := range map[float64]time.Duration{0: 1, 0.5: 50, 0.99: 99, 0.991: 100, 1: 100} {
-		if got := v.Quantile(q); got != want*time.Microsecond {
-			t.Errorf("quantile %v: %v, want %v", q, got, want*time.Microsecond)
+	for q, want := range map[float64]time.Duration{0: time.Microsecond, 0.5: 50 * time.Microsecond, 0.99: 99 * time.Microsecond, 0.991: 100 * time.Microsecond, 1: 100 * time.Microsecond} {
+		if got := v.Quantile(q); got != want {
+			t.Errorf("quantile %v: %v, want %v", q, got, want)
 		}
 	}
 	if got := (Visit{}).Quantile(0.5); got != 0 {
@@ -145,7 +145,7 @@ func TestDeafWorkerIsNamed(t *testing.T) {
 	}
 }
 
-// BenchmarkPeers writes the tables of the standard peers to standard output: go test -run ^$ -bench Peers -benchtime 1x
+// BenchmarkPeers writes the tables of the standard peers to standard output: go test -run ^$ -bench Peers -benchtime 1x.
 func BenchmarkPeers(b *testing.B) {
 	for b.Loop() {
 		for _, job := range []Job{Gate, Reply} {

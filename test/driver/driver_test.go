@@ -249,7 +249,7 @@ func (k *talk) ask(t *testing.T, level string) Heartbeat {
 	return h
 }
 
-// TestAnswerByHand compares with openssl: printf 'robowarden/heartbeat/v1\0r\0b\0e\0c\0ok' | openssl dgst -sha256 -hmac k
+// TestAnswerByHand compares with openssl: printf 'robowarden/heartbeat/v1\0r\0b\0e\0c\0ok' | openssl dgst -sha256 -hmac k.
 func TestAnswerByHand(t *testing.T) {
 	h := Heartbeat{Robot: "r", BootID: "b", Endpoint: "e", Challenge: "c", Level: "ok"}
 	if got, want := h.Line(), "rw1 challenge r b e c ok"; got != want {

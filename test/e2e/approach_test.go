@@ -86,23 +86,30 @@ func until(t testing.TB, within time.Duration, what string, done func() bool) {
 // standing waits until the robot has moved and then stood for half a second, by ground truth.
 func standing(t testing.TB, p *plant.Plant, within time.Duration) {
 	t.Helper()
-	const still, moved = 500 * time.Millisecond, 0.2
+	const moved = 0.2
 	until(t, within, "a robot that drove and stands", func() bool {
 		s := p.Truth(t).Samples
 		if len(s) < 2 {
 			return false
 		}
 		first, last := s[0], s[len(s)-1]
-		if math.Hypot(last.X-first.X, last.Y-first.Y) < moved {
+		return math.Hypot(last.X-first.X, last.Y-first.Y) >= moved && still(s)
+	})
+}
+
+// still says whether the robot has stood for half a second.
+func still(s []oracle.Sample) bool {
+	const enough = 500 * time.Millisecond
+	if len(s) == 0 {
+		return false
+	}
+	last := s[len(s)-1]
+	for i := len(s) - 1; i >= 0 && last.T-s[i].T < enough; i-- {
+		if s[i].Speed() > 0.005 || math.Abs(s[i].W) > 0.005 {
 			return false
 		}
-		for i := len(s) - 1; i >= 0 && last.T-s[i].T < still; i-- {
-			if s[i].Speed() > 0.005 || math.Abs(s[i].W) > 0.005 {
-				return false
-			}
-		}
-		return true
-	})
+	}
+	return true
 }
 
 // judge checks the main bars: no part of the contour inside, and a gap that is no nuisance.
@@ -153,8 +160,7 @@ func (a approach) run(t *testing.T) {
 	g := s.start(t)
 	g.ready(t)
 	standing(t, p, 25*time.Second)
-	g.unheld(t, 10*time.Second)
-	standing(t, p, 25*time.Second)
+	g.standsUnheld(t, p, 35*time.Second)
 	judge(t, p.Truth(t), zone)
 	if r := g.replayed(t); r.Events == 0 {
 		t.Error("nothing was replayed")
@@ -168,7 +174,7 @@ func TestApproaches(t *testing.T) {
 	if longTier() {
 		n = 500
 	}
-	slots := make(chan struct{}, 3)
+	slots := make(chan struct{}, 4)
 	for i := range n {
 		a := drawApproach(rand.New(rand.NewPCG(s, uint64(i))), i) //nolint:gosec // not a secret
 		t.Run(fmt.Sprintf("%03d", i), func(t *testing.T) {

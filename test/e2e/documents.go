@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/robowarden/robowarden/test/oracle"
@@ -66,11 +67,11 @@ stop_ladder:
 }
 
 func jointsYAML(n int) string {
-	out := ""
+	var out strings.Builder
 	for i := range n {
-		out += fmt.Sprintf("    - {name: joint_%02d, group: leg, min: -3.2, max: 3.2, max_velocity: 30}\n", i)
+		fmt.Fprintf(&out, "    - {name: joint_%02d, group: leg, min: -3.2, max: 3.2, max_velocity: 30}\n", i)
 	}
-	return out
+	return out.String()
 }
 
 func topicsYAML(c siteConfig) string {

@@ -23,6 +23,7 @@ import (
 	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/oracle"
+	"github.com/robowarden/robowarden/test/plant"
 )
 
 // Robot figures that the profile states; the plants of the tests keep them.
@@ -236,7 +237,7 @@ func (s *site) start(t testing.TB) *guard { return s.startIn(t, nil) }
 // startIn starts the guard in a control group of its own.
 func (s *site) startIn(t testing.TB, cg *proc.Cgroup) *guard {
 	t.Helper()
-	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "run", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}), site: s}
+	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "guard", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}), site: s}
 	t.Cleanup(func() {
 		if t.Failed() {
 			g.decisions(t)
@@ -285,9 +286,9 @@ func (g *guard) await(t testing.TB, what string, within time.Duration, want func
 }
 
 // ready waits until the guard lets the robot move.
-func (g *guard) ready(t testing.TB) agent.Status {
+func (g *guard) ready(t testing.TB) {
 	t.Helper()
-	return g.await(t, "an open guard", 40*time.Second, func(s agent.Status) bool {
+	g.await(t, "an open guard", 40*time.Second, func(s agent.Status) bool {
 		return s.Axes.Motion == "free" || s.Axes.Motion == "limited"
 	})
 }
@@ -310,10 +311,22 @@ func has(s agent.Status, code string) bool {
 	return false
 }
 
-// unheld waits until no trigger restricts motion, so that a robot that stands does so because of the geofence.
-func (g *guard) unheld(t testing.TB, within time.Duration) {
+// standsUnheld waits until the robot has stood for longer than a released planner needs to move it, while nothing but the
+// geofence restricted it: a hold for another reason (a busy machine that starves the plant) must not be taken for the
+// stop before an edge.
+func (g *guard) standsUnheld(t testing.TB, p *plant.Plant, within time.Duration) {
 	t.Helper()
-	g.await(t, "no trigger that holds the robot", within, func(s agent.Status) bool {
-		return s.Axes.Motion == "free" || s.Axes.Motion == "limited"
+	const enough = 1500 * time.Millisecond
+	var since time.Time
+	until(t, within, "a robot that stands although nothing holds it", func() bool {
+		st, ok := g.status()
+		if !ok || st.Axes.Motion != "free" && st.Axes.Motion != "limited" || !still(p.Truth(t).Samples) {
+			since = time.Time{}
+			return false
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		return time.Since(since) >= enough
 	})
 }

@@ -66,7 +66,7 @@ func drive(t *testing.T, tour driver.Tour, guarded bool) time.Duration {
 
 // zonesYAML writes BLOCKED zones, holes included.
 func zonesYAML(zones []oracle.Zone) string {
-	out := ""
+	var out strings.Builder
 	for _, z := range zones {
 		holes := make([]string, 0, len(z.Holes))
 		for _, h := range z.Holes {
@@ -76,9 +76,9 @@ func zonesYAML(zones []oracle.Zone) string {
 		if len(holes) > 0 {
 			extra = ", holes: [" + strings.Join(holes, ", ") + "]"
 		}
-		out += zoneYAML(z.ID, "BLOCKED", z.Outer, extra)
+		out.WriteString(zoneYAML(z.ID, "BLOCKED", z.Outer, extra))
 	}
-	return out
+	return out.String()
 }
 
 func pointsYAML(r oracle.Ring) string {

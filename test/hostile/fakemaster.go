@@ -151,6 +151,7 @@ func (m *FakeMaster) publishers() []string {
 			list[i] = fmt.Sprintf("http://127.0.0.1:1/%d", i)
 		}
 		return list
+	case LieEmpty, LieRefuse, LieSilent, LieGarbage: // these name nobody
 	}
 	return []string{}
 }

@@ -90,8 +90,11 @@ func feedForged(ctx context.Context, t Target) error {
 // the master would end the real one otherwise.
 func feedImpostor(ctx context.Context, t Target) error {
 	names, err := publishers(ctx, t.Master, t.PoseTopic)
-	if err != nil || len(names) == 0 {
-		return fmt.Errorf("hostile: nobody to pose as on %s: %v", t.PoseTopic, err)
+	if err != nil {
+		return fmt.Errorf("hostile: nobody to pose as on %s: %w", t.PoseTopic, err)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("hostile: nobody to pose as on %s: the master lists no publisher", t.PoseTopic)
 	}
 	header := []string{"callerid", names[0]}
 	return sent(ctx, t, header, func(i int) []byte { return forged(t.PoseType, uint32(i), time.Now()) })

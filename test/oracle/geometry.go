@@ -9,6 +9,7 @@ package oracle
 import (
 	"math"
 	"math/big"
+	"slices"
 )
 
 // Point is a place in metres.
@@ -178,12 +179,7 @@ func (z Zone) Touches(part Ring) bool {
 
 // Touches says whether any part of a placed contour touches the zone.
 func (c Contour) Touches(z Zone) bool {
-	for _, part := range c {
-		if z.Touches(part) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c, z.Touches)
 }
 
 // Within says whether a placed contour lies wholly in the inside of the zone: on the edge counts as out.

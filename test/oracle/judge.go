@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -186,8 +187,7 @@ func TimeToRest(t Truth, trigger time.Duration, r Rest) (time.Duration, error) {
 		return 0, fmt.Errorf("oracle: rest: the run ended %v before the trigger", trigger-last.T)
 	}
 	since := last.T + 1
-	for i := len(t.Samples) - 1; i >= 0; i-- {
-		s := t.Samples[i]
+	for _, s := range slices.Backward(t.Samples) {
 		if s.Speed() > r.SpeedMPS || math.Abs(s.W) > r.YawRateRPS || s.T < trigger {
 			break
 		}

@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sort"
 	"strings"
 	"time"
@@ -34,6 +33,8 @@ type tally struct {
 	slow                    []line
 	failures                []string
 	seeds                   []string
+	coverage                []string
+	fuzzed                  []string
 }
 
 type line struct {
@@ -60,6 +61,10 @@ func main() {
 			t.failures = append(t.failures, err.Error())
 		}
 	}
+	if *qualify {
+		t.fuzz("..")
+		t.fuzz(".")
+	}
 	elapsed := time.Since(start)
 	t.slowest()
 	if *report != "" {
@@ -82,16 +87,21 @@ func main() {
 // modules lists what is run. Packages of the test module use real nodes and the machine's clock, so they run one after
 // the other; a busy machine is not what they measure.
 func modules(qualify bool) []module {
-	timeout, env := "-timeout=15m", "test"
+	timeout, env, parallel := "-timeout=15m", "test", "-parallel=2"
 	if qualify {
-		timeout, env = "-timeout=120m", "qualify"
+		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
+		timeout, env, parallel = "-timeout=150m", "qualify", "-parallel=4"
 	}
 	if err := os.Setenv("ROBOWARDEN_TIER", env); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 	}
+	first := []string{"-p=2", timeout, "./..."}
+	if qualify {
+		first = append([]string{"-cover"}, first...)
+	}
 	return []module{
-		{"..", []string{"-p=2", timeout, "./..."}},
-		{".", []string{"-p=1", timeout, "./..."}},
+		{"..", first},
+		{".", []string{"-p=1", timeout, parallel, "./..."}},
 	}
 }
 
@@ -135,9 +145,7 @@ func (t *tally) take(e *event) {
 			fmt.Print(e.Output)
 		}
 		t.output[key] = append(t.output[key], e.Output)
-		if strings.Contains(e.Output, "seed") {
-			t.seeds = append(t.seeds, e.Test+": "+strings.TrimSpace(e.Output))
-		}
+		t.keep(e)
 		return
 	case "pass", "fail", "skip":
 	default:
@@ -162,6 +170,17 @@ func (t *tally) take(e *event) {
 	}
 }
 
+// keep picks out of the output what a report needs.
+func (t *tally) keep(e *event) {
+	text := strings.TrimSpace(e.Output)
+	if strings.Contains(text, "seed") {
+		t.seeds = append(t.seeds, e.Test+": "+text)
+	}
+	if part, ok := strings.CutPrefix(text, "coverage: "); ok && e.Test == "" {
+		t.coverage = append(t.coverage, e.Package+": "+part)
+	}
+}
+
 // endPackage prints a package's own line. A package can fail without a failing test: it does not build, or it panicked.
 func (t *tally) endPackage(e *event, key string) {
 	fmt.Printf("%-4s %6.1f s  %s\n", e.Action, e.Elapsed, e.Package)
@@ -183,33 +202,5 @@ func (t *tally) slowest() {
 			break
 		}
 		fmt.Printf("slow %6.1f s  %s\n", l.seconds, l.name)
-	}
-}
-
-// write makes the report of the long tests: commit, counts, failures and seeds, by machine.
-func (t *tally) write(path string, elapsed time.Duration) error {
-	commit, err := exec.Command("git", "rev-parse", "HEAD").Output()
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Qualification\n\nWritten by `make qualify`; do not edit.\n\n")
-	fmt.Fprintf(&b, "- commit: `%s`\n- date: %s\n- duration: %s\n- result: %d passed, %d failed, %d skipped\n",
-		strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.RFC3339), elapsed.Round(time.Second), t.passed, t.failed, t.skipped)
-	section(&b, "Failures", t.failures)
-	section(&b, "Seeds and figures", t.seeds)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	return os.WriteFile(path, []byte(b.String()), 0o644)
-}
-
-func section(b *strings.Builder, title string, lines []string) {
-	if len(lines) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n## %s\n\n", title)
-	for _, l := range lines {
-		fmt.Fprintf(b, "- %s\n", l)
 	}
 }

@@ -8,12 +8,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
-	"github.com/robowarden/robowarden/hal/host"
+	"github.com/robowarden/robowarden/agent/internal/cli/measure"
 )
 
 const defaultDeployment = "/etc/robowarden/deployment.yaml"
@@ -21,11 +20,11 @@ const defaultDeployment = "/etc/robowarden/deployment.yaml"
 // NewRobot returns the program that lives on the robot.
 func NewRobot() *cobra.Command {
 	root := NewRoot("robowarden", "The security agent on the robot: holds it to the site's rules and to a safe stop")
-	root.AddCommand(newRun(), newStatus(),
+	root.AddCommand(newRun(), newGuard(), newSteward(), newCourier(), newStatus(),
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), newCheck())
+		newJournal(), newCheck(), measure.New())
 	return root
 }
 
@@ -44,31 +43,6 @@ func newCheck() *cobra.Command {
 			return &usageError{cmd.CommandPath(), err}
 		}
 	}
-	return cmd
-}
-
-func newRun() *cobra.Command {
-	var deployment string
-	cmd := &cobra.Command{
-		Use: "run", Short: "Guard the robot", Args: Args(cobra.NoArgs),
-		Long: "Guard the robot as the deployment file says, until SIGTERM. The guard starts closed: nothing moves before every\n" +
-			"required input has been seen. On SIGTERM it brings the robot to rest first.",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			// First of all, since a success starts the program anew.
-			realtime := host.Realtime()
-			q := newLogQueue(os.Stdout)
-			defer q.close()
-			a, err := agent.New(agent.Options{
-				Deployment: deployment, Version: version(), Epoch: buildEpoch(), Realtime: realtime,
-				NewLog: func(level, format string) zerolog.Logger { return newLog(q, level, format) },
-			})
-			if err != nil {
-				return err
-			}
-			return a.Run(cmd.Context())
-		},
-	}
-	cmd.Flags().StringVar(&deployment, "deployment", defaultDeployment, "the deployment file")
 	return cmd
 }
 

@@ -117,7 +117,9 @@ func (p *Publisher) Register(master string) error {
 func (p *Publisher) URI() string { return p.srv.uri() }
 
 // Port is where the data is.
-func (p *Publisher) Port() int { return p.data.Addr().(*net.TCPAddr).Port }
+func (p *Publisher) Port() int {
+	return p.data.Addr().(*net.TCPAddr).Port //nolint:errcheck // a TCP listener's address is of this type
+}
 
 func (p *Publisher) handle(method string, _ []Value) []any {
 	p.mu.Lock()
@@ -151,11 +153,7 @@ func (p *Publisher) accept() {
 		p.mu.Lock()
 		p.total++
 		p.mu.Unlock()
-		p.wg.Add(1)
-		go func() {
-			defer p.wg.Done()
-			p.serve(c)
-		}()
+		p.wg.Go(func() { p.serve(c) })
 	}
 }
 

@@ -27,22 +27,18 @@ func (s *Service) Start(master string) error {
 	if s.srv, err = serveRPC("127.0.0.1:0", func(string, []Value) []any { return []any{1, "", 0} }); err != nil {
 		return err
 	}
-	s.wg.Add(1)
-	go func() {
-		defer s.wg.Done()
+	s.wg.Go(func() {
 		for {
 			c, err := s.ln.Accept()
 			if err != nil {
 				return
 			}
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
+			s.wg.Go(func() {
 				defer c.Close()
 				s.serve(c)
-			}()
+			})
 		}
-	}()
+	})
 	_, err = Call(master, "registerService", s.Name, s.Service, "rosrpc://"+s.ln.Addr().String(), s.srv.uri())
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,8 @@ type Options struct {
 	// Full starts roscore: with the rosout aggregator and the parameters that roslaunch sets. Otherwise only
 	// rosmaster runs, which is ready in about half the time and is enough for nodes to find each other.
 	Full bool
+	// Address is where master and nodes are reached, an IPv4 address of this computer; default 127.0.0.1.
+	Address string
 	// IPv6 puts the master on [::1]. rospy nodes follow; roscpp 1.15 cannot read such an address.
 	IPv6 bool
 }
@@ -105,6 +108,9 @@ func (m *Master) host() string {
 	if m.opts.IPv6 {
 		return "::1"
 	}
+	if m.opts.Address != "" {
+		return m.opts.Address
+	}
 	return "127.0.0.1"
 }
 
@@ -115,7 +121,7 @@ func (m *Master) Port() int { return m.port }
 // directory.
 func (m *Master) Env() []string { return Env(m.URI(), m.dir) }
 
-// Env is the environment for a node of any master, with logs below dir.
+// Env is the environment for a node of any master, with logs below dir. The node is reached at the master's address.
 func Env(uri, dir string) []string {
 	env := []string{
 		"ROS_MASTER_URI=" + uri, "ROS_LOG_DIR=" + filepath.Join(dir, "log"), "ROS_HOME=" + dir, "ROS_NAMESPACE=",
@@ -125,7 +131,11 @@ func Env(uri, dir string) []string {
 		// Nodes take ROS_HOSTNAME before ROS_IP, and refuse colons in it.
 		return append(env, "ROS_IP=::1", "ROS_IPV6=on")
 	}
-	return append(env, "ROS_IP=127.0.0.1", "ROS_HOSTNAME=127.0.0.1", "ROS_IPV6=off")
+	host := "127.0.0.1"
+	if u, err := url.Parse(uri); err == nil && net.ParseIP(u.Hostname()) != nil {
+		host = u.Hostname()
+	}
+	return append(env, "ROS_IP="+host, "ROS_HOSTNAME="+host, "ROS_IPV6=off")
 }
 
 // Stop ends the master; its nodes go on.

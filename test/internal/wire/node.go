@@ -153,7 +153,7 @@ func (n *Node) answer(method string, args []any) any {
 	done := func(v any) any { return []any{1, "ok", v} }
 	switch method {
 	case "requestTopic":
-		addr := n.tcp.Addr().(*net.TCPAddr)
+		addr := n.tcp.Addr().(*net.TCPAddr) //nolint:errcheck // a TCP listener's address is of this type
 		return done([]any{"TCPROS", addr.IP.String(), addr.Port})
 	case "publisherUpdate":
 		if len(args) == 3 {

@@ -82,7 +82,7 @@ func (s *Subscription) follow(ctx context.Context, uri string) {
 		if addr, err := RequestTopic(ctx, uri, s.n.cfg.Name, s.topic); err == nil {
 			if c, err := DialTopic(ctx, addr, s.n.cfg.Name, s.topic, s.typ); err == nil {
 				stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-				Receive(c, s.fn)
+				_ = Receive(c, s.fn) // however it ended, it is tried again
 				stop()
 				_ = c.Close()
 			}

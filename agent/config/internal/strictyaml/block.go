@@ -136,7 +136,7 @@ func (p *parser) key(colon int) Node {
 func plainKey(s string) bool {
 	for i, r := range s {
 		letter := r == '_' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r > 0x7f
-		if !letter && (i == 0 || strings.IndexRune("-./ ", r) < 0) {
+		if !letter && (i == 0 || !strings.ContainsRune("-./ ", r)) {
 			return false
 		}
 	}

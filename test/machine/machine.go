@@ -1,0 +1,199 @@
+// Package machine runs an ARM64 robot computer for a test: QEMU's "virt" with UEFI firmware, Debian's kernel, a
+// software TPM and a disk that survives a reset, on a cable that only the test is at the other end of; it never runs
+// anything of the product on the host.
+//
+// Everything is emulated, so nothing here measures how fast a robot is. The machine's own clocks are right.
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/machine/wire"
+)
+
+// firmware is EDK2 for QEMU's virt machine, from qemu-efi-aarch64.
+const firmware = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+
+// bootLimit is generous: the processor is emulated and the host may be busy.
+const bootLimit = 90 * time.Second
+
+// Config describes a machine.
+type Config struct {
+	Parts Parts
+	// Disk is a folder whose content the machine finds on its disk.
+	Disk string
+	// MemoryMiB is the machine's memory; default 320.
+	MemoryMiB int
+	// Quick starts the kernel without firmware: sooner, but nothing is measured into the TPM.
+	Quick bool
+}
+
+// Machine is a running robot computer.
+type Machine struct {
+	qemu    *proc.Process
+	tpm     *proc.Process
+	monitor *monitor
+	client  *client
+	boots   int
+	// bootTook is how long the last start took by the host's clock.
+	bootTook time.Duration
+}
+
+// Boot starts a machine for the length of the test and waits until its userland serves. The error says which step
+// failed, with the end of the console.
+func Boot(t testing.TB, c Config) (*Machine, error) {
+	t.Helper()
+	dir := t.TempDir()
+	initial, disk := filepath.Join(dir, "initial.cpio"), filepath.Join(dir, "disk.img")
+	if err := writeInitialFile(initial, c.Parts); err != nil {
+		return nil, err
+	}
+	if err := writeDisk(disk, c.Disk); err != nil {
+		return nil, err
+	}
+	m := &Machine{client: newClient()}
+	tpmSocket, err := m.startTPM(t, dir)
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	qmp := filepath.Join(dir, "qmp")
+	m.qemu, err = proc.Start(proc.Spec{Name: "machine", Argv: c.argv(initial, disk, tpmSocket, qmp)})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		m.qemu.Kill()
+		if t.Failed() {
+			t.Logf("the machine's console:\n%s", m.Console())
+			keepEvidence(t, m.Console())
+		}
+	})
+	if m.monitor, err = dialMonitor(qmp, 20*time.Second); err != nil {
+		return nil, fmt.Errorf("%w; QEMU wrote: %s", err, m.Console())
+	}
+	t.Cleanup(m.monitor.close)
+	return m, m.awaitBoot(t.Context(), begun)
+}
+
+// argv is QEMU's command line.
+func (c Config) argv(initial, disk, tpm, qmp string) []string {
+	memory := c.MemoryMiB
+	if memory == 0 {
+		memory = 320
+	}
+	argv := []string{
+		// A robot computer has its processor for itself; without the right to say so it runs all the same.
+		"nice", "-n", "-10", find("qemu-system-aarch64"), "-machine", "virt,gic-version=3,acpi=off", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi",
+		"-smp", "2", "-m", strconv.Itoa(memory), "-nodefaults", "-display", "none", "-monitor", "none",
+		"-kernel", c.Parts.Kernel, "-initrd", initial,
+		// A kernel that panics starts again, as a robot's would; the console tells.
+		"-append", "console=ttyAMA0 loglevel=4 panic=1 cma=0",
+		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
+		"-qmp", "unix:" + qmp + ",server=on,wait=off",
+		"-chardev", "socket,id=tpm,path=" + tpm, "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis-device,tpmdev=tpm0",
+		"-drive", "if=none,id=disk,format=raw,file=" + disk, "-device", "virtio-blk-pci,drive=disk",
+		"-netdev", "tap,id=cable,ifname=" + cable + ",script=no,downscript=no", "-device", "virtio-net-pci,netdev=cable,romfile=",
+		"-device", "virtio-rng-pci",
+	}
+	if !c.Quick {
+		argv = append(argv, "-bios", firmware)
+	}
+	return argv
+}
+
+// startTPM starts a software TPM with a state of its own and waits for its socket.
+func (m *Machine) startTPM(t testing.TB, dir string) (socket string, err error) {
+	state := filepath.Join(dir, "tpm")
+	if err := os.Mkdir(state, 0o700); err != nil {
+		return "", fmt.Errorf("machine: TPM: %w", err)
+	}
+	// Only the bank that is quoted: the emulated processor would hash the kernel four times over.
+	if err := command(nil, dir, "swtpm_setup", "--tpm2", "--tpmstate", "dir://"+state, "--pcr-banks", "sha256"); err != nil {
+		return "", fmt.Errorf("machine: TPM: %w", err)
+	}
+	socket = filepath.Join(dir, "tpm.sock")
+	m.tpm, err = proc.Start(proc.Spec{Name: "swtpm", Argv: []string{
+		find("swtpm"), "socket", "--tpm2", "--tpmstate", "dir=" + state, "--ctrl", "type=unixio,path=" + socket,
+	}})
+	if err != nil {
+		return "", err
+	}
+	t.Cleanup(func() { m.tpm.Kill() })
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		if _, err := os.Stat(socket); err == nil {
+			return socket, nil
+		}
+		if !m.tpm.Running() || time.Now().After(deadline) {
+			return "", fmt.Errorf("machine: the software TPM did not start; it wrote: %s", m.tpm.Output())
+		}
+		time.Sleep(5 * time.Millisecond) // The pause of a poll.
+	}
+}
+
+// awaitBoot waits until the userland of one more start serves, then sets the machine's clock as a time service would.
+func (m *Machine) awaitBoot(ctx context.Context, begun time.Time) error {
+	m.boots++
+	ctx, cancel := context.WithTimeout(ctx, bootLimit)
+	defer cancel()
+	pattern := fmt.Sprintf(`(?s)(?:%s.*){%d}|%s [^\n]*\n|Kernel panic[^\n]*\n`, wire.MarkReady, m.boots, wire.MarkFailed)
+	found, err := m.qemu.WaitOutput(ctx, pattern)
+	if err != nil {
+		return fmt.Errorf("machine: start %d: the userland did not come up: %w", m.boots, err)
+	}
+	if !strings.HasPrefix(found[0], wire.MarkReady) {
+		return fmt.Errorf("machine: start %d: %s", m.boots, strings.TrimSpace(found[0]))
+	}
+	m.bootTook = time.Since(begun)
+	if err := m.client.setClock(ctx); err != nil {
+		return fmt.Errorf("machine: start %d: the userland does not serve: %w", m.boots, err)
+	}
+	return nil
+}
+
+// Reset resets the machine as its reset button would: nothing is told, nothing is written. It returns at once; Booted
+// waits for the next start.
+func (m *Machine) Reset() (time.Time, error) {
+	begun := time.Now()
+	return begun, m.monitor.do("system_reset")
+}
+
+// Booted waits for the start after a reset.
+func (m *Machine) Booted(ctx context.Context, begun time.Time) error { return m.awaitBoot(ctx, begun) }
+
+// BootTook is how long the last start took by the host's clock, firmware included.
+func (m *Machine) BootTook() time.Duration { return m.bootTook }
+
+// Console is what the machine has written, of long output only the start and the end.
+func (m *Machine) Console() string { return m.qemu.Output() }
+
+// Running says whether the machine has power.
+func (m *Machine) Running() bool { return m.qemu.Running() }
+
+// CPU is the host's processor time that the machine has used.
+func (m *Machine) CPU() time.Duration {
+	u, err := m.qemu.Usage()
+	if err != nil {
+		return 0 // It has ended.
+	}
+	return u.CPU
+}
+
+// keepEvidence stores the console of a failed test where CI picks it up.
+func keepEvidence(t testing.TB, console string) {
+	dir := filepath.Join("..", "out")
+	name := filepath.Join(dir, "console-"+strings.ReplaceAll(t.Name(), "/", "-")+".log")
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(name, []byte(console), 0o644)); err != nil {
+		t.Logf("the console could not be kept: %v", err)
+	}
+}

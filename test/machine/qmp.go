@@ -1,0 +1,70 @@
+package machine
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"time"
+)
+
+// monitor speaks QMP, QEMU's own protocol: one JSON object a line.
+type monitor struct {
+	c net.Conn
+	r *bufio.Reader
+}
+
+// dialMonitor waits for the socket and says hello.
+func dialMonitor(path string, within time.Duration) (*monitor, error) {
+	deadline := time.Now().Add(within)
+	for {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			if time.Now().After(deadline) {
+				return nil, fmt.Errorf("machine: monitor: %w", err)
+			}
+			time.Sleep(10 * time.Millisecond) // The pause of a poll.
+			continue
+		}
+		m := &monitor{c: c, r: bufio.NewReader(c)}
+		if err := c.SetDeadline(deadline); err != nil {
+			return nil, fmt.Errorf("machine: monitor: %w", err)
+		}
+		if _, err := m.r.ReadBytes('\n'); err != nil { // The greeting.
+			return nil, fmt.Errorf("machine: monitor: %w", err)
+		}
+		return m, m.do("qmp_capabilities")
+	}
+}
+
+// do runs a command without arguments. Events that come before its answer are passed over.
+func (m *monitor) do(command string) error {
+	if err := m.c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return fmt.Errorf("machine: monitor: %w", err)
+	}
+	if err := json.NewEncoder(m.c).Encode(map[string]string{"execute": command}); err != nil {
+		return fmt.Errorf("machine: monitor: %s: %w", command, err)
+	}
+	for {
+		line, err := m.r.ReadBytes('\n')
+		if err != nil {
+			return fmt.Errorf("machine: monitor: %s: %w", command, err)
+		}
+		var answer struct {
+			Event  string          `json:"event"`
+			Error  json.RawMessage `json:"error"`
+			Return json.RawMessage `json:"return"`
+		}
+		if err := json.Unmarshal(line, &answer); err != nil {
+			return fmt.Errorf("machine: monitor: %s: %w", command, err)
+		}
+		switch {
+		case answer.Error != nil:
+			return fmt.Errorf("machine: monitor: %s: %s", command, answer.Error)
+		case answer.Return != nil:
+			return nil
+		}
+	}
+}
+
+func (m *monitor) close() { _ = m.c.Close() }

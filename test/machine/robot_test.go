@@ -1,0 +1,225 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/machine/wire"
+	"github.com/robowarden/robowarden/test/oracle"
+	"github.com/robowarden/robowarden/test/plant"
+)
+
+// robot is a robot on the host's side of the cable, and the computer on the other side that guards it.
+type robot struct {
+	*Machine
+	master  *ros.Master
+	plant   *plant.Plant
+	planner *proc.Process
+	site    *site
+}
+
+// patience is how long effects may take: generous, since everything in the machine is emulated on a busy host.
+const patience = 60 * time.Second
+
+// within is a context for one exchange with the machine.
+func within(t testing.TB, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// until polls for an effect.
+func until(t testing.TB, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !done() {
+		if time.Now().After(deadline) {
+			t.Fatalf("within %v: expected %s", limit, what)
+		}
+		time.Sleep(50 * time.Millisecond) // The pause of a poll.
+	}
+}
+
+// drive replaces the planner by one that sends this forward speed for ever.
+func (r *robot) drive(t testing.TB, speed float64) {
+	t.Helper()
+	if r.planner != nil {
+		r.planner.Kill()
+	}
+	r.planner = driver.StartDrive(t, r.master, driver.Drive{VX: speed})
+}
+
+// guard starts the product in the machine as a robot without systemd would.
+func (r *robot) guard(t testing.TB) {
+	t.Helper()
+	if err := r.Start(within(t, patience), "robowarden", wire.Program, "run", "--deployment", wire.Data+"/deployment.yaml"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// role finds the process of one role.
+func (r *robot) role(t testing.TB, name string) wire.Running {
+	t.Helper()
+	for _, p := range must(r.Processes(within(t, patience)))(t) {
+		if len(p.Argv) > 1 && p.Argv[1] == name {
+			return p
+		}
+	}
+	t.Fatalf("the machine runs no %s; it wrote:\n%s", name, r.log(t))
+	return wire.Running{}
+}
+
+// log is the end of what the product wrote.
+func (r *robot) log(t testing.TB) string {
+	t.Helper()
+	out, err := r.Output(within(t, patience), "robowarden", false)
+	if err != nil {
+		return err.Error()
+	}
+	return out.Text
+}
+
+// status reads the guard's status; ok is false while it does not answer.
+func (r *robot) status(t testing.TB) (s agent.Status, ok bool) {
+	t.Helper()
+	raw, err := r.Packet(within(t, 15*time.Second), controlSocket, []byte{'S'})
+	if err != nil {
+		return s, false
+	}
+	return s, json.Unmarshal(raw, &s) == nil
+}
+
+// await polls the status until it is as wanted, and fails the test with the last one if it does not get so.
+func (r *robot) await(t testing.TB, what string, want func(*agent.Status) bool) agent.Status {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	var last agent.Status
+	for time.Now().Before(deadline) && r.Running() {
+		if s, ok := r.status(t); ok {
+			if last = s; want(&s) {
+				return s
+			}
+		} else if out, err := r.Output(within(t, patience), "robowarden", false); err == nil && !out.Running {
+			t.Fatalf("expected %s; the product ended with %q:\n%s", what, out.Exit, out.Text)
+		}
+		time.Sleep(50 * time.Millisecond) // The pause of a poll.
+	}
+	text, _ := json.MarshalIndent(last, "", " ")
+	t.Fatalf("within %v: expected %s; last status:\n%s\nthe product wrote:\n%s", patience, what, text, r.log(t))
+	return last
+}
+
+// open waits until the guard lets the robot move.
+func (r *robot) open(t testing.TB) agent.Status {
+	t.Helper()
+	return r.await(t, "an open guard", func(s *agent.Status) bool { return s.Axes.Motion == "free" || s.Axes.Motion == "limited" })
+}
+
+// order gives the guard a signed order and returns its receipt.
+func (r *robot) order(t testing.TB, envelope []byte) {
+	t.Helper()
+	raw := must(r.Packet(within(t, patience), controlSocket, append([]byte{'O'}, envelope...)))(t)
+	var receipt agent.Receipt
+	if err := json.Unmarshal(raw, &receipt); err != nil {
+		t.Fatal(err)
+	}
+	if !receipt.Accepted || !receipt.Applied {
+		t.Fatalf("the order was not applied: %s", raw)
+	}
+}
+
+// release resets all latches as an operator would.
+func (r *robot) release(t testing.TB, s *agent.Status) {
+	t.Helper()
+	r.order(t, r.site.resetOrder(t, s))
+	r.open(t)
+}
+
+// neutral lets the planner begin anew after a stop: one that never stopped sending does not start the robot by itself.
+func (r *robot) neutral(t testing.TB) {
+	t.Helper()
+	r.stands(t)
+	r.drive(t, 0)
+	r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
+		return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled")
+	})
+	r.drive(t, -cruise)
+}
+
+// codes are the triggers that restrict the robot now.
+func codes(s *agent.Status) []string {
+	var out []string
+	for _, t := range s.Triggers {
+		out = append(out, t.Code)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func has(s *agent.Status, code string) bool { return slices.Contains(codes(s), code) }
+
+// now is the plant's time of the newest sample.
+func (r *robot) now(t testing.TB) time.Duration {
+	t.Helper()
+	s := r.plant.Truth(t).Samples
+	return s[len(s)-1].T
+}
+
+// moves waits until the robot really moves, if only at the speed of a guard that is late.
+func (r *robot) moves(t testing.TB) {
+	t.Helper()
+	r.plant.WaitTruth(t, patience, "a robot that drives", func(s oracle.Sample) bool { return s.Speed() > 0.25 })
+}
+
+// stands waits until the robot has stood for a second, by ground truth.
+func (r *robot) stands(t testing.TB) {
+	t.Helper()
+	until(t, patience, "a robot that stands", func() bool {
+		s := r.plant.Truth(t).Samples
+		for i := len(s) - 1; i >= 0; i-- {
+			if s[i].Speed() > 0.005 || math.Abs(s[i].W) > 0.005 {
+				return false
+			}
+			if s[len(s)-1].T-s[i].T > time.Second {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// restsWithin waits for rest and checks by the plant's own clock how long after the trigger it began.
+func (r *robot) restsWithin(t testing.TB, trigger, bar time.Duration) {
+	t.Helper()
+	still := oracle.Rest{SpeedMPS: 0.01, YawRateRPS: 0.01, Hold: 500 * time.Millisecond}
+	var took time.Duration
+	until(t, bar+patience, "stable rest", func() bool {
+		d, err := oracle.TimeToRest(r.plant.Truth(t), trigger, still)
+		took = d
+		return err == nil
+	})
+	t.Logf("at rest %v after the trigger (bar %v)", took, bar)
+	if took > bar {
+		t.Errorf("at rest after %v: expected at most %v", took, bar)
+	}
+}
+
+// end ends the product in order and waits until it has.
+func (r *robot) end(t testing.TB) wire.Output {
+	t.Helper()
+	if err := r.Signal(within(t, patience), r.role(t, "run").PID, int(syscall.SIGTERM)); err != nil {
+		t.Fatal(err)
+	}
+	return must(r.Output(within(t, patience), "robowarden", true))(t)
+}

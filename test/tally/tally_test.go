@@ -1,0 +1,48 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseTargets(t *testing.T) {
+	const out = "FuzzA\nFuzzB\nok  \texample/one\t0.1s\n?   \texample/none\t[no test files]\nok  \texample/two\t0.2s\nFuzzC\nok  \texample/three\t0.1s\n"
+	want := []fuzzTarget{{"example/one", "FuzzA"}, {"example/one", "FuzzB"}, {"example/three", "FuzzC"}}
+	if diff := cmp.Diff(want, parseTargets(out), cmp.AllowUnexported(fuzzTarget{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestLastExecs(t *testing.T) {
+	const out = "fuzz: elapsed: 3s, execs: 100 (33/sec), new interesting: 1 (total: 2)\nfuzz: elapsed: 6s, execs: 250 (50/sec), new interesting: 1 (total: 2)\nPASS\n"
+	if got := lastExecs(out); got != "250 inputs" {
+		t.Errorf("got %q, want the last count", got)
+	}
+	if got := lastExecs("FAIL\n"); got != "no count" {
+		t.Errorf("got %q without any count", got)
+	}
+}
+
+func TestTallyCountsAPackageThatDoesNotBuildOnce(t *testing.T) {
+	r := &tally{output: map[string][]string{}}
+	r.take(&event{Action: "fail", Package: "p"})
+	r.take(&event{Action: "fail", Package: "q", Test: "T"})
+	r.take(&event{Action: "fail", Package: "q"})
+	r.take(&event{Action: "pass", Package: "o", Test: "T"})
+	if r.failed != 2 || r.passed != 1 {
+		t.Errorf("%d failed, %d passed; want 2 and 1", r.failed, r.passed)
+	}
+}
+
+func TestTallyKeepsCoverageAndSeeds(t *testing.T) {
+	r := &tally{output: map[string][]string{}}
+	r.take(&event{Action: "output", Package: "p", Output: "coverage: 81.0% of statements\n"})
+	r.take(&event{Action: "output", Package: "p", Test: "T", Output: "    x_test.go:1: seed 7\n"})
+	if diff := cmp.Diff([]string{"p: 81.0% of statements"}, r.coverage); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"T: x_test.go:1: seed 7"}, r.seeds); diff != "" {
+		t.Error(diff)
+	}
+}
