@@ -14,7 +14,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -360,8 +359,6 @@ func (r *robotSide) patch() (digest string) {
 	r.log = m.Bytes()
 	return sum("patched")
 }
-
-func errorsAs(err error, target **exit) bool { return errors.As(err, target) }
 
 func parseTime(s string) (time.Time, error) { return time.Parse("2006-01-02T15:04:05Z", s) }
 
