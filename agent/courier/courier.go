@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -45,6 +46,7 @@ type Options struct {
 
 // Courier is the role that speaks to the network.
 type Courier struct {
+	turns   atomic.Uint64
 	o       Options
 	dep     *config.Deployment
 	cfg     *config.Courier
@@ -73,11 +75,10 @@ func journalDir(state string) string { return filepath.Join(state, "journal") }
 func New(o Options) (*Courier, error) {
 	c := &Courier{o: o, dep: o.Config, clock: o.Clock, pace: defaultPace()}
 	if c.dep == nil {
-		cfg, err := config.Load(nil, o.Deployment)
-		if err != nil {
+		var err error
+		if c.dep, err = config.LoadDeployment(o.Deployment); err != nil {
 			return nil, err
 		}
-		c.dep = cfg.Deployment
 	}
 	if c.cfg = c.dep.Courier; c.cfg == nil {
 		return nil, errors.New("the deployment has no courier: add the section `courier`, or do not start one")
@@ -110,6 +111,10 @@ func New(o Options) (*Courier, error) {
 
 // shutdownTimeout bounds how long an orderly end takes.
 const shutdownTimeout = 3 * time.Second
+
+// Progress counts the turns of the courier's loop, whether anybody listens or not. A courier whose count stands still is
+// stuck.
+func (c *Courier) Progress() uint64 { return c.turns.Load() }
 
 // Run reports until ctx ends. It returns an error only if it cannot go on at all; then it should be started again.
 func (c *Courier) Run(ctx context.Context) error {

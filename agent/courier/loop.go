@@ -136,6 +136,7 @@ func (l *loop) run(ctx context.Context) error {
 			return err
 		}
 		l.step(ctx)
+		l.c.turns.Add(1)
 	}
 }
 

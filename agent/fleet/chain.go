@@ -82,7 +82,8 @@ type Record struct {
 	Kind uint8
 	// BootTime is the robot's boot clock when the recorded thing happened.
 	BootTime time.Duration
-	// Prev and Digest are the chain's values before and after the record.
+	// Prev and Digest are the chain's values before and after the record. Prev is all zeros where the robot lost what was
+	// before and cannot know.
 	Prev, Digest Digest
 	// Payload is the record's content, as the journal has it.
 	Payload []byte

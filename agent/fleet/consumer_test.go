@@ -111,12 +111,30 @@ func TestAttacks(t *testing.T) {
 			b.take(event(t, r))
 			b.later()
 		}, []Code{Gap}},
-		"record left out":          {func(b *bench, s *source) { l := s.writeN(3); b.take(event(t, l[0], l[2])); b.later() }, []Code{Gap}},
-		"first record left out":    {func(b *bench, s *source) { l := s.writeN(3); b.take(event(t, l[1:]...)); b.later() }, []Code{Gap}},
-		"log written anew":         {anew, []Code{Fork}},
-		"older record rewritten":   {rewritten, []Code{Fork}},
-		"two ways behind a hole":   {branches, []Code{Fork}},
-		"loss announced":           {announced, []Code{LossAnnounced}},
+		"record left out":        {func(b *bench, s *source) { l := s.writeN(3); b.take(event(t, l[0], l[2])); b.later() }, []Code{Gap}},
+		"first record left out":  {func(b *bench, s *source) { l := s.writeN(3); b.take(event(t, l[1:]...)); b.later() }, []Code{Gap}},
+		"log written anew":       {anew, []Code{Fork}},
+		"older record rewritten": {rewritten, []Code{Fork}},
+		"two ways behind a hole": {branches, []Code{Fork}},
+		"loss announced":         {announced, []Code{LossAnnounced}},
+		"loss without a chain value": {func(b *bench, s *source) {
+			b.take(event(t, s.writeN(2)...))
+			courier := newSource("courier", s.boot)
+			b.take(event(t, courier.write(KindLoss, 1, fmt.Sprintf(`{"log":"guard","boot_id":%q,"first":4,"last":20}`, s.boot))))
+			blind := &source{log: "guard", boot: s.boot, seq: 20} // the robot does not know what was before
+			b.take(event(t, blind.write(4, 1, "after the loss"), blind.write(4, 1, "and on")))
+			b.take(event(t, courier.write(KindCheckpoint, 1, checkpointJSON(t, b.device, "guard", s.boot, 22, Digest{1}))))
+			b.later()
+			if seq, _ := b.acknowledged("guard"); seq != 22 {
+				t.Errorf("acknowledged %d: expected 22", seq)
+			}
+		}, []Code{LossAnnounced}},
+		"loss without a chain value, not announced": {func(b *bench, s *source) {
+			b.take(event(t, s.writeN(2)...))
+			blind := &source{log: "guard", boot: s.boot, seq: 20}
+			b.take(event(t, blind.write(4, 1, "after the loss")))
+			b.later()
+		}, []Code{Gap}},
 		"loss announced elsewhere": {announcedElsewhere, []Code{LossAnnounced, Gap}},
 		"checkpoint by another key": {func(b *bench, s *source) {
 			b.take(event(t, s.writeN(3)...))

@@ -50,6 +50,7 @@ type stream struct {
 	since   time.Time // when the oldest hole was first seen
 	told    bool      // its alarm was rung
 
+	blind    bool      // behind a loss after which the robot could not know its own chain value
 	proven   uint64    // a verified checkpoint vouches up to here
 	unproven time.Time // when the first record behind it came
 	checks   []checkpoint
@@ -130,6 +131,7 @@ func (s *stream) holds(d Digest) bool {
 // advance moves the stream behind a record.
 func (s *stream) advance(now time.Time, r *Record, bridge bool) {
 	s.last, s.digest = r.Seq, r.Digest
+	s.blind = s.blind || bridge && r.Prev == (Digest{})
 	s.count++
 	if len(s.recent) >= 2*maxRecent {
 		s.recent = append(s.recent[:0], s.recent[len(s.recent)-maxRecent:]...)
@@ -242,7 +244,8 @@ func (s *stream) overdue(now time.Time, patience time.Duration) (Alarm, bool) {
 }
 
 // check holds the stream against a verified checkpoint. settled is false while records up to it may still be on their
-// way; right is false when the robot signed another log.
+// way; right is false when the robot signed another log. Of a blind stream nothing can be said: the guard's own chain
+// went on where the courier's began anew.
 func (s *stream) check(c *checkpoint, earlier lookup) (settled, right bool) {
 	if s.digest == c.evidence && s.last <= c.seq {
 		s.proven, s.unproven = max(s.proven, c.seq), time.Time{}
@@ -252,7 +255,7 @@ func (s *stream) check(c *checkpoint, earlier lookup) (settled, right bool) {
 		return false, true
 	}
 	p, ok := earlier(c.seq)
-	if !ok || p.lost {
+	if !ok || p.lost || s.blind {
 		return true, true // nothing can be said
 	}
 	if p.digest != c.evidence {

@@ -81,6 +81,7 @@ type Guard struct {
 	busOK     atomic.Bool
 	heard     atomic.Bool
 	trust     atomic.Uint32
+	ticks     atomic.Uint64
 }
 
 // New returns a guard that has decided nothing yet: closed until its inputs have been seen.
@@ -200,7 +201,11 @@ func (g *Guard) Tick(planned time.Duration) {
 		Heard:     g.heard.Load(),
 	}
 	g.finish()
+	g.ticks.Add(1)
 }
+
+// Ticks counts the ticks that were applied.
+func (g *Guard) Ticks() uint64 { return g.ticks.Load() }
 
 // SetTrust says how far civil time can be believed from now on: 0 untrusted, 1 holdover, 2 trusted.
 func (g *Guard) SetTrust(trust uint8) { g.trust.Store(uint32(trust)) }

@@ -268,14 +268,30 @@ func (c *Core) trustConditions(boot time.Duration, set *[interlock.NumTriggers]i
 	set[interlock.PublisherProcess], set[interlock.PublisherUnproven] = wrong, unproven
 }
 
-// proven says of the connection with this id whether the process behind it is the demanded one now.
-func (c *Core) proven(id uint32) bool {
+// Proven says of the connection with this id whether the process behind it is the demanded one now.
+func (c *Core) Proven(id uint32) bool {
 	for i := range c.trust.peers {
 		if p := &c.trust.peers[i]; p.id == id && id != 0 {
 			return !p.wrong && p.cause == interlock.CauseNone && c.now.Boot < p.until
 		}
 	}
 	return false
+}
+
+func (t *trust) status(now time.Duration) AttestationStatus {
+	s := AttestationStatus{State: "unattested", Tier: TierNone.String()}
+	if t.accepted {
+		s.Tier = t.tier.String()
+	}
+	switch {
+	case t.refused || t.claimed:
+		s.State = "failed"
+	case t.accepted && now < t.until:
+		s.State, s.LeftS = "attested", (t.until - now).Seconds()
+	case t.accepted:
+		s.State = "expired"
+	}
+	return s
 }
 
 func (e *encoder) trust(t *trust) {

@@ -1,11 +1,15 @@
 package guard
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -59,8 +63,8 @@ func TestProcessBehindAPublisher(t *testing.T) {
 			if got := in[interlock.PublisherUnproven]; got.Cause != c.unproven || got.State == interlock.Present != (c.unproven != 0) {
 				t.Errorf("publisher.unproven is %+v, expected %v", got, c.unproven)
 			}
-			if fine := c.wrong == 0 && c.unproven == 0; fine != r.core.proven(plannerID) || fine != r.open() {
-				t.Errorf("proven %t, open %t: %s", r.core.proven(plannerID), r.open(), r.state())
+			if fine := c.wrong == 0 && c.unproven == 0; fine != r.core.Proven(plannerID) || fine != r.open() {
+				t.Errorf("proven %t, open %t: %s", r.core.Proven(plannerID), r.open(), r.state())
 			}
 		})
 	}
@@ -179,6 +183,24 @@ func TestAttestationStates(t *testing.T) {
 	}
 }
 
+// opened returns robots that have all been opened alike, without opening each.
+func opened(tb testing.TB, p *Params) func() *rig {
+	base := newRig(tb, p, Start{}).ready()
+	state := base.core.AppendState(nil)
+	return func() *rig {
+		r := *base
+		var err error
+		if r.core, err = NewCore(p, Start{}); err == nil {
+			err = r.core.RestoreState(state)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		r.off, r.answers = map[string]bool{}, slices.Clone(base.answers)
+		return &r
+	}
+}
+
 // drawUnsigned draws something that steward or courier say without a signature.
 func drawUnsigned(t *rapid.T, r *rig) Event {
 	if rapid.Bool().Draw(t, "session") {
@@ -200,9 +222,9 @@ func drawUnsigned(t *rapid.T, r *rig) Event {
 // any unsigned fact, once with the demand and with whatever steward and courier may say, in any order, with any loss. The
 // second is never less restricted.
 func TestUnsignedFactsNeverLoosen(t *testing.T) {
-	plain, demanding := demoParams(t), demandPlanner(t)
+	plain, demanding := opened(t, demoParams(t)), opened(t, demandPlanner(t))
 	rapid.Check(t, func(rt *rapid.T) {
-		a, b := newRig(t, plain, Start{}).ready(), newRig(t, demanding, Start{}).ready()
+		a, b := plain(), demanding()
 		for range rapid.IntRange(10, 60).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 9).Draw(rt, "what") {
 			case 0:
@@ -236,15 +258,15 @@ func TestUnsignedFactsNeverLoosen(t *testing.T) {
 // TestLosingFactsNeverLoosens: from any moment on, a robot to which steward and courier say nothing more is never less
 // restricted than one to which they go on speaking as before.
 func TestLosingFactsNeverLoosens(t *testing.T) {
-	p := demandPlanner(t)
+	robot := opened(t, demandPlanner(t))
 	rapid.Check(t, func(rt *rapid.T) {
-		a, b := newRig(t, p, Start{}).ready(), newRig(t, p, Start{}).ready()
+		a, b := robot(), robot()
 		said := map[uint32]Process{}
 		for _, r := range []*rig{a, b} {
 			r.connectPlanner()
 		}
 		lost := false
-		for range rapid.IntRange(10, 60).Draw(rt, "steps") {
+		for range rapid.IntRange(10, 30).Draw(rt, "steps") {
 			switch rapid.IntRange(0, 5).Draw(rt, "what") {
 			case 0:
 				lost = true
@@ -266,7 +288,7 @@ func TestLosingFactsNeverLoosens(t *testing.T) {
 				a.apply(ev)
 				b.apply(ev)
 			default:
-				d := time.Duration(rapid.IntRange(1, 200).Draw(rt, "run")) * rigStep
+				d := time.Duration(rapid.IntRange(1, 60).Draw(rt, "run")) * rigStep
 				a.run(d)
 				b.run(d)
 			}
@@ -296,5 +318,17 @@ func TestNewEventsDoNotAllocate(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%s: %v allocations, want 0", ev, n)
 		}
+	}
+}
+
+// TestProcessDemandsComeFromTheMapping: what the mapping says reaches the core as it was written.
+func TestProcessDemandsComeFromTheMapping(t *testing.T) {
+	zero := 0
+	got := processDemands(&config.Topics{Processes: []config.Process{
+		{Node: "/a", Unit: "a.service"}, {Node: "/b", UID: &zero, ExeSHA256: "ff" + strings.Repeat("00", 31)},
+	}})
+	want := []ProcessDemand{{Node: "/a", Unit: "a.service"}, {Node: "/b", HasUID: true, HasExe: true, Exe: [32]byte{0xff}}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }

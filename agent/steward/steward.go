@@ -27,7 +27,7 @@ type Finder interface {
 	Find(ctx context.Context, pairs []proc.Pair) []proc.Fact
 }
 
-// Options says what the steward does. All but Finder and Walls are required.
+// Options says what the steward does. All but Finder are required.
 type Options struct {
 	// Socket is the guard's control socket.
 	Socket string
@@ -42,8 +42,6 @@ type Options struct {
 	Clock  func() time.Duration
 	// Finder looks; nil means this computer's [proc.Finder].
 	Finder Finder
-	// Walls says behind which walls the steward works, for the journal and the status; any value that marshals to JSON.
-	Walls any
 	// Log gets one line for each thing that changes.
 	Log zerolog.Logger
 }
@@ -80,6 +78,7 @@ type Steward struct {
 
 	mu    sync.Mutex
 	facts []Fact
+	walls any
 }
 
 // New opens the steward's journal. It talks to nobody yet, so that the process can be confined between New and
@@ -113,6 +112,14 @@ func New(o Options) (*Steward, error) {
 	return s, nil
 }
 
+// Confined says behind which walls the process works, for journal and status: any value that marshals to JSON. It is
+// called before [Steward.Run].
+func (s *Steward) Confined(walls any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.walls = walls
+}
+
 // JournalDir is where the steward's journal lies in its state folder.
 func JournalDir(stateDir string) string { return stateDir + "/journal" }
 
@@ -139,7 +146,7 @@ func (s *Steward) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Status{
-		Connected: s.link.Load(), Rounds: s.rounds.Load(), Sent: s.sent.Load(), Suppressed: s.notes.suppressed.Load(), Walls: s.o.Walls,
+		Connected: s.link.Load(), Rounds: s.rounds.Load(), Sent: s.sent.Load(), Suppressed: s.notes.suppressed.Load(), Walls: s.walls,
 		Facts: append([]Fact{}, s.facts...),
 	}
 }
@@ -149,7 +156,7 @@ const closing = 2 * time.Second
 
 // Run looks and tells until ctx ends.
 func (s *Steward) Run(ctx context.Context) error {
-	s.notes.add(RecordStart, Start{Program: s.o.Program, Walls: s.o.Walls})
+	s.notes.add(RecordStart, Start{Program: s.o.Program, Walls: s.Status().Walls})
 	var g task.Group
 	g.Go("journal", s.journal.Run)
 	g.Go("guard", s.serve)

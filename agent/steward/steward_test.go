@@ -126,6 +126,7 @@ func start(t *testing.T, o Options) *Steward {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Confined([]string{"test"})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -161,7 +162,7 @@ func connection(t *testing.T, id uint32) contract.Peer {
 func TestTellsTheGuardWhoIsBehindItsConnections(t *testing.T) {
 	g := newGuard(t)
 	dir := t.TempDir()
-	s := start(t, Options{Socket: g.path, StateDir: dir, Walls: []string{"test"}})
+	s := start(t, Options{Socket: g.path, StateDir: dir})
 	c := g.accept()
 	here := connection(t, 7)
 	remote := contract.Peer{ID: 8, Topic: "/odom", Node: "/base", Local: here.Local, Remote: "192.0.2.7:9"}

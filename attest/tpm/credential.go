@@ -2,10 +2,10 @@ package tpm
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/asn1"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
@@ -113,8 +113,8 @@ type Credential struct {
 
 // MakeCredential encrypts a secret (16 to 32 bytes) so that exactly the TPM with the endorsement key ek can open it, and
 // only if the attestation key ak is in that TPM. Both are public areas; a key of another kind is refused. Whoever
-// answers with the secret has proven that ak is an attestation key of that TPM. random must be cryptographically strong.
-func MakeCredential(random io.Reader, ek, ak, secret []byte) (Credential, error) {
+// answers with the secret has proven that ak is an attestation key of that TPM.
+func MakeCredential(ek, ak, secret []byte) (Credential, error) {
 	ekPublic, err := ParsePublic(ek)
 	if err != nil {
 		return Credential{}, fmt.Errorf("endorsement key: %w", err)
@@ -136,7 +136,7 @@ func MakeCredential(random io.Reader, ek, ak, secret []byte) (Credential, error)
 	if err != nil {
 		return Credential{}, fmt.Errorf("endorsement key: %w", err)
 	}
-	blob, seed, err := tpm2.CreateCredential(random, key, akPublic.name, secret)
+	blob, seed, err := tpm2.CreateCredential(rand.Reader, key, akPublic.name, secret)
 	if err != nil {
 		return Credential{}, fmt.Errorf("make the credential: %w", err)
 	}

@@ -35,9 +35,24 @@ type link interface {
 	io.Closer
 }
 
-// dial opens a TPM device or connects to the unix socket of a software TPM. direct says that no resource manager is in
-// between: then every loaded object is the business of whoever connects.
+// dial is open, repeated while other programs have the TPM: /dev/tpm0 takes one at a time, and a software TPM's socket
+// queues hardly more.
 func dial(path string, deadline time.Time) (l link, direct bool, err error) {
+	for {
+		l, direct, err = open(path, deadline)
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EBUSY) || time.Until(deadline) <= busyWait {
+			return l, direct, err
+		}
+		time.Sleep(busyWait)
+	}
+}
+
+// busyWait is the pause between tries to get at a TPM that somebody else has.
+const busyWait = 3 * time.Millisecond
+
+// open opens a TPM device or connects to the unix socket of a software TPM. direct says that no resource manager is in
+// between: then every loaded object is the business of whoever connects.
+func open(path string, deadline time.Time) (l link, direct bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, false, err
@@ -141,12 +156,9 @@ func ignoringEINTR(f func() (int, error)) (int, error) {
 // conn is one connection within one job. It is a transport.TPM.
 type conn struct {
 	link     link
-	direct   bool
 	deadline time.Time
 	// broken is set once the link failed: what is sent then reaches nobody.
 	broken bool
-	// sent counts commands that were written at least in part.
-	sent int
 }
 
 // Send implements transport.TPM: the response, whatever its code, or an error of the link. It repeats commands that the
@@ -156,7 +168,6 @@ func (c *conn) Send(command []byte) ([]byte, error) {
 		return nil, errBroken
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		c.sent++
 		out, err := c.link.exchange(command, c.deadline)
 		if err != nil {
 			c.broken = true

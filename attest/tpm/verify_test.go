@@ -74,7 +74,9 @@ func TestForgedStatementsAreRefusedByName(t *testing.T) {
 			})
 		}
 	}
-	bits := func(alg tpm2.TPMIAlgHash, b ...byte) tpm2.TPMSPCRSelection { return tpm2.TPMSPCRSelection{Hash: alg, PCRSelect: b} }
+	bits := func(alg tpm2.TPMIAlgHash, b ...byte) tpm2.TPMSPCRSelection {
+		return tpm2.TPMSPCRSelection{Hash: alg, PCRSelect: b}
+	}
 	for name, c := range map[string]struct {
 		change func(*tpm2.TPMSAttest)
 		bytes  func([]byte) []byte
@@ -263,7 +265,7 @@ func everyBit(t *testing.T, ak crypto.PublicKey, q Quote, nonce []byte) {
 
 // A quote that another program recorded from another TPM, with an RSA key.
 func TestRecordedQuoteOfKeylime(t *testing.T) {
-	read := func(name string) []byte { return must(os.ReadFile(vectors(t, "keylime-quote/" + name)))(t) }
+	read := func(name string) []byte { return must(os.ReadFile(vectors(t, "keylime-quote/"+name)))(t) }
 	block, _ := pem.Decode(read("akpub.pem"))
 	key := must(x509.ParsePKIXPublicKey(block.Bytes))(t)
 	ak := must(ParsePublic(read("ak.pub")[2:]))(t)
@@ -382,7 +384,7 @@ func FuzzParsePublic(f *testing.F) {
 			t.Fatalf("%x", area)
 		}
 		_, _, _ = p.CheckAK(), p.CheckDevice(), p.CheckEK()
-		_, _ = MakeCredential(rand.Reader, area, area, make([]byte, 32))
+		_, _ = MakeCredential(area, area, make([]byte, 32))
 	})
 }
 

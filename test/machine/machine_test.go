@@ -68,11 +68,11 @@ func TestARM64Machine(t *testing.T) {
 		{"decides as replayed on the host", r.replays},
 		{"reset under way leaves the robot at rest", r.resetUnderWay},
 	} {
-		begun := time.Now()
+		begun, before := time.Now(), r.CPU()
 		if !t.Run(step.name, step.do) {
 			t.Fatalf("step %q failed; the product wrote:\n%s", step.name, r.log(t))
 		}
-		t.Logf("%5.1f s  %s", time.Since(begun).Seconds(), step.name)
+		t.Logf("%5.1f s, %5.1f s of processor: %s", time.Since(begun).Seconds(), (r.CPU() - before).Seconds(), step.name)
 	}
 }
 
@@ -103,7 +103,7 @@ func (r *robot) keepsOut(t *testing.T) {
 	if has(&s, "restart.unclean") || s.Advisory {
 		t.Errorf("a first start: triggers %v, advisory %t", codes(&s), s.Advisory)
 	}
-	r.moves(t, 0.5*cruise)
+	r.moves(t)
 	r.stands(t)
 	k, err := oracle.JudgeKeepOut(r.plant.Truth(t), contour, []oracle.Zone{pharmacy()})
 	if err != nil {
@@ -138,7 +138,7 @@ func (r *robot) memory(t *testing.T) {
 // killed drives away from the zone and kills the guard meanwhile.
 func (r *robot) killed(t *testing.T) {
 	r.drive(t, -cruise)
-	r.moves(t, 0.8*cruise)
+	r.moves(t)
 	old := r.role(t, "guard")
 	trigger := r.now(t)
 	if err := r.Signal(within(t, patience), old.PID, int(syscall.SIGKILL)); err != nil {
@@ -154,8 +154,8 @@ func (r *robot) killed(t *testing.T) {
 	if p := r.role(t, "guard"); p.PID == old.PID {
 		t.Errorf("the guard that was killed still runs as %d", p.PID)
 	}
-	r.order(t, r.site.resetOrder(t, &s))
-	r.open(t)
+	r.release(t, &s)
+	r.moves(t)
 }
 
 // reset latches a stop, resets the machine as its button would, and looks for the latch.
@@ -185,10 +185,9 @@ func (r *robot) reset(t *testing.T) {
 			t.Fatalf("the robot moved at %v with %.2f m/s while a stop was latched", s.T, s.Speed())
 		}
 	}
-	r.order(t, r.site.resetOrder(t, &after))
-	r.drive(t, -cruise) // The gate wants a neutral command first, and a planner that begins anew sends none: see below.
-	r.open(t)
-	r.moves(t, 0.5*cruise)
+	r.release(t, &after)
+	r.neutral(t)
+	r.moves(t)
 }
 
 // replays ends the guard in order and lets the host replay what the machine recorded: every decision must come out the
@@ -219,7 +218,7 @@ func (r *robot) resetUnderWay(t *testing.T) {
 	if s := r.open(t); has(&s, "restart.unclean") {
 		t.Errorf("after an orderly end: triggers %v", codes(&s))
 	}
-	r.moves(t, 0.8*cruise)
+	r.moves(t)
 	trigger := r.now(t)
 	if _, err := r.Machine.Reset(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -109,6 +110,8 @@ func (r *robot) await(t testing.TB, what string, want func(*agent.Status) bool) 
 			if last = s; want(&s) {
 				return s
 			}
+		} else if out, err := r.Output(within(t, patience), "robowarden", false); err == nil && !out.Running {
+			t.Fatalf("expected %s; the product ended with %q:\n%s", what, out.Exit, out.Text)
 		}
 		time.Sleep(50 * time.Millisecond) // The pause of a poll.
 	}
@@ -136,6 +139,24 @@ func (r *robot) order(t testing.TB, envelope []byte) {
 	}
 }
 
+// release resets all latches as an operator would.
+func (r *robot) release(t testing.TB, s *agent.Status) {
+	t.Helper()
+	r.order(t, r.site.resetOrder(t, s))
+	r.open(t)
+}
+
+// neutral lets the planner begin anew after a stop: one that never stopped sending does not start the robot by itself.
+func (r *robot) neutral(t testing.TB) {
+	t.Helper()
+	r.stands(t)
+	r.drive(t, 0)
+	r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
+		return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled")
+	})
+	r.drive(t, -cruise)
+}
+
 // codes are the triggers that restrict the robot now.
 func codes(s *agent.Status) []string {
 	var out []string
@@ -155,10 +176,10 @@ func (r *robot) now(t testing.TB) time.Duration {
 	return s[len(s)-1].T
 }
 
-// moves waits until the robot really moves.
-func (r *robot) moves(t testing.TB, speed float64) {
+// moves waits until the robot really moves, if only at the speed of a guard that is late.
+func (r *robot) moves(t testing.TB) {
 	t.Helper()
-	r.plant.WaitTruth(t, patience, "a robot that drives", func(s oracle.Sample) bool { return s.Speed() > speed })
+	r.plant.WaitTruth(t, patience, "a robot that drives", func(s oracle.Sample) bool { return s.Speed() > 0.25 })
 }
 
 // stands waits until the robot has stood for a second, by ground truth.
@@ -181,10 +202,10 @@ func (r *robot) stands(t testing.TB) {
 // restsWithin waits for rest and checks by the plant's own clock how long after the trigger it began.
 func (r *robot) restsWithin(t testing.TB, trigger, bar time.Duration) {
 	t.Helper()
-	rest := oracle.Rest{SpeedMPS: 0.01, YawRateRPS: 0.01, Hold: 500 * time.Millisecond}
+	still := oracle.Rest{SpeedMPS: 0.01, YawRateRPS: 0.01, Hold: 500 * time.Millisecond}
 	var took time.Duration
 	until(t, bar+patience, "stable rest", func() bool {
-		d, err := oracle.TimeToRest(r.plant.Truth(t), trigger, rest)
+		d, err := oracle.TimeToRest(r.plant.Truth(t), trigger, still)
 		took = d
 		return err == nil
 	})

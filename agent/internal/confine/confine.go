@@ -109,7 +109,7 @@ type GuardOptions struct {
 func Guard(o GuardOptions) (Report, error) {
 	r := Report{Role: "guard"}
 	err := r.landlock(o.Paths, ll.AccessNetBindTCP, nil)
-	sockets := []socketRule{unixSockets, streams(afINET), streams(afINET6), netlink(netlinkRoute)}
+	sockets := []socketRule{unixSockets, streams(afINET), streams(afINET6)}
 	if o.Datagrams {
 		sockets = append(sockets, datagrams(afINET), datagrams(afINET6))
 	}
@@ -147,7 +147,7 @@ func Courier(o CourierOptions) (Report, error) {
 		return r, errors.New("confine courier: option Ports: expected the broker's port, found none")
 	}
 	err := r.landlock(o.Paths, ll.AccessNetBindTCP|ll.AccessNetConnectTCP, o.Ports)
-	sockets := []socketRule{unixSockets, streams(afINET), streams(afINET6), datagrams(afINET), datagrams(afINET6), netlink(netlinkRoute)}
+	sockets := []socketRule{unixSockets, streams(afINET), streams(afINET6), datagrams(afINET), datagrams(afINET6)}
 	return r, errors.Join(err, r.seccomp(program(sockets, true)))
 }
 
