@@ -144,7 +144,7 @@ func newLoop(c *Courier) *loop {
 		guardEvents: make(chan guardEvent), frames: make(chan contract.Frame, 64), waiting: map[uint32]pending{},
 		jobs: make(chan job, 32), done: make(chan func()), asked: make(chan func()), saves: make(chan []byte, 1),
 		bucket: newBucket(c.cfg.BandwidthKiBPS<<10, now), lost: map[string]uint64{}, stopped: make(chan struct{}),
-		session: session{pause: backoff{first: c.pace.proveFirst, most: c.pace.proveMost, random: rand.Float64}},
+		session: session{patience: c.pace.patience, pause: backoff{first: c.pace.proveFirst, most: c.pace.proveMost, random: rand.Float64}},
 		link:    "never",
 	}
 	l.stateDue, l.shown = true, Unattested

@@ -27,13 +27,14 @@ type pace struct {
 	// retryFirst and retryMost pace connections, resendFirst and resendMost repetitions, proveFirst and proveMost
 	// attestations.
 	retryFirst, retryMost, resendFirst, resendMost, proveFirst, proveMost time.Duration
+	patience
 }
 
 func defaultPace() pace {
 	return pace{
 		connect: 10 * time.Second, write: 5 * time.Second, keepAlive: 8 * time.Second, ping: 4 * time.Second, ack: 30 * time.Second,
 		steady: 20 * time.Second, retryFirst: time.Second, retryMost: time.Minute, resendFirst: 15 * time.Second, resendMost: 10 * time.Minute,
-		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute,
+		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute, patience: defaultPatience(),
 	}
 }
 

@@ -40,7 +40,7 @@ func attempt(t *testing.T, cfg *config.Courier, address string) *linkError {
 			return nil
 		}
 		return e.down
-	case <-time.After(patience):
+	case <-time.After(longest):
 		t.Fatal("nothing happens")
 		return nil
 	}

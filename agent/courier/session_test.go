@@ -13,7 +13,7 @@ import (
 func half() float64 { return 0.5 }
 
 func newSession() *session {
-	s := &session{pause: backoff{first: 5 * time.Second, most: 5 * time.Minute, random: half}}
+	s := &session{patience: defaultPatience(), pause: backoff{first: 5 * time.Second, most: 5 * time.Minute, random: half}}
 	s.setReady(0, true)
 	return s
 }
@@ -65,7 +65,7 @@ func TestSessionBacksOff(t *testing.T) {
 	}
 	for i, gap := range gaps {
 		// 30 s for the challenge and three quarters of the pause, rounded up to this test's steps.
-		want := challengeWait + min(5*time.Second<<i, 5*time.Minute)*3/4
+		want := defaultPatience().challenge + min(5*time.Second<<i, 5*time.Minute)*3/4
 		if gap < want || gap > want+2*time.Second {
 			t.Errorf("hello %d came %v after the one before, expected %v", i+1, gap, want)
 		}
@@ -104,8 +104,8 @@ func TestSessionLateAnswers(t *testing.T) {
 	s := newSession()
 	s.poll(0)
 	s.challenged(0)
-	s.poll(proveWait) // too slow
-	if s.proved(proveWait, nil) {
+	s.poll(s.prove) // too slow
+	if s.proved(s.prove, nil) {
 		t.Error("evidence that came too late was sent")
 	}
 	s = newSession()
