@@ -152,13 +152,32 @@ func (l *link) session(ctx context.Context) *linkError {
 	for _, t := range down() {
 		filters[l.base+t] = 1
 	}
-	if err := l.wait(ctx, client.SubscribeMultiple(filters, nil), lost); err != nil {
+	subscribed := client.SubscribeMultiple(filters, nil)
+	if err := l.wait(ctx, subscribed, lost); err != nil {
 		return classify(fmt.Errorf("subscribe: %w", err))
+	}
+	if err := granted(subscribed); err != nil {
+		return err
 	}
 	if !l.tell(ctx, netEvent{up: true}) {
 		return &linkError{ReasonEnded, ctx.Err()}
 	}
 	return l.carry(ctx, client, lost)
+}
+
+// granted looks whether the broker lets us listen. Whether it lets us speak, MQTT 3.1.1 has no word for: it acknowledges and
+// forgets, and only the missing acknowledgements of the consumer show it.
+func granted(t mqtt.Token) *linkError {
+	s, ok := t.(*mqtt.SubscribeToken)
+	if !ok {
+		return nil
+	}
+	for topic, code := range s.Result() {
+		if code > 2 {
+			return &linkError{ReasonNotAuthorised, fmt.Errorf("the broker does not let the robot listen to %s", topic)}
+		}
+	}
+	return nil
 }
 
 // wait waits for a token without trusting the library to complete it.
