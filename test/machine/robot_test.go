@@ -179,7 +179,19 @@ func (r *robot) now(t testing.TB) time.Duration {
 // moves waits until the robot really moves, if only at the speed of a guard that is late.
 func (r *robot) moves(t testing.TB) {
 	t.Helper()
-	r.plant.WaitTruth(t, patience, "a robot that drives", func(s oracle.Sample) bool { return s.Speed() > 0.25 })
+	deadline := time.Now().Add(patience)
+	for {
+		s := r.plant.Truth(t).Samples
+		if len(s) > 0 && s[len(s)-1].Speed() > 0.25 {
+			return
+		}
+		if time.Now().After(deadline) {
+			status, _ := r.status(t)
+			text, _ := json.MarshalIndent(status, "", " ")
+			t.Fatalf("within %v: expected a robot that drives; the guard's status:\n%s\nthe planner wrote:\n%s", patience, text, r.planner.Output())
+		}
+		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+	}
 }
 
 // stands waits until the robot has stood for a second, by ground truth.
