@@ -45,7 +45,7 @@ func stopTime() time.Duration {
 func TestARM64Machine(t *testing.T) {
 	t.Parallel()
 	able(t)
-	r := &robot{master: ros.StartMaster(t, ros.Options{Address: wire.Host})}
+	r := &robot{whole: t, master: ros.StartMaster(t, ros.Options{Address: wire.Host})}
 	r.site = newSite(t, r.master, pharmacy().Outer)
 	r.plant = plant.Start(t, r.master, plant.Config{LockTopic: "/robowarden/lock"})
 	var err error
@@ -70,7 +70,7 @@ func TestARM64Machine(t *testing.T) {
 	} {
 		begun, before := time.Now(), r.CPU()
 		if !t.Run(step.name, step.do) {
-			t.Fatalf("step %q failed; the product wrote:\n%s", step.name, r.log(t))
+			t.Fatalf("step %q failed; the product wrote:\n%s\nits journal ends:\n%s", step.name, r.log(t), r.decisions(t))
 		}
 		t.Logf("%5.1f s, %5.1f s of processor: %s", time.Since(begun).Seconds(), (r.CPU() - before).Seconds(), step.name)
 	}
@@ -96,7 +96,7 @@ func (r *robot) boots(t *testing.T) {
 
 // keepsOut drives at the zone from the outside and judges by ground truth.
 func (r *robot) keepsOut(t *testing.T) {
-	r.drive(t, cruise)
+	r.drive(cruise)
 	r.guard(t)
 	s := r.open(t)
 	// Without these the later steps would prove nothing.
@@ -137,7 +137,7 @@ func (r *robot) memory(t *testing.T) {
 
 // killed drives away from the zone and kills the guard meanwhile.
 func (r *robot) killed(t *testing.T) {
-	r.drive(t, -cruise)
+	r.drive(-cruise)
 	r.moves(t)
 	old := r.role(t, "guard")
 	trigger := r.now(t)

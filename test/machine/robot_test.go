@@ -26,6 +26,8 @@ type robot struct {
 	plant   *plant.Plant
 	planner *proc.Process
 	site    *site
+	// whole is the test that the robot lives as long as; its steps end sooner.
+	whole *testing.T
 }
 
 // patience is how long effects may take: generous, since everything in the machine is emulated on a busy host.
@@ -52,12 +54,12 @@ func until(t testing.TB, limit time.Duration, what string, done func() bool) {
 }
 
 // drive replaces the planner by one that sends this forward speed for ever.
-func (r *robot) drive(t testing.TB, speed float64) {
-	t.Helper()
+func (r *robot) drive(speed float64) {
+	r.whole.Helper()
 	if r.planner != nil {
 		r.planner.Kill()
 	}
-	r.planner = driver.StartDrive(t, r.master, driver.Drive{VX: speed})
+	r.planner = driver.StartDrive(r.whole, r.master, driver.Drive{VX: speed})
 }
 
 // guard starts the product in the machine as a robot without systemd would.
@@ -88,6 +90,20 @@ func (r *robot) log(t testing.TB) string {
 		return err.Error()
 	}
 	return out.Text
+}
+
+// decisions is the end of what the guard's journal says that it decided.
+func (r *robot) decisions(t testing.TB) string {
+	t.Helper()
+	ctx := within(t, patience)
+	if err := r.Start(ctx, "journal", wire.Program, "journal", "cat", wire.Data+"/journal"); err != nil {
+		return err.Error()
+	}
+	out, err := r.Output(ctx, "journal", true)
+	if err != nil {
+		return err.Error()
+	}
+	return out.Text[max(0, len(out.Text)-8000):]
 }
 
 // status reads the guard's status; ok is false while it does not answer.
@@ -150,11 +166,11 @@ func (r *robot) release(t testing.TB, s *agent.Status) {
 func (r *robot) neutral(t testing.TB) {
 	t.Helper()
 	r.stands(t)
-	r.drive(t, 0)
+	r.drive(0)
 	r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
 		return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled")
 	})
-	r.drive(t, -cruise)
+	r.drive(-cruise)
 }
 
 // codes are the triggers that restrict the robot now.
