@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/agent/internal/task"
 	"github.com/robowarden/robowarden/agent/journal"
@@ -60,11 +61,18 @@ type Agent struct {
 	guard   *guard.Guard
 	orders  *orders
 	control *control
+	roles   *roles
+	facts   *facts
+	peers   *peerTable
+	heads   *headKeeper
+	acks    *acknowledgements
 	store   *order.Store
 	ledger  *ledger
 	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
 	oldest int64
 	verify *order.Verifier
+	// confined says behind which walls the process works, nil before it is known.
+	confined atomic.Pointer[string]
 	// newest is the newest trusted civil time, 0 before there is one.
 	newest atomic.Int64
 	// mu guards cfg and params, which a new policy replaces.
@@ -74,41 +82,52 @@ type Agent struct {
 // shutdownTimeout bounds how long an orderly end waits for the robot to stand and for the journal to be written.
 const shutdownTimeout = 5 * time.Second
 
-// New loads the configuration, opens journal and state, and binds the bus's ports. It talks to nobody yet. It is one
-// straight line on purpose: the order of these steps is what makes a start safe, and it should be readable at once.
+// New loads the configuration, opens journal and state, and binds the bus's ports and the control socket. It talks to
+// nobody yet. Whoever does not run the agent closes it; after an error there is nothing to close.
 func New(opt Options) (*Agent, error) {
 	a := &Agent{opt: opt}
+	if err := a.open(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// open is one straight line on purpose: the order of these steps is what makes a start safe, and it should be readable
+// at once.
+func (a *Agent) open() error {
+	opt := a.opt
 	var err error
 	if a.boot, err = host.BootID(); err != nil {
-		return nil, err
+		return err
 	}
 	a.nonce = newNonce()
 	if a.cfg, err = config.LoadConfig(opt.Deployment, a.openPolicy); err != nil {
-		return nil, err
+		return err
 	}
 	dep := a.cfg.Deployment
 	a.oldest = a.trust.floor
 	if a.params, err = guard.NewParams(a.cfg, dep.ROS.Node, a.oldest); err != nil {
-		return nil, err
+		return err
 	}
 	storeState, _ := a.store.State()
 	latches := a.state.loadLatches(storeState != order.StateNew)
 	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean()})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.storeDocuments(a.cfg); err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.openJournal(dep); err != nil {
-		return nil, err
+		return err
 	}
-	if a.bus, err = newBus(a.cfg, a.clock, a.log); err != nil {
-		return nil, err
+	a.peers = newPeerTable(demands(a.params))
+	if a.bus, err = newBus(a.cfg, a.clock, a.peers, a.log); err != nil {
+		return err
 	}
 	beats, err := a.heartbeats()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	a.guard = guard.New(guard.Options{
 		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats,
@@ -124,8 +143,78 @@ func New(opt Options) (*Agent, error) {
 	}
 	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer
-	a.control = &control{path: dep.Paths.ControlSocket, order: a.orders.apply, status: a.Status, log: a.log}
-	return a, a.bus.connect(a.guard)
+	a.openRoles(dep)
+	if err := a.control.open(); err != nil {
+		return err
+	}
+	return a.bus.connect(a.guard)
+}
+
+// openRoles prepares what steward and courier talk with.
+func (a *Agent) openRoles(dep *config.Deployment) {
+	a.facts = newFacts(a.clock.Boot, a.peers)
+	a.facts.guard = a.guard
+	a.heads = &headKeeper{
+		dir: dep.Paths.JournalDir, boot: a.boot, state: a.state, log: a.log,
+		durable: func() uint64 { return a.journal.Health().DurableSeq },
+	}
+	a.acks = &acknowledgements{robot: a.robot, boot: bootUUID(a.boot), verify: func(envelope []byte) ([]byte, error) {
+		now, _ := a.orders.now()
+		payload, _, err := a.orders.verifier.Load().VerifyDocument(now, order.AcknowledgementType, order.RoleConsumer, envelope)
+		return payload, err
+	}}
+	a.roles = &roles{
+		welcome: a.welcome, order: a.orders.apply, status: a.Status, facts: a.facts, peers: a.peers, log: a.log,
+		head: a.heads.current, acknowledged: a.acks.take,
+		checkpoint: func(c *contract.Checkpoint, raw []byte) error {
+			if err := a.heads.knows(c); err != nil {
+				return err
+			}
+			a.guard.Note(guard.RecordCheckpoint, raw)
+			return nil
+		},
+	}
+	a.control = &control{
+		path: dep.Paths.ControlSocket, users: newUsers(dep.Users, a.log), order: a.orders.apply, status: a.Status, roles: a.roles, log: a.log,
+	}
+}
+
+// welcome tells a role which robot and run it talks with.
+func (a *Agent) welcome() contract.Welcome {
+	cfg, _ := a.current()
+	return contract.Welcome{
+		Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Journal: cfg.Deployment.Paths.JournalDir,
+		Policy: cfg.Digests.Policy.String(), Profile: cfg.Digests.Profile.String(), Topics: cfg.Digests.Topics.String(),
+	}
+}
+
+// demands are the nodes behind which the mapping demands a process.
+func demands(p *guard.Params) map[string]bool {
+	out := map[string]bool{}
+	for i := range p.Processes {
+		out[p.Processes[i].Node] = true
+	}
+	return out
+}
+
+// Close gives back what [New] took, for an agent that is not run.
+func (a *Agent) Close() error {
+	var errs []error
+	if a.control != nil {
+		errs = append(errs, a.control.close())
+	}
+	if a.bus != nil {
+		errs = append(errs, a.bus.node.Close())
+	}
+	if a.journal != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		errs = append(errs, a.journal.Close(ctx))
+	}
+	if a.state != nil {
+		errs = append(errs, a.state.dir.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // current returns the configuration in force.
@@ -154,6 +243,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	work.Go("orders", a.orders.run)
 	work.Go("used stops", a.orders.record)
 	work.Go("control", a.control.run)
+	work.Go("facts", a.facts.run)
+	work.Go("pushes", a.roles.push)
+	if a.cfg.Deployment.Courier != nil {
+		work.Go("heads", a.heads.run)
+	}
 	work.Go("ticks", a.ticks)
 	work.Go("health", a.health)
 	work.Go("time", a.keepTime)

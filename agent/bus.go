@@ -27,11 +27,12 @@ type bus struct {
 	log     zerolog.Logger
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
+	peers  *peerTable
 }
 
 // newBus binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
-func newBus(cfg *config.Config, clock guard.Clock, log zerolog.Logger) (*bus, error) {
-	b := &bus{cfg: cfg, log: log, inputs: map[string]int{}}
+func newBus(cfg *config.Config, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*bus, error) {
+	b := &bus{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers}
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
@@ -282,6 +283,14 @@ func (b *bus) event(e *ros1.Event) {
 	}
 	if p.Change != 0 && b.guard != nil {
 		b.guard.Peer(p)
+	}
+	// After the guard: what is said about a connection must find it there.
+	switch {
+	case b.peers == nil || e.Peer == nil:
+	case p.Change == guard.PeerConnected:
+		b.peers.connected(e.Topic, e.Peer, p.Gated)
+	case p.Change == guard.PeerGone:
+		b.peers.gone(e.Peer)
 	}
 	b.log.WithLevel(level).Str(keyTopic, e.Topic).Str(keyPeer, p.Name).Str(keyEvent, e.Kind.String()).Uint64(keySuppressed, e.Suppressed).Msg(e.Detail)
 }

@@ -5,118 +5,158 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/agent/contract"
 )
 
-// The control socket is a unix socket of type SEQPACKET: one request and one answer per connection, each one packet.
-// The first byte of a request is its type, the rest its body; an answer is a JSON object. A document larger than a
-// packet comes as a sealed memfd (F_SEAL_WRITE and F_SEAL_SHRINK) beside an empty body.
+// Bounds of the control socket.
 const (
-	// requestOrder carries a signed order; the answer is a Receipt.
-	requestOrder = 'O'
-	// requestStatus carries nothing; the answer is a guard.Status.
-	requestStatus = 'S'
-
-	maxPacket     = 60 << 10
-	maxDocument   = 6 << 20
-	maxClients    = 8
+	// maxClients is how many tools, and programs that have yet to say what they are, are served at once.
+	maxClients = 8
+	// maxBusy is how many more are told that there is no place; who comes beyond them is closed.
+	maxBusy = 4
+	// clientTimeout is how long a client has for its request and for reading the answer.
 	clientTimeout = 5 * time.Second
+	// busyTimeout is how long a client that finds no place has.
+	busyTimeout = 200 * time.Millisecond
 )
 
-// control answers the tools on the robot. It only ever carries signed orders and reads status: who may talk to it is
-// decided by the socket's file mode and the peer's uid, what an order may do by its signature.
+// Modes of the control socket: for the guard's own account alone, or with other accounts for the roles. Who may talk is
+// decided by the peer's uid in both cases.
+const (
+	socketOwn    os.FileMode = 0o600
+	socketShared os.FileMode = 0o666
+)
+
+// reasonBusy is the reason of a receipt that says to come again.
+const reasonBusy = "busy"
+
+// control is the guard's socket (see agent/contract/FORMAT.md). It answers the tools on the robot and hands the other
+// roles' connections over. It only ever carries signed orders, unsigned facts and status: who may talk to it is decided
+// by the peer's uid, what an order may do by its signature.
 type control struct {
-	path   string
-	order  func(envelope []byte) Receipt
-	status func() any
-	log    zerolog.Logger
+	path     string
+	listener *net.UnixListener
+	users    *users
+	order    func(envelope []byte) Receipt
+	status   func() any
+	roles    *roles // nil where no role may connect
+	log      zerolog.Logger
+}
+
+// open binds the socket. Nobody is served before run.
+func (c *control) open() error {
+	mode := socketOwn
+	if c.users.others() {
+		mode = socketShared
+	}
+	var err error
+	if c.listener, err = listenAt(c.path, mode); err != nil {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
+}
+
+// close removes the socket.
+func (c *control) close() error {
+	if c.listener == nil {
+		return nil
+	}
+	// Only the first of several calls has something to close.
+	if err := c.listener.Close(); err != nil {
+		return nil //nolint:nilerr // closed before
+	}
+	if err := os.Remove(c.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("control socket: %w", err)
+	}
+	return nil
 }
 
 // run serves until ctx ends. Each client has a deadline, and there are at most maxClients of them.
 func (c *control) run(ctx context.Context) error {
-	if err := removeSocket(c.path); err != nil {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	old := unix.Umask(0o177) // The socket must never exist with a wider mode, not even for a moment.
-	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: c.path, Net: "unixpacket"})
-	unix.Umask(old)
-	if err != nil {
-		return fmt.Errorf("control socket: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = c.listener.Close(); _ = os.Remove(c.path) })
 	defer stop()
 	var clients sync.WaitGroup
 	defer clients.Wait()
-	slots := make(chan struct{}, maxClients)
+	places, busy := make(chan struct{}, maxClients), make(chan struct{}, maxBusy)
+	failed := func(err error) { c.log.Warn().Err(err).Msg("control socket: accept failed") }
 	for {
-		conn, err := l.AcceptUnix()
-		if ctx.Err() != nil {
+		conn := accept(ctx, c.listener, failed)
+		if conn == nil {
 			return nil
 		}
+		who, err := c.users.admit(conn)
 		if err != nil {
-			// Descriptors may run out for a while; the socket must survive that.
-			c.log.Warn().Err(err).Msg("control socket: accept failed")
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-time.After(100 * time.Millisecond):
-			}
+			c.log.Warn().Err(err).Msg("control socket: refused")
+			_ = conn.Close()
 			continue
 		}
 		select {
-		case slots <- struct{}{}:
-			clients.Go(func() {
-				defer func() { <-slots }()
-				c.serve(conn)
-			})
+		case places <- struct{}{}:
+			clients.Go(func() { c.serve(ctx, conn, who, sync.OnceFunc(func() { <-places })) })
+			continue
+		default:
+		}
+		select {
+		case busy <- struct{}{}:
+			clients.Go(func() { defer func() { <-busy }(); c.refuse(conn) })
 		default:
 			_ = conn.Close()
 		}
 	}
 }
 
-// removeSocket removes what an earlier run has left. A path that a typing error led to a file must not cost that file.
-func removeSocket(path string) error {
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
-	case info.Mode()&os.ModeSocket == 0:
-		return fmt.Errorf("%s: expected a socket or nothing, found %s; give another control_socket", path, info.Mode().Type())
-	}
-	return os.Remove(path)
-}
-
-func (c *control) serve(conn *net.UnixConn) {
+// refuse tells a client that there is no place. Its request is read first: a socket that is closed over unread bytes
+// loses its answer.
+func (c *control) refuse(conn *net.UnixConn) {
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(clientTimeout))
-	if err := trusted(conn); err != nil {
-		c.log.Warn().Err(err).Msg("control socket: refused")
+	_ = conn.SetDeadline(time.Now().Add(busyTimeout))
+	kind, _, err := receive(conn, false)
+	if err != nil {
 		return
 	}
-	kind, body, err := receive(conn)
+	if kind == contract.FrameHello {
+		_ = pushBody(conn, 0, contract.Failure{Code: contract.FailureBusy, Text: "too many programs talk to the guard; try again"})
+		return
+	}
+	c.answer(conn, busyReceipt("too many tools talk to the guard; try again"))
+}
+
+func busyReceipt(text string) Receipt { return Receipt{Reason: reasonBusy, Text: text} }
+
+// serve answers one client. leave gives its place back early if it turns out to be a role.
+func (c *control) serve(ctx context.Context, conn *net.UnixConn, who guest, leave func()) {
+	defer leave()
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(clientTimeout))
+	kind, body, err := receive(conn, who.tools)
 	if err != nil {
 		c.log.Warn().Err(err).Msg("control socket: bad request")
 		return
 	}
-	var answer any
-	switch kind {
-	case requestOrder:
-		answer = c.order(body)
-	case requestStatus:
-		answer = c.status()
+	switch {
+	case kind == contract.FrameHello && c.roles != nil:
+		_ = conn.SetDeadline(time.Time{})
+		leave()
+		c.roles.serve(ctx, conn, who, body)
+	case !who.tools:
+		c.log.Warn().Uint32(keyUID, who.uid).Msg("control socket: refused: only a hello is taken from this user")
+	case kind == contract.FrameOrder:
+		c.answer(conn, c.order(body))
+	case kind == contract.FrameStatusRequest:
+		c.answer(conn, c.status())
 	default:
-		answer = Receipt{Reason: "unknown-request", Text: fmt.Sprintf("expected request 'O' or 'S', found %q", kind)}
+		c.answer(conn, Receipt{Reason: "unknown-request", Text: fmt.Sprintf("expected request 'O' or 'S', found %q", kind)})
 	}
+}
+
+func (c *control) answer(conn *net.UnixConn, answer any) {
 	out, err := json.Marshal(answer)
 	if err != nil {
 		c.log.Error().Err(err).Msg("control socket: answer")
@@ -127,93 +167,23 @@ func (c *control) serve(conn *net.UnixConn) {
 	}
 }
 
-// trusted admits root and the guard's own user.
-func trusted(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
+// receive reads the first request: a packet, or a sealed memfd beside its type byte. A hello's body is the whole packet.
+func receive(conn *net.UnixConn, documents bool) (kind byte, body []byte, err error) {
+	packet, document, err := contract.ReadPacket(conn, make([]byte, contract.MaxPacket+1))
 	if err != nil {
-		return err
-	}
-	var cred *unix.Ucred
-	var inner error
-	if err := raw.Control(func(fd uintptr) {
-		cred, inner = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return err
-	}
-	if inner != nil {
-		return fmt.Errorf("peer credentials: %w", inner)
-	}
-	if uid := int(cred.Uid); uid != 0 && uid != os.Getuid() {
-		return fmt.Errorf("expected uid 0 or %d, found uid %d (pid %d)", os.Getuid(), uid, cred.Pid)
-	}
-	return nil
-}
-
-// receive reads one request: a packet, or a sealed memfd beside it.
-func receive(conn *net.UnixConn) (kind byte, body []byte, err error) {
-	buf := make([]byte, maxPacket+1)
-	oob := make([]byte, unix.CmsgSpace(4*4))
-	n, oobn, flags, _, err := conn.ReadMsgUnix(buf, oob)
-	if err != nil {
-		return 0, nil, fmt.Errorf("read: %w", err)
-	}
-	files, err := passed(oob[:oobn])
-	defer func() {
-		for _, f := range files {
-			_ = f.Close()
-		}
-	}()
-	switch {
-	case err != nil:
 		return 0, nil, err
-	case flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 || n > maxPacket:
-		return 0, nil, fmt.Errorf("expected a packet of at most %d bytes; send larger documents as a sealed memfd", maxPacket)
-	case n == 0:
-		return 0, nil, errors.New("expected a request, found an empty packet")
-	case len(files) == 0:
-		return buf[0], buf[1:n], nil
-	case len(files) > 1 || n > 1:
-		return 0, nil, errors.New("expected either a body or one memfd")
 	}
-	body, err = sealed(files[0])
-	return buf[0], body, err
-}
-
-func passed(oob []byte) ([]*os.File, error) {
-	if len(oob) == 0 {
-		return nil, nil
+	if document != nil {
+		defer func() { _ = document.Close() }()
 	}
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return nil, fmt.Errorf("control message: %w", err)
+	switch {
+	case document == nil && packet[0] == contract.FrameHello:
+		return packet[0], packet, nil
+	case document == nil:
+		return packet[0], packet[1:], nil
+	case len(packet) > 1 || !documents:
+		return 0, nil, errors.New("expected either a body or one memfd, from somebody who may send orders")
 	}
-	var files []*os.File
-	for i := range messages {
-		fds, err := unix.ParseUnixRights(&messages[i])
-		if err != nil {
-			continue
-		}
-		for _, fd := range fds {
-			unix.CloseOnExec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "document")) //nolint:gosec // a descriptor is not negative
-		}
-	}
-	return files, nil
-}
-
-// sealed reads a memfd that nobody can change any more.
-func sealed(f *os.File) ([]byte, error) {
-	const need = unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK
-	seals, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
-	if err != nil || seals&need != need {
-		return nil, fmt.Errorf("expected a memfd sealed against writing and shrinking, found seals %#x (%v)", seals, err)
-	}
-	data, err := io.ReadAll(io.NewSectionReader(f, 0, maxDocument+1))
-	if err != nil {
-		return nil, fmt.Errorf("read document: %w", err)
-	}
-	if len(data) > maxDocument {
-		return nil, fmt.Errorf("expected a document of at most %d bytes", maxDocument)
-	}
-	return data, nil
+	body, err = contract.ReadDocument(document, contract.MaxDocument)
+	return packet[0], body, err
 }

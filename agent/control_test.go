@@ -15,6 +15,8 @@ import (
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/agent/contract"
 )
 
 // listen runs a control socket for the test's time, and checks that it leaves nothing behind.
@@ -25,7 +27,12 @@ func listen(t *testing.T, order func([]byte) Receipt) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &control{path: filepath.Join(folder, "c.sock"), order: order, status: func() any { return "fine" }, log: zerolog.Nop()}
+	c := &control{
+		path: filepath.Join(folder, "c.sock"), users: newUsers(nil, zerolog.Nop()), order: order, status: func() any { return "fine" }, log: zerolog.Nop(),
+	}
+	if err := c.open(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- c.run(ctx) }()
@@ -41,14 +48,6 @@ func listen(t *testing.T, order func([]byte) Receipt) string {
 		}
 		_ = os.RemoveAll(folder)
 		goleak.VerifyNone(t, before)
-	})
-	// The file is there a moment before anybody listens.
-	eventually(t, "the socket", func() bool {
-		conn, err := net.DialUnix("unixpacket", nil, &net.UnixAddr{Name: c.path, Net: "unixpacket"})
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
 	})
 	return c.path
 }
@@ -85,7 +84,7 @@ func TestControlTakesPacketsAndSealedDocuments(t *testing.T) {
 	path := listen(t, func(b []byte) Receipt { got.Store(bytes.Clone(b)); return Receipt{Text: "taken"} })
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	for _, n := range []int{0, 1, 1000, maxPacket - 1, maxPacket, maxPacket + 1, 1 << 20, maxDocument} {
+	for _, n := range []int{0, 1, 1000, contract.MaxPacket - 1, contract.MaxPacket, contract.MaxPacket + 1, 1 << 20, contract.MaxDocument} {
 		want := bytes.Repeat([]byte{'x'}, n)
 		r, err := SendOrder(ctx, path, want)
 		if err != nil || r.Text != "taken" {
@@ -114,7 +113,7 @@ func TestControlRefuses(t *testing.T) {
 	for name, send := range map[string]func(c *net.UnixConn) error{
 		"empty packet": func(c *net.UnixConn) error { _, err := c.Write(nil); return err },
 		"oversize packet": func(c *net.UnixConn) error {
-			_, err := c.Write(append([]byte{'O'}, make([]byte, maxPacket)...))
+			_, err := c.Write(append([]byte{'O'}, make([]byte, contract.MaxPacket)...))
 			return err
 		},
 		"unsealed document": func(c *net.UnixConn) error {
@@ -139,7 +138,7 @@ func TestControlRefuses(t *testing.T) {
 			return err
 		},
 		"document too large": func(c *net.UnixConn) error {
-			_, _, err := c.WriteMsgUnix([]byte{'O'}, rights(memfd(t, make([]byte, maxDocument+1), sealed)), nil)
+			_, _, err := c.WriteMsgUnix([]byte{'O'}, rights(memfd(t, make([]byte, contract.MaxDocument+1), sealed)), nil)
 			return err
 		},
 		"goes away": func(c *net.UnixConn) error { return c.Close() },
@@ -208,8 +207,8 @@ func TestControlLeavesFilesAlone(t *testing.T) {
 	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &control{path: path, log: zerolog.Nop()}
-	if err := c.run(t.Context()); err == nil {
+	c := &control{path: path, users: newUsers(nil, zerolog.Nop()), log: zerolog.Nop()}
+	if err := c.open(); err == nil {
 		t.Error("no error")
 	}
 	if _, err := os.Stat(path); err != nil {

@@ -18,6 +18,11 @@ type Status struct {
 	Version string       `json:"version"`
 	// Scheduling is "real-time", or why it is not.
 	Scheduling string `json:"scheduling"`
+	// Confinement says behind which walls the guard works, and which of them are missing.
+	Confinement string `json:"confinement"`
+	// Roles are the other roles, Publishers the connections to publishers and who is behind them.
+	Roles      RolesStatus       `json:"roles"`
+	Publishers []PublisherStatus `json:"publishers"`
 	guard.Status
 }
 
@@ -35,9 +40,14 @@ func (a *Agent) Status() any {
 		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
 		Policy: PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()},
 	}
+	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()
+	}
+	s.Confinement = "none"
+	if c := a.confined.Load(); c != nil {
+		s.Confinement = *c
 	}
 	if h := a.journal.Health(); !h.Writable {
 		s.Journal = fmt.Sprintf("not writable: %v", h.Err)

@@ -13,4 +13,6 @@ const (
 	keyReason     = "reason"
 	keyKind       = "kind"
 	keyRevision   = "revision"
+	keyRole       = "role"
+	keyUID        = "uid"
 )

@@ -2,12 +2,9 @@ package agent
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,26 +15,6 @@ import (
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/interlock"
 )
-
-// Receipt answers a signed order: what became of it and why. It carries no authority.
-type Receipt struct {
-	// Digest names the order: the SHA-256 of its payload, empty if it could not be read.
-	Digest string `json:"digest,omitempty"`
-	// Kind is the order's kind.
-	Kind string `json:"kind,omitempty"`
-	// Accepted is true if signature, role, audience, validity and sequence were right.
-	Accepted bool `json:"accepted"`
-	// Applied is true if the order changed anything.
-	Applied bool `json:"applied"`
-	// Reason is the stable code of a refusal.
-	Reason string `json:"reason,omitempty"`
-	// Text tells a person what happened and what to do.
-	Text string `json:"text"`
-	// Triggers says for each trigger that a reset named what became of it.
-	Triggers map[string]string `json:"triggers,omitempty"`
-	// Signers are the persons whose signatures counted.
-	Signers []string `json:"signers,omitempty"`
-}
 
 // orders verifies signed orders, makes them durable and applies them, off the guard's path. Orders that can loosen
 // something take effect one after another; a stop waits neither for them nor for the disk.
@@ -53,10 +30,12 @@ type orders struct {
 	// used are stops that have taken effect and have yet to be recorded.
 	used chan usedStop
 	log  zerolog.Logger
-	mu   sync.Mutex // Sequence floors and used ids have one writer.
+	// turn makes the orders that loosen something wait for each other: sequence floors and used ids have one writer.
+	turn    turn
+	results results
 }
 
-// usedStop is a stop that has taken effect.
+// usedStop is a stop, or a verifier's refusal, that has taken effect.
 type usedStop struct {
 	times order.Times
 	order *order.Verified
@@ -135,14 +114,20 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		return refusal(nil, err)
 	case v.Order.Kind == order.KindStop:
 		return o.stop(v, times)
+	case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted && len(only) == 0:
+		return o.refused(v, times)
 	case len(only) > 0 && v.Order.Kind != only[0]:
 		r := accepted(v)
 		r.Accepted, r.Reason = false, "wrong-path"
 		r.Text = fmt.Sprintf("only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], v.Order.Kind)
 		return r
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	if !o.turn.enter() {
+		r := busyReceipt("orders before this one wait for the disk; look at the journal's health and try again")
+		r.Digest, r.Kind = fmt.Sprintf("%x", v.Digest), string(v.Order.Kind)
+		return r
+	}
+	defer o.turn.leave()
 	// Keys, sequences and used ids may be others than a moment ago.
 	times, boot := o.now()
 	if v, err = o.verifier.Load().Verify(times, envelope); err != nil {
@@ -156,6 +141,16 @@ func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
 	r := accepted(v)
 	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
+	if r.Repeat = v.Repeat; v.Repeat {
+		// Whoever holds a copy can send it again: a reset since holds no longer than until then.
+		r.Text = fmt.Sprintf("this very order stopped the robot before, and does so whenever it comes until %s; %s", v.Order.NotAfter.Format(time.RFC3339), r.Text)
+	}
+	o.recordUsed(v, times, &r)
+	return r
+}
+
+// recordUsed makes durable that an order is used up which has taken effect already.
+func (o *orders) recordUsed(v *order.Verified, times order.Times, r *Receipt) {
 	u := usedStop{times, v, make(chan error, 1)}
 	late := time.NewTimer(usedStopWait)
 	defer late.Stop()
@@ -163,7 +158,7 @@ func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 	case o.used <- u:
 	default:
 		r.Text += "; that this order is used up could not be recorded"
-		return r
+		return
 	}
 	select {
 	case err := <-u.done:
@@ -173,7 +168,6 @@ func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 	case <-late.C:
 		r.Text += "; the disk has yet to record that this order is used up"
 	}
-	return r
 }
 
 // loosen uses up an order, durably, and only then lets it take effect.
@@ -199,6 +193,8 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			return refusal(v, err)
 		}
 		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+	case order.KindAttestationResult:
+		o.attested(v, times, boot, &r)
 	case order.KindStop:
 	}
 	return r
@@ -250,55 +246,6 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 	if r.Applied {
 		r.Text = "reset; the robot does not start by itself, it waits for a fresh command"
 	}
-}
-
-// signers gives the core each person in each role that counts for resets. There is room for a few pairs only, so
-// everybody's first role comes before anybody's second: one person with many roles must not hide another.
-func signers(v *order.Verified) [guard.MaxPersons]guard.Signer {
-	var out [guard.MaxPersons]guard.Signer
-	n := 0
-	for turn, more := 0, true; more; turn++ {
-		more = false
-		for _, s := range v.Signers {
-			roles := resetRoles(s.Roles)
-			if turn >= len(roles) || n == len(out) {
-				continue
-			}
-			sum := sha256.Sum256([]byte(s.Person))
-			out[n] = guard.Signer{Person: binary.LittleEndian.Uint64(sum[:]), Role: roles[turn]}
-			n, more = n+1, true
-		}
-	}
-	return out
-}
-
-// resetRoles are those of the roles that may reset anything.
-func resetRoles(roles []order.Role) []interlock.Role {
-	var out []interlock.Role
-	for _, r := range roles {
-		if role := resetRole(r); role < interlock.NumRoles {
-			out = append(out, role)
-		}
-	}
-	return out
-}
-
-// resetRole gives a key list's role its name in the trigger table.
-func resetRole(r order.Role) interlock.Role {
-	switch r {
-	case order.RoleSafetyEngineer:
-		return interlock.RoleSafetyEngineer
-	case order.RoleSupervisor:
-		return interlock.RoleSupervisor
-	case order.RoleSecurity:
-		return interlock.RoleSecurity
-	case order.RoleVendor:
-		return interlock.RoleService
-	case order.RoleOperator:
-		return interlock.RoleOperator
-	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager:
-	}
-	return interlock.NumRoles
 }
 
 // grant lets the robot leave one zone until the grant expires, measured on the boot clock from here.

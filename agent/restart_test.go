@@ -143,7 +143,7 @@ func (s *testSite) kill(a *Agent) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
 	cancel()
-	s.must(errors.Join(a.bus.node.Close(), a.journal.Close(ctx), a.state.dir.Close()))
+	s.must(errors.Join(a.control.close(), a.bus.node.Close(), a.journal.Close(ctx), a.state.dir.Close()))
 }
 
 // revision is the policy that a start puts into force.

@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -28,6 +29,8 @@ const (
 	timeNew     = "newest-time.new"
 	policyFile  = "policy.dsse.json"
 	policyNew   = "policy.dsse.json.new"
+	headFile    = "evidence"
+	headNew     = "evidence.new"
 	keyListFmt  = "keylist-%03d.dsse.json"
 	keyListNext = "keylist-next-%03d.dsse.json"
 )
@@ -183,7 +186,7 @@ func (s *stateDir) readPolicy() ([]byte, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: expected a regular file (%w)", policyFile, errors.Join(err, fs.ErrInvalid))
 	}
-	return io.ReadAll(io.LimitReader(f, maxDocument))
+	return io.ReadAll(io.LimitReader(f, contract.MaxDocument))
 }
 
 // newestTime is the newest civil time that was ever trusted or signed, in nanoseconds since the Unix epoch.

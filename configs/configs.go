@@ -1,5 +1,5 @@
 // Package configs holds the documents that come with the binary: the demonstration's configuration, examples, and the JSON
-// Schemas for editors; it never reads, checks or changes one.
+// Schemas of documents and messages; it never reads, checks or changes one.
 package configs
 
 import (
@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.schema.json demo/*.yaml examples/*/*.yaml
+//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml
 var files embed.FS
 
 // FS returns the files, by their path below this folder.
@@ -20,6 +20,10 @@ const (
 	// DiffDrive is a two-wheeled robot in a hall.
 	DiffDrive = "examples/diff-drive"
 )
+
+// Messages is the folder of the JSON Schemas of what a robot sends: one for each topic, its slash written as a hyphen, and
+// common.schema.json, which they share.
+const Messages = "messages"
 
 // SchemaFile returns the name of the JSON Schema for a kind of document.
 func SchemaFile(kind string) string { return kind + ".schema.json" }

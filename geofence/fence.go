@@ -51,6 +51,7 @@ type memory struct {
 	egressDepth float64
 	track       track
 	issued      history
+	brakes      brakes
 }
 
 // level is the hysteresis of one zone.
@@ -90,7 +91,6 @@ func New(set *Set) *Fence {
 		levels:  make([]level, slots),
 		binds:   make([]bound, len(set.zones)),
 		minute:  math.MinInt64,
-		reach:   reachOf(&set.robot, &set.body),
 		planned: -1,
 	}
 	most, pieces := 0, 0
@@ -103,18 +103,25 @@ func New(set *Set) *Fence {
 	f.keep.zone = make([]int32, 0, pieces)
 	f.mem.track.floor = -1
 	f.mem.egress.Zone = NoZone
+	for i := range f.mem.brakes.axis {
+		f.mem.brakes.axis[i].share = 1
+	}
+	f.reach = f.reachNow()
 	return f
 }
 
 // Set is the set that the fence judges by.
 func (f *Fence) Set() *Set { return f.set }
 
-// reachOf bounds, in millimetres, the distance beyond which nothing can matter.
-func reachOf(r *Robot, b *body) float64 {
+// reachNow bounds, in millimetres, the distance beyond which nothing can matter
+// while the brakes are as they are.
+func (f *Fence) reachNow() float64 {
+	r := &f.set.robot
 	age := r.PoseMaxAge.Seconds()
 	top, yaw := topSpeed(r), topYaw(r)
-	tip := float64(1000*top) + float64(yaw*b.radius)
-	stop := max(top/r.DecelMPS2, yaw/r.AngularDecelRadPS2) / 2
+	tip := float64(1000*top) + float64(yaw*f.set.body.radius)
+	linear, turning := f.decels()
+	stop := max(float64(1000*top)/linear, yaw/turning) / 2
 	drive := float64(tip * (age + r.Reaction.Seconds() + stop))
 	still := float64(1000 * (float64(r.SigmaK*r.MaxStdDevM) + r.MapErrorM + float64(r.AccelMPS2*float64(age*age))/2))
 	return math.Ceil(still + roundingMM + max(drive, float64(1000*r.ReleaseMarginM)))

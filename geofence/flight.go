@@ -33,12 +33,13 @@ func (f *Fence) Issued(now Instant, v Velocity) {
 	slot := int64(now.Boot / f.slotWidth())
 	if !finite(f.tip(u)) || now.Boot < h.at {
 		// Nonsense: then nothing is known of what is in flight.
-		*h = history{}
+		*h, f.mem.brakes.sent = history{}, lately{}
 		return
 	}
 	// The robot cannot do more than it can do.
 	r := &f.set.robot
 	u = u.scale(min(1, float64(1000*topSpeed(r))/u.speed(), topYaw(r)/math.Abs(u.w)))
+	f.mem.brakes.sent.note(now.Boot, f.latelyWidth(), f.axes(u))
 	if !h.known {
 		*h = history{known: true, slot: slot, count: 1}
 		h.sent[slot%ringSlots] = u
@@ -110,9 +111,10 @@ func (f *Fence) window(fl *flight, now time.Duration) {
 	t, h, width := &f.mem.track, &f.mem.issued, f.slotWidth()
 	newest := int64(now / width)
 	brake, tip := f.brake(t.velocity), f.tip(t.velocity)
-	fl.odd = tip > 0 && !f.explained(newest)
 	var sum, cmd twist
 	fast := 0.0 // the tip of cmd
+	// led says that some command is taken to show by now, along that the robot moves as one of these says.
+	led, along, astray := false, false, false
 	for j := 0; j <= windowSlots; j++ {
 		weight := slotWeight(j, now%width, width)
 		// Faster than all that can be in force, the robot brakes already.
@@ -124,12 +126,14 @@ func (f *Fence) window(fl *flight, now time.Duration) {
 		next, ok := h.inForce(newest - windowSlots + int64(j))
 		if next != cmd {
 			cmd, fast = next, f.tip(next)
+			astray = f.strays(cmd, t.velocity)
 		}
 		switch {
 		case !ok:
 			u, quick = t.velocity, tip
 		case fast >= quick:
 			u, quick = cmd, fast
+			led, along = true, along || !astray
 		}
 		v := u.scale(weight)
 		sum = twist{sum.vx + v.vx, sum.vy + v.vy, sum.w + v.w}
@@ -139,6 +143,7 @@ func (f *Fence) window(fl *flight, now time.Duration) {
 		}
 	}
 	fl.second = sum
+	fl.odd = tip > 0 && (!f.explained(newest) || led && !along)
 }
 
 // slotWeight is the part of the window that slot j takes up: the window ends
@@ -183,16 +188,25 @@ func (f *Fence) explained(newest int64) bool {
 	return false
 }
 
+// strays says whether a robot that follows cmd, and is on its way there or slows
+// down to it, moves like u in another direction or on another arc.
+func (f *Fence) strays(cmd, u twist) bool {
+	return !f.near(cmd, u, math.Inf(1))
+}
+
 // explains says whether a robot that was given cmd, and is still on its way
 // there from rest, may move like u.
-func (f *Fence) explains(cmd, u twist) bool {
+func (f *Fence) explains(cmd, u twist) bool { return f.near(cmd, u, 1) }
+
+// near says whether u is about as much of cmd as there is, up to most times cmd.
+func (f *Fence) near(cmd, u twist, most float64) bool {
 	r := f.set.body.radius
 	a, b := float64(cmd.w*r), float64(u.w*r)
 	size2 := float64(cmd.vx*cmd.vx) + float64(cmd.vy*cmd.vy) + float64(a*a)
 	dot := float64(cmd.vx*u.vx) + float64(cmd.vy*u.vy) + float64(a*b)
 	k := 0.0
 	if size2 > 0 {
-		k = min(max(dot/size2, 0), 1)
+		k = min(max(dot/size2, 0), most)
 	}
 	x, y, z := u.vx-float64(k*cmd.vx), u.vy-float64(k*cmd.vy), b-float64(k*a)
 	off := float64(x*x) + float64(y*y) + float64(z*z)
@@ -203,8 +217,8 @@ func (f *Fence) explains(cmd, u twist) bool {
 // brake is the part of a motion that the brakes take away in a second, the
 // same on all axes: +Inf for no motion.
 func (f *Fence) brake(u twist) float64 {
-	r := &f.set.robot
-	return min(float64(1000*r.DecelMPS2)/u.speed(), r.AngularDecelRadPS2/math.Abs(u.w))
+	linear, turning := f.decels()
+	return min(linear/u.speed(), turning/math.Abs(u.w))
 }
 
 // flies says whether the flight comes closer than r to the obstacle.
@@ -221,8 +235,8 @@ func (f *Fence) flies(fl *flight, o *obstacle, r, near float64) bool {
 }
 
 // stops says whether the robot, braking after the flight, stays at least r
-// millimetres away from the obstacle, on its arc and on the straight line that
-// is left of it if the turning stops first. The flight itself must be clear.
+// millimetres away from the obstacle, on its arc, on the straight line that is
+// left of it if the turning stops first, and turning in place if the way does. The flight itself must be clear.
 func (f *Fence) stops(fl *flight, o *obstacle, r, near float64) bool {
 	s := fl.holdS + f.stopS(fl.after)
 	near -= fl.way
@@ -232,10 +246,19 @@ func (f *Fence) stops(fl *flight, o *obstacle, r, near float64) bool {
 	if _, hit := f.sweep(o, fl.end, fl.after, s, r, near); hit || fl.after.w == 0 {
 		return !hit
 	}
-	straight := twist{fl.after.vx, fl.after.vy, 0}
-	_, hit := f.sweep(o, fl.end, straight, fl.holdS+f.stopS(straight), r, near)
-	return !hit
+	for _, u := range axesOf(fl.after) {
+		if u == (twist{}) {
+			continue
+		}
+		if _, hit := f.sweep(o, fl.end, u, fl.holdS+f.stopS(u), r, near); hit {
+			return false
+		}
+	}
+	return true
 }
+
+// axesOf are the motions that are left of u if its other axis comes to rest at once.
+func axesOf(u twist) [2]twist { return [2]twist{{u.vx, u.vy, 0}, {0, 0, u.w}} }
 
 // stopS is how long, in seconds at its present speed, the motion u goes on
 // while the brakes take it away evenly.

@@ -226,6 +226,9 @@ type Verdict struct {
 	// Zone names the deciding zone, NoZone if none.
 	Zone   int
 	Reason Reason
+	// BrakeShare and TurnBrakeShare are the parts, in (0, 1], of the profile's decelerations that stops have shown to be
+	// there; all predictions brake with them.
+	BrakeShare, TurnBrakeShare float64
 	// ScheduleUntrusted says that shifts were judged without a trusted clock.
 	ScheduleUntrusted bool
 }

@@ -26,8 +26,9 @@ type query struct {
 	react  float64 // age and reaction time in seconds
 
 	flight  flight
-	coast   flight // set if flight is odd
+	coast   flight // set if coasts
 	flies   bool   // flight is set
+	coasts  bool   // the robot may go on as it does for a while, whatever was commanded
 	ratio   float64
 	zone    int
 	reason  Reason
@@ -193,7 +194,7 @@ func (q *query) outside(c *candidate, m, most float64, reason Reason) {
 	}
 	q.fly()
 	q.after(&q.flight, c, m, most, reason)
-	if q.flight.odd && q.ratio > most {
+	if q.coasts && q.ratio > most {
 		q.after(&q.coast, c, m, most, reason)
 		if !q.f.stops(&q.coast, &c.obstacle, m, c.clear) {
 			q.lower(most, c.zone, reason, 0)
@@ -204,8 +205,9 @@ func (q *query) outside(c *candidate, m, most float64, reason Reason) {
 
 // after is the braking curve at the end of a flight, where the command of now
 // takes over: it holds for a command period before it can be corrected. Axes may
-// brake each at its own rate, so the way to rest lies between the command's arc
-// and the straight line on which the turning has stopped at once.
+// brake each at its own rate, so the way to rest lies between the command's arc,
+// the straight line on which the turning has stopped at once, and the turn in
+// place on which the way has.
 func (q *query) after(fl *flight, c *candidate, m, most float64, reason Reason) {
 	hold := q.f.set.robot.CommandPeriod.Seconds()
 	near := c.clear - fl.way
@@ -216,10 +218,10 @@ func (q *query) after(fl *flight, c *candidate, m, most float64, reason Reason) 
 		q.lower(most, c.zone, reason, 0)
 		return
 	}
-	ways := [...]twist{q.u, {q.u.vx, q.u.vy, 0}}
-	for i, u := range ways {
-		if i == 1 && (q.u.w == 0 || q.u.speed() == 0) {
-			break
+	axes := axesOf(q.u)
+	for i, u := range [...]twist{q.u, axes[0], axes[1]} {
+		if i > 0 && (u == q.u || u == (twist{})) {
+			continue
 		}
 		brake := q.f.brake(u)
 		if free, hit := q.f.sweep(&c.obstacle, fl.end, u, hold+0.5/brake, m, near); hit {
@@ -245,7 +247,9 @@ func (q *query) curve(c *candidate, free, react, brake, most float64, reason Rea
 func (q *query) fly() {
 	if !q.flies {
 		q.flight, q.flies = q.f.flight(q.now, q.age), true
-		if q.flight.odd {
+		// Brakes that turn a motion into another direction slow it down the less.
+		q.coasts = q.flight.odd || q.f.strays(q.u, q.f.mem.track.velocity)
+		if q.coasts {
 			q.coast = q.f.coast(q.age)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // stateVersion is the first byte of a state. A change of layout raises it.
-const stateVersion = 1
+const stateVersion = 2
 
 // ErrState means that a state cannot be restored: it is damaged, of another
 // version, or of a fence with another set. The fence keeps the state it had.
@@ -80,6 +80,7 @@ func (c *codec) memory(m *memory) {
 	c.floats(&m.egressDepth)
 	c.track(&m.track)
 	c.history(&m.issued)
+	c.brakes(&m.brakes)
 }
 
 func (c *codec) track(t *track) {
@@ -111,6 +112,27 @@ func (c *codec) history(h *history) {
 	c.twist(&h.last)
 	for i := range h.sent {
 		c.twist(&h.sent[i])
+	}
+}
+
+func (c *codec) brakes(b *brakes) {
+	l := &b.sent
+	c.flag(&l.known)
+	whole(c, &l.slot)
+	whole(c, &l.count)
+	whole(c, &l.at)
+	for i := range l.last {
+		c.floats(&l.last[i])
+		for n := range latelySlots {
+			c.floats(&l.hi[i][n], &l.lo[i][n])
+		}
+	}
+	c.flag(&b.timed)
+	whole(c, &b.boot)
+	for i := range b.axis {
+		s := &b.axis[i]
+		c.flag(&s.on)
+		c.floats(&s.share, &s.speed, &s.top, &s.promised, &s.asked, &s.over, &s.time, &s.idle, &s.delivered)
 	}
 }
 
@@ -215,6 +237,21 @@ func (f *Fence) sane(m *memory) bool {
 	for _, u := range append([]twist{t.velocity, h.last}, h.sent[:]...) {
 		ok = ok && math.Abs(u.vx) <= 1e5 && math.Abs(u.vy) <= 1e5 && math.Abs(u.w) <= 100
 	}
+	return ok && m.brakes.sane()
+}
+
+// sane checks ranges only: what a phase adds up is no more than a wrong share.
+func (b *brakes) sane() bool {
+	l := &b.sent
+	ok := l.slot >= 0 && l.count >= 0 && int64(l.count) <= min(latelySlots, l.slot+1) && l.at >= 0 && b.boot >= 0
+	for i := range b.axis {
+		s := &b.axis[i]
+		ok = ok && s.share >= leastShare && s.share <= 1
+		for _, v := range [...]float64{s.speed, s.top, s.promised, s.asked, s.time, s.idle, s.delivered} {
+			ok = ok && v >= 0 && v <= 1e9
+		}
+		ok = ok && math.Abs(s.over) <= 1e9
+	}
 	return ok
 }
 
@@ -228,6 +265,7 @@ func (f *Fence) adopt(m *memory, levels []level) {
 	}
 	f.minute, f.work, f.cands = math.MinInt64, 0, f.cands[:0]
 	f.bind()
+	f.reach = f.reachNow()
 	if f.usable() {
 		f.survey()
 	}
@@ -250,6 +288,7 @@ func (f *Fence) Carry(from *Fence) {
 	if f.slotWidth() != from.slotWidth() {
 		m.issued = history{}
 	}
+	f.inherit(from, &m.brakes)
 	levels := make([]level, len(f.levels))
 	for i := range from.levels {
 		if slot, ok := f.slotOf(from, i); ok {

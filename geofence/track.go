@@ -62,6 +62,7 @@ func (f *Fence) observe(now Instant, in *Inputs) FaultSet {
 		faults |= FaultClock
 	}
 	faults |= t.measure(now, &in.Velocity, r)
+	f.test()
 	arrived := false
 	if !in.Pose.Seen {
 		faults |= FaultPoseMissing

@@ -5,7 +5,8 @@ import "math"
 // report writes what the Step found.
 func (f *Fence) report(usable bool, out *Verdict) {
 	*out = Verdict{Faults: f.mem.faults, Floor: -1, Zone: NoZone, ScheduleUntrusted: !f.mem.plan.known}
-	t := &f.mem.track
+	t, b := &f.mem.track, &f.mem.brakes
+	out.BrakeShare, out.TurnBrakeShare = b.axis[0].share, b.axis[1].share
 	if out.Faults&f.holding() != 0 {
 		out.Hold, out.Reason = true, ReasonPoseFault
 	}
@@ -43,7 +44,8 @@ func (f *Fence) zoneVerdict(c *candidate, m, react float64) ZoneVerdict {
 		Zone: int(c.zone), Place: c.place, MarginM: c.clear / 1000,
 		Certain: c.bound == bindsSurely,
 	}
-	decel := f.set.robot.DecelMPS2
+	decel, _ := f.decels()
+	decel /= 1000
 	most, late := c.speed/1000, float64(decel*react)
 	entry := float64(entryShare * most)
 	room := float64(float64(2*decel)*max(c.clear-m-c.margin, 0))/1000 + float64(entry*entry)

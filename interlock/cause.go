@@ -145,6 +145,22 @@ const (
 	CauseBelowLimit
 	// CauseNoIndependentRung means that every actuator needs the goodwill of ROS.
 	CauseNoIndependentRung
+	// CauseNoResult means that no attestation result has been accepted since the start.
+	CauseNoResult
+	// CauseVerifierRefused means that the verifier refused the evidence.
+	CauseVerifierRefused
+	// CauseClaimedFailed means that the courier says that attestation failed.
+	CauseClaimedFailed
+	// CauseProcessUnsaid means that nobody has said which process is behind the connection.
+	CauseProcessUnsaid
+	// CauseProcessAbsent means that no process of this computer is behind the connection.
+	CauseProcessAbsent
+	// CauseWrongUnit means that the process belongs to another unit.
+	CauseWrongUnit
+	// CauseWrongUser means that the process runs as another user.
+	CauseWrongUser
+	// CauseWrongExecutable means that the process runs another executable.
+	CauseWrongExecutable
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -221,6 +237,14 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseDeviceActive:      {"device-active", "a device is active"},
 	CauseBelowLimit:        {"below-limit", "the value is below its limit"},
 	CauseNoIndependentRung: {"no-independent-rung", "every actuator needs the goodwill of ROS"},
+	CauseNoResult:          {"no-result", "no attestation result has been accepted since the start"},
+	CauseVerifierRefused:   {"verifier-refused", "the verifier refused the evidence"},
+	CauseClaimedFailed:     {"claimed-failed", "the courier says that attestation failed"},
+	CauseProcessUnsaid:     {"process-unsaid", "nobody has said which process is behind the connection"},
+	CauseProcessAbsent:     {"process-absent", "no process of this computer is behind the connection"},
+	CauseWrongUnit:         {"wrong-unit", "the process belongs to another unit"},
+	CauseWrongUser:         {"wrong-user", "the process runs as another user"},
+	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 }
 
 // String returns the cause's code.

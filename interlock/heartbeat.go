@@ -79,7 +79,7 @@ const (
 	AnswerUnknown
 	// AnswerReplayed means that its challenge had been answered.
 	AnswerReplayed
-	// AnswerLate means that its challenge had expired.
+	// AnswerLate means that its challenge had expired. It is not held against the channel.
 	AnswerLate
 	// AnswerNotAtStop means that the channel has to check in at LevelStop first; it is not held against the channel.
 	AnswerNotAtStop

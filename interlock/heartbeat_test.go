@@ -147,11 +147,17 @@ func TestHeartbeatAnswers(t *testing.T) {
 			c := d.challenge()
 			d.now += 151 * ms
 			return d.h.Answer(d.now, c, true, LevelRun)
-		}, AnswerLate, CauseLateAnswer},
+		}, AnswerLate, CauseNone},
+		"too late, a second time": {func(d *desk) AnswerOutcome {
+			c := d.challenge()
+			d.now += 151 * ms
+			d.h.Answer(d.now, c, true, LevelRun)
+			return d.h.Answer(d.now, c, true, LevelRun)
+		}, AnswerReplayed, CauseReplayedAnswer},
 		"before it was issued": {func(d *desk) AnswerOutcome {
 			c := d.challenge()
 			return d.h.Answer(d.now-ms, c, true, LevelRun)
-		}, AnswerLate, CauseLateAnswer},
+		}, AnswerLate, CauseNone},
 		"in the last moment": {func(d *desk) AnswerOutcome {
 			c := d.challenge()
 			d.now += 150 * ms
@@ -179,6 +185,26 @@ func TestHeartbeatAnswers(t *testing.T) {
 				t.Errorf("three bad answers are not hostile: %+v", s.Hostile)
 			}
 		})
+	}
+}
+
+// TestHeartbeatLateAnswersAreNotHostile holds back the answers of a rightful desk for ten seconds, as a bad link does: the
+// channel is lost, and nobody is accused.
+func TestHeartbeatLateAnswersAreNotHostile(t *testing.T) {
+	d := newDesk(t).running()
+	var held []Nonce
+	for range 50 {
+		held = append(held, d.challenge())
+		d.now += d.h.cfg.Period
+	}
+	d.now += d.h.cfg.LostAfter
+	for _, c := range held {
+		if got := d.h.Answer(d.now, c, true, LevelRun); got != AnswerLate && got != AnswerAccepted {
+			t.Fatalf("got %v", got)
+		}
+	}
+	if s := d.h.Status(d.now); s.Hostile.State != Clear {
+		t.Errorf("late answers are hostile: %+v", s.Hostile)
 	}
 }
 

@@ -1,11 +1,15 @@
 package interlock
 
-const heartbeatMagic = "RWIH"
+const (
+	heartbeatMagic = "RWIH"
+	// heartbeatVersion is that of this part alone: it remembers more challenges than the first did.
+	heartbeatVersion = stateVersion + 1
+)
 
 // AppendState appends the watch's state, without its configuration.
 func (h *Heartbeat) AppendState(b []byte) []byte {
 	start := len(b)
-	b = begin(b, heartbeatMagic, stateVersion)
+	b = begin(b, heartbeatMagic, heartbeatVersion)
 	for i := range h.challenges {
 		c := &h.challenges[i]
 		b = append(b, c.nonce[:]...)
@@ -26,7 +30,7 @@ func (h *Heartbeat) AppendState(b []byte) []byte {
 
 // RestoreState puts the watch into the state that AppendState wrote. Bytes that cannot be read change nothing.
 func (h *Heartbeat) RestoreState(b []byte) error {
-	r, err := open(b, heartbeatMagic, stateVersion)
+	r, err := open(b, heartbeatMagic, heartbeatVersion)
 	if err != nil {
 		return err
 	}

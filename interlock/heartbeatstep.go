@@ -15,8 +15,13 @@ var (
 		"check the random source")
 )
 
-// outstanding is the number of challenges that are remembered, answered ones included.
-const outstanding = 16
+const (
+	// outstanding is the number of challenges that are remembered, answered ones included: enough to tell an answer that
+	// a bad link held back from one to a challenge that nobody issued.
+	outstanding = 64
+	// maxPeriods bounds AnswerWithin.
+	maxPeriods = 14
+)
 
 // challenge is one that was issued.
 type challenge struct {
@@ -58,8 +63,8 @@ func NewHeartbeat(cfg HeartbeatConfig) (*Heartbeat, error) {
 	if cfg.LostAfter <= cfg.LateAfter {
 		c.bad("LostAfter", cfg.LostAfter, fmt.Sprintf("more than LateAfter, which is %v", cfg.LateAfter))
 	}
-	if most := cfg.Period * (outstanding - 2); cfg.AnswerWithin > most {
-		c.bad("AnswerWithin", cfg.AnswerWithin, fmt.Sprintf("at most %d periods, which is %v", outstanding-2, most))
+	if most := cfg.Period * maxPeriods; cfg.AnswerWithin > most {
+		c.bad("AnswerWithin", cfg.AnswerWithin, fmt.Sprintf("at most %d periods, which is %v", maxPeriods, most))
 	}
 	if cfg.HostileCount < 1 || cfg.HostileCount > maxCount {
 		c.bad("HostileCount", cfg.HostileCount, fmt.Sprintf("1 to %d", maxCount))
@@ -107,7 +112,9 @@ func (h *Heartbeat) Answer(now time.Duration, nonce Nonce, authentic bool, level
 	case c.closed:
 		return h.held(now, AnswerReplayed, CauseReplayedAnswer)
 	case now < c.at || since(now, c.at) > h.cfg.AnswerWithin:
-		return h.held(now, AnswerLate, CauseLateAnswer)
+		// The rightful operator's, and too late: that is for the timers to judge. The same once more is a replay.
+		c.closed = true
+		return AnswerLate
 	}
 	c.closed = true
 	h.age(now)

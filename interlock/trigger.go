@@ -21,11 +21,12 @@ const (
 	ClassZone
 	// ClassChannel is a way to command the robot. Subjects are channel numbers, from 1; 0 means every channel.
 	ClassChannel
-	// ClassPublisher is who is on the bus. Subjects are channel numbers, from 1; 0 means the gate's own output.
+	// ClassPublisher is who is on the bus. Subjects are channel numbers, from 1; 0 means the gate's own output. For
+	// PublisherProcess and PublisherUnproven they are the caller's numbers of the processes that it demands, from 1.
 	ClassPublisher
 	// ClassBus is the bus as a whole.
 	ClassBus
-	// ClassSelf is the guard itself: its loop, clocks, files and its start.
+	// ClassSelf is the guard itself: its loop, clocks, files, its start and its attestation.
 	ClassSelf
 	// ClassOrder is what somebody with authority demands.
 	ClassOrder

@@ -1,10 +1,5 @@
 package interlock
 
-import (
-	"math"
-	"time"
-)
-
 // The triggers. Their numbers are written to files: new ones go to the end, and none is ever renumbered or reused.
 const (
 	// PoseMissing is pose.missing: no pose.
@@ -111,84 +106,19 @@ const (
 	PerceptionOpen
 	// Advisory is actuator.advisory: advisory only.
 	Advisory
+	// AttestationMissing is attestation.missing: not attested yet.
+	AttestationMissing
+	// AttestationExpired is attestation.expired: attestation expired.
+	AttestationExpired
+	// AttestationFailed is attestation.failed: attestation failed.
+	AttestationFailed
+	// PublisherProcess is publisher.process: wrong process behind a publisher.
+	PublisherProcess
+	// PublisherUnproven is publisher.unproven: process behind a publisher unknown.
+	PublisherUnproven
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
-
-// Who may reset: whoever attends the robot; whoever answers for it; whoever handles incidents.
-const (
-	attending   = RoleSet(1<<RoleOperator | 1<<RoleSupervisor | 1<<RoleSafetyEngineer | 1<<RoleSecurity)
-	responsible = RoleSet(1<<RoleSupervisor | 1<<RoleSafetyEngineer | 1<<RoleSecurity)
-	incident    = RoleSet(1<<RoleSupervisor | 1<<RoleSecurity)
-)
-
-func free() Axes { return Unrestricted() }
-
-func stop() Axes {
-	return Axes{Motion: MotionStop, Manipulators: ManipulatorsDisabled, Perception: PerceptionFree, Remote: RemoteFree}
-}
-
-func hold() Axes {
-	return Axes{Motion: MotionHold, Manipulators: ManipulatorsHold, Perception: PerceptionFree, Remote: RemoteFree}
-}
-
-// holdStill holds the base and leaves the arms to their task.
-func holdStill() Axes {
-	return Axes{Motion: MotionHold, Manipulators: ManipulatorsFree, Perception: PerceptionFree, Remote: RemoteFree}
-}
-
-func limited(mps float64) Axes {
-	a := Unrestricted()
-	a.Motion, a.MaxSpeedMPS = MotionLimited, mps
-	return a
-}
-
-func dock() Axes {
-	return Axes{
-		Motion: MotionDockOnly, Manipulators: ManipulatorsHold, Perception: PerceptionFree, Remote: RemoteFree,
-		MaxSpeedMPS: math.Inf(1),
-	}
-}
-
-func arms(m Manipulators) Axes {
-	a := Unrestricted()
-	a.Manipulators = m
-	return a
-}
-
-func private() Axes {
-	a := Unrestricted()
-	a.Perception = PerceptionPrivate
-	return a
-}
-
-func remote(r Remote) Axes {
-	a := Unrestricted()
-	a.Remote = r
-	return a
-}
-
-// rule is a default rule, enabled; start delay and dwell are in milliseconds.
-func rule(a Axes, startDelay, dwell int, clear ClearCondition, roles RoleSet) Rule {
-	return Rule{
-		Enabled: true, Constraint: a, Clear: clear, Roles: roles,
-		StartDelay: time.Duration(startDelay) * time.Millisecond, Dwell: time.Duration(dwell) * time.Millisecond,
-	}
-}
-
-// atLeast bounds what a policy may say; the longest start delay is in milliseconds.
-func atLeast(loosest Axes, maxStartDelay int, clear ClearCondition) Bounds {
-	return Bounds{
-		Loosest: loosest, MaxStartDelay: time.Duration(maxStartDelay) * time.Millisecond, LeastClear: clear,
-	}
-}
-
-// disablable is atLeast for a trigger that a policy may disable, with a reason.
-func disablable(loosest Axes, maxStartDelay int, clear ClearCondition) Bounds {
-	b := atLeast(loosest, maxStartDelay, clear)
-	b.MayDisable = true
-	return b
-}
 
 // triggerTable is the one place that says what each trigger is. It is never written to.
 var triggerTable = [NumTriggers]Info{
@@ -334,7 +264,7 @@ var triggerTable = [NumTriggers]Info{
 	},
 	HeartbeatHostile: {
 		Code: "channel.heartbeat-hostile", Title: "wrong heartbeat answers", Class: ClassChannel, UnknownAs: HeartbeatLost, Overridable: true,
-		Text:     "Somebody answers challenges wrongly, late or again.",
+		Text:     "Somebody answers challenges wrongly, or again.",
 		Playbook: "Find out who sends on the answer topic; change the channel's key if it may be known.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
 		Bounds:   atLeast(limited(0.5), 5000, ClearOnDwell),
@@ -555,5 +485,40 @@ var triggerTable = [NumTriggers]Info{
 		Playbook: "Fit or repair an independent actuator, and name it in the robot profile.",
 		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
 		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	AttestationMissing: {
+		Code: "attestation.missing", Title: "not attested yet", Class: ClassSelf, UnknownAs: AttestationMissing, Overridable: true,
+		Text:     "No verifier has accepted this robot's evidence since the guard started.",
+		Playbook: "Look whether the courier is connected and a verifier answers it.",
+		Default:  rule(free(), 0, 0, ClearOnClear, attending),
+		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	AttestationExpired: {
+		Code: "attestation.expired", Title: "attestation expired", Class: ClassSelf, UnknownAs: AttestationMissing, Overridable: true,
+		Text:     "The validity of the accepted attestation result has ended, or a refusal ended it.",
+		Playbook: "Let the robot attest again; look at the courier and the verifier.",
+		Default:  rule(remote(RemoteViewOnly), 0, 0, ClearOnClear, attending),
+		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	AttestationFailed: {
+		Code: "attestation.failed", Title: "attestation failed", Class: ClassSelf, UnknownAs: AttestationMissing, Overridable: true,
+		Text:     "The verifier refused this robot's evidence, or the courier says that attestation failed.",
+		Playbook: "Read the verifier's reasons; treat the robot's software as changed until they are explained.",
+		Default:  rule(suspect(), 0, 0, ClearOnClear, incident),
+		Bounds:   atLeast(free(), 1000, ClearOnClear),
+	},
+	PublisherProcess: {
+		Code: "publisher.process", Title: "wrong process behind a publisher", Class: ClassPublisher, UnknownAs: PublisherProcess, Overridable: true,
+		Text:     "The process behind a publisher is not the one that the topic mapping names.",
+		Playbook: "Find the process; treat it as an intrusion until it is explained. It counts until its connection is gone.",
+		Default:  rule(stop(), 0, 2000, ClearByOperator, incident),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
+	},
+	PublisherUnproven: {
+		Code: "publisher.unproven", Title: "process behind a publisher unknown", Class: ClassPublisher, UnknownAs: PublisherUnproven, Overridable: true,
+		Text:     "The topic mapping names the process behind a publisher, and nobody says which one it is.",
+		Playbook: "Check that the steward runs, and that the publisher runs on this computer.",
+		Default:  rule(hold(), 0, 500, ClearOnDwell, attending),
+		Bounds:   disablable(limited(0.5), 5000, ClearOnClear),
 	},
 }

@@ -48,6 +48,51 @@ func (d *document) checkTopics(t *Topics) {
 		}
 	}
 	d.unique("heartbeats", "endpoint", endpoints)
+	d.checkProcesses(t)
+}
+
+// checkProcesses checks that each demand is about somebody who is listened to, and that it demands what can be proven.
+func (d *document) checkProcesses(t *Topics) {
+	known := t.publishers()
+	var nodes []string
+	for i, p := range t.Processes {
+		nodes = append(nodes, p.Node)
+		if p.Node != "" && !slices.Contains(known, p.Node) {
+			d.wrong(at("processes", i, "node"), ruleUnknownName, "a node under publishers", p.Node, "nobody else is listened to, so nobody else need be proven")
+		}
+		if !d.has("processes", i, "unit") && !d.has("processes", i, "uid") {
+			d.about(at("processes", i).find(d.root), at("processes", i), Problem{
+				Rule: ruleMissing, Expected: "unit or uid", Found: "neither",
+				Hint: "an executable alone proves little: many nodes are run by an interpreter", Example: "unit: navigation.service",
+			})
+		}
+	}
+	d.unique("processes", "node", nodes)
+}
+
+// publishers are all nodes that the mapping listens to.
+func (t *Topics) publishers() []string {
+	out := slices.Clone(t.Pose.Publishers)
+	for _, s := range t.slots() {
+		if s.topic != nil {
+			out = append(out, s.topic.Publishers...)
+		}
+	}
+	if t.TF != nil {
+		out = append(out, t.TF.Publishers...)
+	}
+	for _, list := range [][]Device{t.Cameras, t.Microphones} {
+		for _, dev := range list {
+			out = append(out, dev.Publishers...)
+		}
+	}
+	for _, c := range t.Commands {
+		out = append(out, c.Publishers...)
+	}
+	for _, h := range t.Heartbeats {
+		out = append(out, h.Publishers...)
+	}
+	return out
 }
 
 func deviceNames(devices []Device) []string {

@@ -35,6 +35,8 @@ var forms = compileForms([]form{
 	{"frame", `^[A-Za-z][A-Za-z0-9_/]{0,63}$`, "a frame's name without a leading slash", "tf2 frames have no leading slash", "", nil},
 	{"topic", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "an absolute name such as /odom", "start with a slash; names relative to a node can change their meaning", "", nil},
 	{"node", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "a node's absolute name such as /move_base", "start with a slash, as rosnode list shows it", "", nil},
+	{"unit", `^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,240}\.(service|scope)$`, "a systemd unit such as plant.service", "with its ending .service or .scope, as systemctl status shows it", "", nil},
+	{"sha256", `^[0-9a-f]{64}$`, "the 64 lower-case hexadecimal digits of a SHA-256", "sha256sum prints them", "", nil},
 	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
 	{"http", `^http://[^/?#@]+:[0-9]{1,5}/?$`, "an address such as http://127.0.0.1:11311", "host and port, nothing more", "", nil},
 	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},

@@ -72,6 +72,28 @@ func Load(policy PolicySource, files ...string) (*Config, error) {
 	return l.finish()
 }
 
+// LoadDeployment reads the deployment alone, for the roles that may not read the guard's keys: it opens nothing that the
+// deployment names. The error is a *Problems, as from [LoadConfig].
+func LoadDeployment(file string) (*Deployment, error) {
+	l := newLoader(nil)
+	l.read(file)
+	d := l.docs[KindDeployment]
+	if d == nil && l.out.Errors() == 0 {
+		l.out.addFile(file, "wrong-kind", "kind: "+KindDeployment, "another kind", "give the robot's deployment document")
+	}
+	if d != nil {
+		l.cfg.Deployment = &Deployment{}
+		if err := l.decode(d, l.cfg.Deployment); err != nil {
+			return nil, err
+		}
+		l.absolute(d)
+	}
+	if l.out.sort(); l.out.Errors() > 0 {
+		return nil, l.out
+	}
+	return l.cfg.Deployment, nil
+}
+
 func newLoader(policy PolicySource) *loader {
 	return &loader{policy: policy, out: newProblems(), docs: map[string]*document{}, cfg: &Config{}}
 }
@@ -255,8 +277,8 @@ func (l *loader) decode(d *document, v any) error {
 	return nil
 }
 
-// follow makes the deployment's paths absolute and reads the documents that it names and nobody has given.
-func (l *loader) follow(d *document) {
+// absolute makes the deployment's paths absolute.
+func (l *loader) absolute(d *document) {
 	p := &l.cfg.Deployment.Paths
 	folder := resolve(filepath.Dir(d.file), ".")
 	l.folder = folder
@@ -270,6 +292,12 @@ func (l *loader) follow(d *document) {
 	for _, path := range l.cfg.Deployment.others() {
 		*path = resolve(folder, *path)
 	}
+}
+
+// follow reads the documents that the deployment names and nobody has given.
+func (l *loader) follow(d *document) {
+	l.absolute(d)
+	p := &l.cfg.Deployment.Paths
 	for _, named := range []struct{ kind, key, file string }{
 		{KindProfile, "profile", p.Profile}, {KindTopics, "topics", p.Topics}, {KindPolicy, "policy", p.Policy},
 	} {

@@ -58,6 +58,21 @@ type Topics struct {
 	Diagnostics string `cfg:"diagnostics,optional" form:"topic" eg:"diagnostics: /diagnostics"`
 	// Heartbeats are the exchanges by which endpoints prove that they live.
 	Heartbeats []Heartbeat `cfg:"heartbeats,optional" len:"0..16" eg:"heartbeats: [{endpoint: operator, challenge_topic: /robowarden/challenge, response_topic: /robowarden/response, publishers: [/operator]}]"`
+	// Processes are the processes that are demanded behind publishers.
+	Processes []Process `cfg:"processes,optional" len:"0..64" eg:"processes: [{node: /move_base, unit: navigation.service, uid: 1001}]"`
+}
+
+// Process is what is demanded of the process behind a publisher. The steward says which process it is; until it does, and
+// when it says another one, the robot is restricted.
+type Process struct {
+	// Node is the publisher's name; it is named under publishers as well.
+	Node string `cfg:"node" form:"node" eg:"node: /plant"`
+	// Unit is the systemd unit that the process must belong to; unit or uid is required.
+	Unit string `cfg:"unit,optional" form:"unit" eg:"unit: plant.service"`
+	// UID is the user that the process must run as; unit or uid is required.
+	UID *int `cfg:"uid,optional" range:"[0,4294967294]" eg:"uid: 1001"`
+	// ExeSHA256 is the SHA-256 of the executable that the process must run. It proves nothing about a node that an interpreter runs.
+	ExeSHA256 string `cfg:"exe_sha256,optional" form:"sha256" eg:"exe_sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 }
 
 // Topic is one subscription.

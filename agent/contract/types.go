@@ -147,6 +147,8 @@ type Receipt struct {
 	Accepted bool `json:"accepted"`
 	// Applied is true if the order changed anything.
 	Applied bool `json:"applied"`
+	// Repeat is true for a stop that had come before: it stopped the robot again, even if it was reset since.
+	Repeat bool `json:"repeat,omitempty"`
 	// Reason is the stable code of a refusal.
 	Reason string `json:"reason,omitempty"`
 	// Text tells a person what happened and what to do.

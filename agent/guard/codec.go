@@ -50,7 +50,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventLock:
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -82,6 +82,16 @@ func (e *encoder) fact(ev *Event) {
 		e.order(&ev.Order)
 	case EventFloor:
 		e.u16(uint16(int16(ev.Floor)))
+	case EventAttestation:
+		e.u8(uint8(ev.Attestation.Verdict))
+		e.u8(uint8(ev.Attestation.Tier))
+		e.duration(ev.Attestation.Until)
+	case EventSession:
+		e.u8(uint8(ev.Session.State))
+		e.flag(ev.Session.Connected)
+		e.duration(ev.Session.Until)
+	case EventProcess:
+		e.process(&ev.Process)
 	default:
 	}
 }
@@ -155,9 +165,12 @@ func (e *encoder) graph(g *msg.Graph) {
 	e.flag(g.Registered)
 }
 
-func (e *encoder) names(list *[msg.MaxPublishers]string, total int) {
-	e.u16(uint16(min(max(total, 0), 0xffff)))
-	for i := range min(max(total, 0), msg.MaxPublishers) {
+// maxTotal is the largest number of names that a record holds.
+const maxTotal = 1<<16 - 1
+
+func (e *encoder) names(list *[msg.MaxPublishers]string, n int) {
+	e.u16(uint16(total(n))) //nolint:gosec // cut to maxTotal
+	for i := range min(total(n), msg.MaxPublishers) {
 		e.text(list[i])
 	}
 }
@@ -176,7 +189,17 @@ func (e *encoder) order(o *Order) {
 	e.duration(o.Expires)
 }
 
+func (e *encoder) process(p *Process) {
+	e.u32(p.ID)
+	e.flag(p.Found)
+	e.u32(p.UID)
+	e.text(p.Unit)
+	e.flag(p.HasExe)
+	e.b = append(e.b, p.Exe[:]...)
+	e.duration(p.Until)
+}
+
 // unknownKind is the error for a record of a later version.
 func unknownKind(k EventKind) error {
-	return fmt.Errorf("event kind %d: expected 1 to %d; was this journal written by a newer version?", k, EventEnd)
+	return fmt.Errorf("event kind %d: expected 1 to %d; was this journal written by a newer version?", k, lastEvent)
 }

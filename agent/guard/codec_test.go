@@ -15,7 +15,7 @@ import (
 func genEvent(t *rapid.T) *Event {
 	peer := &msg.Peer{ID: rapid.Uint32().Draw(t, "peer"), Strength: msg.Strength(rapid.IntRange(0, 4).Draw(t, "strength"))}
 	ev := &Event{
-		Kind:  EventKind(rapid.IntRange(int(EventTick), int(EventEnd)).Draw(t, "kind")),
+		Kind:  EventKind(rapid.IntRange(int(EventTick), int(lastEvent)).Draw(t, "kind")),
 		Boot:  time.Duration(rapid.Int64Min(0).Draw(t, "boot")),
 		Civil: rapid.Int64().Draw(t, "civil"),
 	}
@@ -71,6 +71,12 @@ func genEvent(t *rapid.T) *Event {
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")
 	case EventLock:
 		ev.Lock = &msg.Bool{Header: head, Value: flag()}
+	case EventAttestation:
+		ev.Attestation = Attestation{Verdict: VerdictAccepted, Tier: Tier(rapid.IntRange(0, 2).Draw(t, "tier")), Until: 9} //nolint:gosec // small
+	case EventSession:
+		ev.Session = Session{State: SessionAttesting, Connected: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
+	case EventProcess:
+		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
 	case EventEnd, EventNone:
 	}
 	return ev

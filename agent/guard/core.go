@@ -29,6 +29,7 @@ type Core struct {
 	chain chain
 	grant grant
 	order orderState
+	trust trust
 
 	// What the last decision was made of.
 	now      geofence.Instant
@@ -218,6 +219,7 @@ func (c *Core) takeFact(ev *Event) {
 		for i := range c.watches {
 			c.watches[i].takePeer(ev.Boot, &ev.Peer)
 		}
+		c.trust.takePeer(&ev.Peer, c.params.Processes)
 	case EventLock:
 		for i := range c.watches {
 			c.watches[i].takeLock(ev)
@@ -244,6 +246,12 @@ func (c *Core) takeFact(ev *Event) {
 		}
 	case EventOrder:
 		c.obey(ev)
+	case EventAttestation:
+		c.trust.takeAttestation(ev.Boot, &ev.Attestation)
+	case EventSession:
+		c.trust.takeSession(&ev.Session)
+	case EventProcess:
+		c.trust.takeProcess(&ev.Process, c.params.Processes)
 	default:
 	}
 }

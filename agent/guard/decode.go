@@ -60,7 +60,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	case EventLock:
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -99,6 +99,14 @@ func (s *EventStore) decodeFact(d *decoder) {
 		o.Zone, o.Expires = int(int16(d.u16())), d.duration()
 	case EventFloor:
 		ev.Floor = int(int16(d.u16()))
+	case EventAttestation:
+		ev.Attestation = Attestation{Verdict: Verdict(d.u8()), Tier: Tier(d.u8()), Until: d.duration()}
+	case EventSession:
+		ev.Session = Session{State: SessionState(d.u8()), Connected: d.flag(), Until: d.duration()}
+	case EventProcess:
+		ev.Process = Process{ID: d.u32(), Found: d.flag(), UID: d.u32(), Unit: d.text(), HasExe: d.flag()}
+		copy(ev.Process.Exe[:], d.take(len(ev.Process.Exe)))
+		ev.Process.Until = d.duration()
 	default:
 	}
 }

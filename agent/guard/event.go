@@ -50,6 +50,14 @@ const (
 	EventLock EventKind = 16
 	// EventEnd holds the robot for an orderly end of the guard.
 	EventEnd EventKind = 17
+	// EventAttestation is a verifier's signed result, already verified and durable.
+	EventAttestation EventKind = 18
+	// EventSession is the courier's unsigned claim about its session.
+	EventSession EventKind = 19
+	// EventProcess is the steward's unsigned fact about the process behind one connection.
+	EventProcess EventKind = 20
+	// lastEvent is the newest kind.
+	lastEvent = EventProcess
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -76,6 +84,10 @@ type Event struct {
 	Order     Order
 	Floor     int
 	Lock      *msg.Bool
+
+	Attestation Attestation
+	Session     Session
+	Process     Process
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -210,6 +222,14 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
 	case EventAnswer:
 		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
+	case EventAttestation:
+		a := ev.Attestation
+		return fmt.Sprintf("attestation result: verdict %d, tier %s, until %.3fs", a.Verdict, a.Tier, a.Until.Seconds())
+	case EventSession:
+		return fmt.Sprintf("courier's session: %s, connected %t", ev.Session.State, ev.Session.Connected)
+	case EventProcess:
+		p := &ev.Process
+		return fmt.Sprintf("process behind connection %d: found %t, unit %q, uid %d", p.ID, p.Found, p.Unit, p.UID)
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -217,5 +237,5 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "unknown",
 }

@@ -31,6 +31,8 @@ const (
 	// RecordResume stands before every snapshot and repeats what a replay has to know to begin there, since the run's
 	// first records may have been lost or given up to the quota: see [Resume].
 	RecordResume uint8 = 8
+	// RecordCheckpoint is a signed head of this journal as the courier returned it, as JSON.
+	RecordCheckpoint uint8 = 9
 )
 
 // SnapshotEvery is how often the core's state is written whole, so that a replay never has to start at the beginning.
@@ -79,6 +81,7 @@ type Guard struct {
 	busOK     atomic.Bool
 	heard     atomic.Bool
 	trust     atomic.Uint32
+	ticks     atomic.Uint64
 }
 
 // New returns a guard that has decided nothing yet: closed until its inputs have been seen.
@@ -110,7 +113,7 @@ func (g *Guard) finish() {
 func (g *Guard) record() {
 	e := encoder{AppendEvent(g.buf[:0], &g.ev)}
 	e.u64(g.fx.Digest)
-	g.append(RecordEvent, e.b, g.ev.Kind == EventOrder)
+	g.append(RecordEvent, e.b, g.ev.Kind == EventOrder || g.ev.Kind == EventAttestation)
 	if g.due() {
 		g.snapshot()
 	}
@@ -198,7 +201,11 @@ func (g *Guard) Tick(planned time.Duration) {
 		Heard:     g.heard.Load(),
 	}
 	g.finish()
+	g.ticks.Add(1)
 }
+
+// Ticks counts the ticks that were applied.
+func (g *Guard) Ticks() uint64 { return g.ticks.Load() }
 
 // SetTrust says how far civil time can be believed from now on: 0 untrusted, 1 holdover, 2 trusted.
 func (g *Guard) SetTrust(trust uint8) { g.trust.Store(uint32(trust)) }
@@ -273,6 +280,15 @@ func (g *Guard) Order(o Order) OrderResult {
 	g.act(&fx)
 	return result
 }
+
+// Attest applies a verifier's result that has been verified and made durable.
+func (g *Guard) Attest(a Attestation) { g.begin(EventAttestation).Attestation = a; g.finish() }
+
+// Session takes the courier's claim about its session.
+func (g *Guard) Session(s Session) { g.begin(EventSession).Session = s; g.finish() }
+
+// Process takes the steward's fact about the process behind a connection.
+func (g *Guard) Process(p Process) { g.begin(EventProcess).Process = p; g.finish() }
 
 // Note records something that is not an event for the core: a start, a receipt.
 func (g *Guard) Note(kind uint8, payload []byte) {

@@ -34,6 +34,8 @@ type Params struct {
 	HeartbeatNames []string
 	// Watches are the gated topics whose publishers are watched.
 	Watches []WatchParams
+	// Processes are the processes that the mapping demands behind publishers.
+	Processes []ProcessDemand
 	// LockPeriod is how often the lock topic is sent; 0 for a robot without one.
 	LockPeriod time.Duration
 	// Required are the inputs that must have been seen before the robot may move.

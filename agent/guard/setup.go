@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"encoding/hex"
 	"fmt"
 	"math"
 	"time"
@@ -52,6 +53,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Channels:   channels(cfg.Topics),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, self),
+		Processes:  processDemands(cfg.Topics),
 		Required:   required(cfg.Profile),
 		CreepMPS:   cfg.Profile.Motion.CreepMPS,
 		Advisory:   !cfg.Profile.Enforcing(),
@@ -185,6 +187,21 @@ func watches(t *config.Topics, self string) []WatchParams {
 		out = append(out, WatchParams{Topic: t.Lock.Topic, Kind: WatchLock, Input: -1, Config: interlock.PublisherConfig{
 			Output: true, Self: self, AskConsumer: true, MaxAge: graphMaxAge,
 		}})
+	}
+	return out
+}
+
+// processDemands are the processes that the mapping demands, in its order.
+func processDemands(t *config.Topics) []ProcessDemand {
+	var out []ProcessDemand
+	for _, p := range t.Processes {
+		d := ProcessDemand{Node: p.Node, Unit: p.Unit, HasUID: p.UID != nil, HasExe: p.ExeSHA256 != ""}
+		if d.HasUID {
+			d.UID = uint32(*p.UID) //nolint:gosec // the mapping's range is that of a uid
+		}
+		// The mapping's form allows nothing but the digits of a digest.
+		_, _ = hex.Decode(d.Exe[:], []byte(p.ExeSHA256))
+		out = append(out, d)
 	}
 	return out
 }

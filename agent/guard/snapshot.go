@@ -11,13 +11,16 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-const snapshotVersion = 2
+const snapshotVersion = 3
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
 
 // AppendLatches appends what must survive a restart.
 func (c *Core) AppendLatches(b []byte) []byte { return c.machine.AppendLatches(b) }
+
+// errDemand is why a snapshot does not fit: it was taken under another topic mapping.
+var errDemand = errors.New("a connection's process is demanded by an entry that the topic mapping does not have")
 
 // part is a piece of state that writes and restores itself.
 type part interface {
@@ -150,6 +153,7 @@ func (e *encoder) own(c *Core) {
 	e.duration(c.now.Boot)
 	e.u16(uint16(c.inside))
 	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
+	e.trust(&c.trust)
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
@@ -186,6 +190,7 @@ func (d *decoder) own(c *Core) {
 	c.now.Boot = d.duration() // A policy may be loaded before the next event.
 	c.inside = interlock.Cause(d.u16())
 	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
+	d.trust(&c.trust, len(c.params.Processes))
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}

@@ -18,7 +18,7 @@ import (
 func disturb(rt *rapid.T, r *rig) {
 	inputs := []string{"tick", "pose", "odometry", "joints", "imu", "graph", "floor", "battery"}
 	names := []string{"/planner", "/operator_console", "/evil", nodeName}
-	kind := rapid.IntRange(0, 14).Draw(rt, "disturbance")
+	kind := rapid.IntRange(0, 16).Draw(rt, "disturbance")
 	switch kind {
 	case 0, 1:
 		name := rapid.SampledFrom(inputs).Draw(rt, "input")
@@ -47,6 +47,12 @@ func disturb(rt *rapid.T, r *rig) {
 		r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderGrant, Zone: zone, Expires: r.now + time.Minute}})
 	case 10:
 		r.skew += rapid.Int64Range(-int64(3*time.Second), int64(3*time.Second)).Draw(rt, "skew")
+	case 15:
+		r.apply(drawUnsigned(rt, r))
+	case 16:
+		r.apply(Event{Kind: EventAttestation, Attestation: Attestation{
+			Verdict: Verdict(rapid.IntRange(0, 3).Draw(rt, "verdict")), Tier: TierTPM, Until: r.now + time.Second, //nolint:gosec // small
+		}})
 	case 11:
 		r.apply(Event{Kind: EventLock, Lock: &msg.Bool{Header: r.header("")}})
 	case 12:
@@ -107,7 +113,7 @@ func (s *shadow) follow(rt *rapid.T, ev *Event, fx *Effects) {
 // TestRestoredCoreGoesOnAlike takes snapshots at random moments of random days, and lets cores that were restored from
 // them follow.
 func TestRestoredCoreGoesOnAlike(t *testing.T) {
-	p := demoParams(t)
+	p := demandPlanner(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		r := newRig(t, p, Start{Unclean: rapid.Bool().Draw(rt, "unclean")})
 		r.plant.x = 4.2

@@ -42,8 +42,20 @@ type Status struct {
 	Attacks uint64 `json:"attacks"`
 	// Missing lists required inputs that have never been seen.
 	Missing []string `json:"missing"`
+	// Attestation is what a verifier has said about this robot.
+	Attestation AttestationStatus `json:"attestation"`
 	// PolicyWaits is true while looser parts of a new policy wait for standstill.
 	PolicyWaits bool `json:"policy_waits"`
+}
+
+// AttestationStatus is how far the robot is attested.
+type AttestationStatus struct {
+	// State is "unattested", "attested", "expired" or "failed".
+	State string `json:"state"`
+	// Tier is what the evidence was signed by: "tpm", "software-key", or "none".
+	Tier string `json:"tier"`
+	// LeftS is for how long the result counts, in seconds.
+	LeftS float64 `json:"left_s,omitempty"`
 }
 
 // AxesStatus names the restriction on each axis.
@@ -120,6 +132,7 @@ func (c *Core) status() Status {
 		s.Floor = c.params.Set.Floor(v.Floor)
 	}
 	s.Missing = c.missing()
+	s.Attestation = c.trust.status(c.now.Boot)
 	for i := range d.N {
 		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
 	}
@@ -149,6 +162,12 @@ func (c *Core) describe(a *interlock.Active) TriggerStatus {
 func (c *Core) subject(a *interlock.Active) string {
 	n := int(a.Subject) - 1
 	if n < 0 {
+		return ""
+	}
+	if a.Trigger == interlock.PublisherProcess || a.Trigger == interlock.PublisherUnproven {
+		if n < len(c.params.Processes) {
+			return c.params.Processes[n].Node
+		}
 		return ""
 	}
 	switch a.Trigger.Info().Class {

@@ -83,6 +83,7 @@ func (c *Core) conditions(boot time.Duration) {
 	c.busConditions(boot, set)
 	c.selfConditions(boot, set)
 	c.orderConditions(set)
+	c.trustConditions(boot, set)
 	c.actuationConditions(boot, set)
 	in.Fence = c.fenceAxes()
 	in.Standstill = c.motion.State == interlock.Standing

@@ -39,6 +39,7 @@ func TestEveryPoseFaultHasATrigger(t *testing.T) {
 // to have gone.
 func TestEveryConditionIsSet(t *testing.T) {
 	r := newRig(t, demoParams(t), Start{}).ready()
+	r.apply(Event{Kind: EventAttestation, Attestation: Attestation{Verdict: VerdictAccepted, Tier: TierTPM, Until: r.now + time.Hour}})
 	for trigger, c := range r.core.inputs.Conditions {
 		if c.State == interlock.Unknown {
 			t.Errorf("%s is unknown with every input good", interlock.Trigger(trigger)) //nolint:gosec // an index

@@ -50,20 +50,23 @@ func (w *watch) takeGraph(ev *Event) {
 	}
 	r := &w.report
 	r.At, r.Known, r.Registered = ev.Boot, g.Known, g.Registered
-	r.Total, r.ConsumerKnown, r.SourcesTotal = g.Total, g.ConsumerKnown, g.SourcesTotal
+	r.Total, r.ConsumerKnown, r.SourcesTotal = total(g.Total), g.ConsumerKnown, total(g.SourcesTotal)
 	r.Publishers = names(&g.Publishers, g.Total)
 	r.Sources = names(&g.Sources, g.SourcesTotal)
 	w.peerReport()
 	w.core.Report(ev.Boot, r)
 }
 
-func names(list *[msg.MaxPublishers]string, total int) interlock.Names {
-	out := interlock.Names{N: min(max(total, 0), interlock.MaxNames)}
+func names(list *[msg.MaxPublishers]string, n int) interlock.Names {
+	out := interlock.Names{N: min(max(n, 0), interlock.MaxNames)}
 	for i := range out.N {
 		out.Name[i] = clip(list[i])
 	}
 	return out
 }
+
+// total cuts a number of names to what a record of it can hold, so that a replay decides by the same number.
+func total(n int) int { return min(max(n, 0), maxTotal) }
 
 // clip cuts a name to what a record of it can hold, so that a replay compares the same names.
 func clip(name string) string { return name[:min(len(name), maxText)] }

@@ -164,6 +164,10 @@ func TestMalformedDocuments(t *testing.T) {
 		"pcrs missing":      strings.Replace(question, `"pcrs":[0,4,14],`, "", 1),
 		"pcrs null":         strings.Replace(question, "[0,4,14]", "null", 1),
 		"too many pcrs":     strings.Replace(question, "[0,4,14]", "["+strings.Repeat("0,", 99)+"0]", 1),
+		"logs unsorted":     strings.Replace(question, `"not_after"`, `"logs":["b","a"],"not_after"`, 1),
+		"logs empty":        strings.Replace(question, `"not_after"`, `"logs":[],"not_after"`, 1),
+		"log in capitals":   strings.Replace(question, `"not_after"`, `"logs":["A"],"not_after"`, 1),
+		"too many logs":     strings.Replace(question, `"not_after"`, `"logs":["a","b","c","d","e","f","g","h","i"],"not_after"`, 1),
 		"time with a zone":  strings.Replace(question, "12:01:00Z", "12:01:00+00:00", 1),
 		"an unknown key":    strings.Replace(question, "{", `{"note":1,`, 1),
 		"a key twice":       strings.Replace(question, "{", `{"robot":"`+robot+`",`, 1),
@@ -211,6 +215,9 @@ func TestAnyDocumentSurvivesEncoding(t *testing.T) {
 			if rapid.Bool().Draw(rt, "pcr") {
 				q.PCRs = append(q.PCRs, n)
 			}
+		}
+		if rapid.Bool().Draw(rt, "logs") {
+			q.Logs = []string{"firmware", "measured"}
 		}
 		back, err := order.DecodeChallenge(encode(t, q))
 		if diff := cmp.Diff(q, back); err != nil || diff != "" {

@@ -13,8 +13,12 @@ const (
 	AcknowledgementType = "application/vnd.robowarden.acknowledgement.v1+json"
 )
 
-// maxPCRs is the number of PCRs that a TPM for a PC client has.
-const maxPCRs = 24
+const (
+	// maxPCRs is the number of PCRs that a TPM for a PC client has.
+	maxPCRs = 24
+	// maxLogs is the largest number of logs that one challenge asks for.
+	maxLogs = 8
+)
 
 // Challenge is a verifier's question to one robot in one boot: answer with evidence over this nonce and these PCRs.
 type Challenge struct {
@@ -28,6 +32,9 @@ type Challenge struct {
 	Nonce string `json:"nonce"`
 	// PCRs are the numbers of the registers to quote, 0 to 23, each once, rising. A robot without a TPM gets none.
 	PCRs []int `json:"pcrs"`
+	// Logs name the logs that the verifier does not have yet and wants along with the answer, sorted, at most 8, each 1
+	// to 64 of a-z, 0-9 and "._-".
+	Logs []string `json:"logs,omitempty"`
 	// NotAfter is the moment from which an answer is not accepted any more, in UTC, whole seconds.
 	NotAfter time.Time `json:"-"`
 }
@@ -49,6 +56,14 @@ func (c *Challenge) Validate() error {
 	for i, n := range c.PCRs {
 		if n < 0 || n >= maxPCRs || (i > 0 && n <= c.PCRs[i-1]) {
 			return fmt.Errorf("pcrs[%d]: found %d: expected numbers from 0 to %d, rising", i, n, maxPCRs-1)
+		}
+	}
+	if len(c.Logs) > maxLogs {
+		return fmt.Errorf("logs: has %d entries: expected at most %d", len(c.Logs), maxLogs)
+	}
+	for i, name := range c.Logs {
+		if !isName(name, "._-") || (i > 0 && name <= c.Logs[i-1]) {
+			return fmt.Errorf("logs[%d]: found %q: expected names of 1 to 64 of a-z, 0-9 and \"._-\", sorted, each once", i, clip(name))
 		}
 	}
 	return checkMoment("not_after", c.NotAfter)
@@ -84,6 +99,9 @@ func DecodeChallenge(payload []byte) (*Challenge, error) {
 			// Each entry is read as a field, so that numbers have one reader.
 			e := object{fault: o.fault, path: "pcrs", fields: []field{{key: fmt.Sprint(i), value: list[i]}}}
 			c.PCRs = append(c.PCRs, e.small(fmt.Sprint(i), maxPCRs-1))
+		}
+		if o.optional("logs") != nil {
+			c.Logs = o.strs("logs", maxLogs)
 		}
 		c.NotAfter = o.moment("not_after")
 	})

@@ -19,11 +19,13 @@ const (
 	maxResponse = 4096
 )
 
-// Response codes that ask for the same command again (TPM 2.0 Library, part 2, 6.6.3).
+// Response codes that ask for the same command again: nothing was done yet (TPM 2.0 Library, part 2, 6.6.3).
 const (
-	rcYielded = 0x908
-	rcTesting = 0x90a
-	rcRetry   = 0x922
+	rcYielded       = 0x908
+	rcTesting       = 0x90a
+	rcNVRate        = 0x920
+	rcRetry         = 0x922
+	rcNVUnavailable = 0x923
 )
 
 // link carries whole commands and responses. It is used by one goroutine at a time.
@@ -33,9 +35,24 @@ type link interface {
 	io.Closer
 }
 
-// dial opens a TPM device or connects to the unix socket of a software TPM. direct says that no resource manager is in
-// between: then every loaded object is the business of whoever connects.
+// dial is open, repeated while other programs have the TPM: /dev/tpm0 takes one at a time, and a software TPM's socket
+// queues hardly more.
 func dial(path string, deadline time.Time) (l link, direct bool, err error) {
+	for {
+		l, direct, err = open(path, deadline)
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EBUSY) || time.Until(deadline) <= busyWait {
+			return l, direct, err
+		}
+		time.Sleep(busyWait)
+	}
+}
+
+// busyWait is the pause between tries to get at a TPM that somebody else has.
+const busyWait = 3 * time.Millisecond
+
+// open opens a TPM device or connects to the unix socket of a software TPM. direct says that no resource manager is in
+// between: then every loaded object is the business of whoever connects.
+func open(path string, deadline time.Time) (l link, direct bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, false, err
@@ -139,12 +156,9 @@ func ignoringEINTR(f func() (int, error)) (int, error) {
 // conn is one connection within one job. It is a transport.TPM.
 type conn struct {
 	link     link
-	direct   bool
 	deadline time.Time
 	// broken is set once the link failed: what is sent then reaches nobody.
 	broken bool
-	// sent counts commands that were written at least in part.
-	sent int
 }
 
 // Send implements transport.TPM: the response, whatever its code, or an error of the link. It repeats commands that the
@@ -154,14 +168,13 @@ func (c *conn) Send(command []byte) ([]byte, error) {
 		return nil, errBroken
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		c.sent++
 		out, err := c.link.exchange(command, c.deadline)
 		if err != nil {
 			c.broken = true
 			return nil, &linkError{err}
 		}
 		switch binary.BigEndian.Uint32(out[6:]) {
-		case rcRetry, rcYielded, rcTesting:
+		case rcRetry, rcYielded, rcTesting, rcNVRate, rcNVUnavailable:
 			if time.Until(c.deadline) <= wait {
 				return nil, &linkError{os.ErrDeadlineExceeded}
 			}

@@ -166,44 +166,49 @@ func call[T any](t *TPM, what string, limit time.Duration, e effect, f func(*con
 	}
 }
 
-// attempt connects and runs f, once more if the connection was lost and f may be repeated.
+// tries is how often a call connects when the connection is lost before anything lasting can have happened.
+const tries = 3
+
+// attempt connects and runs f, again if the connection was lost and f cannot have done anything that lasts.
 func attempt[T any](t *TPM, deadline time.Time, e effect, f func(*conn) (T, error)) (T, error) {
-	for first := true; ; first = false {
-		v, sent, err := connected(t, deadline, f)
-		if err == nil {
-			return v, nil
-		}
+	for n := 1; ; n++ {
+		v, how, err := connected(t, deadline, f)
 		var lost *linkError
-		if !errors.As(err, &lost) {
-			return v, err
-		}
 		switch {
-		case e == lasting && sent:
+		case err == nil || !errors.As(err, &lost):
+			return v, err
+		case how == working && e == lasting:
 			return v, fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrUncertain, err)
-		case e == repeatable && sent && first && time.Now().Before(deadline):
-			continue
-		default:
+		case how == dialling || n == tries || !time.Now().Before(deadline):
 			return v, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
 }
 
-// connected connects, runs f and disconnects. sent says that f's own commands, not just those that tidy up, were on their way.
-func connected[T any](t *TPM, deadline time.Time, f func(*conn) (T, error)) (v T, sent bool, err error) {
+// stage is how far a connection has come.
+type stage int
+
+const (
+	dialling stage = iota
+	tidying        // other programs' leftovers
+	working        // on the call itself
+)
+
+// connected connects, runs f and disconnects.
+func connected[T any](t *TPM, deadline time.Time, f func(*conn) (T, error)) (v T, how stage, err error) {
 	l, direct, err := dial(t.path, deadline)
 	if err != nil {
-		return v, false, &linkError{err}
+		return v, dialling, &linkError{err}
 	}
 	defer l.Close()
-	c := &conn{link: l, direct: direct, deadline: deadline}
+	c := &conn{link: l, deadline: deadline}
 	if direct {
 		if err := c.tidy(); err != nil {
-			return v, false, err
+			return v, tidying, err
 		}
 	}
-	before := c.sent
 	v, err = f(c)
-	return v, c.sent > before, err
+	return v, working, err
 }
 
 // tidy starts a software TPM that nobody has started and flushes what a program that died has left loaded: without a

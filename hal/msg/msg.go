@@ -61,6 +61,8 @@ type Peer struct {
 	Name string
 	// Addr is the remote end of the connection.
 	Addr netip.AddrPort
+	// Local is our own end of it, where the source knows it: the two together name the connection on this computer.
+	Local netip.AddrPort
 	// Strength says how far Name can be believed.
 	Strength Strength
 }

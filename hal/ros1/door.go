@@ -108,7 +108,7 @@ func (d *door) survive(err error) {
 }
 
 func (d *door) admit(c *net.TCPConn) *guest {
-	g := &guest{TCPConn: c, d: d, addr: remoteAddr(c)}
+	g := &guest{TCPConn: c, d: d, addr: addrPort(c.RemoteAddr())}
 	d.mu.Lock()
 	var out *guest
 	same := 0

@@ -155,7 +155,7 @@ func (l *link) attempt(ctx context.Context) (connected bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	peer := &msg.Peer{ID: n.peerIDs.Add(1), Name: h.callerID, Addr: remoteAddr(conn), Strength: msg.Claimed}
+	peer := &msg.Peer{ID: n.peerIDs.Add(1), Name: h.callerID, Addr: addrPort(conn.RemoteAddr()), Local: addrPort(conn.LocalAddr()), Strength: msg.Claimed}
 	if h.callerID == l.name && sameHost(at.host, slave.host) {
 		peer.Strength = msg.SourceBound
 	}
@@ -250,8 +250,8 @@ func (l *link) read(conn net.Conn, peer *msg.Peer, uri string) error {
 	return err
 }
 
-func remoteAddr(c net.Conn) netip.AddrPort {
-	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+func addrPort(at net.Addr) netip.AddrPort {
+	if a, ok := at.(*net.TCPAddr); ok {
 		ap := a.AddrPort()
 		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"runtime/metrics"
@@ -58,7 +59,9 @@ func BenchmarkHeapObjects(b *testing.B) {
 		objects = allocated() - objects
 		took := time.Since(start)
 		messages := float64(head(b, s)-first) - took.Seconds()/tickPeriod.Seconds()
-		b.Logf("%.0f messages in %v, %d objects", messages, took.Round(time.Second), objects)
+		line := fmt.Sprintf("whole process, journal on: %.0f messages in %v, %d heap objects, %.5f a message", messages, took.Round(time.Second), objects, float64(objects)/messages)
+		b.Log(line)
+		keepFigure(b, line)
 		b.ReportMetric(float64(objects)/messages, "objects/message")
 	}
 	cancel()

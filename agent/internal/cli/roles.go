@@ -2,14 +2,22 @@ package cli
 
 import (
 	"fmt"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strconv"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/courier"
+	"github.com/robowarden/robowarden/agent/internal/confine"
+	"github.com/robowarden/robowarden/agent/internal/notify"
+	"github.com/robowarden/robowarden/agent/internal/service"
 	"github.com/robowarden/robowarden/agent/internal/supervise"
+	"github.com/robowarden/robowarden/agent/steward"
 	"github.com/robowarden/robowarden/hal/host"
 )
 
@@ -34,9 +42,9 @@ func newRun() *cobra.Command {
 		}
 		// Only which roles there are. The guard reads the documents again; it tells all that is wrong with them and decides
 		// whether it can guard nevertheless.
-		dep := &config.Deployment{}
-		if cfg, err := config.Load(nil, *deployment); err == nil {
-			dep = cfg.Deployment
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			dep = &config.Deployment{}
 		}
 		q := newLogQueue(os.Stdout)
 		defer q.close()
@@ -73,14 +81,131 @@ func newGuard() *cobra.Command {
 		realtime := host.Realtime()
 		q := newLogQueue(os.Stdout)
 		defer q.close()
+		log := zerolog.Nop()
 		a, err := agent.New(agent.Options{
 			Deployment: *deployment, Version: version(), Epoch: buildEpoch(), Realtime: realtime,
-			NewLog: func(level, format string) zerolog.Logger { return newLog(q, level, format) },
+			NewLog: func(level, format string) zerolog.Logger {
+				log = newLog(q, level, format)
+				return log
+			},
 		})
 		if err != nil {
 			return err
 		}
-		return a.Run(cmd.Context())
+		files := a.Files()
+		return service.Run(cmd.Context(), &service.Role{
+			Name: "guard", Confine: func() (confine.Report, error) {
+				return confine.Guard(confine.GuardOptions{Paths: confine.Paths{Read: files.Read, Write: files.Write}})
+			},
+			Confined: func(r *confine.Report) { a.Confined(r.String()) },
+			Loops:    []notify.Progress{a}, Run: a.Run, Log: log,
+		})
 	}
 	return cmd
+}
+
+// errNoRole is what a role says that the deployment does not have.
+func errNoRole(role string) error {
+	return fmt.Errorf("the deployment has no section %q: expected one, since this is the %s; see the commented demonstration for its keys", role, role)
+}
+
+func newSteward() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "steward", Short: "Look up the processes behind the guard's connections, and nothing else", Args: Args(cobra.NoArgs),
+		Long: "Tell the guard which process of this computer is behind each of its connections. What it says is believed only for\n" +
+			"a short time and only where it restricts the robot.",
+	}
+	deployment := deploymentFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			return err
+		}
+		if dep.Steward == nil {
+			return errNoRole("steward")
+		}
+		boot, err := host.BootID()
+		if err != nil {
+			return err
+		}
+		q := newLogQueue(os.Stdout)
+		defer q.close()
+		log := newLog(q, dep.Log.Level, dep.Log.Format)
+		s, err := steward.New(steward.Options{
+			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
+			BootID: boot, Clock: host.Clock{}.Boot, Log: log,
+		})
+		if err != nil {
+			return err
+		}
+		return service.Run(cmd.Context(), &service.Role{
+			Name: "steward", Confine: func() (confine.Report, error) { return confine.Steward(confine.StewardOptions{}) },
+			Insist: true, Loops: []notify.Progress{s}, Run: s.Run, Log: log,
+		})
+	}
+	return cmd
+}
+
+func newCourier() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "courier", Short: "Attest and report over the network, and nothing else", Args: Args(cobra.NoArgs),
+		Long: "Prove to the verifier what this robot runs, then report over MQTT what its journals hold, and carry signed orders to\n" +
+			"the guard unread. Nothing that it says loosens a restriction.",
+	}
+	deployment := deploymentFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			return err
+		}
+		if dep.Courier == nil {
+			return errNoRole("courier")
+		}
+		q := newLogQueue(os.Stdout)
+		defer q.close()
+		log := newLog(q, dep.Log.Level, dep.Log.Format)
+		c, err := courier.New(courier.Options{
+			Config: dep, Version: version(), NewLog: func(string, string) zerolog.Logger { return log },
+		})
+		if err != nil {
+			return err
+		}
+		return service.Run(cmd.Context(), &service.Role{
+			Name: "courier", Confine: func() (confine.Report, error) { return confine.Courier(courierWalls(dep, *deployment)) },
+			Insist: true, Loops: []notify.Progress{c}, Run: c.Run, Log: log,
+		})
+	}
+	return cmd
+}
+
+// courierWalls are what the courier needs: its own files, the broker's port, names, and the TPM.
+func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
+	c := d.Courier
+	o := confine.CourierOptions{Paths: confine.Paths{
+		Read: []string{
+			file, d.Paths.Profile, d.Paths.Topics, d.Paths.Policy, d.Paths.Keys, d.Paths.JournalDir, c.CA, c.Certificate, "/proc/self",
+			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", courier.MeasuredLog,
+		},
+		Write: []string{c.StateDir, d.Paths.ControlSocket},
+	}, Ports: []uint16{53}}
+	for _, path := range []string{c.Key, c.EventLog} {
+		if path != "" {
+			o.Paths.Read = append(o.Paths.Read, path)
+		}
+	}
+	if d.Steward != nil {
+		o.Paths.Read = append(o.Paths.Read, d.Steward.StateDir)
+	}
+	if c.MetricsSocket != "" {
+		o.Paths.Write = append(o.Paths.Write, filepath.Dir(c.MetricsSocket))
+	}
+	if c.TPM != "" {
+		o.Paths.Devices = append(o.Paths.Devices, c.TPM)
+	}
+	if u, err := url.Parse(c.Broker); err == nil {
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); err == nil {
+			o.Ports = append(o.Ports, uint16(port))
+		}
+	}
+	return o
 }

@@ -69,6 +69,7 @@ var never = map[string]string{
 	module + "/agent/internal/demo":        "the demonstration belongs to the station",
 	module + "/agent/internal/cli/keys":    "private keys are for the engineers' desks",
 	module + "/agent/internal/cli/station": "the station's commands belong to the station",
+	module + "/agent/fleet":                "the consumer belongs to the station",
 	"github.com/sigstore/sigstore/pkg/signature/kms": "no cloud keys",
 }
 
@@ -202,6 +203,43 @@ func TestLinkedIntoRobot(t *testing.T) {
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("what is linked into the robot's binary has changed (-reviewed +now). If it should have, say why in the commit and run\n"+
 			"  go test ./agent/internal/house -update\n%s", diff)
+	}
+}
+
+// walls are what each role must not link, though one binary holds them all: a mistake in one then cannot even name what
+// another does. Within the process landlock and seccomp hold the same line.
+var walls = []struct {
+	role   string
+	never  []string
+	reason string
+}{
+	{"agent", []string{
+		"github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", module + "/agent/courier", module + "/agent/steward",
+		module + "/agent/fleet", module + "/attest/tpm", module + "/attest/evidence", module + "/attest/verifier", module + "/hal/proc",
+	}, "the guard links no network client but the robot's bus"},
+	{"agent/steward", []string{
+		"net/http", "crypto/tls", "github.com/eclipse/paho.mqtt.golang", "github.com/bluenviron/goroslib/v2", module + "/hal/ros1",
+		module + "/agent/courier", module + "/agent/guard", module + "/attest/tpm",
+	}, "the steward opens no external socket"},
+	{"agent/courier", []string{
+		"github.com/bluenviron/goroslib/v2", module + "/hal/ros1", module + "/hal/proc",
+	}, "the courier has nothing to do with the robot's bus"},
+}
+
+// TestRolesLinkTheirOwnOnly holds the walls between the roles.
+func TestRolesLinkTheirOwnOnly(t *testing.T) {
+	for _, w := range walls {
+		if _, err := os.Stat(filepath.Join(root, w.role)); err != nil {
+			t.Errorf("%s: %v", w.role, err)
+			continue
+		}
+		for _, p := range list(t, "-deps", "./"+w.role) {
+			for _, n := range w.never {
+				if p.ImportPath == n {
+					t.Errorf("%s links %s: %s", w.role, n, w.reason)
+				}
+			}
+		}
 	}
 }
 

@@ -5,12 +5,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/attest"
+	"github.com/robowarden/robowarden/agent/internal/cli/fleet"
 	"github.com/robowarden/robowarden/agent/internal/cli/keys"
 )
 
 // New returns the program with the engineers' tools.
 func New() *cobra.Command {
-	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, the demonstration")
-	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow())
+	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, the demonstration")
+	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow(), fleet.New(),
+		attest.NewVerifier(), attest.NewVerify())
 	return root
 }

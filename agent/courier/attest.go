@@ -1,0 +1,354 @@
+package courier
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/attest/eventlog"
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// Hello is the data of a hello message.
+type Hello struct {
+	Header
+	evidence.Hello
+}
+
+// LogMessage is the data of a log message.
+type LogMessage struct {
+	Header
+	evidence.LogPart
+}
+
+// EvidenceMessage is the data of an evidence message.
+type EvidenceMessage struct {
+	Header
+	evidence.Answer
+}
+
+// MeasuredLog is where the launch step leaves the log of what it has extended.
+const MeasuredLog = "/run/robowarden/measured"
+
+// holdoverDrift bounds how far a clock in holdover may be off.
+const holdoverDrift = 2 * time.Minute
+
+// proof is what evidence is made from. It belongs to whoever works for the loop.
+type proof struct {
+	firmware, measured string // paths, firmware may be empty
+	agent              string // digest of the executable, once it is known
+}
+
+// logFile is a log as it was read.
+type logFile struct {
+	name, sum string
+	data      []byte
+}
+
+// logs reads the logs that there are. One that cannot be read, is empty or too large is left out, and the claims say so
+// by not naming it.
+func (p *proof) logs() []logFile {
+	var out []logFile
+	for _, l := range []struct{ name, path string }{{evidence.LogFirmware, p.firmware}, {evidence.LogMeasured, p.measured}} {
+		if l.path == "" {
+			continue
+		}
+		f, err := os.Open(l.path)
+		if err != nil {
+			continue
+		}
+		// The kernel's files say that they have no size.
+		data, err := io.ReadAll(io.LimitReader(f, evidence.MaxLog+1))
+		_ = f.Close()
+		if err == nil && len(data) > 0 && len(data) <= evidence.MaxLog {
+			out = append(out, logFile{l.name, fingerprint(data), data})
+		}
+	}
+	return out
+}
+
+// executable is the digest of the program that runs, "" if it cannot be read.
+func (p *proof) executable() string {
+	if p.agent != "" {
+		return p.agent
+	}
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return ""
+	}
+	p.agent = hex.EncodeToString(h.Sum(nil))
+	return p.agent
+}
+
+// facts are what only the loop knows.
+type facts struct {
+	robot, boot, nonce      string
+	policy, profile, topics string
+	head                    contract.Head
+}
+
+// build makes the evidence for a challenge and says which logs go along.
+func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logFile, error) {
+	logs := p.logs()
+	claims := &evidence.Claims{
+		Robot: f.robot, BootID: f.boot, GuardNonce: f.nonce, Tier: id.tier, Kernel: kernel(),
+		Journal: evidence.Head{Seq: f.head.Seq, Digest: f.head.Digest},
+	}
+	var err error
+	if claims.Nonce, err = evidence.Nonce(c); err != nil {
+		return nil, nil, err
+	}
+	var measured *eventlog.Measured
+	var wanted []logFile
+	for _, l := range logs {
+		claims.Logs = append(claims.Logs, evidence.Log{Name: l.name, SHA256: l.sum})
+		if slices.Contains(c.Logs, l.name) {
+			wanted = append(wanted, l)
+		}
+		if l.name == evidence.LogMeasured {
+			measured, _ = eventlog.ParseMeasured(l.data) // one that cannot be read backs nothing
+		}
+	}
+	evidence.SortLogs(claims.Logs)
+	claims.Agent.SHA256 = p.executable()
+	for _, d := range []struct {
+		to   *evidence.Measured
+		from string
+	}{{&claims.Policy, f.policy}, {&claims.Profile, f.profile}, {&claims.Topics, f.topics}} {
+		if d.to.SHA256, err = evidence.Digest(d.from); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, m := range []*evidence.Measured{&claims.Agent, &claims.Policy, &claims.Profile, &claims.Topics} {
+		if id.tier == order.TierTPM && backs(measured, c.PCRs, m.SHA256) {
+			m.Label = evidence.PCRBacked
+		}
+	}
+	var quote evidence.Quoter
+	if id.tpm != nil {
+		quote = func(data []byte, pcrs []int) (evidence.Quote, error) {
+			q, err := id.tpm.Quote(data, pcrs)
+			return evidence.Quote(q), err
+		}
+	}
+	msg, err := evidence.Build(claims, c.PCRs, id.key, quote)
+	return msg, wanted, err
+}
+
+// backs says whether a quoted PCR stands for a file with this digest.
+func backs(m *eventlog.Measured, pcrs []int, digest string) bool {
+	if m == nil || digest == "" || !slices.Contains(pcrs, m.PCR) {
+		return false
+	}
+	return slices.ContainsFunc(m.Files, func(f eventlog.MeasuredFile) bool { return hex.EncodeToString(f.Digest[:]) == digest })
+}
+
+// kernel is the release of the kernel that runs.
+func kernel() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+// documents makes the verifier of challenges from the keys that the robot was delivered with.
+func (c *Courier) documents(w *contract.Welcome) (*order.Verifier, error) {
+	text, err := os.ReadFile(filepath.Join(c.dep.Paths.Keys, "roots.pem"))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	roots, err := order.ParsePublicKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	names, err := filepath.Glob(filepath.Join(c.dep.Paths.Keys, "keylist*.dsse.json"))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	slices.Sort(names)
+	var lists [][]byte
+	for _, name := range names {
+		list, err := os.ReadFile(name) //nolint:gosec // the deployment names the folder
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		lists = append(lists, list)
+	}
+	v, err := order.NewVerifier(order.Config{
+		Robot: w.Robot, BootID: w.BootID, Nonce: w.Nonce, Roots: roots, RequiredRoots: 1, KeyLists: lists, AllowDemo: c.o.AllowDemo,
+	}, order.NewFloors())
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return v, v.Fault()
+}
+
+// times tells what is known about civil time.
+func times(c Clock) order.Times {
+	now, trust := c.Civil()
+	t := order.Times{Civil: now}
+	switch trust {
+	case TimeTrusted:
+		t.Trust, t.Uncertainty = order.Trusted, time.Second
+	case TimeHoldover:
+		t.Trust, t.Uncertainty = order.Holdover, holdoverDrift
+	}
+	return t
+}
+
+// hello asks the verifier for a challenge.
+func (l *loop) hello() {
+	id, w := l.identity.Load(), l.welcome
+	l.try(func() func() {
+		logs := l.proof.logs()
+		return func() {
+			if l.welcome != w {
+				return
+			}
+			h := &Hello{Hello: evidence.Hello{
+				Robot: w.Robot, BootID: w.BootID, GuardNonce: w.Nonce, Tier: id.tier, KeyID: id.keyID, Logs: map[string]string{},
+			}}
+			if id.tpm != nil {
+				h.AKName = hex.EncodeToString(id.tpm.AKName())
+			}
+			for _, f := range logs {
+				h.Logs[f.name] = f.sum
+			}
+			l.urge(TopicHello, h)
+		}
+	})
+}
+
+// challenge takes a challenge from the network. A forged one costs a signature's check, no more.
+func (l *loop) challenge(now time.Duration, envelope []byte) {
+	id, w := l.identity.Load(), l.welcome
+	if id == nil || w == nil || l.attester == nil {
+		return
+	}
+	var docs evidence.Documents = nobody{l.docsFault}
+	if l.docs != nil {
+		docs = l.docs
+	}
+	c, err := l.attester.Accept(times(l.clock), now, docs, envelope)
+	if err != nil {
+		l.challengeFault(err)
+		return
+	}
+	if !l.session.challenged(now) {
+		return
+	}
+	f := facts{
+		robot: w.Robot, boot: w.BootID, nonce: w.Nonce, policy: w.Policy, profile: w.Profile, topics: w.Topics, head: l.head,
+	}
+	if s, err := readStatus(l.status); err == nil && s.Policy.Digest != "" {
+		f.policy = s.Policy.Digest // newer than the welcome
+	}
+	if !l.try(func() func() {
+		msg, logs, err := l.proof.build(id, c, f)
+		return func() { l.proved(c.Session, msg, logs, err) }
+	}) {
+		l.session.proved(now, errors.New("too much to do"))
+	}
+}
+
+// challengeFault notes why a challenge is not answered, once for each reason in a row.
+func (l *loop) challengeFault(err error) {
+	code := string(evidence.CodeOf(err))
+	if code == l.lastChallenge {
+		return
+	}
+	l.lastChallenge = code
+	l.session.detail = "challenge refused: " + code
+	l.note(KindCarried, Carried{Topic: TopicChallenge, Reason: code})
+	l.log.Warn().Err(err).Msg("a challenge is not answered")
+}
+
+// nobody vouches for anything, since the keys could not be read.
+type nobody struct{ err error }
+
+// VerifyDocument implements [evidence.Documents].
+func (n nobody) VerifyDocument(order.Times, string, order.Role, []byte) ([]byte, []order.Signer, error) {
+	return nil, nil, n.err
+}
+
+// proved sends what the challenge asked for.
+func (l *loop) proved(session string, msg []byte, logs []logFile, err error) {
+	now := l.clock.Boot()
+	if err != nil {
+		l.log.Error().Err(err).Msg("evidence could not be made")
+	}
+	if !l.session.proved(now, err) {
+		return
+	}
+	l.lastChallenge = ""
+	for _, f := range logs {
+		l.urge(TopicLog, &LogMessage{LogPart: evidence.LogPart{Name: f.name, SHA256: f.sum, Log: f.data}})
+	}
+	l.urge(TopicEvidence, &EvidenceMessage{Answer: evidence.Answer{Session: session, Evidence: msg}})
+}
+
+// attesterFor prepares what judges challenges for this run of the guard.
+func (l *loop) attesterFor(w *contract.Welcome) {
+	id := l.identity.Load()
+	if id == nil {
+		return
+	}
+	var err error
+	if l.attester, err = evidence.NewAttester(w.Robot, w.BootID, id.tier); err != nil {
+		l.note(KindFault, Fault{"attestation", err.Error()})
+		l.log.Error().Err(err).Msg("attestation")
+	}
+	if l.docs, err = l.c.documents(w); err != nil {
+		l.docs, l.docsFault = nil, err
+		l.note(KindFault, Fault{"keys", err.Error()})
+		l.log.Error().Err(err).Msg("no challenge can be checked, so none is answered")
+	}
+}
+
+// judged takes the guard's answer to an attestation result. Only what the guard has accepted counts here as well; when it
+// ends is read from the result itself.
+func (l *loop) judged(envelope []byte, r *contract.Receipt) {
+	now := l.clock.Boot()
+	e, err := order.ParseEnvelope(envelope)
+	if err != nil || !r.Accepted {
+		return
+	}
+	o, err := order.Decode(e.Payload)
+	if err != nil || o.AttestationResult == nil {
+		return
+	}
+	if o.AttestationResult.Verdict != order.VerdictAccepted {
+		l.session.refused(now, strings.Join(o.AttestationResult.Reasons, ", "))
+	} else {
+		civil, _ := l.clock.Civil()
+		l.session.accepted(now, o.NotAfter.Sub(civil))
+	}
+}
+
+// turned notes a change of the attestation's state.
+func (l *loop) turned(now time.Duration) {
+	state := l.session.state(now)
+	if state == l.shown {
+		return
+	}
+	l.shown, l.stateDue = state, true
+	l.note(KindAttestation, Change{State: state, Detail: clip(l.session.failed)})
+	l.log.Info().Str("state", state).Str("detail", l.session.failed).Msg("attestation")
+}

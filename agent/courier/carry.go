@@ -1,0 +1,367 @@
+package courier
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/evidencelog"
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// carrying is the part of the loop's state that lies between network and guard.
+type carrying struct {
+	head        contract.Head
+	signedHead  contract.Head // of the last checkpoint
+	signedAt    time.Duration
+	wanted      uint64 // evidence that waits for a checkpoint
+	signing     bool
+	orders      []arrival
+	acks        []arrival
+	pauseUntil  time.Duration // the guard is busy
+	claimAt     time.Duration
+	claimed     contract.Session
+	receiptsOut []*parcel // receipts that the broker has not taken
+
+	proof         *proof // the worker's
+	attester      *evidence.Attester
+	docs          *order.Verifier
+	docsFault     error
+	lastChallenge string // why the last one was refused
+}
+
+// pending is a frame that the guard has not answered.
+type pending struct {
+	arrival
+	what  byte // the frame's type
+	since time.Duration
+}
+
+// Bounds of what waits for the guard.
+const (
+	maxOrders     = 8
+	maxAcks       = 32
+	maxAtOnce     = 2 // the guard takes four; tools and the bus need room as well
+	maxAckBytes   = 32 << 10
+	statusEvery   = time.Second
+	busyPause     = time.Second
+	checkEvery    = time.Second
+	checkAtLeast  = time.Minute
+	maxOrderBytes = contract.MaxDocument
+)
+
+// newGuardSide prepares the connection to the guard.
+func (l *loop) newGuardSide() *guardSide {
+	return &guardSide{
+		clock: l.clock, socket: l.c.dep.Paths.ControlSocket, program: "robowarden courier " + l.c.o.Version,
+		pause:  backoff{first: 500 * time.Millisecond, most: 10 * time.Second, random: l.session.pause.random},
+		events: l.guardEvents, frames: l.frames,
+	}
+}
+
+// onGuard takes what the connection to the guard says.
+func (l *loop) onGuard(ctx context.Context, e guardEvent) error {
+	switch {
+	case e.welcome != nil:
+		return l.welcomed(ctx, e.welcome)
+	case e.frame != nil:
+		l.onFrame(e.frame)
+	case l.welcome != nil || l.guardFault != e.down.Error():
+		l.guardFault = e.down.Error()
+		l.note(KindGuard, Change{State: "down", Detail: clip(e.down.Error())})
+		l.log.Warn().Err(e.down).Msg("no connection to the guard")
+		l.welcome, l.status, l.stateDue = nil, nil, true
+		for _, p := range l.waiting {
+			l.unanswered(p)
+		}
+		clear(l.waiting)
+	}
+	return nil
+}
+
+func (l *loop) welcomed(ctx context.Context, w *contract.Welcome) error {
+	if l.writer.robot != "" && l.writer.robot != w.Robot {
+		l.c.cursor.Robot, l.dirty = w.Robot, true
+		return fmt.Errorf("%w: expected %s as before, the guard says %s", errRobot, l.writer.robot, w.Robot)
+	}
+	if l.nonce != w.Nonce {
+		l.session.reset()
+		l.nonce, l.head = w.Nonce, contract.Head{}
+		l.signedHead, l.wanted = contract.Head{}, 0
+	}
+	l.welcome, l.guardFault, l.claimAt = w, "", 0
+	l.attesterFor(w)
+	l.note(KindGuard, Change{State: "up", Detail: w.Nonce})
+	if l.c.cursor.Robot != w.Robot {
+		l.c.cursor.Robot, l.dirty = w.Robot, true
+	}
+	l.log.Info().Str("robot", w.Robot).Msg("connected to the guard")
+	return l.connect(ctx, w.Robot)
+}
+
+// onFrame takes one frame of the guard. What cannot be read is dropped: the guard is not believed blindly either.
+func (l *loop) onFrame(f *contract.Frame) {
+	switch f.Type {
+	case contract.FrameHead:
+		var h contract.Head
+		if f.Into(&h) == nil {
+			l.head = h
+		}
+	case contract.FrameStatus:
+		if json.Valid(f.Body) {
+			l.gotStatus(f.Body)
+		}
+	case contract.FrameReceipt:
+		p, ok := l.waiting[f.ID]
+		delete(l.waiting, f.ID)
+		var r contract.Receipt
+		if ok && f.Into(&r) == nil {
+			l.answered(p, f.Body, &r)
+		}
+	case contract.FrameError:
+		p, ok := l.waiting[f.ID]
+		delete(l.waiting, f.ID)
+		l.pauseUntil = l.clock.Boot() + busyPause
+		if ok {
+			l.unanswered(p)
+		}
+	}
+}
+
+// unanswered puts a frame back that the guard did not take.
+func (l *loop) unanswered(p pending) {
+	switch {
+	case p.what == contract.FrameOrder && len(l.orders) < 2*maxOrders:
+		l.orders = append([]arrival{p.arrival}, l.orders...)
+	case p.what == contract.FrameAcknowledged && len(l.acks) < maxAcks:
+		l.acks = append([]arrival{p.arrival}, l.acks...)
+	}
+}
+
+// onArrival sorts what came from the network.
+func (l *loop) onArrival(a arrival) {
+	l.net.held.Add(-int64(len(a.payload)))
+	now := l.clock.Boot()
+	switch topic := strings.TrimPrefix(a.topic, l.net.base); {
+	case topic == TopicChallenge:
+		l.challenge(now, a.payload)
+	case (topic == TopicOrder || topic == TopicResult) && len(a.payload) <= maxOrderBytes && len(l.orders) < maxOrders:
+		a.topic = topic
+		l.orders = append(l.orders, a)
+	case topic == TopicAcknowledgement && len(a.payload) <= maxAckBytes:
+		if len(l.acks) == maxAcks {
+			l.acks = l.acks[1:] // what comes later covers more
+		}
+		l.acks = append(l.acks, a)
+	default:
+		l.note(KindCarried, Carried{Topic: clip(topic), Digest: fingerprint(a.payload), Reason: "not-carried"})
+	}
+}
+
+// frame hands one frame over, never waiting.
+func (l *loop) frame(f contract.Frame) bool {
+	select {
+	case l.frames <- f:
+		return true
+	default:
+		return false
+	}
+}
+
+// ask hands over a frame that the guard answers.
+func (l *loop) ask(now time.Duration, f contract.Frame, a arrival) bool {
+	for l.lastID++; l.lastID == 0; l.lastID++ {
+	}
+	f.ID = l.lastID
+	if !l.frame(f) {
+		return false
+	}
+	l.waiting[f.ID] = pending{arrival: a, what: f.Type, since: now}
+	return true
+}
+
+// toGuard carries what waits, as fast as the guard likes it.
+func (l *loop) toGuard(now time.Duration) {
+	count := map[byte]int{}
+	for id, p := range l.waiting {
+		if now-p.since >= answerWait {
+			delete(l.waiting, id)
+			l.unanswered(p)
+			continue
+		}
+		count[p.what]++
+	}
+	if l.welcome == nil || now < l.pauseUntil {
+		return
+	}
+	for len(l.orders) > 0 && count[contract.FrameOrder] < maxAtOnce {
+		a := l.orders[0]
+		if !l.ask(now, contract.Frame{Type: contract.FrameOrder, Body: a.payload}, a) {
+			return
+		}
+		l.orders = l.orders[1:]
+		count[contract.FrameOrder]++
+	}
+	if len(l.acks) > 0 && count[contract.FrameAcknowledged] == 0 {
+		a := l.acks[0]
+		l.acks = l.acks[1:]
+		if f, err := contract.New(0, &contract.Acknowledged{Envelope: a.payload}); err == nil {
+			l.ask(now, f, a)
+		}
+	}
+	if now-l.statusAt >= statusEvery {
+		l.statusAt = now
+		l.frame(contract.Frame{Type: contract.FrameStatusRequest, ID: 1})
+	}
+	l.claim(now)
+}
+
+// claim tells the guard how the session stands. The claim is unsigned, so it can only make things stricter.
+func (l *loop) claim(now time.Duration) {
+	state, detail := l.session.claim(now)
+	c := contract.Session{State: state, Detail: clip(detail), Connected: l.up, LeaseMS: claimLease.Milliseconds()}
+	if c == l.claimed && now-l.claimAt < claimEvery {
+		return
+	}
+	if f, err := contract.New(0, &c); err == nil && l.frame(f) {
+		l.claimed, l.claimAt = c, now
+	}
+}
+
+// answered takes the guard's answer to an order, a result or an acknowledgement.
+func (l *loop) answered(p pending, raw []byte, r *contract.Receipt) {
+	switch {
+	case p.what == contract.FrameAcknowledged:
+		if !r.Accepted {
+			l.badAcks++
+			l.refusedAck(p, r)
+			return
+		}
+		l.acknowledge(p.payload)
+	case p.topic == TopicResult:
+		l.note(KindCarried, Carried{Topic: p.topic, Digest: fingerprint(p.payload), Accepted: r.Accepted, Reason: r.Reason})
+		l.judged(p.payload, r)
+	default:
+		l.note(KindCarried, Carried{Topic: p.topic, Digest: fingerprint(p.payload), Accepted: r.Accepted, Reason: r.Reason})
+		l.receipt(raw, r)
+	}
+}
+
+// refusedAck notes a refusal of acknowledgements, once for each reason in a row: somebody may send many.
+func (l *loop) refusedAck(p pending, r *contract.Receipt) {
+	if r.Reason == l.ackFault {
+		return
+	}
+	l.ackFault = r.Reason
+	l.note(KindCarried, Carried{Topic: TopicAcknowledgement, Digest: fingerprint(p.payload), Reason: r.Reason})
+	l.log.Warn().Str("reason", r.Reason).Str("text", r.Text).Msg("the guard does not accept an acknowledgement")
+}
+
+// acknowledge moves a stream. The guard has verified the envelope, so it is only read here.
+func (l *loop) acknowledge(envelope []byte) {
+	e, err := order.ParseEnvelope(envelope)
+	if err != nil || e.PayloadType != order.AcknowledgementType {
+		return
+	}
+	a, err := order.DecodeAcknowledgement(e.Payload)
+	if err != nil || a.Robot != l.writer.robot {
+		return
+	}
+	p := evidencelog.Position{Seq: a.Seq}
+	if p.BootID, err = evidencelog.ParseBoot(a.BootID); err != nil {
+		return
+	}
+	if n, err := hex.Decode(p.Digest[:], []byte(a.Digest)); err != nil || n != len(p.Digest) {
+		return
+	}
+	l.ackFault = ""
+	for _, s := range l.streams {
+		if s != nil && s.log == a.Log {
+			to, err := s.ack(l.clock.Boot(), p)
+			l.moved(s, to, err)
+		}
+	}
+}
+
+// receipt signs the guard's answer and sends it up.
+func (l *loop) receipt(raw []byte, r *contract.Receipt) {
+	id := l.identity.Load()
+	if id == nil || l.welcome == nil {
+		return // it is in the guard's journal
+	}
+	boot, err := evidencelog.ParseBoot(l.welcome.BootID)
+	if err != nil {
+		return
+	}
+	robot, bootText, outcome := l.writer.robot, l.welcome.BootID, *r
+	l.try(func() func() {
+		signature, err := id.sign(ReceiptSigned(robot, boot, raw))
+		return func() {
+			if err != nil {
+				l.log.Error().Err(err).Msg("a receipt could not be signed")
+				return
+			}
+			m := &ReceiptMessage{BootID: bootText, Receipt: raw, Outcome: outcome, KeyID: id.keyID, Signature: signature}
+			if p := l.parcel(TopicReceipt, "", m, tag{receipt: true}); p != nil && len(l.receipts) < maxReceipts {
+				l.receipts = append(l.receipts, p)
+			}
+		}
+	})
+}
+
+// watch notices evidence that is worth a checkpoint of its own.
+func (l *loop) watch(log string, e *entry) {
+	if log == evidencelog.Guard && isSafety(log, e.kind) && l.welcome != nil && evidencelog.FormatBoot(e.pos.BootID) == l.welcome.BootID {
+		l.wanted = max(l.wanted, e.pos.Seq)
+	}
+}
+
+// checkpoint signs the guard's head. A checkpoint is itself evidence, so that only other evidence asks for the next one at
+// once; without any, one a minute shows that the robot is there.
+func (l *loop) checkpoint(now time.Duration) {
+	h, id := l.head, l.identity.Load()
+	if l.signing || id == nil || l.welcome == nil || h.EvidenceSeq == 0 || h == l.signedHead || now-l.signedAt < checkEvery && l.signedAt > 0 {
+		return
+	}
+	news := l.wanted > l.signedHead.EvidenceSeq && h.EvidenceSeq >= l.wanted
+	if !news && l.signedAt > 0 && now-l.signedAt < checkAtLeast {
+		return
+	}
+	boot, err := evidencelog.ParseBoot(h.BootID)
+	digest, bad := hex.DecodeString(h.Digest)
+	evidence, worse := hex.DecodeString(h.Evidence)
+	if err != nil || bad != nil || worse != nil {
+		return
+	}
+	message := checkpointSigned(evidencelog.Guard, boot, h.Seq, digest, evidence)
+	l.signing = l.try(func() func() {
+		signature, err := id.sign(message)
+		return func() { l.signed(h, id, signature, err) }
+	})
+	if l.signing {
+		l.signedAt, l.signedHead = now, h
+	}
+}
+
+// signed records a checkpoint and returns it to the guard.
+func (l *loop) signed(h contract.Head, id *identity, signature []byte, err error) {
+	l.signing = false
+	if err != nil {
+		l.log.Error().Err(err).Msg("a checkpoint could not be signed")
+		return
+	}
+	l.note(KindCheckpoint, Checkpoint{
+		Log: evidencelog.Guard, BootID: h.BootID, Seq: h.Seq, Digest: h.Digest, Evidence: h.Evidence,
+		KeyID: id.keyID, Tier: string(id.tier), Signature: signature,
+	})
+	if f, err := contract.New(0, &contract.Checkpoint{
+		Log: evidencelog.Guard, BootID: h.BootID, Seq: h.Seq, Digest: h.Digest, Evidence: h.Evidence, KeyID: id.keyID, Signature: signature,
+	}); err == nil && l.welcome != nil {
+		l.frame(f)
+	}
+}

@@ -1,0 +1,288 @@
+package courier
+
+import (
+	"context"
+	"crypto"
+	"encoding/hex"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/evidencelog"
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/agent/journal"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// fakeGuard plays the guard's side of the contract with a real journal and the real verifier of signed documents.
+type fakeGuard struct {
+	t       testing.TB
+	socket  string
+	welcome contract.Welcome
+	log     *journal.Log
+	docs    *order.Verifier
+	now     func() order.Times
+
+	mu     sync.Mutex
+	conns  []*net.UnixConn
+	frames []contract.Frame
+	busy   bool // answers everything with "busy"
+	mute   bool // answers nothing
+}
+
+const testRobot = "acme/r1"
+
+func (g *fakeGuard) listen() func() {
+	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: g.socket, Net: "unixpacket"})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			c, err := l.AcceptUnix()
+			if err != nil {
+				return
+			}
+			all.Go(func() { g.serve(c) })
+		}
+	})
+	return func() {
+		_ = l.Close()
+		g.mu.Lock()
+		for _, c := range g.conns {
+			_ = c.Close()
+		}
+		g.conns = nil
+		g.mu.Unlock()
+		all.Wait()
+		_ = os.Remove(g.socket)
+	}
+}
+
+func (g *fakeGuard) serve(c *net.UnixConn) {
+	g.mu.Lock()
+	g.conns = append(g.conns, c)
+	g.mu.Unlock()
+	defer func() { _ = c.Close() }()
+	buf := make([]byte, contract.MaxPacket+1)
+	if f, err := contract.ReadFrame(c, buf); err != nil || f.Type != contract.FrameHello {
+		return
+	}
+	g.answer(c, 1, &g.welcome)
+	ctx, cancel := context.WithCancel(context.Background())
+	var heads sync.WaitGroup
+	defer heads.Wait()
+	defer cancel()
+	heads.Go(func() { g.heads(ctx, c) })
+	for {
+		f, err := contract.ReadFrame(c, buf)
+		if err != nil {
+			return
+		}
+		f.Body = slices.Clone(f.Body)
+		g.mu.Lock()
+		g.frames = append(g.frames, f)
+		busy, mute := g.busy, g.mute
+		g.mu.Unlock()
+		switch {
+		case mute || f.ID == 0:
+		case busy:
+			g.answer(c, f.ID, &contract.Failure{Code: contract.FailureBusy, Text: "try again"})
+		default:
+			g.handle(c, f)
+		}
+	}
+}
+
+func (g *fakeGuard) answer(c *net.UnixConn, id uint32, b contract.Body) {
+	f, err := contract.New(id, b)
+	if err != nil {
+		g.t.Error(err)
+		return
+	}
+	_ = contract.WriteFrame(c, f, true)
+}
+
+func (g *fakeGuard) handle(c *net.UnixConn, f contract.Frame) {
+	switch f.Type {
+	case contract.FrameStatusRequest:
+		body := []byte(`{"mode":"normal","advisory":false,"axes":{"motion":"free"},"triggers":[]}`)
+		_ = contract.WriteFrame(c, contract.Frame{Type: contract.FrameStatus, ID: f.ID, Body: body}, true)
+	case contract.FrameAcknowledged:
+		var a contract.Acknowledged
+		r := &contract.Receipt{Text: "kept", Accepted: true}
+		if err := f.Into(&a); err != nil {
+			g.t.Error(err)
+		}
+		if _, _, err := g.docs.VerifyDocument(g.now(), order.AcknowledgementType, order.RoleConsumer, a.Envelope); err != nil {
+			r = &contract.Receipt{Text: err.Error(), Reason: string(order.ReasonOf(err))}
+		}
+		g.answer(c, f.ID, r)
+	case contract.FrameOrder:
+		r := &contract.Receipt{Accepted: true, Applied: true, Text: "applied"}
+		v, err := g.docs.Verify(g.now(), f.Body)
+		if err != nil {
+			r = &contract.Receipt{Text: err.Error(), Reason: string(order.ReasonOf(err))}
+		} else {
+			r.Kind = string(v.Order.Kind)
+		}
+		g.answer(c, f.ID, r)
+	default:
+		g.answer(c, f.ID, &contract.Receipt{Accepted: true, Text: "taken"})
+	}
+}
+
+// heads sends the head as the guard does.
+func (g *fakeGuard) heads(ctx context.Context, c *net.UnixConn) {
+	var mu sync.Mutex
+	at := evidencelog.Position{}
+	var digest journal.Digest
+	var follow sync.WaitGroup
+	defer follow.Wait()
+	follow.Go(func() {
+		_ = evidencelog.Follow(ctx, evidencelog.Options{Dir: g.welcome.Journal, Log: evidencelog.Guard, Poll: 10 * time.Millisecond}, func(r *evidencelog.Record) error {
+			mu.Lock()
+			at, digest = r.Position(), r.Digest
+			mu.Unlock()
+			return nil
+		})
+	})
+	var sent evidencelog.Position
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		mu.Lock()
+		p, d := at, digest
+		mu.Unlock()
+		if p == sent {
+			continue
+		}
+		sent = p
+		g.answer(c, 0, &contract.Head{
+			BootID: evidencelog.FormatBoot(p.BootID), Seq: p.Seq, Digest: hex.EncodeToString(d[:]), EvidenceSeq: p.Seq, Evidence: hex.EncodeToString(p.Digest[:]),
+		})
+	}
+}
+
+// got are the bodies of all frames of a type.
+func (g *fakeGuard) got(kind byte) [][]byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var out [][]byte
+	for _, f := range g.frames {
+		if f.Type == kind {
+			out = append(out, f.Body)
+		}
+	}
+	return out
+}
+
+// people hold the keys of a site.
+type people struct {
+	root, verifier, consumer, operator crypto.Signer
+	list                               []byte
+}
+
+func newPeople(t testing.TB, dir string) *people {
+	t.Helper()
+	p := &people{}
+	list := &order.KeyList{}
+	draw := func(name string, roles ...order.Role) crypto.Signer {
+		key, err := order.GenerateKey(order.ECDSAP256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := order.MarshalPublicKey(key.Public())
+		id, _ := order.KeyID(key.Public())
+		list.Keys = append(list.Keys, order.Key{
+			ID: id, PEM: string(text), Person: name, Roles: roles, NotBefore: floor(time.Now().Add(-time.Hour)), NotAfter: floor(time.Now().Add(time.Hour)),
+		})
+		if name == "rita" {
+			if err := os.WriteFile(filepath.Join(dir, "roots.pem"), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return key
+	}
+	p.root, p.verifier = draw("rita", order.RoleRoot), draw("vera", order.RoleVerifier)
+	p.consumer, p.operator = draw("connie", order.RoleConsumer), draw("otto", order.RoleOperator)
+	var err error
+	p.list, err = order.Sign(&order.Order{
+		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{testRobot}, Sequence: 1, NotBefore: floor(time.Now().Add(-time.Hour)),
+		NotAfter: floor(time.Now().Add(time.Hour)), Reason: "keys", KeyList: list,
+	}, p.root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "keylist1.dsse.json"), p.list, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func floor(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+
+// newFakeGuard starts a guard below dir.
+func newFakeGuard(t testing.TB, dir string, p *people, boot [16]byte) *fakeGuard {
+	t.Helper()
+	g := &fakeGuard{
+		t: t, socket: filepath.Join(dir, "guard.sock"),
+		welcome: contract.Welcome{
+			Version: contract.Version, Robot: testRobot, BootID: evidencelog.FormatBoot(boot), Nonce: order.NewID(), Journal: filepath.Join(dir, "guard"),
+			Policy: "sha256:" + strings.Repeat("1", 64), Profile: "sha256:" + strings.Repeat("2", 64), Topics: "sha256:" + strings.Repeat("3", 64),
+		},
+		now: func() order.Times {
+			return order.Times{Civil: time.Now(), Uncertainty: time.Second, Trust: order.Trusted}
+		},
+	}
+	o := journal.DefaultOptions(boot, func() time.Duration { return 42 * time.Second })
+	o.WriteEvery, o.SyncEvery = time.Millisecond, 5*time.Millisecond
+	var err error
+	if g.log, err = journal.Open(g.welcome.Journal, o); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { _ = g.log.Run(ctx); close(done) }()
+	t.Cleanup(func() { _ = g.log.Close(context.Background()); cancel(); <-done })
+	if g.docs, err = order.NewVerifier(order.Config{
+		Robot: testRobot, BootID: g.welcome.BootID, Nonce: g.welcome.Nonce, Roots: []crypto.PublicKey{p.root.Public()}, RequiredRoots: 1,
+		KeyLists: [][]byte{p.list},
+	}, order.NewFloors()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.listen())
+	return g
+}
+
+// record appends n records; every third is not evidence.
+func (g *fakeGuard) record(n int) {
+	g.t.Helper()
+	for i := range n {
+		kind := journal.Kind(guard.RecordOrder)
+		if i%3 == 2 {
+			kind = journal.Kind(guard.RecordEvent)
+		}
+		b, _ := json.Marshal(map[string]int{"n": i})
+		g.log.Append(kind, time.Duration(i), b, false)
+		if i%1000 == 999 {
+			if err := g.log.Sync(context.Background()); err != nil {
+				g.t.Fatal(err)
+			}
+		}
+	}
+	if err := g.log.Sync(context.Background()); err != nil {
+		g.t.Fatal(err)
+	}
+}

@@ -1,0 +1,104 @@
+// Package service runs one role as a service: confined from inside, announced to the service manager once its loops turn,
+// and watched for as long as they do. It never restarts a role and never speaks for one that stands still.
+package service
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/agent/internal/confine"
+	"github.com/robowarden/robowarden/agent/internal/notify"
+)
+
+// Role is one role that is ready to run: its files are open and its ports bound.
+type Role struct {
+	// Name is for people.
+	Name string
+	// Confine locks the process in.
+	Confine func() (confine.Report, error)
+	// Confined, if not nil, is told behind which walls the role works before it runs.
+	Confined func(*confine.Report)
+	// Insist ends the role when a wall that the kernel offers could not be raised. The guard does not insist: an unguarded
+	// robot is worse than a guard with a wall missing, which its log and status name.
+	Insist bool
+	// Loops are what must turn for the role to be alive.
+	Loops []notify.Progress
+	// Run runs the role until its context ends.
+	Run func(context.Context) error
+	// Log gets the walls, and what the service manager could not be told.
+	Log zerolog.Logger
+}
+
+// readyPoll is how often the loops are looked at until all have turned once.
+const readyPoll = 10 * time.Millisecond
+
+// Run confines the process and runs the role. The service manager hears that it is ready when every loop has turned once,
+// and of life until the role has ended: a guard that brings its robot to rest is still alive.
+func Run(ctx context.Context, r *Role) error {
+	n, err := notify.New()
+	if err != nil {
+		return err
+	}
+	report, err := r.Confine()
+	r.tell(&report, err)
+	if err != nil && r.Insist {
+		return err
+	}
+	if r.Confined != nil {
+		r.Confined(&report)
+	}
+	alive, dead := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		if err := r.watch(alive, n, report.String()); err != nil {
+			r.Log.Error().Err(err).Msg("the service manager could not be told; it may take this role for dead")
+		}
+	})
+	stopping := context.AfterFunc(ctx, func() { _ = n.Stopping() })
+	err = r.Run(ctx)
+	stopping()
+	dead()
+	watch.Wait()
+	return err
+}
+
+// tell names every wall that does not stand.
+func (r *Role) tell(report *confine.Report, err error) {
+	for _, w := range report.Walls {
+		if !w.Up {
+			r.Log.Warn().Str("wall", w.Name).Str("why", w.Why).Msg("a wall does not stand")
+		}
+	}
+	if err != nil {
+		r.Log.Error().Err(err).Msg("the role is not confined as it should be")
+	}
+	r.Log.Info().Int("landlock", report.LandlockABI).Msg(report.String())
+}
+
+// watch announces the role and passes on its signs of life.
+func (r *Role) watch(ctx context.Context, n *notify.Notifier, status string) error {
+	start := make([]uint64, len(r.Loops))
+	for i, l := range r.Loops {
+		start[i] = l.Progress()
+	}
+	poll := time.NewTicker(readyPoll)
+	defer poll.Stop()
+	for i := 0; i < len(r.Loops); {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-poll.C:
+		}
+		if r.Loops[i].Progress() != start[i] {
+			i++
+		}
+	}
+	if err := n.Ready(status); err != nil {
+		return fmt.Errorf("ready: %w", err)
+	}
+	return n.Watch(ctx, r.Loops...)
+}

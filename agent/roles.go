@@ -1,0 +1,191 @@
+package agent
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/agent/contract"
+)
+
+// pushEvery is how often peers and heads are told at least; pushGap is the least time between two tellings.
+const (
+	pushEvery = time.Second
+	pushGap   = 50 * time.Millisecond
+)
+
+// roles serves steward and courier. It reads what they say and never waits for them: what they do not read is dropped,
+// and who says too much or the wrong thing is closed.
+type roles struct {
+	welcome func() contract.Welcome
+	order   func(envelope []byte) Receipt
+	status  func() any
+	facts   *facts
+	peers   *peerTable
+	// head returns the newest head; false before there is one.
+	head func() (contract.Head, bool)
+	// checkpoint and acknowledged take what the courier brings, or say why not.
+	checkpoint   func(c *contract.Checkpoint, raw []byte) error
+	acknowledged func(envelope []byte) error
+	log          zerolog.Logger
+
+	mu    sync.Mutex
+	conns map[contract.Role]*roleConn
+	ended bool
+	// refused counts connections and frames that were not taken, dropped what was not read.
+	refused, dropped atomic.Uint64
+
+	cached struct {
+		sync.Mutex
+		at  time.Time
+		raw []byte
+	}
+}
+
+// serve talks with one role until it goes away, says something wrong, is replaced, or ctx ends. hello is its first packet.
+func (r *roles) serve(ctx context.Context, conn *net.UnixConn, who guest, hello []byte) {
+	frame, err := contract.ParseFrame(hello)
+	var h contract.Hello
+	if err == nil {
+		err = frame.Into(&h)
+	}
+	if err != nil {
+		r.refuse(conn, frame.ID, contract.FailureMalformed, err.Error())
+		return
+	}
+	if !who.roles[h.Role] {
+		r.refuse(conn, frame.ID, contract.FailureNotYours, "this user may not be "+string(h.Role)+"; see users in the deployment")
+		return
+	}
+	version := min(h.Max, contract.Version)
+	if version < max(h.Min, contract.OldestVersion) {
+		r.refuse(conn, frame.ID, contract.FailureVersion, versions(h))
+		return
+	}
+	w := r.welcome()
+	w.Version = version
+	if err := pushBody(conn, frame.ID, w); err != nil {
+		r.log.Warn().Err(err).Msg("role: not welcomed")
+		return
+	}
+	c := newRoleConn(r, conn, h.Role)
+	if !r.enter(c) {
+		return
+	}
+	r.log.Info().Str(keyRole, string(h.Role)).Str("program", h.Program).Uint32(keyUID, who.uid).Int32("pid", who.pid).Msg("role connected")
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	reason := c.read()
+	stop()
+	r.leave(c)
+	r.log.Info().Str(keyRole, string(h.Role)).Str(keyReason, reason).Uint64("dropped", c.dropped.Load()).Msg("role gone")
+}
+
+// refuse says why before the connection is closed.
+func (r *roles) refuse(conn *net.UnixConn, id uint32, code, text string) {
+	r.refused.Add(1)
+	_ = pushBody(conn, id, contract.Failure{Code: code, Text: text[:min(len(text), contract.MaxText)]})
+	r.log.Warn().Str(keyReason, code).Msg("role: refused: " + text)
+}
+
+// enter gives the role to c and closes who had it.
+func (r *roles) enter(c *roleConn) bool {
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		return false
+	}
+	if r.conns == nil {
+		r.conns = map[contract.Role]*roleConn{}
+	}
+	old := r.conns[c.role]
+	r.conns[c.role] = c
+	r.mu.Unlock()
+	if old != nil {
+		r.refuse(old.conn, 0, contract.FailureReplaced, "another program took the role")
+		_ = old.conn.Close()
+	}
+	r.peers.poke()
+	return true
+}
+
+func (r *roles) leave(c *roleConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conns[c.role] == c {
+		delete(r.conns, c.role)
+	}
+}
+
+// of returns the role's connection, nil without one.
+func (r *roles) of(role contract.Role) *roleConn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.conns[role]
+}
+
+// connected lists the roles that are there.
+func (r *roles) connected() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := []string{}
+	for _, role := range []contract.Role{contract.Steward, contract.Courier} {
+		if r.conns[role] != nil {
+			out = append(out, string(role))
+		}
+	}
+	return out
+}
+
+// push tells peers and heads, whenever the peers change and every second, until ctx ends.
+func (r *roles) push(ctx context.Context) error {
+	defer func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.ended = true
+	}()
+	tick := time.NewTicker(pushEvery)
+	defer tick.Stop()
+	var told contract.Head
+	var toldTo *roleConn
+	for {
+		if c := r.of(contract.Steward); c != nil {
+			c.push(contract.Peers{Peers: r.peers.list()})
+		}
+		if c := r.of(contract.Courier); c != nil {
+			if h, ok := r.head(); ok && (h != told || c != toldTo) && c.push(h) {
+				told, toldTo = h, c
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pushGap):
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-r.peers.changed:
+		}
+	}
+}
+
+// statusBody is the status as JSON, taken anew ten times a second at most: taking it stops the guard's decisions for some
+// microseconds.
+func (r *roles) statusBody() ([]byte, error) {
+	const fresh = 100 * time.Millisecond
+	r.cached.Lock()
+	defer r.cached.Unlock()
+	if r.cached.raw != nil && time.Since(r.cached.at) < fresh {
+		return r.cached.raw, nil
+	}
+	raw, err := marshal(r.status())
+	if err == nil {
+		r.cached.raw, r.cached.at = raw, time.Now()
+	}
+	return raw, err
+}

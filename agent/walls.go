@@ -1,0 +1,31 @@
+package agent
+
+import "path/filepath"
+
+// Files are what the guard opens after its start, for whoever confines the process between [New] and [Agent.Run].
+type Files struct {
+	// Read may be read: a new policy is loaded together with all documents, which may have changed.
+	Read []string
+	// Write may be written.
+	Write []string
+}
+
+// Files lists the guard's files. What is not listed, the guard has no business with.
+func (a *Agent) Files() Files {
+	cfg, _ := a.current()
+	p := &cfg.Deployment.Paths
+	f := Files{
+		Read:  []string{a.opt.Deployment, p.Profile, p.Topics, p.Policy, p.Keys, "/proc/self", "/etc/hosts", "/etc/resolv.conf"},
+		Write: []string{p.StateDir, p.JournalDir, filepath.Dir(p.ControlSocket)},
+	}
+	for _, k := range cfg.Deployment.HeartbeatKeys {
+		f.Read = append(f.Read, k.File)
+	}
+	return f
+}
+
+// Confined tells the agent behind which walls its process works, for its status.
+func (a *Agent) Confined(report string) { a.confined.Store(&report) }
+
+// Progress counts the ticks that the guard has really applied. A guard whose count stands still decides nothing.
+func (a *Agent) Progress() uint64 { return a.guard.Ticks() }

@@ -1,0 +1,125 @@
+package tpm
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// Statement is something that a TPM has said and its attestation key has signed.
+type Statement struct {
+	// Attest is the statement (TPMS_ATTEST), as it was signed.
+	Attest []byte
+	// Signature is the attestation key's signature over Attest (TPMT_SIGNATURE).
+	Signature []byte
+}
+
+// CertifyDevice lets the attestation key state that the device key is in the same TPM. See VerifyDevice.
+func (t *TPM) CertifyDevice(qualifyingData []byte) (Statement, error) {
+	if err := checkQualifyingData(qualifyingData); err != nil {
+		return Statement{}, err
+	}
+	qualifyingData = bytes.Clone(qualifyingData)
+	return call(t, "certify the device key", t.options.Timeout, repeatable, func(c *conn) (Statement, error) {
+		ak, err := t.load(c, attestationKey)
+		if err != nil {
+			return Statement{}, err
+		}
+		defer c.flush(ak.handle)
+		device, err := t.load(c, deviceKey)
+		if err != nil {
+			return Statement{}, err
+		}
+		defer c.flush(device.handle)
+		r, err := tpm2.Certify{
+			ObjectHandle: device.withAuth(), SignHandle: ak.withAuth(), QualifyingData: tpm2.TPM2BData{Buffer: qualifyingData},
+			InScheme: tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+		}.Execute(c)
+		if err != nil {
+			return Statement{}, err
+		}
+		return Statement{r.CertifyInfo.Bytes(), tpm2.Marshal(r.Signature)}, nil
+	})
+}
+
+// VerifyDevice checks that the TPM with the attestation key ak has stated, in answer to qualifyingData, that the key with
+// the public area device is in it, and that this is a device key. It returns that key.
+func VerifyDevice(ak crypto.PublicKey, s Statement, device, qualifyingData []byte) (*Public, Info, error) {
+	p, err := ParsePublic(device)
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("device key: %w: %w", ErrMalformed, err)
+	}
+	if err := p.CheckDevice(); err != nil {
+		return nil, Info{}, err
+	}
+	a, info, err := verifyStatement(ak, s.Attest, s.Signature, qualifyingData, tpm2.TPMSTAttestCertify)
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("device key: %w", err)
+	}
+	said, err := a.Attested.Certify()
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("device key: %w: %w", ErrMalformed, err)
+	}
+	if !bytes.Equal(said.Name.Buffer, p.name) {
+		return nil, Info{}, fmt.Errorf("device key: %w: it is about the key %x, expected %x", ErrWrongType, said.Name.Buffer, p.name)
+	}
+	return p, info, nil
+}
+
+// CertifyCounter lets the attestation key state the value of a counter. See VerifyCounter.
+func (t *TPM) CertifyCounter(index uint32, qualifyingData []byte) (Statement, error) {
+	if err := checkIndex(index); err != nil {
+		return Statement{}, err
+	}
+	if err := checkQualifyingData(qualifyingData); err != nil {
+		return Statement{}, err
+	}
+	qualifyingData = bytes.Clone(qualifyingData)
+	return call(t, "certify the counter", t.options.Timeout, repeatable, func(c *conn) (Statement, error) {
+		if err := checkCounter(c, index); err != nil {
+			return Statement{}, err
+		}
+		ak, err := t.load(c, attestationKey)
+		if err != nil {
+			return Statement{}, err
+		}
+		defer c.flush(ak.handle)
+		name := tpm2.TPM2BName{Buffer: counterName(index)}
+		r, err := tpm2.NVCertify{
+			SignHandle: ak.withAuth(), AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(index), Name: name, Auth: tpm2.PasswordAuth(nil)},
+			NVIndex: tpm2.NamedHandle{Handle: tpm2.TPMHandle(index), Name: name}, QualifyingData: tpm2.TPM2BData{Buffer: qualifyingData},
+			InScheme: tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull}, Size: counterBytes,
+		}.Execute(c)
+		if err != nil {
+			return Statement{}, err
+		}
+		return Statement{r.CertifyInfo.Bytes(), tpm2.Marshal(r.Signature)}, nil
+	})
+}
+
+// VerifyCounter checks that the TPM with the attestation key ak has stated, in answer to qualifyingData, the value of
+// the counter at index, and returns it. The statement names the index together with its attributes: memory that was
+// made in the counter's place and written with an old value has another name, and is refused.
+func VerifyCounter(ak crypto.PublicKey, s Statement, index uint32, qualifyingData []byte) (uint64, Info, error) {
+	if err := checkIndex(index); err != nil {
+		return 0, Info{}, err
+	}
+	a, info, err := verifyStatement(ak, s.Attest, s.Signature, qualifyingData, tpm2.TPMSTAttestNV)
+	if err != nil {
+		return 0, Info{}, fmt.Errorf("counter: %w", err)
+	}
+	said, err := a.Attested.NV()
+	if err != nil {
+		return 0, Info{}, fmt.Errorf("counter: %w: %w", ErrMalformed, err)
+	}
+	if want := counterName(index); !bytes.Equal(said.IndexName.Buffer, want) {
+		return 0, Info{}, fmt.Errorf("counter: %w: the index is named %x, expected %x", ErrCounter, said.IndexName.Buffer, want)
+	}
+	if said.Offset != 0 || len(said.NVContents.Buffer) != counterBytes {
+		return 0, Info{}, fmt.Errorf("counter: %w: %d bytes from %d, expected %d from 0", ErrCounter, len(said.NVContents.Buffer), said.Offset, counterBytes)
+	}
+	return binary.BigEndian.Uint64(said.NVContents.Buffer), info, nil
+}

@@ -1,0 +1,273 @@
+package verifier
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// DirStore is a [Store] in a directory that only its owner can read. Each document is a file of its own, replaced whole:
+// after a crash there is the old one or the new one. What the operator writes (robots, references) is read anew each
+// time, so that enrolling needs no restart. What grows is bounded by robot.
+type DirStore struct{ dir string }
+
+// The subdirectories of a store.
+const (
+	dirRobots     = "robots"
+	dirReferences = "references"
+	dirStates     = "states"
+	dirLogs       = "logs"
+	dirEvidence   = "evidence"
+)
+
+// OpenDir opens a store, and makes its directories where they are missing.
+func OpenDir(dir string) (*DirStore, error) {
+	for _, sub := range []string{dirRobots, dirReferences, dirStates, dirLogs, dirEvidence} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("verifier's store: %w", err)
+		}
+	}
+	return &DirStore{dir}, nil
+}
+
+// file is the name of a robot's file. A robot id has one slash, and never a plus.
+func (d *DirStore) file(sub, robot, suffix string) (string, error) {
+	if !order.IsRobotID(robot) {
+		return "", fmt.Errorf("robot: found %q: expected \"manufacturer/serial\"", clip(robot))
+	}
+	return filepath.Join(d.dir, sub, strings.Replace(robot, "/", "+", 1)+suffix), nil
+}
+
+// Robot implements [Store].
+func (d *DirStore) Robot(robot string) (*Enrolment, error) {
+	path, err := d.file(dirRobots, robot, ".json")
+	if err != nil {
+		return nil, err
+	}
+	data, err := readFile(path, maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", robot, ErrNotEnrolled)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e, err := ParseEnrolment(data)
+	if err == nil && e.Identity.Robot != robot {
+		err = fmt.Errorf("is the enrolment of %s", e.Identity.Robot)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return e, nil
+}
+
+// References implements [Store].
+func (d *DirStore) References(name string) (*References, error) {
+	if !isName(name) {
+		return nil, fmt.Errorf("references: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\"", clip(name))
+	}
+	path := filepath.Join(d.dir, dirReferences, name+".json")
+	data, err := readFile(path, MaxReferences)
+	if err != nil {
+		return nil, err
+	}
+	r, err := ParseReferences(data)
+	if err == nil && r.Name != name {
+		err = fmt.Errorf("are those of %s", r.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// Enrol writes an enrolment and an empty state. A robot that is enrolled already is enrolled anew only if replace says
+// so: what is known about its TPM is forgotten then.
+func (d *DirStore) Enrol(e *Enrolment, replace bool) error {
+	if err := e.Validate(); err != nil {
+		return fmt.Errorf("enrolment: %w", err)
+	}
+	r, err := d.References(e.References)
+	if err != nil {
+		return err
+	}
+	if r.Tier != e.Identity.Tier {
+		return fmt.Errorf("enrolment: %s has tier %s: the reference values %s are for %s", e.Identity.Robot, e.Identity.Tier, r.Name, r.Tier)
+	}
+	path, err := d.file(dirRobots, e.Identity.Robot, ".json")
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(path); err == nil && !replace {
+		return fmt.Errorf("%s is enrolled already: replacing that forgets what is known about its TPM, and has to be asked for", e.Identity.Robot)
+	}
+	data, err := json.MarshalIndent(e, "", "  ")
+	if err != nil {
+		return fmt.Errorf("enrolment: %w", err)
+	}
+	// The state first: an enrolment without one concludes nothing.
+	if err := d.SaveState(e.Identity.Robot, State{}); err != nil {
+		return err
+	}
+	return writeFile(path, append(data, '\n'))
+}
+
+// SaveReferences writes reference values; those of the same name are replaced.
+func (d *DirStore) SaveReferences(r *References) error {
+	if err := r.Validate(); err != nil {
+		return fmt.Errorf("reference values: %w", err)
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("reference values: %w", err)
+	}
+	return writeFile(filepath.Join(d.dir, dirReferences, r.Name+".json"), append(data, '\n'))
+}
+
+// State implements [Store]. A state ends with a line that holds the digest of all before it.
+func (d *DirStore) State(robot string) (State, error) {
+	path, err := d.file(dirStates, robot, ".json")
+	if err != nil {
+		return State{}, err
+	}
+	data, err := readFile(path, maxRecord)
+	if err != nil {
+		return State{}, fmt.Errorf("%w: %w", ErrNoState, err)
+	}
+	body, end, _ := bytes.Cut(data, []byte("\n"))
+	sum := sha256.Sum256(body)
+	if string(end) != hex.EncodeToString(sum[:])+"\n" {
+		return State{}, fmt.Errorf("%w: %s: the digest in its last line is not that of the first", ErrNoState, path)
+	}
+	s, err := ParseState(body)
+	if err != nil {
+		return State{}, fmt.Errorf("%w: %s: %w", ErrNoState, path, err)
+	}
+	return s, nil
+}
+
+// SaveState implements [Store].
+func (d *DirStore) SaveState(robot string, s State) error {
+	path, err := d.file(dirStates, robot, ".json")
+	if err != nil {
+		return err
+	}
+	body, err := s.Encode()
+	if err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	return writeFile(path, []byte(string(body)+"\n"+hex.EncodeToString(sum[:])+"\n"))
+}
+
+// Log implements [Store].
+func (d *DirStore) Log(robot, name string) ([]byte, error) {
+	path, err := d.logFile(robot, name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := readFile(path, evidence.MaxLog)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
+// SaveLog implements [Store]: one log of each name for a robot, so a robot's logs cannot crowd out another's.
+func (d *DirStore) SaveLog(robot, name string, data []byte) error {
+	if len(data) > evidence.MaxLog {
+		return fmt.Errorf("log %s: has %d bytes: at most %d are kept", clip(name), len(data), evidence.MaxLog)
+	}
+	path, err := d.logFile(robot, name)
+	if err != nil {
+		return err
+	}
+	return writeFile(path, data)
+}
+
+func (d *DirStore) logFile(robot, name string) (string, error) {
+	if name != evidence.LogFirmware && name != evidence.LogMeasured {
+		return "", fmt.Errorf("log: found %q: expected %q or %q", clip(name), evidence.LogFirmware, evidence.LogMeasured)
+	}
+	return d.file(dirLogs, robot, "+"+name)
+}
+
+// SaveEvidence implements [Store].
+func (d *DirStore) SaveEvidence(robot string, message []byte, challenge *order.Challenge) error {
+	path, err := d.file(dirEvidence, robot, ".cose")
+	if err != nil {
+		return err
+	}
+	asked, err := challenge.Encode()
+	if err != nil {
+		return err
+	}
+	if err := writeFile(strings.TrimSuffix(path, ".cose")+".challenge.json", append(asked, '\n')); err != nil {
+		return err
+	}
+	return writeFile(path, message)
+}
+
+// readFile reads a file of at most limit bytes.
+func readFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", path, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s has more than %d bytes, the most that is read", path, limit)
+	}
+	return data, nil
+}
+
+// writeFile replaces a file whole and returns once that is durable.
+func writeFile(path string, data []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("writing %s: %w", path, err), ignoreGone(os.Remove(f.Name())))
+		}
+	}()
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func ignoreGone(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,180 @@
+package verifier
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
+)
+
+// Code says why evidence is refused. Logs, results and tests compare codes; people read the texts beside them.
+type Code string
+
+// The reasons for which evidence is refused.
+const (
+	// Malformed means that the bytes are no evidence.
+	Malformed Code = "malformed"
+	// WrongDeviceKey means that the robot's enrolled key has not signed the evidence.
+	WrongDeviceKey Code = "wrong-device-key"
+	// WrongTier means that the evidence rests on something else than the robot was enrolled with.
+	WrongTier Code = "wrong-tier"
+	// OtherRobot means that the evidence is another robot's.
+	OtherRobot Code = "other-robot"
+	// OtherBoot means that the evidence is of another boot than the one that was challenged.
+	OtherBoot Code = "other-boot"
+	// StaleNonce means that the evidence answers no challenge that is open.
+	StaleNonce Code = "stale-nonce"
+	// Replayed means that the evidence answers a challenge that has been answered.
+	Replayed Code = "replayed"
+	// WrongAK means that the robot's enrolled attestation key has not signed the quote.
+	WrongAK Code = "wrong-ak"
+	// QuoteMalformed means that what the attestation key signed is no quote.
+	QuoteMalformed Code = "quote-malformed"
+	// ClaimsSwapped means that the quote was made for other claims or another challenge.
+	ClaimsSwapped Code = "claims-swapped"
+	// PCRDigest means that the PCR values beside the quote are not the quoted ones.
+	PCRDigest Code = "pcr-digest"
+	// PCRMissing means that a PCR is not quoted that must be.
+	PCRMissing Code = "pcr-missing"
+	// PCRUnasked means that a PCR is quoted that nobody has asked for.
+	PCRUnasked Code = "pcr-unasked"
+	// PCRMismatch means that the logs do not lead to a PCR's quoted value.
+	PCRMismatch Code = "pcr-mismatch"
+	// PCRValue means that a PCR has a value that is not allowed.
+	PCRValue Code = "pcr-value"
+	// EventlogMissing means that a log is missing.
+	EventlogMissing Code = "eventlog-missing"
+	// EventlogMismatch means that a log is not the one that the claims name.
+	EventlogMismatch Code = "eventlog-mismatch"
+	// EventlogMalformed means that a log cannot be read.
+	EventlogMalformed Code = "eventlog-malformed"
+	// EventlogUnquoted means that the measured log is about a PCR that nothing proves.
+	EventlogUnquoted Code = "eventlog-unquoted"
+	// SecureBootOff means that the firmware's log does not show Secure Boot to be on.
+	SecureBootOff Code = "secure-boot-off"
+	// MeasuredFile means that a file was measured that is not allowed.
+	MeasuredFile Code = "measured-file"
+	// NotMeasured means that a claim is the robot's own word where a PCR must back it.
+	NotMeasured Code = "not-measured"
+	// FalseLabel means that a claim is labelled pcr-backed and is not.
+	FalseLabel Code = "false-label"
+	// Rejected means that something is on the list of what is rejected.
+	Rejected Code = "rejected"
+	// AgentDigest, PolicyDigest, ProfileDigest, TopicsDigest and KernelVersion mean that a claim, or what was measured for
+	// it, has a value that is not allowed.
+	AgentDigest   Code = "agent-digest"
+	PolicyDigest  Code = "policy-digest"
+	ProfileDigest Code = "profile-digest"
+	TopicsDigest  Code = "topics-digest"
+	KernelVersion Code = "kernel-version"
+	// AgentMismatch, PolicyMismatch, ProfileMismatch and TopicsMismatch mean that the robot reports another digest than the
+	// one that was measured.
+	AgentMismatch   Code = "agent-mismatch"
+	PolicyMismatch  Code = "policy-mismatch"
+	ProfileMismatch Code = "profile-mismatch"
+	TopicsMismatch  Code = "topics-mismatch"
+	// ResetCountWentBack means that the TPM has been reset fewer times than before.
+	ResetCountWentBack Code = "reset-count-went-back"
+	// RestartCountWentBack means that the TPM has been restarted fewer times since its reset than before.
+	RestartCountWentBack Code = "restart-count-went-back"
+	// ResetWithinBoot means that the TPM was reset while the kernel went on.
+	ResetWithinBoot Code = "reset-within-boot"
+	// BootWithoutReset means that another kernel runs and the TPM was not reset.
+	BootWithoutReset Code = "boot-without-reset"
+	// ClockWentBack means that the TPM's clock went back without a reset.
+	ClockWentBack Code = "clock-went-back"
+	// JournalWentBack means that the guard's journal is shorter than before, in one run of the guard.
+	JournalWentBack Code = "journal-went-back"
+	// JournalForked means that the guard's journal has another record at the same place, in one run of the guard.
+	JournalForked Code = "journal-forked"
+)
+
+// Codes lists every code.
+func Codes() []Code {
+	return []Code{
+		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
+		PCRDigest, PCRMissing, PCRUnasked, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
+		EventlogUnquoted, SecureBootOff, MeasuredFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
+		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
+		ResetCountWentBack, RestartCountWentBack, ResetWithinBoot, BootWithoutReset, ClockWentBack, JournalWentBack, JournalForked,
+	}
+}
+
+// Reason is one reason with what a person needs to act on it.
+type Reason struct {
+	// Code is the stable code.
+	Code Code `json:"code"`
+	// Subject says which PCR, claim or log it is about, "" where the code says all.
+	Subject string `json:"subject,omitempty"`
+	// Expected and Found are the two that do not agree.
+	Expected string `json:"expected"`
+	Found    string `json:"found"`
+	// Remedy says what to do.
+	Remedy string `json:"remedy"`
+}
+
+// ID is code and subject as results carry them, at most 64 characters.
+func (r Reason) ID() string {
+	id := string(r.Code)
+	if r.Subject != "" {
+		id += ":" + r.Subject
+	}
+	return id[:min(len(id), 64)]
+}
+
+// String gives the whole reason in one line.
+func (r Reason) String() string {
+	return fmt.Sprintf("%s: expected %s, found %s: %s", r.ID(), r.Expected, r.Found, r.Remedy)
+}
+
+// Appraisal is what a verifier concludes from one piece of evidence.
+type Appraisal struct {
+	// Verdict is accepted exactly when there is no reason against it.
+	Verdict order.Verdict
+	// Reasons are why the evidence is refused, in the order of the checks.
+	Reasons []Reason
+	// Notes are codes of what was let pass without a check, because the reference values say so.
+	Notes []string
+	// Authentic says that the enrolled robot itself has answered an open challenge: its refusal may be signed. What
+	// anybody else sends in its name must not be able to have the robot restricted.
+	Authentic bool
+	// TPM is what the TPM says about itself, nil unless its quote was good.
+	TPM *tpm.Info
+	// Next is what to remember about the robot; it differs from before only where the TPM's own word was good.
+	Next State
+}
+
+// IDs are the codes for a signed result: the reasons, or the notes when there are none, each once, at most
+// [order.MaxResultReasons].
+func (a *Appraisal) IDs() []string {
+	var out []string
+	for _, r := range a.Reasons {
+		if id := r.ID(); !slices.Contains(out, id) {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		out = slices.Clone(a.Notes)
+	}
+	return out[:min(len(out), order.MaxResultReasons)]
+}
+
+// Has reports whether the code is among the reasons.
+func (a *Appraisal) Has(code Code) bool {
+	return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Code == code })
+}
+
+// Text says in plain words why evidence is refused, one reason a line, or that it is accepted.
+func (a *Appraisal) Text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", a.Verdict)
+	for _, r := range a.Reasons {
+		fmt.Fprintf(&b, "  %s\n", r)
+	}
+	for _, n := range a.Notes {
+		fmt.Fprintf(&b, "  not checked: %s\n", n)
+	}
+	return b.String()
+}

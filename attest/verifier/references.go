@@ -1,0 +1,301 @@
+package verifier
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/robowarden/robowarden/attest/eventlog"
+	"github.com/robowarden/robowarden/attest/internal/strict"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// What reference values may hold at most.
+const (
+	// MaxReferences is the largest document of reference values in bytes.
+	MaxReferences = 1 << 20
+	maxAllowed    = 256
+	maxFiles      = eventlog.MaxMeasuredFiles
+	maxReject     = 4096
+	maxWhy        = 256
+)
+
+// References are what is allowed on a kind of robot. Nothing is allowed by leaving it out: where any value will do, it
+// says so, with a reason.
+type References struct {
+	// Name is how enrolments refer to them, 1 to 64 of a-z, 0-9 and "._-".
+	Name string `json:"name"`
+	// Tier says what evidence must rest on.
+	Tier order.Tier `json:"tier"`
+	// FirmwareLog is "required", or "none" for firmware that writes none and extends nothing. Only with tier tpm.
+	FirmwareLog string `json:"firmware_log,omitempty"`
+	// SecureBoot is "on" or "any". Only with a firmware log.
+	SecureBoot string `json:"secure_boot,omitempty"`
+	// PCRs are those to quote, rising. At least one with tier tpm, none without.
+	PCRs []PCRRule `json:"pcrs,omitempty"`
+	// Files are what else may be measured beside the claims' own files; any other file refuses the evidence.
+	Files []FileRule `json:"files,omitempty"`
+	// Agent, Policy, Profile, Topics and Kernel are the rules for the claims.
+	Agent   Rule `json:"agent"`
+	Policy  Rule `json:"policy"`
+	Profile Rule `json:"profile"`
+	Topics  Rule `json:"topics"`
+	Kernel  Rule `json:"kernel"`
+	// Reject lists digests that refuse the evidence wherever they turn up: claims, measured files, firmware events, PCRs.
+	Reject []string `json:"reject,omitempty"`
+}
+
+// Set is either a set of allowed values or, with a reason, any value.
+type Set struct {
+	// Allowed are the allowed values: digests as 64 lower-case hexadecimal digits, versions as text.
+	Allowed []string `json:"allowed,omitempty"`
+	// Any lets every value pass, and Why says why.
+	Any bool   `json:"any,omitempty"`
+	Why string `json:"why,omitempty"`
+}
+
+// Rule is what one claim may say.
+type Rule struct {
+	Set
+	// File is the absolute path under which the measured log must show the digest, "" where the robot's own word will do.
+	File string `json:"file,omitempty"`
+}
+
+// FileRule is what one other measured file may hold.
+type FileRule struct {
+	// Path is the file's absolute path.
+	Path string `json:"path"`
+	Set
+}
+
+// PCRRule is what one PCR may hold.
+type PCRRule struct {
+	// PCR is the register's number, 0 to 23.
+	PCR int `json:"pcr"`
+	// Logs says that the logs must lead to the value.
+	Logs bool `json:"logs,omitempty"`
+	Set
+}
+
+// The two values of References.FirmwareLog, and those of References.SecureBoot.
+const (
+	FirmwareLogRequired = "required"
+	FirmwareLogNone     = "none"
+	SecureBootOn        = "on"
+	SecureBootAny       = "any"
+)
+
+// ParseReferences reads reference values strictly.
+func ParseReferences(data []byte) (*References, error) {
+	if len(data) > MaxReferences {
+		return nil, fmt.Errorf("reference values: have %d bytes: at most %d are read", len(data), MaxReferences)
+	}
+	r := &References{}
+	err := strict.JSON(data, r)
+	if err == nil {
+		err = r.Validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reference values: %w", err)
+	}
+	return r, nil
+}
+
+// Validate checks the reference values and gives the first fault.
+func (r *References) Validate() error {
+	switch {
+	case !isName(r.Name):
+		return fmt.Errorf("name: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\"", clip(r.Name))
+	case r.Tier != order.TierTPM && r.Tier != order.TierSoftwareKey:
+		return fmt.Errorf("tier: found %q: expected %q or %q", clip(string(r.Tier)), order.TierTPM, order.TierSoftwareKey)
+	case len(r.Reject) > maxReject:
+		return fmt.Errorf("reject: has %d entries: expected at most %d", len(r.Reject), maxReject)
+	}
+	for i, d := range r.Reject {
+		if !isDigest(d) {
+			return fmt.Errorf("reject[%d]: found %q: expected 64 lower-case hexadecimal digits", i, clip(d))
+		}
+	}
+	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkClaims, r.checkFiles} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkTier demands what a tier needs, and nothing that it cannot give.
+func (r *References) checkTier() error {
+	if r.Tier == order.TierSoftwareKey {
+		backed := r.Agent.File + r.Policy.File + r.Profile.File + r.Topics.File
+		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Files) > 0 || backed != "" {
+			return fmt.Errorf("tier %s: proves nothing about logs, PCRs and files: leave firmware_log, secure_boot, pcrs, files and file out", r.Tier)
+		}
+		return nil
+	}
+	switch {
+	case r.FirmwareLog != FirmwareLogRequired && r.FirmwareLog != FirmwareLogNone:
+		return fmt.Errorf("firmware_log: found %q: expected %q or %q", clip(r.FirmwareLog), FirmwareLogRequired, FirmwareLogNone)
+	case r.FirmwareLog == FirmwareLogNone && r.SecureBoot != "":
+		return errors.New("secure_boot: only a firmware log shows it: leave it out")
+	case r.FirmwareLog == FirmwareLogRequired && r.SecureBoot != SecureBootOn && r.SecureBoot != SecureBootAny:
+		return fmt.Errorf("secure_boot: found %q: expected %q or %q", clip(r.SecureBoot), SecureBootOn, SecureBootAny)
+	case r.SecureBoot == SecureBootOn && !r.logged(7):
+		return errors.New("secure_boot: is on, but nothing ties PCR 7 to the log: add {\"pcr\": 7, \"logs\": true}")
+	case len(r.PCRs) == 0:
+		return errors.New("pcrs: is empty: expected the registers to quote")
+	}
+	return nil
+}
+
+// logged reports whether the logs must lead to the PCR's value.
+func (r *References) logged(pcr int) bool {
+	return slices.ContainsFunc(r.PCRs, func(p PCRRule) bool { return p.PCR == pcr && p.Logs })
+}
+
+func (r *References) checkPCRs() error {
+	for i, p := range r.PCRs {
+		if p.PCR < 0 || p.PCR > 23 || (i > 0 && p.PCR <= r.PCRs[i-1].PCR) {
+			return fmt.Errorf("pcrs[%d].pcr: found %d: expected numbers from 0 to 23, rising", i, p.PCR)
+		}
+		if p.Logs && !p.Any && len(p.Allowed) == 0 && p.Why == "" {
+			continue // The logs are judged instead.
+		}
+		if p.Logs && p.Any {
+			return fmt.Errorf("pcrs[%d]: the logs must lead to the value and any value will do: expected one of the two", i)
+		}
+		if err := p.check(isDigest); err != nil {
+			return fmt.Errorf("pcrs[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (r *References) checkClaims() error {
+	for _, c := range r.claims() {
+		form := isDigest
+		if c.name == "kernel" {
+			form = func(s string) bool { return isLine(s, 256) }
+		}
+		if err := c.rule.check(form); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	if r.Kernel.File != "" {
+		return errors.New("kernel.file: a version is no file: leave it out")
+	}
+	return nil
+}
+
+// namedRule is the rule of one claim.
+type namedRule struct {
+	name string
+	rule *Rule
+}
+
+func (r *References) claims() []namedRule {
+	return []namedRule{{"agent", &r.Agent}, {"policy", &r.Policy}, {"profile", &r.Profile}, {"topics", &r.Topics}, {"kernel", &r.Kernel}}
+}
+
+// checkFiles checks the measured paths: each has one rule.
+func (r *References) checkFiles() error {
+	if len(r.Files) > maxFiles {
+		return fmt.Errorf("files: has %d entries: expected at most %d", len(r.Files), maxFiles)
+	}
+	seen := map[string]string{}
+	for _, c := range r.claims() {
+		if c.rule.File == "" {
+			continue
+		}
+		if err := eventlog.CheckMeasuredPath(c.rule.File); err != nil {
+			return fmt.Errorf("%s.file: %w", c.name, err)
+		}
+		if other := seen[c.rule.File]; other != "" {
+			return fmt.Errorf("%s.file: %s is that of %s as well", c.name, c.rule.File, other)
+		}
+		seen[c.rule.File] = c.name
+	}
+	for i, f := range r.Files {
+		if err := eventlog.CheckMeasuredPath(f.Path); err != nil {
+			return fmt.Errorf("files[%d].path: %w", i, err)
+		}
+		if other := seen[f.Path]; other != "" {
+			return fmt.Errorf("files[%d].path: %s has a rule already, that of %s", i, f.Path, other)
+		}
+		seen[f.Path] = "files"
+		if err := f.check(isDigest); err != nil {
+			return fmt.Errorf("files[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// measures reports whether a measured log is needed.
+func (r *References) measures() bool {
+	return len(r.Files) > 0 || r.Agent.File != "" || r.Policy.File != "" || r.Profile.File != "" || r.Topics.File != ""
+}
+
+// check demands either values or, with a reason, any.
+func (s *Set) check(form func(string) bool) error {
+	switch {
+	case s.Any && (len(s.Allowed) > 0 || !isLine(s.Why, maxWhy)):
+		return fmt.Errorf("expected any: true with why (one line of 1 to %d bytes) and without allowed", maxWhy)
+	case !s.Any && (len(s.Allowed) == 0 || len(s.Allowed) > maxAllowed || s.Why != ""):
+		return fmt.Errorf("expected allowed with 1 to %d values, or any: true with why", maxAllowed)
+	}
+	for i, v := range s.Allowed {
+		if !form(v) {
+			return fmt.Errorf("allowed[%d]: found %q: expected 64 lower-case hexadecimal digits, or for a kernel one line", i, clip(v))
+		}
+		if slices.Contains(s.Allowed[:i], v) {
+			return fmt.Errorf("allowed[%d]: %s comes twice", i, clip(v))
+		}
+	}
+	return nil
+}
+
+// allows reports whether a value may be.
+func (s *Set) allows(v string) bool { return s.Any || slices.Contains(s.Allowed, v) }
+
+// String names what is allowed, shortened for an error message.
+func (s *Set) String() string {
+	switch {
+	case s.Any:
+		return "anything"
+	case len(s.Allowed) == 1:
+		return s.Allowed[0]
+	case len(s.Allowed) <= 3:
+		return "one of " + strings.Join(s.Allowed, ", ")
+	}
+	return fmt.Sprintf("one of %s and %d others", strings.Join(s.Allowed[:2], ", "), len(s.Allowed)-2)
+}
+
+func isDigest(s string) bool {
+	if len(s) != 64 || s != strings.ToLower(s) {
+		return false
+	}
+	_, err := hex.DecodeString(s)
+	return err == nil
+}
+
+// isName reports whether s is 1 to 64 of a-z, 0-9 and "._-".
+func isName(s string) bool {
+	return s != "" && len(s) <= 64 &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", r) })
+}
+
+// isLine reports whether s is one printable line of at most longest bytes.
+func isLine(s string, longest int) bool {
+	return s != "" && len(s) <= longest && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// clip shortens foreign text for an error message.
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "..."
+	}
+	return s
+}

@@ -1,0 +1,438 @@
+package verifier
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// service is a verifier with a store in a directory, and a robot that knows the verifier's key.
+type service struct {
+	tb       testing.TB
+	dir      string
+	store    *DirStore
+	v        *Verifier
+	key      crypto.Signer
+	guard    *order.Verifier
+	attester *evidence.Attester
+	m        *machine
+	i        install
+	seq      uint64
+}
+
+func newService(tb testing.TB) *service {
+	tb.Helper()
+	s := &service{tb: tb, dir: tb.TempDir(), m: newMachine(tb), i: standard()}
+	s.m.boot(s.i)
+	var err error
+	if s.store, err = OpenDir(s.dir); err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.store.SaveReferences(references(tb)); err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.store.Enrol(s.m.enrolment(), false); err != nil {
+		tb.Fatal(err)
+	}
+	if s.key, err = order.GenerateKey(order.ECDSAP256); err != nil {
+		tb.Fatal(err)
+	}
+	s.restart()
+	s.robot()
+	return s
+}
+
+// restart is a new process of the verifier over the same store.
+func (s *service) restart() {
+	s.tb.Helper()
+	var err error
+	if s.v, err = New(Config{Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader}, s.store); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// robot makes the robot's side: a guard that believes the verifier's key, and an attester.
+func (s *service) robot() {
+	s.tb.Helper()
+	root, err := order.GenerateKey(order.Ed25519)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	list := &order.KeyList{}
+	for person, k := range map[string]crypto.Signer{"rita": root, "verifier-1": s.key} {
+		pem, err := order.MarshalPublicKey(k.Public())
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		id, err := order.KeyID(k.Public())
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		role := order.RoleVerifier
+		if person == "rita" {
+			role = order.RoleRoot
+		}
+		list.Keys = append(list.Keys, order.Key{ID: id, PEM: string(pem), Person: person, Roles: []order.Role{role}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(24 * time.Hour)})
+	}
+	env, err := order.Sign(&order.Order{
+		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{robot}, Sequence: 1, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour), Reason: "keys", KeyList: list,
+	}, root)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	s.guard, err = order.NewVerifier(order.Config{Robot: robot, BootID: bootID, Nonce: guardNonce, Roots: []crypto.PublicKey{root.Public()}, KeyLists: [][]byte{env}}, order.NewFloors())
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	if s.attester, err = evidence.NewAttester(robot, bootID, order.TierTPM); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+func (s *service) hello() *evidence.Hello {
+	h := &evidence.Hello{Robot: robot, BootID: bootID, GuardNonce: guardNonce, Tier: order.TierTPM, AKName: strings.Repeat("0b", 34), KeyID: "key", Logs: map[string]string{}}
+	for name, log := range s.i.logs() {
+		h.Logs[name] = digest(log)
+	}
+	return h
+}
+
+// ask says hello and has the robot accept the challenge.
+func (s *service) ask(now time.Time) *order.Challenge {
+	s.tb.Helper()
+	env, err := s.v.Hello(now, robot, s.hello())
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	c, err := s.attester.Accept(order.Times{Civil: now, Uncertainty: time.Second, Trust: order.Trusted}, now.Sub(noon)+time.Hour, s.guard, env)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return c
+}
+
+// answer makes the robot's evidence.
+func (s *service) answer(c *order.Challenge) []byte {
+	s.tb.Helper()
+	claims := s.i.claims(s.tb, c)
+	s.seq++
+	claims.Journal.Seq += s.seq
+	return build(s.tb, claims, c.PCRs, s.m.tpm.Device(), s.m.quote)
+}
+
+func (s *service) sendLogs(now time.Time, c *order.Challenge) *Outcome {
+	s.tb.Helper()
+	var last *Outcome
+	for _, name := range c.Logs {
+		log := s.i.logs()[name]
+		out, err := s.v.Log(now, robot, &evidence.LogPart{Name: name, SHA256: digest(log), Log: log})
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		last = out
+	}
+	return last
+}
+
+// result has the guard verify a result.
+func (s *service) result(now time.Time, env []byte) *order.Order {
+	s.tb.Helper()
+	x, err := s.guard.Verify(order.Times{Civil: now, Uncertainty: time.Second, Trust: order.Trusted}, env)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return x.Order
+}
+
+func TestTheWholeExchange(t *testing.T) {
+	s := newService(t)
+	c := s.ask(noon)
+	if want := []string{evidence.LogFirmware, evidence.LogMeasured}; !slices.Equal(c.Logs, want) {
+		t.Errorf("the first challenge asks for logs %v, want %v", c.Logs, want)
+	}
+	s.sendLogs(noon, c)
+	out, err := s.v.Evidence(noon, robot, s.answer(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.result(noon, out.Result)
+	if r := o.AttestationResult; r.Verdict != order.VerdictAccepted || r.Tier != order.TierTPM || o.Binding.BootID != bootID || o.Binding.Nonce != guardNonce {
+		t.Errorf("result %+v", o)
+	}
+	// The second time the logs are known, also by another process.
+	s.restart()
+	c = s.ask(noon.Add(time.Minute))
+	if len(c.Logs) != 0 {
+		t.Errorf("asks for logs %v again", c.Logs)
+	}
+	if out, err = s.v.Evidence(noon.Add(time.Minute), robot, s.answer(c)); err != nil || out.Appraisal.Verdict != order.VerdictAccepted {
+		t.Fatal(out, err)
+	}
+	state, err := s.store.State(robot)
+	if err != nil || state.Results != 2 || state.Verdict != order.VerdictAccepted || state.JournalSeq != 714 {
+		t.Errorf("%+v, %v", state, err)
+	}
+}
+
+func TestEvidenceWaitsForItsLogs(t *testing.T) {
+	s := newService(t)
+	c := s.ask(noon)
+	out, err := s.v.Evidence(noon, robot, s.answer(c)) // The broker has let it overtake the logs.
+	if err != nil || out.Result != nil || out.Appraisal != nil || len(out.Waiting) != 2 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	out = s.sendLogs(noon, c)
+	if out.Result == nil || s.result(noon, out.Result).AttestationResult.Verdict != order.VerdictAccepted {
+		t.Fatalf("%+v", out)
+	}
+}
+
+func TestAChallengeCountsOnce(t *testing.T) {
+	s := newService(t)
+	c := s.ask(noon)
+	s.sendLogs(noon, c)
+	first := s.answer(c)
+	out, err := s.v.Evidence(noon, robot, first)
+	if err != nil || out.Result == nil {
+		t.Fatal(out, err)
+	}
+	for name, message := range map[string][]byte{"the same evidence": first, "another answer": s.answer(c)} {
+		out, err := s.v.Evidence(noon.Add(time.Second), robot, message)
+		if err != nil || out.Result != nil || !out.Appraisal.Has(Replayed) {
+			t.Errorf("%s: %+v, %v", name, out, err)
+		}
+	}
+	s.restart() // Another process knows nothing of the challenge.
+	if out, err := s.v.Evidence(noon, robot, first); err != nil || out.Result != nil || !out.Appraisal.Has(StaleNonce) {
+		t.Errorf("%+v, %v", out, err)
+	}
+	c = s.ask(noon.Add(time.Minute))
+	if out, err := s.v.Evidence(noon.Add(2*time.Minute), robot, s.answer(c)); err != nil || out.Result != nil || !out.Appraisal.Has(StaleNonce) {
+		t.Errorf("an answer that comes too late: %+v, %v", out, err)
+	}
+}
+
+// TestForgeriesUseNothingUp has somebody else answer first: the robot's own answer counts all the same.
+func TestForgeriesUseNothingUp(t *testing.T) {
+	s := newService(t)
+	c := s.ask(noon)
+	s.sendLogs(noon, c)
+	before, err := s.store.State(robot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := build(t, s.i.claims(t, c), c.PCRs, newKey(t), s.m.quote)
+	for range 3 {
+		out, err := s.v.Evidence(noon, robot, forged)
+		if err != nil || out.Result != nil || !out.Appraisal.Has(WrongDeviceKey) {
+			t.Fatalf("%+v, %v", out, err)
+		}
+	}
+	if after, err := s.store.State(robot); err != nil || after.At != before.At {
+		t.Errorf("a forgery has changed what is known: %+v, %v", after, err)
+	}
+	if out, err := s.v.Evidence(noon, robot, s.answer(c)); err != nil || out.Result == nil {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+// TestARefusalIsSigned shows what the guard learns of a robot that has been changed.
+func TestARefusalIsSigned(t *testing.T) {
+	s := newService(t)
+	s.m.extend(4, [32]byte{1})
+	c := s.ask(noon)
+	s.sendLogs(noon, c)
+	out, err := s.v.Evidence(noon, robot, s.answer(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.result(noon, out.Result)
+	if r := o.AttestationResult; r.Verdict != order.VerdictRefused || !slices.Equal(r.Reasons, []string{"pcr-mismatch:4"}) || !strings.Contains(o.Reason, "pcr-mismatch:4") {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestResultsThatAreNotForThisRobotNow has the guard refuse forged results and results of another robot, boot or nonce.
+func TestResultsThatAreNotForThisRobotNow(t *testing.T) {
+	s := newService(t)
+	c := s.ask(noon)
+	s.sendLogs(noon, c)
+	out, err := s.v.Evidence(noon, robot, s.answer(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := s.result(noon, out.Result)
+	stranger, err := order.GenerateKey(order.ECDSAP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name   string
+		change func(*order.Order)
+		key    crypto.Signer
+		now    time.Time
+		want   order.Reason
+	}{
+		{name: "forged", key: stranger, want: order.UnknownKey},
+		{name: "of another robot", change: func(o *order.Order) { o.Audience = []string{"unitree/g1-0008"} }, want: order.WrongAudience},
+		{name: "of another boot", change: func(o *order.Order) { o.Binding.BootID = otherBoot }, want: order.BootMismatch},
+		{name: "of another run of the guard", change: func(o *order.Order) { o.Binding.Nonce = strings.Repeat("ab", 16) }, want: order.NonceMismatch},
+		{name: "of yesterday", now: noon.Add(2 * time.Hour), want: order.Expired},
+		{name: "good"},
+	} {
+		o := *good
+		o.Audience = slices.Clone(o.Audience)
+		if x.change != nil {
+			x.change(&o)
+		}
+		if x.key == nil {
+			x.key = s.key
+		}
+		if x.now.IsZero() {
+			x.now = noon
+		}
+		env, err := order.Sign(&o, x.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.guard.Verify(order.Times{Civil: x.now, Trust: order.Trusted}, env)
+		if order.ReasonOf(err) != x.want || (err == nil) != (x.want == "") {
+			t.Errorf("%s: %v, want %q", x.name, err, x.want)
+		}
+	}
+}
+
+func TestRobotsAskAtABoundedRate(t *testing.T) {
+	s := newService(t)
+	limited := 0
+	for range 20 {
+		if _, err := s.v.Hello(noon, robot, s.hello()); errors.Is(err, ErrTooMany) {
+			limited++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if limited != 20-helloBurst {
+		t.Errorf("%d of 20 hellos were not answered, want %d", limited, 20-helloBurst)
+	}
+	if n := len(s.v.robots[robot].open); n != MaxOpen {
+		t.Errorf("%d challenges are open, want %d", n, MaxOpen)
+	}
+	limited = 0
+	for range 20 {
+		if _, err := s.v.Evidence(noon, robot, []byte("junk")); errors.Is(err, ErrTooMany) {
+			limited++
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if limited != 20-partBurst {
+		t.Errorf("%d of 20 messages were not looked at, want %d", limited, 20-partBurst)
+	}
+	for range 100 {
+		if _, err := s.v.Hello(noon, "unitree/unknown", s.hello()); err == nil {
+			t.Fatal("an unknown robot is challenged")
+		}
+	}
+	if len(s.v.robots) != 1 {
+		t.Errorf("%d robots are kept in memory", len(s.v.robots))
+	}
+}
+
+func TestWhatAVerifierDoesNotTake(t *testing.T) {
+	s := newService(t)
+	other := s.hello()
+	other.Robot = "unitree/g1-0008"
+	if _, err := s.v.Hello(noon, robot, other); err == nil {
+		t.Error("a hello of another robot")
+	}
+	if _, err := s.v.Hello(noon, "unitree/g1-0008", other); !errors.Is(err, ErrNotEnrolled) {
+		t.Errorf("a robot that is not enrolled: %v", err)
+	}
+	if _, err := s.v.Evidence(noon, "unitree/g1-0008", nil); !errors.Is(err, ErrNotEnrolled) {
+		t.Errorf("evidence of a robot that is not enrolled: %v", err)
+	}
+	if _, err := s.v.Log(noon, robot, &evidence.LogPart{Name: evidence.LogFirmware, Log: []byte("x")}); err == nil {
+		t.Error("a log that nobody has asked for")
+	}
+	c := s.ask(noon)
+	if _, err := s.v.Log(noon, robot, &evidence.LogPart{Name: c.Logs[0], Log: []byte("x")}); err == nil {
+		t.Error("another log than the hello has named")
+	}
+	for name, cfg := range map[string]Config{
+		"no key":            {ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader},
+		"no randomness":     {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute},
+		"no result life":    {Key: s.key, ChallengeLife: time.Minute, Random: rand.Reader},
+		"results for days":  {Key: s.key, ResultLife: 24 * time.Hour, ChallengeLife: time.Minute, Random: rand.Reader},
+		"no challenge life": {Key: s.key, ResultLife: time.Hour, Random: rand.Reader},
+		"long challenges":   {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Hour, Random: rand.Reader},
+	} {
+		if _, err := New(cfg, s.store); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	broken := Config{Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: bytes.NewReader(nil)}
+	v, err := New(broken, s.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Hello(noon, robot, s.hello()); err == nil {
+		t.Error("a challenge without randomness")
+	}
+}
+
+// TestNothingIsSignedThatIsNotDurable takes the store away at the last moment.
+func TestNothingIsSignedThatIsNotDurable(t *testing.T) {
+	s := newService(t)
+	c := s.ask(noon)
+	s.sendLogs(noon, c)
+	s.v.store = failing{s.store}
+	out, err := s.v.Evidence(noon, robot, s.answer(c))
+	if err == nil || out.Result != nil {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
+type failing struct{ Store }
+
+func (failing) SaveState(string, State) error { return errors.New("the disk is full") }
+
+func TestAStateThatIsGone(t *testing.T) {
+	for name, spoil := range map[string]func(string) error{
+		"removed": os.Remove,
+		"cut":     func(p string) error { return os.Truncate(p, 10) },
+		"empty":   func(p string) error { return os.Truncate(p, 0) },
+		"another number": func(p string) error {
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(p, bytes.Replace(data, []byte(`"reset_count":0`), []byte(`"reset_count":9`), 1), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			c := s.ask(noon)
+			s.sendLogs(noon, c)
+			if err := spoil(filepath.Join(s.dir, dirStates, "unitree+g1-0007.json")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.v.Evidence(noon, robot, s.answer(c)); !errors.Is(err, ErrNoState) {
+				t.Errorf("evidence: %v", err)
+			}
+			if _, err := s.v.Hello(noon.Add(time.Minute), robot, s.hello()); !errors.Is(err, ErrNoState) {
+				t.Errorf("hello: %v", err)
+			}
+		})
+	}
+}

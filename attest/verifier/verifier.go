@@ -1,0 +1,388 @@
+package verifier
+
+import (
+	"crypto"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// Limits of what robots may ask of a verifier.
+const (
+	// MaxOpen is how many challenges of one robot may be open; the oldest is forgotten.
+	MaxOpen = 4
+	// helloEvery and helloBurst bound hellos, partEvery and partBurst evidence and logs, each for one robot.
+	helloEvery = 5 * time.Second
+	helloBurst = 5
+	partEvery  = time.Second
+	partBurst  = 16
+	// maxSpent is how many answered nonces of one robot are remembered, to tell replays from stale evidence.
+	maxSpent = 64
+	// early is how long before the verifier's now a result becomes valid: no two clocks agree.
+	early = 5 * time.Minute
+	// maxResultLife keeps early and life within what an attestation result may last.
+	maxResultLife = 24*time.Hour - early
+)
+
+// ErrTooMany says that a robot asks more often than it is answered.
+var ErrTooMany = errors.New("too many messages")
+
+// Config is what a verifier needs.
+type Config struct {
+	// Key signs challenges and results; the key list gives it the role verifier.
+	Key crypto.Signer
+	// ResultLife is how long a result counts, more than 0 and at most 24 h less 5 min.
+	ResultLife time.Duration
+	// ChallengeLife is how long a challenge waits for its answer, more than 0 and at most [evidence.MaxChallengeLife].
+	ChallengeLife time.Duration
+	// Random gives nonces: crypto/rand's reader.
+	Random io.Reader
+}
+
+// Verifier challenges robots and signs what it concludes. Its methods may be called from many goroutines. Open challenges
+// do not outlive the process: a robot whose evidence is not answered says hello again.
+type Verifier struct {
+	cfg    Config
+	mu     sync.Mutex
+	store  Store
+	robots map[string]*exchange // Of enrolled robots only.
+}
+
+// exchange is what is going on with one robot.
+type exchange struct {
+	hellos, parts bucket
+	open          []*opened // Oldest first.
+	spent         []string  // Answered nonces, oldest first.
+}
+
+// opened is one open challenge.
+type opened struct {
+	challenge *order.Challenge
+	logs      map[string]string // Digests from the hello, by name.
+	pending   []byte            // Evidence that waits for logs, nil without.
+}
+
+// New returns a verifier.
+func New(cfg Config, store Store) (*Verifier, error) {
+	switch {
+	case cfg.Key == nil || cfg.Random == nil || store == nil:
+		return nil, errors.New("verifier: key, source of random numbers and store are needed")
+	case cfg.ResultLife <= 0 || cfg.ResultLife > maxResultLife:
+		return nil, fmt.Errorf("verifier: life of results: found %s: expected more than 0 and at most %s", cfg.ResultLife, maxResultLife)
+	case cfg.ChallengeLife < time.Second || cfg.ChallengeLife > evidence.MaxChallengeLife:
+		return nil, fmt.Errorf("verifier: life of challenges: found %s: expected 1s to %s", cfg.ChallengeLife, evidence.MaxChallengeLife)
+	}
+	if _, err := order.KeyID(cfg.Key.Public()); err != nil {
+		return nil, fmt.Errorf("verifier: key: %w", err)
+	}
+	return &Verifier{cfg: cfg, store: store, robots: map[string]*exchange{}}, nil
+}
+
+// enrolled returns a robot's enrolment and what is going on with it.
+func (v *Verifier) enrolled(robot string) (*Enrolment, *References, *exchange, error) {
+	e, err := v.store.Robot(robot)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r, err := v.store.References(e.References)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	x := v.robots[robot]
+	if x == nil {
+		x = &exchange{hellos: bucket{every: helloEvery, burst: helloBurst}, parts: bucket{every: partEvery, burst: partBurst}}
+		v.robots[robot] = x
+	}
+	return e, r, x, nil
+}
+
+// Hello answers a robot's hello with a signed challenge. The robot is the one that the transport vouches for.
+func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := h.Validate(); err != nil {
+		return nil, err
+	}
+	if h.Robot != robot {
+		return nil, fmt.Errorf("hello: is by %s: expected %s, whose topic it came on", h.Robot, robot)
+	}
+	e, r, x, err := v.enrolled(robot)
+	if err != nil {
+		return nil, err
+	}
+	if !x.hellos.take(now) {
+		return nil, fmt.Errorf("hello of %s: %w: expected at most one each %s", robot, ErrTooMany, helloEvery)
+	}
+	if _, err := v.store.State(robot); err != nil {
+		return nil, fmt.Errorf("%s: %w: find out who removed it, then enrol the robot again", robot, err)
+	}
+	c, err := v.challenge(now, robot, h, e, r)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := c.Encode()
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := order.SignDocument(order.ChallengeType, payload, v.cfg.Key)
+	if err != nil {
+		return nil, fmt.Errorf("signing the challenge: %w", err)
+	}
+	x.expire(now)
+	if len(x.open) == MaxOpen {
+		x.open = slices.Delete(x.open, 0, 1)
+	}
+	x.open = append(x.open, &opened{challenge: c, logs: maps.Clone(h.Logs)})
+	return envelope, nil
+}
+
+// challenge draws a challenge, and asks for the logs that are needed and not there yet.
+func (v *Verifier) challenge(now time.Time, robot string, h *evidence.Hello, e *Enrolment, r *References) (*order.Challenge, error) {
+	var random [16 + evidence.NonceBytes]byte
+	if _, err := io.ReadFull(v.cfg.Random, random[:]); err != nil {
+		return nil, fmt.Errorf("drawing a nonce: %w", err)
+	}
+	c := &order.Challenge{
+		Session: hex.EncodeToString(random[:16]), Nonce: hex.EncodeToString(random[16:]), Robot: robot, BootID: h.BootID,
+		NotAfter: now.UTC().Truncate(time.Second).Add(v.cfg.ChallengeLife.Truncate(time.Second)),
+	}
+	if e.Identity.Tier != order.TierTPM {
+		return c, nil
+	}
+	for _, p := range r.PCRs {
+		c.PCRs = append(c.PCRs, p.PCR)
+	}
+	for _, name := range r.logs() {
+		sum := h.Logs[name]
+		if sum == "" {
+			continue // The claims will not name it either, and the evidence is refused for that.
+		}
+		have, err := v.store.Log(robot, name)
+		if err != nil {
+			return nil, err
+		}
+		if have == nil || digest(have) != sum {
+			c.Logs = append(c.Logs, name)
+		}
+	}
+	return c, nil
+}
+
+// logs are the names of the logs that are needed, sorted.
+func (r *References) logs() []string {
+	var out []string
+	if r.FirmwareLog == FirmwareLogRequired {
+		out = append(out, evidence.LogFirmware)
+	}
+	if r.measures() {
+		out = append(out, evidence.LogMeasured)
+	}
+	return out
+}
+
+// expire forgets challenges whose time is over.
+func (x *exchange) expire(now time.Time) {
+	x.open = slices.DeleteFunc(x.open, func(o *opened) bool { return !now.Before(o.challenge.NotAfter) })
+}
+
+// Outcome is what came of a message.
+type Outcome struct {
+	// Result is the signed result for the robot, nil if there is none to send.
+	Result []byte
+	// Appraisal is the judgement, nil if the evidence waits for logs.
+	Appraisal *Appraisal
+	// Claims are what the robot says, nil if the evidence could not be read. Nobody vouches for them unless the appraisal says so.
+	Claims *evidence.Claims
+	// Waiting names the logs that the evidence waits for.
+	Waiting []string
+}
+
+// Log takes a log that an open challenge has asked for. If evidence has waited for it, that is appraised.
+func (v *Verifier) Log(now time.Time, robot string, part *evidence.LogPart) (*Outcome, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_, _, x, err := v.enrolled(robot)
+	if err != nil {
+		return nil, err
+	}
+	if !x.parts.take(now) {
+		return nil, fmt.Errorf("log of %s: %w: expected at most one each %s", robot, ErrTooMany, partEvery)
+	}
+	x.expire(now)
+	sum := digest(part.Log)
+	asked := slices.ContainsFunc(x.open, func(o *opened) bool { return slices.Contains(o.challenge.Logs, part.Name) && o.logs[part.Name] == sum })
+	if !asked {
+		return nil, fmt.Errorf("log %s of %s: %s: expected one that an open challenge has asked for", clip(part.Name), robot, sum)
+	}
+	if err := v.store.SaveLog(robot, part.Name, part.Log); err != nil {
+		return nil, err
+	}
+	for _, o := range slices.Backward(x.open) {
+		if o.pending != nil {
+			return v.appraise(now, robot, o.pending)
+		}
+	}
+	return &Outcome{}, nil
+}
+
+// Evidence takes a robot's answer. A nil error with a nil result means that nothing is to be sent: the evidence waits for
+// a log, or it is refused and nobody vouches that the robot itself has sent it now.
+func (v *Verifier) Evidence(now time.Time, robot string, message []byte) (*Outcome, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_, _, x, err := v.enrolled(robot)
+	if err != nil {
+		return nil, err
+	}
+	if !x.parts.take(now) {
+		return nil, fmt.Errorf("evidence of %s: %w: expected at most one each %s", robot, ErrTooMany, partEvery)
+	}
+	x.expire(now)
+	return v.appraise(now, robot, message)
+}
+
+// appraise judges a message and, if it is the robot's own answer, uses the challenge up, remembers, and signs.
+func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outcome, error) {
+	e, r, x, err := v.enrolled(robot)
+	if err != nil {
+		return nil, err
+	}
+	in := Input{Robot: e, References: r, Evidence: message, Logs: map[string][]byte{}}
+	if in.State, err = v.store.State(robot); err != nil {
+		return nil, fmt.Errorf("%s: %w: find out who removed it, then enrol the robot again", robot, err)
+	}
+	parsed, err := evidence.Parse(message)
+	if err != nil {
+		a, _ := Appraise(in)
+		return &Outcome{Appraisal: a}, nil
+	}
+	nonce := hex.EncodeToString(parsed.Claims.Nonce[:])
+	o := x.find(nonce)
+	in.Replayed = slices.Contains(x.spent, nonce)
+	waiting, err := v.gather(robot, &in, parsed)
+	if err != nil {
+		return nil, err
+	}
+	if o != nil {
+		in.Challenge = o.challenge
+	}
+	a, _ := Appraise(in)
+	out := &Outcome{Appraisal: a, Claims: &parsed.Claims}
+	if !a.Authentic {
+		return out, nil
+	}
+	if len(waiting) > 0 && o.pending == nil {
+		o.pending = slices.Clone(message)
+		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
+	}
+	if len(waiting) > 0 {
+		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
+	}
+	x.spend(nonce)
+	return out, v.conclude(now, robot, message, &in, out, parsed)
+}
+
+// find returns the open challenge with a nonce, or nil.
+func (x *exchange) find(nonce string) *opened {
+	i := slices.IndexFunc(x.open, func(o *opened) bool { return o.challenge.Nonce == nonce })
+	if i < 0 {
+		return nil
+	}
+	return x.open[i]
+}
+
+// spend uses a challenge up.
+func (x *exchange) spend(nonce string) {
+	x.open = slices.DeleteFunc(x.open, func(o *opened) bool { return o.challenge.Nonce == nonce })
+	if len(x.spent) == maxSpent {
+		x.spent = slices.Delete(x.spent, 0, 1)
+	}
+	x.spent = append(x.spent, nonce)
+}
+
+// gather adds the logs that the claims name, and names those that are needed, named, and not there.
+func (v *Verifier) gather(robot string, in *Input, e *evidence.Evidence) (waiting []string, err error) {
+	for _, name := range in.References.logs() {
+		want := e.Claims.Log(name)
+		data, err := v.store.Log(robot, name)
+		if err != nil {
+			return nil, err
+		}
+		if data != nil && digest(data) == want {
+			in.Logs[name] = data
+		} else if want != "" {
+			waiting = append(waiting, name)
+		}
+	}
+	return waiting, nil
+}
+
+// conclude makes the judgement durable, then signs it.
+func (v *Verifier) conclude(now time.Time, robot string, message []byte, in *Input, out *Outcome, e *evidence.Evidence) error {
+	a := out.Appraisal
+	next := a.Next
+	next.Evidence, next.Verdict, next.Codes, next.At = e.SHA256, a.Verdict, a.IDs(), now.UTC().Format(time.RFC3339)
+	next.Results++
+	if err := v.store.SaveState(robot, next); err != nil {
+		return fmt.Errorf("no result is signed: %w", err)
+	}
+	if err := v.store.SaveEvidence(robot, message, in.Challenge); err != nil {
+		return fmt.Errorf("no result is signed: %w", err)
+	}
+	result, err := v.result(now, e, a)
+	if err != nil {
+		return fmt.Errorf("signing the result: %w", err)
+	}
+	out.Result = result
+	return nil
+}
+
+// result signs an appraisal for the robot's guard.
+func (v *Verifier) result(now time.Time, e *evidence.Evidence, a *Appraisal) ([]byte, error) {
+	var id [16]byte
+	if _, err := io.ReadFull(v.cfg.Random, id[:]); err != nil {
+		return nil, fmt.Errorf("drawing an id: %w", err)
+	}
+	ids := a.IDs()
+	reason := "the robot runs what it shall run"
+	if a.Verdict == order.VerdictRefused {
+		reason = "refused for " + strings.Join(ids, ", ")
+	}
+	from := now.UTC().Truncate(time.Second)
+	return order.Sign(&order.Order{
+		Kind: order.KindAttestationResult, ID: hex.EncodeToString(id[:]), Audience: []string{e.Claims.Robot},
+		NotBefore: from.Add(-early), NotAfter: from.Add(v.cfg.ResultLife.Truncate(time.Second)),
+		Binding: order.Binding{BootID: e.Claims.BootID, Nonce: e.Claims.GuardNonce}, Reason: reason[:min(len(reason), order.MaxReason)],
+		AttestationResult: &order.AttestationResult{Verdict: a.Verdict, Tier: e.Claims.Tier, EvidenceSHA256: e.SHA256, Reasons: ids},
+	}, v.cfg.Key)
+}
+
+// bucket lets burst through at once and one more each time.
+type bucket struct {
+	every time.Duration
+	burst int
+	full  time.Time // When the bucket is full again.
+}
+
+// take takes one, if there is one. A clock that goes back far leaves the bucket as if it were new.
+func (b *bucket) take(now time.Time) bool {
+	most := b.every * time.Duration(b.burst)
+	if b.full.Before(now) || b.full.Sub(now) > most {
+		b.full = now
+	}
+	next := b.full.Add(b.every)
+	if next.Sub(now) > most {
+		return false
+	}
+	b.full = next
+	return true
+}

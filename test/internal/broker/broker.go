@@ -1,0 +1,204 @@
+// Package broker runs a real MQTT broker and a network that misbehaves, for tests; it never talks to anything outside this machine.
+//
+// The broker is Debian's mosquitto with TLS 1.3, client certificates from an authority of the test's own, and rules that
+// go by the certificate's common name. A test may stop it, kill it with or without what it had stored, or hold it.
+// A [Proxy] is a broker as an attacker would run it: it has a certificate that everybody believes.
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
+)
+
+// Robots' topics, up and down, below <prefix>/v1/<manufacturer>/<serial>/.
+var (
+	up   = []string{"connection", "state", "event", "attestation/hello", "attestation/evidence", "attestation/log", "receipt"}
+	down = []string{"attestation/challenge", "attestation/result", "order", "acknowledgement"}
+)
+
+// Options says who may talk to the broker.
+type Options struct {
+	// Prefix is the first level of the topics.
+	Prefix string
+	// Robots are ids, "manufacturer/serial". Each may use its own topics, by its certificate's common name.
+	Robots []string
+	// Stations are common names that may read what robots send and send what robots read.
+	Stations []string
+	// Admins are common names that may read and write everything; the proxy and the tests' eyes use them.
+	Admins []string
+}
+
+// Broker is a mosquitto of the test's own.
+type Broker struct {
+	// Authority makes certificates that the broker believes.
+	Authority *Authority
+	t         testing.TB
+	dir       string
+	port      int
+	process   *proc.Process
+	probe     Credentials
+}
+
+// CommonName is the common name of a robot's certificate.
+func CommonName(robot string) string { return strings.ReplaceAll(robot, "/", ":") }
+
+// Start starts a broker and waits until it answers.
+func Start(t testing.TB, o Options) *Broker {
+	t.Helper()
+	if _, err := exec.LookPath("mosquitto"); err != nil {
+		if _, err := os.Stat("/usr/sbin/mosquitto"); err != nil {
+			need.Missing(t, "no mosquitto here: run test/setup/install.sh")
+		}
+	}
+	b := &Broker{Authority: NewAuthority(t), t: t, dir: t.TempDir(), port: FreePort(t)}
+	server := b.Authority.Client(t, "localhost")
+	b.probe = b.Authority.Client(t, "probe")
+	b.file("acl", acl(o))
+	b.file("mosquitto.conf", fmt.Sprintf(`user root
+listener %d 127.0.0.1
+cafile %s
+certfile %s
+keyfile %s
+require_certificate true
+use_identity_as_username true
+tls_version tlsv1.3
+allow_anonymous false
+acl_file %s
+persistence true
+persistence_location %s/
+autosave_interval 1
+max_queued_messages 0
+max_inflight_messages 64
+set_tcp_nodelay true
+log_type error
+log_type warning
+log_type notice
+`, b.port, server.CA, server.Certificate, server.Key, filepath.Join(b.dir, "acl"), b.storage()))
+	b.Restart()
+	return b
+}
+
+// acl writes mosquitto's rules.
+func acl(o Options) string {
+	var s strings.Builder
+	rule := func(kind, topic string) { fmt.Fprintf(&s, "topic %s %s/v1/%s\n", kind, o.Prefix, topic) }
+	for _, robot := range o.Robots {
+		fmt.Fprintf(&s, "user %s\n", CommonName(robot))
+		for _, name := range up {
+			rule("write", robot+"/"+name)
+		}
+		for _, name := range down {
+			rule("read", robot+"/"+name)
+		}
+	}
+	for _, cn := range o.Stations {
+		fmt.Fprintf(&s, "user %s\n", cn)
+		for _, name := range up {
+			rule("read", "+/+/"+name)
+		}
+		for _, name := range down {
+			rule("write", "+/+/"+name)
+		}
+	}
+	for _, cn := range o.Admins {
+		fmt.Fprintf(&s, "user %s\ntopic readwrite #\n", cn)
+	}
+	return s.String()
+}
+
+func (b *Broker) file(name, text string) {
+	b.t.Helper()
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *Broker) storage() string { return filepath.Join(b.dir, "storage") }
+
+// FreePort finds a port of the loopback that nobody uses at the moment.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	a, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("address %v", l.Addr())
+	}
+	return a.Port
+}
+
+// Address is host and port.
+func (b *Broker) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port)) }
+
+// URL is the address as a deployment names it.
+func (b *Broker) URL() string { return "tls://" + b.Address() }
+
+// Restart starts the broker after Stop or Kill, and waits until it answers.
+func (b *Broker) Restart() {
+	b.t.Helper()
+	if err := os.MkdirAll(b.storage(), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	b.process = proc.StartT(b.t, proc.Spec{
+		Name: "mosquitto", Argv: []string{"/usr/sbin/mosquitto", "-c", filepath.Join(b.dir, "mosquitto.conf")},
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	dialer := tls.Dialer{Config: b.probe.TLS}
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", b.Address())
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		if ctx.Err() != nil || !b.process.Running() {
+			b.t.Fatalf("mosquitto does not answer: %v\n%s", err, b.process.Output())
+		}
+		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+	}
+}
+
+// Stop ends the broker in order; it stores what it has.
+func (b *Broker) Stop() { b.process.Stop(5 * time.Second) }
+
+// Kill ends the broker at once. With lose, everything that it had stored is gone as well.
+func (b *Broker) Kill(lose bool) {
+	b.t.Helper()
+	b.process.Kill()
+	if lose {
+		if err := os.RemoveAll(b.storage()); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+}
+
+// Pause holds the broker where it stands: connections stay open and nobody answers. Resume lets it go on.
+func (b *Broker) Pause() {
+	b.t.Helper()
+	if err := b.process.Pause(); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// Resume continues a paused broker.
+func (b *Broker) Resume() {
+	b.t.Helper()
+	if err := b.process.Resume(); err != nil {
+		b.t.Fatal(err)
+	}
+}
