@@ -45,8 +45,8 @@ func stopTime() time.Duration {
 func TestARM64Machine(t *testing.T) {
 	t.Parallel()
 	able(t)
-	r := &robot{whole: t, master: ros.StartMaster(t, ros.Options{Address: wire.Host})}
-	r.site = newSite(t, r.master, pharmacy().Outer)
+	r := &robot{whole: t, master: ros.StartMaster(t, ros.Options{Address: wire.Host}), station: newStation(t)}
+	r.site = newSite(t, r.master, r.station, pharmacy().Outer)
 	r.plant = plant.Start(t, r.master, plant.Config{LockTopic: "/robowarden/lock"})
 	var err error
 	if r.Machine, err = Boot(t, Config{Parts: made.Parts, Disk: r.site.dir}); err != nil {
@@ -59,13 +59,17 @@ func TestARM64Machine(t *testing.T) {
 	}{
 		{"boots", r.boots},
 		{"attests", func(t *testing.T) { first = r.attests(t) }},
-		{"unlogged extend is refused", r.extendIsSeen},
+		{"is enrolled", r.enrol},
 		{"keeps the robot out", r.keepsOut},
+		{"reports after it has attested", r.accepted},
 		{"stays within memory", r.memory},
 		{"killed guard leaves the robot at rest", r.killed},
+		{"unlogged extend is refused", r.refused},
 		{"latches survive a reset of the machine", r.reset},
 		{"attests after the reset", func(t *testing.T) { r.attestsAgain(t, first) }},
+		{"reports after it has attested anew", r.accepted},
 		{"decides as replayed on the host", r.replays},
+		{"nothing that it reported is missing", r.reported},
 		{"reset under way leaves the robot at rest", r.resetUnderWay},
 	} {
 		begun, before := time.Now(), r.CPU()
@@ -80,6 +84,7 @@ func (r *robot) boots(t *testing.T) {
 	f := must(r.Facts(within(t, patience)))(t)
 	t.Logf("userland after %.2f s of the machine's clock, %.1f s of the host's with firmware; %s %s, %d of %d MiB available",
 		f.Userland.Seconds(), r.BootTook().Seconds(), f.Machine, f.Kernel, f.MemAvailableKiB>>10, f.MemTotalKiB>>10)
+	r.bootIDs = append(r.bootIDs, f.BootID)
 	if f.Machine != "aarch64" || !strings.HasPrefix(made.Parts.Release, f.Kernel+" ") {
 		t.Errorf("machine %q with kernel %q: expected aarch64 with %q", f.Machine, f.Kernel, made.Parts.Release)
 	}
@@ -154,7 +159,7 @@ func (r *robot) killed(t *testing.T) {
 	if p := r.role(t, "guard"); p.PID == old.PID {
 		t.Errorf("the guard that was killed still runs as %d", p.PID)
 	}
-	r.release(t, &s)
+	r.release(t)
 	r.moves(t)
 }
 
@@ -176,6 +181,7 @@ func (r *robot) reset(t *testing.T) {
 	after := r.await(t, "the latches of before and an unclean end", func(s *agent.Status) bool {
 		return has(s, "order.stop") && has(s, "restart.unclean") && !has(s, "startup")
 	})
+	r.bootIDs = append(r.bootIDs, after.BootID)
 	if after.BootID == before.BootID {
 		t.Errorf("boot id %s before and after: the machine was not reset", after.BootID)
 	}
@@ -185,7 +191,7 @@ func (r *robot) reset(t *testing.T) {
 			t.Fatalf("the robot moved at %v with %.2f m/s while a stop was latched", s.T, s.Speed())
 		}
 	}
-	r.release(t, &after)
+	r.release(t)
 	r.neutral(t)
 	r.moves(t)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,6 +27,9 @@ type robot struct {
 	plant   *plant.Plant
 	planner *proc.Process
 	site    *site
+	station *station
+	// bootIDs are those of the machine's starts.
+	bootIDs []string
 	// whole is the test that the robot lives as long as; its steps end sooner.
 	whole *testing.T
 }
@@ -62,9 +66,10 @@ func (r *robot) drive(speed float64) {
 	r.planner = driver.StartDrive(r.whole, r.master, driver.Drive{VX: speed})
 }
 
-// guard starts the product in the machine as a robot without systemd would.
+// guard starts the product in the machine as a robot without systemd would: measured first, then all roles.
 func (r *robot) guard(t testing.TB) {
 	t.Helper()
+	r.measure(t)
 	if err := r.Start(within(t, patience), "robowarden", wire.Program, "run", "--deployment", wire.Data+"/deployment.yaml"); err != nil {
 		t.Fatal(err)
 	}
@@ -95,15 +100,15 @@ func (r *robot) log(t testing.TB) string {
 // decisions is the end of what the guard's journal says that it decided.
 func (r *robot) decisions(t testing.TB) string {
 	t.Helper()
-	ctx := within(t, patience)
-	if err := r.Start(ctx, "journal", wire.Program, "journal", "cat", wire.Data+"/journal"); err != nil {
+	dir := t.TempDir()
+	if err := r.Tree(within(t, patience), wire.Data+"/journal", dir); err != nil {
 		return err.Error()
 	}
-	out, err := r.Output(ctx, "journal", true)
+	out, err := exec.Command(made.Parts.Host, "journal", "cat", dir).CombinedOutput()
 	if err != nil {
 		return err.Error()
 	}
-	return out.Text[max(0, len(out.Text)-8000):]
+	return string(out[max(0, len(out)-8000):])
 }
 
 // status reads the guard's status; ok is false while it does not answer.
@@ -155,11 +160,21 @@ func (r *robot) order(t testing.TB, envelope []byte) {
 	}
 }
 
-// release resets all latches as an operator would.
-func (r *robot) release(t testing.TB, s *agent.Status) {
+// release resets latches as an operator would: again, if something else has latched meanwhile.
+func (r *robot) release(t testing.TB) {
 	t.Helper()
-	r.order(t, r.site.resetOrder(t, s))
-	r.open(t)
+	r.await(t, "a guard that opens when all latches are reset", func(s *agent.Status) bool {
+		if s.Axes.Motion == "free" || s.Axes.Motion == "limited" {
+			return true
+		}
+		for _, trigger := range s.Triggers {
+			if trigger.Latched && !trigger.Present {
+				r.order(t, r.site.resetOrder(t, s))
+				break
+			}
+		}
+		return false
+	})
 }
 
 // neutral lets the planner begin anew after a stop: one that never stopped sending does not start the robot by itself.
