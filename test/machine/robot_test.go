@@ -141,12 +141,6 @@ func (r *robot) await(t testing.TB, what string, want func(*agent.Status) bool) 
 	return last
 }
 
-// open waits until the guard lets the robot move.
-func (r *robot) open(t testing.TB) agent.Status {
-	t.Helper()
-	return r.await(t, "an open guard", func(s *agent.Status) bool { return s.Axes.Motion == "free" || s.Axes.Motion == "limited" })
-}
-
 // order gives the guard a signed order and returns its receipt.
 func (r *robot) order(t testing.TB, envelope []byte) {
 	t.Helper()
@@ -177,15 +171,29 @@ func (r *robot) release(t testing.TB) {
 	})
 }
 
-// neutral lets the planner begin anew after a stop: one that never stopped sending does not start the robot by itself.
-func (r *robot) neutral(t testing.TB) {
+// goes makes the robot drive at this speed: with all latches reset, and with a neutral command first, which the gate wants
+// after a stop. A busy host may stop the robot in between, rightly; then it is tried again.
+func (r *robot) goes(t testing.TB, speed float64) {
 	t.Helper()
-	r.stands(t)
-	r.drive(0)
-	r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
-		return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled")
-	})
-	r.drive(-cruise)
+	const soon = 10 * time.Second
+	deadline := time.Now().Add(3 * patience)
+	for time.Now().Before(deadline) {
+		r.drive(0)
+		r.release(t)
+		r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
+			return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled") || s.Axes.Motion == "hold" || s.Axes.Motion == "stop"
+		})
+		r.drive(speed)
+		for try := time.Now().Add(soon); time.Now().Before(try); time.Sleep(20 * time.Millisecond) { // The pause of a poll.
+			// A guard that is late lets it go slowly.
+			if s := r.plant.Truth(t).Samples; len(s) > 0 && s[len(s)-1].Speed() > 0.25 {
+				return
+			}
+		}
+	}
+	status, _ := r.status(t)
+	text, _ := json.MarshalIndent(status, "", " ")
+	t.Fatalf("within %v: expected a robot that drives; the guard's status:\n%s\nthe planner wrote:\n%s", 3*patience, text, r.planner.Output())
 }
 
 // codes are the triggers that restrict the robot now.
@@ -205,24 +213,6 @@ func (r *robot) now(t testing.TB) time.Duration {
 	t.Helper()
 	s := r.plant.Truth(t).Samples
 	return s[len(s)-1].T
-}
-
-// moves waits until the robot really moves, if only at the speed of a guard that is late.
-func (r *robot) moves(t testing.TB) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		s := r.plant.Truth(t).Samples
-		if len(s) > 0 && s[len(s)-1].Speed() > 0.25 {
-			return
-		}
-		if time.Now().After(deadline) {
-			status, _ := r.status(t)
-			text, _ := json.MarshalIndent(status, "", " ")
-			t.Fatalf("within %v: expected a robot that drives; the guard's status:\n%s\nthe planner wrote:\n%s", patience, text, r.planner.Output())
-		}
-		time.Sleep(20 * time.Millisecond) // The pause of a poll.
-	}
 }
 
 // stands waits until the robot has stood for a second, by ground truth.
