@@ -222,7 +222,12 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 		},
 		Write: []string{c.StateDir, d.Paths.ControlSocket},
 	}, Ports: []uint16{53}}
-	for _, path := range []string{c.Key, c.EventLog} {
+	// The digest of the program itself is a claim of its evidence; /proc/self/exe leads to where that lies.
+	self, err := os.Executable()
+	if err != nil {
+		self = "" // Then the claim is empty, and a verifier says so.
+	}
+	for _, path := range []string{c.Key, c.EventLog, self} {
 		if path != "" {
 			o.Paths.Read = append(o.Paths.Read, path)
 		}
