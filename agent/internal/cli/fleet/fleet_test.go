@@ -175,7 +175,7 @@ func TestDeviceKey(t *testing.T) {
 		"identity":           {"acme/r1", id, ""},
 		"another's identity": {"acme/r2", id, "expected the identity of acme/r2"},
 		"half an identity":   {"acme/r1", id[:len(id)/2], "identity"},
-		"nothing":            {"acme/r1", nil, "key"},
+		"nothing":            {"acme/r1", nil, "PEM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := deviceKey(c.robot, c.text)
