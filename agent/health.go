@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/ros1"
 )
 
@@ -16,6 +17,8 @@ type Status struct {
 	Policy  PolicyStatus `json:"policy"`
 	Journal string       `json:"journal"`
 	Version string       `json:"version"`
+	// Clock is the trust in civil time: trusted, holdover or untrusted.
+	Clock string `json:"clock"`
 	// Scheduling is "real-time", or why it is not.
 	Scheduling string `json:"scheduling"`
 	// Confinement says behind which walls the guard works, and which of them are missing.
@@ -45,6 +48,7 @@ func (a *Agent) Status() any {
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()
 	}
+	s.Clock = geofence.ClockTrust(a.guard.Trust()).String()
 	s.Confinement = "none"
 	if c := a.confined.Load(); c != nil {
 		s.Confinement = *c
