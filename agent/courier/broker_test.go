@@ -27,18 +27,18 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 )
 
-// patience bounds every wait of a test.
-const patience = 30 * time.Second
+// longest bounds every wait of a test.
+const longest = 30 * time.Second
 
 // until polls for a condition.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("waited %v for: %s", patience, what)
+	t.Fatalf("waited %v for: %s", longest, what)
 }
 
 // authority signs the test's certificates.
@@ -231,7 +231,7 @@ func newStation(t testing.TB, b *broker, id string, wake func(topic string, payl
 		}
 	})
 	s.Client = mqtt.NewClient(o)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
 	select {
 	case <-s.Connect().Done():

@@ -76,6 +76,7 @@ func (l *loop) onGuard(ctx context.Context, e guardEvent) error {
 		l.note(KindGuard, Change{State: "down", Detail: clip(e.down.Error())})
 		l.log.Warn().Err(e.down).Msg("no connection to the guard")
 		l.welcome, l.status, l.stateDue = nil, nil, true
+		l.c.clock.told("")
 		for _, p := range l.waiting {
 			l.unanswered(p)
 		}
@@ -262,10 +263,13 @@ func (l *loop) refusedAck(p pending, r *contract.Receipt) {
 	l.log.Warn().Str("reason", r.Reason).Str("text", r.Text).Msg("the guard does not accept an acknowledgement")
 }
 
-// acknowledge moves a stream. The guard has verified the envelope, so it is only read here.
+// acknowledge moves a stream. The guard has verified the envelope, and that it can be read in one way only.
 func (l *loop) acknowledge(envelope []byte) {
-	e, err := order.ParseEnvelope(envelope)
-	if err != nil || e.PayloadType != order.AcknowledgementType {
+	var e struct {
+		PayloadType string `json:"payloadType"`
+		Payload     []byte `json:"payload"`
+	}
+	if json.Unmarshal(envelope, &e) != nil || e.PayloadType != order.AcknowledgementType {
 		return
 	}
 	a, err := order.DecodeAcknowledgement(e.Payload)

@@ -27,12 +27,15 @@ type fakeGuard struct {
 	socket  string
 	welcome contract.Welcome
 	log     *journal.Log
+	journal journal.Options
 	docs    *order.Verifier
 	now     func() order.Times
 
 	mu     sync.Mutex
 	conns  []*net.UnixConn
 	frames []contract.Frame
+	dials  int
+	end    func()
 	busy   bool // answers everything with "busy"
 	mute   bool // answers nothing
 }
@@ -70,6 +73,7 @@ func (g *fakeGuard) listen() func() {
 func (g *fakeGuard) serve(c *net.UnixConn) {
 	g.mu.Lock()
 	g.conns = append(g.conns, c)
+	g.dials++
 	g.mu.Unlock()
 	defer func() { _ = c.Close() }()
 	buf := make([]byte, contract.MaxPacket+1)
@@ -248,22 +252,65 @@ func newFakeGuard(t testing.TB, dir string, p *people, boot [16]byte) *fakeGuard
 	}
 	o := journal.DefaultOptions(boot, func() time.Duration { return 42 * time.Second })
 	o.WriteEvery, o.SyncEvery = time.Millisecond, 5*time.Millisecond
+	g.journal = o
 	var err error
 	if g.log, err = journal.Open(g.welcome.Journal, o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { _ = g.log.Run(ctx); close(done) }()
-	t.Cleanup(func() { _ = g.log.Close(context.Background()); cancel(); <-done })
+	log := g.log
+	go func() { _ = log.Run(ctx); close(done) }()
+	t.Cleanup(func() { _ = log.Close(context.Background()); cancel(); <-done })
+	g.verify(p)
+	g.end = g.listen()
+	t.Cleanup(func() { g.end() })
+	return g
+}
+
+// set changes the guard while it runs.
+func (g *fakeGuard) set(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f()
+}
+
+func (g *fakeGuard) close()  { g.end(); g.end = func() {} }
+func (g *fakeGuard) reopen() { g.end = g.listen() }
+
+// again starts the guard anew in the same boot: with another nonce.
+func (g *fakeGuard) again(p *people) {
+	g.t.Helper()
+	g.close()
+	g.welcome.Nonce = order.NewID()
+	g.verify(p)
+	g.reopen()
+}
+
+// verify makes the verifier of this run.
+func (g *fakeGuard) verify(p *people) {
+	var err error
 	if g.docs, err = order.NewVerifier(order.Config{
 		Robot: testRobot, BootID: g.welcome.BootID, Nonce: g.welcome.Nonce, Roots: []crypto.PublicKey{p.root.Public()}, RequiredRoots: 1,
 		KeyLists: [][]byte{p.list},
 	}, order.NewFloors()); err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
-	t.Cleanup(g.listen())
-	return g
+}
+
+// rotate begins another segment of the journal.
+func (g *fakeGuard) rotate() {
+	g.t.Helper()
+	if err := g.log.Close(context.Background()); err != nil {
+		g.t.Fatal(err)
+	}
+	var err error
+	if g.log, err = journal.Open(g.welcome.Journal, g.journal); err != nil {
+		g.t.Fatal(err)
+	}
+	log, done := g.log, make(chan struct{})
+	go func() { _ = log.Run(context.Background()); close(done) }()
+	g.t.Cleanup(func() { _ = log.Close(context.Background()); <-done })
 }
 
 // record appends n records; every third is not evidence.

@@ -27,13 +27,14 @@ type pace struct {
 	// retryFirst and retryMost pace connections, resendFirst and resendMost repetitions, proveFirst and proveMost
 	// attestations.
 	retryFirst, retryMost, resendFirst, resendMost, proveFirst, proveMost time.Duration
+	patience
 }
 
 func defaultPace() pace {
 	return pace{
 		connect: 10 * time.Second, write: 5 * time.Second, keepAlive: 8 * time.Second, ping: 4 * time.Second, ack: 30 * time.Second,
 		steady: 20 * time.Second, retryFirst: time.Second, retryMost: time.Minute, resendFirst: 15 * time.Second, resendMost: 10 * time.Minute,
-		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute,
+		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute, patience: defaultPatience(),
 	}
 }
 
@@ -152,13 +153,32 @@ func (l *link) session(ctx context.Context) *linkError {
 	for _, t := range down() {
 		filters[l.base+t] = 1
 	}
-	if err := l.wait(ctx, client.SubscribeMultiple(filters, nil), lost); err != nil {
+	subscribed := client.SubscribeMultiple(filters, nil)
+	if err := l.wait(ctx, subscribed, lost); err != nil {
 		return classify(fmt.Errorf("subscribe: %w", err))
+	}
+	if err := granted(subscribed); err != nil {
+		return err
 	}
 	if !l.tell(ctx, netEvent{up: true}) {
 		return &linkError{ReasonEnded, ctx.Err()}
 	}
 	return l.carry(ctx, client, lost)
+}
+
+// granted looks whether the broker lets us listen. Whether it lets us speak, MQTT 3.1.1 has no word for: it acknowledges and
+// forgets, and only the missing acknowledgements of the consumer show it.
+func granted(t mqtt.Token) *linkError {
+	s, ok := t.(*mqtt.SubscribeToken)
+	if !ok {
+		return nil
+	}
+	for topic, code := range s.Result() {
+		if code > 2 {
+			return &linkError{ReasonNotAuthorised, fmt.Errorf("the broker does not let the robot listen to %s", topic)}
+		}
+	}
+	return nil
 }
 
 // wait waits for a token without trusting the library to complete it.

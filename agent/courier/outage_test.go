@@ -84,6 +84,14 @@ func (w *world) settled(n int) {
 	w.t.Helper()
 	until(w.t, fmt.Sprintf("%d records", n), func() bool { return w.taken("guard") >= n })
 	w.check()
+	var last EventRecord
+	until(w.t, "the cursor at the end", func() bool {
+		key := "guard " + w.guard.welcome.BootID
+		w.with(func() { last = w.records[key][len(w.records[key])-1] })
+		c, err := loadCursor(w.config.Courier.StateDir)
+		marks := c.Marks["guard"]
+		return err == nil && len(marks) > 0 && marks[0].Seq == last.Seq
+	})
 	w.with(func() {
 		seen := map[uint64]bool{}
 		orders := 0

@@ -6,15 +6,16 @@ import (
 	"github.com/robowarden/robowarden/agent/contract"
 )
 
-// Times of an attestation session.
-const (
-	// challengeWait is how long a hello waits for its challenge.
-	challengeWait = 30 * time.Second
-	// proveWait is how long the TPM may take.
-	proveWait = 60 * time.Second
-	// resultWait is how long evidence waits for its result, and a result for the guard.
-	resultWait = 60 * time.Second
-)
+// patience says how long a session waits.
+type patience struct {
+	// challenge is how long a hello waits for its challenge, prove how long the TPM may take, and result how long evidence
+	// waits for its result.
+	challenge, prove, result time.Duration
+}
+
+func defaultPatience() patience {
+	return patience{challenge: 30 * time.Second, prove: time.Minute, result: time.Minute}
+}
 
 // States of the attestation, as messages name them.
 const (
@@ -43,6 +44,7 @@ const (
 
 // session is the state of the attestation. It does no input or output and knows the time only from its caller.
 type session struct {
+	patience
 	phase    phase
 	deadline time.Duration // of the phase, on the boot clock
 	ready    bool          // broker, guard and key are there
@@ -105,7 +107,7 @@ func (s *session) poll(now time.Duration) (hello bool) {
 	if s.phase != phaseIdle || !s.ready || s.attested(now) && now < s.renew {
 		return false
 	}
-	s.enter(now, phaseHello, challengeWait)
+	s.enter(now, phaseHello, s.challenge)
 	return true
 }
 
@@ -139,7 +141,7 @@ func (s *session) challenged(now time.Duration) bool {
 	if s.phase != phaseHello && s.phase != phaseIdle && s.phase != phasePause || !s.ready {
 		return false
 	}
-	s.enter(now, phaseProve, proveWait)
+	s.enter(now, phaseProve, s.prove)
 	return true
 }
 
@@ -153,7 +155,7 @@ func (s *session) proved(now time.Duration, err error) bool {
 		s.rest(now)
 		return false
 	}
-	s.enter(now, phaseResult, resultWait)
+	s.enter(now, phaseResult, s.result)
 	return true
 }
 

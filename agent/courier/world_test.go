@@ -62,6 +62,7 @@ func quick() pace {
 	p.retryFirst, p.retryMost, p.resendFirst, p.resendMost = 50*time.Millisecond, 200*time.Millisecond, time.Second, 2*time.Second
 	p.proveFirst, p.proveMost = 200*time.Millisecond, time.Second
 	p.keepAlive, p.ping = time.Second, time.Second
+	p.challenge = time.Second
 	return p
 }
 
@@ -146,7 +147,7 @@ func (w *world) run() (stop func()) {
 				if err != nil {
 					w.t.Error(err)
 				}
-			case <-time.After(patience):
+			case <-time.After(longest):
 				w.t.Error("the courier does not end")
 			}
 		})

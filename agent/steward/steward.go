@@ -27,7 +27,7 @@ type Finder interface {
 	Find(ctx context.Context, pairs []proc.Pair) []proc.Fact
 }
 
-// Options says what the steward does. All but Finder are required.
+// Options says what the steward does. All but Finder and MetricsSocket are required.
 type Options struct {
 	// Socket is the guard's control socket.
 	Socket string
@@ -35,6 +35,8 @@ type Options struct {
 	StateDir string
 	// Period is how often every process is looked up again; the lease of the facts is three periods, at most a minute.
 	Period time.Duration
+	// MetricsSocket is where metrics and health are served; empty serves none.
+	MetricsSocket string
 	// Program names the program and its version, for the guard and the journal.
 	Program string
 	// BootID is the kernel's id of this boot, Clock the boot clock.
@@ -61,6 +63,9 @@ const (
 
 // shortest is the least time between two rounds, however often the guard's connections change.
 const shortest = 25 * time.Millisecond
+
+// leastLook is the least time that a round may take before it leaves the rest to the next.
+const leastLook = time.Second
 
 // leases is how many periods a fact lives.
 const leases = 3
@@ -160,6 +165,9 @@ func (s *Steward) Run(ctx context.Context) error {
 	var g task.Group
 	g.Go("journal", s.journal.Run)
 	g.Go("guard", s.serve)
+	if s.o.MetricsSocket != "" {
+		g.Go("metrics", s.serveMetrics)
+	}
 	err := g.Run(ctx)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 	defer cancel()
@@ -276,7 +284,8 @@ func (s *Steward) look(ctx context.Context, conn *contract.Conn, peers <-chan co
 
 // round looks at all connections once, tells the guard and writes down what changed.
 func (s *Steward) round(ctx context.Context, conn *contract.Conn, peers []contract.Peer, known *book) error {
-	lctx, cancel := context.WithTimeout(ctx, s.o.Period)
+	// A busy computer may need longer than a short period; what is told late is told with a whole lease.
+	lctx, cancel := context.WithTimeout(ctx, max(s.o.Period, leastLook))
 	found := s.finder.Find(lctx, pairs(peers))
 	cancel()
 	s.rounds.Add(1)

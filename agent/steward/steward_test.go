@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -168,7 +171,7 @@ func TestTellsTheGuardWhoIsBehindItsConnections(t *testing.T) {
 	remote := contract.Peer{ID: 8, Topic: "/odom", Node: "/base", Local: here.Local, Remote: "192.0.2.7:9"}
 	unknown := contract.Peer{ID: 9, Topic: "/scan", Node: "/lidar", Remote: here.Remote}
 	g.send(c, 0, contract.Peers{Peers: []contract.Peer{here, remote, unknown}})
-	p := g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 3 })
+	p := g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 3 && p.Processes[0].Found })
 	if p.LeaseMS != 150 {
 		t.Errorf("a lease of %d ms, expected three periods", p.LeaseMS)
 	}
@@ -271,6 +274,50 @@ func TestGuardThatSpeaksNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.facts(c, func(*contract.Processes) bool { return true })
+}
+
+func TestMetricsAndHealth(t *testing.T) {
+	g := newGuard(t)
+	path := g.path + "m"
+	start(t, Options{Socket: g.path, MetricsSocket: path})
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}}}
+	get := func(what string) (int, string) {
+		for end := time.Now().Add(patience); ; {
+			r, err := client.Get("http://steward" + what) //nolint:noctx // a test
+			if err == nil {
+				defer r.Body.Close() //nolint:errcheck // read whole
+				b, _ := io.ReadAll(r.Body)
+				return r.StatusCode, string(b)
+			}
+			if time.Now().After(end) {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	if code, text := get("/health"); code != http.StatusServiceUnavailable || !strings.Contains(text, "guard") {
+		t.Errorf("without a guard: %d %s", code, text)
+	}
+	c := g.accept()
+	g.send(c, 0, contract.Peers{Peers: []contract.Peer{connection(t, 1)}})
+	g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 1 && p.Processes[0].Found })
+	go func() {
+		for {
+			if _, err := contract.ReadFrame(c, make([]byte, contract.MaxPacket+1)); err != nil {
+				return
+			}
+		}
+	}()
+	_ = c.SetDeadline(time.Time{})
+	if code, text := get("/health"); code != http.StatusOK {
+		t.Errorf("%d %s", code, text)
+	}
+	if code, text := get("/metrics"); code != http.StatusOK || !strings.Contains(text, "robowarden_steward_processes_found 1\n") {
+		t.Errorf("%d %s", code, text)
+	}
 }
 
 // script finds what the test tells it to.

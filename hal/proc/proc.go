@@ -153,7 +153,7 @@ func New(o Options) (*Finder, error) {
 		return nil, errors.New("option FullEvery: expected at least 1s")
 	}
 	if o.Sockets == nil {
-		o.Sockets = kernelSockets{}
+		o.Sockets = &kernelSockets{root: o.Root}
 	}
 	if o.Addresses == nil {
 		o.Addresses = interfaceAddresses

@@ -90,7 +90,7 @@ never acknowledged over.`,
 	s.StringArrayVar(&f.robots, "robot", nil, "an enrolled robot and the file of its device key's public half, manufacturer/serial=FILE; repeat for more")
 	s.StringVar(&f.store, "store", "fleet", "the folder that keeps one file for each robot")
 	s.IntVar(&f.maxMiB, "max-mib", 1024, "the most that one robot's file takes, in MiB; when it is full, nothing more is acknowledged")
-	s.DurationVar(&f.patience, "patience", 30*time.Second, "how long a missing record may take before it is told")
+	s.DurationVar(&f.patience, "patience", 2*time.Minute, "how long a missing record may take before it is told")
 	s.StringVar(&f.output, "output", "text", "text for people, json for programs")
 	return cmd
 }
