@@ -187,7 +187,7 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 	if err != nil {
 		return survived, "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	src, err := os.ReadFile(m.file)
 	if err != nil {
 		return survived, "", err
