@@ -25,6 +25,7 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/host"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // Options says what to run. Deployment and NewLog are required.
@@ -68,6 +69,8 @@ type Agent struct {
 	acks    *acknowledgements
 	store   *order.Store
 	ledger  *ledger
+	// unproven says why the policy in force could not be verified; the robot is stopped until one can.
+	unproven interlock.Cause
 	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
 	oldest int64
 	verify *order.Verifier
@@ -111,12 +114,13 @@ func (a *Agent) open() error {
 	}
 	storeState, _ := a.store.State()
 	latches := a.state.loadLatches(storeState != order.StateNew)
-	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean()})
+	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean(), Policy: a.unproven})
 	if err != nil {
 		return err
 	}
 	if err := a.storeDocuments(a.cfg); err != nil {
-		return err
+		// A robot must not stay unguarded because its recordings cannot be replayed.
+		a.log.Error().Err(err).Msg("a replay of this run will miss its documents")
 	}
 	if err := a.openJournal(dep); err != nil {
 		return err
@@ -318,7 +322,11 @@ func (a *Agent) health(ctx context.Context) error {
 	t := time.NewTicker(period)
 	defer t.Stop()
 	var lost, seq uint64
+	told := false
 	for n := 0; ; n++ {
+		if n%4 == 0 && !told {
+			told = a.tellOverdue()
+		}
 		trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 		a.guard.SetTrust(trust)
 		h := a.journal.Health()
@@ -338,6 +346,17 @@ func (a *Agent) health(ctx context.Context) error {
 		case <-t.C:
 		}
 	}
+}
+
+// tellOverdue says once which inputs have not come in the time that the policy gives a start.
+func (a *Agent) tellOverdue() bool {
+	var overdue bool
+	var missing []string
+	a.guard.With(func(c *guard.Core) { overdue, missing = c.Overdue() })
+	if overdue {
+		a.log.Error().Strs("inputs", missing).Msg("required inputs have not come within the policy's startup.input_timeout; the robot stays held")
+	}
+	return overdue || len(missing) == 0
 }
 
 // keepTime stores the newest trusted time now and then. It waits for the disk, so it has a goroutine of its own.
@@ -367,6 +386,9 @@ func (a *Agent) noteStart() {
 		Profile: a.cfg.Digests.Profile.String(), Topics: a.cfg.Digests.Topics.String(), Policy: a.cfg.Digests.Policy.String(),
 		Serial: a.cfg.Deployment.Serial, Node: a.cfg.Deployment.ROS.Node, Floor: a.oldest,
 	}
+	if a.unproven != interlock.CauseNone {
+		start.Unproven = a.unproven.String()
+	}
 	raw, err := json.Marshal(start)
 	if err != nil {
 		return
@@ -390,6 +412,8 @@ type Start struct {
 	Serial  string `json:"serial"`
 	Node    string `json:"node"`
 	Floor   int64  `json:"time_floor_ns"`
+	// Unproven says why the policy could not be verified at this start, empty if it was.
+	Unproven string `json:"policy_unproven,omitempty"`
 }
 
 // recorder adapts the journal to the guard's interface.

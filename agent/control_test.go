@@ -22,14 +22,17 @@ import (
 // listen runs a control socket for the test's time, and checks that it leaves nothing behind.
 func listen(t *testing.T, order func([]byte) Receipt) string {
 	t.Helper()
+	return listenWith(t, &control{users: newUsers(nil, zerolog.Nop()), order: order, status: func() any { return "fine" }, log: zerolog.Nop()})
+}
+
+func listenWith(t *testing.T, c *control) string {
+	t.Helper()
 	before := goleak.IgnoreCurrent()
 	folder, err := os.MkdirTemp("", "rw") // A socket's path must be short.
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &control{
-		path: filepath.Join(folder, "c.sock"), users: newUsers(nil, zerolog.Nop()), order: order, status: func() any { return "fine" }, log: zerolog.Nop(),
-	}
+	c.path = filepath.Join(folder, "c.sock")
 	if err := c.open(); err != nil {
 		t.Fatal(err)
 	}

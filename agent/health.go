@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/ros1"
 )
 
@@ -16,6 +17,8 @@ type Status struct {
 	Policy  PolicyStatus `json:"policy"`
 	Journal string       `json:"journal"`
 	Version string       `json:"version"`
+	// Clock is the trust in civil time: trusted, holdover or untrusted.
+	Clock string `json:"clock"`
 	// Scheduling is "real-time", or why it is not.
 	Scheduling string `json:"scheduling"`
 	// Confinement says behind which walls the guard works, and which of them are missing.
@@ -45,6 +48,7 @@ func (a *Agent) Status() any {
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()
 	}
+	s.Clock = geofence.ClockTrust(a.guard.Trust()).String()
 	s.Confinement = "none"
 	if c := a.confined.Load(); c != nil {
 		s.Confinement = *c
@@ -66,6 +70,9 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 	if s.Axes.Motion == "stop" || s.Axes.Motion == "hold" {
 		d.Level = ros1.LevelError
 	}
+	if s.Overdue {
+		d.Level, d.Message = ros1.LevelError, "required inputs have not come: "+strings.Join(s.Missing, ", ")
+	}
 	var codes []string
 	for _, t := range s.Triggers {
 		codes = append(codes, t.Code)
@@ -79,6 +86,8 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 		{Key: "manipulators", Value: s.Axes.Manipulators},
 		{Key: "triggers", Value: strings.Join(codes, " ")},
 		{Key: "enforcement", Value: enforcing},
+		{Key: "missing inputs", Value: strings.Join(s.Missing, " ")},
+		{Key: "attestation", Value: s.Attestation.State},
 		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
 	return []ros1.DiagnosticStatus{d}

@@ -14,9 +14,9 @@ type ledger struct {
 }
 
 // Check implements [order.Ledger]. While the store is busy, a stop counts as new: at worst an old one stops the robot
-// again.
+// again. So does an attestation result: a refusal tightens, and what accepts is checked again when it is used up.
 func (l *ledger) Check(now order.Times, c order.Claim) (repeat bool, err error) {
-	if c.Kind != order.KindStop {
+	if c.Kind != order.KindStop && c.Kind != order.KindAttestationResult {
 		l.mu.RLock()
 	} else if !l.mu.TryRLock() {
 		return false, nil

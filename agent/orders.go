@@ -107,33 +107,49 @@ func (o *orders) note(r *Receipt) {
 
 // judge verifies an order and lets it take effect. If only is not empty, orders of other kinds are refused.
 func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
-	times, _ := o.now()
-	v, err := o.verifier.Load().Verify(times, envelope)
-	switch {
-	case err != nil:
-		return refusal(nil, err)
-	case v.Order.Kind == order.KindStop:
-		return o.stop(v, times)
-	case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted && len(only) == 0:
-		return o.refused(v, times)
-	case len(only) > 0 && v.Order.Kind != only[0]:
-		r := accepted(v)
-		r.Accepted, r.Reason = false, "wrong-path"
-		r.Text = fmt.Sprintf("only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], v.Order.Kind)
-		return r
+	kind := claimed(envelope)
+	if len(only) > 0 && kind != "" && kind != only[0] {
+		return Receipt{Kind: string(kind), Reason: "wrong-path", Text: fmt.Sprintf(
+			"only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], kind)}
+	}
+	if kind == order.KindStop || kind == order.KindAttestationResult || kind == "" {
+		// What tightens waits for nobody: neither for another order nor for the disk.
+		times, _ := o.now()
+		v, err := o.verifier.Load().Verify(times, envelope)
+		switch {
+		case err != nil:
+			return refusal(nil, err)
+		case v.Order.Kind == order.KindStop:
+			return o.stop(v, times)
+		case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted:
+			return o.refused(v, times)
+		}
 	}
 	if !o.turn.enter() {
 		r := busyReceipt("orders before this one wait for the disk; look at the journal's health and try again")
-		r.Digest, r.Kind = fmt.Sprintf("%x", v.Digest), string(v.Order.Kind)
+		r.Kind = string(kind)
 		return r
 	}
 	defer o.turn.leave()
-	// Keys, sequences and used ids may be others than a moment ago.
 	times, boot := o.now()
-	if v, err = o.verifier.Load().Verify(times, envelope); err != nil {
+	v, err := o.verifier.Load().Verify(times, envelope)
+	if err != nil {
 		return refusal(nil, err)
 	}
 	return o.loosen(v, envelope, times, boot)
+}
+
+// claimed is the kind that an order says it has, unverified, empty for what is no order.
+func claimed(envelope []byte) order.Kind {
+	e, err := order.ParseEnvelope(envelope)
+	if err != nil {
+		return ""
+	}
+	o, err := order.Decode(e.Payload)
+	if err != nil {
+		return ""
+	}
+	return o.Kind
 }
 
 // stop acts first and is made durable afterwards.

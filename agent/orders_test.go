@@ -137,6 +137,7 @@ func newOffice(t *testing.T) *office {
 	for name, role := range map[string]order.Role{
 		"rita": order.RoleRoot, "sven": order.RoleSafetyEngineer, "olga": order.RoleOperator, "otto": order.RoleOperator,
 		"finn": order.RoleFleetManager, "vera": order.RoleVendor, "button": order.RoleStopOnly,
+		"vic": order.RoleVerifier, "carl": order.RoleConsumer,
 	} {
 		key, err := order.GenerateKey(order.Ed25519)
 		if err != nil {
@@ -233,6 +234,8 @@ func (o *office) order(kind order.Kind) *order.Order {
 		d.Reset = &order.Reset{All: true}
 	case order.KindGrant:
 		d.Grant = &order.Grant{Scope: order.ScopeEgress, Zone: "pharmacy", MaxSpeedMPS: 0.1, Expires: noon.Add(10 * time.Minute)}
+	case order.KindAttestationResult:
+		d.AttestationResult = &order.AttestationResult{Verdict: order.VerdictAccepted, Tier: order.TierTPM, EvidenceSHA256: someHex}
 	case order.KindPolicySet, order.KindKeyList:
 	}
 	return d

@@ -192,6 +192,18 @@ func TestRestartAfterAPolicyOrder(t *testing.T) {
 			a.orders.stage = killedBefore(a)
 			return a.orders.apply(s.set(2))
 		}, true, 2},
+		{"killed after the policy was stored, before it was used up", func(s *testSite, a *Agent) Receipt {
+			a.orders.stage = func(v *order.Verified, envelope []byte) (func() error, error) {
+				_, err := a.stageOrder(v, envelope)
+				return nil, errors.Join(err, errors.New("killed"))
+			}
+			return a.orders.apply(s.set(2))
+		}, false, 1},
+		{"killed before the second of two policies was used up", func(s *testSite, a *Agent) Receipt {
+			r := a.orders.apply(s.set(2))
+			s.must(a.state.replace(policyNew, policyNext, s.set(3)))
+			return r
+		}, true, 2},
 		{"a new key list", func(s *testSite, a *Agent) Receipt { return a.orders.apply(s.keyList(2)) }, true, 1},
 		{"two new key lists", func(s *testSite, a *Agent) Receipt {
 			a.orders.apply(s.keyList(2))

@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -18,6 +19,7 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/hal/host"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // Names in the folder that the deployment's paths.keys names.
@@ -69,8 +71,17 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 		a.log.Error().Err(err).Str("state", string(state)).Msg("the record of used orders cannot be read; only stops are taken")
 	}
 	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
-	if err != nil {
+	if err != nil && !a.ranBefore() {
 		return err
+	}
+	if err != nil {
+		// A robot that ran before must not stay unguarded because a file is gone: nobody's signature counts, and it stands.
+		a.log.Error().Err(err).Msg("the root keys cannot be read; no order counts")
+		nobody, _, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+		roots = []crypto.PublicKey{nobody}
 	}
 	if err := a.openKeyLists(dep, roots); err != nil {
 		return err
@@ -90,12 +101,22 @@ func (a *Agent) openOrders(dep *config.Deployment) error {
 	return nil
 }
 
+// ranBefore is true on a robot that a policy was once in force on, as far as can be told. One that was never set up is
+// better told what is missing than started.
+func (a *Agent) ranBefore() bool {
+	if state, err := a.store.State(); err != nil || state == order.StateMissing || state == order.StateDamaged {
+		return true
+	}
+	_, ok := a.store.Floor(order.KindPolicySet)
+	return ok
+}
+
 // openKeyLists starts from the chain of key lists that ends in the one accepted last, which the record of used orders
 // knows: the stored one, the next one if the guard ended while it changed them, or the delivered one if none is stored.
 func (a *Agent) openKeyLists(dep *config.Deployment, roots []crypto.PublicKey) error {
 	delivered, err := deliveredKeyLists(dep.Paths.Keys)
 	if err != nil {
-		return err
+		a.log.Error().Err(err).Msg("the delivered key lists cannot be read")
 	}
 	for _, lists := range [][][]byte{a.state.keyLists(keyListFmt), a.state.keyLists(keyListNext), delivered} {
 		if len(lists) == 0 && a.verify != nil {
@@ -175,21 +196,90 @@ func deliveredKeyLists(folder string) ([][]byte, error) {
 
 // openPolicy opens state and keys and takes the policy out of its signed set. A set that this robot accepted before is
 // in force already; a new one is used up here, durably, before it decides anything. A set that was loaded later than the
-// deployment's is in the state directory and goes before it.
+// deployment's is in the state directory and goes before it. Where nothing can be judged, since record or keys are not
+// there, the newest set is taken as it is, and the robot stays stopped.
 func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, error) {
 	if err := a.openState(dep); err != nil {
 		return config.SignedPolicy{}, err
 	}
 	trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 	now := times(a.clock.Civil(), trust)
-	stored, err := a.state.readPolicy()
-	if err == nil && a.sequence(now, stored) >= a.sequence(now, bundle) {
-		if p, err := a.takePolicy(now, stored); err == nil {
+	sets := a.policySets(now, bundle)
+	var last error
+	for _, set := range sets {
+		p, err := a.takePolicy(now, set)
+		if err == nil {
 			return p, nil
 		}
-		// Damaged, or older than the deployment's: that one is judged by its own signature and sequence.
+		// Damaged, or older than the deployment's: the next one is judged by its own signature and sequence.
+		last = err
 	}
-	return a.takePolicy(now, bundle)
+	if a.unproven = unproven(a.verify, last); a.unproven == interlock.CauseNone || !a.ranBefore() {
+		return config.SignedPolicy{}, last
+	}
+	for _, set := range sets {
+		if p, err := readPolicySet(set); err == nil {
+			a.log.Error().Err(last).Msg("the policy cannot be verified; the robot stays stopped until a signed one is loaded")
+			return p, nil
+		}
+	}
+	return config.SignedPolicy{}, last
+}
+
+// policySets are the sets that may be in force, the likeliest first: those that were loaded later, if they are not older
+// than the deployment's. A set that was staged counts only if it was used up: the guard ended before it came to its place.
+func (a *Agent) policySets(now order.Times, bundle []byte) [][]byte {
+	var sets [][]byte
+	if next, err := a.state.readPolicy(policyNext); err == nil {
+		if v, err := a.verify.Verify(now, next); err == nil && v.Repeat {
+			sets = append(sets, next)
+			if err := a.state.takeNextPolicy(); err != nil {
+				a.log.Warn().Err(err).Msg("the policy in force stays under the name of the next one")
+			}
+		}
+	}
+	if stored, err := a.state.readPolicy(policyFile); err == nil {
+		sets = append(sets, stored)
+	}
+	if len(sets) > 0 && a.sequence(now, sets[0]) < a.sequence(now, bundle) {
+		return [][]byte{bundle}
+	}
+	return append(sets, bundle)
+}
+
+// unproven says why a policy set cannot be judged, CauseNone if it can and is refused.
+func unproven(v *order.Verifier, err error) interlock.Cause {
+	if v.Fault() != nil {
+		return interlock.CauseBadSignature // There is no key list, so nobody's signature can be judged.
+	}
+	switch order.ReasonOf(err) {
+	case order.StateUnreadable:
+		return interlock.CauseDamaged
+	case order.NoKeyList:
+		return interlock.CauseBadSignature
+	case order.StateUnwritable:
+		return interlock.CauseWriteFailed
+	case order.ClockUntrusted:
+		return interlock.CauseCivilTooOld
+	default:
+		return interlock.CauseNone
+	}
+}
+
+// readPolicySet takes a policy out of a set that nobody has verified.
+func readPolicySet(bundle []byte) (config.SignedPolicy, error) {
+	e, err := order.ParseEnvelope(bundle)
+	if err != nil {
+		return config.SignedPolicy{}, err
+	}
+	o, err := order.Decode(e.Payload)
+	if err != nil {
+		return config.SignedPolicy{}, err
+	}
+	if o.Kind != order.KindPolicySet {
+		return config.SignedPolicy{}, fmt.Errorf("policy set: expected an order of kind %q, found %q", order.KindPolicySet, o.Kind)
+	}
+	return policyOf(o)
 }
 
 // sequence is that of a policy set that counts, 0 for any other.
@@ -247,8 +337,28 @@ func (a *Agent) openState(dep *config.Deployment) error {
 	if a.state, err = openState(dep.Paths.StateDir, a.log); err != nil {
 		return err
 	}
-	a.trust.floor = max(a.opt.Epoch, a.state.newestTime())
+	if err := a.openTime(); err != nil {
+		return err
+	}
 	return a.openOrders(dep)
+}
+
+// openTime takes up the newest time that was ever trusted or signed. Where it is gone or damaged on a robot that ran
+// before, somebody may have set the clock back with it: then the clock is not trusted until a time service says so.
+func (a *Agent) openTime() error {
+	a.trust.floor = a.opt.Epoch
+	newest, err := a.state.newestTime()
+	_, missing := os.Stat(filepath.Join(a.state.path, latchFile))
+	switch {
+	case err == nil:
+		a.trust.floor = max(a.trust.floor, newest)
+	case errors.Is(missing, fs.ErrNotExist):
+		return a.state.storeTime(a.opt.Epoch)
+	default:
+		a.trust.stepped = true
+		a.log.Error().Err(err).Msg("the newest trusted time cannot be read; civil time is not trusted until a time service disciplines the clock")
+	}
+	return nil
 }
 
 func (a *Agent) takePolicy(now order.Times, bundle []byte) (config.SignedPolicy, error) {
@@ -270,9 +380,11 @@ func (a *Agent) takePolicy(now order.Times, bundle []byte) (config.SignedPolicy,
 	return p, nil
 }
 
-func signedPolicy(v *order.Verified) (config.SignedPolicy, error) {
-	set := v.Order.PolicySet
-	p := config.SignedPolicy{YAML: set.Policy, Revision: int64(v.Order.Sequence)} //nolint:gosec // sequences end at 2^53
+func signedPolicy(v *order.Verified) (config.SignedPolicy, error) { return policyOf(v.Order) }
+
+func policyOf(o *order.Order) (config.SignedPolicy, error) {
+	set := o.PolicySet
+	p := config.SignedPolicy{YAML: set.Policy, Revision: int64(o.Sequence)} //nolint:gosec // sequences end at 2^53
 	var err error
 	if p.Pins.Profile, err = config.ParseDigest("sha256:" + set.ProfileSHA256); err != nil {
 		return p, fmt.Errorf("policy set: profile pin: %w", err)
@@ -335,7 +447,8 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 		return nil, err
 	}
 	// A set that is used up has to be where the next start finds it, or that start would find only sets that are too old.
-	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyFile, envelope)); err != nil {
+	// Until then the present one keeps its place.
+	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyNext, envelope)); err != nil {
 		return nil, fmt.Errorf("the policy could not be stored: %w", err)
 	}
 	return func() error {
@@ -345,6 +458,9 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 			return err
 		}
 		a.cfg, a.params = cfg, params
+		if err := a.state.takeNextPolicy(); err != nil {
+			a.log.Warn().Err(err).Msg("the policy in force stays under the name of the next one")
+		}
 		return nil
 	}, nil
 }

@@ -29,6 +29,7 @@ const (
 	timeNew     = "newest-time.new"
 	policyFile  = "policy.dsse.json"
 	policyNew   = "policy.dsse.json.new"
+	policyNext  = "policy-next.dsse.json"
 	headFile    = "evidence"
 	headNew     = "evidence.new"
 	keyListFmt  = "keylist-%03d.dsse.json"
@@ -175,31 +176,46 @@ func (s *stateDir) end() error {
 	return s.dir.SyncDir()
 }
 
-// readPolicy returns the policy set that was loaded last. It may be far larger than the directory's other files.
-func (s *stateDir) readPolicy() ([]byte, error) {
+// takeNextPolicy puts the staged policy set, which is used up, in the place of the present one.
+func (s *stateDir) takeNextPolicy() error {
+	if err := s.dir.Rename(policyNext, policyFile); err != nil {
+		return err
+	}
+	return s.dir.SyncDir()
+}
+
+// readPolicy returns a policy set that was loaded. It may be far larger than the directory's other files.
+func (s *stateDir) readPolicy(name string) ([]byte, error) {
 	// Without O_NONBLOCK the opening of a pipe that somebody put here would wait for ever.
-	f, err := os.OpenFile(filepath.Join(s.path, policyFile), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(filepath.Join(s.path, name), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: expected a regular file (%w)", policyFile, errors.Join(err, fs.ErrInvalid))
+		return nil, fmt.Errorf("%s: expected a regular file (%w)", name, errors.Join(err, fs.ErrInvalid))
 	}
 	return io.ReadAll(io.LimitReader(f, contract.MaxDocument))
 }
 
+// errTime is why the stored time does not count.
+var errTime = errors.New("expected 8 bytes of time and their CRC-32C")
+
 // newestTime is the newest civil time that was ever trusted or signed, in nanoseconds since the Unix epoch.
-func (s *stateDir) newestTime() int64 {
+func (s *stateDir) newestTime() (int64, error) {
 	data, err := s.dir.ReadFile(timeFile)
-	if err != nil || len(data) != 8 {
-		return 0
+	if err != nil {
+		return 0, err
 	}
-	return int64(binary.LittleEndian.Uint64(data)) //nolint:gosec // written below
+	if len(data) != 12 || binary.LittleEndian.Uint32(data[8:]) != checksum(data[:8]) {
+		return 0, fmt.Errorf("%s: %w, found %d bytes", timeFile, errTime, len(data))
+	}
+	return int64(binary.LittleEndian.Uint64(data)), nil //nolint:gosec // written below
 }
 
 func (s *stateDir) storeTime(ns int64) error {
-	return s.replace(timeNew, timeFile, binary.LittleEndian.AppendUint64(nil, uint64(ns)))
+	data := binary.LittleEndian.AppendUint64(nil, uint64(ns)) //nolint:gosec // read above
+	return s.replace(timeNew, timeFile, binary.LittleEndian.AppendUint32(data, checksum(data)))
 }
 
 // keyLists returns the stored key lists of one name pattern, oldest first.

@@ -29,3 +29,6 @@ func (a *Agent) Confined(report string) { a.confined.Store(&report) }
 
 // Progress counts the ticks that the guard has really applied. A guard whose count stands still decides nothing.
 func (a *Agent) Progress() uint64 { return a.guard.Ticks() }
+
+// RobotID is the robot's id in orders, topics and evidence, "manufacturer/serial" in the characters that VDA 5050 allows.
+func RobotID(manufacturer, serial string) string { return robotID(manufacturer, serial) }

@@ -264,8 +264,8 @@ func TestTheShareSurvivesAReload(t *testing.T) {
 		t.Errorf("reload: %v became %v", was, got)
 	}
 	for name, c := range map[string]struct{ decel, want float64 }{
-		"a greater promise":                 {2, was / 2},
-		"a smaller promise, kept":           {was / 2, 1},
+		"a greater promise":                  {2, was / 2},
+		"a smaller promise, kept":            {was / 2, 1},
 		"a promise too great to reckon with": {10, leastShare},
 	} {
 		robot := wheels()

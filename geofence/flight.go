@@ -243,12 +243,9 @@ func (f *Fence) stops(fl *flight, o *obstacle, r, near float64) bool {
 	if near-float64(f.tip(fl.after)*s) >= r {
 		return true
 	}
-	if _, hit := f.sweep(o, fl.end, fl.after, s, r, near); hit || fl.after.w == 0 {
-		return !hit
-	}
-	for _, u := range axesOf(fl.after) {
-		if u == (twist{}) {
-			continue
+	for i, u := range waysOf(fl.after) {
+		if i > 0 && (fl.after.w == 0 || fl.after.speed() == 0) {
+			break // one axis has one way
 		}
 		if _, hit := f.sweep(o, fl.end, u, fl.holdS+f.stopS(u), r, near); hit {
 			return false
@@ -257,8 +254,12 @@ func (f *Fence) stops(fl *flight, o *obstacle, r, near float64) bool {
 	return true
 }
 
-// axesOf are the motions that are left of u if its other axis comes to rest at once.
-func axesOf(u twist) [2]twist { return [2]twist{{u.vx, u.vy, 0}, {0, 0, u.w}} }
+// waysOf are the arcs on which u may come to rest, as each axis brakes at a rate
+// of its own: both evenly, one twice as fast as the other, one at once.
+func waysOf(u twist) [5]twist {
+	x, y, w := u.vx/2, u.vy/2, u.w/2
+	return [5]twist{u, {u.vx, u.vy, 0}, {0, 0, u.w}, {u.vx, u.vy, w}, {x, y, u.w}}
+}
 
 // stopS is how long, in seconds at its present speed, the motion u goes on
 // while the brakes take it away evenly.

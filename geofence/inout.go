@@ -190,7 +190,8 @@ type ZoneVerdict struct {
 	// Zone is the index in the Set.
 	Zone  int
 	Place Place
-	// MarginM is the contour's distance to the zone in metres; inside, minus the depth.
+	// MarginM is the contour's distance to the zone in metres; inside, minus the
+	// greatest depth of its outline.
 	MarginM float64
 	// AllowedMPS is the speed at which the robot could still stop before the zone
 	// (or slow down to its limit) if it drove straight at it.

@@ -143,13 +143,13 @@ func (q *query) judge(c *candidate) {
 	case place == Outside:
 		q.outside(c, m, 0, ReasonEdgeAhead)
 	case place == Margin:
-		q.creep(c, ReasonMargin, ReasonMargin)
+		q.creep(c, m, ReasonMargin, ReasonMargin)
 	case !q.f.granted(c):
 		q.block(c.zone, ReasonInside)
 	case c.inside:
 		q.egress(c)
 	default: // out again, but not released
-		q.creep(c, ReasonEgress, ReasonEgressDirection)
+		q.creep(c, m, ReasonEgress, ReasonEgressDirection)
 	}
 }
 
@@ -218,10 +218,9 @@ func (q *query) after(fl *flight, c *candidate, m, most float64, reason Reason) 
 		q.lower(most, c.zone, reason, 0)
 		return
 	}
-	axes := axesOf(q.u)
-	for i, u := range [...]twist{q.u, axes[0], axes[1]} {
-		if i > 0 && (u == q.u || u == (twist{})) {
-			continue
+	for i, u := range waysOf(q.u) {
+		if i > 0 && (q.u.w == 0 || q.u.speed() == 0) {
+			break // one axis has one way
 		}
 		brake := q.f.brake(u)
 		if free, hit := q.f.sweep(&c.obstacle, fl.end, u, hold+0.5/brake, m, near); hit {
@@ -262,18 +261,28 @@ const (
 )
 
 // creep lets the robot move at creep speed if that takes no part of the contour
-// closer to the obstacle before it could stop.
-func (q *query) creep(c *candidate, reason, refusal Reason) {
+// closer to the obstacle before it could stop. A turn in place may bring corners
+// closer up to the margin m: with them at rest there it could not have come so
+// far. Between two samples only the sweep looks, to wayMM.
+func (q *query) creep(c *candidate, m float64, reason, refusal Reason) {
 	q.fly()
-	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, driftMM) || q.closer(c, q.flight.end, driftMM)) {
+	least := c.clear
+	if q.u.speed() == 0 {
+		least = min(least, m)
+	}
+	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, least-driftMM) || q.closer(c, q.flight.end, least-driftMM)) {
 		q.block(c.zone, refusal)
 		return
 	}
 	u, k := q.creeping()
-	dur := q.react + 0.5/q.f.brake(u)
+	at, dur := q.f.mem.track.at, q.react+0.5/q.f.brake(u)
+	if _, hit := q.f.sweep(&c.obstacle, at, u, dur, max(least-wayMM, 0), c.clear); hit {
+		q.block(c.zone, refusal)
+		return
+	}
 	step := min(max(creepStep/q.f.tip(u), dur/creepSamples), dur)
 	for i := 1.0; float64(step*(i-1)) < dur && i <= creepSamples; i++ {
-		if q.closer(c, q.f.mem.track.at.advance(u, float64(step*i)), sameMM) {
+		if q.closer(c, at.advance(u, float64(step*i)), least-sameMM) {
 			q.block(c.zone, refusal)
 			return
 		}
@@ -281,12 +290,12 @@ func (q *query) creep(c *candidate, reason, refusal Reason) {
 	q.lower(k, c.zone, reason, 0)
 }
 
-// closer says whether the contour is closer to the obstacle at a frame than it
-// is now, by more than slack millimetres.
-func (q *query) closer(c *candidate, at frame, slack float64) bool {
+// closer says whether the contour is closer to the obstacle at a frame than
+// least millimetres.
+func (q *query) closer(c *candidate, at frame, least float64) bool {
 	q.f.probe.set(&q.f.set.body, at)
 	clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
-	return inside || !(clear >= c.clear-slack) || q.f.work > maxWork
+	return inside || !(clear >= least) || q.f.work > maxWork
 }
 
 // sameMM is how much two computed distances may differ and still be the same;
@@ -295,6 +304,7 @@ func (q *query) closer(c *candidate, at frame, slack float64) bool {
 const (
 	sameMM  = 1e-6
 	driftMM = 10.0
+	wayMM   = 1.0
 )
 
 // creeping is u cut to creep speed, and the ratio of the cut.
@@ -304,35 +314,60 @@ func (q *query) creeping() (twist, float64) {
 	return q.u.scale(k), k
 }
 
-// Egress is sampled over a way as long as the contour.
-const egressSamples = 16
+// Egress looks for a way out of egressSamples steps, as long as the contour. Where
+// the robot goes before it can stop, it looks every egressStep millimetres: from
+// one look to the next a point gets half of that deeper at most.
+const (
+	egressSamples = 16
+	egressStep    = 4.0
+	// lessMM is how much less deep a way must lead that does not lead out.
+	lessMM = 20.0
+)
 
-// egress lets the robot creep out of a zone by grant: nowhere on the way deeper,
-// and at the end outside or at least less deep. A zone narrower than the contour
-// has no depth to speak of; there, only getting out counts.
+// egress lets the robot creep out of a zone by grant: nowhere on the way deeper
+// than by egressStep/2 and the error of a depth, and at the end outside or less
+// deep. A zone narrower than the contour has no depth to speak of; there, only
+// getting out counts.
 func (q *query) egress(c *candidate) {
 	f := q.f
 	u, k := q.creeping()
-	b := &f.set.body
-	dur := min((b.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
-	blur := f.margin(0)
+	dur := min((f.set.body.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
 	now := max(-c.clear, 0)
-	most := min(now, f.mem.egressDepth+blur) + b.pitch
-	thin := c.size < b.size
-	at, deeper := f.mem.track.at, false
-	for i := 1.0; i <= egressSamples && !deeper; i++ {
+	most := min(now, f.mem.egressDepth+f.margin(0)) + depthErrorMM
+	thin := c.size < f.set.body.size
+	if !thin && q.deepens(c, u, most) {
+		q.block(c.zone, ReasonEgressDirection)
+		return
+	}
+	at := f.mem.track.at
+	for i := 1.0; i <= egressSamples; i++ {
 		at = f.mem.track.at.advance(u, float64(dur*i)/egressSamples)
-		f.probe.set(b, at)
-		if _, inside, _ := f.look(&c.obstacle, &f.probe, 1); !inside {
+		f.probe.set(&f.set.body, at)
+		if _, inside, _ := f.look(&c.obstacle, &f.probe, 1); !inside && f.work <= maxWork {
 			q.lower(k, c.zone, ReasonEgress, 0)
 			return
 		}
-		deeper = !thin && f.depth(&c.obstacle, at, most) > most
+		if !thin && f.deeper(&c.obstacle, at, most) {
+			q.block(c.zone, ReasonEgressDirection)
+			return
+		}
 	}
-	less := now - float64(2*b.pitch)
-	if thin || deeper || less < 0 || f.depth(&c.obstacle, at, less) > less || f.work > maxWork {
+	if less := now - lessMM; thin || less < 0 || f.deeper(&c.obstacle, at, less) {
 		q.block(c.zone, ReasonEgressDirection)
 		return
 	}
 	q.lower(k, c.zone, ReasonEgress, 0)
+}
+
+// deepens says whether the contour gets deeper than most under u before it can
+// stop again.
+func (q *query) deepens(c *candidate, u twist, most float64) bool {
+	f := q.f
+	dur := q.react + 0.5/f.brake(u)
+	for n, i := math.Ceil(float64(f.tip(u)*dur)/egressStep), 1.0; i <= n; i++ {
+		if f.deeper(&c.obstacle, f.mem.track.at.advance(u, float64(dur*i)/n), most) {
+			return true
+		}
+	}
+	return false
 }

@@ -2,7 +2,6 @@ package geofence
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -110,13 +109,6 @@ func (c *compiler) checkFootprint(r *Robot) {
 	}
 }
 
-// Control points measure how deep a contour is in a zone.
-const (
-	rimControls  = 96 // on the sides, vertices included
-	gridControls = 32 // within
-	maxControls  = rimControls + MaxFootprint + gridControls
-)
-
 // body is the contour in the base frame, in millimetres.
 type body struct {
 	n    int
@@ -126,10 +118,6 @@ type body struct {
 	radius, size float64
 	// side[i] is the length of the side that ends at vertex i.
 	side [MaxFootprint]float64
-	// cx and cy are control points; along the sides they are pitch apart.
-	controls int
-	cx, cy   [maxControls]float64
-	pitch    float64
 }
 
 func newBody(footprint []Vertex) body {
@@ -145,45 +133,5 @@ func newBody(footprint []Vertex) body {
 	edges := ringEdges(nil, footprint)
 	all := boxOf(edges)
 	b.size = length(float64(all.x1-all.x0), float64(all.y1-all.y0))
-	b.rim(edges)
-	b.grid(edges, all)
 	return b
-}
-
-func (b *body) control(x, y float64) {
-	b.cx[b.controls], b.cy[b.controls] = x, y
-	b.controls++
-}
-
-// rim spreads control points along the sides; each side has one at its start.
-func (b *body) rim(edges []edge) {
-	total := 0.0
-	for _, e := range edges {
-		total += length(float64(e.bx)-float64(e.ax), float64(e.by)-float64(e.ay))
-	}
-	b.pitch = max(20, total/rimControls)
-	for _, e := range edges {
-		dx, dy := float64(e.bx)-float64(e.ax), float64(e.by)-float64(e.ay)
-		parts := math.Ceil(length(dx, dy) / b.pitch)
-		for k := 0.0; k < parts; k++ {
-			b.control(float64(e.ax)+float64(dx*k)/parts, float64(e.ay)+float64(dy*k)/parts)
-		}
-	}
-}
-
-// grid spreads control points over the inside, as densely as their number allows.
-func (b *body) grid(edges []edge, all box) {
-	w, h := float64(all.x1-all.x0), float64(all.y1-all.y0)
-	pitch := max(20, math.Sqrt(float64(w*h)/gridControls))
-	nx := min(max(math.Floor(w/pitch), 1), gridControls)
-	ny := min(max(math.Floor(h/pitch), 1), math.Floor(gridControls/nx))
-	for i := 0.5; i < nx; i++ {
-		for j := 0.5; j < ny; j++ {
-			x := float64(all.x0) + float64(w*i)/nx
-			y := float64(all.y0) + float64(h*j)/ny
-			if locate(edges, int32(math.Round(x)), int32(math.Round(y))) == within {
-				b.control(x, y)
-			}
-		}
-	}
 }

@@ -71,7 +71,7 @@ func (f *Fence) consider(o obstacle, b bound) {
 	if c.inside {
 		c.clear = 0
 		if o.kind != SpeedLimit {
-			c.clear = -f.depth(&c.obstacle, f.mem.track.at, 0)
+			c.clear = -f.depth(&c.obstacle, f.mem.track.at)
 		}
 	}
 	f.cands = append(f.cands, c)
@@ -113,41 +113,6 @@ func (f *Fence) leaves(o *obstacle, c *contour) bool {
 		}
 	}
 	return false
-}
-
-// depth is how deep, in millimetres, the control points of a contour are where
-// they must not be, or least if that is more.
-func (f *Fence) depth(o *obstacle, at frame, least float64) float64 {
-	b := &f.set.body
-	deepest2, hint := float64(least*least), 0
-	for i := range b.controls {
-		x, y := at.apply(b.cx[i], b.cy[i])
-		f.work += len(o.edges) / 8
-		if !f.breaches(o, int32(math.Round(x)), int32(math.Round(y))) {
-			continue
-		}
-		// A point as near to any edge as the deepest so far is to its nearest
-		// changes nothing; the edge that told so will often tell it of the next point.
-		near2 := math.Inf(1)
-		for k := range o.edges {
-			n := (hint + k) % len(o.edges)
-			e := &o.edges[n]
-			near2 = min(near2, pointEdge2(float64(e.ax)-x, float64(e.ay)-y, float64(e.bx)-x, float64(e.by)-y))
-			if near2 <= deepest2 {
-				f.work += k / 2
-				hint = n
-				break
-			}
-		}
-		if near2 > deepest2 {
-			deepest2 = near2
-			f.work += len(o.edges) / 2
-		}
-		if f.work > maxWork {
-			break
-		}
-	}
-	return math.Sqrt(deepest2)
 }
 
 // breaches says whether a point is where an obstacle allows no part of the robot.

@@ -151,3 +151,66 @@ func TestTheTurnInPlaceIsSwept(t *testing.T) {
 		t.Errorf("straight away: ratio %v", l.Ratio)
 	}
 }
+
+// rests follows a motion to rest from the end of a flight, each axis braking at
+// its own multiple of the promise, and returns the smallest clearance on the way.
+func (r *rig) rests(c *candidate, at frame, u twist, linear, turning float64) float64 {
+	const dt = 0.01
+	speed, spin, least := u.speed(), math.Abs(u.w), math.Inf(1)
+	dir := u.scale(1 / u.speed())
+	for speed > 0 || spin > 0 {
+		at = at.advance(twist{dir.vx * speed, dir.vy * speed, math.Copysign(spin, u.w)}, dt)
+		speed, spin = math.Max(0, speed-1000*linear*dt), math.Max(0, spin-2*turning*dt)
+		r.probe.set(&r.set.body, at)
+		clear, inside, _ := r.look(&c.obstacle, &r.probe, 1000)
+		if inside {
+			return 0
+		}
+		least = math.Min(least, clear)
+	}
+	return least
+}
+
+// TestEveryWayToRestIsSeen lets the axes of a turning, driving robot brake at
+// rates of their own, at least as hard as promised: where the fence says that it
+// stays clear of the margin, it does.
+func TestEveryWayToRestIsSeen(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	t.Log("seed 5")
+	said, arcOnly := 0, 0
+	for range 5000 {
+		a, d := rng.Float64()*7, 300+rng.Float64()*900
+		ring := star(rng, d*math.Cos(a), d*math.Sin(a), 100+rng.Float64()*500, 3+rng.IntN(6))
+		if len(checkRings([][]Vertex{ring}, MaxCoordinateMM)) > 0 {
+			continue
+		}
+		r := newRig(t, site(ZoneSpec{ID: "z", Kind: Blocked, Outer: ring}), wheels())
+		s, c := math.Sincos(rng.Float64() * 7)
+		speed := 0.05 + rng.Float64()*1.2
+		r.in.Velocity.Velocity = Velocity{speed * s, speed * c, (rng.Float64() - 0.5) * 3}
+		u := r.in.Velocity.twist()
+		linear, turning := 1+rng.ExpFloat64()*3*float64(rng.IntN(2)), 1+rng.ExpFloat64()*3*float64(rng.IntN(2))
+		if r.at(0, 0, 0); len(r.cands) == 0 || r.cands[0].inside {
+			continue
+		}
+		o, m := &r.cands[0], r.margin(0)
+		fl := r.coast(0)
+		fl.holdS = 0
+		if o.clear < m || r.flies(&fl, &o.obstacle, m, o.clear) {
+			continue
+		}
+		clear := r.rests(o, fl.end, u, linear, turning)
+		if _, hit := r.sweep(&o.obstacle, fl.end, u, r.stopS(u), m, 0); !hit && clear < m-3 {
+			arcOnly++
+		}
+		if !r.stops(&fl, &o.obstacle, m, o.clear) {
+			continue
+		}
+		if said++; clear < m-5 {
+			t.Errorf("%+v braking at %.2f and %.2f times the promise comes to %.1f mm, the margin is %.1f mm", u, linear, turning, clear, m)
+		}
+	}
+	if said < 500 || arcOnly < 1 {
+		t.Errorf("%d times it was said to stay clear; the arc alone would have been wrong %d times: the test cannot fail", said, arcOnly)
+	}
+}

@@ -161,6 +161,8 @@ const (
 	CauseWrongUser
 	// CauseWrongExecutable means that the process runs another executable.
 	CauseWrongExecutable
+	// CauseInputsOverdue means that required inputs have not come within the policy's startup.input_timeout.
+	CauseInputsOverdue
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -244,6 +246,7 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseProcessAbsent:     {"process-absent", "no process of this computer is behind the connection"},
 	CauseWrongUnit:         {"wrong-unit", "the process belongs to another unit"},
 	CauseWrongUser:         {"wrong-user", "the process runs as another user"},
+	CauseInputsOverdue:     {"inputs-overdue", "required inputs have not come within the policy's startup.input_timeout"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 }
 

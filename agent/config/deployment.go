@@ -49,6 +49,8 @@ type Courier struct {
 	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
 	// EventLog is the firmware's event log; without it, evidence carries none and says so.
 	EventLog string `cfg:"event_log,optional" form:"path" eg:"event_log: /sys/kernel/security/tpm0/binary_bios_measurements"`
+	// MeasuredLog is the log of `robowarden measure`; without it, the one in /run/robowarden.
+	MeasuredLog string `cfg:"measured_log,optional" form:"path" eg:"measured_log: /run/robowarden/measured"`
 	// StateDir holds the courier's cursors, its software key and its own journal.
 	StateDir string `cfg:"state_dir" form:"path" eg:"state_dir: /var/lib/robowarden-courier"`
 	// MetricsSocket is where metrics and health are served over HTTP on a unix socket; without it, they are not served.
@@ -128,7 +130,7 @@ type Log struct {
 func (d *Deployment) others() []*string {
 	var out []*string
 	if c := d.Courier; c != nil {
-		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.StateDir, &c.MetricsSocket)
+		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.MeasuredLog, &c.StateDir, &c.MetricsSocket)
 	}
 	if s := d.Steward; s != nil {
 		out = append(out, &s.StateDir, &s.MetricsSocket)

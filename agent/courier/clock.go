@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/host"
@@ -41,4 +42,30 @@ func (hostClock) Civil() (time.Time, string) {
 func (hostClock) After(d time.Duration) (<-chan time.Time, func()) {
 	t := time.NewTimer(d)
 	return t.C, func() { t.Stop() }
+}
+
+// guardedClock is a clock whose trust is the guard's to say, since the guard owns clock trust; while the guard says
+// nothing, it is what the kernel says.
+type guardedClock struct {
+	Clock
+	trust atomic.Pointer[string]
+}
+
+// Civil implements [Clock].
+func (c *guardedClock) Civil() (time.Time, string) {
+	now, trust := c.Clock.Civil()
+	if said := c.trust.Load(); said != nil {
+		trust = *said
+	}
+	return now, trust
+}
+
+// told takes the guard's word; anything but the words of this package counts as nothing.
+func (c *guardedClock) told(trust string) {
+	switch trust {
+	case TimeTrusted, TimeHoldover, TimeUntrusted:
+		c.trust.Store(&trust)
+	default:
+		c.trust.Store(nil)
+	}
 }

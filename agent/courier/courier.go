@@ -38,7 +38,7 @@ type Options struct {
 	Clock Clock
 	// ReportUnattested lets evidence go out before an attestation result is accepted, marked as such.
 	ReportUnattested bool
-	// MeasuredLog is [MeasuredLog] if it is empty.
+	// MeasuredLog replaces the deployment's.
 	MeasuredLog string
 	// AllowDemo accepts verifiers' keys that are marked as demonstration keys. Only the demonstration sets it.
 	AllowDemo bool
@@ -51,12 +51,14 @@ type Courier struct {
 	dep     *config.Deployment
 	cfg     *config.Courier
 	broker  *url.URL
-	clock   Clock
+	clock   *guardedClock
 	log     zerolog.Logger
 	boot    [16]byte
 	pace    pace
 	journal *journal.Log
-	cursor  *cursor
+	// executable is the digest of the program that runs, "" if it cannot be read.
+	executable string
+	cursor     *cursor
 	// startup are faults to be noted once the journal runs.
 	startup []Fault
 }
@@ -73,7 +75,7 @@ func journalDir(state string) string { return filepath.Join(state, "journal") }
 
 // New loads the deployment and opens the courier's own files. It talks to nobody yet.
 func New(o Options) (*Courier, error) {
-	c := &Courier{o: o, dep: o.Config, clock: o.Clock, pace: defaultPace()}
+	c := &Courier{o: o, dep: o.Config, clock: &guardedClock{Clock: o.Clock}, pace: defaultPace()}
 	if c.dep == nil {
 		var err error
 		if c.dep, err = config.LoadDeployment(o.Deployment); err != nil {
@@ -83,8 +85,8 @@ func New(o Options) (*Courier, error) {
 	if c.cfg = c.dep.Courier; c.cfg == nil {
 		return nil, errors.New("the deployment has no courier: add the section `courier`, or do not start one")
 	}
-	if c.clock == nil {
-		c.clock = hostClock{}
+	if o.Clock == nil {
+		c.clock.Clock = hostClock{}
 	}
 	c.log = o.NewLog(c.dep.Log.Level, c.dep.Log.Format)
 	var err error
@@ -103,6 +105,8 @@ func New(o Options) (*Courier, error) {
 	}
 	jo := journal.DefaultOptions(c.boot, c.clock.Boot)
 	jo.SegmentBytes, jo.QuotaBytes, jo.RingBytes, jo.Log = ownSegment, ownQuota, ownRing, c.log
+	// Now, since the walls that are raised before Run keep the courier even from its own executable.
+	c.executable = (&proof{}).executable()
 	if c.journal, err = journal.Open(journalDir(c.cfg.StateDir), jo); err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func newLoop(c *Courier) *loop {
 		link:    "never",
 	}
 	l.stateDue, l.shown = true, Unattested
-	l.proof = &proof{firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, MeasuredLog)}
+	l.proof = &proof{agent: c.executable, firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog)}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
 		c.newReading(evidencelog.Guard, c.dep.Paths.JournalDir),

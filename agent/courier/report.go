@@ -175,6 +175,8 @@ func (l *loop) state(now time.Duration) *parcel {
 
 // status is what the courier itself reads in the guard's status.
 type status struct {
+	// Clock is the guard's trust in civil time.
+	Clock    string `json:"clock"`
 	Mode     string `json:"mode"`
 	Advisory *bool  `json:"advisory"`
 	AtRest   bool   `json:"at_rest"`
@@ -226,6 +228,7 @@ func (l *loop) gotStatus(raw []byte) {
 		return
 	}
 	l.status = raw
+	l.c.clock.told(s.Clock)
 	if key := s.key(); key != l.statusKey {
 		l.statusKey, l.stateDue = key, true
 	}

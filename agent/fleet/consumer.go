@@ -39,10 +39,10 @@ type Options struct {
 	OnConnection func(robot, state string)
 }
 
-// DefaultOptions returns options for robots that report over a good network: 1 GiB each, half a minute of patience,
-// a checkpoint every two minutes.
+// DefaultOptions returns options for robots that report over a good network: 1 GiB each, two minutes of patience, in which
+// a courier sends again twice, and a checkpoint every two minutes.
 func DefaultOptions() Options {
-	return Options{MaxBytes: 1 << 30, Patience: 30 * time.Second, CheckpointWithin: 2 * time.Minute}
+	return Options{MaxBytes: 1 << 30, Patience: 2 * time.Minute, CheckpointWithin: 2 * time.Minute}
 }
 
 // minBytes is the least room that a robot may have.

@@ -33,8 +33,9 @@ const (
 	ioTimeout    = 5 * time.Second
 	firstBackoff = 500 * time.Millisecond
 	lastBackoff  = 10 * time.Second
-	queueLength  = 1024
-	queueBytes   = 32 << 20
+	longestWait  = 2 * time.Second
+	queueLength  = 64
+	commitAfter  = 512
 	maxUnacked   = 1024
 	quality      = 1 // MQTT's "at least once"
 )
@@ -42,7 +43,7 @@ const (
 // Run takes what the broker has for the consumer until ctx ends, and publishes the acknowledgements. It returns
 // early only when the consumer's key cannot sign.
 func Run(ctx context.Context, b Broker, c *Consumer) error {
-	l := &link{b: b, c: c, in: make(chan mqtt.Message, queueLength), up: make(chan struct{}, 1)}
+	l := &link{b: b, c: c, in: make(chan mqtt.Message, queueLength), up: make(chan struct{}, 1), ended: ctx.Done()}
 	u, err := url.Parse(b.URL)
 	if err != nil || u.Scheme != "tls" || u.Port() == "" {
 		return fmt.Errorf("fleet: broker %q: expected tls://host:port", b.URL)
@@ -64,7 +65,7 @@ type link struct {
 	c       *Consumer
 	in      chan mqtt.Message
 	up      chan struct{}
-	queued  atomic.Int64 // bytes in the queue
+	ended   <-chan struct{}
 	dropped atomic.Int64
 	sent    []mqtt.Token
 }
@@ -76,7 +77,8 @@ func (l *link) options(ctx context.Context, u *url.URL) *mqtt.ClientOptions {
 		config.ServerName = u.Hostname()
 	}
 	o := mqtt.NewClientOptions().AddBroker(u.String()).SetClientID(l.b.ClientID).SetTLSConfig(config)
-	o.SetCleanSession(false).SetOrderMatters(true).SetAutoAckDisabled(true)
+	// The broker need not keep anything for the consumer: what is not acknowledged with a signature, the robots send again.
+	o.SetCleanSession(true).SetOrderMatters(true)
 	o.SetAutoReconnect(true).SetMaxReconnectInterval(lastBackoff)
 	o.SetKeepAlive(keepAlive).SetPingTimeout(ioTimeout).SetWriteTimeout(ioTimeout).SetConnectTimeout(ioTimeout)
 	o.SetDefaultPublishHandler(l.receive)
@@ -143,19 +145,22 @@ func (l *link) subscribe(client mqtt.Client) {
 	}
 }
 
-// receive queues a message. The library must not be made to wait, so of too many some are dropped: without the signed
-// acknowledgement the robot sends them again.
+// receive queues a message. A full queue makes the broker wait, but not for so long that the library takes the connection
+// for dead; what is dropped then, the robots send again.
 func (l *link) receive(_ mqtt.Client, m mqtt.Message) {
-	size := int64(len(m.Payload()))
-	if l.queued.Add(size) <= queueBytes {
-		select {
-		case l.in <- m:
-			return
-		default:
-		}
+	select {
+	case l.in <- m:
+		return
+	default:
 	}
-	l.queued.Add(-size)
-	l.dropped.Add(1)
+	timer := time.NewTimer(longestWait)
+	defer timer.Stop()
+	select {
+	case l.in <- m:
+	case <-timer.C:
+		l.dropped.Add(1)
+	case <-l.ended:
+	}
 }
 
 // serve is the consumer's one goroutine.
@@ -163,16 +168,15 @@ func (l *link) serve(ctx context.Context, client mqtt.Client) error {
 	commit, tick := time.NewTicker(commitEvery), time.NewTicker(tickEvery)
 	defer commit.Stop()
 	defer tick.Stop()
-	var held []mqtt.Message
+	taken := 0
 	for {
 		select {
 		case <-ctx.Done():
 			_, err := l.c.Commit(time.Now())
 			return err
 		case m := <-l.in:
-			l.queued.Add(-int64(len(m.Payload())))
 			l.c.Take(time.Now(), m.Topic(), m.Payload())
-			if held = append(held, m); len(held) < queueLength {
+			if taken++; taken < commitAfter {
 				continue
 			}
 		case <-l.up:
@@ -190,10 +194,7 @@ func (l *link) serve(ctx context.Context, client mqtt.Client) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range held {
-			m.Ack()
-		}
-		held = held[:0]
+		taken = 0
 		l.publish(client, acknowledgements)
 	}
 }

@@ -30,6 +30,10 @@ type Core struct {
 	grant grant
 	order orderState
 	trust trust
+	// policyFault says why the policy in force is not proven.
+	policyFault interlock.Cause
+	// started is when the core began.
+	started time.Duration
 
 	// What the last decision was made of.
 	now      geofence.Instant
@@ -104,11 +108,14 @@ type Start struct {
 	Latches []byte
 	// Unclean is true if the last run did not end in order.
 	Unclean bool
+	// Policy says why the policy that the parameters come from is not proven, [interlock.CauseNone] if it is. Until a
+	// signed one is loaded, policy.missing then stops the robot, whatever that policy says.
+	Policy interlock.Cause
 }
 
 // NewCore returns a core that knows nothing about the robot yet and therefore holds it.
 func NewCore(p *Params, start Start) (*Core, error) {
-	c := &Core{params: p, unclean: start.Unclean, fence: geofence.New(p.Set), loadedAt: never}
+	c := &Core{params: p, unclean: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never}
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
 	var err error

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // pendingPolicy keeps the zones of the policy before the present one in force until the robot stands: so what is tighter
@@ -58,6 +59,7 @@ func (c *Core) Load(p *Params) error {
 	next.Carry(c.fence)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
+	c.policyFault = interlock.CauseNone
 	c.grant = grant{zone: geofence.NoZone} // Its zone index belongs to the set before.
 	return nil
 }

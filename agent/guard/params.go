@@ -40,6 +40,8 @@ type Params struct {
 	LockPeriod time.Duration
 	// Required are the inputs that must have been seen before the robot may move.
 	Required InputSet
+	// InputTimeout is how long after the start required inputs may be missing before that is said to be a fault.
+	InputTimeout time.Duration
 	// CreepMPS is the speed in m/s at which a granted egress may move.
 	CreepMPS float64
 	// Advisory is true while no rung of the ladder works without ROS's goodwill.

@@ -131,3 +131,56 @@ func TestEgressGrant(t *testing.T) {
 		})
 	}
 }
+
+// TestLooserTriggerRulesWaitForStandstill loads a policy that delays and weakens a trigger while the robot drives: until
+// it stands, the rule before holds.
+func TestLooserTriggerRulesWaitForStandstill(t *testing.T) {
+	tight := replaceIn(t, "\ntriggers:\n", "\ntriggers:\n  - {code: odometry.missing, constraint: {motion: hold}}\n")
+	for name, c := range map[string]struct {
+		stand bool
+		want  interlock.Motion
+	}{"driving": {false, interlock.MotionHold}, "standing (off)": {true, interlock.MotionLimited}} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, demoParams(t, tight), Start{}).ready()
+			if !c.stand {
+				r.drive = func() (float64, float64) { return 0.3, 0 }
+			}
+			r.run(2 * time.Second)
+			if err := r.core.Load(demoParams(t)); err != nil {
+				t.Fatal(err)
+			}
+			r.run(200 * time.Millisecond)
+			if r.core.decision.PolicyWaits == c.stand {
+				t.Errorf("the policy waits: %t", r.core.decision.PolicyWaits)
+			}
+			r.off["odometry"] = true
+			r.until("odometry is missed", 5*time.Second, func() bool { return r.active(interlock.OdometryMissing) })
+			for i := range r.core.decision.N {
+				if a := &r.core.decision.Active[i]; a.Trigger == interlock.OdometryMissing && a.Constraint.Motion != c.want {
+					t.Errorf("motion %v by odometry.missing, expected %v", a.Constraint.Motion, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestInputsOverdueAreNamed: after the policy's time, missing inputs are a fault with a name of its own.
+func TestInputsOverdueAreNamed(t *testing.T) {
+	p := demoParams(t)
+	r := newRig(t, p, Start{})
+	r.off["imu"] = true
+	r.run(p.InputTimeout - time.Second)
+	if overdue, missing := r.core.Overdue(); overdue || len(missing) == 0 {
+		t.Errorf("overdue %t, missing %v before the time", overdue, missing)
+	}
+	r.run(2 * time.Second)
+	overdue, missing := r.core.Overdue()
+	if !overdue || len(missing) != 1 || missing[0] != "imu" {
+		t.Errorf("overdue %t, missing %v", overdue, missing)
+	}
+	if c := r.core.inputs.Conditions[interlock.Startup]; c.Cause != interlock.CauseInputsOverdue || r.open() {
+		t.Errorf("startup is %+v, open %t", c, r.open())
+	}
+	r.off["imu"] = false
+	r.until("opens once they come", 10*time.Second, r.open)
+}

@@ -55,10 +55,12 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Watches:    watches(cfg.Topics, self),
 		Processes:  processDemands(cfg.Topics),
 		Required:   required(cfg.Profile),
-		CreepMPS:   cfg.Profile.Motion.CreepMPS,
-		Advisory:   !cfg.Profile.Enforcing(),
-		BatteryLow: batteryLow,
-		HasBattery: cfg.Topics.Battery != nil,
+
+		InputTimeout: cfg.Policy.Startup.InputTimeout,
+		CreepMPS:     cfg.Profile.Motion.CreepMPS,
+		Advisory:     !cfg.Profile.Enforcing(),
+		BatteryLow:   batteryLow,
+		HasBattery:   cfg.Topics.Battery != nil,
 	}
 	if cfg.Topics.Lock != nil {
 		p.LockPeriod = cfg.Topics.Lock.Period()

@@ -154,6 +154,8 @@ func (e *encoder) own(c *Core) {
 	e.u16(uint16(c.inside))
 	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
 	e.trust(&c.trust)
+	e.u16(uint16(c.policyFault))
+	e.duration(c.started)
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
@@ -191,6 +193,7 @@ func (d *decoder) own(c *Core) {
 	c.inside = interlock.Cause(d.u16())
 	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
 	d.trust(&c.trust, len(c.params.Processes))
+	c.policyFault, c.started = interlock.Cause(d.u16()), d.duration()
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}

@@ -42,6 +42,8 @@ type Status struct {
 	Attacks uint64 `json:"attacks"`
 	// Missing lists required inputs that have never been seen.
 	Missing []string `json:"missing"`
+	// Overdue is true once they are missing for longer than the policy's startup.input_timeout.
+	Overdue bool `json:"inputs_overdue"`
 	// Attestation is what a verifier has said about this robot.
 	Attestation AttestationStatus `json:"attestation"`
 	// PolicyWaits is true while looser parts of a new policy wait for standstill.
@@ -131,7 +133,7 @@ func (c *Core) status() Status {
 	if v.Floor >= 0 {
 		s.Floor = c.params.Set.Floor(v.Floor)
 	}
-	s.Missing = c.missing()
+	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	for i := range d.N {
 		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
@@ -198,6 +200,9 @@ func (c *Core) missing() []string {
 	}
 	return out
 }
+
+// Overdue says whether required inputs have been missing for longer than the policy gives a start, and which are missing.
+func (c *Core) Overdue() (bool, []string) { return c.overdue(c.now.Boot), c.missing() }
 
 // number keeps JSON readable: it has no NaN and no infinity.
 func number(v float64) float64 {

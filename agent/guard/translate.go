@@ -312,7 +312,8 @@ func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]in
 		// Before the first tick nobody has asked the journal.
 		set[interlock.JournalUnwritable] = interlock.Condition{}
 	}
-	set[interlock.PolicyMissing], set[interlock.PolicyPin] = interlock.OK(), interlock.OK()
+	set[interlock.PolicyMissing] = present(c.policyFault != interlock.CauseNone, c.policyFault)
+	set[interlock.PolicyPin] = interlock.OK()
 	set[interlock.Startup] = c.startup()
 	set[interlock.RestartUnclean] = interlock.OK()
 	if c.unclean {
@@ -325,10 +326,19 @@ func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]in
 
 // startup is present until every required input has been seen once.
 func (c *Core) startup() interlock.Condition {
-	if missing := c.params.Required &^ c.body.seen; missing != 0 {
-		return interlock.Fault(interlock.CauseNeverSeen, uint16(missing))
+	missing := c.params.Required &^ c.body.seen
+	switch {
+	case missing == 0:
+		return interlock.OK()
+	case c.overdue(c.now.Boot):
+		return interlock.Fault(interlock.CauseInputsOverdue, uint16(missing))
 	}
-	return interlock.OK()
+	return interlock.Fault(interlock.CauseNeverSeen, uint16(missing))
+}
+
+// overdue is true once required inputs have been missing for longer than the policy gives a start.
+func (c *Core) overdue(boot time.Duration) bool {
+	return c.params.Required&^c.body.seen != 0 && boot-c.started > c.params.InputTimeout
 }
 
 func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) {

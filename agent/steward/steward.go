@@ -62,6 +62,9 @@ const (
 // shortest is the least time between two rounds, however often the guard's connections change.
 const shortest = 25 * time.Millisecond
 
+// leastLook is the least time that a round may take before it leaves the rest to the next.
+const leastLook = time.Second
+
 // leases is how many periods a fact lives.
 const leases = 3
 
@@ -135,6 +138,9 @@ type Status struct {
 	Sent      uint64 `json:"sent"`
 	// Suppressed counts changes that were not written to the journal because there were too many.
 	Suppressed uint64 `json:"suppressed"`
+	// JournalWritable and JournalLost are the own journal's state.
+	JournalWritable bool   `json:"journal_writable"`
+	JournalLost     uint64 `json:"journal_lost"`
 	// Walls is what the process is confined to.
 	Walls any `json:"walls,omitempty"`
 	// Facts are the newest ones.
@@ -143,9 +149,11 @@ type Status struct {
 
 // Status returns the steward's state.
 func (s *Steward) Status() Status {
+	h := s.journal.Health()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Status{
+		JournalWritable: h.Writable, JournalLost: h.Lost,
 		Connected: s.link.Load(), Rounds: s.rounds.Load(), Sent: s.sent.Load(), Suppressed: s.notes.suppressed.Load(), Walls: s.walls,
 		Facts: append([]Fact{}, s.facts...),
 	}
@@ -175,7 +183,7 @@ func (s *Steward) serve(ctx context.Context) error {
 		began := s.o.Clock()
 		err := s.session(ctx)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		// A guard that is away for a while is told once.
 		if text := err.Error(); text != told {
@@ -276,7 +284,8 @@ func (s *Steward) look(ctx context.Context, conn *contract.Conn, peers <-chan co
 
 // round looks at all connections once, tells the guard and writes down what changed.
 func (s *Steward) round(ctx context.Context, conn *contract.Conn, peers []contract.Peer, known *book) error {
-	lctx, cancel := context.WithTimeout(ctx, s.o.Period)
+	// A busy computer may need longer than a short period; what is told late is told with a whole lease.
+	lctx, cancel := context.WithTimeout(ctx, max(s.o.Period, leastLook))
 	found := s.finder.Find(lctx, pairs(peers))
 	cancel()
 	s.rounds.Add(1)
@@ -348,7 +357,7 @@ func (n *notes) add(kind journal.Kind, content any) {
 func (n *notes) write(kind journal.Kind, now time.Duration, content any) {
 	raw, err := json.Marshal(content)
 	if err != nil {
-		raw = []byte(fmt.Sprintf("{\"error\":%q}", err.Error()))
+		raw = fmt.Appendf(nil, "{\"error\":%q}", err.Error())
 	}
 	n.tokens--
 	n.log.Append(kind, now, raw, false)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func TestTellsTheGuardWhoIsBehindItsConnections(t *testing.T) {
 	remote := contract.Peer{ID: 8, Topic: "/odom", Node: "/base", Local: here.Local, Remote: "192.0.2.7:9"}
 	unknown := contract.Peer{ID: 9, Topic: "/scan", Node: "/lidar", Remote: here.Remote}
 	g.send(c, 0, contract.Peers{Peers: []contract.Peer{here, remote, unknown}})
-	p := g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 3 })
+	p := g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 3 && p.Processes[0].Found })
 	if p.LeaseMS != 150 {
 		t.Errorf("a lease of %d ms, expected three periods", p.LeaseMS)
 	}
@@ -271,6 +272,26 @@ func TestGuardThatSpeaksNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.facts(c, func(*contract.Processes) bool { return true })
+}
+
+func TestHealth(t *testing.T) {
+	g := newGuard(t)
+	s := start(t, Options{Socket: g.path})
+	if err := s.Healthy(t.Context()); err == nil || !strings.Contains(err.Error(), "guard") {
+		t.Errorf("without a guard: %v", err)
+	}
+	c := g.accept()
+	g.facts(c, func(*contract.Processes) bool { return true })
+	if err := s.Healthy(t.Context()); err != nil {
+		t.Error(err)
+	}
+	stuck := &Steward{o: Options{Period: time.Millisecond}}
+	stuck.link.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := stuck.Healthy(ctx); err == nil || !strings.Contains(err.Error(), "stands still") {
+		t.Errorf("a loop that stands still: %v", err)
+	}
 }
 
 // script finds what the test tells it to.

@@ -23,9 +23,10 @@ const (
 	MaxMeasuredFiles = 128
 	// maxMeasuredPath is the longest path, in bytes.
 	maxMeasuredPath = 400
-	// FirstMeasuredPCR and LastMeasuredPCR bound the PCRs that a measured log may be about: the operating system's. Lower
-	// ones belong to the firmware; 16 and above can be reset by software.
-	FirstMeasuredPCR, LastMeasuredPCR = 8, 15
+	// FirstMeasuredPCR is the lowest PCR that a measured log may be about; those below belong to the firmware.
+	FirstMeasuredPCR = 8
+	// LastMeasuredPCR is the highest; software can reset those above.
+	LastMeasuredPCR = 15
 )
 
 // ErrMeasured says that the bytes are no measured log.

@@ -3,7 +3,6 @@ package eventlog
 import (
 	"bytes"
 	"crypto"
-	_ "crypto/sha1" // for other parsers' logs only, see Replay
 	"crypto/sha256"
 	_ "crypto/sha512" // SHA-384 and SHA-512 banks
 	"fmt"
@@ -31,15 +30,17 @@ func (a Alg) hash() crypto.Hash {
 }
 
 // Replay computes the values that all 24 PCRs of one bank have after the log's events, from the values of a reset on.
+// SHA-1 is there only if the program imports crypto/sha1 itself: it proves nothing, and serves to compare with old tools.
 func (l *Log) Replay(alg Alg) (map[int][]byte, error) {
 	bank := slices.IndexFunc(l.Banks, func(b Bank) bool { return b.Alg == alg })
 	hash := alg.hash()
-	if bank < 0 || hash == 0 {
+	if bank < 0 || hash == 0 || !hash.Available() {
 		return nil, fmt.Errorf("%w: %v, the log has %v", ErrNoBank, alg, l.Banks)
 	}
 	out := make(map[int][]byte, pcrCount)
+	late := slices.ContainsFunc(l.Events, func(e Event) bool { return e.Type != NoAction && isLate(e.PCR) })
 	for n := range pcrCount {
-		out[n] = start(n, hash.Size())
+		out[n] = start(n, hash.Size(), late)
 	}
 	out[0][hash.Size()-1] = byte(l.StartupLocality)
 	h := hash.New()
@@ -56,9 +57,13 @@ func (l *Log) Replay(alg Alg) (map[int][]byte, error) {
 	return out, nil
 }
 
-// start is a PCR's value after a reset. PCRs 17 to 22 belong to a late launch that has not happened: all ones.
-func start(pcr, size int) []byte {
-	if pcr >= 17 && pcr <= 22 {
+// isLate says whether a PCR belongs to a late launch (D-RTM). Only such a launch, which first sets all of them to zero,
+// lets anybody extend them; without one they are all ones.
+func isLate(pcr int) bool { return pcr >= 17 && pcr <= 22 }
+
+// start is a PCR's value before the log's first event.
+func start(pcr, size int, late bool) []byte {
+	if isLate(pcr) && !late {
 		return bytes.Repeat([]byte{0xff}, size)
 	}
 	return make([]byte, size)

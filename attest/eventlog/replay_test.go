@@ -73,12 +73,19 @@ func TestPropertyReplay(t *testing.T) {
 		}
 		maps.Copy(want, start)
 		var events []ev
+		late := false
 		for range rapid.IntRange(0, 20).Draw(t, "events") {
 			e := ev{
 				pcr: uint32(rapid.IntRange(0, 23).Draw(t, "pcr")), data: rapid.StringN(0, 30, 60).Draw(t, "data"),
 				typ: rapid.SampledFrom([]Type{NoAction, Action, EFIVariableBoot, 0x7fffffff}).Draw(t, "type"),
 			}
 			if e.typ != NoAction {
+				if !late && e.pcr >= 17 && e.pcr <= 22 { // a late launch has set these to zero
+					for n := 17; n <= 22; n++ {
+						want[n] = [32]byte{}
+					}
+					late = true
+				}
 				want[int(e.pcr)] = extend(want[int(e.pcr)], sum(e.data))
 			}
 			events = append(events, e)

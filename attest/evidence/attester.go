@@ -18,7 +18,7 @@ const (
 	OtherRobot Code = "other-robot"
 	// OtherBoot means that another boot of this robot is asked.
 	OtherBoot Code = "other-boot"
-	// ChallengeExpired means that the time for an answer is over, or perhaps over.
+	// ChallengeExpired means that the time for an answer is surely over.
 	ChallengeExpired Code = "challenge-expired"
 	// ChallengeTooLong means that the time for an answer ends suspiciously late.
 	ChallengeTooLong Code = "challenge-too-long"
@@ -139,16 +139,18 @@ func (a *Attester) Accept(now order.Times, sinceBoot time.Duration, docs Documen
 
 // judge decides whether a genuine challenge is for this robot, now, and new.
 func (a *Attester) judge(now order.Times, c *order.Challenge) error {
-	latest := now.Civil.Add(now.Uncertainty)
+	// An answer that comes too late is worth nothing to the verifier, who keeps the deadline; so a robot that knows the time
+	// only roughly refuses what is surely over, and answers the rest.
+	earliest := now.Civil.Add(-now.Uncertainty)
 	switch {
 	case c.Robot != a.robot:
 		return refuse(OtherRobot, "check the broker's topics and access list", "the challenge is for %s: this is %s", c.Robot, a.robot)
 	case c.BootID != a.boot:
 		return refuse(OtherBoot, "say hello again", "the challenge is for boot %s: this is boot %s", c.BootID, a.boot)
-	case !latest.Before(c.NotAfter):
+	case !earliest.Before(c.NotAfter):
 		return refuse(ChallengeExpired, "compare the clocks of verifier and robot", "the challenge ended at %s: it is %s, give or take %s",
 			c.NotAfter.Format(time.RFC3339), now.Civil.UTC().Format(time.RFC3339), now.Uncertainty)
-	case c.NotAfter.Sub(now.Civil) > MaxChallengeLife:
+	case c.NotAfter.Sub(now.Civil) > MaxChallengeLife+now.Uncertainty:
 		return refuse(ChallengeTooLong, "compare the clocks of verifier and robot", "the challenge ends at %s: expected at most %s from now, %s",
 			c.NotAfter.Format(time.RFC3339), MaxChallengeLife, now.Civil.UTC().Format(time.RFC3339))
 	case slices.Contains(a.answered, c.Nonce):

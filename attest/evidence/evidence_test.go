@@ -10,9 +10,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
@@ -252,4 +256,69 @@ func TestNoChangedMessageVerifies(t *testing.T) {
 			rt.Fatalf("a changed message verifies: %x", bad)
 		}
 	})
+}
+
+// TestTheDocumentedTables compares FORMAT.md with the bytes.
+func TestTheDocumentedTables(t *testing.T) {
+	text, err := os.ReadFile("FORMAT.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := sample().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[int]cbor.RawMessage
+	if err := cbor.Unmarshal(data, &claims); err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| (-?\d+) \| ([a-z_' ]+) \| .* \|(.*)\|$`).FindAllStringSubmatch(string(text), -1)
+	if len(rows) != len(claims) {
+		t.Errorf("FORMAT.md explains %d claims, there are %d", len(rows), len(claims))
+	}
+	for _, row := range rows {
+		key, err := strconv.Atoi(row[1])
+		if err != nil || claims[key] == nil {
+			t.Errorf("FORMAT.md explains claim %s, which there is not", row[1])
+		}
+	}
+	for _, want := range []string{evidence.Profile, evidence.ContentType, "robowarden/evidence/v1", "| 10 | eat_nonce |", "| 265 | eat_profile |"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("FORMAT.md does not say %q", want)
+		}
+	}
+	for _, code := range []evidence.Code{
+		evidence.OtherRobot, evidence.OtherBoot, evidence.ChallengeExpired, evidence.ChallengeTooLong, evidence.Answered, evidence.TooMany, evidence.NoPCRs,
+	} {
+		if !strings.Contains(string(text), "`"+string(code)+"`") {
+			t.Errorf("FORMAT.md does not explain %s", code)
+		}
+	}
+}
+
+// TestClaimsOfAnotherForm changes the CBOR: there is one way to write claims.
+func TestClaimsOfAnotherForm(t *testing.T) {
+	data, err := sample().Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The map's head in two bytes, an indefinite map, a tag in front, text behind, another order of keys.
+	forms := map[string][]byte{
+		"a longer head":      append([]byte{0xb8, data[0] & 0x1f}, data[1:]...),
+		"an indefinite map":  append(append([]byte{0xbf}, data[1:]...), 0xff),
+		"a tag":              append([]byte{0xc1}, data...),
+		"text behind":        append(bytes.Clone(data), 0),
+		"nothing":            {},
+		"an array":           {0x80},
+		"an unknown claim":   append(append([]byte{data[0] + 1}, data[1:]...), 0x3a, 0x7f, 0xff, 0xff, 0xff, 0xf6),
+		"half of it":         data[:len(data)/2],
+		"a claim twice":      append(append([]byte{data[0] + 1}, data[1:]...), data[1:36]...),
+		"more than is read":  make([]byte, 5<<10),
+		"another EAT's form": {0xa1, 0x0a, 0x41, 0x00},
+	}
+	for name, form := range forms {
+		if _, err := evidence.DecodeClaims(form); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
 }

@@ -2,12 +2,11 @@ package evidence_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"encoding/json"
 	"math/big"
 	"testing"
-
-	"crypto/ecdsa"
-	"crypto/elliptic"
 
 	"github.com/robowarden/robowarden/attest/evidence"
 )

@@ -11,5 +11,7 @@
 // because in any other the TPM obfuscates its reset counter and firmware version (TPM 2.0 Library, part 1, 36.7). The
 // device key lies in the owner hierarchy: whoever clears the TPM for a new owner ends the old owner's device identity.
 //
+// The passwords of the endorsement and owner hierarchies must be empty, as they are unless somebody has set them.
+//
 // A machine without a TPM gets a Software key. Its tier is "software-key", everywhere, and it can quote nothing.
 package tpm

@@ -87,15 +87,15 @@ func (l *socketLink) exchange(command []byte, deadline time.Time) ([]byte, error
 	if _, err := l.c.Write(command); err != nil {
 		return nil, err
 	}
-	head := make([]byte, headerBytes, 512)
-	if _, err := io.ReadFull(l.c, head); err != nil {
+	out := make([]byte, headerBytes, 512)
+	if _, err := io.ReadFull(l.c, out); err != nil {
 		return nil, fmt.Errorf("no response: %w", err)
 	}
-	size := binary.BigEndian.Uint32(head[2:])
+	size := binary.BigEndian.Uint32(out[2:])
 	if size < headerBytes || size > maxResponse {
 		return nil, fmt.Errorf("response claims %d bytes, expected %d to %d", size, headerBytes, maxResponse)
 	}
-	out := append(head, make([]byte, size-headerBytes)...)
+	out = append(out, make([]byte, size-headerBytes)...)
 	if _, err := io.ReadFull(l.c, out[headerBytes:]); err != nil {
 		return nil, fmt.Errorf("response ends early: %w", err)
 	}

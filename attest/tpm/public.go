@@ -76,7 +76,7 @@ func decode[T tpm2.Marshallable, P interface {
 func checkKey(key crypto.PublicKey) error {
 	switch k := key.(type) {
 	case *ecdsa.PublicKey:
-		if k == nil || k.X == nil || k.Y == nil || k.Curve != elliptic.P256() && k.Curve != elliptic.P384() {
+		if k == nil || k.X == nil || k.Y == nil || k.Curve != elliptic.P256() && k.Curve != elliptic.P384() { //nolint:staticcheck // a key from elsewhere may lack its point, and the functions that look panic then
 			return errors.New("expected a key on P-256 or P-384")
 		}
 		if _, err := k.ECDH(); err != nil { // the cheap check that the point is on the curve
@@ -114,8 +114,12 @@ func (p *Public) CheckAK() error {
 		what string
 		ok   bool
 	}{
-		{"fixedTPM is clear", a.FixedTPM}, {"fixedParent is clear", a.FixedParent}, {"sensitiveDataOrigin is clear", a.SensitiveDataOrigin},
-		{"restricted is clear", a.Restricted}, {"sign is clear", a.SignEncrypt}, {"decrypt is set", !a.Decrypt},
+		{"fixedTPM is clear", a.FixedTPM},
+		{"fixedParent is clear", a.FixedParent},
+		{"sensitiveDataOrigin is clear", a.SensitiveDataOrigin},
+		{"restricted is clear", a.Restricted},
+		{"sign is clear", a.SignEncrypt},
+		{"decrypt is set", !a.Decrypt},
 	} {
 		if !c.ok {
 			wrong = append(wrong, c.what)

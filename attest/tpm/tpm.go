@@ -85,7 +85,7 @@ func OpenWith(path string, o Options) (*TPM, error) {
 		return [2]*Public{ak, device}, err
 	})
 	if err != nil {
-		t.Close()
+		_ = t.Close()
 		return nil, err
 	}
 	t.ak, t.device = both[0], both[1]

@@ -519,7 +519,7 @@ func FuzzTPMResponses(f *testing.F) {
 	f.Add([]byte{0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0}, uint8(0))
 	f.Add([]byte{0x80, 2, 0, 0, 0, 14, 0, 0, 0, 0, 0, 0, 0, 0}, uint8(3))
 	f.Add(bytes.Repeat([]byte{0xff}, 100), uint8(5))
-	f.Fuzz(func(t *testing.T, answer []byte, what uint8) {
+	f.Fuzz(func(_ *testing.T, answer []byte, what uint8) {
 		if len(answer) > maxResponse-headerBytes {
 			return
 		}

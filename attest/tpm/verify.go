@@ -130,7 +130,7 @@ func verifyStatement(ak crypto.PublicKey, attest, signature, qualifyingData []by
 	}
 	return a, Info{
 		ResetCount: a.ClockInfo.ResetCount, RestartCount: a.ClockInfo.RestartCount, Clock: a.ClockInfo.Clock,
-		Safe: bool(a.ClockInfo.Safe), Firmware: a.FirmwareVersion, QualifiedSigner: bytes.Clone(a.QualifiedSigner.Buffer),
+		Safe: a.ClockInfo.Safe, Firmware: a.FirmwareVersion, QualifiedSigner: bytes.Clone(a.QualifiedSigner.Buffer),
 	}, nil
 }
 

@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -279,5 +278,3 @@ func codes(a *Appraisal) []Code {
 	slices.Sort(out)
 	return out
 }
-
-func contains(text []byte, s string) bool { return bytes.Contains(text, []byte(s)) }

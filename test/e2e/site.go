@@ -46,6 +46,8 @@ type site struct {
 	dir       string
 	operator  crypto.Signer
 	engineer  crypto.Signer
+	verifier  crypto.Signer
+	consumer  crypto.Signer
 	heartbeat []byte
 	policy    string
 	revision  uint64
@@ -132,7 +134,7 @@ func (s *site) write(t testing.TB, name, text string) {
 func (s *site) keys(t testing.TB) {
 	t.Helper()
 	root := newKey(t)
-	s.engineer, s.operator = newKey(t), newKey(t)
+	s.engineer, s.operator, s.verifier, s.consumer = newKey(t), newKey(t), newKey(t), newKey(t)
 	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
@@ -144,6 +146,7 @@ func (s *site) keys(t testing.TB) {
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "keys of a test",
 		KeyList: &order.KeyList{Keys: []order.Key{
 			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
+			entry(s.verifier, "verifier", order.RoleVerifier), entry(s.consumer, "consumer", order.RoleConsumer),
 		}},
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))

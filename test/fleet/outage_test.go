@@ -184,7 +184,7 @@ func size() load {
 	if qualify() {
 		return load{200_000, 4 * time.Minute, 15 * time.Minute}
 	}
-	return load{20_000, 12 * time.Second, 90 * time.Second}
+	return load{20_000, 8 * time.Second, 90 * time.Second}
 }
 
 // older gives the robot records of an earlier boot, and opens this boot's journal.

@@ -90,6 +90,7 @@ func (r *robot) keyList(t testing.TB) {
 	for name, text := range map[string][]byte{
 		"keys/roots.pem":            must(order.MarshalPublicKey(root.Public()))(t),
 		"keys/keylist-1.dsse.json":  must(order.Sign(list, root))(t),
+		"courier/device.key.pem":    must(order.MarshalPrivateKey(r.device))(t), // where the courier keeps a software key
 		"consumer.pem":              must(order.MarshalPrivateKey(r.consumer))(t),
 		"device.pub":                must(order.MarshalPublicKey(r.device.Public()))(t),
 		"state/keylist-1.dsse.json": must(order.Sign(list, root))(t),

@@ -20,6 +20,8 @@ type Parts struct {
 	Release string
 	// Init is the first process, Program the product; both are static and for arm64.
 	Init, Program string
+	// Host is the product for this host, Station what runs at an engineer's desk.
+	Host, Station string
 }
 
 // ErrMissing wraps what the host lacks; such a test is skipped unless everything is demanded.
@@ -54,6 +56,7 @@ func Build() (Parts, error) {
 		Kernel: filepath.Join(kernel, "vmlinuz"), Modules: filepath.Join(kernel, "modules"), Release: strings.TrimSpace(string(release)),
 		Init: filepath.Join(dir, "guest"), Program: filepath.Join(root, "..", "bin", "robowarden-linux-arm64"),
 	}
+	p.Host, p.Station = filepath.Join(root, "..", "bin", "robowarden"), filepath.Join(root, "..", "bin", "robowarden-station")
 	// The product is built as it ships, by its own makefile.
 	if err := command(nil, filepath.Join(root, ".."), "make", "-s", "build"); err != nil {
 		return Parts{}, fmt.Errorf("machine: the product: %w", err)

@@ -135,6 +135,12 @@ func (m *Machine) File(ctx context.Context, path string) ([]byte, error) {
 	return m.client.call(ctx, http.MethodGet, "/file", url.Values{"path": {path}}, nil)
 }
 
+// Put writes a file of the machine.
+func (m *Machine) Put(ctx context.Context, path string, content []byte) error {
+	_, err := m.client.call(ctx, http.MethodPut, "/file", url.Values{"path": {path}}, content)
+	return err
+}
+
 // Tree copies a folder of the machine, files only, into a folder of the host.
 func (m *Machine) Tree(ctx context.Context, path, to string) error {
 	raw, err := m.client.call(ctx, http.MethodGet, "/tree", url.Values{"path": {path}}, nil)

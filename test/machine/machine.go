@@ -92,8 +92,7 @@ func (c Config) argv(initial, disk, tpm, qmp string) []string {
 		memory = 320
 	}
 	argv := []string{
-		// A robot computer has its processor for itself; without the right to say so it runs all the same.
-		"nice", "-n", "-10", find("qemu-system-aarch64"), "-machine", "virt,gic-version=3,acpi=off", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi",
+		find("qemu-system-aarch64"), "-machine", "virt,gic-version=3,acpi=off", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi",
 		"-smp", "2", "-m", strconv.Itoa(memory), "-nodefaults", "-display", "none", "-monitor", "none",
 		"-kernel", c.Parts.Kernel, "-initrd", initial,
 		// A kernel that panics starts again, as a robot's would; the console tells.

@@ -45,8 +45,8 @@ func stopTime() time.Duration {
 func TestARM64Machine(t *testing.T) {
 	t.Parallel()
 	able(t)
-	r := &robot{master: ros.StartMaster(t, ros.Options{Address: wire.Host})}
-	r.site = newSite(t, r.master, pharmacy().Outer)
+	r := &robot{whole: t, master: ros.StartMaster(t, ros.Options{Address: wire.Host}), station: newStation(t)}
+	r.site = newSite(t, r.master, r.station, pharmacy().Outer)
 	r.plant = plant.Start(t, r.master, plant.Config{LockTopic: "/robowarden/lock"})
 	var err error
 	if r.Machine, err = Boot(t, Config{Parts: made.Parts, Disk: r.site.dir}); err != nil {
@@ -59,18 +59,22 @@ func TestARM64Machine(t *testing.T) {
 	}{
 		{"boots", r.boots},
 		{"attests", func(t *testing.T) { first = r.attests(t) }},
-		{"unlogged extend is refused", r.extendIsSeen},
+		{"is enrolled", r.enrol},
 		{"keeps the robot out", r.keepsOut},
+		{"reports after it has attested", r.accepted},
 		{"stays within memory", r.memory},
 		{"killed guard leaves the robot at rest", r.killed},
+		{"unlogged extend is refused", r.refused},
 		{"latches survive a reset of the machine", r.reset},
 		{"attests after the reset", func(t *testing.T) { r.attestsAgain(t, first) }},
+		{"reports after it has attested anew", r.accepted},
 		{"decides as replayed on the host", r.replays},
+		{"nothing that it reported is missing", r.reported},
 		{"reset under way leaves the robot at rest", r.resetUnderWay},
 	} {
 		begun, before := time.Now(), r.CPU()
 		if !t.Run(step.name, step.do) {
-			t.Fatalf("step %q failed; the product wrote:\n%s", step.name, r.log(t))
+			t.Fatalf("step %q failed; the product wrote:\n%s\nits journal ends:\n%s", step.name, r.log(t), r.decisions(t))
 		}
 		t.Logf("%5.1f s, %5.1f s of processor: %s", time.Since(begun).Seconds(), (r.CPU() - before).Seconds(), step.name)
 	}
@@ -80,6 +84,7 @@ func (r *robot) boots(t *testing.T) {
 	f := must(r.Facts(within(t, patience)))(t)
 	t.Logf("userland after %.2f s of the machine's clock, %.1f s of the host's with firmware; %s %s, %d of %d MiB available",
 		f.Userland.Seconds(), r.BootTook().Seconds(), f.Machine, f.Kernel, f.MemAvailableKiB>>10, f.MemTotalKiB>>10)
+	r.bootIDs = append(r.bootIDs, f.BootID)
 	if f.Machine != "aarch64" || !strings.HasPrefix(made.Parts.Release, f.Kernel+" ") {
 		t.Errorf("machine %q with kernel %q: expected aarch64 with %q", f.Machine, f.Kernel, made.Parts.Release)
 	}
@@ -96,27 +101,32 @@ func (r *robot) boots(t *testing.T) {
 
 // keepsOut drives at the zone from the outside and judges by ground truth.
 func (r *robot) keepsOut(t *testing.T) {
-	r.drive(t, cruise)
 	r.guard(t)
-	s := r.open(t)
+	s := r.await(t, "a guard that has started", func(s *agent.Status) bool { return !has(s, "startup") })
 	// Without these the later steps would prove nothing.
-	if has(&s, "restart.unclean") || s.Advisory {
+	if has(&s, "restart.unclean") || has(&s, "order.stop") || s.Advisory {
 		t.Errorf("a first start: triggers %v, advisory %t", codes(&s), s.Advisory)
 	}
-	r.moves(t)
-	r.stands(t)
-	k, err := oracle.JudgeKeepOut(r.plant.Truth(t), contour, []oracle.Zone{pharmacy()})
-	if err != nil {
-		t.Fatal(err)
+	var k oracle.KeepOut
+	// How close it gets depends on how busy the host is; that it comes close at all shows that the zone has stopped it.
+	const near = 0.6
+	for deadline := time.Now().Add(2 * patience); ; {
+		r.goes(t, cruise)
+		r.stands(t)
+		var err error
+		if k, err = oracle.JudgeKeepOut(r.plant.Truth(t), contour, []oracle.Zone{pharmacy()}); err != nil {
+			t.Fatal(err)
+		}
+		if k.Inside || k.FinalGapM < near {
+			break
+		}
+		if s, _ = r.status(t); time.Now().After(deadline) {
+			t.Fatalf("gap %.3f m: something else stops the robot: %v", k.FinalGapM, codes(&s))
+		}
 	}
 	t.Logf("gap %.3f m (required %.3f), fastest %.2f m/s", k.FinalGapM, staticMarginM, k.MaxSpeedMPS)
 	if k.Inside {
 		t.Errorf("inside %q at %+v", k.Zone, k.At)
-	}
-	// How close it gets depends on how busy the host is; that it came close at all shows that the zone stopped it.
-	if k.FinalGapM > 0.6 {
-		s, _ := r.status(t)
-		t.Errorf("gap %.3f m: something else stopped the robot: %v", k.FinalGapM, codes(&s))
 	}
 }
 
@@ -124,8 +134,8 @@ func (r *robot) keepsOut(t *testing.T) {
 func (r *robot) memory(t *testing.T) {
 	var resident, shared int64
 	for _, p := range must(r.Processes(within(t, patience)))(t) {
-		t.Logf("%-8s resident %5d KiB (peak %5d), proportional %5d KiB, %d threads, %d files, scheduling policy %d",
-			p.Argv[1], p.RSSKiB, p.HWMKiB, p.PSSKiB, p.Threads, p.Files, p.Policy)
+		t.Logf("%-8s resident %5d KiB (peak %5d), proportional %5d KiB, %d threads, %d files, scheduling policy %d, %.1f s of the emulated processors",
+			p.Argv[1], p.RSSKiB, p.HWMKiB, p.PSSKiB, p.Threads, p.Files, p.Policy, p.CPU.Seconds())
 		resident += p.RSSKiB
 		shared += p.PSSKiB
 	}
@@ -137,8 +147,7 @@ func (r *robot) memory(t *testing.T) {
 
 // killed drives away from the zone and kills the guard meanwhile.
 func (r *robot) killed(t *testing.T) {
-	r.drive(t, -cruise)
-	r.moves(t)
+	r.goes(t, -cruise)
 	old := r.role(t, "guard")
 	trigger := r.now(t)
 	if err := r.Signal(within(t, patience), old.PID, int(syscall.SIGKILL)); err != nil {
@@ -154,8 +163,7 @@ func (r *robot) killed(t *testing.T) {
 	if p := r.role(t, "guard"); p.PID == old.PID {
 		t.Errorf("the guard that was killed still runs as %d", p.PID)
 	}
-	r.release(t, &s)
-	r.moves(t)
+	r.goes(t, -cruise)
 }
 
 // reset latches a stop, resets the machine as its button would, and looks for the latch.
@@ -176,6 +184,7 @@ func (r *robot) reset(t *testing.T) {
 	after := r.await(t, "the latches of before and an unclean end", func(s *agent.Status) bool {
 		return has(s, "order.stop") && has(s, "restart.unclean") && !has(s, "startup")
 	})
+	r.bootIDs = append(r.bootIDs, after.BootID)
 	if after.BootID == before.BootID {
 		t.Errorf("boot id %s before and after: the machine was not reset", after.BootID)
 	}
@@ -185,9 +194,10 @@ func (r *robot) reset(t *testing.T) {
 			t.Fatalf("the robot moved at %v with %.2f m/s while a stop was latched", s.T, s.Speed())
 		}
 	}
-	r.release(t, &after)
-	r.neutral(t)
-	r.moves(t)
+	// A planner that never stopped sending does not start the robot when the stop is reset.
+	r.release(t)
+	r.stands(t)
+	r.goes(t, -cruise)
 }
 
 // replays ends the guard in order and lets the host replay what the machine recorded: every decision must come out the
@@ -215,10 +225,11 @@ func (r *robot) replays(t *testing.T) {
 // resetUnderWay starts after an orderly end, which leaves nothing latched, and takes the machine away while the robot drives.
 func (r *robot) resetUnderWay(t *testing.T) {
 	r.guard(t)
-	if s := r.open(t); has(&s, "restart.unclean") {
+	s := r.await(t, "a guard that has started", func(s *agent.Status) bool { return !has(s, "startup") })
+	if has(&s, "restart.unclean") {
 		t.Errorf("after an orderly end: triggers %v", codes(&s))
 	}
-	r.moves(t)
+	r.goes(t, -cruise)
 	trigger := r.now(t)
 	if _, err := r.Machine.Reset(); err != nil {
 		t.Fatal(err)

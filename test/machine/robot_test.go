@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -26,6 +27,11 @@ type robot struct {
 	plant   *plant.Plant
 	planner *proc.Process
 	site    *site
+	station *station
+	// bootIDs are those of the machine's starts.
+	bootIDs []string
+	// whole is the test that the robot lives as long as; its steps end sooner.
+	whole *testing.T
 }
 
 // patience is how long effects may take: generous, since everything in the machine is emulated on a busy host.
@@ -52,17 +58,18 @@ func until(t testing.TB, limit time.Duration, what string, done func() bool) {
 }
 
 // drive replaces the planner by one that sends this forward speed for ever.
-func (r *robot) drive(t testing.TB, speed float64) {
-	t.Helper()
+func (r *robot) drive(speed float64) {
+	r.whole.Helper()
 	if r.planner != nil {
 		r.planner.Kill()
 	}
-	r.planner = driver.StartDrive(t, r.master, driver.Drive{VX: speed})
+	r.planner = driver.StartDrive(r.whole, r.master, driver.Drive{VX: speed})
 }
 
-// guard starts the product in the machine as a robot without systemd would.
+// guard starts the product in the machine as a robot without systemd would: measured first, then all roles.
 func (r *robot) guard(t testing.TB) {
 	t.Helper()
+	r.measure(t)
 	if err := r.Start(within(t, patience), "robowarden", wire.Program, "run", "--deployment", wire.Data+"/deployment.yaml"); err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +95,20 @@ func (r *robot) log(t testing.TB) string {
 		return err.Error()
 	}
 	return out.Text
+}
+
+// decisions is the end of what the guard's journal says that it decided.
+func (r *robot) decisions(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := r.Tree(within(t, patience), wire.Data+"/journal", dir); err != nil {
+		return err.Error()
+	}
+	out, err := exec.Command(made.Parts.Host, "journal", "cat", dir).CombinedOutput()
+	if err != nil {
+		return err.Error()
+	}
+	return string(out[max(0, len(out)-8000):])
 }
 
 // status reads the guard's status; ok is false while it does not answer.
@@ -120,12 +141,6 @@ func (r *robot) await(t testing.TB, what string, want func(*agent.Status) bool) 
 	return last
 }
 
-// open waits until the guard lets the robot move.
-func (r *robot) open(t testing.TB) agent.Status {
-	t.Helper()
-	return r.await(t, "an open guard", func(s *agent.Status) bool { return s.Axes.Motion == "free" || s.Axes.Motion == "limited" })
-}
-
 // order gives the guard a signed order and returns its receipt.
 func (r *robot) order(t testing.TB, envelope []byte) {
 	t.Helper()
@@ -139,22 +154,46 @@ func (r *robot) order(t testing.TB, envelope []byte) {
 	}
 }
 
-// release resets all latches as an operator would.
-func (r *robot) release(t testing.TB, s *agent.Status) {
+// release resets latches as an operator would: again, if something else has latched meanwhile.
+func (r *robot) release(t testing.TB) {
 	t.Helper()
-	r.order(t, r.site.resetOrder(t, s))
-	r.open(t)
+	r.await(t, "a guard that opens when all latches are reset", func(s *agent.Status) bool {
+		if s.Axes.Motion == "free" || s.Axes.Motion == "limited" {
+			return true
+		}
+		for _, trigger := range s.Triggers {
+			if trigger.Latched && !trigger.Present {
+				r.order(t, r.site.resetOrder(t, s))
+				break
+			}
+		}
+		return false
+	})
 }
 
-// neutral lets the planner begin anew after a stop: one that never stopped sending does not start the robot by itself.
-func (r *robot) neutral(t testing.TB) {
+// goes makes the robot drive at this speed: with all latches reset, and with a neutral command first, which the gate wants
+// after a stop. A busy host may stop the robot in between, rightly; then it is tried again.
+func (r *robot) goes(t testing.TB, speed float64) {
 	t.Helper()
-	r.stands(t)
-	r.drive(t, 0)
-	r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
-		return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled")
-	})
-	r.drive(t, -cruise)
+	const soon = 10 * time.Second
+	deadline := time.Now().Add(3 * patience)
+	for time.Now().Before(deadline) {
+		r.drive(0)
+		r.release(t)
+		r.await(t, "a gate that lets a neutral command pass", func(s *agent.Status) bool {
+			return s.Gate == "passed" || strings.HasPrefix(s.Gate, "scaled") || s.Axes.Motion == "hold" || s.Axes.Motion == "stop"
+		})
+		r.drive(speed)
+		for try := time.Now().Add(soon); time.Now().Before(try); time.Sleep(20 * time.Millisecond) { // The pause of a poll.
+			// A guard that is late lets it go slowly.
+			if s := r.plant.Truth(t).Samples; len(s) > 0 && s[len(s)-1].Speed() > 0.25 {
+				return
+			}
+		}
+	}
+	status, _ := r.status(t)
+	text, _ := json.MarshalIndent(status, "", " ")
+	t.Fatalf("within %v: expected a robot that drives; the guard's status:\n%s\nthe planner wrote:\n%s", 3*patience, text, r.planner.Output())
 }
 
 // codes are the triggers that restrict the robot now.
@@ -174,12 +213,6 @@ func (r *robot) now(t testing.TB) time.Duration {
 	t.Helper()
 	s := r.plant.Truth(t).Samples
 	return s[len(s)-1].T
-}
-
-// moves waits until the robot really moves, if only at the speed of a guard that is late.
-func (r *robot) moves(t testing.TB) {
-	t.Helper()
-	r.plant.WaitTruth(t, patience, "a robot that drives", func(s oracle.Sample) bool { return s.Speed() > 0.25 })
 }
 
 // stands waits until the robot has stood for a second, by ground truth.

@@ -40,6 +40,7 @@ const zoneCount = 1000
 type site struct {
 	dir                string
 	operator, engineer crypto.Signer
+	policyText         string
 }
 
 const profile = `kind: robot-profile
@@ -110,7 +111,7 @@ diagnostics: /diagnostics
 `
 
 // newSite writes the documents of a robot that must keep out of the zone, among many other zones far away.
-func newSite(t testing.TB, m *ros.Master, zone oracle.Ring) *site {
+func newSite(t testing.TB, m *ros.Master, st *station, zone oracle.Ring) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir()}
 	joints := ""
@@ -119,7 +120,7 @@ func newSite(t testing.TB, m *ros.Master, zone oracle.Ring) *site {
 	}
 	s.write(t, "profile.yaml", fmt.Sprintf(profile, maxSpeedMPS, decelMPS2, detection, actuation, joints))
 	s.write(t, "topics.yaml", topics)
-	s.keys(t)
+	s.keys(t, st)
 	s.write(t, "policy.dsse.json", string(s.policy(t, zone)))
 	s.write(t, "deployment.yaml", fmt.Sprintf(`kind: deployment
 version: 1
@@ -128,7 +129,7 @@ ros: {master_uri: %q, host: %s, node: /robowarden}
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: state, journal_dir: journal, control_socket: %s}
 journal: {quota_mib: 32, segment_mib: 1}
 log: {level: info, format: json}
-`, m.URI(), wire.Guest, controlSocket))
+%s`, m.URI(), wire.Guest, controlSocket, st.courierYAML(t, s)))
 	return s
 }
 
@@ -157,15 +158,15 @@ func (s *site) write(t testing.TB, name, text string) {
 	}
 }
 
-// keys makes a root, a safety engineer and an operator, and the signed list that names them.
-func (s *site) keys(t testing.TB) {
+// keys makes a root, a safety engineer and an operator, and the signed list that names them and the station's keys.
+func (s *site) keys(t testing.TB, st *station) {
 	t.Helper()
 	root := newKey(t)
 	s.engineer, s.operator = newKey(t), newKey(t)
-	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
+	entry := func(k crypto.Signer, person string, roles ...order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
-			Roles: []order.Role{role}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
+			Roles: roles, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
 		}
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))
@@ -173,7 +174,8 @@ func (s *site) keys(t testing.TB) {
 		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{robotID}, Sequence: 1,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "keys of a test",
 		KeyList: &order.KeyList{Keys: []order.Key{
-			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
+			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator, order.RoleSupervisor),
+			entry(st.verifierKey, "verifier", order.RoleVerifier), entry(st.consumerKey, "consumer", order.RoleConsumer),
 		}},
 	}, root))(t)))
 }
@@ -210,6 +212,7 @@ zones:
 	}
 	b.WriteString(rest)
 	text := b.String()
+	s.policyText = text
 	return must(order.Sign(&order.Order{
 		Kind: order.KindPolicySet, ID: order.NewID(), Audience: []string{robotID}, Sequence: 1,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "policy of a test",

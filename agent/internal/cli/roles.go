@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -170,6 +173,7 @@ func newCourier() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		awaitFolders(cmd.Context(), log, dep)
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "courier", Confine: func() (confine.Report, error) { return confine.Courier(courierWalls(dep, *deployment)) },
 			Insist: true, Loops: []notify.Progress{c}, Run: c.Run, Log: log,
@@ -178,17 +182,52 @@ func newCourier() *cobra.Command {
 	return cmd
 }
 
+// foldersWait is how long the courier waits for the others' journals before it raises its walls.
+const foldersWait = 10 * time.Second
+
+// awaitFolders waits for the journals that the courier reads: a wall cannot have a door to what is not there yet.
+func awaitFolders(ctx context.Context, log zerolog.Logger, d *config.Deployment) {
+	folders := []string{d.Paths.JournalDir}
+	if d.Steward != nil {
+		folders = append(folders, steward.JournalDir(d.Steward.StateDir))
+	}
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	late := time.NewTimer(foldersWait)
+	defer late.Stop()
+	for _, folder := range folders {
+		for {
+			if _, err := os.Stat(folder); err == nil {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-late.C:
+				log.Warn().Str("folder", folder).Msg("a journal is not there; it is not reported before the courier starts anew")
+				return
+			case <-poll.C:
+			}
+		}
+	}
+}
+
 // courierWalls are what the courier needs: its own files, the broker's port, names, and the TPM.
 func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 	c := d.Courier
 	o := confine.CourierOptions{Paths: confine.Paths{
 		Read: []string{
 			file, d.Paths.Profile, d.Paths.Topics, d.Paths.Policy, d.Paths.Keys, d.Paths.JournalDir, c.CA, c.Certificate, "/proc/self",
-			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", courier.MeasuredLog,
+			"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", cmp.Or(c.MeasuredLog, courier.MeasuredLog),
 		},
 		Write: []string{c.StateDir, d.Paths.ControlSocket},
 	}, Ports: []uint16{53}}
-	for _, path := range []string{c.Key, c.EventLog} {
+	// The digest of the program itself is a claim of its evidence; /proc/self/exe leads to where that lies.
+	self, err := os.Executable()
+	if err != nil {
+		self = "" // Then the claim is empty, and a verifier says so.
+	}
+	for _, path := range []string{c.Key, c.EventLog, self} {
 		if path != "" {
 			o.Paths.Read = append(o.Paths.Read, path)
 		}
@@ -208,4 +247,39 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 		}
 	}
 	return o
+}
+
+func newIdentity() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "identity", Short: "Print the robot's keys, for its enrolment at a verifier", Args: Args(cobra.NoArgs),
+		Long: "Print what a verifier has to know about this robot before it believes it: which key signs its evidence, and what keeps\n" +
+			"that key. Carry it to the verifier yourself: whoever can change it on the way can be this robot.\n\n" +
+			"Run it as the courier's user, since a robot without a TPM keeps its key in the courier's folder.",
+		Example: "  sudo -u robowarden-courier robowarden identity > hum-0007.json",
+	}
+	deployment := deploymentFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		dep, err := config.LoadDeployment(*deployment)
+		if err != nil {
+			return err
+		}
+		if dep.Courier == nil {
+			return errNoRole("courier")
+		}
+		cfg, err := config.Load(nil, dep.Paths.Profile)
+		if err != nil {
+			return err
+		}
+		id, err := courier.Identify(dep.Courier, agent.RobotID(cfg.Profile.Manufacturer, dep.Serial))
+		if err != nil {
+			return err
+		}
+		text, err := id.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", text)
+		return err
+	}
+	return cmd
 }

@@ -1,7 +1,6 @@
 package confine
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
 	"os"
@@ -16,9 +15,9 @@ import (
 
 // stage is where attempts are made: folders, and what the test holds ready outside of the confined process.
 type stage struct {
-	Own, Journal, Foreign, Config, Socket string
-	Port, OtherPort, Parent               int
-	Abstract, PeerSocket                  string
+	Own, Journal, Foreign, Config, Later, Socket string
+	Port, OtherPort, Parent                      int
+	Abstract, PeerSocket                         string
 }
 
 // attempt tries one thing. It returns nil if it went through, and any error that is no refusal by a wall counts as gone
@@ -82,6 +81,8 @@ const bad = ^uintptr(0) // an address that is none
 var attempts = []attempt{
 	{"read own config", func(s *stage) error { return read(filepath.Join(s.Config, "c")) }},
 	{"write own config", func(s *stage) error { return write(filepath.Join(s.Config, "c")) }},
+	{"read a file that came later", func(s *stage) error { return read(filepath.Join(s.Later, "later")) }},
+	{"write a file that came later", func(s *stage) error { return write(filepath.Join(s.Later, "later")) }},
 	{"write own file", func(s *stage) error {
 		a, b := filepath.Join(s.Own, "a"), filepath.Join(s.Own, "b")
 		return errors.Join(write(a), os.Rename(a, b), os.Remove(b), os.Mkdir(a, 0o700), os.Remove(a))
@@ -186,11 +187,11 @@ var attempts = []attempt{
 		}
 		return raw(foreignNumbers|39, 0) // getpid of x32
 	}},
-	{"threads, files and clocks", func(s *stage) error { return ordinary(s) }},
+	{"threads, files and clocks", ordinary},
 }
 
 // ordinary is what every role goes on doing behind its walls.
-func ordinary(s *stage) error {
+func ordinary(*stage) error {
 	done := make(chan error, 32)
 	for range 32 {
 		go func() {
@@ -209,6 +210,5 @@ func ordinary(s *stage) error {
 		_ = unix.Close(fd)
 	}
 	_, perr := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
-	_, _ = binary.NativeEndian, s
 	return errors.Join(err, merr, perr)
 }

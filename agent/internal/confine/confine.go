@@ -84,7 +84,8 @@ func (r *Report) String() string {
 	return fmt.Sprintf("%s: %d of %d walls stand, missing: %s", r.Role, len(r.Walls)-len(missing), len(r.Walls), strings.Join(missing, ", "))
 }
 
-// Paths are the files of a role. What does not exist is left out. A folder stands for everything below it.
+// Paths are the files of a role. A folder stands for everything below it. A file stands for itself only: where another
+// file takes its place, name the folder. What does not exist yet may be read, but not written, once it does.
 type Paths struct {
 	// Read may be read.
 	Read []string

@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -52,6 +55,14 @@ func confined(text string) {
 	if err != nil {
 		panic(err)
 	}
+	// The test makes a file once the walls stand.
+	_ = os.WriteFile(o.Stage.Own+"/raised", nil, 0o600)
+	for range 1000 {
+		if _, err := os.Stat(o.Stage.Later + "/later"); err == nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 	out := json.NewEncoder(os.Stdout)
 	for _, name := range o.Attempts {
 		at := slices.IndexFunc(attempts, func(a attempt) bool { return a.name == name })
@@ -70,12 +81,12 @@ func raise(o *order) (r Report, err error) {
 	s := &o.Stage
 	switch o.Role {
 	case "guard":
-		r, err = Guard(GuardOptions{Paths: Paths{Read: []string{s.Config, "/missing"}, Write: []string{s.Own, s.Journal}}})
+		r, err = Guard(GuardOptions{Paths: Paths{Read: []string{s.Config, s.Later + "/later", "/missing", "/missing/too"}, Write: []string{s.Own, s.Journal}}})
 	case "steward":
 		r, err = Steward(StewardOptions{})
 	case "courier":
 		r, err = Courier(CourierOptions{
-			Paths: Paths{Read: []string{s.Config, s.Journal, "/etc/hosts"}, Write: []string{s.Own}, Devices: []string{"/dev/null"}},
+			Paths: Paths{Read: []string{s.Config, s.Journal, s.Later + "/later", "/etc/hosts"}, Write: []string{s.Own}, Devices: []string{"/dev/null"}},
 			Ports: []uint16{uint16(s.Port), 53},
 		})
 	}
@@ -97,9 +108,7 @@ func try(t *testing.T, role string) map[string]answer {
 	s := newStage(t)
 	out := run(t, role, s, together)
 	for _, name := range final {
-		for k, a := range run(t, role, s, []string{name}) {
-			out[k] = a
-		}
+		maps.Copy(out, run(t, role, s, []string{name}))
 	}
 	return out
 }
@@ -115,7 +124,26 @@ func run(t *testing.T, role string, s *stage, names []string) map[string]answer 
 	cmd.Env = []string{helperMark + "=" + string(raw), "GOTRACEBACK=single"}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
+	_ = os.Remove(s.Own + "/raised")
+	_ = os.Remove(s.Later + "/later")
+	done := make(chan struct{})
+	var later sync.WaitGroup
+	later.Go(func() {
+		for {
+			if _, err := os.Stat(s.Own + "/raised"); err == nil {
+				_ = os.WriteFile(s.Later+"/later", nil, 0o600)
+				return
+			}
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
 	text, err := cmd.Output()
+	close(done)
+	later.Wait()
 	out := map[string]answer{}
 	for line := range bytes.Lines(text) {
 		var a answer
@@ -147,7 +175,7 @@ func newStage(t *testing.T) *stage {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	s := &stage{Parent: os.Getpid()}
-	for dir, file := range map[*string]string{&s.Own: "mine", &s.Journal: "j", &s.Foreign: "f", &s.Config: "c"} {
+	for dir, file := range map[*string]string{&s.Own: "mine", &s.Journal: "j", &s.Foreign: "f", &s.Config: "c", &s.Later: "first"} {
 		*dir = filepath.Join(root, file+"dir")
 		if err := errors.Join(os.Mkdir(*dir, 0o755), os.WriteFile(filepath.Join(*dir, file), []byte("content"), 0o600)); err != nil {
 			t.Fatal(err)
@@ -175,25 +203,25 @@ func newStage(t *testing.T) *stage {
 // may lists what each role goes on doing. Everything else must be refused, and must succeed without the walls.
 var may = map[string][]string{
 	"guard": {
-		"read own config", "write own file", "read journal", "write journal", "remove from journal", "truncate journal", "change mode",
+		"read own config", "read a file that came later", "write own file", "read journal", "write journal", "remove from journal", "truncate journal", "change mode",
 		"listen on own socket", "dial broker port", "dial other port", "dial unix socket", "TCP socket", "signal itself", "threads, files and clocks",
 	},
 	"steward": {
 		// Files are the unit's business, see [Steward].
-		"read own config", "write own config", "write own file", "read journal", "write journal", "remove from journal", "truncate journal",
+		"read own config", "read a file that came later", "write a file that came later", "write own config", "write own file", "read journal", "write journal", "remove from journal", "truncate journal",
 		"read foreign file", "write foreign file", "truncate foreign file", "make foreign file", "link foreign file here",
 		"read another process's descriptors", "listen on own socket", "dial abstract socket", "dial unix socket", "sock_diag socket",
 		"signal itself", "threads, files and clocks",
 	},
 	"courier": {
-		"read own config", "write own file", "read journal", "listen on own socket", "dial broker port", "dial unix socket",
+		"read own config", "read a file that came later", "write own file", "read journal", "listen on own socket", "dial broker port", "dial unix socket",
 		"UDP socket", "TCP socket", "signal itself", "threads, files and clocks",
 	},
 }
 
 // landlocked names the wall that an attempt runs into, where a kernel may not have it.
 var landlocked = map[string]string{
-	"write own config": WallFiles, "write journal": WallFiles, "remove from journal": WallFiles, "read foreign file": WallFiles,
+	"write own config": WallFiles, "write a file that came later": WallFiles, "write journal": WallFiles, "remove from journal": WallFiles, "read foreign file": WallFiles,
 	"write foreign file": WallFiles, "make foreign file": WallFiles, "link foreign file here": WallFiles, "truncate journal": WallTruncate,
 	"truncate foreign file": WallTruncate, "read another process's descriptors": WallFiles, "listen on TCP": WallListen,
 	"dial other port": WallPorts, "dial abstract socket": WallAbstract,

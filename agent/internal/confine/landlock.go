@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
@@ -36,10 +37,13 @@ func rules(p Paths) ([]landlock.Rule, error) {
 				continue
 			}
 			info, err := os.Stat(path)
-			switch {
-			case errors.Is(err, os.ErrNotExist):
+			if errors.Is(err, os.ErrNotExist) {
+				if rule, ok := later(path); ok {
+					out = append(out, rule)
+				}
 				continue
-			case err != nil:
+			}
+			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
 			rights := group.rights
@@ -50,6 +54,17 @@ func rules(p Paths) ([]landlock.Rule, error) {
 		}
 	}
 	return out, nil
+}
+
+// later lets what is not there yet be read once it is, such as another role's journal: its folder may be read. A folder
+// that is missing too, or the whole file system, is not opened for that.
+func later(path string) (landlock.Rule, bool) {
+	parent := filepath.Dir(path)
+	info, err := os.Stat(parent)
+	if err != nil || !info.IsDir() || parent == "/" {
+		return nil, false
+	}
+	return landlock.PathAccess(readRights, parent).IgnoreIfMissing(), true
 }
 
 // readOnlySystem says whether the system's own folders are mounted read-only, as the units do.

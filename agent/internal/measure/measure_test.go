@@ -271,10 +271,10 @@ func TestLockIsWaitedForAsLongAsItMay(t *testing.T) {
 
 func TestManyAtOnce(t *testing.T) {
 	p, c := newPlace(t), newChip()
+	shared := p.file("shared", "shared")
 	var wg sync.WaitGroup
 	for i := range 8 {
 		own := p.file(fmt.Sprint(i), fmt.Sprint(i))
-		shared := p.file("shared", "shared")
 		wg.Go(func() {
 			if _, err := Run(t.Context(), c, 14, p.log, []string{own, shared}); err != nil {
 				t.Error(err)

@@ -25,6 +25,8 @@ type Authority struct {
 	key    crypto.Signer
 	pool   *x509.CertPool
 	serial atomic.Int64
+	// host is one more address that certificates are for.
+	host net.IP
 }
 
 // Credentials are a certificate with its key, on disk and in memory.
@@ -82,7 +84,15 @@ func (a *Authority) ClientWith(t testing.TB, cn string, key crypto.Signer) Crede
 	return a.issue(t, cn, key, time.Now().Add(24*time.Hour))
 }
 
-func (a *Authority) issue(t testing.TB, cn string, key crypto.Signer, end time.Time) Credentials {
+// Certificate makes a certificate for a key that somebody else keeps, such as a TPM, and returns its PEM file.
+func (a *Authority) Certificate(t testing.TB, cn string, key crypto.PublicKey) string {
+	t.Helper()
+	name, der := a.sign(t, cn, key, time.Now().Add(24*time.Hour))
+	return a.write(t, name+".pem", "CERTIFICATE", der)
+}
+
+// sign makes a certificate. The name is one that no other certificate of this authority has.
+func (a *Authority) sign(t testing.TB, cn string, key crypto.PublicKey, end time.Time) (name string, der []byte) {
 	t.Helper()
 	n := a.serial.Add(1)
 	template := &x509.Certificate{
@@ -91,18 +101,30 @@ func (a *Authority) issue(t testing.TB, cn string, key crypto.Signer, end time.T
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, DNSNames: []string{"localhost"},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if a.host != nil {
+		template.IPAddresses = append(template.IPAddresses, a.host)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key, a.key)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return big.NewInt(n).String(), der
+}
+
+func (a *Authority) issue(t testing.TB, cn string, key crypto.Signer, end time.Time) Credentials {
+	t.Helper()
+	name, der := a.sign(t, cn, key.Public(), end)
 	raw, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := big.NewInt(n).String()
 	c := Credentials{CA: filepath.Join(a.dir, "ca.pem"), Certificate: a.write(t, name+".pem", "CERTIFICATE", der), Key: a.write(t, name+".key", "PRIVATE KEY", raw)}
+	server := "127.0.0.1"
+	if a.host != nil {
+		server = a.host.String()
+	}
 	c.TLS = &tls.Config{
-		MinVersion: tls.VersionTLS13, RootCAs: a.pool, ServerName: "127.0.0.1",
+		MinVersion: tls.VersionTLS13, RootCAs: a.pool, ServerName: server,
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
 	}
 	return c

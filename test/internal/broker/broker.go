@@ -36,6 +36,8 @@ type Options struct {
 	Robots []string
 	// Stations are common names that may read what robots send and send what robots read.
 	Stations []string
+	// Host is the IPv4 address that the broker listens on; default 127.0.0.1.
+	Host string
 	// Admins are common names that may read and write everything; the proxy and the tests' eyes use them.
 	Admins []string
 }
@@ -46,6 +48,7 @@ type Broker struct {
 	Authority *Authority
 	t         testing.TB
 	dir       string
+	host      string
 	port      int
 	process   *proc.Process
 	probe     Credentials
@@ -62,12 +65,16 @@ func Start(t testing.TB, o Options) *Broker {
 			need.Missing(t, "no mosquitto here: run test/setup/install.sh")
 		}
 	}
-	b := &Broker{Authority: NewAuthority(t), t: t, dir: t.TempDir(), port: FreePort(t)}
+	if o.Host == "" {
+		o.Host = "127.0.0.1"
+	}
+	b := &Broker{Authority: NewAuthority(t), t: t, dir: t.TempDir(), host: o.Host, port: FreePort(t)}
+	b.Authority.host = net.ParseIP(o.Host)
 	server := b.Authority.Client(t, "localhost")
 	b.probe = b.Authority.Client(t, "probe")
 	b.file("acl", acl(o))
 	b.file("mosquitto.conf", fmt.Sprintf(`user root
-listener %d 127.0.0.1
+listener %d %s
 cafile %s
 certfile %s
 keyfile %s
@@ -85,7 +92,7 @@ set_tcp_nodelay true
 log_type error
 log_type warning
 log_type notice
-`, b.port, server.CA, server.Certificate, server.Key, filepath.Join(b.dir, "acl"), b.storage()))
+`, b.port, b.host, server.CA, server.Certificate, server.Key, filepath.Join(b.dir, "acl"), b.storage()))
 	b.Restart()
 	return b
 }
@@ -143,7 +150,7 @@ func FreePort(t testing.TB) int {
 }
 
 // Address is host and port.
-func (b *Broker) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port)) }
+func (b *Broker) Address() string { return net.JoinHostPort(b.host, strconv.Itoa(b.port)) }
 
 // URL is the address as a deployment names it.
 func (b *Broker) URL() string { return "tls://" + b.Address() }

@@ -49,6 +49,10 @@ func boot() error {
 			return err
 		}
 	}
+	// The launch step's log lies there, empty after each start.
+	if err := os.MkdirAll("/run/robowarden", 0o755); err != nil {
+		return err
+	}
 	if err := modules(); err != nil {
 		return err
 	}

@@ -11,9 +11,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -360,4 +360,6 @@ func (r *robotSide) patch() (digest string) {
 	return sum("patched")
 }
 
-func errorsAs(err error, target **exit) bool { return errors.As(err, target) }
+func parseTime(s string) (time.Time, error) { return time.Parse("2006-01-02T15:04:05Z", s) }
+
+func base64Of(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

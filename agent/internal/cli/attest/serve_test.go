@@ -3,6 +3,7 @@ package attest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -162,7 +163,7 @@ func TestAPatchedAgentIsRefusedOverMQTT(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	var coded *exit
-	if !errorsAs(err, &coded) || coded.ExitCode() != exitNo {
+	if !errors.As(err, &coded) || coded.ExitCode() != exitNo {
 		t.Errorf("ends with %v", err)
 	}
 }

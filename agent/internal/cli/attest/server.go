@@ -255,6 +255,10 @@ func (s *server) report(log zerolog.Logger, out *verifier.Outcome) {
 	if a == nil {
 		return
 	}
+	if len(a.Reasons) == 1 && a.Has(verifier.Replayed) {
+		log.Info().Str("reason", a.Reasons[0].ID()).Msg("came again after it was answered: a broker may deliver twice; nothing comes of it")
+		return
+	}
 	for _, r := range a.Reasons {
 		log.Warn().Str("reason", r.ID()).Str("expected", r.Expected).Str("found", r.Found).Str("remedy", r.Remedy).Msg("refused")
 	}

@@ -62,7 +62,7 @@ Exit status: 0 every file is in the PCR, 1 it is not, and the reason was told.`,
 			if err != nil {
 				return err
 			}
-			defer t.Close()
+			defer func() { _ = t.Close() }()
 			done, err := measure.Run(ctx, t, pcr, log, absolute)
 			for _, o := range done {
 				what := "measured"

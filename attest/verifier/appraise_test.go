@@ -1,0 +1,145 @@
+package verifier
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+func TestGoodEvidenceIsAccepted(t *testing.T) {
+	l := newLab(t)
+	in := l.good(nil)
+	a, e := Appraise(in)
+	if a.Verdict != order.VerdictAccepted || !a.Authentic || e.Claims.Robot != robot {
+		t.Fatal(a.Text())
+	}
+	if want := []string{"pcr-13"}; !slices.Equal(a.Notes, want) {
+		t.Errorf("notes %q, want %q", a.Notes, want)
+	}
+	if a.Next.BootID != bootID || a.Next.ResetCount == 0 || a.Next.JournalSeq != 712 {
+		t.Errorf("remembers %+v", a.Next)
+	}
+	// The same robot a moment later, and after a restart of the guard.
+	for name, change := range map[string]func(*evidence.Claims){
+		"later":              func(c *evidence.Claims) { c.Journal = evidence.Head{Seq: 713, Digest: sum("later")} },
+		"nothing happened":   nil,
+		"the guard restarts": func(c *evidence.Claims) { c.GuardNonce, c.Journal.Seq = strings.Repeat("ab", 16), 5 },
+	} {
+		next := l.good(change)
+		next.State = a.Next
+		if b, _ := Appraise(next); b.Verdict != order.VerdictAccepted {
+			t.Errorf("%s: %s", name, b.Text())
+		}
+	}
+}
+
+// TestAttacks has each attack refused with exactly its reasons, and accepted once the check that stands in its way is
+// switched off: so every check is needed, and this test would fail without it.
+func TestAttacks(t *testing.T) {
+	l := newLab(t)
+	needed := map[Code]bool{}
+	for _, x := range attacks() {
+		t.Run(x.name, func(t *testing.T) {
+			l.tb = t
+			in := x.make(l)
+			a, _ := Appraise(in)
+			want := slices.Sorted(slices.Values(x.want))
+			if got := codes(a); a.Verdict != order.VerdictRefused || !slices.Equal(got, want) {
+				t.Fatalf("want %v, got %s", want, a.Text())
+			}
+			for _, r := range a.Reasons {
+				if r.Expected == "" || r.Found == "" || r.Remedy == "" {
+					t.Errorf("%s says too little: %+v", r.ID(), r)
+				}
+			}
+			off, _ := appraise(in, x.want[0])
+			if slices.Contains(codes(off), x.want[0]) {
+				t.Errorf("%s cannot be switched off", x.want[0])
+			}
+			if x.alone {
+				needed[x.want[0]] = true
+				if off.Verdict != order.VerdictAccepted {
+					t.Errorf("without the check for %s: %s", x.want[0], off.Text())
+				}
+			}
+		})
+	}
+	for _, code := range Codes() {
+		if !needed[code] && code != Malformed { // What cannot be read cannot be accepted either.
+			t.Errorf("no attack shows that the check for %s is needed", code)
+		}
+	}
+}
+
+// TestAnotherTPMSaysNothingAboutThisOne shows that what an attacker sends in a robot's name neither changes what is known
+// about the robot nor may be answered with a signed refusal, which would have the robot restricted.
+func TestAnotherTPMSaysNothingAboutThisOne(t *testing.T) {
+	l := newLab(t)
+	for _, name := range []string{"half a message", "a cloned disk on another TPM", "replayed evidence", "an answer to an earlier challenge", "another boot"} {
+		i := slices.IndexFunc(attacks(), func(a attack) bool { return a.name == name })
+		in := attacks()[i].make(l)
+		in.State = State{ResetCount: 3, BootID: otherBoot}
+		if a, _ := Appraise(in); a.Authentic {
+			t.Errorf("%s passes for the robot's own word", name)
+		}
+	}
+	// A quote that does not go on from before leaves the memory as it was, so that the next one is refused too.
+	in := l.good(nil)
+	first, _ := Appraise(in)
+	in.State = first.Next
+	in.State.ResetCount--
+	a, _ := Appraise(in)
+	if !a.Has(ResetWithinBoot) || a.Next.ResetCount != in.State.ResetCount {
+		t.Errorf("remembers %+v after %s", a.Next, a.Text())
+	}
+}
+
+func BenchmarkAppraise(b *testing.B) {
+	l := newLab(b)
+	in := l.good(nil)
+	for b.Loop() {
+		if a, _ := Appraise(in); a.Verdict != order.VerdictAccepted {
+			b.Fatal(a.Text())
+		}
+	}
+	b.ReportMetric(float64(len(in.Evidence)), "bytes")
+}
+
+func BenchmarkBuild(b *testing.B) {
+	l := newLab(b)
+	c := challenge(b)
+	claims := l.standard.claims(b, c)
+	for b.Loop() {
+		build(b, claims, c.PCRs, l.own.tpm.Device(), l.own.quote)
+	}
+}
+
+// TestARealRestart switches a machine off and on: the reset counter goes up by itself.
+func TestARealRestart(t *testing.T) {
+	l := newLab(t)
+	before, _ := Appraise(l.good(nil))
+	l.own.off()
+	l.own.on()
+	l.own.boot(l.standard)
+	for _, x := range []struct {
+		boot string
+		want []Code
+	}{{otherBoot, nil}, {bootID, []Code{ResetWithinBoot}}} {
+		in := l.good(func(c *evidence.Claims) { c.BootID = x.boot })
+		in.Challenge.BootID, in.State = x.boot, before.Next
+		if a, _ := Appraise(in); !slices.Equal(codes(a), x.want) {
+			t.Errorf("boot %s: %s", x.boot, a.Text())
+		}
+	}
+	// After a restart without the measuring step, the PCRs of the start are there and the agent's are not.
+	l.own.off()
+	l.own.on()
+	in := l.good(func(c *evidence.Claims) { c.BootID = otherBoot })
+	in.Challenge.BootID = otherBoot
+	if a, _ := Appraise(in); !a.Has(PCRMismatch) || !a.Has(PCRValue) {
+		t.Error(a.Text())
+	}
+}

@@ -1,0 +1,121 @@
+// Command guest is what a test runs inside a robot computer with systemd: it installs the package, starts the units, does
+// things to them, and writes to the console what became of it; it is never part of the product.
+//
+// Usage: guest run        all checks, then power off
+// guest probe FILE        try to cross every wall of a unit, and write down what went through
+// guest plant MASTER      a ROS node that publishes, with a master of its own
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Where the test has put its files.
+const (
+	media   = "/media"
+	project = "robowarden"
+)
+
+var roles = []string{"guard", "steward", "courier"}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "guest: expected run, probe or plant")
+		os.Exit(2)
+	}
+	var err error
+	switch os.Args[1] {
+	case "run":
+		run()
+	case "probe":
+		err = probe(os.Args[2])
+	case "plant":
+		err = plant()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "guest:", err)
+		os.Exit(1)
+	}
+}
+
+// Marks on the console that the host looks for.
+const (
+	markOK   = "RW-OK"
+	markFail = "RW-FAIL"
+	markEnd  = "RW-END"
+)
+
+// say writes a line to the console.
+func say(format string, args ...any) {
+	f, err := os.OpenFile("/dev/console", os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close() //nolint:errcheck // a console
+	fmt.Fprintf(f, "\n"+format+"\n", args...)
+}
+
+// run makes all checks in their order; each builds on the ones before.
+func run() {
+	begun := time.Now()
+	for _, c := range checks {
+		at := time.Now()
+		detail, err := c.do()
+		mark := markOK
+		if err != nil {
+			mark, detail = markFail, err.Error()
+		}
+		say("%s %s (%.1f s): %s", mark, c.name, time.Since(at).Seconds(), strings.ReplaceAll(strings.TrimSpace(detail), "\n", " | "))
+		if err != nil {
+			for _, r := range roles {
+				text, _ := command("journalctl", "--no-pager", "-n", "25", "-o", "cat", "-u", unit(r))
+				say("log of %s: %s", r, text)
+			}
+			break
+		}
+	}
+	say("%s after %.1f s", markEnd, time.Since(begun).Seconds())
+	_, _ = command("systemctl", "poweroff", "--force", "--force")
+}
+
+func command(name string, args ...string) (string, error) {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	text := strings.TrimSpace(string(out))
+	if err != nil {
+		return text, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, text)
+	}
+	return text, nil
+}
+
+func unit(role string) string { return project + "-" + role + ".service" }
+
+// property reads one property of a role's unit.
+func property(role, name string) string { return properties(role, name)[name] }
+
+// properties reads several at once: starting a command takes an emulated processor long.
+func properties(role string, names ...string) map[string]string {
+	text, _ := command("systemctl", "show", "-p", strings.Join(names, ","), unit(role))
+	out := map[string]string{}
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "=")
+		out[name] = value
+	}
+	return out
+}
+
+// eventually polls until the condition holds.
+func eventually(within time.Duration, what string, holds func() bool) error {
+	for end := time.Now().Add(within); ; {
+		if holds() {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("not within %v: %s", within, what)
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+}
