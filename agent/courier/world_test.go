@@ -46,9 +46,9 @@ type world struct {
 	life     time.Duration // of results
 	verdict  order.Verdict
 	pcrs     []int // that the verifier asks for
-	silent   bool // the verifier does not answer
-	deaf     bool // the consumer does not acknowledge
-	drop     bool // nor does it take anything
+	silent   bool  // the verifier does not answer
+	deaf     bool  // the consumer does not acknowledge
+	drop     bool  // nor does it take anything
 	records  map[string][]EventRecord
 	chain    map[string]evidencelog.Digest
 	faults   []string
