@@ -134,8 +134,8 @@ func (r *robot) keepsOut(t *testing.T) {
 func (r *robot) memory(t *testing.T) {
 	var resident, shared int64
 	for _, p := range must(r.Processes(within(t, patience)))(t) {
-		t.Logf("%-8s resident %5d KiB (peak %5d), proportional %5d KiB, %d threads, %d files, scheduling policy %d",
-			p.Argv[1], p.RSSKiB, p.HWMKiB, p.PSSKiB, p.Threads, p.Files, p.Policy)
+		t.Logf("%-8s resident %5d KiB (peak %5d), proportional %5d KiB, %d threads, %d files, scheduling policy %d, %.1f s of the emulated processors",
+			p.Argv[1], p.RSSKiB, p.HWMKiB, p.PSSKiB, p.Threads, p.Files, p.Policy, p.CPU.Seconds())
 		resident += p.RSSKiB
 		shared += p.PSSKiB
 	}

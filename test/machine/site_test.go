@@ -163,10 +163,10 @@ func (s *site) keys(t testing.TB, st *station) {
 	t.Helper()
 	root := newKey(t)
 	s.engineer, s.operator = newKey(t), newKey(t)
-	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
+	entry := func(k crypto.Signer, person string, roles ...order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
-			Roles: []order.Role{role}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
+			Roles: roles, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
 		}
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))
@@ -174,7 +174,7 @@ func (s *site) keys(t testing.TB, st *station) {
 		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{robotID}, Sequence: 1,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "keys of a test",
 		KeyList: &order.KeyList{Keys: []order.Key{
-			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
+			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator, order.RoleSupervisor),
 			entry(st.verifierKey, "verifier", order.RoleVerifier), entry(st.consumerKey, "consumer", order.RoleConsumer),
 		}},
 	}, root))(t)))
