@@ -127,7 +127,7 @@ version: 1
 serial: runner-arm
 ros: {master_uri: %q, host: %s, node: /robowarden}
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: state, journal_dir: journal, control_socket: %s}
-journal: {quota_mib: 32, segment_mib: 1}
+journal: {quota_mib: 32, segment_mib: 1, sync_every: 1s}
 log: {level: info, format: json}
 %s`, m.URI(), wire.Guest, controlSocket, st.courierYAML(t, s)))
 	return s
