@@ -150,9 +150,8 @@ func (r *robot) memory(t *testing.T) {
 
 // killed drives away from the zone and kills the guard meanwhile.
 func (r *robot) killed(t *testing.T) {
-	r.goes(t, -cruise)
 	old := r.role(t, "guard")
-	trigger := r.now(t)
+	trigger := r.underWay(t)
 	if err := r.Signal(within(t, patience), old.PID, int(syscall.SIGKILL)); err != nil {
 		t.Fatal(err)
 	}
@@ -232,8 +231,7 @@ func (r *robot) resetUnderWay(t *testing.T) {
 	if has(&s, "restart.unclean") {
 		t.Errorf("after an orderly end: triggers %v", codes(&s))
 	}
-	r.goes(t, -cruise)
-	trigger := r.now(t)
+	trigger := r.underWay(t)
 	if _, err := r.Machine.Reset(); err != nil {
 		t.Fatal(err)
 	}

@@ -216,10 +216,26 @@ func codes(s *agent.Status) []string {
 func has(s *agent.Status, code string) bool { return slices.Contains(codes(s), code) }
 
 // now is the plant's time of the newest sample.
-func (r *robot) now(t testing.TB) time.Duration {
+func (r *robot) now(t testing.TB) time.Duration { return r.newest(t).T }
+
+func (r *robot) newest(t testing.TB) oracle.Sample {
 	t.Helper()
 	s := r.plant.Truth(t).Samples
-	return s[len(s)-1].T
+	return s[len(s)-1]
+}
+
+// underWay makes the robot drive and returns a moment at which it really does: one that stands already would prove
+// nothing about being brought to rest.
+func (r *robot) underWay(t testing.TB) time.Duration {
+	t.Helper()
+	for range 5 {
+		r.goes(t, -cruise)
+		if s := r.newest(t); s.Speed() > 0.2 {
+			return s.T
+		}
+	}
+	t.Fatal("something stops the robot again and again")
+	return 0
 }
 
 // stands waits until the robot has stood for a second, by ground truth.
