@@ -36,8 +36,9 @@ func KindName(k journal.Kind) string {
 		return "guard"
 	case RecordSuppressed:
 		return "suppressed"
+	default:
+		return ""
 	}
-	return ""
 }
 
 // Start opens a run.

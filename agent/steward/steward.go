@@ -27,7 +27,7 @@ type Finder interface {
 	Find(ctx context.Context, pairs []proc.Pair) []proc.Fact
 }
 
-// Options says what the steward does. All but Finder and MetricsSocket are required.
+// Options says what the steward does. All but Finder are required.
 type Options struct {
 	// Socket is the guard's control socket.
 	Socket string
@@ -35,8 +35,6 @@ type Options struct {
 	StateDir string
 	// Period is how often every process is looked up again; the lease of the facts is three periods, at most a minute.
 	Period time.Duration
-	// MetricsSocket is where metrics and health are served; empty serves none.
-	MetricsSocket string
 	// Program names the program and its version, for the guard and the journal.
 	Program string
 	// BootID is the kernel's id of this boot, Clock the boot clock.
@@ -140,6 +138,9 @@ type Status struct {
 	Sent      uint64 `json:"sent"`
 	// Suppressed counts changes that were not written to the journal because there were too many.
 	Suppressed uint64 `json:"suppressed"`
+	// JournalWritable and JournalLost are the own journal's state.
+	JournalWritable bool   `json:"journal_writable"`
+	JournalLost     uint64 `json:"journal_lost"`
 	// Walls is what the process is confined to.
 	Walls any `json:"walls,omitempty"`
 	// Facts are the newest ones.
@@ -148,9 +149,11 @@ type Status struct {
 
 // Status returns the steward's state.
 func (s *Steward) Status() Status {
+	h := s.journal.Health()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Status{
+		JournalWritable: h.Writable, JournalLost: h.Lost,
 		Connected: s.link.Load(), Rounds: s.rounds.Load(), Sent: s.sent.Load(), Suppressed: s.notes.suppressed.Load(), Walls: s.walls,
 		Facts: append([]Fact{}, s.facts...),
 	}
@@ -165,9 +168,6 @@ func (s *Steward) Run(ctx context.Context) error {
 	var g task.Group
 	g.Go("journal", s.journal.Run)
 	g.Go("guard", s.serve)
-	if s.o.MetricsSocket != "" {
-		g.Go("metrics", s.serveMetrics)
-	}
 	err := g.Run(ctx)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 	defer cancel()
@@ -183,7 +183,7 @@ func (s *Steward) serve(ctx context.Context) error {
 		began := s.o.Clock()
 		err := s.session(ctx)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		// A guard that is away for a while is told once.
 		if text := err.Error(); text != told {
@@ -357,7 +357,7 @@ func (n *notes) add(kind journal.Kind, content any) {
 func (n *notes) write(kind journal.Kind, now time.Duration, content any) {
 	raw, err := json.Marshal(content)
 	if err != nil {
-		raw = []byte(fmt.Sprintf("{\"error\":%q}", err.Error()))
+		raw = fmt.Appendf(nil, "{\"error\":%q}", err.Error())
 	}
 	n.tokens--
 	n.log.Append(kind, now, raw, false)

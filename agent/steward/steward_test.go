@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -276,47 +274,23 @@ func TestGuardThatSpeaksNonsense(t *testing.T) {
 	g.facts(c, func(*contract.Processes) bool { return true })
 }
 
-func TestMetricsAndHealth(t *testing.T) {
+func TestHealth(t *testing.T) {
 	g := newGuard(t)
-	path := g.path + "m"
-	start(t, Options{Socket: g.path, MetricsSocket: path})
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}}}
-	get := func(what string) (int, string) {
-		for end := time.Now().Add(patience); ; {
-			r, err := client.Get("http://steward" + what) //nolint:noctx // a test
-			if err == nil {
-				defer r.Body.Close() //nolint:errcheck // read whole
-				b, _ := io.ReadAll(r.Body)
-				return r.StatusCode, string(b)
-			}
-			if time.Now().After(end) {
-				t.Fatal(err)
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	}
-	if code, text := get("/health"); code != http.StatusServiceUnavailable || !strings.Contains(text, "guard") {
-		t.Errorf("without a guard: %d %s", code, text)
+	s := start(t, Options{Socket: g.path})
+	if err := s.Healthy(t.Context()); err == nil || !strings.Contains(err.Error(), "guard") {
+		t.Errorf("without a guard: %v", err)
 	}
 	c := g.accept()
-	g.send(c, 0, contract.Peers{Peers: []contract.Peer{connection(t, 1)}})
-	g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 1 && p.Processes[0].Found })
-	go func() {
-		for {
-			if _, err := contract.ReadFrame(c, make([]byte, contract.MaxPacket+1)); err != nil {
-				return
-			}
-		}
-	}()
-	_ = c.SetDeadline(time.Time{})
-	if code, text := get("/health"); code != http.StatusOK {
-		t.Errorf("%d %s", code, text)
+	g.facts(c, func(*contract.Processes) bool { return true })
+	if err := s.Healthy(t.Context()); err != nil {
+		t.Error(err)
 	}
-	if code, text := get("/metrics"); code != http.StatusOK || !strings.Contains(text, "robowarden_steward_processes_found 1\n") {
-		t.Errorf("%d %s", code, text)
+	stuck := &Steward{o: Options{Period: time.Millisecond}}
+	stuck.link.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := stuck.Healthy(ctx); err == nil || !strings.Contains(err.Error(), "stands still") {
+		t.Errorf("a loop that stands still: %v", err)
 	}
 }
 

@@ -2,9 +2,11 @@ package proc
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"os"
 	"path"
@@ -24,9 +26,20 @@ type version struct {
 // exeCache remembers digests of executables.
 type exeCache struct {
 	digests map[version]string
-	budget  int64
+	// work is the one executable that is being hashed; a slow computer goes on with it in the next round.
+	work *work
+	// budget is how many bytes this round may still hash.
+	budget int64
 	// hashed counts bytes; for tests.
 	hashed int64
+}
+
+// work is an executable that is partly hashed.
+type work struct {
+	v    version
+	f    *os.File
+	h    hash.Hash
+	done uint64
 }
 
 // maxCached bounds the cache; when it is full it is emptied, since executables in use are hashed again soon.
@@ -35,7 +48,7 @@ const maxCached = 256
 func newExeCache() *exeCache { return &exeCache{digests: map[version]string{}} }
 
 // executable reads the path and digest of what a process was started from.
-func (c *exeCache) executable(p process) (name, digest string, why Reason) {
+func (c *exeCache) executable(ctx context.Context, p process) (name, digest string, why Reason) {
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(p.dir, "exe", buf)
 	if err != nil {
@@ -48,7 +61,7 @@ func (c *exeCache) executable(p process) (name, digest string, why Reason) {
 		return name, "", ReasonExe
 	}
 	defer func() { _ = unix.Close(fd) }()
-	st, v, err := look(fd)
+	st, _, err := look(fd)
 	switch {
 	case err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG:
 		return name, "", ReasonExe
@@ -60,7 +73,8 @@ func (c *exeCache) executable(p process) (name, digest string, why Reason) {
 		return name, "", ReasonExeForeign
 	}
 	// Attributes as the file system has them now, not as cached.
-	if st, v, err = lookNow(fd); err != nil {
+	st, v, err := lookNow(fd)
+	if err != nil {
 		return name, "", ReasonExe
 	}
 	if st.Nlink == 0 {
@@ -69,7 +83,7 @@ func (c *exeCache) executable(p process) (name, digest string, why Reason) {
 	if digest, ok := c.digests[v]; ok {
 		return name, digest, ReasonNone
 	}
-	digest, why = c.hash(fd, v)
+	digest, why = c.hash(ctx, fd, v)
 	return name, digest, why
 }
 
@@ -122,29 +136,64 @@ func fileSystem(b []byte, mount uint64) (string, bool) {
 	return "", false
 }
 
-// hash reads the file behind the handle. The very file is opened, not its name.
-func (c *exeCache) hash(handle int, v version) (string, Reason) {
-	switch {
-	case v.size > MaxExeBytes:
+// hash reads the file behind the handle, as far as this round goes. The very file is opened, not its name.
+func (c *exeCache) hash(ctx context.Context, handle int, v version) (string, Reason) {
+	if v.size > MaxExeBytes {
 		return "", ReasonExeLarge
-	case c.budget < int64(v.size) && c.budget < roundHash:
+	}
+	if c.work != nil && c.work.v != v {
+		if c.budget <= 0 || ctx.Err() != nil {
+			return "", ReasonPending
+		}
+		c.drop() // whoever asked for the other one is gone, or asks again
+	}
+	if c.work == nil {
+		fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(handle), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return "", ReasonExe
+		}
+		c.work = &work{v: v, f: os.NewFile(uintptr(fd), "executable"), h: sha256.New()}
+	}
+	switch done, err := c.read(ctx); {
+	case err != nil:
+		c.drop()
+		return "", ReasonExe
+	case !done:
 		return "", ReasonPending
 	}
-	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(handle), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return "", ReasonExe
+	return c.finish()
+}
+
+// chunk is how much is read between two looks at the time.
+const chunk = 256 << 10
+
+// read goes on with the executable until its end, or the round's.
+func (c *exeCache) read(ctx context.Context) (done bool, err error) {
+	buf := make([]byte, chunk)
+	for ctx.Err() == nil && c.budget > 0 {
+		n, err := c.work.f.Read(buf)
+		c.work.h.Write(buf[:n])
+		c.work.done += uint64(n)
+		c.budget -= int64(n)
+		c.hashed += int64(n)
+		switch {
+		case errors.Is(err, io.EOF):
+			return true, nil
+		case err != nil:
+			return false, err
+		case c.work.done > c.work.v.size:
+			return true, nil // it grows: finish says so
+		}
 	}
-	f := os.NewFile(uintptr(fd), "executable")
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	n, err := io.CopyBuffer(h, io.LimitReader(onlyReader{f}, int64(v.size)+1), make([]byte, 64<<10))
-	c.budget -= n
-	c.hashed += n
-	if err != nil {
-		return "", ReasonExe
-	}
-	st, after, err := lookNow(fd)
-	if err != nil || after != v || uint64(n) != v.size {
+	return false, nil
+}
+
+// finish takes the digest if the file is still what it was.
+func (c *exeCache) finish() (string, Reason) {
+	w := c.work
+	defer c.drop()
+	st, after, err := lookNow(int(w.f.Fd()))
+	if err != nil || after != w.v || w.done != w.v.size {
 		return "", ReasonExeChanged
 	}
 	if st.Nlink == 0 {
@@ -153,20 +202,17 @@ func (c *exeCache) hash(handle int, v version) (string, Reason) {
 	if len(c.digests) >= maxCached {
 		clear(c.digests)
 	}
-	digest := hex.EncodeToString(h.Sum(nil))
-	c.digests[v] = digest
+	digest := hex.EncodeToString(w.h.Sum(nil))
+	c.digests[w.v] = digest
 	return digest, ReasonNone
 }
 
-// onlyReader hides everything else of a file, so that copying uses the given buffer.
-type onlyReader struct{ f *os.File }
-
-func (r onlyReader) Read(b []byte) (int, error) {
-	n, err := r.f.Read(b)
-	if errors.Is(err, io.EOF) {
-		return n, io.EOF
+// drop forgets the executable that is being hashed.
+func (c *exeCache) drop() {
+	if c.work != nil {
+		_ = c.work.f.Close()
+		c.work = nil
 	}
-	return n, err
 }
 
 // interpreters are programs that run what they are given; versions may follow the name.

@@ -266,14 +266,56 @@ func TestExecutables(t *testing.T) {
 	}
 }
 
-func TestWorkOfARoundIsBounded(t *testing.T) {
-	c := newExeCache()
-	c.budget = 10
-	if _, why := c.hash(-1, version{size: 100}); why != ReasonPending {
-		t.Errorf("beyond the round's share: %q", why)
+func TestSlowComputerHashesOverSeveralRounds(t *testing.T) {
+	f := newFixture(t)
+	if err := os.WriteFile(f.exe, make([]byte, 3*chunk), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
 	}
-	c.budget = roundHash
-	if _, why := c.hash(-1, version{size: roundHash + 1}); why != ReasonExe {
-		t.Errorf("one large file is hashed all the same; here it cannot be opened: %q", why)
+	f.process(42, 1, 77)
+	c := &clock{now: time.Hour}
+	finder := f.finder(c.Now)
+	p, err := openProcess(f.root, 42)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.close()
+	for n := range 3 {
+		finder.exes.budget = 1 // one chunk a round
+		if _, _, why := finder.exes.executable(t.Context(), p); why != ReasonPending {
+			t.Fatalf("round %d: %q", n, why)
+		}
+	}
+	finder.exes.budget = 1
+	if _, digest, why := finder.exes.executable(t.Context(), p); why != ReasonNone || len(digest) != 64 || finder.exes.hashed != 3*chunk {
+		t.Errorf("%q, %q after %d bytes", why, digest, finder.exes.hashed)
+	}
+	if finder.exes.work != nil {
+		t.Error("the file is still open")
+	}
+	// No time at all: nothing is read, and nothing is claimed.
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	clear(finder.exes.digests)
+	if _, _, why := finder.exes.executable(over, p); why != ReasonPending {
+		t.Errorf("without time: %q", why)
+	}
+	// Changed between two rounds: the parts do not make a digest.
+	finder.exes.budget = 1
+	_, _, _ = finder.exes.executable(t.Context(), p)
+	if err := os.WriteFile(f.exe, make([]byte, 2*chunk), 0o700); err != nil { //nolint:gosec // a program
+		t.Fatal(err)
+	}
+	finder.exes.budget = roundHash
+	if _, digest, why := finder.exes.executable(t.Context(), p); why != ReasonNone || digest == "" {
+		t.Errorf("the new content: %q", why)
+	}
+	// Replaced while it is read: told as such.
+	clear(finder.exes.digests)
+	finder.exes.budget = 1
+	_, _, _ = finder.exes.executable(t.Context(), p)
+	w := finder.exes.work
+	w.done = w.v.size + 1
+	if _, why := finder.exes.finish(); why != ReasonExeChanged {
+		t.Errorf("%q", why)
 	}
 }

@@ -77,7 +77,7 @@ const (
 	maxDescriptors = 262144
 	// maxForeign bounds the look at processes of other users, which only serves to name the reason.
 	maxForeign = 32768
-	// roundHash is how many bytes one round hashes before it leaves the rest to the next; one file is always finished.
+	// roundHash is how many bytes one round hashes before it leaves the rest to the next.
 	roundHash = 64 << 20
 	// maxText bounds every text that comes from a process.
 	maxText = 1024

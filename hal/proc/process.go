@@ -24,7 +24,7 @@ func (f *Finder) describe(ctx context.Context, s *Socket, held map[socketID]hold
 	}
 	var first Fact
 	for i, o := range h.open {
-		fact := f.inspect(o, s)
+		fact := f.inspect(ctx, o, s)
 		if len(h.open) > 1 && fact.Why == ReasonOwner {
 			fact.Why = ReasonShared
 		}
@@ -43,7 +43,7 @@ func (f *Finder) describe(ctx context.Context, s *Socket, held map[socketID]hold
 }
 
 // inspect reads everything about one process, and at the end once more what could have changed meanwhile.
-func (f *Finder) inspect(o opened, s *Socket) Fact {
+func (f *Finder) inspect(ctx context.Context, o opened, s *Socket) Fact {
 	fact := Fact{PID: o.pid, Start: o.start}
 	p, err := openProcess(f.o.Root, o.pid)
 	if err != nil {
@@ -63,7 +63,7 @@ func (f *Finder) inspect(o opened, s *Socket) Fact {
 		return fact
 	}
 	fact.Unit = unit(fact.Cgroup)
-	fact.Exe, fact.ExeSHA256, fact.Why = f.exes.executable(p)
+	fact.Exe, fact.ExeSHA256, fact.Why = f.exes.executable(ctx, p)
 	fact.Interpreter = interpreter(fact.Exe)
 	again, err := p.ids()
 	start, serr := p.start()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // Socket is one entry of the kernel's socket table.
@@ -97,12 +98,7 @@ func ours(a netip.Addr, own []netip.Addr) bool {
 	if a.IsLoopback() {
 		return true
 	}
-	for _, o := range own {
-		if o == a {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(own, a)
 }
 
 // interfaceAddresses asks the kernel for all addresses of this network namespace.

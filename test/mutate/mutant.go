@@ -106,7 +106,9 @@ func (f *finder) operator(at token.Pos, op token.Token) {
 }
 
 // column tells mutants of one line apart.
-func (f *finder) column(at token.Pos) string { return " at " + strconv.Itoa(f.fset.Position(at).Column) }
+func (f *finder) column(at token.Pos) string {
+	return " at " + strconv.Itoa(f.fset.Position(at).Column)
+}
 
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
@@ -185,7 +187,7 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 	if err != nil {
 		return survived, "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	src, err := os.ReadFile(m.file)
 	if err != nil {
 		return survived, "", err

@@ -1,7 +1,6 @@
 package confine
 
 import (
-	"encoding/binary"
 	"errors"
 	"net"
 	"os"
@@ -188,11 +187,11 @@ var attempts = []attempt{
 		}
 		return raw(foreignNumbers|39, 0) // getpid of x32
 	}},
-	{"threads, files and clocks", func(s *stage) error { return ordinary(s) }},
+	{"threads, files and clocks", ordinary},
 }
 
 // ordinary is what every role goes on doing behind its walls.
-func ordinary(s *stage) error {
+func ordinary(*stage) error {
 	done := make(chan error, 32)
 	for range 32 {
 		go func() {
@@ -211,6 +210,5 @@ func ordinary(s *stage) error {
 		_ = unix.Close(fd)
 	}
 	_, perr := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
-	_, _ = binary.NativeEndian, s
 	return errors.Join(err, merr, perr)
 }

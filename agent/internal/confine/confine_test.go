@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -107,9 +108,7 @@ func try(t *testing.T, role string) map[string]answer {
 	s := newStage(t)
 	out := run(t, role, s, together)
 	for _, name := range final {
-		for k, a := range run(t, role, s, []string{name}) {
-			out[k] = a
-		}
+		maps.Copy(out, run(t, role, s, []string{name}))
 	}
 	return out
 }
