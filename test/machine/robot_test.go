@@ -243,11 +243,11 @@ func (r *robot) stands(t testing.TB) {
 	t.Helper()
 	until(t, patience, "a robot that stands", func() bool {
 		s := r.plant.Truth(t).Samples
-		for i := len(s) - 1; i >= 0; i-- {
-			if s[i].Speed() > 0.005 || math.Abs(s[i].W) > 0.005 {
+		for _, x := range slices.Backward(s) {
+			if x.Speed() > 0.005 || math.Abs(x.W) > 0.005 {
 				return false
 			}
-			if s[len(s)-1].T-s[i].T > time.Second {
+			if s[len(s)-1].T-x.T > time.Second {
 				return true
 			}
 		}
