@@ -304,6 +304,34 @@ func FuzzRestoreState(f *testing.F) {
 	})
 }
 
+// TestNothingComesFreeWhileNothingIsSeen: a dwell that a pose fault breaks begins anew.
+func TestNothingComesFreeWhileNothingIsSeen(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	r.held(-0.42, 0, 0) // in the margin
+	r.pass(10 * time.Second)
+	step := func(n int) (last Place) {
+		for range n {
+			r.pass(50 * time.Millisecond)
+			last = r.at(-2, 0, 0).Place
+		}
+		return last
+	}
+	if got := step(30); got != Margin {
+		t.Fatalf("after 1.5 of 2 s: %v", got)
+	}
+	r.in.Pose.FrameOK = false
+	if got := step(4); got != PlaceUnknown {
+		t.Fatalf("in another frame: %v", got)
+	}
+	r.in.Pose.FrameOK = true
+	if got := step(39); got != Margin {
+		t.Errorf("1.9 s after the fault: %v", got)
+	}
+	if got := step(3); got != Outside {
+		t.Errorf("2.05 s after the fault: %v", got)
+	}
+}
+
 func TestCarryKeepsHoldsOverAReload(t *testing.T) {
 	r := newRig(t, site(wall(0)), wheels())
 	m := r.at(-10, 0, 0).MarginM
