@@ -332,6 +332,20 @@ func TestNothingComesFreeWhileNothingIsSeen(t *testing.T) {
 	}
 }
 
+func TestOneHoldFarAwayRunsOut(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	m := r.at(-10, 0, 0).MarginM
+	r.held(-(0.4 + m - 0.01), 0, 0)
+	r.held(-20, 0, 0) // 3 s beyond the reach of anything
+	if r.Fence.held != 0 {
+		t.Errorf("%d levels are still held", r.Fence.held)
+	}
+	r.pass(100 * time.Second)
+	if v := r.at(-(0.4 + m + 0.05), 0, 0); v.Place != Outside {
+		t.Errorf("back before the margin: %v", v.Place)
+	}
+}
+
 func TestCarryKeepsHoldsOverAReload(t *testing.T) {
 	r := newRig(t, site(wall(0)), wheels())
 	m := r.at(-10, 0, 0).MarginM
