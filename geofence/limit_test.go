@@ -457,6 +457,27 @@ func TestManyZonesNearNameTheWorst(t *testing.T) {
 	}
 }
 
+// TestManyEdgesInReachAreNoOverrun has 40 000 edges of which few come close.
+func TestManyEdgesInReachAreNoOverrun(t *testing.T) {
+	var zones []ZoneSpec
+	for k := range int32(10) {
+		var ring []Vertex
+		for i := range int32(2000) {
+			ring = append(ring, Vertex{1500 + 100*k, i*4 - 4000}, Vertex{1530 + 100*k, i*4 - 3998})
+		}
+		ring = append(ring, Vertex{1580 + 100*k, 4001}, Vertex{1580 + 100*k, -4001})
+		zones = append(zones, ZoneSpec{ID: string('a' + k), Kind: Blocked, Outer: ring})
+	}
+	r := newRig(t, site(zones...), wheels())
+	v := r.at(0, 0, 0)
+	if v.Hold || len(r.cands) != len(zones) {
+		t.Errorf("hold %v (%v) with %d zones in reach", v.Hold, v.Reason, len(r.cands))
+	}
+	if l := r.limit(Velocity{VX: 0.5}); l.Ratio == 0 {
+		t.Errorf("%+v", l)
+	}
+}
+
 func TestWorkIsBounded(t *testing.T) {
 	robot := wheels()
 	robot.Footprint = nil

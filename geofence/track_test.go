@@ -16,6 +16,27 @@ func (r *rig) drive(n int, x, v float64) *Verdict {
 	return &r.out
 }
 
+func TestMeasuredVelocityWithinTheRobot(t *testing.T) {
+	// A quarter more than the robot's 1.5 m/s and 1.5 rad/s, and a tenth.
+	for _, c := range []struct {
+		v    Velocity
+		want FaultSet
+	}{
+		{Velocity{VX: 1.974}, 0},
+		{Velocity{VX: 1.976}, FaultVelocityRange},
+		{Velocity{VX: -1.3, VY: 1.5}, FaultVelocityRange},
+		{Velocity{YawRate: 1.974}, 0},
+		{Velocity{YawRate: -1.974}, 0},
+		{Velocity{YawRate: 1.976}, FaultVelocityRange},
+	} {
+		r := newRig(t, site(), wheels())
+		r.in.Velocity.Velocity = c.v
+		if got := r.at(0, 0, 0).Faults; got != c.want {
+			t.Errorf("%+v: faults %v, want %v", c.v, got, c.want)
+		}
+	}
+}
+
 func TestPoseFaults(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tc := range []struct {
