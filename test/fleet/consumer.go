@@ -145,3 +145,15 @@ func (s *station) settled(t testing.TB, log string, n int) {
 		t.Errorf("%d records of log %s: expected at least %d", s.count(log), log, n)
 	}
 }
+
+// joined waits until the consumer has subscribed: the robot's retained connection comes first.
+func (s *station) joined(t testing.TB) {
+	t.Helper()
+	if !await(t, "a consumer that has subscribed", 20*time.Second, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.state) > 0
+	}) {
+		t.Fatal("the consumer does not hear the robot's connection")
+	}
+}
