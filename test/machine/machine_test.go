@@ -170,7 +170,7 @@ func (r *robot) killed(t *testing.T) {
 
 // reset latches a stop, resets the machine as its button would, and looks for the latch.
 func (r *robot) reset(t *testing.T) {
-	r.order(t, r.site.stopOrder(t))
+	r.order(t, r.site.stopOrder)
 	before := r.await(t, "a latched stop", func(s *agent.Status) bool { return has(s, "order.stop") })
 	r.stands(t)
 	begun, err := r.Machine.Reset()

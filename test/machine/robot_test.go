@@ -141,23 +141,30 @@ func (r *robot) await(t testing.TB, what string, want func(*agent.Status) bool) 
 	return last
 }
 
-// send gives the guard a signed order and returns its receipt.
-func (r *robot) send(t testing.TB, envelope []byte) agent.Receipt {
+// send gives the guard a signed order and returns its receipt. An error says that the guard could not be asked.
+func (r *robot) send(t testing.TB, envelope []byte) (receipt agent.Receipt, err error) {
 	t.Helper()
-	raw := must(r.Packet(within(t, patience), controlSocket, append([]byte{'O'}, envelope...)))(t)
-	var receipt agent.Receipt
+	raw, err := r.Packet(within(t, patience), controlSocket, append([]byte{'O'}, envelope...))
+	if err != nil {
+		return receipt, err
+	}
 	if err := json.Unmarshal(raw, &receipt); err != nil || !receipt.Accepted {
 		t.Fatalf("the order was not accepted: %s (%v)", raw, err)
 	}
-	return receipt
+	return receipt, nil
 }
 
-// order gives the guard a signed order that has to be applied.
-func (r *robot) order(t testing.TB, envelope []byte) {
+// order gives the guard a signed order that has to be applied. A guard that is late may hang up on whoever asks; each try
+// is a new order.
+func (r *robot) order(t testing.TB, sign func(testing.TB) []byte) {
 	t.Helper()
-	if receipt := r.send(t, envelope); !receipt.Applied {
-		t.Fatalf("the order was not applied: %+v", receipt)
-	}
+	until(t, patience, "an order that is applied", func() bool {
+		receipt, err := r.send(t, sign(t))
+		if err != nil {
+			t.Logf("asked again: %v", err)
+		}
+		return err == nil && receipt.Applied
+	})
 }
 
 // release resets latches as an operator would: again, if something else has latched meanwhile.
@@ -170,7 +177,9 @@ func (r *robot) release(t testing.TB) {
 		for _, trigger := range s.Triggers {
 			if trigger.Latched && !trigger.Present {
 				// It is not applied if the cause has come back meanwhile; then the next try is.
-				r.send(t, r.site.resetOrder(t, s))
+				if _, err := r.send(t, r.site.resetOrder(t, s)); err != nil {
+					t.Logf("asked again: %v", err)
+				}
 				break
 			}
 		}
