@@ -478,6 +478,25 @@ func TestManyEdgesInReachAreNoOverrun(t *testing.T) {
 	}
 }
 
+// TestALongKeepInEdgeIsNoOverrun has a robot of 16 corners in a hall of 4 000.
+func TestALongKeepInEdgeIsNoOverrun(t *testing.T) {
+	robot := wheels()
+	robot.Footprint = nil
+	for i := range 16 {
+		s, c := math.Sincos(2 * math.Pi * float64(i) / 16)
+		robot.Footprint = append(robot.Footprint, Vertex{int32(400 * c), int32(400 * s)})
+	}
+	var ring []Vertex
+	for i := range 4000 {
+		s, c := math.Sincos(2 * math.Pi * float64(i) / 4000)
+		ring = append(ring, Vertex{int32(50_000 * c), int32(50_000 * s)})
+	}
+	r := newRig(t, site(ZoneSpec{ID: "hall", Kind: KeepIn, Outer: ring}), robot)
+	if v := r.at(49, 0, 0); v.Hold || v.N != 1 {
+		t.Errorf("hold %v (%v) with %d zones near", v.Hold, v.Reason, v.N)
+	}
+}
+
 func TestWorkIsBounded(t *testing.T) {
 	robot := wheels()
 	robot.Footprint = nil
