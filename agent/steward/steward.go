@@ -314,7 +314,7 @@ func (s *Steward) round(ctx context.Context, conn *contract.Conn, peers []contra
 	known.update(facts, looked, now, func(kind journal.Kind, f *Fact) {
 		s.notes.add(kind, f)
 		s.o.Log.Info().Str("topic", f.Peer.Topic).Str("node", f.Peer.Node).Str("remote", f.Peer.Remote).Bool("found", f.Process.Found).
-			Str("why", f.Process.Why).Int("pid", f.Process.PID).Str("unit", f.Process.Unit).Stringer("record", kind).Msg("the process behind a connection")
+			Str("why", f.Process.Why).Int("pid", f.Process.PID).Str("unit", f.Process.Unit).Str("record", KindName(kind)).Msg("the process behind a connection")
 	})
 	return nil
 }

@@ -207,7 +207,7 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 		return survived, "", err
 	}
 	pkg, binary := filepath.Dir(file), filepath.Join(dir, "tests")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", list, "-o", binary, ".")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", binary, ".")
 	build.Dir = pkg
 	if out, err := build.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {

@@ -171,7 +171,10 @@ func plant() error {
 	if err := p.Start(m.URI()); err != nil {
 		return err
 	}
+	// Header, two frames, a pose and a twist of 6 numbers, each with a covariance of 36.
+	body := append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 'm', 'a', 'p', 0, 0, 0, 0}, make([]byte, 8*(7+36+6+36))...)
 	for {
-		time.Sleep(time.Hour)
+		p.Send(body)
+		time.Sleep(100 * time.Millisecond)
 	}
 }
