@@ -200,9 +200,16 @@ func TestWrongUser(t *testing.T) {
 	g := s.start(t)
 	g.ready(t)
 	for _, c := range []struct{ user, first, want string }{
-		{"nobody", "courier", "W"}, {"daemon", "steward", "W"}, // off: who may
-		{"nobody", "steward", "E"}, {"daemon", "courier", "E"}, {"nobody", "S", ""}, {"nobody", "O{}", ""}, {"daemon", "S", ""},
-		{"games", "courier", ""}, {"games", "steward", ""}, {"games", "S", ""},
+		{"nobody", "courier", "W"},
+		{"daemon", "steward", "W"}, // off: who may
+		{"nobody", "steward", "E"},
+		{"daemon", "courier", "E"},
+		{"nobody", "S", ""},
+		{"nobody", "O{}", ""},
+		{"daemon", "S", ""},
+		{"games", "courier", ""},
+		{"games", "steward", ""},
+		{"games", "S", ""},
 	} {
 		if got := s.knock(t, c.user, c.first); got != c.want {
 			t.Errorf("%s as %q: the guard's first byte is %q: expected %q", c.user, c.first, got, c.want)

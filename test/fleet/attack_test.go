@@ -29,7 +29,7 @@ func newField(t *testing.T, strict bool) *field {
 	f.p = broker.StartProxy(t, f.b, seed(t))
 	f.r = newRobot(t, f.b)
 	id, _ := bootID(t)
-	f.r.journalIn(t, id, 512<<20)
+	f.r.journalIn(t, id)
 	f.r.write(t, 200)
 	f.d = openDesk(t, f.r)
 	f.c = startCourier(t, f.r, f.p.URL())
@@ -132,7 +132,7 @@ func TestForgedAcknowledgements(t *testing.T) {
 				t.Errorf("%d records came: expected loss %t", s.count("guard"), a.lost)
 			}
 			if !a.lost {
-				arrived(t, s, f.r, "guard", f.r.path("journal"))
+				arrived(t, s, "guard", f.r.path("journal"))
 			}
 		})
 	}
@@ -161,7 +161,7 @@ func TestForgedResults(t *testing.T) {
 		talks  bool
 	}{
 		"off: the verifier's own": {func(t *testing.T, f *field) []byte { return result(t, f.r.verifier, nil) }, "accepted", true},
-		"by a stranger":           {func(t *testing.T, f *field) []byte { return result(t, key(t, order.Ed25519), nil) }, order.UnknownKey, false},
+		"by a stranger":           {func(t *testing.T, _ *field) []byte { return result(t, key(t, order.Ed25519), nil) }, order.UnknownKey, false},
 		"by a consumer":           {func(t *testing.T, f *field) []byte { return result(t, f.r.consumer, nil) }, order.WrongRole, false},
 		"of another robot": {func(t *testing.T, f *field) []byte {
 			return result(t, f.r.verifier, func(o *order.Order) { o.Audience = []string{"acme/runner-2"} })
@@ -232,7 +232,7 @@ func TestCourierBehindMisbehavingBroker(t *testing.T) {
 			if !complete {
 				t.Errorf("%d records came", s.count("guard"))
 			}
-			arrived(t, s, f.r, "guard", f.r.path("journal"))
+			arrived(t, s, "guard", f.r.path("journal"))
 			quiet(t, s)
 		})
 	}

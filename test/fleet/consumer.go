@@ -141,7 +141,7 @@ func (s *station) proven(boot [16]byte) uint64 {
 // settled waits until so many records of a log have come.
 func (s *station) settled(t testing.TB, log string, n int) {
 	t.Helper()
-	if !await(t, "records of log "+log, 10*time.Second, func() bool { return s.count(log) >= n }) {
+	if !await(t, "records of log "+log, 90*time.Second, func() bool { return s.count(log) >= n }) {
 		t.Errorf("%d records of log %s: expected at least %d", s.count(log), log, n)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -108,8 +109,8 @@ func (d *desk) head() (contract.Head, bool) {
 	if d.seen < seq {
 		return contract.Head{}, false
 	}
-	for i := len(d.points) - 1; i >= 0; i-- {
-		if p := d.points[i]; p.seq <= seq {
+	for _, p := range slices.Backward(d.points) {
+		if p.seq <= seq {
 			return contract.Head{BootID: d.boot, Seq: seq, Digest: hex.EncodeToString(digest[:]), EvidenceSeq: p.seq, Evidence: hex.EncodeToString(p.digest[:])}, true
 		}
 	}
@@ -261,5 +262,4 @@ func socketFits(t testing.TB, path string) {
 	if len(path) > 100 {
 		t.Fatalf("%s: too long for a unix socket", path)
 	}
-
 }

@@ -115,12 +115,12 @@ func bootID(t testing.TB) (id [16]byte, text string) {
 }
 
 // journalIn opens the guard's journal for writing, as a boot of the machine.
-func (r *robot) journalIn(t testing.TB, boot [16]byte, quota int64) {
+func (r *robot) journalIn(t testing.TB, boot [16]byte) {
 	t.Helper()
 	r.closeJournal(t)
 	start := time.Now()
 	o := journal.DefaultOptions(boot, func() time.Duration { return time.Since(start) })
-	o.SegmentBytes, o.QuotaBytes, o.SyncEvery = 1<<20, quota, time.Second
+	o.SegmentBytes, o.QuotaBytes, o.SyncEvery = 1<<20, 512<<20, time.Second
 	var err error
 	// A process that is just being started still holds the lock for a moment.
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {

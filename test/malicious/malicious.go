@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -139,10 +140,8 @@ func (l link) ended(codes ...string) error {
 			if err := json.Unmarshal(body, &failure); err != nil {
 				return fmt.Errorf("error frame %q: %w", body, err)
 			}
-			for _, c := range codes {
-				if failure.Code == c {
-					return l.ended()
-				}
+			if slices.Contains(codes, failure.Code) {
+				return l.ended()
 			}
 			if len(codes) > 0 {
 				return fmt.Errorf("told %q: expected %q", failure.Code, codes)
