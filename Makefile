@@ -10,7 +10,7 @@ LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 BUDGET    := 16777216
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test qualify bench size lint fmt setup clean
+.PHONY: help build deb demo test qualify bench size lint fmt setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -20,6 +20,12 @@ build: ## bin/robowarden, bin/robowarden-station and bin/robowarden-linux-arm64,
 	$(BUILD) -o bin/robowarden ./agent/cmd/robowarden
 	$(BUILD) -o bin/robowarden-station ./agent/cmd/robowarden-station
 	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/robowarden-linux-arm64 ./agent/cmd/robowarden
+
+deb: build ## Debian packages for amd64 and arm64 in bin/, the same bytes for the same commit
+	@cd test && for arch in amd64 arm64; do \
+		binary=../bin/robowarden; [ $$arch = amd64 ] || binary=../bin/robowarden-linux-arm64; \
+		$(GO) run ./pack -arch $$arch -binary $$binary -version $(VERSION) -epoch $(BUILDTIME) -out ../bin || exit 1; \
+	done
 
 demo: ## a day in a hospital, in under half a minute; needs nothing but Go
 	@$(GO) run ./agent/cmd/robowarden-station demo --headless --fast

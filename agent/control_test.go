@@ -105,7 +105,7 @@ func TestControlTakesPacketsAndSealedDocuments(t *testing.T) {
 func TestControlRefuses(t *testing.T) {
 	var taken atomic.Int64
 	path := listen(t, func([]byte) Receipt { taken.Add(1); return Receipt{} })
-	rights := func(fds ...int) []byte { return unix.UnixRights(fds...) }
+	rights := unix.UnixRights
 	sealed := unix.F_SEAL_WRITE | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW
 	null, err := os.Open(os.DevNull)
 	if err != nil {

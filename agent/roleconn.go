@@ -93,7 +93,8 @@ func (c *roleConn) take(f contract.Frame, now time.Time) (code string, err error
 		c.judge(f, now)
 		return "", nil
 	case f.Type == contract.FrameStatusRequest:
-		return contract.FailureMalformed, c.tellStatus(f.ID)
+		c.tellStatus(f.ID)
+		return "", nil
 	case f.Type == contract.FrameProcesses && steward:
 		var p contract.Processes
 		if err := f.Into(&p); err != nil {
@@ -137,17 +138,16 @@ func (c *roleConn) judge(f contract.Frame, now time.Time) {
 }
 
 // tellStatus answers a question for the status.
-func (c *roleConn) tellStatus(id uint32) error {
+func (c *roleConn) tellStatus(id uint32) {
 	if id == 0 {
-		return nil
+		return
 	}
 	raw, err := c.roles.statusBody()
 	if err != nil {
 		c.roles.log.Error().Err(err).Msg("role: status")
-		return nil
+		return
 	}
 	c.write(contract.Frame{Type: contract.FrameStatus, ID: id, Body: raw})
-	return nil
 }
 
 func (c *roleConn) checkpoint(f contract.Frame, now time.Time) error {

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -204,4 +205,77 @@ func TestHeadsFollowTheJournal(t *testing.T) {
 	if _, err := a.heads.load(); err == nil {
 		t.Error("a damaged position was read")
 	}
+}
+
+// TestRunningGuardTalksWithItsRoles runs a whole guard, without a bus, and is its steward and its courier.
+func TestRunningGuardTalksWithItsRoles(t *testing.T) {
+	s := newTestSite(t)
+	raw, err := os.ReadFile(filepath.Join(s.dir, "deployment.yaml"))
+	s.must(err)
+	raw = bytes.Replace(raw, []byte("127.0.0.1:11311"), []byte("127.0.0.1:1"), 1) // Nobody is there.
+	s.write("deployment.yaml", append(raw, `
+courier: {broker: "tls://127.0.0.1:8883", prefix: test, ca: ca.pem, certificate: robot.pem, key: robot.key.pem, state_dir: courier, bandwidth_kib_s: 64}
+steward: {period: 1s, state_dir: steward}
+`...))
+	a, err := s.start()
+	s.must(err)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(2 * shutdownTimeout):
+			t.Error("the guard does not end")
+		}
+	})
+	dialCtx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	hello := contract.Hello{Role: contract.Courier, Min: 1, Max: 1, Program: "test"}
+	courier, w, err := contract.Dial(dialCtx, a.control.path, hello)
+	s.must(err)
+	defer courier.Close() //nolint:errcheck // the test's end
+	if w.Robot != siteRobot || w.Nonce != a.nonce || w.BootID != bootUUID(a.boot) || w.Journal == "" || !strings.HasPrefix(w.Policy, "sha256:") {
+		t.Errorf("welcome %+v", w)
+	}
+	hello.Role = contract.Steward
+	steward, _, err := contract.Dial(dialCtx, a.control.path, hello)
+	s.must(err)
+	defer steward.Close() //nolint:errcheck // the test's end
+	next := func(c *contract.Conn, typ byte, body contract.Body) {
+		t.Helper()
+		for {
+			f, err := c.Receive()
+			s.must(err)
+			if f.Type == typ {
+				s.must(f.Into(body))
+				return
+			}
+		}
+	}
+	var peers contract.Peers
+	next(steward, contract.FramePeers, &peers)
+	var head contract.Head
+	next(courier, contract.FrameHead, &head)
+	point, err := contract.New(9, contract.Checkpoint{
+		Log: "guard", BootID: head.BootID, Seq: head.Seq, Digest: head.Digest, Evidence: head.Evidence, KeyID: "k", Signature: []byte{1},
+	})
+	s.must(err)
+	s.must(courier.Send(point))
+	var r Receipt
+	next(courier, contract.FrameReceipt, &r)
+	if !r.Accepted {
+		t.Errorf("checkpoint: %+v", r)
+	}
+	claim, err := contract.New(0, contract.Session{State: contract.SessionFailed, Detail: "no TPM", LeaseMS: 1000})
+	s.must(err)
+	s.must(courier.Send(claim))
+	eventually(t, "the claim in the status", func() bool {
+		st, ok := a.Status().(Status)
+		return ok && st.Attestation.State == "failed" && len(st.Roles.Connected) == 2 && st.Roles.Session != nil
+	})
 }

@@ -107,6 +107,10 @@ func TestWhatIsNoLackOfBrakes(t *testing.T) {
 			s.noise = func(float64) float64 { return 0.1 * s.speed }
 			s.stop(1.0)
 		}},
+		"an odometer that reads 11.5 % too much, at full speed": {1, func(s *stopper) {
+			s.noise = func(float64) float64 { return 0.115 * s.speed }
+			s.hold(1.5, 5)
+		}},
 		// A stop that begins at the low of a step looks as much longer.
 		"a gait that sways at 2 Hz": {0.92, func(s *stopper) {
 			s.noise = func(t float64) float64 { return 0.04 * math.Sin(4*math.Pi*t) * min(1, s.speed) }

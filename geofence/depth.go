@@ -67,7 +67,7 @@ func (f *Fence) sideDeeper(o *obstacle, ax, ay, dx, dy, most float64) bool {
 	const joint = 1e-9 // pieces that meet leave no gap
 	x0, x1 := min(ax, ax+dx)-most, max(ax, ax+dx)+most
 	y0, y1 := min(ay, ay+dy)-most, max(ay, ay+dy)+most
-	for t := 0.0; t < 1; {
+	for t := 0.0; t < 1 && f.work <= maxWork; {
 		reach, next := t, 1.0
 		for i := range o.edges {
 			e := &o.edges[i]
@@ -84,9 +84,6 @@ func (f *Fence) sideDeeper(o *obstacle, ax, ay, dx, dy, most float64) bool {
 			}
 		}
 		f.work += 1 + len(o.edges)/8
-		if f.work > maxWork {
-			return true
-		}
 		if reach > t {
 			t = reach
 			continue

@@ -9,6 +9,13 @@
 // each command. Both are deterministic, bit for bit on amd64 and arm64, and
 // allocate nothing.
 //
+// Motion is predicted from what was measured, the commands in flight, and the
+// brakes. The profile's decelerations are a promise that each stop tests by
+// odometry: how far the robot went beyond what was promised lowers the share of
+// them that predictions reckon with at once, to a quarter at least; better stops
+// raise it again by a twentieth each, never above the promise. A base that moves
+// otherwise than its commands say is taken to go on like that before it brakes.
+//
 // Frames follow REP-103 and REP-105: the map frame is right-handed and metric,
 // the base frame has x forward and y to the left. Zone and footprint vertices
 // are whole millimetres, everything else is in SI units. Zone words are those

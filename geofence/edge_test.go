@@ -130,6 +130,19 @@ func TestDepthIsExact(t *testing.T) {
 	}
 }
 
+func TestADepthBeyondTheBudgetIsDeep(t *testing.T) {
+	f := New(compile(t, site(wall(0)), wheels()))
+	o := f.solid(0)
+	out := frame{-1000, 0, 1, 0}
+	if f.deeper(&o, out, 0) {
+		t.Error("a metre outside is deep")
+	}
+	f.work = maxWork + 1
+	if !f.deeper(&o, out, 0) {
+		t.Error("with the budget spent, nothing is deep")
+	}
+}
+
 // TestEgressStaysWithinItsBound measures how much deeper a driven robot gets than
 // it ever was, without noise: half a step and the error of a depth.
 func TestEgressStaysWithinItsBound(t *testing.T) {

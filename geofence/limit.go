@@ -332,7 +332,7 @@ func (q *query) egress(c *candidate) {
 	f := q.f
 	u, k := q.creeping()
 	dur := min((f.set.body.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
-	now := max(-c.clear, 0)
+	now := -c.clear
 	most := min(now, f.mem.egressDepth+f.margin(0)) + depthErrorMM
 	thin := c.size < f.set.body.size
 	if !thin && q.deepens(c, u, most) {

@@ -457,6 +457,46 @@ func TestManyZonesNearNameTheWorst(t *testing.T) {
 	}
 }
 
+// TestManyEdgesInReachAreNoOverrun has 40 000 edges of which few come close.
+func TestManyEdgesInReachAreNoOverrun(t *testing.T) {
+	var zones []ZoneSpec
+	for k := range int32(10) {
+		var ring []Vertex
+		for i := range int32(2000) {
+			ring = append(ring, Vertex{1500 + 100*k, i*4 - 4000}, Vertex{1530 + 100*k, i*4 - 3998})
+		}
+		ring = append(ring, Vertex{1580 + 100*k, 4001}, Vertex{1580 + 100*k, -4001})
+		zones = append(zones, ZoneSpec{ID: string('a' + k), Kind: Blocked, Outer: ring})
+	}
+	r := newRig(t, site(zones...), wheels())
+	v := r.at(0, 0, 0)
+	if v.Hold || len(r.cands) != len(zones) {
+		t.Errorf("hold %v (%v) with %d zones in reach", v.Hold, v.Reason, len(r.cands))
+	}
+	if l := r.limit(Velocity{VX: 0.5}); l.Ratio == 0 {
+		t.Errorf("%+v", l)
+	}
+}
+
+// TestALongKeepInEdgeIsNoOverrun has a robot of 16 corners in a hall of 4 000.
+func TestALongKeepInEdgeIsNoOverrun(t *testing.T) {
+	robot := wheels()
+	robot.Footprint = nil
+	for i := range 16 {
+		s, c := math.Sincos(2 * math.Pi * float64(i) / 16)
+		robot.Footprint = append(robot.Footprint, Vertex{int32(400 * c), int32(400 * s)})
+	}
+	var ring []Vertex
+	for i := range 4000 {
+		s, c := math.Sincos(2 * math.Pi * float64(i) / 4000)
+		ring = append(ring, Vertex{int32(50_000 * c), int32(50_000 * s)})
+	}
+	r := newRig(t, site(ZoneSpec{ID: "hall", Kind: KeepIn, Outer: ring}), robot)
+	if v := r.at(49, 0, 0); v.Hold || v.N != 1 {
+		t.Errorf("hold %v (%v) with %d zones near", v.Hold, v.Reason, v.N)
+	}
+}
+
 func TestWorkIsBounded(t *testing.T) {
 	robot := wheels()
 	robot.Footprint = nil

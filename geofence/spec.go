@@ -137,7 +137,9 @@ type Robot struct {
 	// AccelMPS2 bounds how fast the velocity can have changed since it was measured.
 	AccelMPS2 float64
 	// DecelMPS2 and AngularDecelRadPS2 are the vendor's measured controlled-stop
-	// decelerations, with load and on the steepest slope.
+	// decelerations, with load and on the steepest slope: a promise. Predictions
+	// never brake harder, and with the share that stops have shown where that is
+	// less, see [Verdict].BrakeShare; the first stop that falls short can only tell.
 	DecelMPS2, AngularDecelRadPS2 float64
 	// Reaction bounds the time from a pose's arrival to the base's response:
 	// detection, decision, the interval between commands, transport, actuation

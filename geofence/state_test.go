@@ -304,6 +304,48 @@ func FuzzRestoreState(f *testing.F) {
 	})
 }
 
+// TestNothingComesFreeWhileNothingIsSeen: a dwell that a pose fault breaks begins anew.
+func TestNothingComesFreeWhileNothingIsSeen(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	r.held(-0.42, 0, 0) // in the margin
+	r.pass(10 * time.Second)
+	step := func(n int) (last Place) {
+		for range n {
+			r.pass(50 * time.Millisecond)
+			last = r.at(-2, 0, 0).Place
+		}
+		return last
+	}
+	if got := step(30); got != Margin {
+		t.Fatalf("after 1.5 of 2 s: %v", got)
+	}
+	r.in.Pose.FrameOK = false
+	if got := step(4); got != PlaceUnknown {
+		t.Fatalf("in another frame: %v", got)
+	}
+	r.in.Pose.FrameOK = true
+	if got := step(39); got != Margin {
+		t.Errorf("1.9 s after the fault: %v", got)
+	}
+	if got := step(3); got != Outside {
+		t.Errorf("2.05 s after the fault: %v", got)
+	}
+}
+
+func TestOneHoldFarAwayRunsOut(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	m := r.at(-10, 0, 0).MarginM
+	r.held(-(0.4 + m - 0.01), 0, 0)
+	r.held(-20, 0, 0) // 3 s beyond the reach of anything
+	if r.Fence.held != 0 {
+		t.Errorf("%d levels are still held", r.Fence.held)
+	}
+	r.pass(100 * time.Second)
+	if v := r.at(-(0.4 + m + 0.05), 0, 0); v.Place != Outside {
+		t.Errorf("back before the margin: %v", v.Place)
+	}
+}
+
 func TestCarryKeepsHoldsOverAReload(t *testing.T) {
 	r := newRig(t, site(wall(0)), wheels())
 	m := r.at(-10, 0, 0).MarginM

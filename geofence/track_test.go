@@ -16,6 +16,27 @@ func (r *rig) drive(n int, x, v float64) *Verdict {
 	return &r.out
 }
 
+func TestMeasuredVelocityWithinTheRobot(t *testing.T) {
+	// A quarter more than the robot's 1.5 m/s and 1.5 rad/s, and a tenth.
+	for _, c := range []struct {
+		v    Velocity
+		want FaultSet
+	}{
+		{Velocity{VX: 1.974}, 0},
+		{Velocity{VX: 1.976}, FaultVelocityRange},
+		{Velocity{VX: -1.3, VY: 1.5}, FaultVelocityRange},
+		{Velocity{YawRate: 1.974}, 0},
+		{Velocity{YawRate: -1.974}, 0},
+		{Velocity{YawRate: 1.976}, FaultVelocityRange},
+	} {
+		r := newRig(t, site(), wheels())
+		r.in.Velocity.Velocity = c.v
+		if got := r.at(0, 0, 0).Faults; got != c.want {
+			t.Errorf("%+v: faults %v, want %v", c.v, got, c.want)
+		}
+	}
+}
+
 func TestPoseFaults(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for _, tc := range []struct {
@@ -166,7 +187,8 @@ func TestQueuedPosesAreNoJump(t *testing.T) {
 	r.drive(20, 0, 1.4)
 	x := r.in.Pose.X
 	r.pass(200 * time.Millisecond)
-	// Four poses that waited arrive within a millisecond.
+	// Four poses that waited arrive within a millisecond, the first of them as
+	// long after the last one before as a pose may be old.
 	start := r.in.Pose.StampNS
 	for i := 1; i <= 4; i++ {
 		r.pass(200 * time.Microsecond)
@@ -174,6 +196,41 @@ func TestQueuedPosesAreNoJump(t *testing.T) {
 		p.Boot, p.StampNS, p.X = r.now.Boot, start+int64(i)*int64(50*time.Millisecond), x+float64(i)*0.07
 		if v := r.step(); v.Faults != 0 {
 			t.Fatalf("queued pose %d: %v", i, v.Faults)
+		}
+	}
+	// 0.28 m in 200 ms by the sender's clock, in 0.2 ms by ours; 0.4 m are too far.
+	for move, want := range map[float64]FaultSet{0.28: 0, 0.45: FaultJump} {
+		r := newRig(t, site(wall(50_000)), wheels())
+		r.drive(20, 0, 1.4)
+		p := &r.in.Pose
+		r.pass(210 * time.Millisecond)
+		p.Boot, p.StampNS = r.now.Boot, p.StampNS+int64(time.Millisecond)
+		r.step()
+		r.pass(200 * time.Microsecond)
+		p.Boot, p.StampNS, p.X = r.now.Boot, p.StampNS+int64(200*time.Millisecond), p.X+move
+		if v := r.step(); v.Faults != want {
+			t.Errorf("%v m: %v, want %v", move, v.Faults, want)
+		}
+	}
+}
+
+// TestHeadingIsTheRotationsFirstColumn compares with the rotation matrix' first column.
+func TestHeadingIsTheRotationsFirstColumn(t *testing.T) {
+	for _, yaw := range []float64{0.7, -2, 3} {
+		for _, roll := range []float64{-0.4, 0.3} {
+			for _, pitch := range []float64{-0.3, 0.5} {
+				// Yaw about z, then pitch about y, then roll about x.
+				sy, cy := math.Sincos(yaw / 2)
+				sp, cp := math.Sincos(pitch / 2)
+				sr, cr := math.Sincos(roll / 2)
+				p := Pose{
+					QW: cr*cp*cy + sr*sp*sy, QX: sr*cp*cy - cr*sp*sy, QY: cr*sp*cy + sr*cp*sy, QZ: cr*cp*sy - sr*sp*cy,
+				}
+				c, s, ok := heading(&p)
+				if !ok || math.Abs(c-math.Cos(yaw)) > 1e-12 || math.Abs(s-math.Sin(yaw)) > 1e-12 {
+					t.Errorf("yaw %v, pitch %v, roll %v: heading (%v, %v), %v", yaw, pitch, roll, c, s, ok)
+				}
+			}
 		}
 	}
 }

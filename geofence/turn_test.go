@@ -46,7 +46,7 @@ func TestTurningApproachesNeverEnter(t *testing.T) {
 	for name, draw := range map[string]func(*testing.T, *rand.Rand, int) *approach{"spinning": spinning, "weaving": weaving} {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		worst, gap, stood := math.Inf(1), 0.0, 0
-		for i := range 200 {
+		for i := range 120 {
 			a := draw(t, rng, i)
 			a.run()
 			worst = math.Min(worst, a.worst)
@@ -83,7 +83,7 @@ func pausing(a *approach) {
 func weakened(t *testing.T, share float64, blind bool) (entered int, worst, gap float64) {
 	rng := rand.New(rand.NewPCG(20260603, 3))
 	worst = math.Inf(1)
-	for i := range 60 {
+	for i := range 40 {
 		var a *approach
 		if i%4 == 3 {
 			a = spinning(t, rng, i)
@@ -116,14 +116,14 @@ func weakened(t *testing.T, share float64, blind bool) (entered int, worst, gap 
 func TestBrakesOnceSeenAreReckonedWith(t *testing.T) {
 	for _, share := range []float64{0.9, 0.8, 0.7} {
 		entered, worst, gap := weakened(t, share, false)
-		t.Logf("share %v: %d of 60 entered, smallest clearance %.3f m, widest gap %.3f m", share, entered, worst, gap)
+		t.Logf("share %v: %d of 40 entered, smallest clearance %.3f m, widest gap %.3f m", share, entered, worst, gap)
 		if entered > 0 || gap > 0.1 {
-			t.Errorf("share %v: %d of 60 entered by up to %.3f m, gap %.3f m", share, entered, -worst, gap)
+			t.Errorf("share %v: %d of 40 entered by up to %.3f m, gap %.3f m", share, entered, -worst, gap)
 		}
 	}
 	// The off case: a fence that believes the promise whatever it sees.
-	if entered, _, _ := weakened(t, 0.7, true); entered < 10 {
-		t.Errorf("blind to its brakes, only %d of 60 entered: the test cannot fail", entered)
+	if entered, _, _ := weakened(t, 0.7, true); entered < 7 {
+		t.Errorf("blind to its brakes, only %d of 40 entered: the test cannot fail", entered)
 	}
 }
 

@@ -224,6 +224,18 @@ func TestGateStaleCommandFromAQueue(t *testing.T) {
 	}
 }
 
+// TestGateAddsTheAgesOfACommand: on the sender's clock before it came, on ours since.
+func TestGateAddsTheAgesOfACommand(t *testing.T) {
+	for age, want := range map[time.Duration]GateReason{99 * ms: GatePassed, 100 * ms: GateStale, 150 * ms: GateStale} {
+		s := newGateScript(t).drive(0.5)
+		s.in.Command.Stamped, s.in.Command.Age = true, age
+		s.tick(150*ms).command(0.5, s.now-100*ms)
+		if s.out.Reason != want {
+			t.Errorf("stamped %v before it came, 100ms ago: %v, want %v", age, s.out.Reason, want)
+		}
+	}
+}
+
 func TestGateTimesOut(t *testing.T) {
 	s := newGateScript(t).drive(0.5)
 	s.tick(199 * ms)

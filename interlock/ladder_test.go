@@ -470,3 +470,19 @@ func TestStandstillIsNotConfirmedBeforeTheRobotCouldHaveBegunToMove(t *testing.T
 		t.Errorf("phase %v, want confirmed", out.Phase)
 	}
 }
+
+func TestLadderIsUnconfirmedWhenNothingIsLeftAndTheRobotMovesAgain(t *testing.T) {
+	s := newLadderScript(t).demand(DemandStop)
+	s.run(20 * time.Second)
+	all := cheap | 1<<service | 1<<gpio | 1<<relay
+	s.want(LadderUnconfirmed, relay, all)
+	s.in.Motion = Standing
+	s.run(time.Second)
+	s.want(LadderConfirmed, relay, all)
+	s.in.Motion = Moving
+	s.run(200 * ms)
+	s.want(LadderUnconfirmed, relay, all)
+	if s.out.Untold != Fault(CauseMovedAgain, 0) {
+		t.Errorf("got %+v", s.out.Untold)
+	}
+}

@@ -191,6 +191,13 @@ func TestPublisherWatchRefusesConfigurations(t *testing.T) {
 			t.Errorf("%q: got %v", field, err)
 		}
 	}
+	for most, want := range map[int]bool{-1: false, 0: false, 1: true, 2: true} {
+		cfg := inputTopic()
+		cfg.Allowed, cfg.Max = nameList("/planner", "/other"), most
+		if _, err := NewPublisherWatch(cfg); (err == nil) != want || !want && !hasConfigError(err, "Allowed") {
+			t.Errorf("at most %d at once: got %v", most, err)
+		}
+	}
 }
 
 func TestPublisherWatchDoesNotAllocate(t *testing.T) {

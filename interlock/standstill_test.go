@@ -1,6 +1,7 @@
 package interlock
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -67,6 +68,8 @@ func TestStandstillJudgesSources(t *testing.T) {
 		"odometry turns": {nil, func(in *StandstillInput) { in.Angular.Value = 0.05 }, Moving, OK(), OK()},
 		"joints move":    {nil, func(in *StandstillInput) { in.Joints.Value = 1 }, Moving, OK(), OK()},
 		"the body turns": {nil, func(in *StandstillInput) { in.IMU.Value = 1 }, Moving, OK(), OK()},
+		"odometry is −∞": {nil, func(in *StandstillInput) { in.Linear.Value = math.Inf(-1) }, MotionUnknown, Fault(CauseNotFinite, 0), OK()},
+		"odometry is +∞": {nil, func(in *StandstillInput) { in.Linear.Value = math.Inf(1) }, MotionUnknown, Fault(CauseNotFinite, 0), OK()},
 		"odometry old":   {nil, func(in *StandstillInput) { in.Linear = old }, MotionUnknown, Fault(CauseStale, 0), OK()},
 		"odometry old, joints move": {nil, func(in *StandstillInput) {
 			in.Linear = old

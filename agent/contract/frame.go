@@ -6,8 +6,13 @@ import (
 	"fmt"
 )
 
-// Versions of the contract that this program speaks: the newest and the oldest.
-const Version, OldestVersion = 1, 1
+// Versions of the contract that this program speaks.
+const (
+	// Version is the newest.
+	Version = 1
+	// OldestVersion is the oldest.
+	OldestVersion = 1
+)
 
 // Role is what the program at the other end is.
 type Role string

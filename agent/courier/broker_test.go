@@ -28,7 +28,7 @@ import (
 )
 
 // longest bounds every wait of a test.
-const longest = 30 * time.Second
+const longest = 90 * time.Second
 
 // until polls for a condition.
 func until(t testing.TB, what string, ok func() bool) {

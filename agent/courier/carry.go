@@ -22,11 +22,13 @@ type carrying struct {
 	wanted      uint64 // evidence that waits for a checkpoint
 	signing     bool
 	orders      []arrival
-	acks        []arrival
+	acks        []arrival // the newest of each log and boot
+	ackedAt     time.Duration
 	pauseUntil  time.Duration // the guard is busy
 	claimAt     time.Duration
 	claimed     contract.Session
 	receiptsOut []*parcel // receipts that the broker has not taken
+	unsigned    []unsigned
 
 	proof         *proof // the worker's
 	attester      *evidence.Attester
@@ -48,6 +50,7 @@ const (
 	maxAcks       = 32
 	maxAtOnce     = 2 // the guard takes four; tools and the bus need room as well
 	maxAckBytes   = 32 << 10
+	ackEvery      = 220 * time.Millisecond // the guard looks at five signatures a second
 	statusEvery   = time.Second
 	busyPause     = time.Second
 	checkEvery    = time.Second
@@ -140,6 +143,11 @@ func (l *loop) unanswered(p pending) {
 	case p.what == contract.FrameOrder && len(l.orders) < 2*maxOrders:
 		l.orders = append([]arrival{p.arrival}, l.orders...)
 	case p.what == contract.FrameAcknowledged && len(l.acks) < maxAcks:
+		for _, a := range l.acks {
+			if a.topic == p.topic {
+				return // a newer one waits
+			}
+		}
 		l.acks = append([]arrival{p.arrival}, l.acks...)
 	}
 }
@@ -155,13 +163,51 @@ func (l *loop) onArrival(a arrival) {
 		a.topic = topic
 		l.orders = append(l.orders, a)
 	case topic == TopicAcknowledgement && len(a.payload) <= maxAckBytes:
-		if len(l.acks) == maxAcks {
-			l.acks = l.acks[1:] // what comes later covers more
-		}
-		l.acks = append(l.acks, a)
+		l.queueAck(a)
 	default:
 		l.note(KindCarried, Carried{Topic: clip(topic), Digest: fingerprint(a.payload), Reason: "not-carried"})
 	}
+}
+
+// readAck reads what an acknowledgement says. It is believed only after the guard has verified the envelope, and that it
+// can be read in one way only.
+func readAck(envelope []byte) (*order.Acknowledgement, error) {
+	var e struct {
+		PayloadType string `json:"payloadType"`
+		Payload     []byte `json:"payload"`
+	}
+	if err := json.Unmarshal(envelope, &e); err != nil {
+		return nil, err
+	}
+	if e.PayloadType != order.AcknowledgementType {
+		return nil, fmt.Errorf("expected a document of type %s, found %q", order.AcknowledgementType, clip(e.PayloadType))
+	}
+	return order.DecodeAcknowledgement(e.Payload)
+}
+
+// ackKey says what an acknowledgement is about, as far as it can be read.
+func ackKey(envelope []byte) string {
+	a, err := readAck(envelope)
+	if err != nil {
+		return ""
+	}
+	return a.Log + " " + a.BootID
+}
+
+// queueAck keeps the newest acknowledgement of each log and boot: it covers the ones before. Somebody who forges can push a
+// good one aside that way, which he could as well by holding it back; the consumer acknowledges again.
+func (l *loop) queueAck(a arrival) {
+	a.topic = ackKey(a.payload)
+	for i := range l.acks {
+		if l.acks[i].topic == a.topic {
+			l.acks[i] = a
+			return
+		}
+	}
+	if len(l.acks) == maxAcks {
+		l.acks = l.acks[1:]
+	}
+	l.acks = append(l.acks, a)
 }
 
 // frame hands one frame over, never waiting.
@@ -208,8 +254,9 @@ func (l *loop) toGuard(now time.Duration) {
 		l.orders = l.orders[1:]
 		count[contract.FrameOrder]++
 	}
-	if len(l.acks) > 0 && count[contract.FrameAcknowledged] == 0 {
+	if len(l.acks) > 0 && count[contract.FrameAcknowledged] == 0 && now-l.ackedAt >= ackEvery {
 		a := l.acks[0]
+		l.ackedAt = now
 		l.acks = l.acks[1:]
 		if f, err := contract.New(0, &contract.Acknowledged{Envelope: a.payload}); err == nil {
 			l.ask(now, f, a)
@@ -237,6 +284,9 @@ func (l *loop) claim(now time.Duration) {
 // answered takes the guard's answer to an order, a result or an acknowledgement.
 func (l *loop) answered(p pending, raw []byte, r *contract.Receipt) {
 	switch {
+	case !r.Accepted && r.Reason == contract.FailureBusy:
+		l.pauseUntil = l.clock.Boot() + busyPause
+		l.unanswered(p)
 	case p.what == contract.FrameAcknowledged:
 		if !r.Accepted {
 			l.badAcks++
@@ -265,14 +315,7 @@ func (l *loop) refusedAck(p pending, r *contract.Receipt) {
 
 // acknowledge moves a stream. The guard has verified the envelope, and that it can be read in one way only.
 func (l *loop) acknowledge(envelope []byte) {
-	var e struct {
-		PayloadType string `json:"payloadType"`
-		Payload     []byte `json:"payload"`
-	}
-	if json.Unmarshal(envelope, &e) != nil || e.PayloadType != order.AcknowledgementType {
-		return
-	}
-	a, err := order.DecodeAcknowledgement(e.Payload)
+	a, err := readAck(envelope)
 	if err != nil || a.Robot != l.writer.robot {
 		return
 	}
@@ -293,79 +336,44 @@ func (l *loop) acknowledge(envelope []byte) {
 }
 
 // receipt signs the guard's answer and sends it up.
+//
+// An order may come before the device key is open, since the broker keeps it for a courier that starts anew: its receipt
+// waits for the key.
 func (l *loop) receipt(raw []byte, r *contract.Receipt) {
-	id := l.identity.Load()
-	if id == nil || l.welcome == nil {
-		return // it is in the guard's journal
-	}
-	boot, err := evidencelog.ParseBoot(l.welcome.BootID)
-	if err != nil {
-		return
-	}
-	robot, bootText, outcome := l.writer.robot, l.welcome.BootID, *r
-	l.try(func() func() {
+	id, robot, boot := l.identity.Load(), l.writer.robot, l.c.boot // Guard and courier run in the same boot.
+	sign := func() func() {
 		signature, err := id.sign(ReceiptSigned(robot, boot, raw))
 		return func() {
 			if err != nil {
 				l.log.Error().Err(err).Msg("a receipt could not be signed")
 				return
 			}
-			m := &ReceiptMessage{BootID: bootText, Receipt: raw, Outcome: outcome, KeyID: id.keyID, Signature: signature}
+			m := &ReceiptMessage{BootID: evidencelog.FormatBoot(boot), Receipt: raw, Outcome: *r, KeyID: id.keyID, Signature: signature}
 			if p := l.parcel(TopicReceipt, "", m, tag{receipt: true}); p != nil && len(l.receipts) < maxReceipts {
 				l.receipts = append(l.receipts, p)
 			}
 		}
-	})
+	}
+	if id != nil && l.try(sign) || len(l.unsigned) >= maxReceipts {
+		return // What finds no room is in the guard's journal.
+	}
+	l.unsigned = append(l.unsigned, unsigned{raw, r})
 }
 
-// watch notices evidence that is worth a checkpoint of its own.
-func (l *loop) watch(log string, e *entry) {
-	if log == evidencelog.Guard && isSafety(log, e.kind) && l.welcome != nil && evidencelog.FormatBoot(e.pos.BootID) == l.welcome.BootID {
-		l.wanted = max(l.wanted, e.pos.Seq)
-	}
+// unsigned is a receipt that waits for the device key, or for its turn.
+type unsigned struct {
+	raw     []byte
+	receipt *contract.Receipt
 }
 
-// checkpoint signs the guard's head. A checkpoint is itself evidence, so that only other evidence asks for the next one at
-// once; without any, one a minute shows that the robot is there.
-func (l *loop) checkpoint(now time.Duration) {
-	h, id := l.head, l.identity.Load()
-	if l.signing || id == nil || l.welcome == nil || h.EvidenceSeq == 0 || h == l.signedHead || now-l.signedAt < checkEvery && l.signedAt > 0 {
+// signReceipts tries the receipts that wait once more.
+func (l *loop) signReceipts() {
+	if l.identity.Load() == nil {
 		return
 	}
-	news := l.wanted > l.signedHead.EvidenceSeq && h.EvidenceSeq >= l.wanted
-	if !news && l.signedAt > 0 && now-l.signedAt < checkAtLeast {
-		return
-	}
-	boot, err := evidencelog.ParseBoot(h.BootID)
-	digest, bad := hex.DecodeString(h.Digest)
-	evidence, worse := hex.DecodeString(h.Evidence)
-	if err != nil || bad != nil || worse != nil {
-		return
-	}
-	message := checkpointSigned(evidencelog.Guard, boot, h.Seq, digest, evidence)
-	l.signing = l.try(func() func() {
-		signature, err := id.sign(message)
-		return func() { l.signed(h, id, signature, err) }
-	})
-	if l.signing {
-		l.signedAt, l.signedHead = now, h
-	}
-}
-
-// signed records a checkpoint and returns it to the guard.
-func (l *loop) signed(h contract.Head, id *identity, signature []byte, err error) {
-	l.signing = false
-	if err != nil {
-		l.log.Error().Err(err).Msg("a checkpoint could not be signed")
-		return
-	}
-	l.note(KindCheckpoint, Checkpoint{
-		Log: evidencelog.Guard, BootID: h.BootID, Seq: h.Seq, Digest: h.Digest, Evidence: h.Evidence,
-		KeyID: id.keyID, Tier: string(id.tier), Signature: signature,
-	})
-	if f, err := contract.New(0, &contract.Checkpoint{
-		Log: evidencelog.Guard, BootID: h.BootID, Seq: h.Seq, Digest: h.Digest, Evidence: h.Evidence, KeyID: id.keyID, Signature: signature,
-	}); err == nil && l.welcome != nil {
-		l.frame(f)
+	waiting := l.unsigned
+	l.unsigned = nil
+	for _, u := range waiting {
+		l.receipt(u.raw, u.receipt)
 	}
 }

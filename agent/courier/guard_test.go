@@ -37,6 +37,8 @@ type fakeGuard struct {
 	dials  int
 	end    func()
 	busy   bool // answers everything with "busy"
+	signed int  // acknowledgements looked at lately
+	since  time.Time
 	mute   bool // answers nothing
 }
 
@@ -126,6 +128,10 @@ func (g *fakeGuard) handle(c *net.UnixConn, f contract.Frame) {
 		if err := f.Into(&a); err != nil {
 			g.t.Error(err)
 		}
+		if g.tired() {
+			g.answer(c, f.ID, &contract.Receipt{Reason: contract.FailureBusy, Text: "too many"})
+			return
+		}
 		if _, _, err := g.docs.VerifyDocument(g.now(), order.AcknowledgementType, order.RoleConsumer, a.Envelope); err != nil {
 			r = &contract.Receipt{Text: err.Error(), Reason: string(order.ReasonOf(err))}
 		}
@@ -142,6 +148,20 @@ func (g *fakeGuard) handle(c *net.UnixConn, f contract.Frame) {
 	default:
 		g.answer(c, f.ID, &contract.Receipt{Accepted: true, Text: "taken"})
 	}
+}
+
+// tired bounds the acknowledgements that are looked at, as the guard does: 20 at once, 5 a second.
+func (g *fakeGuard) tired() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := int(time.Since(g.since).Seconds() * 5); n > 0 {
+		g.signed, g.since = max(0, g.signed-n), time.Now()
+	}
+	if g.signed >= 20 {
+		return true
+	}
+	g.signed++
+	return false
 }
 
 // heads sends the head as the guard does.

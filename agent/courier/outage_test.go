@@ -2,6 +2,7 @@ package courier
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -43,7 +44,7 @@ func child(dir string) {
 			},
 		},
 		Version: "test", Clock: testClock{}, MeasuredLog: filepath.Join(dir, "measured"),
-		NewLog: func(string, string) zerolog.Logger { return zerolog.Nop() },
+		NewLog: func(string, string) zerolog.Logger { return zerolog.New(os.Stderr).With().Timestamp().Logger() },
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -69,6 +70,13 @@ func (w *world) spawn() *exec.Cmd {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			w.t.Logf("the courier said:\n%s", errs.Bytes())
+		}
+	})
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}

@@ -30,6 +30,12 @@ type tag struct {
 	size    int
 }
 
+// Few records wait for company while there are more than a few messages in flight.
+const (
+	fewInFlight = 4
+	fewRecords  = 16
+)
+
 // maxReceipts bounds the receipts that wait for the broker.
 const maxReceipts = 64
 
@@ -105,6 +111,9 @@ func (l *loop) pick(safety, attested bool) *reading {
 		s := l.streams[(l.turn+i)%len(l.streams)]
 		if s == nil || !attested && s.log == evidencelog.Steward {
 			continue
+		}
+		if l.inFlight >= fewInFlight && len(s.items)-s.sent < fewRecords {
+			continue // while the broker is busy anyway, more of them fit into one message
 		}
 		if some, urgent := s.ready(); some && (urgent || !safety) {
 			l.turn = (l.turn + i + 1) % len(l.streams)

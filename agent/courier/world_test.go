@@ -45,9 +45,10 @@ type world struct {
 	mu       sync.Mutex
 	life     time.Duration // of results
 	verdict  order.Verdict
-	silent   bool // the verifier does not answer
-	deaf     bool // the consumer does not acknowledge
-	drop     bool // nor does it take anything
+	pcrs     []int // that the verifier asks for
+	silent   bool  // the verifier does not answer
+	deaf     bool  // the consumer does not acknowledge
+	drop     bool  // nor does it take anything
 	records  map[string][]EventRecord
 	chain    map[string]evidencelog.Digest
 	faults   []string
@@ -206,7 +207,7 @@ func (w *world) hello(data []byte) {
 		return
 	}
 	c := &order.Challenge{
-		Session: order.NewID(), Robot: testRobot, BootID: h.BootID, Nonce: order.NewID() + order.NewID(), NotAfter: floor(time.Now().Add(time.Minute)),
+		Session: order.NewID(), Robot: testRobot, BootID: h.BootID, Nonce: order.NewID() + order.NewID(), NotAfter: floor(time.Now().Add(time.Minute)), PCRs: w.pcrs,
 	}
 	doc, err := c.Encode()
 	if err != nil {

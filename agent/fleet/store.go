@@ -186,18 +186,19 @@ func (s *store) add(r *Record, bridge bool, received time.Time) {
 		flags |= flagProven
 	}
 	le := binary.LittleEndian
-	b := append(s.buf, make([]byte, frameHead)...)
-	b = append(b, flags, byte(len(r.Log)))
-	b = append(append(b, r.Log...), r.Boot[:]...)
-	b = append(le.AppendUint64(b, r.Seq), r.Kind)
-	b = le.AppendUint64(b, uint64(r.BootTime))
-	b = append(append(b, r.Prev[:]...), r.Digest[:]...)
-	b = le.AppendUint64(b, uint64(received.UnixNano()))
-	b = append(b, r.Payload...)
-	body := b[start+frameHead:]
-	le.PutUint32(b[start:], uint32(len(body)))
-	le.PutUint32(b[start+4:], crc32.Checksum(body, castagnoli))
-	s.buf = b
+	s.buf = append(s.buf, make([]byte, frameHead)...)
+	s.buf = append(s.buf, flags, byte(len(r.Log)))
+	s.buf = append(s.buf, r.Log...)
+	s.buf = append(s.buf, r.Boot[:]...)
+	s.buf = append(le.AppendUint64(s.buf, r.Seq), r.Kind)
+	s.buf = le.AppendUint64(s.buf, uint64(r.BootTime))
+	s.buf = append(s.buf, r.Prev[:]...)
+	s.buf = append(s.buf, r.Digest[:]...)
+	s.buf = le.AppendUint64(s.buf, uint64(received.UnixNano()))
+	s.buf = append(s.buf, r.Payload...)
+	body := s.buf[start+frameHead:]
+	le.PutUint32(s.buf[start:], uint32(len(body)))
+	le.PutUint32(s.buf[start+4:], crc32.Checksum(body, castagnoli))
 }
 
 func parseBody(b []byte) (stored, bool) {

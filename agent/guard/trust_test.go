@@ -131,13 +131,13 @@ func TestMoreConnectionsThanTheTableHolds(t *testing.T) {
 
 // attested are the conditions of attestation as three letters: missing, expired, failed.
 func (r *rig) attested() string {
-	out := ""
+	var out []byte
 	for i, t := range []interlock.Trigger{interlock.AttestationMissing, interlock.AttestationExpired, interlock.AttestationFailed} {
 		if r.core.inputs.Conditions[t].State == interlock.Present {
-			out += string("mef"[i])
+			out = append(out, "mef"[i])
 		}
 	}
-	return out
+	return string(out)
 }
 
 func TestAttestationStates(t *testing.T) {

@@ -119,6 +119,21 @@ func startRun(t *testing.T, folder string, rec guard.Recorder, unclean bool) *ru
 	return &run{t: t, folder: folder, clock: c, guard: g}
 }
 
+// roles says now and then what steward, courier and verifier say.
+func (r *run) roles() {
+	switch boot := r.clock.boot; r.n % 40 {
+	case 7:
+		r.guard.Session(guard.Session{State: guard.SessionAttesting, Connected: true, Until: boot + time.Second})
+	case 11:
+		r.guard.Process(guard.Process{ID: 3, Found: true, UID: 1001, Unit: "planner.service", Until: boot + time.Second})
+	case 19:
+		r.guard.Attest(guard.Attestation{Verdict: guard.VerdictAccepted, Tier: guard.TierTPM, Until: boot + 300*time.Millisecond})
+	case 23:
+		// More publishers than a record's number holds, on a topic that is watched.
+		r.guard.Graph(&msg.Graph{Topic: "/cmd_vel_raw", Known: true, Total: 100_000})
+	}
+}
+
 // feed gives the guard steps of 20 ms of a robot that stands in the corridor and is told to go.
 func (r *run) feed(steps int) {
 	peer := &msg.Peer{ID: 3, Name: "/planner", Strength: msg.SourceBound}
@@ -136,6 +151,7 @@ func (r *run) feed(steps int) {
 				r.guard.Graph(&g)
 			}
 		}
+		r.roles()
 		pose := msg.Pose{Header: head, Position: msg.Vec3{X: 12, Y: 12}, Orientation: msg.Quat{W: 1}, HasCovariance: true}
 		pose.Covariance[0], pose.Covariance[7], pose.Covariance[35] = 4e-4, 4e-4, 4e-4
 		r.clock.boot += 137 * time.Microsecond // No two events at one moment.

@@ -141,21 +141,14 @@ func (s *site) fileSum(t testing.TB, path string) string {
 	return sum(string(must(os.ReadFile(path))(t)))
 }
 
-// consume starts the consumer with the device key that the robot was enrolled with.
+// consume starts the consumer with the identity that the robot was enrolled with.
 func (w *whole) consume(t testing.TB) {
 	t.Helper()
 	s := w.site
-	var id struct {
-		Key string `json:"device_key"`
-	}
-	if err := json.Unmarshal(must(os.ReadFile(s.path("identity.json")))(t), &id); err != nil {
-		t.Fatal(err)
-	}
-	s.write(t, "device.pub", id.Key)
 	c := w.broker.Authority.Client(t, "consumer")
 	w.tail = proc.StartT(t, proc.Spec{Name: "fleet tail", Argv: []string{
 		w.station, "fleet", "tail", "--broker", w.broker.URL(), "--prefix", sitePrefix, "--key", keyFile(t, s, "consumer.key", s.consumer),
-		"--ca", c.CA, "--certificate", c.Certificate, "--certificate-key", c.Key, "--robot", robotID + "=" + s.path("device.pub"),
+		"--ca", c.CA, "--certificate", c.Certificate, "--certificate-key", c.Key, "--robot", robotID + "=" + s.path("identity.json"),
 		"--store", s.path("fleet"), "--output", "json",
 	}})
 }

@@ -141,7 +141,19 @@ func (s *station) proven(boot [16]byte) uint64 {
 // settled waits until so many records of a log have come.
 func (s *station) settled(t testing.TB, log string, n int) {
 	t.Helper()
-	if !await(t, "records of log "+log, 10*time.Second, func() bool { return s.count(log) >= n }) {
+	if !await(t, "records of log "+log, 90*time.Second, func() bool { return s.count(log) >= n }) {
 		t.Errorf("%d records of log %s: expected at least %d", s.count(log), log, n)
+	}
+}
+
+// joined waits until the consumer has subscribed: the robot's retained connection comes first.
+func (s *station) joined(t testing.TB) {
+	t.Helper()
+	if !await(t, "a consumer that has subscribed", 20*time.Second, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.state) > 0
+	}) {
+		t.Fatal("the consumer does not hear the robot's connection")
 	}
 }

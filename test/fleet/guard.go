@@ -2,10 +2,12 @@ package fleet
 
 import (
 	"context"
+	"crypto"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +18,9 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 )
 
+// guardNonce is what a guard would have drawn.
+const guardNonce = "00112233445566778899aabbccddeeff"
+
 // desk stands where the guard's socket is, for runs that need more records than a robot makes in an hour: it says how far
 // the journal is, and takes what the courier sends. The guard itself is in the suites that are about it.
 type desk struct {
@@ -23,11 +28,12 @@ type desk struct {
 	r      *robot
 	boot   string
 	nonce  string
+	docs   *order.Verifier
 	mu     sync.Mutex
 	seen   uint64 // newest record of the journal
 	points []entry
-	acks   []order.Acknowledgement // as the courier passed them on, unverified
-	orders [][]byte
+	acks   []order.Acknowledgement // that the guard would have accepted
+	said   map[string]int          // reasons of refusals, "accepted" for what was not refused
 	faults []string
 }
 
@@ -35,7 +41,10 @@ type desk struct {
 func openDesk(t testing.TB, r *robot) *desk {
 	t.Helper()
 	_, boot := bootID(t)
-	d := &desk{t: t, r: r, boot: boot, nonce: "00112233445566778899aabbccddeeff"}
+	d := &desk{t: t, r: r, boot: boot, nonce: guardNonce, said: map[string]int{}}
+	d.docs = must(order.NewVerifier(order.Config{
+		Robot: robotID, BootID: boot, Nonce: guardNonce, Roots: []crypto.PublicKey{r.root.Public()}, KeyLists: [][]byte{r.list},
+	}, order.NewFloors()))(t)
 	l, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: r.path("control.sock"), Net: "unixpacket"})
 	if err != nil {
 		t.Fatal(err)
@@ -100,8 +109,8 @@ func (d *desk) head() (contract.Head, bool) {
 	if d.seen < seq {
 		return contract.Head{}, false
 	}
-	for i := len(d.points) - 1; i >= 0; i-- {
-		if p := d.points[i]; p.seq <= seq {
+	for _, p := range slices.Backward(d.points) {
+		if p.seq <= seq {
 			return contract.Head{BootID: d.boot, Seq: seq, Digest: hex.EncodeToString(digest[:]), EvidenceSeq: p.seq, Evidence: hex.EncodeToString(p.digest[:])}, true
 		}
 	}
@@ -142,31 +151,71 @@ func (d *desk) serve(ctx context.Context, conn *net.UnixConn) {
 		case contract.FrameStatusRequest:
 			send(f.ID, contract.FrameStatus, agent.Status{})
 		case contract.FrameOrder:
-			d.mu.Lock()
-			d.orders = append(d.orders, append([]byte{}, f.Body...))
-			d.mu.Unlock()
-			send(f.ID, contract.FrameReceipt, contract.Receipt{Reason: "unknown-key", Text: "nobody signs orders here"})
+			v, err := d.docs.Verify(d.now(), f.Body)
+			r := d.judged(err)
+			if err == nil {
+				r.Kind, r.Applied = string(v.Order.Kind), true
+			}
+			send(f.ID, contract.FrameReceipt, r)
 		case contract.FrameAcknowledged:
-			d.acknowledged(f.Body)
-		}
-		if f.ID != 0 && (f.Type == contract.FrameSession || f.Type == contract.FrameCheckpoint || f.Type == contract.FrameAcknowledged) {
-			send(f.ID, contract.FrameReceipt, contract.Receipt{Accepted: true, Applied: true, Text: "taken"})
+			send(f.ID, contract.FrameReceipt, d.judged(d.acknowledged(f.Body)))
+		case contract.FrameSession, contract.FrameCheckpoint:
+			if f.ID != 0 {
+				send(f.ID, contract.FrameReceipt, contract.Receipt{Accepted: true, Text: "taken"})
+			}
 		}
 	}
 }
 
-func (d *desk) acknowledged(body []byte) {
+// now is the time as a guard with a good clock has it.
+func (d *desk) now() order.Times {
+	return order.Times{Civil: time.Now(), Uncertainty: time.Second, Trust: order.Trusted}
+}
+
+// judged makes the receipt of a document and remembers what was said.
+func (d *desk) judged(err error) contract.Receipt {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err == nil {
+		d.said["accepted"]++
+		return contract.Receipt{Accepted: true, Text: "taken"}
+	}
+	reason := "other-robot"
+	var refusal *order.Error
+	if errors.As(err, &refusal) {
+		reason = string(refusal.Reason)
+	}
+	d.said[reason]++
+	return contract.Receipt{Reason: reason, Text: err.Error()}
+}
+
+func (d *desk) acknowledged(body []byte) error {
 	var a contract.Acknowledged
-	var env struct{ Payload []byte }
-	err := errors.Join(json.Unmarshal(body, &a), json.Unmarshal(a.Envelope, &env))
-	ack, err2 := order.DecodeAcknowledgement(env.Payload)
-	if err = errors.Join(err, err2); err != nil {
-		d.fault("acknowledgement: " + err.Error())
-		return
+	if err := json.Unmarshal(body, &a); err != nil {
+		return err
+	}
+	payload, _, err := d.docs.VerifyDocument(d.now(), order.AcknowledgementType, order.RoleConsumer, a.Envelope)
+	if err != nil {
+		return err
+	}
+	ack, err := order.DecodeAcknowledgement(payload)
+	if err != nil {
+		return err
+	}
+	if ack.Robot != robotID {
+		return errors.New("an acknowledgement for another robot")
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.acks = append(d.acks, *ack)
+	return nil
+}
+
+// saidSo counts a reason.
+func (d *desk) saidSo(reason string) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.said[reason]
 }
 
 // heads tells how far the journal is, when that changed.
@@ -213,5 +262,4 @@ func socketFits(t testing.TB, path string) {
 	if len(path) > 100 {
 		t.Fatalf("%s: too long for a unix socket", path)
 	}
-
 }

@@ -31,6 +31,8 @@ type robot struct {
 	consumer crypto.Signer
 	verifier crypto.Signer
 	creds    broker.Credentials
+	root     crypto.Signer
+	list     []byte // the key list's envelope
 	log      *journal.Log
 	wrote    int
 }
@@ -74,6 +76,7 @@ func hourAgo() time.Time { return time.Now().UTC().Truncate(time.Second).Add(-ti
 func (r *robot) keyList(t testing.TB) {
 	t.Helper()
 	root := key(t, order.Ed25519)
+	r.root = root
 	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
@@ -87,13 +90,14 @@ func (r *robot) keyList(t testing.TB) {
 			entry(root, "root", order.RoleRoot), entry(r.consumer, "consumer", order.RoleConsumer), entry(r.verifier, "verifier", order.RoleVerifier),
 		}},
 	}
+	r.list = must(order.Sign(list, root))(t)
 	for name, text := range map[string][]byte{
 		"keys/roots.pem":            must(order.MarshalPublicKey(root.Public()))(t),
-		"keys/keylist-1.dsse.json":  must(order.Sign(list, root))(t),
+		"keys/keylist-1.dsse.json":  r.list,
 		"courier/device.key.pem":    must(order.MarshalPrivateKey(r.device))(t), // where the courier keeps a software key
 		"consumer.pem":              must(order.MarshalPrivateKey(r.consumer))(t),
 		"device.pub":                must(order.MarshalPublicKey(r.device.Public()))(t),
-		"state/keylist-1.dsse.json": must(order.Sign(list, root))(t),
+		"state/keylist-1.dsse.json": r.list,
 	} {
 		if err := os.WriteFile(r.path(name), text, 0o600); err != nil {
 			t.Fatal(err)
@@ -111,12 +115,12 @@ func bootID(t testing.TB) (id [16]byte, text string) {
 }
 
 // journalIn opens the guard's journal for writing, as a boot of the machine.
-func (r *robot) journalIn(t testing.TB, boot [16]byte, quota int64) {
+func (r *robot) journalIn(t testing.TB, boot [16]byte) {
 	t.Helper()
 	r.closeJournal(t)
 	start := time.Now()
 	o := journal.DefaultOptions(boot, func() time.Duration { return time.Since(start) })
-	o.SegmentBytes, o.QuotaBytes, o.SyncEvery = 1<<20, quota, time.Second
+	o.SegmentBytes, o.QuotaBytes, o.SyncEvery = 1<<20, 512<<20, time.Second
 	var err error
 	// A process that is just being started still holds the lock for a moment.
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {

@@ -110,8 +110,8 @@ func (s *sender) follow(ctx context.Context) error {
 		s.mu.Unlock()
 		return nil
 	})
-	if ctx.Err() != nil || errors.Is(err, os.ErrNotExist) {
-		return nil
+	if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrNotExist) {
+		err = nil
 	}
 	return err
 }

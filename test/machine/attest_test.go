@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,12 +187,11 @@ func (r *robot) attestsAgain(t *testing.T, first proof) {
 func flippedDigest(t testing.TB, log []byte, pcr int) []byte {
 	t.Helper()
 	parsed := must(eventlog.Parse(log))(t)
-	for i := len(parsed.Events) - 1; i >= 0; i-- {
-		e := &parsed.Events[i]
-		if int(e.PCR) != pcr {
+	for _, e := range slices.Backward(parsed.Events) {
+		if e.PCR != pcr {
 			continue
 		}
-		at := bytes.LastIndex(log, parsed.Digest(e, eventlog.SHA256))
+		at := bytes.LastIndex(log, parsed.Digest(&e, eventlog.SHA256))
 		out := bytes.Clone(log)
 		out[at] ^= 1
 		return out

@@ -30,6 +30,9 @@ const (
 	silence = 500 * time.Millisecond
 )
 
+// slowStreams are few enough messages for an emulated processor on a host that has others to serve as well.
+var slowStreams = []string{"--joints-hz=20", "--imu-hz=25"}
+
 func pharmacy() oracle.Zone {
 	return oracle.Zone{ID: "pharmacy", Outer: oracle.Rectangle(edge, -3, edge+4, 3)}
 }
@@ -47,7 +50,7 @@ func TestARM64Machine(t *testing.T) {
 	able(t)
 	r := &robot{whole: t, master: ros.StartMaster(t, ros.Options{Address: wire.Host}), station: newStation(t)}
 	r.site = newSite(t, r.master, r.station, pharmacy().Outer)
-	r.plant = plant.Start(t, r.master, plant.Config{LockTopic: "/robowarden/lock"})
+	r.plant = plant.Start(t, r.master, plant.Config{LockTopic: "/robowarden/lock", OdomHz: 25, Extra: slowStreams})
 	var err error
 	if r.Machine, err = Boot(t, Config{Parts: made.Parts, Disk: r.site.dir}); err != nil {
 		t.Fatal(err)
@@ -134,8 +137,8 @@ func (r *robot) keepsOut(t *testing.T) {
 func (r *robot) memory(t *testing.T) {
 	var resident, shared int64
 	for _, p := range must(r.Processes(within(t, patience)))(t) {
-		t.Logf("%-8s resident %5d KiB (peak %5d), proportional %5d KiB, %d threads, %d files, scheduling policy %d",
-			p.Argv[1], p.RSSKiB, p.HWMKiB, p.PSSKiB, p.Threads, p.Files, p.Policy)
+		t.Logf("%-8s resident %5d KiB (peak %5d), proportional %5d KiB, %d threads, %d files, scheduling policy %d, %.1f s of the emulated processors",
+			p.Argv[1], p.RSSKiB, p.HWMKiB, p.PSSKiB, p.Threads, p.Files, p.Policy, p.CPU.Seconds())
 		resident += p.RSSKiB
 		shared += p.PSSKiB
 	}
@@ -147,9 +150,8 @@ func (r *robot) memory(t *testing.T) {
 
 // killed drives away from the zone and kills the guard meanwhile.
 func (r *robot) killed(t *testing.T) {
-	r.goes(t, -cruise)
 	old := r.role(t, "guard")
-	trigger := r.now(t)
+	trigger := r.underWay(t)
 	if err := r.Signal(within(t, patience), old.PID, int(syscall.SIGKILL)); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +170,7 @@ func (r *robot) killed(t *testing.T) {
 
 // reset latches a stop, resets the machine as its button would, and looks for the latch.
 func (r *robot) reset(t *testing.T) {
-	r.order(t, r.site.stopOrder(t))
+	r.order(t, r.site.stopOrder)
 	before := r.await(t, "a latched stop", func(s *agent.Status) bool { return has(s, "order.stop") })
 	r.stands(t)
 	begun, err := r.Machine.Reset()
@@ -229,8 +231,7 @@ func (r *robot) resetUnderWay(t *testing.T) {
 	if has(&s, "restart.unclean") {
 		t.Errorf("after an orderly end: triggers %v", codes(&s))
 	}
-	r.goes(t, -cruise)
-	trigger := r.now(t)
+	trigger := r.underWay(t)
 	if _, err := r.Machine.Reset(); err != nil {
 		t.Fatal(err)
 	}

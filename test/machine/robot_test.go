@@ -63,7 +63,7 @@ func (r *robot) drive(speed float64) {
 	if r.planner != nil {
 		r.planner.Kill()
 	}
-	r.planner = driver.StartDrive(r.whole, r.master, driver.Drive{VX: speed})
+	r.planner = driver.StartDrive(r.whole, r.master, driver.Drive{VX: speed, Rate: 20})
 }
 
 // guard starts the product in the machine as a robot without systemd would: measured first, then all roles.
@@ -141,17 +141,30 @@ func (r *robot) await(t testing.TB, what string, want func(*agent.Status) bool) 
 	return last
 }
 
-// order gives the guard a signed order and returns its receipt.
-func (r *robot) order(t testing.TB, envelope []byte) {
+// send gives the guard a signed order and returns its receipt. An error says that the guard could not be asked.
+func (r *robot) send(t testing.TB, envelope []byte) (receipt agent.Receipt, err error) {
 	t.Helper()
-	raw := must(r.Packet(within(t, patience), controlSocket, append([]byte{'O'}, envelope...)))(t)
-	var receipt agent.Receipt
-	if err := json.Unmarshal(raw, &receipt); err != nil {
-		t.Fatal(err)
+	raw, err := r.Packet(within(t, patience), controlSocket, append([]byte{'O'}, envelope...))
+	if err != nil {
+		return receipt, err
 	}
-	if !receipt.Accepted || !receipt.Applied {
-		t.Fatalf("the order was not applied: %s", raw)
+	if err := json.Unmarshal(raw, &receipt); err != nil || !receipt.Accepted {
+		t.Fatalf("the order was not accepted: %s (%v)", raw, err)
 	}
+	return receipt, nil
+}
+
+// order gives the guard a signed order that has to be applied. A guard that is late may hang up on whoever asks; each try
+// is a new order.
+func (r *robot) order(t testing.TB, sign func(testing.TB) []byte) {
+	t.Helper()
+	until(t, patience, "an order that is applied", func() bool {
+		receipt, err := r.send(t, sign(t))
+		if err != nil {
+			t.Logf("asked again: %v", err)
+		}
+		return err == nil && receipt.Applied
+	})
 }
 
 // release resets latches as an operator would: again, if something else has latched meanwhile.
@@ -163,7 +176,10 @@ func (r *robot) release(t testing.TB) {
 		}
 		for _, trigger := range s.Triggers {
 			if trigger.Latched && !trigger.Present {
-				r.order(t, r.site.resetOrder(t, s))
+				// It is not applied if the cause has come back meanwhile; then the next try is.
+				if _, err := r.send(t, r.site.resetOrder(t, s)); err != nil {
+					t.Logf("asked again: %v", err)
+				}
 				break
 			}
 		}
@@ -209,10 +225,26 @@ func codes(s *agent.Status) []string {
 func has(s *agent.Status, code string) bool { return slices.Contains(codes(s), code) }
 
 // now is the plant's time of the newest sample.
-func (r *robot) now(t testing.TB) time.Duration {
+func (r *robot) now(t testing.TB) time.Duration { return r.newest(t).T }
+
+func (r *robot) newest(t testing.TB) oracle.Sample {
 	t.Helper()
 	s := r.plant.Truth(t).Samples
-	return s[len(s)-1].T
+	return s[len(s)-1]
+}
+
+// underWay makes the robot drive and returns a moment at which it really does: one that stands already would prove
+// nothing about being brought to rest.
+func (r *robot) underWay(t testing.TB) time.Duration {
+	t.Helper()
+	for range 5 {
+		r.goes(t, -cruise)
+		if s := r.newest(t); s.Speed() > 0.2 {
+			return s.T
+		}
+	}
+	t.Fatal("something stops the robot again and again")
+	return 0
 }
 
 // stands waits until the robot has stood for a second, by ground truth.
@@ -220,11 +252,11 @@ func (r *robot) stands(t testing.TB) {
 	t.Helper()
 	until(t, patience, "a robot that stands", func() bool {
 		s := r.plant.Truth(t).Samples
-		for i := len(s) - 1; i >= 0; i-- {
-			if s[i].Speed() > 0.005 || math.Abs(s[i].W) > 0.005 {
+		for _, x := range slices.Backward(s) {
+			if x.Speed() > 0.005 || math.Abs(x.W) > 0.005 {
 				return false
 			}
-			if s[len(s)-1].T-s[i].T > time.Second {
+			if s[len(s)-1].T-x.T > time.Second {
 				return true
 			}
 		}

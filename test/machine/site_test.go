@@ -114,11 +114,11 @@ diagnostics: /diagnostics
 func newSite(t testing.TB, m *ros.Master, st *station, zone oracle.Ring) *site {
 	t.Helper()
 	s := &site{dir: t.TempDir()}
-	joints := ""
+	var joints strings.Builder
 	for i := range 29 {
-		joints += fmt.Sprintf("    - {name: joint_%02d, group: leg, min: -3.2, max: 3.2, max_velocity: 30}\n", i)
+		fmt.Fprintf(&joints, "    - {name: joint_%02d, group: leg, min: -3.2, max: 3.2, max_velocity: 30}\n", i)
 	}
-	s.write(t, "profile.yaml", fmt.Sprintf(profile, maxSpeedMPS, decelMPS2, detection, actuation, joints))
+	s.write(t, "profile.yaml", fmt.Sprintf(profile, maxSpeedMPS, decelMPS2, detection, actuation, joints.String()))
 	s.write(t, "topics.yaml", topics)
 	s.keys(t, st)
 	s.write(t, "policy.dsse.json", string(s.policy(t, zone)))
@@ -127,7 +127,7 @@ version: 1
 serial: runner-arm
 ros: {master_uri: %q, host: %s, node: /robowarden}
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: state, journal_dir: journal, control_socket: %s}
-journal: {quota_mib: 32, segment_mib: 1}
+journal: {quota_mib: 32, segment_mib: 1, sync_every: 1s}
 log: {level: info, format: json}
 %s`, m.URI(), wire.Guest, controlSocket, st.courierYAML(t, s)))
 	return s
@@ -163,10 +163,10 @@ func (s *site) keys(t testing.TB, st *station) {
 	t.Helper()
 	root := newKey(t)
 	s.engineer, s.operator = newKey(t), newKey(t)
-	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
+	entry := func(k crypto.Signer, person string, roles ...order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
-			Roles: []order.Role{role}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
+			Roles: roles, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
 		}
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))
@@ -174,7 +174,7 @@ func (s *site) keys(t testing.TB, st *station) {
 		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{robotID}, Sequence: 1,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "keys of a test",
 		KeyList: &order.KeyList{Keys: []order.Key{
-			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
+			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator, order.RoleSupervisor),
 			entry(st.verifierKey, "verifier", order.RoleVerifier), entry(st.consumerKey, "consumer", order.RoleConsumer),
 		}},
 	}, root))(t)))

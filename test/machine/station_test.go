@@ -196,6 +196,6 @@ func (s *station) courierYAML(t testing.TB, site *site) string {
 	ca := s.broker.Authority.Client(t, "nobody").CA
 	site.write(t, "ca.pem", string(must(os.ReadFile(ca))(t)))
 	return fmt.Sprintf(`courier: {broker: %q, prefix: %s, ca: ca.pem, certificate: robot.pem, tpm: %s, event_log: %s, state_dir: courier, bandwidth_kib_s: 1024, state_every: %v}
-steward: {period: 1s, state_dir: steward}
+steward: {period: 3s, state_dir: steward}
 `, s.broker.URL(), prefix, wire.TPMDevice, wire.EventLog, 5*time.Second)
 }

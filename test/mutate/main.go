@@ -11,6 +11,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -84,6 +85,12 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			fmt.Fprintln(out, m)
 		}
 		return nil
+	}
+	// Tests that fail by themselves would kill everything.
+	same := all[0]
+	same.to, same.text, same.what = same.from, "", "no change"
+	if how, detail, err := attempt(ctx, same, o.timeout, o.args); err != nil || how != survived {
+		return errors.Join(fmt.Errorf("the tests of %s fail without any change (%s); mend them first", o.pkg, detail), err)
 	}
 	t := try{options: o, known: known, left: all, out: out}
 	var wg sync.WaitGroup

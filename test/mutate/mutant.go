@@ -106,7 +106,9 @@ func (f *finder) operator(at token.Pos, op token.Token) {
 }
 
 // column tells mutants of one line apart.
-func (f *finder) column(at token.Pos) string { return " at " + strconv.Itoa(f.fset.Position(at).Column) }
+func (f *finder) column(at token.Pos) string {
+	return " at " + strconv.Itoa(f.fset.Position(at).Column)
+}
 
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
@@ -185,7 +187,7 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 	if err != nil {
 		return survived, "", err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	src, err := os.ReadFile(m.file)
 	if err != nil {
 		return survived, "", err
@@ -205,7 +207,7 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 		return survived, "", err
 	}
 	pkg, binary := filepath.Dir(file), filepath.Join(dir, "tests")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", list, "-o", binary, ".")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", list, "-o", binary, ".")
 	build.Dir = pkg
 	if out, err := build.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {

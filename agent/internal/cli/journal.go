@@ -136,6 +136,8 @@ func decodeRecord(kind journal.Kind, payload []byte) (name, text string, err err
 		return "order", string(payload), nil
 	case guard.RecordPolicy:
 		return "policy", string(payload), nil
+	case guard.RecordCheckpoint:
+		return "checkpoint", string(payload), nil
 	case guard.RecordEvent:
 		if len(payload) < 8 {
 			return "event", "", errors.New("record ends early")

@@ -1,6 +1,6 @@
 // Package broker runs a real MQTT broker and a network that misbehaves, for tests; it never talks to anything outside this machine.
 //
-// The broker is Debian's mosquitto with TLS 1.3, client certificates from an authority of the test's own, and rules that
+// The broker is the one that Debian has, with TLS 1.3, client certificates from an authority of the test's own, and rules that
 // go by the certificate's common name. A test may stop it, kill it with or without what it had stored, or hold it.
 // A [Proxy] is a broker as an attacker would run it: it has a certificate that everybody believes.
 package broker
@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -28,6 +27,9 @@ var (
 	down = []string{"attestation/challenge", "attestation/result", "order", "acknowledgement"}
 )
 
+// program is where Debian puts the broker.
+const program = "/usr/sbin/mosquitto" //nolint:misspell // its name
+
 // Options says who may talk to the broker.
 type Options struct {
 	// Prefix is the first level of the topics.
@@ -42,7 +44,7 @@ type Options struct {
 	Admins []string
 }
 
-// Broker is a mosquitto of the test's own.
+// Broker is a broker of the test's own.
 type Broker struct {
 	// Authority makes certificates that the broker believes.
 	Authority *Authority
@@ -60,10 +62,8 @@ func CommonName(robot string) string { return strings.ReplaceAll(robot, "/", ":"
 // Start starts a broker and waits until it answers.
 func Start(t testing.TB, o Options) *Broker {
 	t.Helper()
-	if _, err := exec.LookPath("mosquitto"); err != nil {
-		if _, err := os.Stat("/usr/sbin/mosquitto"); err != nil {
-			need.Missing(t, "no mosquitto here: run test/setup/install.sh")
-		}
+	if _, err := os.Stat(program); err != nil {
+		need.Missing(t, "no %s here: run test/setup/install.sh", program)
 	}
 	if o.Host == "" {
 		o.Host = "127.0.0.1"
@@ -73,7 +73,7 @@ func Start(t testing.TB, o Options) *Broker {
 	server := b.Authority.Client(t, "localhost")
 	b.probe = b.Authority.Client(t, "probe")
 	b.file("acl", acl(o))
-	b.file("mosquitto.conf", fmt.Sprintf(`user root
+	b.file("broker.conf", fmt.Sprintf(`user root
 listener %d %s
 cafile %s
 certfile %s
@@ -97,7 +97,7 @@ log_type notice
 	return b
 }
 
-// acl writes mosquitto's rules.
+// acl writes the broker's rules.
 func acl(o Options) string {
 	var s strings.Builder
 	rule := func(kind, topic string) { fmt.Fprintf(&s, "topic %s %s/v1/%s\n", kind, o.Prefix, topic) }
@@ -137,7 +137,8 @@ func (b *Broker) storage() string { return filepath.Join(b.dir, "storage") }
 // FreePort finds a port of the loopback that nobody uses at the moment.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func (b *Broker) Restart() {
 		b.t.Fatal(err)
 	}
 	b.process = proc.StartT(b.t, proc.Spec{
-		Name: "mosquitto", Argv: []string{"/usr/sbin/mosquitto", "-c", filepath.Join(b.dir, "mosquitto.conf")},
+		Name: "broker", Argv: []string{program, "-c", filepath.Join(b.dir, "broker.conf")},
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -174,7 +175,7 @@ func (b *Broker) Restart() {
 			return
 		}
 		if ctx.Err() != nil || !b.process.Running() {
-			b.t.Fatalf("mosquitto does not answer: %v\n%s", err, b.process.Output())
+			b.t.Fatalf("the broker does not answer: %v\n%s", err, b.process.Output())
 		}
 		time.Sleep(20 * time.Millisecond) // The pause of a poll.
 	}

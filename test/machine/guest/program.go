@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -118,6 +119,10 @@ func (s *server) running(*http.Request) ([]wire.Running, error) {
 		if err != nil {
 			continue
 		}
+		stat, err := os.ReadFile(dir + "/stat")
+		if err != nil {
+			continue
+		}
 		pid, _ := strconv.Atoi(filepath.Base(dir))
 		policy, _, errno := unix.Syscall(unix.SYS_SCHED_GETSCHEDULER, uintptr(pid), 0, 0)
 		if errno != 0 {
@@ -126,10 +131,22 @@ func (s *server) running(*http.Request) ([]wire.Running, error) {
 		out = append(out, wire.Running{
 			PID: pid, Argv: strings.Split(strings.TrimRight(string(line), "\x00"), "\x00"),
 			RSSKiB: field(status, "VmRSS"), HWMKiB: field(status, "VmHWM"), PSSKiB: field(rollup, "Pss"),
-			Threads: int(field(status, "Threads")), Files: len(files), Policy: int(policy),
+			Threads: int(field(status, "Threads")), Files: len(files), Policy: int(policy), CPU: cpu(stat),
 		})
 	}
 	return out, nil
+}
+
+// cpu is user and system time as a process's stat file has it. The name in brackets may hold anything; what follows the
+// last bracket is regular, and counted in ticks of 10 ms.
+func cpu(stat []byte) time.Duration {
+	f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(f[11], 10, 64)
+	system, _ := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
 
 // signal sends a signal to one process of the product.

@@ -70,6 +70,8 @@ type Running struct {
 	// RSSKiB is resident memory, PSSKiB the same with pages that processes share split among them, HWMKiB the peak.
 	RSSKiB, PSSKiB, HWMKiB int64
 	Threads, Files         int
+	// CPU is user and system time so far, by the machine's clock.
+	CPU time.Duration
 	// Policy is the scheduling policy as the kernel numbers it; 1 is SCHED_FIFO.
 	Policy int
 }

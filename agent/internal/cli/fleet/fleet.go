@@ -2,6 +2,7 @@
 package fleet
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/fleet"
+	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -75,7 +77,7 @@ its own key, which the robots' key lists must give the role consumer. Robots del
 What cannot be right is printed with a stable code and what to do about it; then the exit code is 1. A missing record is
 never acknowledged over.`,
 		Example: `  robowarden-station fleet tail --broker tls://broker.example:8883 --prefix hospital/robots --key consumer.key \
-    --ca broker-ca.pem --certificate station.pem --certificate-key station.key.pem --robot acme/hum-0007=hum-0007.pub`,
+    --ca broker-ca.pem --certificate station.pem --certificate-key station.key.pem --robot acme/hum-0007=hum-0007.json`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -87,7 +89,7 @@ never acknowledged over.`,
 	s.StringVar(&f.certificate, "certificate", "", "the client certificate (PEM)")
 	s.StringVar(&f.certificateKey, "certificate-key", "", "the client certificate's private key (PEM)")
 	s.StringVar(&f.clientID, "client-id", "", "the name of the session at the broker; default: the client certificate's common name")
-	s.StringArrayVar(&f.robots, "robot", nil, "an enrolled robot and the file of its device key's public half, manufacturer/serial=FILE; repeat for more")
+	s.StringArrayVar(&f.robots, "robot", nil, "an enrolled robot and the file of its device key's public half, manufacturer/serial=FILE, where FILE is what robowarden identity printed or the public key; repeat for more")
 	s.StringVar(&f.store, "store", "fleet", "the folder that keeps one file for each robot")
 	s.IntVar(&f.maxMiB, "max-mib", 1024, "the most that one robot's file takes, in MiB; when it is full, nothing more is acknowledged")
 	s.DurationVar(&f.patience, "patience", 2*time.Minute, "how long a missing record may take before it is told")
@@ -209,9 +211,24 @@ func devices(list []string) (map[string]crypto.PublicKey, error) {
 		if err != nil {
 			return nil, fmt.Errorf("device key of %s: %w", id, err)
 		}
-		if out[id], err = order.ParsePublicKey(text); err != nil {
+		if out[id], err = deviceKey(id, text); err != nil {
 			return nil, fmt.Errorf("device key of %s: %s: %w", id, path, err)
 		}
 	}
 	return out, nil
+}
+
+// deviceKey reads a robot's device key: the identity that `robowarden identity` prints, or the public key alone.
+func deviceKey(robot string, text []byte) (crypto.PublicKey, error) {
+	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return order.ParsePublicKey(text)
+	}
+	var id evidence.Identity
+	if err := id.UnmarshalJSON(text); err != nil {
+		return nil, err
+	}
+	if id.Robot != robot {
+		return nil, fmt.Errorf("expected the identity of %s, found that of %s", robot, id.Robot)
+	}
+	return id.Key, nil
 }

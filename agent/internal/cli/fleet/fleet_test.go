@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent/fleet"
+	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -149,5 +150,41 @@ func TestPrinting(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Type == "" {
 			t.Errorf("line %q: %v", line, err)
 		}
+	}
+}
+
+func TestDeviceKey(t *testing.T) {
+	key, err := order.GenerateKey(order.ECDSAP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := order.MarshalPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := (&evidence.Identity{Robot: "acme/r1", Tier: order.TierSoftwareKey, Key: key.Public()}).MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		robot string
+		text  []byte
+		want  string
+	}{
+		"public key":         {"acme/r1", public, ""},
+		"identity":           {"acme/r1", id, ""},
+		"another's identity": {"acme/r2", id, "expected the identity of acme/r2"},
+		"half an identity":   {"acme/r1", id[:len(id)/2], "identity"},
+		"nothing":            {"acme/r1", nil, "PEM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := deviceKey(c.robot, c.text)
+			switch {
+			case c.want == "" && (err != nil || !key.Public().(*ecdsa.PublicKey).Equal(got)):
+				t.Errorf("got %v, %v; want the key", got, err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
 	}
 }

@@ -22,16 +22,16 @@ type printer struct {
 }
 
 func (p *printer) print(text string, v any) {
-	out := append(p.line[:0], text...)
+	p.line = append(p.line[:0], text...)
 	if p.json {
 		raw, err := json.Marshal(v)
 		if err != nil {
 			p.err = err
 			return
 		}
-		out = append(p.line[:0], raw...)
+		p.line = append(p.line[:0], raw...)
 	}
-	p.line = append(out, '\n')
+	p.line = append(p.line, '\n')
 	if _, err := p.w.Write(p.line); err != nil && p.err == nil {
 		p.err = err
 	}

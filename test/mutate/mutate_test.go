@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMutantsOfAKnownPackage(t *testing.T) {
+	all, err := mutants("testdata/clamp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var what []string
+	for _, m := range all {
+		what = append(what, m.fn+": "+m.what)
+	}
+	want := []string{
+		"Clamp: < becomes <= at 7", "Clamp: < becomes > at 7", "Clamp: min becomes max at 9", "Half: / becomes * at 33", "Half: 2 becomes one more at 35",
+	}
+	if got := strings.Join(what, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("mutants:\n%s\nwant:\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+func TestKilledAndSurvived(t *testing.T) {
+	var out bytes.Buffer
+	err := run(t.Context(), options{pkg: "testdata/clamp", n: 99, seed: 1, jobs: 2, bar: 90, timeout: time.Minute}, &out)
+	if err == nil || !strings.Contains(err.Error(), "expected at least 90.0 %") {
+		t.Errorf("Half has no test, and yet: %v", err)
+	}
+	text := out.String()
+	for _, line := range []string{
+		"SURVIVED   clamp.go:13 Half: / becomes * at 33", "SURVIVED   clamp.go:13 Half: 2 becomes one more at 35",
+		"killed     clamp.go:6 Clamp: < becomes > at 7 (TestClamp)", "killed     clamp.go:9 Clamp: min becomes max at 9 (TestClamp)",
+		// v < low and v <= low give the same.
+		"equivalent clamp.go:6 Clamp: < becomes <= at 7", "2 of 4 killed (50.0 %), 1 equivalent, 0 did not compile",
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("expected %q in:\n%s", line, text)
+		}
+	}
+	if err := (&try{options: options{bar: 50}, out: &out, killed: 2, survived: 2}).verdict(); err != nil {
+		t.Errorf("a bar of 50 %%: %v", err)
+	}
+}
+
+func TestTheSeedDraws(t *testing.T) {
+	list := func(seed uint64) string {
+		var out bytes.Buffer
+		if err := run(t.Context(), options{pkg: "../../geofence", n: 20, seed: seed, list: true}, &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if one, two := list(1), list(2); one != list(1) || strings.TrimPrefix(one, "1") == strings.TrimPrefix(two, "2") {
+		t.Errorf("seed 1:\n%s\nseed 2:\n%s", one, two)
+	}
+}
+
+func TestEquivalentsNeedAReason(t *testing.T) {
+	for _, bad := range []string{"a | b | c | d", "a | b => why", "a | b | c | d => "} {
+		if _, err := equivalents(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+	known, err := equivalents("# words\n\na.go | F | x < y | < becomes <= at 3 => the same\n")
+	if err != nil || known["a.go | F | x < y | < becomes <= at 3"] != "the same" {
+		t.Errorf("%v, %v", known, err)
+	}
+}
+
+func TestTestsThatFailByThemselves(t *testing.T) {
+	o := options{pkg: "testdata/clamp", n: 1, seed: 1, timeout: time.Minute, args: []string{"-test.run=[", "-no.such.flag"}}
+	if err := run(t.Context(), o, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "without any change") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAFolderWithoutCode(t *testing.T) {
+	if err := run(t.Context(), options{pkg: t.TempDir(), n: 1}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "-pkg") {
+		t.Errorf("%v", err)
+	}
+}
