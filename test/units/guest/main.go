@@ -7,9 +7,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -71,6 +74,7 @@ func run() {
 		}
 		say("%s %s (%.1f s): %s", mark, c.name, time.Since(at).Seconds(), strings.ReplaceAll(strings.TrimSpace(detail), "\n", " | "))
 		if err != nil {
+			say("busy: %s", busiest(5*time.Second))
 			for _, r := range roles {
 				text, _ := command("journalctl", "--no-pager", "-n", "25", "-o", "cat", "-u", unit(r))
 				say("log of %s: %s", r, text)
@@ -82,9 +86,19 @@ func run() {
 	_, _ = command("systemctl", "poweroff", "--force", "--force")
 }
 
+// commandLimit is far more than any command needs: one that hangs must say which it is.
+const commandLimit = 90 * time.Second
+
 func command(name string, args ...string) (string, error) {
-	out, err := exec.Command(name, args...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
 	text := strings.TrimSpace(string(out))
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("still running after %v: %w", commandLimit, err)
+	}
 	if err != nil {
 		return text, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, text)
 	}
@@ -118,4 +132,45 @@ func eventually(within time.Duration, what string, holds func() bool) error {
 		}
 		time.Sleep(300 * time.Millisecond)
 	}
+}
+
+// busiest lists who used the processors most over a while, in per cent of one.
+func busiest(over time.Duration) string {
+	before := times()
+	time.Sleep(over)
+	type use struct {
+		name    string
+		percent int
+	}
+	var all []use
+	for name, ticks := range times() {
+		// A tick is 10 ms.
+		if p := int((ticks - before[name]) * 1000 / uint64(over.Milliseconds())); p > 2 {
+			all = append(all, use{name, p})
+		}
+	}
+	slices.SortFunc(all, func(a, b use) int { return b.percent - a.percent })
+	return fmt.Sprint(all[:min(len(all), 8)])
+}
+
+// times are all processes' times so far, in ticks.
+func times() map[string]uint64 {
+	out := map[string]uint64{}
+	dirs, _ := os.ReadDir("/proc")
+	for _, d := range dirs {
+		b, err := os.ReadFile("/proc/" + d.Name() + "/stat")
+		if err != nil || d.Name()[0] < '0' || d.Name()[0] > '9' {
+			continue
+		}
+		line, _ := os.ReadFile("/proc/" + d.Name() + "/cmdline")
+		name := strings.ReplaceAll(strings.TrimRight(string(line), "\x00"), "\x00", " ")
+		rest := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+		if len(rest) < 13 {
+			continue
+		}
+		user, _ := strconv.ParseUint(rest[11], 10, 64)
+		system, _ := strconv.ParseUint(rest[12], 10, 64)
+		out[d.Name()+" "+name[:min(len(name), 40)]] = user + system
+	}
+	return out
 }

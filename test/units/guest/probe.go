@@ -40,6 +40,15 @@ func touch(path string) error {
 	return err
 }
 
+// content reads a file; an empty one is what systemd puts in the place of what may not be seen.
+func content(path string) error {
+	b, err := os.ReadFile(path)
+	if err == nil && len(b) == 0 {
+		return errors.New("empty")
+	}
+	return err
+}
+
 func list(path string) error {
 	_, err := os.ReadDir(path)
 	return err
@@ -79,9 +88,9 @@ var probes = []attempt{
 	{"write the guard's state", "guard", func() error { return touch("/var/lib/robowarden/probe") }},
 	{"write the courier's state", "courier", func() error { return touch("/var/lib/robowarden-courier/probe") }},
 	{"read the guard's journal", "guard steward courier", func() error { return list("/var/lib/robowarden/journal") }},
-	{"read root's files", "", func() error { return list("/root") }},
-	{"read passwords", "", func() error { _, err := os.ReadFile("/etc/shadow"); return err }},
-	{"read others' credentials", "", func() error { return list("/etc/robowarden/credentials/courier") }},
+	{"read root's files", "", func() error { return content("/root/secret") }},
+	{"read passwords", "", func() error { return content("/etc/shadow") }},
+	{"read others' credentials", "", func() error { return content("/etc/robowarden/credentials/courier/robot.key.pem") }},
 	{"read the disk", "", func() error { f, err := os.Open("/dev/vda"); _ = f.Close(); return err }},
 	{"see other processes", "steward", func() error { _, err := os.Readlink("/proc/1/exe"); return err }},
 	{"write kernel settings", "", func() error {
@@ -141,6 +150,7 @@ var probes = []attempt{
 func probe(out string) error {
 	got := map[string]string{}
 	for _, p := range probes {
+		fmt.Fprintln(os.Stderr, "probe:", p.name) // The last one named is the one that hangs.
 		got[p.name] = ""
 		if err := p.try(); err != nil {
 			got[p.name] = strings.ReplaceAll(err.Error(), "\n", " ")
