@@ -42,8 +42,8 @@ type sender struct {
 	p       plan
 	mu      sync.Mutex
 	records []entry
-	next    int // index of the next record to send
-	acked   int // records acknowledged
+	next    int               // index of the next record to send
+	acked   int               // records acknowledged
 	kept    map[string]uint64 // what the consumer says it has, by boot
 	moved   time.Time
 	wait    time.Duration
@@ -200,10 +200,11 @@ func (s *sender) acknowledged(_ mqtt.Client, m mqtt.Message) {
 		return
 	}
 	s.mu.Lock()
-	n := 0
+	n := s.acked
 	s.kept[ack.BootID] = max(s.kept[ack.BootID], ack.Seq)
 	// A later boot may be acknowledged before an earlier one: the cursor goes on only where nothing is left behind.
-	for n = s.acked; n < len(s.records) && s.records[n].seq <= s.kept[uuid(s.records[n].boot)]; n++ {
+	for n < len(s.records) && s.records[n].seq <= s.kept[uuid(s.records[n].boot)] {
+		n++
 	}
 	s.mu.Unlock()
 	s.advance(n)
