@@ -28,6 +28,7 @@ type carrying struct {
 	claimAt     time.Duration
 	claimed     contract.Session
 	receiptsOut []*parcel // receipts that the broker has not taken
+	unsigned    []unsigned
 
 	proof         *proof // the worker's
 	attester      *evidence.Attester
@@ -335,27 +336,44 @@ func (l *loop) acknowledge(envelope []byte) {
 }
 
 // receipt signs the guard's answer and sends it up.
+//
+// An order may come before the device key is open, since the broker keeps it for a courier that starts anew: its receipt
+// waits for the key.
 func (l *loop) receipt(raw []byte, r *contract.Receipt) {
-	id := l.identity.Load()
-	if id == nil || l.welcome == nil {
-		return // it is in the guard's journal
-	}
-	boot, err := evidencelog.ParseBoot(l.welcome.BootID)
-	if err != nil {
-		return
-	}
-	robot, bootText, outcome := l.writer.robot, l.welcome.BootID, *r
-	l.try(func() func() {
+	id, robot, boot := l.identity.Load(), l.writer.robot, l.c.boot // Guard and courier run in the same boot.
+	sign := func() func() {
 		signature, err := id.sign(ReceiptSigned(robot, boot, raw))
 		return func() {
 			if err != nil {
 				l.log.Error().Err(err).Msg("a receipt could not be signed")
 				return
 			}
-			m := &ReceiptMessage{BootID: bootText, Receipt: raw, Outcome: outcome, KeyID: id.keyID, Signature: signature}
+			m := &ReceiptMessage{BootID: evidencelog.FormatBoot(boot), Receipt: raw, Outcome: *r, KeyID: id.keyID, Signature: signature}
 			if p := l.parcel(TopicReceipt, "", m, tag{receipt: true}); p != nil && len(l.receipts) < maxReceipts {
 				l.receipts = append(l.receipts, p)
 			}
 		}
-	})
+	}
+	if id != nil && l.try(sign) || len(l.unsigned) >= maxReceipts {
+		return // What finds no room is in the guard's journal.
+	}
+	l.unsigned = append(l.unsigned, unsigned{raw, r})
+}
+
+// unsigned is a receipt that waits for the device key, or for its turn.
+type unsigned struct {
+	raw     []byte
+	receipt *contract.Receipt
+}
+
+// signReceipts tries the receipts that wait once more.
+func (l *loop) signReceipts() {
+	if l.identity.Load() == nil {
+		return
+	}
+	waiting := l.unsigned
+	l.unsigned = nil
+	for _, u := range waiting {
+		l.receipt(u.raw, u.receipt)
+	}
 }

@@ -197,6 +197,7 @@ func (l *loop) step(ctx context.Context) {
 		}
 	}
 	l.toGuard(now)
+	l.signReceipts()
 	l.checkpoint(now)
 	l.pump(now)
 	if l.dirty && now-l.savedAt >= saveEvery {
