@@ -215,9 +215,8 @@ func TestThousandsOfProcesses(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	s = scan{root: f.root, wanted: s.wanted, users: s.users, found: map[uint32][]opened{}}
-	s.run(cancelled)
-	if h := s.verdict(77); h.why != ReasonPending {
-		t.Errorf("%+v", h)
+	if s.run(cancelled) {
+		t.Error("through without any time")
 	}
 }
 
@@ -318,4 +317,61 @@ func TestSlowComputerHashesOverSeveralRounds(t *testing.T) {
 	if _, why := finder.exes.finish(); why != ReasonExeChanged {
 		t.Errorf("%q", why)
 	}
+}
+
+// limitedContext ends after so many looks at it.
+type limitedContext struct {
+	context.Context
+	left int
+}
+
+func (c *limitedContext) Err() error {
+	if c.left--; c.left < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func TestSlowComputerLooksOverSeveralRounds(t *testing.T) {
+	f := newFixture(t)
+	for pid := range 20 {
+		f.process(pid+1, 1)
+	}
+	f.process(50, 1, 77)
+	c := &clock{now: time.Hour}
+	finder := f.finder(c.Now)
+	rounds := 0
+	for ; rounds < 20; rounds++ {
+		got := finder.Find(&limitedContext{t.Context(), 5}, []Pair{{nearEnd, farEnd}})[0]
+		if got.Why != ReasonPending {
+			break
+		}
+	}
+	if rounds < 3 || rounds > 8 || finder.Scans != 1 {
+		t.Errorf("%d rounds, %d looks", rounds, finder.Scans)
+	}
+	if got := f.find(finder); !got.Found() || got.PID != 50 {
+		t.Errorf("%+v", got)
+	}
+	// While a later look is under way, what was found is confirmed and said.
+	c.now += finder.o.FullEvery
+	if got := finder.Find(&limitedContext{t.Context(), 8}, []Pair{{nearEnd, farEnd}})[0]; !got.Found() || finder.Scans != 1 {
+		t.Errorf("%+v after %d looks", got, finder.Scans)
+	}
+	// A connection that came meanwhile is not said to have no process by a look that did not look for it.
+	f.mu.Lock()
+	f.far.Inode, f.far.Cookie = 78, 9
+	f.mu.Unlock()
+	f.process(51, 1, 78)
+	for range 20 {
+		got := finder.Find(&limitedContext{t.Context(), 8}, []Pair{{nearEnd, farEnd}})[0]
+		if got.Found() {
+			return
+		}
+		if got.Why != ReasonPending {
+			t.Fatalf("%+v", got)
+		}
+		c.now += time.Second
+	}
+	t.Error("never found")
 }

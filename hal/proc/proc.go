@@ -133,6 +133,7 @@ type Finder struct {
 	known    map[socketID]holder
 	lastFull time.Duration
 	next     time.Duration
+	scan     *scan
 	full     bool
 	// Scans counts how often all processes were looked through; for tests and metrics.
 	Scans uint64
@@ -162,7 +163,8 @@ func New(o Options) (*Finder, error) {
 }
 
 // Find looks at every pair and answers for each, in the same order. It never fails as a whole. Pairs beyond [MaxPairs] are
-// answered with [ReasonTooMany], and those not reached when ctx ends with [ReasonPending].
+// answered with [ReasonTooMany]. When ctx ends, long work stops where it is and goes on in the next round: what that leaves
+// unknown is answered with [ReasonPending], what was known already is not.
 func (f *Finder) Find(ctx context.Context, pairs []Pair) []Fact {
 	facts := make([]Fact, len(pairs))
 	looked := min(len(pairs), MaxPairs)

@@ -19,8 +19,6 @@ func (f *Finder) describe(ctx context.Context, s *Socket, held map[socketID]hold
 		return Fact{Why: ReasonNoHolder}
 	case h.why != ReasonNone:
 		return Fact{Why: h.why}
-	case ctx.Err() != nil:
-		return Fact{Why: ReasonPending}
 	}
 	var first Fact
 	for i, o := range h.open {

@@ -51,7 +51,7 @@ func (f *Finder) holders(ctx context.Context, socks []Socket) map[socketID]holde
 		}
 		wanted[id.inode] = id
 	}
-	if len(wanted) == 0 || f.full && now < f.next {
+	if len(wanted) == 0 || f.scan == nil && f.full && now < f.next {
 		for _, id := range wanted {
 			if _, ok := held[id]; !ok {
 				held[id] = holder{why: ReasonPending}
@@ -59,15 +59,35 @@ func (f *Finder) holders(ctx context.Context, socks []Socket) map[socketID]holde
 		}
 		return held
 	}
-	s := scan{root: f.o.Root, wanted: wanted, users: users(socks), found: map[uint32][]opened{}}
-	s.run(ctx)
-	end := f.o.Now()
-	f.full, f.lastFull, f.next = true, now, end+scanShare*max(end-now, time.Millisecond)
-	f.Scans++
-	for inode, id := range wanted {
-		held[id] = s.verdict(inode)
-	}
+	f.look(ctx, wanted, socks, held)
 	return held
+}
+
+// look goes on with the look through all processes that is under way, or begins one, and enters what it has found once it
+// is through. A slow computer needs several rounds for it.
+func (f *Finder) look(ctx context.Context, wanted map[uint32]socketID, socks []Socket, held map[socketID]holder) {
+	if f.scan == nil {
+		f.scan = &scan{root: f.o.Root, wanted: wanted, users: users(socks), found: map[uint32][]opened{}}
+	}
+	s := f.scan
+	begun := f.o.Now()
+	through := s.run(ctx)
+	end := f.o.Now()
+	s.spent += end - begun
+	if through {
+		f.scan = nil
+		f.full, f.lastFull, f.next = true, begun, end+scanShare*max(s.spent, time.Millisecond)
+		f.Scans++
+	}
+	for inode, id := range wanted {
+		switch _, known := held[id]; {
+		case through && s.wanted[inode] == id:
+			held[id] = s.verdict(inode)
+		case !known:
+			// Not looked for by this look, or not yet through: the next one, or the next round, says.
+			held[id] = holder{why: ReasonPending}
+		}
+	}
 }
 
 func users(socks []Socket) map[uint32]bool {
@@ -107,37 +127,54 @@ type scan struct {
 	cut     Reason
 	looked  int
 	strange int
+	pids    []int
+	at      int
+	spent   time.Duration
 }
 
-func (s *scan) run(ctx context.Context) {
+// run goes on until all processes were looked at, and says whether they were; or until ctx ends, for the next round to go
+// on. What began after the look did is left to the next one.
+func (s *scan) run(ctx context.Context) (through bool) {
+	if s.pids == nil {
+		if s.pids = s.list(); s.cut != ReasonNone {
+			return true
+		}
+	}
+	for s.at < len(s.pids) {
+		if ctx.Err() != nil {
+			return false
+		}
+		pid := s.pids[s.at]
+		s.at++
+		if s.process(pid); s.cut != ReasonNone {
+			return true
+		}
+	}
+	return true
+}
+
+// list lists all processes.
+func (s *scan) list() []int {
 	dir, err := os.Open(s.root)
 	if err != nil {
 		s.cut = ReasonKernel
-		return
+		return nil
 	}
 	defer func() { _ = dir.Close() }()
-	seen := 0
+	pids := []int{}
 	for {
 		names, err := dir.Readdirnames(512)
 		for _, name := range names {
-			pid, perr := strconv.Atoi(name)
-			if perr != nil || pid <= 0 {
-				continue
-			}
-			if seen++; seen > maxProcesses {
-				s.cut = ReasonTooMany
-				return
-			}
-			if ctx.Err() != nil {
-				s.cut = ReasonPending
-				return
-			}
-			if s.process(pid); s.cut != ReasonNone {
-				return
+			if pid, perr := strconv.Atoi(name); perr == nil && pid > 0 {
+				pids = append(pids, pid)
 			}
 		}
+		if len(pids) > maxProcesses {
+			s.cut = ReasonTooMany
+			return nil
+		}
 		if err != nil || len(names) == 0 {
-			return
+			return pids
 		}
 	}
 }

@@ -167,12 +167,12 @@ func plant() error {
 		return err
 	}
 	defer m.Close()
-	p := &rostest.Publisher{Name: "/plant", Host: "127.0.0.1", Topic: "/odom", Type: "nav_msgs/Odometry", MD5: "cd5e73d190d741a2f92e81eda573aca7"}
+	p := &rostest.Publisher{Name: "/plant", Host: "127.0.0.1", Topic: "/battery_state", Type: "sensor_msgs/BatteryState", MD5: "4ddae7f048e32fda22cac764685e3974"}
 	if err := p.Start(m.URI()); err != nil {
 		return err
 	}
-	// Header, two frames, a pose and a twist of 6 numbers, each with a covariance of 36.
-	body := append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 'm', 'a', 'p', 0, 0, 0, 0}, make([]byte, 8*(7+36+6+36))...)
+	// Header and empty frame; seven numbers, three states, present; no cells; no place, no serial number.
+	body := make([]byte, 16+7*4+3+1+2*4+4+4)
 	for {
 		p.Send(body)
 		time.Sleep(100 * time.Millisecond)
