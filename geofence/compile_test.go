@@ -139,8 +139,8 @@ func TestCompileRejectsFields(t *testing.T) {
 			}
 			for _, e := range specErrors(t, err) {
 				if e.Section == tc.section && e.Field == tc.field && strings.Contains(e.Problem, tc.want) {
-					if whole := tc.section == "validity" || tc.section == "location"; whole && e.Index != -1 {
-						t.Errorf("element %d of what is no list", e.Index)
+					if whole := tc.section == "validity" || tc.section == "location"; whole && (e.Index != -1 || e.Element != -1) {
+						t.Errorf("element %d, %d of what is no list", e.Index, e.Element)
 					}
 					return
 				}

@@ -56,6 +56,18 @@ func TestFlight(t *testing.T) {
 	}
 }
 
+// TestOnlyWhatWasRecordedExplainsBraking: of the time before the record began
+// nobody knows, so that the robot is taken to have gone on.
+func TestOnlyWhatWasRecordedExplainsBraking(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.in.Velocity.VX = 1
+	r.at(0, 0, 0)
+	r.Issued(r.now, Velocity{})
+	if fl := r.flight(r.now.Boot, 0); fl.way < 245 || fl.way > 250.001 {
+		t.Errorf("%.1f mm in flight, want nearly 250", fl.way)
+	}
+}
+
 func TestCommandsInFlightCount(t *testing.T) {
 	at := func(sent Velocity) Limit {
 		r := newRig(t, site(wall(0)), wheels())

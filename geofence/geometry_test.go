@@ -241,6 +241,38 @@ func TestSweepSeesAPostBetweenTheCorners(t *testing.T) {
 	}
 }
 
+// TestChord compares with the height of a circle's segment.
+func TestChord(t *testing.T) {
+	for _, w := range []float64{0.05, 0.3, -1.5} {
+		for _, room := range []float64{0, 3, 12, 100} {
+			u := twist{300, -400, w}
+			step, sag := chord(u, 1, 700, room)
+			radius, angle := 500/math.Abs(w)+700, step*math.Abs(w)
+			height := radius * (1 - math.Cos(angle/2))
+			if sag < height-1e-9 || sag > 1.05*height {
+				t.Errorf("turning at %v: a chord of %v s deviates by %v mm, said are %v", w, step, height, sag)
+			}
+			if want := min(max(room/4, minSag), maxSag); angle > 1.001/maxChords*math.Abs(w) && angle < 0.999 && math.Abs(sag-want) > 1e-9 {
+				t.Errorf("turning at %v with %v mm of room: sag %v, want %v", w, room, sag, want)
+			}
+		}
+	}
+}
+
+func TestBoxesThatTouchMeet(t *testing.T) {
+	a := box{0, 0, 10, 10}
+	for _, b := range []box{{10, 10, 20, 20}, {-5, -5, 0, 0}, {10, -5, 12, 0}, {3, 3, 4, 4}} {
+		if !a.meets(b) || !b.meets(a) {
+			t.Errorf("%v does not meet %v", a, b)
+		}
+	}
+	for _, b := range []box{{11, 0, 20, 10}, {0, 11, 10, 20}, {-9, 0, -1, 10}, {0, -9, 10, -1}} {
+		if a.meets(b) || b.meets(a) {
+			t.Errorf("%v meets %v", a, b)
+		}
+	}
+}
+
 func TestDepthOfTheContour(t *testing.T) {
 	deep := func(z ZoneSpec, x, y float64) float64 {
 		clear, inside := place(t, z, wheels(), x, y, 0)

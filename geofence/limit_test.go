@@ -478,6 +478,31 @@ func TestManyEdgesInReachAreNoOverrun(t *testing.T) {
 	}
 }
 
+func TestThePoseMayBeAsOldAsItMayBe(t *testing.T) {
+	for age, want := range map[time.Duration]float64{300 * time.Millisecond: 1, 301 * time.Millisecond: 0} {
+		r := newRig(t, site(wall(50_000)), wheels())
+		r.at(0, 0, 0)
+		r.pass(age)
+		if l := r.limit(Velocity{VX: 0.1}); l.Ratio != want {
+			t.Errorf("%v old: %+v", age, l)
+		}
+	}
+}
+
+// TestReach is by hand: 1.975 m/s, 1.975 rad/s and 0.5 m make 2.9625 m/s; 0.3 s old,
+// 0.3 s of reaction and half of 1.975 s of braking at the promise, more at a share
+// of it; 2.45 · 0.25 m, 0.03 m of map and 1 m/s² · (0.3 s)² / 2 beside it.
+func TestReach(t *testing.T) {
+	f := New(compile(t, site(), wheels()))
+	still := 1000*(2.45*0.25+0.03+0.045) + roundingMM
+	for share, want := range map[float64]float64{1: 2962.5 * (0.6 + 0.9875), 0.5: 2962.5 * (0.6 + 1.975)} {
+		f.believe(share, 1)
+		if got := f.reach; math.Abs(got-want-still) > 1.5 {
+			t.Errorf("with a share of %v: %v mm, want %v", share, got, want+still)
+		}
+	}
+}
+
 // TestALongKeepInEdgeIsNoOverrun has a robot of 16 corners in a hall of 4 000.
 func TestALongKeepInEdgeIsNoOverrun(t *testing.T) {
 	robot := wheels()

@@ -392,6 +392,19 @@ func TestPoorPoseCreeps(t *testing.T) {
 	}
 }
 
+// TestALeaningBodyHasNoFootprint: by 50° to the side and forward it leans by 66°.
+func TestALeaningBodyHasNoFootprint(t *testing.T) {
+	for lean, want := range map[float64]bool{0.4: true, 0.87: false} {
+		s, c := math.Sincos(lean / 2)
+		for _, sign := range []float64{1, -1} {
+			p := Pose{QW: c * c, QX: s * c, QY: sign * c * s, QZ: -sign * s * s}
+			if _, _, ok := heading(&p); ok != want {
+				t.Errorf("leaning by %v rad each way, %v: a heading %v, want %v", lean, sign, ok, want)
+			}
+		}
+	}
+}
+
 func TestHeadingOfATiltedBody(t *testing.T) {
 	// Rolled by 20° about its own x axis, heading 30°: the heading stays.
 	h, roll := 30*math.Pi/180, 20*math.Pi/180

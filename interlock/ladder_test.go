@@ -330,6 +330,9 @@ func TestLadderKeepsTheStrongRungsFromHoldToStop(t *testing.T) {
 func TestLadderDocks(t *testing.T) {
 	s := newLadderScript(t).demand(DemandDock)
 	s.want(LadderDocking, dockService, 1<<dockService)
+	if want := s.now + 500*ms; s.out.Deadline != want {
+		t.Errorf("the dock's service has until %v, want %v", s.out.Deadline, want)
+	}
 	s.in.Acks[dockService] = AckOK
 	s.run(time.Minute)
 	s.want(LadderDocking, dockService, 1<<dockService)
