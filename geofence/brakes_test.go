@@ -276,7 +276,7 @@ func TestTheShareSurvivesAReload(t *testing.T) {
 		robot.DecelMPS2 = c.decel
 		f := New(compile(t, site(wall(900_000)), robot))
 		f.Carry(s.Fence)
-		if got := f.mem.brakes.axis[0].share; math.Abs(got-c.want) > 1e-12 {
+		if got := f.mem.brakes.axis[0].share; !(math.Abs(got-c.want) <= 1e-12) {
 			t.Errorf("%s: share %v, want %v", name, got, c.want)
 		}
 	}
