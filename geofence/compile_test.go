@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,11 +154,13 @@ func TestCompileRejectsFields(t *testing.T) {
 func TestCompileRejectsEveryRobotNumber(t *testing.T) {
 	good := wheels()
 	n := len(robotNumbers(&good))
+	// Only these may be 0: no error of the map, and no covariance to assume.
+	mayBeZero := []string{"MapErrorM", "AssumedStdDevM", "AssumedYawStdDevRad"}
 	for i := range n {
 		for _, v := range []float64{0, -1, math.NaN(), math.Inf(1), 1e9} {
 			r := wheels()
 			field := robotNumbers(&r)[i]
-			if *field.value = v; v == 0 && field.zeroOK {
+			if *field.value = v; v == 0 && slices.Contains(mayBeZero, field.name) {
 				continue
 			}
 			_, err := Compile(site(wall(0)), r)
@@ -174,6 +177,28 @@ func TestCompileRejectsEveryRobotNumber(t *testing.T) {
 			if _, err := Compile(site(wall(0)), r); err == nil || !strings.Contains(err.Error(), field.name) {
 				t.Errorf("%s = %v: %v", field.name, v, err)
 			}
+		}
+	}
+}
+
+func TestAFootprintThatCrossesItselfIsTheRobots(t *testing.T) {
+	r := wheels()
+	r.Footprint = []Vertex{{400, 300}, {-400, -300}, {-400, 300}, {400, -300}}
+	_, err := Compile(site(wall(0)), r)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, e := range specErrors(t, err) {
+		if e.Section != "robot" || e.Index != -1 || e.Field != "Footprint" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestInterleave(t *testing.T) {
+	for v, want := range map[uint32]uint64{0: 0, 1: 1, 2: 4, 3: 5, 0xff: 0x5555, 0x8001: 0x40000001, 0xffffffff: 0x5555555555555555} {
+		if got := interleave(v); got != want {
+			t.Errorf("%#x: %#x, want %#x", v, got, want)
 		}
 	}
 }
