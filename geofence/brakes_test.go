@@ -138,6 +138,27 @@ func TestWhatIsNoLackOfBrakes(t *testing.T) {
 	}
 }
 
+// TestAStopThatCannotBeFollowedIsForgotten loses the record of commands in the
+// middle of a bad stop: what comes after is no part of it.
+func TestAStopThatCannotBeFollowedIsForgotten(t *testing.T) {
+	s := newStopper(t, 0.5)
+	s.hold(1.4, 3)
+	for range 200 {
+		if s.tick(0); s.mem.brakes.axis[0].on {
+			break
+		}
+	}
+	if !s.mem.brakes.axis[0].on {
+		t.Fatal("no stop was seen")
+	}
+	s.Issued(s.now, Velocity{VX: math.NaN()})
+	s.pass(20 * time.Millisecond)
+	s.step()
+	if b := s.mem.brakes.axis[0]; b.on || b.share != 1 {
+		t.Errorf("%+v", b)
+	}
+}
+
 // TestABrakeRecoversByEvidence takes one bad stop back in small steps.
 func TestABrakeRecoversByEvidence(t *testing.T) {
 	s := newStopper(t, 0.5)
@@ -276,7 +297,7 @@ func TestTheShareSurvivesAReload(t *testing.T) {
 		robot.DecelMPS2 = c.decel
 		f := New(compile(t, site(wall(900_000)), robot))
 		f.Carry(s.Fence)
-		if got := f.mem.brakes.axis[0].share; math.Abs(got-c.want) > 1e-12 {
+		if got := f.mem.brakes.axis[0].share; !(math.Abs(got-c.want) <= 1e-12) {
 			t.Errorf("%s: share %v, want %v", name, got, c.want)
 		}
 	}

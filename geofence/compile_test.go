@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,8 +140,8 @@ func TestCompileRejectsFields(t *testing.T) {
 			}
 			for _, e := range specErrors(t, err) {
 				if e.Section == tc.section && e.Field == tc.field && strings.Contains(e.Problem, tc.want) {
-					if whole := tc.section == "validity" || tc.section == "location"; whole && e.Index != -1 {
-						t.Errorf("element %d of what is no list", e.Index)
+					if whole := tc.section == "validity" || tc.section == "location"; whole && (e.Index != -1 || e.Element != -1) {
+						t.Errorf("element %d, %d of what is no list", e.Index, e.Element)
 					}
 					return
 				}
@@ -153,11 +154,13 @@ func TestCompileRejectsFields(t *testing.T) {
 func TestCompileRejectsEveryRobotNumber(t *testing.T) {
 	good := wheels()
 	n := len(robotNumbers(&good))
+	// Only these may be 0: no error of the map, and no covariance to assume.
+	mayBeZero := []string{"MapErrorM", "AssumedStdDevM", "AssumedYawStdDevRad"}
 	for i := range n {
 		for _, v := range []float64{0, -1, math.NaN(), math.Inf(1), 1e9} {
 			r := wheels()
 			field := robotNumbers(&r)[i]
-			if *field.value = v; v == 0 && field.zeroOK {
+			if *field.value = v; v == 0 && slices.Contains(mayBeZero, field.name) {
 				continue
 			}
 			_, err := Compile(site(wall(0)), r)
@@ -174,6 +177,28 @@ func TestCompileRejectsEveryRobotNumber(t *testing.T) {
 			if _, err := Compile(site(wall(0)), r); err == nil || !strings.Contains(err.Error(), field.name) {
 				t.Errorf("%s = %v: %v", field.name, v, err)
 			}
+		}
+	}
+}
+
+func TestAFootprintThatCrossesItselfIsTheRobots(t *testing.T) {
+	r := wheels()
+	r.Footprint = []Vertex{{400, 300}, {-400, -300}, {-400, 300}, {400, -300}}
+	_, err := Compile(site(wall(0)), r)
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, e := range specErrors(t, err) {
+		if e.Section != "robot" || e.Index != -1 || e.Field != "Footprint" {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
+func TestInterleave(t *testing.T) {
+	for v, want := range map[uint32]uint64{0: 0, 1: 1, 2: 4, 3: 5, 0xff: 0x5555, 0x8001: 0x40000001, 0xffffffff: 0x5555555555555555} {
+		if got := interleave(v); got != want {
+			t.Errorf("%#x: %#x, want %#x", v, got, want)
 		}
 	}
 }
@@ -274,15 +299,68 @@ func TestDigestTellsSetsApart(t *testing.T) {
 	if again := compile(t, site(wall(5000)), wheels()).Digest(); again != base {
 		t.Error("equal sets have different digests")
 	}
-	z, r := wall(5000), wheels()
-	z.MarginM = 0.01
-	r.SigmaK = 2.5
-	for name, other := range map[string]*Set{
-		"vertex": compile(t, site(wall(5001)), wheels()), "margin": compile(t, site(z), wheels()), "robot": compile(t, site(wall(5000)), r),
+	variants := map[string]*Set{}
+	full := func() Spec {
+		z := wall(5000)
+		z.Kind, z.MaxSpeedMPS, z.Roles, z.Shifts = SpeedLimit, 0.5, []string{"porter"}, []string{"day"}
+		z.Holes = [][]Vertex{rect(6000, 0, 7000, 1000)}
+		s := site(z)
+		s.Roles, s.Location = []string{"porter", "cleaner"}, time.UTC
+		s.Shifts = []ShiftSpec{{"day", []WindowSpec{{allDays(), 360, 720}}}, {"night", []WindowSpec{{allDays(), 720, 360}}}}
+		s.NotBefore, s.NotAfter = epoch(), epoch().Add(time.Hour)
+		return s
+	}
+	for name, change := range map[string]func(s *Spec){
+		"nothing":         func(*Spec) {},
+		"zone id":         func(s *Spec) { s.Zones[0].ID = "other" },
+		"zone floor":      func(s *Spec) { s.Zones[0].Floor = "f1" },
+		"zone kind":       func(s *Spec) { s.Zones[0].Kind, s.Zones[0].MaxSpeedMPS = Blocked, 0 },
+		"zone speed":      func(s *Spec) { s.Zones[0].MaxSpeedMPS = 0.6 },
+		"zone margin":     func(s *Spec) { s.Zones[0].MarginM = 0.01 },
+		"zone x":          func(s *Spec) { s.Zones[0].Outer[0].X-- },
+		"zone y":          func(s *Spec) { s.Zones[0].Outer[0].Y-- },
+		"zone hole":       func(s *Spec) { s.Zones[0].Holes = nil },
+		"zone roles":      func(s *Spec) { s.Zones[0].Roles = []string{"cleaner"} },
+		"zone shifts":     func(s *Spec) { s.Zones[0].Shifts = []string{"night"} },
+		"a zone more":     func(s *Spec) { z := wall(9000); z.ID, z.Floor = "more", "f0"; s.Zones = append(s.Zones, z) },
+		"floor id":        func(s *Spec) { s.Floors[1].ID = "attic" },
+		"without keep-in": func(s *Spec) { s.Floors[1].WithoutKeepIn = Deny },
+		"role name":       func(s *Spec) { s.Roles[1] = "guest" },
+		"window day":      func(s *Spec) { s.Shifts[0].Windows[0].Days = allDays()[1:] },
+		"window start":    func(s *Spec) { s.Shifts[0].Windows[0].StartMin++ },
+		"window end":      func(s *Spec) { s.Shifts[0].Windows[0].EndMin++ },
+		"a window more":   func(s *Spec) { s.Shifts[0].Windows = append(s.Shifts[0].Windows, WindowSpec{allDays(), 1, 2}) },
+		"location":        func(s *Spec) { s.Location = berlin(t) },
+		"not before":      func(s *Spec) { s.NotBefore = s.NotBefore.Add(time.Second) },
+		"not after":       func(s *Spec) { s.NotAfter = s.NotAfter.Add(time.Second) },
 	} {
-		if other.Digest() == base {
-			t.Errorf("another %s has the same digest", name)
+		s := full()
+		change(&s)
+		variants[name] = compile(t, s, wheels())
+	}
+	robot := wheels()
+	for i, n := range robotNumbers(&robot) {
+		other := wheels()
+		other.AssumedStdDevM, other.AssumedYawStdDevRad = 0.1, 0.1
+		*robotNumbers(&other)[i].value *= 0.99
+		variants["robot "+n.name] = compile(t, site(wall(5000)), other)
+	}
+	for i, d := range robotDurations(&robot) {
+		other := wheels()
+		*robotDurations(&other)[i].value += time.Microsecond
+		variants["robot "+d.name] = compile(t, site(wall(5000)), other)
+	}
+	robot.RecoverPoses++
+	variants["robot RecoverPoses"] = compile(t, site(wall(5000)), robot)
+	robot = wheels()
+	robot.Footprint[0].X++
+	variants["robot Footprint"] = compile(t, site(wall(5000)), robot)
+	seen := map[uint64]string{base: "the base"}
+	for name, set := range variants {
+		if other := seen[set.Digest()]; other != "" {
+			t.Errorf("%s and %s have the same digest", name, other)
 		}
+		seen[set.Digest()] = name
 	}
 }
 

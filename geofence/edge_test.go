@@ -130,6 +130,52 @@ func TestDepthIsExact(t *testing.T) {
 	}
 }
 
+// TestEgressKeepsToItsRecord: once less deep, the robot may not settle for more,
+// but it can always get out.
+func TestEgressKeepsToItsRecord(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	r.in.Egress = Egress{Active: true, Zone: 0}
+	m := r.at(-10, 0, 0).MarginM
+	r.held(0.2, 0, 0) // 0.6 m deep
+	r.held(-0.2, 0, 0)
+	for _, c := range []struct {
+		name string
+		x    float64
+		u    Velocity
+		want bool
+	}{
+		{"out", -0.2, Velocity{VX: -0.1}, true},
+		{"in", -0.2, Velocity{VX: 0.1}, false},
+		{"out, half a margin deeper", -0.2 + m/2, Velocity{VX: -0.1}, true},
+		{"out at an angle, two margins deeper", -0.2 + 2*m, Velocity{VX: -0.08, VY: 0.06}, true},
+		{"out, far deeper", 0.1, Velocity{VX: -0.1}, true},
+		{"along, far deeper", 0.1, Velocity{VY: 0.1}, false},
+		{"in, far deeper", 0.1, Velocity{VX: 0.1}, false},
+	} {
+		r.pass(time.Second)
+		r.at(c.x, 0, 0)
+		if l := r.limit(c.u); (l.Ratio > 0) != c.want {
+			t.Errorf("%s: %+v", c.name, l)
+		}
+	}
+	if r.mem.egressDepth > 201 || r.mem.egressDepth < 199 {
+		t.Errorf("the least depth was 200 mm, recorded are %.1f", r.mem.egressDepth)
+	}
+}
+
+// TestBackingOffFromContact starts half a millimetre from a wall.
+func TestBackingOffFromContact(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	r.pass(time.Second)
+	r.at(-0.4005, 0, 0)
+	if l := r.limit(Velocity{VX: -0.1}); l.Ratio != 1 {
+		t.Errorf("back: %+v", l)
+	}
+	if l := r.limit(Velocity{VX: 0.1}); l.Ratio != 0 {
+		t.Errorf("ahead: %+v", l)
+	}
+}
+
 func TestADepthBeyondTheBudgetIsDeep(t *testing.T) {
 	f := New(compile(t, site(wall(0)), wheels()))
 	o := f.solid(0)

@@ -52,7 +52,7 @@ func TestContourAgainstZone(t *testing.T) {
 		{"turned by 45°, corner towards the edge", square, -1, 2, math.Pi / 4, 1000 - 700/math.Sqrt2},
 	} {
 		clear, inside := place(t, tc.z, robot, tc.x, tc.y, tc.yaw)
-		if inside != (tc.clear <= 0) || tc.clear > 0 && math.Abs(clear-tc.clear) > 1 {
+		if inside != (tc.clear <= 0) || tc.clear > 0 && !(math.Abs(clear-tc.clear) <= 1) {
 			t.Errorf("%s: %.2f mm, inside %v, want %.2f", tc.name, clear, inside, tc.clear)
 		}
 	}
@@ -64,7 +64,7 @@ func TestFarFromTheOriginNothingIsLost(t *testing.T) {
 		o := float64(off) / 1000
 		clear, _ := place(t, z, wheels(), o-1, o+2, 0.3)
 		near, _ := place(t, ZoneSpec{ID: "z", Kind: Blocked, Outer: rect(0, 0, 4000, 4000)}, wheels(), -1, 2, 0.3)
-		if math.Abs(clear-near) > 1e-3 {
+		if !(math.Abs(clear-near) <= 1e-3) {
 			t.Errorf("at %d km the distance is %.6f mm, at the origin %.6f mm", off/1_000_000, clear, near)
 		}
 	}
@@ -164,7 +164,7 @@ func TestMovingTheWorldChangesNothing(t *testing.T) {
 		m, inM := look(moved, x+int(dx), y+int(dy), yaw)
 		q, inQ := look(turned, -y, x, yaw+math.Pi/2)
 		// The contour's rounding may decide a touch within a millimetre differently.
-		if math.Abs(m-want) > 1.5 || math.Abs(q-want) > 1.5 || (in != inM || in != inQ) && max(want, m, q) > 1.5 {
+		if !(math.Abs(m-want) <= 1.5) || !(math.Abs(q-want) <= 1.5) || (in != inM || in != inQ) && max(want, m, q) > 1.5 {
 			t.Fatalf("%.4f %v, moved %.4f %v, turned %.4f %v", want, in, m, inM, q, inQ)
 		}
 	})
@@ -226,7 +226,7 @@ func TestSweepSeesAPostBetweenTheCorners(t *testing.T) {
 	f := New(set)
 	o := f.solid(0)
 	free, hit := f.sweep(&o, frame{c: 1}, twist{1000, 0, 0}, 3, 100, 1100)
-	if !hit || math.Abs(free-1.0) > 1e-9 {
+	if !hit || !(math.Abs(free-1.0) <= 1e-9) {
 		t.Errorf("free for %v s, want 1.0", free)
 	}
 	// Turning on the spot, the front side sweeps over a post at its flank.
@@ -241,6 +241,38 @@ func TestSweepSeesAPostBetweenTheCorners(t *testing.T) {
 	}
 }
 
+// TestChord compares with the height of a circle's segment.
+func TestChord(t *testing.T) {
+	for _, w := range []float64{0.05, 0.3, -1.5} {
+		for _, room := range []float64{0, 3, 12, 100} {
+			u := twist{300, -400, w}
+			step, sag := chord(u, 1, 700, room)
+			radius, angle := 500/math.Abs(w)+700, step*math.Abs(w)
+			height := radius * (1 - math.Cos(angle/2))
+			if sag < height-1e-9 || sag > 1.05*height {
+				t.Errorf("turning at %v: a chord of %v s deviates by %v mm, said are %v", w, step, height, sag)
+			}
+			if want := min(max(room/4, minSag), maxSag); angle > 1.001/maxChords*math.Abs(w) && angle < 0.999 && !(math.Abs(sag-want) <= 1e-9) {
+				t.Errorf("turning at %v with %v mm of room: sag %v, want %v", w, room, sag, want)
+			}
+		}
+	}
+}
+
+func TestBoxesThatTouchMeet(t *testing.T) {
+	a := box{0, 0, 10, 10}
+	for _, b := range []box{{10, 10, 20, 20}, {-5, -5, 0, 0}, {10, -5, 12, 0}, {3, 3, 4, 4}} {
+		if !a.meets(b) || !b.meets(a) {
+			t.Errorf("%v does not meet %v", a, b)
+		}
+	}
+	for _, b := range []box{{11, 0, 20, 10}, {0, 11, 10, 20}, {-9, 0, -1, 10}, {0, -9, 10, -1}} {
+		if a.meets(b) || b.meets(a) {
+			t.Errorf("%v meets %v", a, b)
+		}
+	}
+}
+
 func TestDepthOfTheContour(t *testing.T) {
 	deep := func(z ZoneSpec, x, y float64) float64 {
 		clear, inside := place(t, z, wheels(), x, y, 0)
@@ -251,7 +283,7 @@ func TestDepthOfTheContour(t *testing.T) {
 	}
 	square := ZoneSpec{ID: "z", Kind: Blocked, Outer: rect(0, 0, 8000, 8000)}
 	for _, tc := range []struct{ x, want float64 }{{-0.3, 100}, {0, 400}, {0.6, 1000}, {2, 2400}} {
-		if got := deep(square, tc.x, 4); math.Abs(got-tc.want) > 2*depthErrorMM {
+		if got := deep(square, tc.x, 4); !(math.Abs(got-tc.want) <= 2*depthErrorMM) {
 			t.Errorf("nose %v m in: depth %.1f mm, want %.0f", tc.x+0.4, got, tc.want)
 		}
 	}

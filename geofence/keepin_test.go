@@ -50,7 +50,7 @@ func TestKeepIn(t *testing.T) {
 			continue
 		}
 		c := r.cands[0]
-		if c.inside != (tc.clear <= 0) || tc.clear > 0 && math.Abs(c.clear-tc.clear) > 3 {
+		if c.inside != (tc.clear <= 0) || tc.clear > 0 && !(math.Abs(c.clear-tc.clear) <= 3) {
 			t.Errorf("%s: %.1f mm, outside the area %v, want %.1f", tc.name, c.clear, c.inside, tc.clear)
 		}
 		if v.Hold != (tc.clear <= 0) {

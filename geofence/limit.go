@@ -326,16 +326,20 @@ const (
 
 // egress lets the robot creep out of a zone by grant: nowhere on the way deeper
 // than by egressStep/2 and the error of a depth, and at the end outside or less
-// deep. A zone narrower than the contour has no depth to speak of; there, only
-// getting out counts.
+// deep. Where it is deeper than it ever was by more than the pose's blur, it must
+// get less deep all the way. A zone narrower than the contour has no depth to
+// speak of; there, only getting out counts.
 func (q *query) egress(c *candidate) {
 	f := q.f
 	u, k := q.creeping()
 	dur := min((f.set.body.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
-	now := -c.clear
-	most := min(now, f.mem.egressDepth+f.margin(0)) + depthErrorMM
+	now, record := -c.clear, f.mem.egressDepth+f.margin(0)
+	most, less, fall := now+depthErrorMM, now-lessMM, 0.0
+	if now > record {
+		less, fall = min(less, record), egressStep/4
+	}
 	thin := c.size < f.set.body.size
-	if !thin && q.deepens(c, u, most) {
+	if !thin && q.deepens(c, u, most, fall) {
 		q.block(c.zone, ReasonEgressDirection)
 		return
 	}
@@ -352,7 +356,7 @@ func (q *query) egress(c *candidate) {
 			return
 		}
 	}
-	if less := now - lessMM; thin || less < 0 || f.deeper(&c.obstacle, at, less) {
+	if thin || less < 0 || f.deeper(&c.obstacle, at, less) {
 		q.block(c.zone, ReasonEgressDirection)
 		return
 	}
@@ -360,12 +364,12 @@ func (q *query) egress(c *candidate) {
 }
 
 // deepens says whether the contour gets deeper than most under u before it can
-// stop again.
-func (q *query) deepens(c *candidate, u twist, most float64) bool {
+// stop again, which falls from step to step.
+func (q *query) deepens(c *candidate, u twist, most, fall float64) bool {
 	f := q.f
 	dur := q.react + 0.5/f.brake(u)
 	for n, i := math.Ceil(float64(f.tip(u)*dur)/egressStep), 1.0; i <= n; i++ {
-		if f.deeper(&c.obstacle, f.mem.track.at.advance(u, float64(dur*i)/n), most) {
+		if f.deeper(&c.obstacle, f.mem.track.at.advance(u, float64(dur*i)/n), most-float64(fall*i)) {
 			return true
 		}
 	}

@@ -26,14 +26,14 @@ func TestBrakingCurve(t *testing.T) {
 		m := r.out.MarginM
 		r.held(-(tc.d + m + 0.4), 0, 0)
 		l := r.limit(Velocity{VX: 1})
-		if math.Abs(l.Ratio-tc.want) > 2e-3 || math.Abs(l.AllowedMPS-tc.want) > 2e-3 {
+		if !(math.Abs(l.Ratio-tc.want) <= 2e-3) || !(math.Abs(l.AllowedMPS-tc.want) <= 2e-3) {
 			t.Errorf("%v m before the margin: ratio %.4f, want %.4f", tc.d, l.Ratio, tc.want)
 		}
-		if tc.want < 1 && math.Abs(l.FreeM-tc.d) > 1e-3 {
+		if tc.want < 1 && !(math.Abs(l.FreeM-tc.d) <= 1e-3) {
 			t.Errorf("%v m before the margin: free %.4f m", tc.d, l.FreeM)
 		}
 		// A faster command gets the same speed, not the same ratio.
-		if f := r.limit(Velocity{VX: 1.5}); tc.want < 1 && math.Abs(f.AllowedMPS-l.AllowedMPS) > 1e-6 {
+		if f := r.limit(Velocity{VX: 1.5}); tc.want < 1 && !(math.Abs(f.AllowedMPS-l.AllowedMPS) <= 1e-6) {
 			t.Errorf("%v m before the margin: 1.5 m/s is cut to %.4f, 1 m/s to %.4f", tc.d, f.AllowedMPS, l.AllowedMPS)
 		}
 	}
@@ -133,7 +133,7 @@ func TestMarginRule(t *testing.T) {
 		{"away first, then closer", Velocity{VX: -0.02, YawRate: 0.2}, 0},
 		{"nothing", Velocity{}, 1},
 	} {
-		if l := r.limit(tc.cmd); math.Abs(l.Ratio-tc.want) > 1e-9 {
+		if l := r.limit(tc.cmd); !(math.Abs(l.Ratio-tc.want) <= 1e-9) {
 			t.Errorf("%s: %+v, want %v", tc.name, l, tc.want)
 		}
 	}
@@ -270,7 +270,7 @@ func TestSpeedZone(t *testing.T) {
 		// v·t + (v² − e²)/2a = d, with e 95 % of the limit: what the approach aims at.
 		want := math.Max(0.475, math.Min(-0.3+math.Sqrt(0.09+2*d+0.475*0.475), 1.5))
 		l := r.limit(Velocity{VX: 1.5})
-		if math.Abs(l.AllowedMPS-want) > 3e-3 {
+		if !(math.Abs(l.AllowedMPS-want) <= 3e-3) {
 			t.Errorf("%v m before it: %.4f m/s, want %.4f (%v)", d, l.AllowedMPS, want, l.Reason)
 		}
 		if back := r.limit(Velocity{VX: -1.5}); back.Ratio != 1 {
@@ -321,7 +321,7 @@ func TestZoneMarginIsKept(t *testing.T) {
 	}
 	// The curve ends at the zone's margin too: here 0.3 m before it.
 	r.held(-(0.4 + m + 0.8), 0, 0)
-	if l := r.limit(Velocity{VX: 1}); math.Abs(l.FreeM-0.3) > 1e-3 || math.Abs(l.Ratio-0.5307) > 2e-3 {
+	if l := r.limit(Velocity{VX: 1}); !(math.Abs(l.FreeM-0.3) <= 1e-3) || !(math.Abs(l.Ratio-0.5307) <= 2e-3) {
 		t.Errorf("before the zone's own margin: %+v", l)
 	}
 }
@@ -343,7 +343,7 @@ func TestVerdictDescribesEachZone(t *testing.T) {
 	for _, z := range v.Near[:v.N] {
 		id := r.Set().Zone(z.Zone).ID
 		w := want[id]
-		if z.Place != w.Place || z.Reason != w.Reason || math.Abs(z.MarginM-w.MarginM) > 1e-3 || math.Abs(z.AllowedMPS-w.AllowedMPS) > 5e-3 || !z.Certain {
+		if z.Place != w.Place || z.Reason != w.Reason || !(math.Abs(z.MarginM-w.MarginM) <= 1e-3) || !(math.Abs(z.AllowedMPS-w.AllowedMPS) <= 5e-3) || !z.Certain {
 			t.Errorf("%s: %+v, want %+v", id, z, w)
 		}
 		delete(want, id)
@@ -451,7 +451,7 @@ func TestManyZonesNearNameTheWorst(t *testing.T) {
 		t.Fatalf("%d near", v.N)
 	}
 	for i, z := range v.Near {
-		if z.Zone != i || math.Abs(z.MarginM-0.6-0.1*float64(i)) > 1e-3 {
+		if z.Zone != i || !(math.Abs(z.MarginM-0.6-0.1*float64(i)) <= 1e-3) {
 			t.Errorf("near %d: zone %d at %v m", i, z.Zone, z.MarginM)
 		}
 	}
@@ -475,6 +475,31 @@ func TestManyEdgesInReachAreNoOverrun(t *testing.T) {
 	}
 	if l := r.limit(Velocity{VX: 0.5}); l.Ratio == 0 {
 		t.Errorf("%+v", l)
+	}
+}
+
+func TestThePoseMayBeAsOldAsItMayBe(t *testing.T) {
+	for age, want := range map[time.Duration]float64{300 * time.Millisecond: 1, 301 * time.Millisecond: 0} {
+		r := newRig(t, site(wall(50_000)), wheels())
+		r.at(0, 0, 0)
+		r.pass(age)
+		if l := r.limit(Velocity{VX: 0.1}); l.Ratio != want {
+			t.Errorf("%v old: %+v", age, l)
+		}
+	}
+}
+
+// TestReach is by hand: 1.975 m/s, 1.975 rad/s and 0.5 m make 2.9625 m/s; 0.3 s old,
+// 0.3 s of reaction and half of 1.975 s of braking at the promise, more at a share
+// of it; 2.45 · 0.25 m, 0.03 m of map and 1 m/s² · (0.3 s)² / 2 beside it.
+func TestReach(t *testing.T) {
+	f := New(compile(t, site(), wheels()))
+	still := 1000*(2.45*0.25+0.03+0.045) + roundingMM
+	for share, want := range map[float64]float64{1: 2962.5 * (0.6 + 0.9875), 0.5: 2962.5 * (0.6 + 1.975)} {
+		f.believe(share, 1)
+		if got := f.reach; !(math.Abs(got-want-still) <= 1.5) {
+			t.Errorf("with a share of %v: %v mm, want %v", share, got, want+still)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -329,6 +330,96 @@ func TestNothingComesFreeWhileNothingIsSeen(t *testing.T) {
 	}
 	if got := step(3); got != Outside {
 		t.Errorf("2.05 s after the fault: %v", got)
+	}
+}
+
+// fill sets every number and flag below v to something of its own.
+func fill(v reflect.Value, n *int) {
+	v = reflect.NewAt(v.Type(), v.Addr().UnsafePointer()).Elem()
+	*n++
+	switch v.Kind() {
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			fill(field, n)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), n)
+		}
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(float64(*n) + 0.5)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(*n))
+	case reflect.Uint32, reflect.Uint64:
+		v.SetUint(uint64(*n))
+	default:
+		panic("a kind that no state had before: " + v.Kind().String())
+	}
+}
+
+func TestEveryFieldIsInTheState(t *testing.T) {
+	var m, back memory
+	n := 0
+	fill(reflect.ValueOf(&m).Elem(), &n)
+	w := codec{}
+	w.memory(&m)
+	r := codec{buf: w.buf, read: true}
+	r.memory(&back)
+	if r.bad || len(r.buf) != 0 || back != m {
+		t.Errorf("of %d values not all came back: %s", n, cmp.Diff(m, back, cmp.Exporter(func(reflect.Type) bool { return true })))
+	}
+}
+
+func TestSaneTakesWhatCanBe(t *testing.T) {
+	s := newScene(t, 1)
+	for range 300 {
+		s.next(s.rig.Fence)
+	}
+	f := s.rig.Fence
+	for name, change := range map[string]func(*memory){
+		"the first slots":  func(m *memory) { m.issued.slot, m.issued.count = 3, 4 },
+		"a full ring":      func(m *memory) { m.issued.count = ringSlots },
+		"all speeds known": func(m *memory) { m.brakes.sent.slot, m.brakes.sent.count = latelySlots-1, latelySlots },
+		"no floor yet":     func(m *memory) { m.track.floor, m.track.have = -1, false },
+		"the worst brakes": func(m *memory) { m.brakes.axis[0].share, m.brakes.axis[1].share = leastShare, leastShare },
+		"ahead of its way": func(m *memory) { m.brakes.axis[0].over = -40 },
+	} {
+		m := f.mem
+		if change(&m); !f.sane(&m) {
+			t.Errorf("%s: refused", name)
+		}
+	}
+	for name, spoil := range map[string]func(*memory){
+		"more than the brakes":       func(m *memory) { m.brakes.axis[0].share = 1.001 },
+		"less than counts":           func(m *memory) { m.brakes.axis[1].share = leastShare - 0.001 },
+		"speeds of a later slot":     func(m *memory) { m.brakes.sent.slot, m.brakes.sent.count = 3, 5 },
+		"more speeds than there are": func(m *memory) { m.brakes.sent.count = latelySlots + 1 },
+		"speeds before the start":    func(m *memory) { m.brakes.sent.at = -1 },
+		"a negative promise":         func(m *memory) { m.brakes.axis[1].promised = -1 },
+		"an endless phase":           func(m *memory) { m.brakes.axis[0].time = math.Inf(1) },
+		"an overrun without end":     func(m *memory) { m.brakes.axis[0].over = math.Inf(-1) },
+	} {
+		m := f.mem
+		if spoil(&m); f.sane(&m) {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+func TestCarryToASetWithoutTheFloor(t *testing.T) {
+	r := newRig(t, site(wall(0)), wheels())
+	r.at(-10, 0, 0)
+	spec := site()
+	spec.Floors = []FloorSpec{{ID: "elsewhere", WithoutKeepIn: Allow}}
+	f := New(compile(t, spec, wheels()))
+	f.Carry(r.Fence)
+	if err := New(f.Set()).RestoreState(f.AppendState(nil)); err != nil {
+		t.Errorf("its state cannot be restored: %v", err)
+	}
+	if l := f.Limit(r.now, Velocity{VX: 0.1}); l.Ratio != 0 || l.Reason != ReasonPoseFault {
+		t.Errorf("nobody knows where it is: %+v", l)
 	}
 }
 

@@ -172,13 +172,29 @@ func TestQueueingDelayIsAge(t *testing.T) {
 	r.pass(250 * time.Millisecond)
 	p := &r.in.Pose
 	p.Boot, p.StampNS, p.X = r.now.Boot, p.StampNS+int64(50*time.Millisecond), p.X+0.025
-	if v := r.step(); v.Faults != 0 || math.Abs(v.AgeS-0.2) > 0.001 {
+	if v := r.step(); v.Faults != 0 || !(math.Abs(v.AgeS-0.2) <= 0.001) {
 		t.Errorf("200 ms in a queue: faults %v, age %v s", v.Faults, v.AgeS)
 	}
 	r.pass(250 * time.Millisecond)
 	p.Boot, p.StampNS, p.X = r.now.Boot, p.StampNS+int64(50*time.Millisecond), p.X+0.025
 	if v := r.step(); v.Faults != FaultPoseStale {
 		t.Errorf("400 ms in a queue: faults %v, age %v s", v.Faults, v.AgeS)
+	}
+}
+
+// TestClocksThatDriftApartAreNoDelay lets the sender's clock lose 100 µs a second
+// for three quarters of an hour: the delay that this feigns is forgotten in time.
+func TestClocksThatDriftApartAreNoDelay(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.at(0, 0, 0)
+	p := &r.in.Pose
+	first := p.StampNS
+	for i := range 27_000 {
+		r.pass(100 * time.Millisecond)
+		p.Boot, p.StampNS = r.now.Boot, first+int64(i+1)*99_990_000
+		if v := r.step(); v.Faults != 0 || v.AgeS > 0.001 {
+			t.Fatalf("after %v: faults %v, age %v s", time.Duration(i)*100*time.Millisecond, v.Faults, v.AgeS)
+		}
 	}
 }
 
@@ -227,7 +243,7 @@ func TestHeadingIsTheRotationsFirstColumn(t *testing.T) {
 					QW: cr*cp*cy + sr*sp*sy, QX: sr*cp*cy - cr*sp*sy, QY: cr*sp*cy + sr*cp*sy, QZ: cr*cp*sy - sr*sp*cy,
 				}
 				c, s, ok := heading(&p)
-				if !ok || math.Abs(c-math.Cos(yaw)) > 1e-12 || math.Abs(s-math.Sin(yaw)) > 1e-12 {
+				if !ok || !(math.Abs(c-math.Cos(yaw)) <= 1e-12) || !(math.Abs(s-math.Sin(yaw)) <= 1e-12) {
 					t.Errorf("yaw %v, pitch %v, roll %v: heading (%v, %v), %v", yaw, pitch, roll, c, s, ok)
 				}
 			}
@@ -359,6 +375,22 @@ func TestFrozenComesInTime(t *testing.T) {
 	}
 }
 
+// TestStandingStillIsNotAdded: what moves for 0.7 s twice, with a rest between,
+// has not moved for a second under a pose that stands.
+func TestStandingStillIsNotAdded(t *testing.T) {
+	r := newRig(t, site(wall(50_000)), wheels())
+	r.drive(20, 0, 0)
+	for range 3 {
+		for _, moving := range []bool{true, false} {
+			r.in.Motion = Motion{true, moving}
+			r.drive(14, 0, 0)
+			if r.out.Faults != 0 {
+				t.Fatalf("faults %v", r.out.Faults)
+			}
+		}
+	}
+}
+
 func TestAssumedCovariance(t *testing.T) {
 	robot := wheels()
 	robot.AssumedStdDevM, robot.AssumedYawStdDevRad = 0.05, 0.02
@@ -366,7 +398,7 @@ func TestAssumedCovariance(t *testing.T) {
 	r.in.Pose.HasCovariance = false
 	v := r.at(0, 0, 0)
 	want := 2.45*(0.05+0.02*0.5) + 0.03 + 0.002
-	if v.Faults != FaultCovarianceUnknown || v.Hold || math.Abs(v.MarginM-want) > 1e-9 {
+	if v.Faults != FaultCovarianceUnknown || v.Hold || !(math.Abs(v.MarginM-want) <= 1e-9) {
 		t.Errorf("faults %v, hold %v, margin %v, want %v", v.Faults, v.Hold, v.MarginM, want)
 	}
 }
@@ -387,8 +419,21 @@ func TestPoorPoseCreeps(t *testing.T) {
 	if !v.SpeedLimited || v.MaxSpeedMPS != 0.1 || v.Reason != ReasonPoseQuality || v.Hold {
 		t.Errorf("verdict %v %v %v", v.SpeedLimited, v.MaxSpeedMPS, v.Reason)
 	}
-	if math.Abs(l.Ratio-0.1) > 1e-12 || l.Reason != ReasonPoseQuality {
+	if !(math.Abs(l.Ratio-0.1) <= 1e-12) || l.Reason != ReasonPoseQuality {
 		t.Errorf("limit %+v", l)
+	}
+}
+
+// TestALeaningBodyHasNoFootprint: by 50° to the side and forward it leans by 66°.
+func TestALeaningBodyHasNoFootprint(t *testing.T) {
+	for lean, want := range map[float64]bool{0.4: true, 0.87: false} {
+		s, c := math.Sincos(lean / 2)
+		for _, sign := range []float64{1, -1} {
+			p := Pose{QW: c * c, QX: s * c, QY: sign * c * s, QZ: -sign * s * s}
+			if _, _, ok := heading(&p); ok != want {
+				t.Errorf("leaning by %v rad each way, %v: a heading %v, want %v", lean, sign, ok, want)
+			}
+		}
 	}
 }
 
@@ -400,7 +445,7 @@ func TestHeadingOfATiltedBody(t *testing.T) {
 		QY: math.Sin(h/2) * math.Sin(roll/2), QZ: math.Sin(h/2) * math.Cos(roll/2),
 	}
 	c, s, ok := heading(&p)
-	if !ok || math.Abs(c-math.Cos(h)) > 1e-12 || math.Abs(s-math.Sin(h)) > 1e-12 {
+	if !ok || !(math.Abs(c-math.Cos(h)) <= 1e-12) || !(math.Abs(s-math.Sin(h)) <= 1e-12) {
 		t.Errorf("heading %v %v %v", c, s, ok)
 	}
 }

@@ -152,6 +152,13 @@ func TestTheTurnInPlaceIsSwept(t *testing.T) {
 	}
 }
 
+func TestWaysOf(t *testing.T) {
+	want := [5]twist{{4, 2, 1}, {4, 2, 0}, {0, 0, 1}, {4, 2, 0.5}, {2, 1, 1}}
+	if got := waysOf(twist{4, 2, 1}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
 // rests follows a motion to rest from the end of a flight, each axis braking at
 // its own multiple of the promise, and returns the smallest clearance on the way.
 func (r *rig) rests(c *candidate, at frame, u twist, linear, turning float64) float64 {

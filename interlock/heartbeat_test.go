@@ -90,6 +90,17 @@ func TestHeartbeatChecksInAtStop(t *testing.T) {
 	d.want(HeartbeatRunning, Clear, Clear, Clear, Clear)
 }
 
+func TestHeartbeatSaysWhenTheNextChallengeIsDue(t *testing.T) {
+	d := newDesk(t)
+	if s := d.h.Status(d.now); s.Next != 0 {
+		t.Errorf("before the first challenge: %v", s.Next)
+	}
+	d.challenge()
+	if s := d.h.Status(d.now); s.Next != d.now+d.h.cfg.Period {
+		t.Errorf("next at %v, want a period after %v", s.Next, d.now)
+	}
+}
+
 func TestHeartbeatLateThenLost(t *testing.T) {
 	d := newDesk(t).running()
 	fed := d.now - 20*ms // the timer runs from when the challenge was issued

@@ -98,3 +98,17 @@ func TestUnknown(t *testing.T) {
 		}
 	})
 }
+
+// TestOnlyItsOwnConditionsMayBeUnknown: the machine itself finds out whether it is starting up and whether its latches
+// were readable. Whatever else is unknown holds the robot.
+func TestOnlyItsOwnConditionsMayBeUnknown(t *testing.T) {
+	for tr := range NumTriggers {
+		s := newScript(t, nil)
+		s.in.Conditions[tr] = Condition{}
+		s.run(0)
+		own := tr == Startup || tr == LatchUnreadable
+		if free := s.out.Axes == Unrestricted(); free != own {
+			t.Errorf("%v unknown: %v", tr, s.out.Axes)
+		}
+	}
+}

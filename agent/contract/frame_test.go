@@ -129,6 +129,7 @@ func TestBodiesAreStrict(t *testing.T) {
 		"a bracket behind":         {FramePeers, `{}]`, &Peers{}},
 		"key twice":                {FramePeers, `{"peers":[],"peers":[]}`, &Peers{}},
 		"key in capitals":          {FramePeers, `{"Peers":[]}`, &Peers{}},
+		"no UTF-8":                 {FramePeers, "{\"peers\":[{\"id\":1,\"node\":\"/pl\xffant\"}]}", &Peers{}},
 		"unknown key":              {FramePeers, `{"friends":[]}`, &Peers{}},
 		"unknown key inside":       {FramePeers, `{"peers":[{"id":1,"remote":"1.2.3.4:5","nice":true}]}`, &Peers{}},
 		"key twice inside":         {FramePeers, `{"peers":[{"id":1,"id":1,"remote":"1.2.3.4:5"}]}`, &Peers{}},

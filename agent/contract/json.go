@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // Body is the JSON content of a frame.
@@ -48,6 +49,10 @@ func (f Frame) Into(b Body) error {
 func strict(raw []byte, into any) error {
 	if len(raw) == 0 || raw[0] != '{' {
 		return errors.New("expected one JSON object")
+	}
+	// encoding/json would put replacement characters in its place, and another reader something else.
+	if !utf8.Valid(raw) {
+		return errors.New("expected UTF-8")
 	}
 	if err := unambiguous(raw); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,11 +35,10 @@ func (w *world) on(topic string) (n int) {
 
 // last is the data of the last message on a topic.
 func (w *world) last(topic string, into any) bool {
-	messages := w.station.messages()
-	for i := len(messages) - 1; i >= 0; i-- {
-		if messages[i].topic == testBase+topic {
+	for _, m := range slices.Backward(w.station.messages()) {
+		if m.topic == testBase+topic {
 			var e struct{ Data json.RawMessage }
-			return json.Unmarshal(messages[i].payload, &e) == nil && json.Unmarshal(e.Data, into) == nil
+			return json.Unmarshal(m.payload, &e) == nil && json.Unmarshal(e.Data, into) == nil
 		}
 	}
 	return false

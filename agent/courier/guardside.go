@@ -3,7 +3,6 @@ package courier
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/contract"
@@ -24,27 +23,23 @@ type guardSide struct {
 	pause   backoff
 	events  chan<- guardEvent
 	frames  <-chan contract.Frame
-	dropped atomic.Uint64
 }
 
 // dialTimeout bounds how long the guard may take for a welcome.
 const dialTimeout = 5 * time.Second
 
 // run connects again and again until ctx ends.
-func (g *guardSide) run(ctx context.Context) error {
+func (g *guardSide) run(ctx context.Context) {
 	for {
 		err := g.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !g.tell(ctx, guardEvent{down: err}) {
-			return nil
+		if ctx.Err() != nil || !g.tell(ctx, guardEvent{down: err}) {
+			return
 		}
 		wake, stop := g.clock.After(g.pause.wait())
 		select {
 		case <-ctx.Done():
 			stop()
-			return nil
+			return
 		case <-wake:
 		}
 	}

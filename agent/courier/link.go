@@ -91,16 +91,13 @@ type link struct {
 }
 
 // run connects again and again until ctx ends.
-func (l *link) run(ctx context.Context) error {
+func (l *link) run(ctx context.Context) {
 	for {
 		l.tried.Add(1)
 		began := l.clock.Boot()
 		down := l.session(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !l.tell(ctx, netEvent{down: down}) {
-			return nil
+		if ctx.Err() != nil || !l.tell(ctx, netEvent{down: down}) {
+			return
 		}
 		if l.clock.Boot()-began >= l.pace.steady {
 			l.pause.reset()
@@ -109,7 +106,7 @@ func (l *link) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			stop()
-			return nil
+			return
 		case <-wake:
 		}
 	}

@@ -31,8 +31,8 @@ func attempt(t *testing.T, cfg *config.Courier, address string) *linkError {
 		config: func(now time.Time) (*tls.Config, error) { return credentials(cfg, broker.Hostname(), nil, now) },
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- l.run(ctx) }()
+	done := make(chan struct{})
+	go func() { defer close(done); l.run(ctx) }()
 	defer func() { cancel(); <-done }()
 	select {
 	case e := <-events:
@@ -209,8 +209,8 @@ func TestRetriesSpreadOut(t *testing.T) {
 		config: func(time.Time) (*tls.Config, error) { return nil, &linkError{ReasonOwnExpired, errors.New("expired")} },
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- l.run(ctx) }()
+	done := make(chan struct{})
+	go func() { defer close(done); l.run(ctx) }()
 	defer func() { cancel(); <-done }()
 	var at []time.Duration
 	for range 9 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,7 +111,7 @@ func (l *loop) run(ctx context.Context) error {
 	l.group.Go(func() { l.work(ctx) })
 	l.group.Go(l.save)
 	l.guardSide = l.newGuardSide()
-	l.group.Go(func() { _ = l.guardSide.run(ctx) })
+	l.group.Go(func() { l.guardSide.run(ctx) })
 	if path := l.c.cfg.MetricsSocket; path != "" {
 		l.group.Go(func() {
 			if err := metrics.Serve(ctx, path, l.collect, l.healthy); err != nil {
@@ -286,7 +287,7 @@ func (l *loop) connect(ctx context.Context, robot string) error {
 	l.net = n
 	// It ends after the loop has said goodbye.
 	ctx, l.netEnd = context.WithCancel(context.WithoutCancel(ctx))
-	l.group.Go(func() { _ = n.run(ctx) })
+	l.group.Go(func() { n.run(ctx) })
 	return nil
 }
 
@@ -298,7 +299,7 @@ func (l *loop) read(ctx context.Context, s *reading) {
 	ctx, s.stop = context.WithCancel(ctx)
 	entries := make(chan entry, 16)
 	s.entries, s.again = entries, 0
-	from := append(l.c.cursor.Marks[s.log][:0:0], l.c.cursor.Marks[s.log]...)
+	from := slices.Clone(l.c.cursor.Marks[s.log])
 	log, dir := s.log, s.dir
 	l.group.Go(func() { follow(ctx, log, dir, from, entries) })
 }

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/robowarden/robowarden/agent/config"
-	"github.com/rs/zerolog"
 )
 
 // childDir tells the test binary that it is a courier to be killed; the rest comes in the environment as well.

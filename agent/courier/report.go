@@ -84,7 +84,7 @@ func (l *loop) next(now time.Duration) *parcel {
 	}
 	if attested || l.c.o.ReportUnattested {
 		if s := l.pick(true, attested); s != nil {
-			return l.event(now, s, attested)
+			return l.event(now, s)
 		}
 	}
 	if attested && (l.stateDue || now-l.stateAt >= every) {
@@ -92,7 +92,7 @@ func (l *loop) next(now time.Duration) *parcel {
 	}
 	if attested {
 		if s := l.pick(false, true); s != nil {
-			return l.event(now, s, true)
+			return l.event(now, s)
 		}
 	}
 	return nil
@@ -143,7 +143,7 @@ func (l *loop) urge(topic string, data headed) {
 	}
 }
 
-func (l *loop) event(now time.Duration, s *reading, attested bool) *parcel {
+func (l *loop) event(now time.Duration, s *reading) *parcel {
 	b := s.take(now)
 	l.sentRecords += uint64(len(b.records))
 	return l.parcel(TopicEvent, eventID(s.log, b.boot, b.first, b.last),

@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/tpm"
 )
@@ -75,7 +74,7 @@ func TestKeyInTheTPM(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		nonce := [evidence.NonceBytes]byte(e.Claims.Nonce)
+		nonce := e.Claims.Nonce
 		data := e.QualifyingData(nonce)
 		if _, err := tpm.VerifyQuote(ak.Key(), tpm.Quote(*e.Quote), data[:]); err != nil {
 			t.Error(err)

@@ -20,7 +20,7 @@ func resident(t testing.TB, pid int) (now, most int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(string(b), "\n") {
+	for line := range strings.SplitSeq(string(b), "\n") {
 		_, _ = fmt.Sscanf(line, "VmRSS: %d", &now)
 		_, _ = fmt.Sscanf(line, "VmHWM: %d", &most)
 	}

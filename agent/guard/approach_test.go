@@ -16,13 +16,13 @@ const front = 0.45
 // with planners that speak often and seldom: between two commands the last one is followed.
 func TestApproachStopsBeforeTheEdge(t *testing.T) {
 	p := demoParams(t)
-	for _, period := range []time.Duration{20, 50, 100, 200, 290} {
+	for _, period := range []int{20, 50, 100, 200, 290} {
 		for _, speed := range []float64{0.3, 0.6, 1.0, 3.0} {
 			t.Run(fmt.Sprintf("every %d ms at %v", period, speed), func(t *testing.T) {
 				r := newRig(t, p, Start{})
 				r.plant.x, r.plant.y, r.plant.yaw = 5, 10.8, math.Pi/2
 				r.ready()
-				r.period = period * time.Millisecond
+				r.period = time.Duration(period) * time.Millisecond
 				r.drive = func() (float64, float64) { return speed, 0 }
 				tripped := false
 				r.each = func(*Event, *Effects) { tripped = tripped || r.active(interlock.ZoneOverrun) }

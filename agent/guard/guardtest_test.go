@@ -128,7 +128,6 @@ type rig struct {
 	now    time.Duration
 	skew   int64 // added to civil time
 	floor  int
-	store  EventStore
 	fx     Effects
 	// drive gives the command of one channel; nil commands nothing.
 	drive  func() (v, w float64)
@@ -142,7 +141,6 @@ type rig struct {
 	// operator answers challenges: at "stop" until checked in.
 	operator   string
 	answers    []rigAnswer
-	checkedIn  bool
 	trust      uint8
 	journalOK  bool
 	publishers map[string][]string

@@ -45,7 +45,6 @@ type run struct {
 	clock  *clock
 	guard  *guard.Guard
 	n      int
-	dock   float64
 }
 
 // documents writes the demonstration's documents by their content and returns what a start record says of them.

@@ -120,7 +120,7 @@ func TestBuildAndParse(t *testing.T) {
 func TestQualifyingDataIsWhatFormatSays(t *testing.T) {
 	nonce := [evidence.NonceBytes]byte{9}
 	claims := sha256.Sum256([]byte("claims"))
-	want := sha256.Sum256([]byte(fmt.Sprintf("robowarden/evidence/v1\x00%s%s", nonce[:], claims[:])))
+	want := sha256.Sum256(fmt.Appendf(nil, "robowarden/evidence/v1\x00%s%s", nonce[:], claims[:]))
 	if got := evidence.QualifyingData(nonce, []byte("claims")); got != want {
 		t.Errorf("got %x, want %x", got, want)
 	}

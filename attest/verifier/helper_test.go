@@ -208,8 +208,11 @@ func references(tb testing.TB) *References {
 	r := &References{
 		Name: "g1", Tier: order.TierTPM, FirmwareLog: FirmwareLogRequired, SecureBoot: SecureBootOn,
 		PCRs: []PCRRule{
-			{PCR: 0, Set: Set{Allowed: []string{hex.EncodeToString(pcr0[:])}}}, {PCR: 4, Logs: true}, {PCR: 7, Logs: true},
-			{PCR: 13, Set: Set{Any: true, Why: "the boot loader's own"}}, {PCR: 14, Logs: true},
+			{PCR: 0, Set: Set{Allowed: []string{hex.EncodeToString(pcr0[:])}}},
+			{PCR: 4, Logs: true},
+			{PCR: 7, Logs: true},
+			{PCR: 13, Set: Set{Any: true, Why: "the boot loader's own"}},
+			{PCR: 14, Logs: true},
 		},
 		Files: []FileRule{{Path: policyPath, Set: Set{Any: true, Why: "the policy claim is judged"}}},
 		Agent: Rule{Set: Set{Allowed: []string{sum("agent"), sum("next agent")}}, File: agentPath}, Policy: Rule{Set: Set{Allowed: []string{sum("policy"), sum("next policy")}}},

@@ -42,8 +42,9 @@ type sender struct {
 	p       plan
 	mu      sync.Mutex
 	records []entry
-	next    int // index of the next record to send
-	acked   int // records acknowledged
+	next    int               // index of the next record to send
+	acked   int               // records acknowledged
+	kept    map[string]uint64 // what the consumer says it has, by boot
 	moved   time.Time
 	wait    time.Duration
 	wake    chan struct{}
@@ -61,7 +62,7 @@ func runSender(ctx context.Context, p plan) error {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pem)
-	s := &sender{p: p, wake: make(chan struct{}, 1), wait: resendAfter, moved: time.Now()}
+	s := &sender{p: p, wake: make(chan struct{}, 1), wait: resendAfter, moved: time.Now(), kept: map[string]uint64{}}
 	if raw, err := os.ReadFile(p.Cursor); err == nil {
 		_, _ = fmt.Sscan(string(raw), &s.acked)
 	}
@@ -199,11 +200,11 @@ func (s *sender) acknowledged(_ mqtt.Client, m mqtt.Message) {
 		return
 	}
 	s.mu.Lock()
-	n := 0
-	for i := s.acked; i < len(s.records) && i <= s.next; i++ {
-		if e := &s.records[i]; e.seq <= ack.Seq && uuid(e.boot) == ack.BootID {
-			n = i + 1
-		}
+	n := s.acked
+	s.kept[ack.BootID] = max(s.kept[ack.BootID], ack.Seq)
+	// A later boot may be acknowledged before an earlier one: the cursor goes on only where nothing is left behind.
+	for n < len(s.records) && s.records[n].seq <= s.kept[uuid(s.records[n].boot)] {
+		n++
 	}
 	s.mu.Unlock()
 	s.advance(n)

@@ -18,7 +18,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +47,7 @@ func main() {
 	flag.IntVar(&o.jobs, "j", 1, "how many to try at a time")
 	flag.Float64Var(&o.bar, "bar", 90, "per cent of the mutants that must be killed")
 	flag.DurationVar(&o.timeout, "timeout", 3*time.Minute, "a mutant whose tests take longer is killed")
-	flag.StringVar(&o.only, "only", "", "only mutants of files whose name contains this")
+	flag.StringVar(&o.only, "only", "", "only mutants whose line in the report contains this: a file, a function, one mutant")
 	flag.BoolVar(&o.list, "list", false, "list the drawn mutants and try none")
 	flag.Parse()
 	o.args = flag.Args() // for the tests: -rapid.checks=30
@@ -67,7 +66,10 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if o.only != "" {
-		all = keep(all, func(m mutant) bool { return strings.Contains(filepath.Base(m.file), o.only) })
+		all = keep(all, func(m mutant) bool { return strings.Contains(m.String(), o.only) })
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("no mutant of %s contains %q; -list shows what there is", o.pkg, o.only)
 	}
 	text, err := lists.ReadFile("equivalent.txt")
 	if err != nil {

@@ -165,7 +165,9 @@ func Start(t testing.TB, m *ros.Master, c Config) *Plant {
 	truth := filepath.Join(t.TempDir(), "truth.csv")
 	name := pick(c.NodeName, NodeName)
 	argv := append([]string{cpp.Binary(t, "plant")}, c.args(truth)...)
-	p.Process = m.Node(t, proc.Spec{Name: "plant", Argv: append(argv, "__name:="+name[1:])})
+	// A robot's base has a computer and time of its own: a busy test machine must not lengthen its reaction. Below the guard's 40.
+	const baseFIFO = 30
+	p.Process = m.Node(t, proc.Spec{Name: "plant", Argv: append(argv, "__name:="+name[1:]), FIFO: baseFIFO})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, err := p.WaitOutput(ctx, `plant ready`); err != nil {

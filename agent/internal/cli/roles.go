@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -28,6 +29,10 @@ import (
 func deploymentFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().String("deployment", defaultDeployment, "the deployment file")
 }
+
+// thrift is how much a role may let its heap grow before it collects, in percent: steward and courier have time, and the
+// robot's memory is the robot's. The guard keeps Go's 100, since a collection costs it latency.
+const thrift = 40
 
 // newRun starts all roles that the deployment has, each as a process of its own.
 func newRun() *cobra.Command {
@@ -141,6 +146,7 @@ func newSteward() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		debug.SetGCPercent(thrift)
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "steward", Confine: func() (confine.Report, error) { return confine.Steward(confine.StewardOptions{}) },
 			Insist: true, Loops: []notify.Progress{s}, Run: s.Run, Log: log,
@@ -173,6 +179,7 @@ func newCourier() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		debug.SetGCPercent(thrift)
 		awaitFolders(cmd.Context(), log, dep)
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "courier", Confine: func() (confine.Report, error) { return confine.Courier(courierWalls(dep, *deployment)) },

@@ -131,7 +131,7 @@ func listen(path string) (net.Listener, error) {
 	}
 	old := unix.Umask(0o117)
 	defer unix.Umask(old)
-	return net.Listen("unix", path)
+	return net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 }
 
 // limited closes connections beyond the slots at once.

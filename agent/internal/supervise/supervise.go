@@ -130,7 +130,7 @@ func (s *Supervisor) keep(ctx context.Context, r *Role) error {
 func (s *Supervisor) start(r *Role) (*os.Process, error) {
 	return os.StartProcess(s.Program, append([]string{s.Program}, r.Args...), &os.ProcAttr{
 		Files: []*os.File{nil, os.Stdout, os.Stderr},
-		Env:   os.Environ(),
+		Env:   os.Environ(), //nolint:forbidigo // handed on as it is; no role reads its configuration there
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
 	})
 }

@@ -37,6 +37,8 @@ type Spec struct {
 	AddressSpace uint64
 	// FileSize bounds the size of files it writes, in bytes (RLIMIT_FSIZE).
 	FileSize uint64
+	// FIFO, if not 0, is the process's SCHED_FIFO priority; without the right to give it, it stays an ordinary process.
+	FIFO int
 	// Cgroup, if not nil, holds the process from its first instruction on.
 	Cgroup *Cgroup
 }
@@ -106,10 +108,14 @@ func limited(spec Spec) []string {
 	add("nofile", spec.NoFile)
 	add("as", spec.AddressSpace)
 	add("fsize", spec.FileSize)
-	if pre == nil {
-		return spec.Argv
+	argv := spec.Argv
+	if spec.FIFO > 0 && os.Geteuid() == 0 {
+		argv = append([]string{"chrt", "--fifo", strconv.Itoa(spec.FIFO)}, argv...)
 	}
-	return append(append(append([]string{"prlimit"}, pre...), "--"), spec.Argv...)
+	if pre == nil {
+		return argv
+	}
+	return append(append(append([]string{"prlimit"}, pre...), "--"), argv...)
 }
 
 // run starts the program and waits for its end on one thread: the kernel sends the death signal when the *thread* that

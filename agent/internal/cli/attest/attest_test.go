@@ -126,9 +126,8 @@ func TestCommandsUsedWrongly(t *testing.T) {
 	soft := &evidence.Identity{Robot: robot, Tier: order.TierSoftwareKey, Key: must(order.GenerateKey(order.ECDSAP256))(t).Public()}
 	identity := write(t, dir, "soft.json", must(soft.MarshalJSON())(t), 0o600)
 	values := "name: soft\ntier: software-key\nagent: {allowed: [\"" + sum("agent") + "\"]}\n"
-	for _, c := range []string{"policy", "profile", "topics", "kernel"} {
-		values += c + ": {any: true, why: a test}\n"
-	}
+	const anything = ": {any: true, why: a test}\n"
+	values += "policy" + anything + "profile" + anything + "topics" + anything + "kernel" + anything
 	file := write(t, dir, "soft.yaml", []byte(values), 0o600)
 	bad := write(t, dir, "bad.yaml", []byte(strings.Replace(values, "name", "names", 1)), 0o600)
 	state := filepath.Join(dir, "state")
@@ -185,8 +184,8 @@ func TestVerifyFromFiles(t *testing.T) {
 	soft := &evidence.Identity{Robot: robot, Tier: order.TierSoftwareKey, Key: key.Public()}
 	identity := write(t, dir, "soft.json", must(soft.MarshalJSON())(t), 0o600)
 	anything := `{any: true, why: "a test"}`
-	values := write(t, dir, "soft.yaml", []byte(fmt.Sprintf("name: soft\ntier: software-key\nagent: {allowed: [%q]}\npolicy: %[2]s\nprofile: %[2]s\ntopics: %[2]s\nkernel: %[2]s\n",
-		sum("agent"), anything)), 0o600)
+	values := write(t, dir, "soft.yaml", fmt.Appendf(nil, "name: soft\ntier: software-key\nagent: {allowed: [%q]}\npolicy: %[2]s\nprofile: %[2]s\ntopics: %[2]s\nkernel: %[2]s\n",
+		sum("agent"), anything), 0o600)
 	claims := &evidence.Claims{
 		Robot: robot, BootID: bootID, GuardNonce: guardNonce, Tier: order.TierSoftwareKey, Agent: evidence.Measured{SHA256: sum("agent")},
 		Kernel: "6.1.0", Journal: evidence.Head{Digest: sum("journal")},
@@ -196,7 +195,7 @@ func TestVerifyFromFiles(t *testing.T) {
 	asked := write(t, dir, "challenge.json", must(question.Encode())(t), 0o600)
 	for name, content := range map[string][]byte{
 		"evidence.cose": message,
-		"message.json":  []byte(fmt.Sprintf(`{"data":{"evidence":%q}}`, base64Of(message))),
+		"message.json":  fmt.Appendf(nil, `{"data":{"evidence":%q}}`, base64Of(message)),
 	} {
 		file := write(t, dir, name, content, 0o600)
 		out, err := station(t.Context(), NewVerify(), file, "--identity", identity, "--references", values)

@@ -79,7 +79,7 @@ func write(tb testing.TB, dir, name string, data []byte, mode os.FileMode) strin
 }
 
 // start runs a server until the test ends, and waits until it listens.
-func start(tb testing.TB, network, address string, name string, args ...string) {
+func start(tb testing.TB, network, address, name string, args ...string) {
 	tb.Helper()
 	cmd := exec.Command(tool(tb, name), args...)
 	var out bytes.Buffer

@@ -34,7 +34,7 @@ func newStand(t *testing.T, change func(*evidence.Claims)) *stand {
 	s.robot.guard = keyList(t, key)
 	keyFile := write(t, s.a.dir, "verifier.key", must(order.MarshalPrivateKey(key))(t), 0o600)
 	identity := write(t, s.a.dir, "robot.json", must(json.Marshal(s.robot.identity()))(t), 0o600)
-	values := write(t, s.a.dir, "g1.yaml", []byte(fmt.Sprintf(references, sum("agent"), sum("policy"))), 0o600)
+	values := write(t, s.a.dir, "g1.yaml", fmt.Appendf(nil, references, sum("agent"), sum("policy")), 0o600)
 	if out, err := station(t.Context(), NewVerifier(), "enrol", identity, "--references", values, "--state-dir", s.dir); err != nil || !strings.Contains(out, "judged by  g1") {
 		t.Fatal(out, err)
 	}
