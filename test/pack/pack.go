@@ -1,7 +1,7 @@
 // Command pack makes the Debian package of the robot's binary; it builds nothing, starts nothing and never looks at the
 // clock, so the same input gives the same package, byte for byte.
 //
-// Usage: go run ./pack -arch arm64 -binary ../bin/robowarden-linux-arm64 -version 1.2.3 -epoch 1700000000 -out ../bin
+// Usage: go run ./pack -arch arm64 -binary ../bin/robowarden-linux-arm64 -version 1.2.3 -epoch 1700000000 -out ../bin.
 package main
 
 import (

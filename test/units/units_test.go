@@ -18,22 +18,25 @@ var roles = []string{"guard", "steward", "courier"}
 // worst is DESIGN's bar for every unit's exposure, from 0 to 10.
 const worst = 2.0
 
-func analyze(t *testing.T, args ...string) string {
+// tool is systemd's.
+const tool = "systemd-analyze" //nolint:misspell // its name
+
+func score(t *testing.T, args ...string) string {
 	t.Helper()
-	path, err := exec.LookPath("systemd-analyze")
+	path, err := exec.LookPath(tool)
 	if err != nil {
-		need.Missing(t, "no systemd-analyze here: run test/setup/install.sh")
+		need.Missing(t, "no %s here: run test/setup/install.sh", tool)
 	}
 	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("systemd-analyze %v: %v\n%s", args, err, out)
+		t.Fatalf("%s %v: %v\n%s", tool, args, err, out)
 	}
 	return string(out)
 }
 
 func exposure(t *testing.T, unit string) float64 {
 	t.Helper()
-	text := analyze(t, "security", "--offline=true", "--no-pager", unit)
+	text := score(t, "security", "--offline=true", "--no-pager", unit)
 	m := regexp.MustCompile(`Overall exposure level for [^:]*: ([0-9.]+)`).FindStringSubmatch(text)
 	if m == nil {
 		t.Fatalf("no overall level in\n%s", text)

@@ -85,7 +85,7 @@ func starts() (string, error) {
 	}
 	guard := time.Since(begun)
 	for _, r := range roles {
-		if err := eventually(patience, r+" active: "+property(r, "ActiveState")+" "+property(r, "Result"), func() bool { return property(r, "ActiveState") == "active" }); err != nil {
+		if err := eventually(r+" active: "+property(r, "ActiveState")+" "+property(r, "Result"), func() bool { return property(r, "ActiveState") == "active" }); err != nil {
 			return "", err
 		}
 	}
@@ -190,7 +190,7 @@ func walls() (string, error) {
 // facts waits until the steward has found the plant's unit.
 func facts() (string, error) {
 	var text string
-	err := eventually(patience, "a record with plant.service", func() bool {
+	err := eventually("a record with plant.service", func() bool {
 		text, _ = command("journalctl", "--no-pager", "-o", "cat", "-u", unit("steward"), "-g", `"unit":"plant.service"`)
 		return strings.Contains(text, "plant.service")
 	})
@@ -210,7 +210,7 @@ func kills() (string, error) {
 			if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 				return "", fmt.Errorf("kill %s: %w", r, err)
 			}
-			err := eventually(patience, r+" back", func() bool {
+			err := eventually(r+" back", func() bool {
 				props := properties(r, "MainPID", "ActiveState")
 				now, _ := strconv.Atoi(props["MainPID"])
 				return now != 0 && now != before && props["ActiveState"] == "active"
@@ -233,7 +233,7 @@ func watchdog() (string, error) {
 	if err := syscall.Kill(before, syscall.SIGSTOP); err != nil {
 		return "", err
 	}
-	err := eventually(patience, "another guard", func() bool {
+	err := eventually("another guard", func() bool {
 		props := properties("guard", "MainPID", "ActiveState")
 		now, _ := strconv.Atoi(props["MainPID"])
 		return now != 0 && now != before && props["ActiveState"] == "active"
@@ -332,7 +332,7 @@ func removal() (string, error) {
 	if _, err := command("dpkg", "-r", project); err != nil {
 		return "", err
 	}
-	if err := eventually(patience, "the guard's end", func() bool { return syscall.Kill(pid, 0) != nil }); err != nil {
+	if err := eventually("the guard's end", func() bool { return syscall.Kill(pid, 0) != nil }); err != nil {
 		return "", err
 	}
 	kept, err := os.ReadDir("/var/lib/robowarden/journal")

@@ -3,7 +3,7 @@
 //
 // Usage: guest run        all checks, then power off
 // guest probe FILE        try to cross every wall of a unit, and write down what went through
-// guest plant MASTER      a ROS node that publishes, with a master of its own
+// guest plant MASTER      a ROS node that publishes, with a master of its own.
 package main
 
 import (
@@ -121,14 +121,14 @@ func properties(role string, names ...string) map[string]string {
 	return out
 }
 
-// eventually polls until the condition holds.
-func eventually(within time.Duration, what string, holds func() bool) error {
-	for end := time.Now().Add(within); ; {
+// eventually polls until the condition holds, for as long as patience lasts.
+func eventually(what string, holds func() bool) error {
+	for end := time.Now().Add(patience); ; {
 		if holds() {
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("not within %v: %s", within, what)
+			return fmt.Errorf("not within %v: %s", patience, what)
 		}
 		time.Sleep(300 * time.Millisecond)
 	}
