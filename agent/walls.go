@@ -15,11 +15,15 @@ func (a *Agent) Files() Files {
 	cfg, _ := a.current()
 	p := &cfg.Deployment.Paths
 	f := Files{
-		Read:  []string{a.opt.Deployment, p.Profile, p.Topics, p.Policy, p.Keys, "/proc/self", "/etc/hosts", "/etc/resolv.conf"},
+		// Folders, not files: a document that is replaced by renaming is another file, and a wall's door is to the old one.
+		Read: []string{
+			filepath.Dir(a.opt.Deployment), filepath.Dir(p.Profile), filepath.Dir(p.Topics), filepath.Dir(p.Policy), p.Keys,
+			"/proc/self", "/etc/hosts", "/etc/resolv.conf",
+		},
 		Write: []string{p.StateDir, p.JournalDir, filepath.Dir(p.ControlSocket)},
 	}
 	for _, k := range cfg.Deployment.HeartbeatKeys {
-		f.Read = append(f.Read, k.File)
+		f.Read = append(f.Read, filepath.Dir(k.File))
 	}
 	return f
 }

@@ -20,7 +20,9 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/confine"
 	"github.com/robowarden/robowarden/agent/internal/notify"
 	"github.com/robowarden/robowarden/agent/internal/service"
+	"github.com/robowarden/robowarden/agent/internal/stewardmetrics"
 	"github.com/robowarden/robowarden/agent/internal/supervise"
+	"github.com/robowarden/robowarden/agent/internal/task"
 	"github.com/robowarden/robowarden/agent/steward"
 	"github.com/robowarden/robowarden/hal/host"
 )
@@ -149,7 +151,16 @@ func newSteward() *cobra.Command {
 		debug.SetGCPercent(thrift)
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "steward", Confine: func() (confine.Report, error) { return confine.Steward(confine.StewardOptions{}) },
-			Insist: true, Loops: []notify.Progress{s}, Run: s.Run, Log: log,
+			Confined: func(r *confine.Report) { s.Confined(r) },
+			Insist:   true, Loops: []notify.Progress{s}, Log: log,
+			Run: func(ctx context.Context) error {
+				var g task.Group
+				g.Go("steward", s.Run)
+				if path := dep.Steward.MetricsSocket; path != "" {
+					g.Go("metrics", func(ctx context.Context) error { return stewardmetrics.Serve(ctx, path, s, log) })
+				}
+				return g.Run(ctx)
+			},
 		})
 	}
 	return cmd
