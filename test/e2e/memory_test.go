@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/plant"
 )
@@ -56,6 +58,39 @@ func BenchmarkMemory(b *testing.B) {
 		keepFigure(b, line)
 	}
 }
+
+// memoryBar is DESIGN.md's for the three roles together.
+const memoryBar = 48e6
+
+// BenchmarkMemoryOfAllRoles measures what guard, steward and courier hold together, with 1 000 zones in force, on a robot
+// that drives and reports. It counts pages that two roles share twice.
+func BenchmarkMemoryOfAllRoles(b *testing.B) {
+	m := ros.StartMaster(b, ros.Options{})
+	p := plant.Start(b, m, plant.Config{LockTopic: "/robowarden/lock"})
+	w := newWhole(b, m, siteConfig{lock: true, zones: thousandZones(), journalMiB: 256})
+	w.run(b)
+	w.attested(b, p)
+	driver.StartDrive(b, m, driver.Drive{VX: 0.2, W: 0.2})
+	for b.Loop() {
+		idle(b, memorySettles)
+		var all proc.Usage
+		for _, role := range []string{"guard", "steward", "courier"} {
+			u := must(proc.UsageOf(w.child(b, role)))(b)
+			line := fmt.Sprintf("1 000 zones, %s of a whole robot: resident %.1f MB (its own %.1f MB), proportional %.1f MB, peak %.1f MB, %d threads",
+				role, mb(u.RSSBytes), mb(u.AnonBytes), mb(u.PSSBytes), mb(u.HWMBytes), u.Threads)
+			b.Log(line)
+			keepFigure(b, line)
+			all.RSSBytes, all.PSSBytes = all.RSSBytes+u.RSSBytes, all.PSSBytes+u.PSSBytes
+		}
+		line := fmt.Sprintf("1 000 zones, three roles: resident %.1f MB of %.0f, proportional %.1f MB", mb(all.RSSBytes), memoryBar/1e6, mb(all.PSSBytes))
+		b.Log(line)
+		keepFigure(b, line)
+		b.ReportMetric(mb(all.RSSBytes), "MB-resident")
+	}
+}
+
+// memorySettles is how long a robot drives before its memory counts.
+const memorySettles = 30 * time.Second
 
 func mb[T ~int64 | ~uint64](n T) float64 { return float64(n) / 1e6 }
 

@@ -100,9 +100,9 @@ func command(t testing.TB, argv ...string) string {
 
 // newWhole starts everything but the robot: a broker with certificates for everybody, a TPM by which the binary was
 // measured, a verifier that knows the robot, and a consumer of its evidence.
-func newWhole(t testing.TB, m *ros.Master) *whole {
+func newWhole(t testing.TB, m *ros.Master, c siteConfig) *whole {
 	t.Helper()
-	w := &whole{site: newSite(t, m, siteConfig{lock: true}), station: stationBinary(t)}
+	w := &whole{site: newSite(t, m, c), station: stationBinary(t)}
 	s := w.site
 	w.broker = broker.Start(t, broker.Options{Prefix: sitePrefix, Robots: []string{robotID}, Stations: []string{"verifier", "consumer", "eye"}})
 	tpm := softwareTPM(t)
@@ -186,7 +186,24 @@ func (w *whole) eye(t testing.TB, topics ...string) (mqtt.Client, chan mqtt.Mess
 
 func (w *whole) topic(name string) string { return sitePrefix + "/v1/" + robotID + "/" + name }
 
-// children are the supervisor's processes by role.
+// run starts all roles as a robot without systemd would.
+func (w *whole) run(t testing.TB) {
+	t.Helper()
+	w.guard = &guard{Process: proc.StartT(t, proc.Spec{
+		Name: "robowarden run", Argv: []string{binary(t), "run", "--deployment", w.site.path("deployment.yaml")},
+	}), site: w.site}
+	w.ready(t)
+}
+
+// attested waits until a result of the verifier counts and the steward has found the plant behind its publishers.
+func (w *whole) attested(t testing.TB, p *plant.Plant) agent.Status {
+	t.Helper()
+	return w.await(t, "an attested robot whose steward knows the publishers", 60*time.Second, func(s agent.Status) bool {
+		return s.Attestation.State == "attested" && s.Attestation.Tier == "tpm" && known(s.Publishers, p.PID())
+	})
+}
+
+// child is the supervisor's process of one role.
 func (w *whole) child(t testing.TB, role string) int {
 	t.Helper()
 	out, err := exec.Command("pgrep", "-P", fmt.Sprint(w.PID()), "-f", " "+role+" --deployment").Output()
@@ -217,13 +234,10 @@ func known(publishers []agent.PublisherStatus, pid int) bool {
 func TestWholeRobot(t *testing.T) {
 	m := ros.StartMaster(t, ros.Options{})
 	p := plant.Start(t, m, plant.Config{LockTopic: "/robowarden/lock"})
-	w := newWhole(t, m)
-	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden run", Argv: []string{binary(t), "run", "--deployment", w.site.path("deployment.yaml")}}), site: w.site}
-	w.guard = g
-	g.ready(t)
-	st := g.await(t, "an attested robot whose steward knows the publishers", 60*time.Second, func(s agent.Status) bool {
-		return s.Attestation.State == "attested" && s.Attestation.Tier == "tpm" && known(s.Publishers, p.PID())
-	})
+	w := newWhole(t, m, siteConfig{lock: true})
+	w.run(t)
+	g := w.guard
+	st := w.attested(t, p)
 	t.Logf("attestation %+v, publishers %+v, confinement %s", st.Attestation, st.Publishers, st.Confinement)
 	until(t, 30*time.Second, "the guard's decisions at the desk", func() bool { return len(w.told("record")) > 5 })
 

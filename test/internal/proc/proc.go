@@ -259,8 +259,9 @@ func (p *Process) WaitOutput(ctx context.Context, pattern string) ([]string, err
 
 // Usage is what a process uses right now.
 type Usage struct {
-	// RSSBytes is resident memory, HWMBytes its peak so far.
-	RSSBytes, HWMBytes int64
+	// RSSBytes is resident memory, HWMBytes its peak so far. AnonBytes is the part of it that belongs to this process
+	// alone, PSSBytes what remains when everybody who shares a page bears an equal part of it.
+	RSSBytes, HWMBytes, AnonBytes, PSSBytes int64
 	// CPU is user and system time so far, in steps of 10 ms.
 	CPU time.Duration
 	// Threads and Files count threads and open descriptors.
@@ -278,7 +279,9 @@ func UsageOf(pid int) (Usage, error) {
 	if err != nil {
 		return u, fmt.Errorf("proc: usage of pid %d: %w", pid, err)
 	}
-	for line := range strings.Lines(string(status)) {
+	// Of other users' processes the shares cannot be read; everything else can.
+	rollup, _ := os.ReadFile(dir + "/smaps_rollup")
+	for line := range strings.Lines(string(status) + string(rollup)) {
 		key, rest, _ := strings.Cut(line, ":")
 		n, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
 		switch key {
@@ -286,6 +289,10 @@ func UsageOf(pid int) (Usage, error) {
 			u.RSSBytes = n << 10
 		case "VmHWM":
 			u.HWMBytes = n << 10
+		case "RssAnon":
+			u.AnonBytes = n << 10
+		case "Pss":
+			u.PSSBytes = n << 10
 		case "Threads":
 			u.Threads = int(n)
 		}
