@@ -1,15 +1,14 @@
 package order
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/sigstore/sigstore/pkg/signature"
 )
 
 // Sign checks the order, encodes it and signs it with one or more keys. It returns the envelope to carry to a robot.
@@ -57,11 +56,7 @@ func (e *Envelope) sign(keys []crypto.Signer) error {
 		if slices.ContainsFunc(e.Signatures, func(s Signature) bool { return s.KeyID == id }) {
 			return fmt.Errorf("key %s has signed already: a second signature must be another person's", id)
 		}
-		signer, err := loadSigner(key)
-		if err != nil {
-			return fmt.Errorf("loading key %s: %w", id, err)
-		}
-		sig, err := signer.SignMessage(bytes.NewReader(pae))
+		sig, err := signMessage(key, pae)
 		if err != nil {
 			return fmt.Errorf("signing with key %s: %w", id, err)
 		}
@@ -70,12 +65,14 @@ func (e *Envelope) sign(keys []crypto.Signer) error {
 	return nil
 }
 
-func loadSigner(key crypto.Signer) (signature.Signer, error) {
+// signMessage gives the one form of signature that FORMAT.md knows for each kind of key.
+func signMessage(key crypto.Signer, message []byte) ([]byte, error) {
 	switch k := key.(type) {
 	case *ecdsa.PrivateKey:
-		return signature.LoadECDSASigner(k, crypto.SHA256)
+		sum := sha256.Sum256(message)
+		return ecdsa.SignASN1(rand.Reader, k, sum[:])
 	case ed25519.PrivateKey:
-		return signature.LoadED25519Signer(k)
+		return ed25519.Sign(k, message), nil
 	}
 	return nil, fmt.Errorf("private keys of type %T cannot sign orders", key)
 }
