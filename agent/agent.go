@@ -121,6 +121,7 @@ func (a *Agent) open() error {
 		// A robot must not stay unguarded because its recordings cannot be replayed.
 		a.log.Error().Err(err).Msg("a replay of this run will miss its documents")
 	}
+	a.cfg.Forget()
 	if err := a.openJournal(dep); err != nil {
 		return err
 	}

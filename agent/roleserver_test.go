@@ -371,7 +371,14 @@ func TestReaderThatDoesNotReadIsNotWaitedFor(t *testing.T) {
 	for i := range uint32(contract.MaxPeers) {
 		s.peers.connected("/"+strings.Repeat("t", 60), &msg.Peer{ID: i + 1, Name: "/n", Addr: netip.MustParseAddrPort("10.0.0.1:80")}, false)
 	}
-	c := s.of(contract.Steward)
+	// The welcome goes out just before the connection counts.
+	var c *roleConn
+	for deadline := time.Now().Add(5 * time.Second); c == nil && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		c = s.of(contract.Steward)
+	}
+	if c == nil {
+		t.Fatal("within 5 s: expected the steward's connection to count")
+	}
 	start := time.Now()
 	for range 50 {
 		c.push(contract.Peers{Peers: s.peers.list()})

@@ -319,6 +319,7 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyNext, envelope)); err != nil {
 		return nil, fmt.Errorf("the policy could not be stored: %w", err)
 	}
+	cfg.Forget()
 	return func() error {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -36,6 +36,15 @@ type Source struct {
 	Digest Digest `json:"digest"`
 }
 
+// Forget drops what only the start needs: the documents' bytes, and the zones, which live on as the geofence has compiled
+// them. With a thousand zones that is most of a configuration.
+func (c *Config) Forget() {
+	c.Raw = Raw{}
+	if c.Policy != nil {
+		c.Policy.Zones = nil
+	}
+}
+
 // Raw holds the documents' bytes.
 type Raw struct{ Profile, Topics, Policy, Deployment []byte }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // form is a shape of text.
@@ -18,7 +19,8 @@ type form struct {
 	meaning string
 	hint    string
 	rule    string
-	regexp  *regexp.Regexp
+	// regexp is the pattern, compiled when it is needed first: few documents need them all, and counted ones are large.
+	regexp func() *regexp.Regexp
 }
 
 const (
@@ -46,9 +48,10 @@ var forms = compileForms([]form{
 	{"text", `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`, "text on one line", "", "", nil},
 })
 
+// compileForms makes the patterns ready to be compiled; a test compiles them all.
 func compileForms(forms []form) []form {
 	for i := range forms {
-		forms[i].regexp = regexp.MustCompile(forms[i].pattern)
+		forms[i].regexp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(forms[i].pattern) })
 	}
 	return forms
 }
@@ -66,7 +69,7 @@ func formNamed(name string) (form, bool) {
 // checkForm says what is wrong with a text of that form, nil if nothing is.
 func checkForm(name, s string) *Problem {
 	f, _ := formNamed(name)
-	ok := len(s) <= 4096 && f.regexp.MatchString(s)
+	ok := len(s) <= 4096 && f.regexp().MatchString(s)
 	if ok && (name == "http" || name == "tls") {
 		u, err := url.Parse(s)
 		port := 0

@@ -170,7 +170,7 @@ func (d *drawer) text(t *rapid.T, f *field) string {
 		return "tls://broker.example:18883"
 	}
 	if f.form != "" && f.form != "text" && f.form != "path" {
-		return rapid.StringMatching(regexp.MustCompile(`[{]0,[0-9]+[}]`).ReplaceAllString(form.pattern, "{0,8}")).Filter(form.regexp.MatchString).Draw(t, f.name)
+		return rapid.StringMatching(regexp.MustCompile(`[{]0,[0-9]+[}]`).ReplaceAllString(form.pattern, "{0,8}")).Filter(form.regexp().MatchString).Draw(t, f.name)
 	}
 	n := max(f.minimum, 1)
 	return rapid.StringMatching(fmt.Sprintf(`[a-zäß0-9]{%d,%d}[ a-z:#'"\[{&*!|-]{0,4}`, n, n+2)).Draw(t, f.name)

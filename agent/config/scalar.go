@@ -201,7 +201,7 @@ func setString(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 	}
 	if len(f.enum) > 0 {
 		if slices.Contains(f.enum, s) {
-			v.SetString(s)
+			v.SetString(strings.Clone(s)) // a name must not keep its document
 			return nil
 		}
 		p := &Problem{Rule: "not-allowed"}
@@ -217,7 +217,7 @@ func setString(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 	if n := len([]rune(s)); f.typ.Kind() == reflect.String && f.maximum >= 0 && (n < f.minimum || n > f.maximum) {
 		return &Problem{Rule: "text-length", Found: fmt.Sprintf("%d characters", n)}
 	}
-	v.SetString(s)
+	v.SetString(strings.Clone(s))
 	return nil
 }
 
@@ -266,7 +266,8 @@ func setTime(n *strictyaml.Node, v reflect.Value) *Problem {
 }
 
 func setTimezone(n *strictyaml.Node, v reflect.Value) *Problem {
-	loc, err := loadZone(n.Text)
+	name := strings.Clone(n.Text)
+	loc, err := loadZone(name)
 	switch {
 	case errors.Is(err, errNoZone):
 		return &Problem{
@@ -276,6 +277,6 @@ func setTimezone(n *strictyaml.Node, v reflect.Value) *Problem {
 	case err != nil:
 		return &Problem{Rule: "unknown-timezone", Hint: err.Error()}
 	}
-	v.Set(reflect.ValueOf(Timezone{Name: n.Text, Location: loc}))
+	v.Set(reflect.ValueOf(Timezone{Name: name, Location: loc}))
 	return nil
 }

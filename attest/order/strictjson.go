@@ -234,6 +234,9 @@ func (p *parser) number() (value, error) {
 const maxNumber = 32
 
 // str takes a string. Text without escapes is not copied: a policy has megabytes of it.
+// longText is from where on a string is not copied out of the document: it is one, and is decoded soon.
+const longText = 4 << 10
+
 func (p *parser) str() (string, error) {
 	p.pos++
 	start := p.pos
@@ -242,6 +245,9 @@ func (p *parser) str() (string, error) {
 		case c == '"':
 			s := p.data[start:p.pos]
 			p.pos++
+			if len(s) < longText {
+				s = strings.Clone(s) // an order's id that is remembered must not keep the megabytes around it
+			}
 			return s, nil
 		case c == '\\':
 			return p.escaped(start)

@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -27,6 +28,11 @@ type Role struct {
 	Insist bool
 	// Loops are what must turn for the role to be alive.
 	Loops []notify.Progress
+	// Growth is how much the heap may grow before it is collected, in percent; 0 leaves it as it is.
+	Growth int
+	// SettleAfter is how long the role runs before what only its start needed is given back. 0 is before it runs, for a role
+	// that must not wait for a page later.
+	SettleAfter time.Duration
 	// Run runs the role until its context ends.
 	Run func(context.Context) error
 	// Log gets the walls, and what the service manager could not be told.
@@ -43,6 +49,7 @@ func Run(ctx context.Context, r *Role) error {
 	if err != nil {
 		return err
 	}
+	program, unknown := mappings() // behind the walls there is no way to /proc
 	report, err := r.Confine()
 	r.tell(&report, err)
 	if err != nil && r.Insist {
@@ -50,6 +57,15 @@ func Run(ctx context.Context, r *Role) error {
 	}
 	if r.Confined != nil {
 		r.Confined(&report)
+	}
+	settleNow := func() {
+		if err := errors.Join(unknown, settle(r.Growth, program)); err != nil {
+			r.Log.Warn().Err(err).Msg("the start's memory is not given back")
+		}
+	}
+	settleNow()
+	if r.SettleAfter > 0 {
+		defer time.AfterFunc(r.SettleAfter, settleNow).Stop()
 	}
 	alive, dead := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
