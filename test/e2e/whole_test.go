@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto"
 	"encoding/json"
@@ -127,13 +128,20 @@ topics: {any: true, why: the guard pins it}
 kernel: {any: true, why: whatever runs the tests}
 `, binary(t), s.fileSum(t, binary(t)), sum(s.policy)))
 	t.Logf("%s", command(t, w.station, "verifier", "enrol", s.path("identity.json"), "--references", s.path("references.yaml"), "--state-dir", s.path("verifier")))
+	w.verify(t)
+	w.consume(t)
+	return w
+}
+
+// verify starts the verifier that knows the robot.
+func (w *whole) verify(t testing.TB) {
+	t.Helper()
+	s := w.site
 	v := w.broker.Authority.Client(t, "verifier")
 	w.verifier = proc.StartT(t, proc.Spec{Name: "verifier", Argv: []string{
 		w.station, "verifier", "--state-dir", s.path("verifier"), "--key", keyFile(t, s, "verifier.key", s.verifier), "--broker", w.broker.URL(),
 		"--prefix", sitePrefix, "--ca", v.CA, "--certificate", v.Certificate, "--certificate-key", v.Key, "--result-life", "10m",
 	}})
-	w.consume(t)
-	return w
 }
 
 func (s *site) fileSum(t testing.TB, path string) string {
@@ -146,17 +154,28 @@ func (w *whole) consume(t testing.TB) {
 	t.Helper()
 	s := w.site
 	c := w.broker.Authority.Client(t, "consumer")
+	// What it says goes to a file: of a process's output only begin and end are kept.
 	w.tail = proc.StartT(t, proc.Spec{Name: "fleet tail", Argv: []string{
+		"sh", "-c", `out=$1; shift; exec "$@" >>"$out"`, "sh", s.path("told.json"),
 		w.station, "fleet", "tail", "--broker", w.broker.URL(), "--prefix", sitePrefix, "--key", keyFile(t, s, "consumer.key", s.consumer),
 		"--ca", c.CA, "--certificate", c.Certificate, "--certificate-key", c.Key, "--robot", robotID + "=" + s.path("identity.json"),
 		"--store", s.path("fleet"), "--output", "json",
 	}})
+	t.Cleanup(func() {
+		if raw, err := os.ReadFile(s.path("told.json")); err == nil && t.Failed() {
+			t.Logf("the consumer said:\n%s", tail(string(raw), 6000))
+		}
+	})
 }
 
 // told gives the objects of one type that the consumer has printed so far.
 func (w *whole) told(kind string) []map[string]any {
+	raw, err := os.ReadFile(w.site.path("told.json"))
+	if err != nil {
+		return nil // nothing yet
+	}
 	var out []map[string]any
-	for sc := bufio.NewScanner(strings.NewReader(w.tail.Output())); sc.Scan(); {
+	for sc := bufio.NewScanner(bytes.NewReader(raw)); sc.Scan(); {
 		var v map[string]any
 		if json.Unmarshal(sc.Bytes(), &v) == nil && v["type"] == kind {
 			out = append(out, v)
