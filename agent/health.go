@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/ros1"
@@ -34,6 +35,15 @@ type PolicyStatus struct {
 	ID       string `json:"id"`
 	Revision int64  `json:"revision"`
 	Digest   string `json:"digest"`
+	// ReportsUnattested is true if the policy lets safety events go out before the robot is attested.
+	ReportsUnattested bool `json:"reports_unattested"`
+}
+
+// policyStatus names the policy of a configuration.
+func policyStatus(cfg *config.Config) PolicyStatus {
+	return PolicyStatus{
+		ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String(), ReportsUnattested: cfg.Policy.ReportsUnattested(),
+	}
 }
 
 // Status returns the state as it is now. A reset or grant order is bound to the boot id or the nonce that it shows.
@@ -41,7 +51,7 @@ func (a *Agent) Status() any {
 	cfg, _ := a.current()
 	s := Status{
 		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
-		Policy: PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()},
+		Policy: policyStatus(cfg),
 	}
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Scheduling = "real-time"

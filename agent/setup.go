@@ -310,7 +310,7 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 	if fits != nil {
 		return nil, fits
 	}
-	note, err := json.Marshal(PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()})
+	note, err := json.Marshal(policyStatus(cfg))
 	if err != nil {
 		return nil, err
 	}

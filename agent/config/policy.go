@@ -37,6 +37,8 @@ type Policy struct {
 	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
 	// Flap says when triggers that come again and again stay latched; absent, the built-in values hold.
 	Flap *Flap `cfg:"flap,optional" eg:"flap: {trips: 5, window: 2m, merge: 2s}"`
+	// Reporting says what the courier may tell; absent, nothing before the robot is attested.
+	Reporting *Reporting `cfg:"reporting,optional" eg:"reporting: {before_attestation: safety-events}"`
 	// Startup says how the robot leaves the closed state in which it starts.
 	Startup Startup `cfg:"startup" eg:"startup: {release: operator, input_timeout: 30s}"`
 }
@@ -173,6 +175,26 @@ type Constraint struct {
 	Perception string `cfg:"perception,optional" enum:"private" eg:"perception: private"`
 	// Remote constrains remote control.
 	Remote string `cfg:"remote,optional" enum:"view-only|blocked" eg:"remote: view-only"`
+}
+
+// What a robot may report before a verifier has accepted its evidence.
+const (
+	// ReportNothing is hello, evidence and the state of the connection alone.
+	ReportNothing = "nothing"
+	// ReportSafetyEvents is the logs of guard and courier as well, marked as unattested.
+	ReportSafetyEvents = "safety-events"
+)
+
+// Reporting says what the courier may tell.
+type Reporting struct {
+	// BeforeAttestation is nothing, or safety-events: the logs of guard and courier, marked unattested, so that the desk hears
+	// of a stop although nobody can tell yet what the robot runs.
+	BeforeAttestation string `cfg:"before_attestation" enum:"nothing|safety-events" eg:"before_attestation: safety-events"`
+}
+
+// ReportsUnattested says whether safety events go out before the robot is attested.
+func (p *Policy) ReportsUnattested() bool {
+	return p.Reporting != nil && p.Reporting.BeforeAttestation == ReportSafetyEvents
 }
 
 // Startup says how the robot leaves the closed state in which it starts.

@@ -79,6 +79,7 @@ func (l *loop) onGuard(ctx context.Context, e guardEvent) error {
 		l.note(KindGuard, Change{State: "down", Detail: clip(e.down.Error())})
 		l.log.Warn().Err(e.down).Msg("no connection to the guard")
 		l.welcome, l.status, l.stateDue = nil, nil, true
+		l.reportsUnattested = false
 		l.c.clock.told("")
 		for _, p := range l.waiting {
 			l.unanswered(p)

@@ -149,7 +149,7 @@ func TestReportingEndsWithTheResult(t *testing.T) {
 
 func TestReportUnattested(t *testing.T) {
 	w := newWorld(t)
-	w.silent, w.options.ReportUnattested = true, true
+	w.silent, w.guard.early = true, true
 	w.guard.record(30)
 	w.run()
 	w.settled(evidenceCount(30))
@@ -157,6 +157,17 @@ func TestReportUnattested(t *testing.T) {
 	if !w.last(TopicEvent, &e) || e.Attested || e.Tier != "software-key" || w.on(TopicState) > 0 {
 		t.Errorf("attested %v, tier %q, %d states", e.Attested, e.Tier, w.on(TopicState))
 	}
+	w.guard.set(func() { w.guard.early = false })
+	// The courier hears of a new policy with the next status; what is on its way until then is not meant.
+	quiet := w.on(TopicEvent)
+	until(t, "an end of reports", func() bool {
+		w.guard.record(3)
+		time.Sleep(1500 * time.Millisecond) // longer than from one status to the next
+		now := w.on(TopicEvent)
+		still := now == quiet
+		quiet = now
+		return still
+	})
 }
 
 // TestAnotherGuardHasToBeAttestedAgain restarts the guard: results are bound to its nonce.

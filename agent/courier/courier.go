@@ -36,8 +36,6 @@ type Options struct {
 	NewLog func(level, format string) zerolog.Logger
 	// Clock is the machine's if it is nil.
 	Clock Clock
-	// ReportUnattested lets evidence go out before an attestation result is accepted, marked as such.
-	ReportUnattested bool
 	// MeasuredLog replaces the deployment's.
 	MeasuredLog string
 	// AllowDemo accepts verifiers' keys that are marked as demonstration keys. Only the demonstration sets it.

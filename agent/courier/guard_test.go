@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,6 +41,7 @@ type fakeGuard struct {
 	signed int  // acknowledgements looked at lately
 	since  time.Time
 	mute   bool // answers nothing
+	early  bool // the policy lets safety events go out before the robot is attested
 }
 
 const testRobot = "acme/r1"
@@ -120,7 +122,9 @@ func (g *fakeGuard) answer(c *net.UnixConn, id uint32, b contract.Body) {
 func (g *fakeGuard) handle(c *net.UnixConn, f contract.Frame) {
 	switch f.Type {
 	case contract.FrameStatusRequest:
-		body := []byte(`{"mode":"normal","advisory":false,"axes":{"motion":"free"},"triggers":[]}`)
+		g.mu.Lock()
+		body := fmt.Appendf(nil, `{"mode":"normal","advisory":false,"axes":{"motion":"free"},"triggers":[],"policy":{"reports_unattested":%t}}`, g.early)
+		g.mu.Unlock()
 		_ = contract.WriteFrame(c, contract.Frame{Type: contract.FrameStatus, ID: f.ID, Body: body}, true)
 	case contract.FrameAcknowledged:
 		var a contract.Acknowledged

@@ -16,6 +16,7 @@ type reporting struct {
 	status                         json.RawMessage // the guard's, as it came; nil while it does not answer
 	statusAt                       time.Duration
 	statusKey                      string // what a change of is worth a message
+	reportsUnattested              bool   // the policy's word, by the guard; false while it is not there
 	stateAt                        time.Duration
 	stateDue                       bool
 	keyFault, guardFault, ackFault string // what was noted last, so that it is noted once
@@ -82,7 +83,7 @@ func (l *loop) next(now time.Duration) *parcel {
 		// However much evidence waits, who watches the robot sees that it is there.
 		return l.state(now)
 	}
-	if attested || l.c.o.ReportUnattested {
+	if attested || l.reportsUnattested {
 		if s := l.pick(true, attested); s != nil {
 			return l.event(now, s)
 		}
@@ -192,7 +193,8 @@ type status struct {
 		Cause string `json:"cause"`
 	} `json:"triggers"`
 	Policy struct {
-		Digest string `json:"digest"`
+		Digest            string `json:"digest"`
+		ReportsUnattested bool   `json:"reports_unattested"`
 	} `json:"policy"`
 }
 
@@ -229,6 +231,7 @@ func (l *loop) gotStatus(raw []byte) {
 	}
 	l.status = raw
 	l.c.clock.told(s.Clock)
+	l.reportsUnattested = s.Policy.ReportsUnattested
 	if key := s.key(); key != l.statusKey {
 		l.statusKey, l.stateDue = key, true
 	}

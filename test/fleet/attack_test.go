@@ -32,10 +32,8 @@ func newField(t *testing.T, strict bool) *field {
 	f.r.journalIn(t, id)
 	f.r.write(t, 200)
 	f.d = openDesk(t, f.r)
+	f.d.strict = strict
 	f.c = startCourier(t, f.r, f.p.URL())
-	if strict {
-		f.c.spec.Env = append(f.c.spec.Env, strictEnv+"=1")
-	}
 	return f
 }
 
