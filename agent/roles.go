@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,8 @@ type roles struct {
 	status  func() any
 	facts   *facts
 	peers   *peerTable
+	// keys returns the signed key lists in force, oldest first; nil without one.
+	keys func() [][]byte
 	// head returns the newest head; false before there is one.
 	head func() (contract.Head, bool)
 	// checkpoint and acknowledged take what the courier brings, or say why not.
@@ -73,6 +77,7 @@ func (r *roles) serve(ctx context.Context, conn *net.UnixConn, who guest, hello 
 		return
 	}
 	c := newRoleConn(r, conn, h.Role)
+	c.version = version
 	if !r.enter(c) {
 		return
 	}
@@ -140,7 +145,7 @@ func (r *roles) connected() []string {
 	return out
 }
 
-// push tells peers and heads, whenever the peers change and every second, until ctx ends.
+// push tells peers, heads and key lists, whenever the peers change and every second, until ctx ends.
 func (r *roles) push(ctx context.Context) error {
 	defer func() {
 		r.mu.Lock()
@@ -150,7 +155,8 @@ func (r *roles) push(ctx context.Context) error {
 	tick := time.NewTicker(pushEvery)
 	defer tick.Stop()
 	var told contract.Head
-	var toldTo *roleConn
+	var lists [][]byte
+	var toldTo, listsTo *roleConn
 	for {
 		if c := r.of(contract.Steward); c != nil {
 			c.push(contract.Peers{Peers: r.peers.list()})
@@ -158,6 +164,10 @@ func (r *roles) push(ctx context.Context) error {
 		if c := r.of(contract.Courier); c != nil {
 			if h, ok := r.head(); ok && (h != told || c != toldTo) && c.push(h) {
 				told, toldTo = h, c
+			}
+			if now := r.keys(); c.version >= contract.VersionKeys && len(now) > 0 &&
+				(c != listsTo || !slices.EqualFunc(now, lists, bytes.Equal)) && c.push(contract.Keys{Lists: now}) {
+				lists, listsTo = now, c
 			}
 		}
 		select {

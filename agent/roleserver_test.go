@@ -59,6 +59,7 @@ type roleSite struct {
 	mu     sync.Mutex
 	newest contract.Head
 	points []contract.Checkpoint
+	lists  [][]byte
 }
 
 func newRoleSite(t *testing.T, edit ...func(s *roleSite)) *roleSite {
@@ -81,6 +82,11 @@ func newRoleSite(t *testing.T, edit ...func(s *roleSite)) *roleSite {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			return s.newest, s.newest.Seq > 0
+		},
+		keys: func() [][]byte {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.lists
 		},
 		checkpoint: func(c *contract.Checkpoint, _ []byte) error {
 			s.mu.Lock()
@@ -113,9 +119,15 @@ func newRoleSite(t *testing.T, edit ...func(s *roleSite)) *roleSite {
 // as connects in a role.
 func (s *roleSite) as(role contract.Role) *contract.Conn {
 	s.t.Helper()
+	return s.speaking(role, contract.Version)
+}
+
+// speaking connects as a role of a release that knows versions up to this one.
+func (s *roleSite) speaking(role contract.Role, newest int) *contract.Conn {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 	defer cancel()
-	c, _, err := contract.Dial(ctx, s.path, contract.Hello{Role: role, Min: contract.OldestVersion, Max: contract.Version, Program: "test"})
+	c, _, err := contract.Dial(ctx, s.path, contract.Hello{Role: role, Min: contract.OldestVersion, Max: newest, Program: "test"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -300,7 +312,7 @@ func TestHelloIsRefused(t *testing.T) {
 		"no body":            {"H\x01\x00\x00\x00", contract.FailureMalformed},
 		"no id":              {"H", contract.FailureMalformed},
 		"unknown role":       {"H\x01\x00\x00\x00{\"role\":\"guard\",\"min_version\":1,\"max_version\":1}", contract.FailureMalformed},
-		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":2,\"max_version\":9}", contract.FailureVersion},
+		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":3,\"max_version\":9}", contract.FailureVersion},
 		"somebody else's":    {"H\x01\x00\x00\x00{\"role\":\"steward\",\"min_version\":1,\"max_version\":1}", contract.FailureNotYours},
 		"newest and present": {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":1,\"max_version\":9}", ""},
 	} {

@@ -16,6 +16,8 @@ const (
 	MaxPeers = 256
 	// MaxText is the longest text in bytes.
 	MaxText = 1024
+	// MaxKeyLists is the largest number of key lists in [Keys].
+	MaxKeyLists = 16
 	// MaxEnvelope is the largest acknowledgement in bytes.
 	MaxEnvelope = 32 << 10
 )
@@ -28,6 +30,7 @@ func (Session) frame() byte      { return FrameSession }
 func (Head) frame() byte         { return FrameHead }
 func (Checkpoint) frame() byte   { return FrameCheckpoint }
 func (Acknowledged) frame() byte { return FrameAcknowledged }
+func (Keys) frame() byte         { return FrameKeys }
 func (Receipt) frame() byte      { return FrameReceipt }
 func (Failure) frame() byte      { return FrameError }
 
@@ -141,6 +144,18 @@ func (c Checkpoint) check() error {
 func (a Acknowledged) check() error {
 	if n := len(a.Envelope); n < 1 || n > MaxEnvelope {
 		return fmt.Errorf("envelope: expected 1 to %d bytes, found %d", MaxEnvelope, n)
+	}
+	return nil
+}
+
+func (k Keys) check() error {
+	if n := len(k.Lists); n < 1 || n > MaxKeyLists {
+		return fmt.Errorf("lists: expected 1 to %d, found %d", MaxKeyLists, n)
+	}
+	for i, l := range k.Lists {
+		if len(l) == 0 {
+			return fmt.Errorf("lists[%d]: expected an envelope, found nothing", i)
+		}
 	}
 	return nil
 }

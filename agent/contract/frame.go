@@ -8,8 +8,10 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest.
-	Version = 1
+	// Version is the newest. 2 knows [FrameKeys].
+	Version = 2
+	// VersionKeys is the first that knows [FrameKeys].
+	VersionKeys = 2
 	// OldestVersion is the oldest.
 	OldestVersion = 1
 )
@@ -52,6 +54,8 @@ const (
 	FrameStatus byte = 's'
 	// FrameAcknowledged carries the consumer's signed acknowledgement: [Acknowledged].
 	FrameAcknowledged byte = 'A'
+	// FrameKeys tells the courier the key lists in force: [Keys].
+	FrameKeys byte = 'K'
 	// FrameError says that a frame could not be taken: [Failure].
 	FrameError byte = 'E'
 )
@@ -90,7 +94,7 @@ var (
 func MaxBody(frame byte) (int, bool) {
 	const small = MaxPacket - headBytes
 	switch frame {
-	case FrameOrder:
+	case FrameOrder, FrameKeys:
 		return MaxDocument, true
 	case FrameStatus, FramePeers, FrameProcesses:
 		return 1 << 20, true

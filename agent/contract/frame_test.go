@@ -30,6 +30,7 @@ func bodies() []Body {
 		&Head{BootID: uuid1, Seq: 10, Digest: hex64, EvidenceSeq: 9, Evidence: hex64},
 		&Checkpoint{Log: "guard", BootID: uuid1, Seq: 1, Digest: hex64, Evidence: hex64, KeyID: "SHA256:x", Signature: []byte{1}},
 		&Acknowledged{Envelope: []byte("{}")},
+		&Keys{Lists: [][]byte{[]byte("{}"), []byte("[]")}},
 		&Receipt{Digest: hex64, Kind: "stop", Accepted: true, Applied: true, Text: "done", Triggers: map[string]string{"estop": "done"}, Signers: []string{"ann"}},
 		&Failure{Code: FailureBusy, Text: "later"},
 	}
@@ -54,6 +55,8 @@ func empty(b Body) Body {
 		return new(Checkpoint)
 	case *Acknowledged:
 		return new(Acknowledged)
+	case *Keys:
+		return new(Keys)
 	case *Receipt:
 		return new(Receipt)
 	}

@@ -136,6 +136,13 @@ type Acknowledged struct {
 	Envelope []byte `json:"envelope"`
 }
 
+// Keys are the signed key lists that lead from the robot's roots to the one in force, oldest first. Each is signed, so
+// the guard only carries them.
+type Keys struct {
+	// Lists are the DSSE envelopes.
+	Lists [][]byte `json:"lists"`
+}
+
 // Receipt answers a signed order: what became of it and why. It carries no authority. The same form answers the frames of
 // facts.
 type Receipt struct {

@@ -168,8 +168,8 @@ func kernel() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// documents makes the verifier of challenges from the keys that the robot was delivered with.
-func (c *Courier) documents(w *contract.Welcome) (*order.Verifier, error) {
+// documents makes a verifier of challenges from the roots that the robot was enrolled with and these key lists.
+func (c *Courier) documents(w *contract.Welcome, lists [][]byte) (*order.Verifier, error) {
 	text, err := os.ReadFile(filepath.Join(c.dep.Paths.Keys, "roots.pem"))
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -178,6 +178,17 @@ func (c *Courier) documents(w *contract.Welcome) (*order.Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
+	v, err := order.NewVerifier(order.Config{
+		Robot: w.Robot, BootID: w.BootID, Nonce: w.Nonce, Roots: roots, RequiredRoots: 1, KeyLists: lists, AllowDemo: c.o.AllowDemo,
+	}, order.NewFloors())
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return v, v.Fault()
+}
+
+// delivered reads the key lists that the robot was delivered with, oldest first.
+func (c *Courier) delivered() ([][]byte, error) {
 	names, err := filepath.Glob(filepath.Join(c.dep.Paths.Keys, "keylist*.dsse.json"))
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -191,13 +202,47 @@ func (c *Courier) documents(w *contract.Welcome) (*order.Verifier, error) {
 		}
 		lists = append(lists, list)
 	}
-	v, err := order.NewVerifier(order.Config{
-		Robot: w.Robot, BootID: w.BootID, Nonce: w.Nonce, Roots: roots, RequiredRoots: 1, KeyLists: lists, AllowDemo: c.o.AllowDemo,
-	}, order.NewFloors())
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+	return lists, nil
+}
+
+// vouch makes the verifier of challenges from the newest key list that there is: delivered, or told by the guard before.
+func (l *loop) vouch(w *contract.Welcome) {
+	lists, err := l.c.delivered()
+	if err == nil {
+		l.docs, err = l.c.documents(w, lists)
 	}
-	return v, v.Fault()
+	if l.docsFault = err; err != nil {
+		l.docs = nil
+	}
+	if l.lists != nil {
+		l.newKeys(w, l.lists)
+	}
+	if l.docs == nil {
+		l.note(KindFault, Fault{"keys", l.docsFault.Error()})
+		l.log.Error().Err(l.docsFault).Msg("no challenge can be checked, so none is answered")
+	}
+}
+
+// newKeys takes key lists that the guard tells. They are signed, so it is not believed: what does not lead from the robot's
+// own roots, or is older than what counts, changes nothing.
+func (l *loop) newKeys(w *contract.Welcome, lists [][]byte) {
+	told, err := l.c.documents(w, lists)
+	if err != nil {
+		l.note(KindFault, Fault{"key lists of the guard", err.Error()})
+		l.log.Error().Err(err).Msg("the guard's key lists do not count")
+		return
+	}
+	if l.docs == nil || sequence(told) >= sequence(l.docs) {
+		l.lists, l.docs, l.docsFault = lists, told, nil
+	}
+}
+
+// sequence is that of the key list in force.
+func sequence(v *order.Verifier) uint64 {
+	if last := v.InForce(); last != nil {
+		return last.Order.Sequence
+	}
+	return 0
 }
 
 // times tells what is known about civil time.
@@ -315,11 +360,7 @@ func (l *loop) attesterFor(w *contract.Welcome) {
 		l.note(KindFault, Fault{"attestation", err.Error()})
 		l.log.Error().Err(err).Msg("attestation")
 	}
-	if l.docs, err = l.c.documents(w); err != nil {
-		l.docs, l.docsFault = nil, err
-		l.note(KindFault, Fault{"keys", err.Error()})
-		l.log.Error().Err(err).Msg("no challenge can be checked, so none is answered")
-	}
+	l.vouch(w)
 }
 
 // judged takes the guard's answer to an attestation result. Only what the guard has accepted counts here as well; when it

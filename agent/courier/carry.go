@@ -34,7 +34,8 @@ type carrying struct {
 	attester      *evidence.Attester
 	docs          *order.Verifier
 	docsFault     error
-	lastChallenge string // why the last one was refused
+	lists         [][]byte // the key lists that the guard has told
+	lastChallenge string   // why the last one was refused
 }
 
 // pending is a frame that the guard has not answered.
@@ -116,6 +117,11 @@ func (l *loop) onFrame(f *contract.Frame) {
 		var h contract.Head
 		if f.Into(&h) == nil {
 			l.head = h
+		}
+	case contract.FrameKeys:
+		var k contract.Keys
+		if f.Into(&k) == nil && l.welcome != nil {
+			l.newKeys(l.welcome, k.Lists)
 		}
 	case contract.FrameStatus:
 		if json.Valid(f.Body) {

@@ -40,8 +40,9 @@ type fakeGuard struct {
 	busy   bool // answers everything with "busy"
 	signed int  // acknowledgements looked at lately
 	since  time.Time
-	mute   bool // answers nothing
-	early  bool // the policy lets safety events go out before the robot is attested
+	mute   bool     // answers nothing
+	lists  [][]byte // key lists that are told after the welcome
+	early  bool     // the policy lets safety events go out before the robot is attested
 }
 
 const testRobot = "acme/r1"
@@ -85,6 +86,12 @@ func (g *fakeGuard) serve(c *net.UnixConn) {
 		return
 	}
 	g.answer(c, 1, &g.welcome)
+	g.mu.Lock()
+	lists := g.lists
+	g.mu.Unlock()
+	if lists != nil {
+		g.answer(c, 0, &contract.Keys{Lists: lists})
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var heads sync.WaitGroup
 	defer heads.Wait()
@@ -203,6 +210,17 @@ func (g *fakeGuard) heads(ctx context.Context, c *net.UnixConn) {
 	}
 }
 
+// tell sends key lists over every connection, and after the welcome of later ones.
+func (g *fakeGuard) tell(lists ...[]byte) {
+	g.mu.Lock()
+	g.lists = lists
+	conns := slices.Clone(g.conns)
+	g.mu.Unlock()
+	for _, c := range conns {
+		g.answer(c, 0, &contract.Keys{Lists: lists})
+	}
+}
+
 // got are the bodies of all frames of a type.
 func (g *fakeGuard) got(kind byte) [][]byte {
 	g.mu.Lock()
@@ -220,6 +238,8 @@ func (g *fakeGuard) got(kind byte) [][]byte {
 type people struct {
 	root, verifier, consumer, operator crypto.Signer
 	list                               []byte
+	keys                               *order.KeyList
+	later                              [][]byte // lists that the guard has taken since
 }
 
 func newPeople(t testing.TB, dir string) *people {
@@ -245,6 +265,7 @@ func newPeople(t testing.TB, dir string) *people {
 	}
 	p.root, p.verifier = draw("rita", order.RoleRoot), draw("vera", order.RoleVerifier)
 	p.consumer, p.operator = draw("connie", order.RoleConsumer), draw("otto", order.RoleOperator)
+	p.keys = list
 	var err error
 	p.list, err = order.Sign(&order.Order{
 		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{testRobot}, Sequence: 1, NotBefore: floor(time.Now().Add(-time.Hour)),
@@ -257,6 +278,31 @@ func newPeople(t testing.TB, dir string) *people {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// successor signs a key list with another verifier in place of the one before.
+func (p *people) successor(t testing.TB, sequence uint64, signer crypto.Signer) (list []byte, verifier crypto.Signer) {
+	t.Helper()
+	verifier, err := order.GenerateKey(order.ECDSAP256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := order.MarshalPublicKey(verifier.Public())
+	id, _ := order.KeyID(verifier.Public())
+	next := &order.KeyList{Keys: slices.Clone(p.keys.Keys)}
+	for i := range next.Keys {
+		if next.Keys[i].Person == "vera" {
+			next.Keys[i].ID, next.Keys[i].PEM, next.Keys[i].Person = id, string(text), "victor"
+		}
+	}
+	list, err = order.Sign(&order.Order{
+		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{testRobot}, Sequence: sequence, NotBefore: floor(time.Now().Add(-time.Hour)),
+		NotAfter: floor(time.Now().Add(time.Hour)), Reason: "another verifier", KeyList: next,
+	}, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list, verifier
 }
 
 func floor(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
@@ -316,7 +362,7 @@ func (g *fakeGuard) verify(p *people) {
 	var err error
 	if g.docs, err = order.NewVerifier(order.Config{
 		Robot: testRobot, BootID: g.welcome.BootID, Nonce: g.welcome.Nonce, Roots: []crypto.PublicKey{p.root.Public()}, RequiredRoots: 1,
-		KeyLists: [][]byte{p.list},
+		KeyLists: append([][]byte{p.list}, p.later...),
 	}, order.NewFloors()); err != nil {
 		g.t.Fatal(err)
 	}

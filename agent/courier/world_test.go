@@ -83,6 +83,25 @@ func (w *world) noted(text string) bool {
 	return false
 }
 
+// count is how many of the courier's own records hold this text.
+func (w *world) count(text string) (n int) {
+	records, _ := journal.Tail(journalDir(w.config.Courier.StateDir), 1000)
+	for _, r := range records {
+		if strings.Contains(string(r.Payload), text) {
+			n++
+		}
+	}
+	return n
+}
+
+// deliver adds a key list to those that the robot came with.
+func (w *world) deliver(list []byte) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(w.config.Paths.Keys, "keylist2.dsse.json"), list, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 const testBase = "site/v1/" + testRobot + "/"
 
 func newWorld(t testing.TB) *world {
