@@ -93,6 +93,20 @@ type Decision struct {
 	FiredSet, EndedSet TriggerSet
 }
 
+// HeldByLatch says whether a trigger that a person has to reset holds or stops motion. With more triggers active than are
+// listed, any latched one counts.
+func (d *Decision) HeldByLatch() bool {
+	if d.Axes.Motion > MotionHold {
+		return false
+	}
+	for i := range d.N {
+		if a := &d.Active[i]; a.Constraint.Motion <= MotionHold && d.LatchedSet.Has(a.Trigger) {
+			return true
+		}
+	}
+	return d.ActiveSet.Len() > d.N && d.LatchedSet != TriggerSet{}
+}
+
 // MaxDecisionBytes is the largest length of what Decision.AppendBinary appends.
 const MaxDecisionBytes = 8 + 8 + 12 + 3 + 2 + 3 + 5*16 + 1 + MaxActive*(6+12+2+3*8+4)
 

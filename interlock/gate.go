@@ -78,6 +78,9 @@ type GateInput struct {
 	Command Command
 	// Axes is the Decision's restriction.
 	Axes Axes
+	// Latched is true if a trigger that a person has to reset holds motion: Decision.HeldByLatch. After it, as after a stop,
+	// a channel has to be neutral before it commands anything.
+	Latched bool
 	// Because is the Decision's worst trigger, NumTriggers if there is none; it is passed on into the output.
 	Because Trigger
 	// Ratio is the geofence's, in [0, 1], by which every command is scaled; above 1 counts as 1, NaN passes nothing.
@@ -117,7 +120,7 @@ const (
 	GateOutOfOrder
 	// GateBeforeRelease means that the command was received before motion was released.
 	GateBeforeRelease
-	// GateNeutral means that after a stop the channel must first send zero, or be silent for the command timeout.
+	// GateNeutral means that after a stop, or a hold that was reset, the channel must first send zero, or be silent for the command timeout.
 	GateNeutral
 	// GateTimeout means that the last command has run out and no new one came.
 	GateTimeout

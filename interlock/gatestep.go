@@ -13,7 +13,7 @@ type Gate struct {
 	// open is true while motion is not held; released is since when.
 	open     bool
 	released time.Duration
-	// armed has bit i-1 set for each channel i that need not be neutral any more since the last stop.
+	// armed has bit i-1 set for each channel i that need not be neutral any more since the last stop or latched hold.
 	armed uint64
 	// heard is when each channel's newest command arrived, of those in known.
 	heard [MaxChannels]time.Duration
@@ -47,7 +47,7 @@ func (g *Gate) Counts() [NumGateReasons]uint64 { return g.counts }
 func (g *Gate) Step(now time.Duration, in *GateInput, out *GateOutput) {
 	*out = GateOutput{Because: in.Because}
 	axes := in.Axes.Normal()
-	g.follow(now, axes.Motion)
+	g.follow(now, axes.Motion, in.Latched)
 	if in.New {
 		reason := g.admit(now, &in.Command, axes)
 		out.Dropped = reason != GatePassed
@@ -67,13 +67,17 @@ func (g *Gate) Step(now time.Duration, in *GateInput, out *GateOutput) {
 	}
 }
 
-// follow keeps track of whether motion is held, and disarms every channel by a stop.
-func (g *Gate) follow(now time.Duration, motion Motion) {
+// follow keeps track of whether motion is held, and disarms every channel by a stop and by a hold that somebody has to
+// reset: who resets it may stand beside the robot, and a planner that never stopped sending must not drive it on.
+func (g *Gate) follow(now time.Duration, motion Motion, latched bool) {
 	switch motion {
 	case MotionStop:
 		g.armed, g.open, g.any, g.why = 0, false, false, GateStopped
 	case MotionHold:
 		g.open, g.any, g.why = false, false, GateHeld
+		if latched {
+			g.armed = 0
+		}
 	case MotionDockOnly, MotionLimited, MotionFree:
 		if !g.open {
 			g.open, g.released, g.why = true, now, GateIdle

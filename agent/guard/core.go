@@ -296,7 +296,7 @@ func (c *Core) decide(boot time.Duration) {
 // move passes a command through the gate, or lets the gate's own timeouts run.
 func (c *Core) move(ev *Event, fx *Effects) {
 	in := interlock.GateInput{
-		Axes: c.decision.Axes, Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
+		Axes: c.decision.Axes, Latched: c.decision.HeldByLatch(), Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
 	}
 	if ev.Kind == EventCommand {
 		in.New = true

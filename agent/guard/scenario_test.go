@@ -63,3 +63,35 @@ func TestHeartbeatLostHoldsThenStopsAndNeedsASignedReset(t *testing.T) {
 	r.until("drives again", 5*time.Second, func() bool { return r.plant.v > 0.3 })
 	t.Logf("drives %v after the reset", r.now-start)
 }
+
+// TestResetAfterAnUncleanEndDrivesNobodyOn has a planner that never stops sending, through a kill and its reset.
+func TestResetAfterAnUncleanEndDrivesNobodyOn(t *testing.T) {
+	for name, neutral := range map[string]bool{"never neutral": false, "off: neutral once": true} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, demoParams(t), Start{Unclean: true})
+			speed := 0.5
+			r.drive = func() (float64, float64) { return speed, 0 }
+			r.until("a latch that only a reset ends", 15*time.Second, func() bool {
+				return r.latched(interlock.RestartUnclean) && r.core.motion.State == interlock.Standing && !r.active(interlock.Startup)
+			})
+			r.run(3 * time.Second)
+			if res := r.reset(interlock.RoleOperator); !res.Applied {
+				t.Fatalf("the operator cannot reset: %+v %s", res, r.state())
+			}
+			r.until("opens", 15*time.Second, r.open)
+			if neutral {
+				speed = 0
+				r.run(500 * time.Millisecond)
+				speed = 0.5
+			}
+			moved := 0.0
+			for range 100 {
+				r.run(50 * time.Millisecond)
+				moved = max(moved, r.plant.v)
+			}
+			if drives := moved > 0.1; drives != neutral {
+				t.Errorf("fastest %.2f m/s after the reset: expected to drive %t", moved, neutral)
+			}
+		})
+	}
+}

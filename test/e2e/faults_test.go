@@ -106,7 +106,16 @@ func TestKilledGuardLeavesRobotAtRest(t *testing.T) {
 	if !receipt.Applied {
 		t.Fatalf("reset: %+v", receipt)
 	}
-	g.ready(t)
+	from := len(r.p.Truth(t).Samples)
+	g.await(t, "a gate that waits for a neutral command", 40*time.Second, func(s agent.Status) bool {
+		return s.Axes.Motion != "hold" && s.Gate == "waiting for neutral"
+	})
+	time.Sleep(500 * time.Millisecond) // Time in which the planner's commands would drive the robot on.
+	for _, s := range r.p.Truth(t).Samples[from:] {
+		if s.Speed() > 0.02 {
+			t.Fatalf("at %v the robot drives at %.2f m/s although its planner has not been neutral since the reset", s.T, s.Speed())
+		}
+	}
 	g.replayed(t)
 }
 
