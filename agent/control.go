@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,11 @@ const (
 	maxBusy = 4
 	// clientTimeout is how long a client has for its request and for reading the answer.
 	clientTimeout = 5 * time.Second
+	// acceptRate and acceptBurst bound the connections that are looked at, whoever makes them. What comes faster waits in the
+	// kernel: a program that connects without end must not take the guard's time.
+	acceptRate, acceptBurst = 200, 100
+	// acceptPause is how long the guard looks away then.
+	acceptPause = 5 * time.Millisecond
 	// busyTimeout is how long a client that finds no place has.
 	busyTimeout = 200 * time.Millisecond
 )
@@ -85,11 +91,19 @@ func (c *control) run(ctx context.Context) error {
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	places, busy := make(chan struct{}, maxClients), make(chan struct{}, maxBusy)
+	rate := newBudget(acceptRate, acceptBurst)
 	failed := func(err error) { c.log.Warn().Err(err).Msg("control socket: accept failed") }
 	for {
 		conn := accept(ctx, c.listener, failed)
 		if conn == nil {
 			return nil
+		}
+		for !rate.take(time.Now(), 1) {
+			select {
+			case <-ctx.Done():
+				return conn.Close()
+			case <-time.After(acceptPause):
+			}
 		}
 		who, err := c.users.admit(conn)
 		if err != nil {
@@ -167,12 +181,24 @@ func (c *control) answer(conn *net.UnixConn, answer any) {
 	}
 }
 
+// packets are buffers for one packet. Whoever connects again and again must not fill the heap with them.
+var packets = sync.Pool{New: func() any { return new([contract.MaxPacket + 1]byte) }}
+
+// packetBuffer takes one, give puts it back.
+func packetBuffer() (buf []byte, give func()) {
+	b, _ := packets.Get().(*[contract.MaxPacket + 1]byte)
+	return b[:], func() { packets.Put(b) }
+}
+
 // receive reads the first request: a packet, or a sealed memfd beside its type byte. A hello's body is the whole packet.
 func receive(conn *net.UnixConn, documents bool) (kind byte, body []byte, err error) {
-	packet, document, err := contract.ReadPacket(conn, make([]byte, contract.MaxPacket+1))
+	buf, give := packetBuffer()
+	defer give()
+	packet, document, err := contract.ReadPacket(conn, buf)
 	if err != nil {
 		return 0, nil, err
 	}
+	packet = bytes.Clone(packet)
 	if document != nil {
 		defer func() { _ = document.Close() }()
 	}

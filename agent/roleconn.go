@@ -54,8 +54,9 @@ func newRoleConn(r *roles, conn *net.UnixConn, role contract.Role) *roleConn {
 
 // read takes frames until the connection ends, and says why it did.
 func (c *roleConn) read() string {
+	buf, give := packetBuffer()
+	defer give() // after the last order that lies in it has been judged
 	defer c.wait()
-	buf := make([]byte, contract.MaxPacket+1)
 	for {
 		f, err := contract.ReadFrame(c.conn, buf)
 		switch {
