@@ -191,6 +191,9 @@ func (l *loop) step(ctx context.Context) {
 		if s.stop == nil && now >= s.again {
 			l.read(ctx, s)
 		}
+		if s.stuck(now); s.astray {
+			l.rewind(ctx, s)
+		}
 		if l.up && s.stale(now) {
 			l.resends++
 			l.log.Info().Str("log", s.log).Int("records", s.sent).Msg("the consumer acknowledged nothing; sending again")
@@ -331,8 +334,12 @@ func (l *loop) onEntry(ctx context.Context, s *reading, e entry) {
 	case e.loss != nil:
 		l.lose(s, e.loss)
 	default:
-		to, err := s.add(&e)
+		to, err := s.add(l.clock.Boot(), &e)
 		l.moved(s, to, err)
+		if s.astray {
+			l.rewind(ctx, s)
+			return
+		}
 		l.watch(s.log, &e)
 	}
 }

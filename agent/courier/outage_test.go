@@ -190,6 +190,30 @@ func TestAcknowledgementsLost(t *testing.T) {
 	})
 }
 
+// TestCursorLost takes the courier's cursor away when the consumer has more than fits into the window: it goes on where the
+// consumer is, and does not send everything again.
+func TestCursorLost(t *testing.T) {
+	w := newWorld(t)
+	const many = 3 * openRecords
+	stop := w.run()
+	w.guard.record(many)
+	w.settled(evidenceCount(many))
+	stop()
+	if err := os.Remove(filepath.Join(w.config.Courier.StateDir, cursorFile)); err != nil {
+		t.Fatal(err)
+	}
+	var before int
+	w.with(func() { before = w.again })
+	w.run()
+	w.guard.record(30)
+	w.settled(evidenceCount(many) + evidenceCount(30))
+	w.with(func() {
+		if n := w.again - before; n > evidenceCount(many)*3/4 {
+			t.Errorf("%d records came again: expected about a window", n)
+		}
+	})
+}
+
 func TestCourierKilledAtRandomMoments(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)

@@ -77,8 +77,13 @@ type stream struct {
 	bytes int // of the sent ones
 	ahead int // bytes of the others
 
+	// Bounds: how many records, and bytes, are sent and not acknowledged, and how many are read and not sent.
+	window, windowBytes, lookahead int
+
 	acked  map[[16]byte]uint64               // by boot
 	future map[[16]byte]evidencelog.Position // acknowledgements of what was not read yet
+	read   evidencelog.Position              // what was read last, zero after a rewind
+	promise
 
 	active  time.Duration // when something moved last
 	resend  backoff
@@ -89,26 +94,41 @@ type stream struct {
 func newStream(log string, resend backoff) *stream {
 	return &stream{
 		log: log, acked: map[[16]byte]uint64{}, future: map[[16]byte]evidencelog.Position{},
-		resend: resend,
+		resend: resend, window: openRecords, windowBytes: openBytes, lookahead: aheadRecords,
 	}
 }
 
 // wants says whether more should be read.
 func (s *stream) wants() bool {
-	return len(s.items)-s.sent < aheadRecords && s.ahead < aheadBytes
+	return len(s.items)-s.sent < s.lookahead && s.ahead < aheadBytes
 }
 
 // errFork means that the consumer has acknowledged another record than the one that the journal holds.
 var errFork = errors.New("the consumer has acknowledged another record than the journal holds")
 
-// add takes a record that was read. It returns where the cursor is to go, or nil.
-func (s *stream) add(e *entry) (*evidencelog.Position, error) {
+// add takes a record that was read. It returns where the cursor is to go, or nil. The caller then asks whether the stream is
+// astray.
+func (s *stream) add(now time.Duration, e *entry) (*evidencelog.Position, error) {
+	ended := s.turn(now, e.pos.BootID)
+	s.read = e.pos
+	to, passed, err := s.pass(now, e)
+	if !passed {
+		to, err = s.put(now, e)
+	}
+	if to == nil {
+		to = ended
+	}
+	return to, err
+}
+
+// put takes a record that has to be sent.
+func (s *stream) put(now time.Duration, e *entry) (*evidencelog.Position, error) {
 	s.items = append(s.items, item{pos: e.pos, record: e.record, bytes: len(e.record), safety: isSafety(s.log, e.kind)})
 	s.ahead += len(e.record)
 	if f, ok := s.future[e.pos.BootID]; ok && f.Seq <= e.pos.Seq {
 		delete(s.future, e.pos.BootID)
 		if f.Seq == e.pos.Seq {
-			return s.ack(0, f)
+			return s.ack(now, f)
 		}
 	}
 	return nil, nil
@@ -134,12 +154,15 @@ func (s *stream) ack(now time.Duration, p evidencelog.Position) (*evidencelog.Po
 		}
 	}
 	if !known {
-		if _, ok := s.future[p.BootID]; (ok || len(s.future) < maxBootsAhead) && s.future[p.BootID].Seq < p.Seq {
-			s.future[p.BootID] = p
-		}
+		s.foresee(now, p)
 		return nil, nil
 	}
 	s.acked[p.BootID] = p.Seq
+	return s.release(now), nil
+}
+
+// release lets go of what is acknowledged. It returns where the cursor is to go, or nil.
+func (s *stream) release(now time.Duration) *evidencelog.Position {
 	var to *evidencelog.Position
 	n := 0
 	for ; n < len(s.items) && s.items[n].pos.Seq <= s.acked[s.items[n].pos.BootID]; n++ {
@@ -154,11 +177,16 @@ func (s *stream) ack(now time.Duration, p evidencelog.Position) (*evidencelog.Po
 	}
 	if n > 0 {
 		s.items = append(s.items[:0], s.items[n:]...)
-		s.active, s.timeout = max(s.active, now), 0
-		s.resend.reset()
+		s.progress(now)
 		s.forget()
 	}
-	return to, nil
+	return to
+}
+
+// progress notes that the consumer has more than before.
+func (s *stream) progress(now time.Duration) {
+	s.active, s.timeout = max(s.active, now), 0
+	s.resend.reset()
 }
 
 // forget drops what is known about boots that no record here belongs to any more.
@@ -186,7 +214,7 @@ type batch struct {
 
 // ready says whether there is something to send, and whether safety needs it.
 func (s *stream) ready() (some, safety bool) {
-	if s.sent >= openRecords || s.bytes >= openBytes || s.sent == len(s.items) {
+	if s.sent >= s.window || s.bytes >= s.windowBytes || s.sent == len(s.items) {
 		return false, false
 	}
 	for _, it := range s.items[s.sent:] {
@@ -233,6 +261,7 @@ func (s *stream) stale(now time.Duration) bool {
 func (s *stream) rewind(now time.Duration) {
 	s.again += uint64(s.sent)
 	s.items, s.sent, s.bytes, s.ahead, s.timeout = nil, 0, 0, 0, 0
+	s.read, s.following, s.astray = evidencelog.Position{}, false, false
 	clear(s.acked)
 	s.touch(now)
 }

@@ -19,6 +19,7 @@ type model struct {
 	journal []evidencelog.Position
 	prev    []evidencelog.Digest // of each
 	stream  *stream
+	window  int // of the stream, in records
 	next    int // of the journal, to be read
 	cursor  *cursor
 	saved   []map[string][]evidencelog.Position // what may be on the disk
@@ -29,7 +30,7 @@ type model struct {
 }
 
 func newModel() *model {
-	m := &model{taken: map[[16]byte][]int{}, cursor: &cursor{Marks: map[string][]evidencelog.Position{}}}
+	m := &model{window: 64, taken: map[[16]byte][]int{}, cursor: &cursor{Marks: map[string][]evidencelog.Position{}}}
 	m.start()
 	return m
 }
@@ -47,6 +48,7 @@ func (m *model) grow(boot byte, seq uint64) {
 
 func (m *model) start() {
 	m.stream = newStream(evidencelog.Guard, backoff{first: 10 * time.Second, most: time.Minute, random: half})
+	m.stream.window, m.stream.lookahead = m.window, m.window
 	m.seek()
 }
 
@@ -79,7 +81,20 @@ func (m *model) read() error {
 	raw, _ := json.Marshal(m.next)
 	p := m.journal[m.next]
 	m.next++
-	return m.moved(m.stream.add(&entry{record: raw, pos: p, kind: journal.Kind(guard.RecordOrder)}))
+	err := m.moved(m.stream.add(m.now, &entry{record: raw, pos: p, kind: journal.Kind(guard.RecordOrder)}))
+	if m.stream.astray {
+		m.stream.rewind(m.now)
+		m.seek()
+	}
+	return err
+}
+
+// patience is what the loop does when time has passed.
+func (m *model) patience() {
+	if m.stream.stuck(m.now); m.stream.astray || m.stream.stale(m.now) {
+		m.stream.rewind(m.now)
+		m.seek()
+	}
 }
 
 func (m *model) send() {
@@ -144,9 +159,12 @@ func remove[T any](list *[]T, i int) { *list = append((*list)[:i], (*list)[i+1:]
 func TestEveryRecordReachesTheConsumer(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m := newModel()
+		// Small, so that a restart with an old cursor leads back further than it reaches.
+		m.window = rapid.IntRange(1, 20).Draw(rt, "window")
+		m.start()
 		boot, seq := byte(1), uint64(0)
 		pick := func(n int) int { return rapid.IntRange(0, n-1).Draw(rt, "which") }
-		ops := []string{"grow", "boot", "read", "read", "send", "deliver", "double", "drop", "ack", "got", "gotagain", "lost", "rewind", "restart", "later"}
+		ops := []string{"grow", "boot", "read", "read", "send", "deliver", "double", "drop", "ack", "got", "gotagain", "lost", "rewind", "restart", "later", "work"}
 		for range rapid.IntRange(10, 150).Draw(rt, "steps") {
 			var err error
 			switch rapid.SampledFrom(ops).Draw(rt, "op") {
@@ -187,16 +205,18 @@ func TestEveryRecordReachesTheConsumer(t *testing.T) {
 				m.stream.rewind(m.now)
 				m.seek()
 			case "restart":
-				if len(m.saved) > 0 {
-					m.cursor.Marks = m.saved[pick(len(m.saved))]
+				m.cursor.Marks = map[string][]evidencelog.Position{}
+				if n := pick(len(m.saved) + 1); n > 0 { // 0: the file is gone
+					m.cursor.Marks = m.saved[n-1]
 				}
 				m.start()
+			case "work": // a while in which nothing goes wrong
+				for range pick(10) {
+					err = errors.Join(err, m.round())
+				}
 			case "later":
 				m.now += time.Minute
-				if m.stream.stale(m.now) {
-					m.stream.rewind(m.now)
-					m.seek()
-				}
+				m.patience()
 			}
 			if err == nil {
 				err = m.safe()
@@ -209,36 +229,37 @@ func TestEveryRecordReachesTheConsumer(t *testing.T) {
 	})
 }
 
+// round lets everything that is on its way arrive.
+func (m *model) round() (err error) {
+	for range aheadRecords {
+		err = errors.Join(err, m.read())
+	}
+	m.send()
+	for i := range m.events {
+		m.deliver(i)
+	}
+	m.events = nil
+	for boot := byte(1); boot != 0; boot++ {
+		m.acknowledge([16]byte{boot})
+	}
+	for _, a := range m.acks {
+		err = errors.Join(err, m.moved(m.stream.ack(m.now, a)))
+	}
+	m.acks = nil
+	return err
+}
+
 // settle lets an honest network do its work and checks the result.
 func (m *model) settle(rt *rapid.T) {
 	m.acks, m.events = nil, nil
 	for range 4 {
-		for range 20 + len(m.journal)/8 {
-			for range aheadRecords {
-				if err := m.read(); err != nil {
-					rt.Fatal(err)
-				}
+		for range 20 + 8*len(m.journal)/m.window {
+			if err := m.round(); err != nil {
+				rt.Fatal(err)
 			}
-			m.send()
-			for i := range m.events {
-				m.deliver(i)
-			}
-			m.events = nil
-			for boot := range m.taken {
-				m.acknowledge(boot)
-			}
-			for _, a := range m.acks {
-				if err := m.moved(m.stream.ack(m.now, a)); err != nil {
-					rt.Fatal(err)
-				}
-			}
-			m.acks = nil
 		}
 		m.now += time.Hour
-		if m.stream.stale(m.now) {
-			m.stream.rewind(m.now)
-			m.seek()
-		}
+		m.patience()
 	}
 	count := 0
 	for boot, list := range m.taken {
@@ -310,7 +331,7 @@ func TestStreamBoundsWhatIsOut(t *testing.T) {
 	big := make(json.RawMessage, 100<<10)
 	for i := range 1000 {
 		for s.wants() {
-			_, _ = s.add(&entry{record: big, pos: evidencelog.Position{Seq: uint64(i + 1)}, kind: 4})
+			_, _ = s.add(0, &entry{record: big, pos: evidencelog.Position{Seq: uint64(i + 1)}, kind: 4})
 		}
 		if some, _ := s.ready(); !some {
 			break
@@ -326,5 +347,140 @@ func TestStreamBoundsWhatIsOut(t *testing.T) {
 		if s.items[i].record != nil {
 			t.Fatal("a record is kept in memory after it was sent")
 		}
+	}
+}
+
+// TestCursorFurtherBackThanTheWindow lets a courier begin anew behind records of which the consumer has many more than fit
+// into the window: only the acknowledgement of a record that it has not read yet leads out of there.
+func TestCursorFurtherBackThanTheWindow(t *testing.T) {
+	for name, follows := range map[string]bool{"the cursor is lost": true, "off: no promise is followed": false} {
+		t.Run(name, func(t *testing.T) {
+			m := newModel()
+			m.window = 8
+			m.start()
+			for i := range 200 {
+				m.grow(1, uint64(2*i+1))
+			}
+			for range 100 {
+				if err := m.round(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i := 200; i < 250; i++ {
+				m.grow(1, uint64(2*i+1))
+			}
+			m.cursor.Marks = map[string][]evidencelog.Position{}
+			m.start()
+			if !follows {
+				m.stream.patience = 1 << 62
+			}
+			for range 200 {
+				if err := m.round(); err != nil {
+					t.Fatal(err)
+				}
+				m.now += 100 * time.Millisecond
+				m.patience()
+			}
+			if done := len(m.taken[[16]byte{1}]) == 250 && len(m.cursor.Marks[evidencelog.Guard]) == 1; done != follows {
+				t.Errorf("%d of 250 records at the consumer, cursor %v", len(m.taken[[16]byte{1}]), m.cursor.Marks[evidencelog.Guard])
+			}
+		})
+	}
+}
+
+// TestPromisesThatComeToNothing acknowledges, signed and all, what the journal does not hold: everything is sent again.
+func TestPromisesThatComeToNothing(t *testing.T) {
+	for name, change := range map[string]func(p *evidencelog.Position){
+		"a record to come":     func(p *evidencelog.Position) { p.Seq = 1 << 50 },
+		"another record":       func(p *evidencelog.Position) { p.Digest[0] ^= 1 },
+		"a number in between":  func(p *evidencelog.Position) { p.Seq++ },
+		"off: the very record": func(*evidencelog.Position) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newModel()
+			m.window = 8
+			m.start()
+			for i := range 100 {
+				m.grow(1, uint64(2*i+1))
+			}
+			for range 20 {
+				_ = m.read()
+			}
+			m.send()
+			p := m.journal[60]
+			change(&p)
+			_, faults := m.stream.ack(m.now, p)
+			if !m.stream.following {
+				t.Fatal("it is not followed")
+			}
+			for range 100 {
+				faults = errors.Join(faults, m.read())
+			}
+			m.now += 2 * readWait
+			m.patience()
+			if p == m.journal[60] {
+				if marks := m.cursor.Marks[evidencelog.Guard]; len(marks) != 1 || marks[0] != p || faults != nil {
+					t.Errorf("cursor %v, %v", marks, faults)
+				}
+				return
+			}
+			if marks := m.cursor.Marks[evidencelog.Guard]; len(marks) != 0 {
+				t.Fatalf("the cursor moved to %v", marks)
+			}
+			if contradicted := p.Seq < 1<<50; contradicted != errors.Is(faults, errFork) {
+				t.Errorf("faults %v", faults)
+			}
+			// The same again, and another one at once, hold nothing up.
+			later := p
+			later.Seq++
+			for _, again := range []evidencelog.Position{p, later} {
+				_ = m.read()
+				if _, err := m.stream.ack(m.now, again); err != nil || m.stream.following {
+					t.Errorf("followed again: %v", err)
+				}
+			}
+			m.events = nil
+			for range 100 {
+				_ = m.round()
+			}
+			if n := len(m.taken[[16]byte{1}]); n != 100 {
+				t.Errorf("%d of 100 records at the consumer", n)
+			}
+		})
+	}
+}
+
+// TestConsumerHasMoreThanTheJournal: a power cut took the end of a boot that was sent already. The next boot goes on.
+func TestConsumerHasMoreThanTheJournal(t *testing.T) {
+	m := newModel()
+	m.window = 8
+	m.start()
+	for i := range 100 {
+		m.grow(1, uint64(i+1))
+	}
+	for range 60 {
+		_ = m.round()
+	}
+	m.journal, m.prev = m.journal[:90], m.prev[:90]
+	last := m.journal[89]
+	for i := range 20 {
+		m.grow(2, uint64(i+1))
+	}
+	m.cursor.Marks = map[string][]evidencelog.Position{}
+	m.start()
+	beyond := evidencelog.Position{BootID: [16]byte{1}, Seq: 100}
+	for range 4 {
+		_ = m.read()
+	}
+	if _, err := m.stream.ack(m.now, beyond); err != nil {
+		t.Fatal(err)
+	}
+	m.taken = map[[16]byte][]int{}
+	for range 100 {
+		_ = m.round()
+	}
+	marks := m.cursor.Marks[evidencelog.Guard]
+	if len(marks) != 2 || marks[1] != last || marks[0].Seq != 20 || len(m.taken[[16]byte{2}]) != 20 {
+		t.Errorf("cursor %v, %d records of the next boot", marks, len(m.taken[[16]byte{2}]))
 	}
 }
