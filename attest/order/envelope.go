@@ -11,9 +11,8 @@ import (
 
 // Envelope is a DSSE envelope (github.com/secure-systems-lab/dsse, protocol 1.0).
 //
-// sigstore's own DSSE package decodes leniently, prints to standard output and brings an SSH implementation along, and its
-// signatures bring protobuf, so the robot links this reader and the standard library instead, and the tests hold the two
-// against each other.
+// sigstore's own DSSE package decodes leniently, prints to standard output and brings an SSH implementation along, so
+// the robot links this reader instead and the tests hold the two against each other.
 type Envelope struct {
 	// PayloadType says how to read the payload. The signatures cover it.
 	PayloadType string

@@ -1,14 +1,18 @@
 package order
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/sha256"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
+
+	"github.com/sigstore/sigstore/pkg/signature"
 )
 
 // ring is the keys of one key list, or of the pinned roots, ready to verify with. It does not change.
@@ -20,7 +24,8 @@ type ring struct {
 
 type ringKey struct {
 	Key
-	public crypto.PublicKey // ecdsa on P-256, or Ed25519.
+	verifier signature.Verifier
+	der      bool // Signatures are ASN.1 DER.
 }
 
 // newRing prepares the keys of a list that has been checked.
@@ -65,12 +70,21 @@ func pinnedRing(roots []crypto.PublicKey, required int) (*ring, error) {
 }
 
 func (r *ring) add(key Key, pub crypto.PublicKey) error {
-	switch pub.(type) {
-	case *ecdsa.PublicKey, ed25519.PublicKey:
+	var v signature.Verifier
+	var err error
+	switch k := pub.(type) {
+	case *ecdsa.PublicKey:
+		v, err = signature.LoadECDSAVerifier(k, crypto.SHA256)
+	case ed25519.PublicKey:
+		v, err = signature.LoadED25519Verifier(k)
 	default:
-		return fmt.Errorf("keys of type %T cannot sign orders", pub)
+		err = fmt.Errorf("keys of type %T cannot sign orders", pub)
 	}
-	r.keys[key.ID] = ringKey{Key: key, public: pub}
+	if err != nil {
+		return fmt.Errorf("loading the key: %w", err)
+	}
+	_, der := pub.(*ecdsa.PublicKey)
+	r.keys[key.ID] = ringKey{Key: key, verifier: v, der: der}
 	return nil
 }
 
@@ -84,18 +98,14 @@ func (r *ring) required(k Kind) int {
 
 // verify checks one signature over the pre-authentication encoding of an envelope.
 func (k *ringKey) verify(pae, sig []byte) error {
-	good := false
-	switch pub := k.public.(type) {
-	case *ecdsa.PublicKey:
-		sum := sha256.Sum256(pae)
-		good = ecdsa.VerifyASN1(pub, sum[:], sig)
-	case ed25519.PublicKey:
-		good = ed25519.Verify(pub, pae, sig)
+	// sigstore also takes the bare r||s form. One signature shall have one form, that of FORMAT.md.
+	if k.der {
+		var parts struct{ R, S *big.Int }
+		if rest, err := asn1.Unmarshal(sig, &parts); err != nil || len(rest) != 0 {
+			return errors.New("the signature is not ASN.1 DER as ECDSA keys give it")
+		}
 	}
-	if !good {
-		return errors.New("the key did not make this signature over this content")
-	}
-	return nil
+	return k.verifier.VerifySignature(bytes.NewReader(sig), bytes.NewReader(pae))
 }
 
 // signed is the result of checking one signature of an envelope.

@@ -1,14 +1,15 @@
 package order
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/sigstore/sigstore/pkg/signature"
 )
 
 // Sign checks the order, encodes it and signs it with one or more keys. It returns the envelope to carry to a robot.
@@ -56,7 +57,11 @@ func (e *Envelope) sign(keys []crypto.Signer) error {
 		if slices.ContainsFunc(e.Signatures, func(s Signature) bool { return s.KeyID == id }) {
 			return fmt.Errorf("key %s has signed already: a second signature must be another person's", id)
 		}
-		sig, err := signMessage(key, pae)
+		signer, err := loadSigner(key)
+		if err != nil {
+			return fmt.Errorf("loading key %s: %w", id, err)
+		}
+		sig, err := signer.SignMessage(bytes.NewReader(pae))
 		if err != nil {
 			return fmt.Errorf("signing with key %s: %w", id, err)
 		}
@@ -65,14 +70,12 @@ func (e *Envelope) sign(keys []crypto.Signer) error {
 	return nil
 }
 
-// signMessage gives the one form of signature that FORMAT.md knows for each kind of key.
-func signMessage(key crypto.Signer, message []byte) ([]byte, error) {
+func loadSigner(key crypto.Signer) (signature.Signer, error) {
 	switch k := key.(type) {
 	case *ecdsa.PrivateKey:
-		sum := sha256.Sum256(message)
-		return ecdsa.SignASN1(rand.Reader, k, sum[:])
+		return signature.LoadECDSASigner(k, crypto.SHA256)
 	case ed25519.PrivateKey:
-		return ed25519.Sign(k, message), nil
+		return signature.LoadED25519Signer(k)
 	}
 	return nil, fmt.Errorf("private keys of type %T cannot sign orders", key)
 }

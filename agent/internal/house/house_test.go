@@ -70,7 +70,7 @@ var never = map[string]string{
 	module + "/agent/internal/cli/keys":    "private keys are for the engineers' desks",
 	module + "/agent/internal/cli/station": "the station's commands belong to the station",
 	module + "/agent/fleet":                "the consumer belongs to the station",
-	"github.com/sigstore/sigstore/pkg/signature": "it brings protobuf, container names and cloud keys for two functions of the standard library",
+	"github.com/sigstore/sigstore/pkg/signature/kms": "no cloud keys",
 }
 
 // sensitive are the standard packages whose coming and going is worth a look.
