@@ -36,8 +36,8 @@ setup: ## install what the tests need (Debian packages, one apt-get, quick when 
 test: setup ## every test once; ends with the counts (REQUIRE_ALL=1: a skip is a failure)
 	@cd test && $(GO) run ./tally
 
-qualify: setup ## the long tests: many approaches, fuzzing, kills; writes docs/qualification.md
-	@cd test && $(GO) run ./tally -qualify -report ../docs/qualification.md
+qualify: setup ## the long tests, room by room (ROOMS=fleet,dds picks some); writes docs/qualification.md
+	@cd test && $(GO) run ./tally -qualify -rooms "$(ROOMS)" -report ../docs/qualification
 
 bench: setup ## latency beside roscpp, relay and rospy, heap objects, memory; writes docs/benchmarks.md
 	@cd test && ROBOWARDEN_REPORT=$(CURDIR)/docs/benchmarks.md $(GO) test ./e2e -run '^$$' -bench . -benchtime 1x -timeout 60m

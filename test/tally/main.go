@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"sort"
 	"strings"
-	"time"
 )
 
 // event is one line of `go test -json`.
@@ -49,30 +48,19 @@ type module struct {
 }
 
 func main() {
-	qualify := flag.Bool("qualify", false, "run the long tests")
-	report := flag.String("report", "", "write a Markdown report to this file")
+	qualify := flag.Bool("qualify", false, "run the long tests, room by room")
+	only := flag.String("rooms", "", "with -qualify: the rooms to run, separated by commas; empty runs all")
+	report := flag.String("report", "", "with -qualify: the folder for a Markdown report of each room, and for the summary beside it")
 	flag.Parse()
 	t := &tally{requireAll: os.Getenv("REQUIRE_ALL") == "1", output: map[string][]string{}}
-	start := time.Now()
-	for _, m := range modules(*qualify) {
-		if err := t.run(m); err != nil {
-			fmt.Fprintln(os.Stderr, "tally:", err)
-			t.failed++
-			t.failures = append(t.failures, err.Error())
-		}
-	}
 	if *qualify {
-		t.fuzz("..")
-		t.fuzz(".")
-	}
-	elapsed := time.Since(start)
-	t.slowest()
-	if *report != "" {
-		if err := t.write(*report, elapsed); err != nil {
-			fmt.Fprintln(os.Stderr, "tally:", err)
-			t.failed++
+		t.qualify(*only, *report)
+	} else {
+		for _, m := range modules() {
+			t.try(m)
 		}
 	}
+	t.slowest()
 	if t.requireAll && t.skipped > 0 {
 		fmt.Printf("REQUIRE_ALL=1: %d skipped tests count as failed\n", t.skipped)
 		t.failed += t.skipped
@@ -84,26 +72,30 @@ func main() {
 	}
 }
 
-// modules lists what is run. Packages of the test module use real nodes and the machine's clock, so they run one after
-// the other; a busy machine is not what they measure.
-func modules(qualify bool) []module {
+// modules lists what a short run runs. Packages of the test module use real nodes and the machine's clock, so they run one
+// after the other; a busy machine is not what they measure.
+func modules() []module {
+	setTier("test")
 	// The time limit is for what hangs; the tier's budget is watched by the list of the slowest.
-	timeout, env, parallel := "-timeout=30m", "test", "-parallel=2"
-	if qualify {
-		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
-		timeout, env, parallel = "-timeout=150m", "qualify", "-parallel=4"
+	return []module{
+		{"..", []string{"-p=2", "-timeout=30m", "./..."}},
+		// What takes minutes by its nature stands behind the tag qualify, so that a short run skips nothing.
+		{".", []string{"-tags=test", "-p=1", "-timeout=30m", "-parallel=2", "./..."}},
 	}
-	if err := os.Setenv("ROBOWARDEN_TIER", env); err != nil {
+}
+
+func setTier(tier string) {
+	if err := os.Setenv("ROBOWARDEN_TIER", tier); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
 	}
-	first := []string{"-p=2", timeout, "./..."}
-	if qualify {
-		first = append([]string{"-cover"}, first...)
-	}
-	return []module{
-		{"..", first},
-		// What takes minutes by its nature stands behind the tag, so that a short run skips nothing.
-		{".", []string{"-tags=" + env, "-p=1", timeout, parallel, "./..."}},
+}
+
+// try runs a module; what keeps it from running counts as a failure.
+func (t *tally) try(m module) {
+	if err := t.run(m); err != nil {
+		fmt.Fprintln(os.Stderr, "tally:", err)
+		t.failed++
+		t.failures = append(t.failures, err.Error())
 	}
 }
 
@@ -175,7 +167,7 @@ func (t *tally) take(e *event) {
 // keep picks out of the output what a report needs.
 func (t *tally) keep(e *event) {
 	text := strings.TrimSpace(e.Output)
-	if strings.Contains(text, "seed") {
+	if strings.Contains(text, "seed") || strings.Contains(text, "figures: ") {
 		t.seeds = append(t.seeds, e.Test+": "+text)
 	}
 	if part, ok := strings.CutPrefix(text, "coverage: "); ok && e.Test == "" {

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -44,5 +48,43 @@ func TestTallyKeepsCoverageAndSeeds(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"T: x_test.go:1: seed 7"}, r.seeds); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestEachRoomHasAReportAndTheSummaryNamesAll(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "rooms")
+	good := &tally{passed: 3, seeds: []string{"TestA: seed 7"}}
+	bad := &tally{passed: 1, failed: 1, failures: []string{"q.TestB"}}
+	for name, r := range map[string]*tally{"good": good, "bad": bad} {
+		if err := r.write(dir, name, 90*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	summary, err := os.ReadFile(dir + ".md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[good](rooms/good.md) | 3 passed, 0 failed, 0 skipped | 1m30s", "[bad](rooms/bad.md) | 1 passed, 1 failed"} {
+		if !strings.Contains(string(summary), want) {
+			t.Errorf("summary lacks %q:\n%s", want, summary)
+		}
+	}
+	room, err := os.ReadFile(filepath.Join(dir, "bad.md"))
+	if err != nil || !strings.Contains(string(room), "q.TestB") {
+		t.Errorf("the room's report does not name its failure: %v\n%s", err, room)
+	}
+}
+
+func TestRoomsThatAreNotThereAreRefused(t *testing.T) {
+	all := []room{{name: "product"}, {name: "fleet"}, {name: "fuzz"}}
+	got, err := pick(all, "fuzz,product")
+	if err != nil || len(got) != 2 || got[0].name != "fuzz" {
+		t.Errorf("picked %v, %v; want fuzz and product", got, err)
+	}
+	if _, err := pick(all, "fleet,flet"); err == nil || !strings.Contains(err.Error(), `"flet"`) {
+		t.Errorf("got %v; want an error that names the room that is not there", err)
+	}
+	if got, err := pick(all, ""); err != nil || len(got) != 3 {
+		t.Errorf("no names picked %v, %v; want all rooms", got, err)
 	}
 }

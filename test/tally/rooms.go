@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"time"
+)
+
+// room is a part of the long tests that has a report of its own: the whole takes hours, and what one room has shown stays
+// shown when the machine is needed for something else before the next.
+type room struct {
+	name string
+	run  []module
+	fuzz []string // modules whose fuzz targets are run
+}
+
+// Names of the rooms that are no package of the test module.
+const (
+	roomProduct = "product"
+	roomFuzz    = "fuzz"
+)
+
+// rooms lists the product's own tests, each package of the test module that has tests, and the fuzz targets of both.
+func rooms() ([]room, error) {
+	cmd := exec.Command("go", "list", "-tags=qualify", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...")
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list of the test module's packages: %w", err)
+	}
+	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-timeout=150m", "./..."}}}}}
+	for _, pkg := range strings.Fields(string(out)) {
+		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
+		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
+		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}}}})
+	}
+	return append(list, room{name: roomFuzz, fuzz: []string{"..", "."}}), nil
+}
+
+// pick returns the rooms that are asked for, all without names.
+func pick(all []room, names string) ([]room, error) {
+	if names == "" {
+		return all, nil
+	}
+	var out []room
+	for _, n := range strings.Split(names, ",") {
+		i := slices.IndexFunc(all, func(r room) bool { return r.name == n })
+		if i < 0 {
+			var known []string
+			for _, r := range all {
+				known = append(known, r.name)
+			}
+			return nil, fmt.Errorf("room %q: expected one of %s", n, strings.Join(known, ", "))
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
+
+// qualify runs rooms one after the other and writes each one's report as soon as it has ended.
+func (t *tally) qualify(names, dir string) {
+	setTier("qualify")
+	all, err := rooms()
+	if err == nil {
+		all, err = pick(all, names)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tally:", err)
+		t.failed++
+		return
+	}
+	for _, r := range all {
+		one := &tally{requireAll: t.requireAll, output: map[string][]string{}}
+		start := time.Now()
+		for _, m := range r.run {
+			one.try(m)
+		}
+		for _, m := range r.fuzz {
+			one.fuzz(m)
+		}
+		if dir != "" {
+			if err := one.write(dir, r.name, time.Since(start)); err != nil {
+				fmt.Fprintln(os.Stderr, "tally:", err)
+				one.failed++
+			}
+		}
+		t.passed, t.failed, t.skipped = t.passed+one.passed, t.failed+one.failed, t.skipped+one.skipped
+		t.slow = append(t.slow, one.slow...)
+	}
+}
