@@ -18,7 +18,7 @@ const (
 	// DefaultNackDelay is the pause before the same samples are asked for again; it doubles up to DefaultNackMax.
 	DefaultNackDelay = 25 * time.Millisecond
 	// DefaultNackMax is the longest pause between two requests for the same samples.
-	DefaultNackMax = time.Second
+	DefaultNackMax = 200 * time.Millisecond
 	// DefaultPartialTimeout is how long a partial sample is kept without a new fragment. It is longer than a few lost
 	// requests, and short enough that forged fragments do not keep a genuine sample out for long.
 	DefaultPartialTimeout = 3 * time.Second
