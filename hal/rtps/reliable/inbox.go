@@ -117,10 +117,9 @@ func (i *Inbox) count(v Verdict) Verdict {
 func (i *Inbox) hand(v *Sample, d Deliver) Verdict {
 	r := Delivered
 	if i.stats.Resyncs > 0 {
-		switch i.known.compare(v) {
-		case Duplicate:
+		if known := i.known.compare(v); known == Duplicate {
 			return Duplicate
-		case Conflict:
+		} else if known == Conflict {
 			r = Conflict
 		}
 	}

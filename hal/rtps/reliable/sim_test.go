@@ -191,6 +191,7 @@ func toOutbox(o *Outbox, now time.Duration, id int, s *wire.Submessage) {
 		o.AckNack(now, id, s)
 	case wire.NackFrag:
 		o.NackFrag(now, id, s)
+	default:
 	}
 }
 
@@ -206,6 +207,7 @@ func toInbox(i *Inbox, now time.Duration, s *wire.Submessage, stamp wire.Time, d
 		i.HeartbeatFrag(now, s)
 	case wire.Gap:
 		i.Gap(now, s, d)
+	default:
 	}
 	return 0
 }
