@@ -34,7 +34,7 @@ type taker struct {
 	mouth  *mouth
 	sample Sample
 	due    time.Duration // when an answer is due next, of those that are known of
-	armed  time.Duration // the socket's deadline
+	armed  time.Duration // the socket's deadline; 0 if it has passed
 	table  *table
 }
 
@@ -60,7 +60,7 @@ func (p *Participant) serveUser() {
 				t.hear(t.buf[:n])
 			}
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			t.armed = time.Duration(never)
+			t.armed = 0
 		default:
 			if !p.survive(err) {
 				return
@@ -78,18 +78,22 @@ func (p *Participant) kickUser() {
 	_ = p.user.conn.SetReadDeadline(time.Unix(1, 0)) // fails on a closed socket only
 }
 
-// arm sets the socket's deadline, if something is due before it.
+// arm sets the socket's deadline, if it has passed or if something is due before it.
 func (t *taker) arm() {
-	if t.due >= t.armed {
+	if t.armed != 0 && t.due >= t.armed {
 		return
 	}
 	t.armed = t.due
-	_ = t.p.user.conn.SetReadDeadline(time.Now().Add(max(0, t.due-t.p.cfg.Clock()))) // fails on a closed socket only
+	var at time.Time
+	if t.due != time.Duration(never) {
+		at = time.Now().Add(max(0, t.due-t.p.cfg.Clock()))
+	}
+	_ = t.p.user.conn.SetReadDeadline(at) // fails on a closed socket only
 }
 
 // refresh looks at everything anew: matches may have come, or may have been accepted.
 func (t *taker) refresh() {
-	t.armed = time.Duration(never)
+	t.armed = 0
 	t.table = t.p.table.Load()
 	t.now = t.p.cfg.Clock()
 	for _, m := range t.table.reliable {
