@@ -57,7 +57,7 @@ type Agent struct {
 	state   *stateDir
 	params  *guard.Params
 	journal *journal.Log
-	bus     *bus
+	bus     *wiring
 	guard   *guard.Guard
 	orders  *orders
 	control *control
@@ -125,7 +125,7 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.peers = newPeerTable(demands(a.params))
-	if a.bus, err = newBus(a.cfg, a.clock, a.peers, a.log); err != nil {
+	if a.bus, err = newWiring(a.cfg, a.clock, a.peers, a.log); err != nil {
 		return err
 	}
 	beats, err := a.heartbeats()

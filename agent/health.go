@@ -6,7 +6,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
-	"github.com/robowarden/robowarden/hal/ros1"
+	"github.com/robowarden/robowarden/hal/bus"
 )
 
 // Status is what the guard's tools and pages show.
@@ -60,18 +60,18 @@ func (a *Agent) Status() any {
 }
 
 // diagnostics is the guard's own health in ROS's words (REP-107).
-func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
+func (a *Agent) diagnostics() []bus.DiagnosticStatus {
 	s := a.guard.Status()
 	cfg, _ := a.current()
-	d := ros1.DiagnosticStatus{Level: ros1.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
+	d := bus.DiagnosticStatus{Level: bus.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
 	if s.Mode != "normal" {
-		d.Level = ros1.LevelWarn
+		d.Level = bus.LevelWarn
 	}
 	if s.Axes.Motion == "stop" || s.Axes.Motion == "hold" {
-		d.Level = ros1.LevelError
+		d.Level = bus.LevelError
 	}
 	if s.Overdue {
-		d.Level, d.Message = ros1.LevelError, "required inputs have not come: "+strings.Join(s.Missing, ", ")
+		d.Level, d.Message = bus.LevelError, "required inputs have not come: "+strings.Join(s.Missing, ", ")
 	}
 	var codes []string
 	for _, t := range s.Triggers {
@@ -81,7 +81,7 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 	if s.Advisory {
 		enforcing = "advisory"
 	}
-	d.Values = []ros1.KeyValue{
+	d.Values = []bus.KeyValue{
 		{Key: "motion", Value: s.Axes.Motion},
 		{Key: "manipulators", Value: s.Axes.Manipulators},
 		{Key: "triggers", Value: strings.Join(codes, " ")},
@@ -90,5 +90,5 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 		{Key: "attestation", Value: s.Attestation.State},
 		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
-	return []ros1.DiagnosticStatus{d}
+	return []bus.DiagnosticStatus{d}
 }

@@ -1,15 +1,20 @@
 package cdr
 
+import (
+	"errors"
+	"math"
+)
+
 // TypeParticipantEntities is the type of ros_discovery_info, by which participants tell of their nodes.
 const TypeParticipantEntities = "rmw_dds_common/ParticipantEntitiesInfo"
 
 // Caps of one participant's ros_discovery_info.
 const (
-	// MaxNodes bounds the nodes of one participant; a composed robot has some tens.
-	MaxNodes = 256
-	// MaxEntities bounds the readers and writers of all its nodes together. Each node has about a dozen for parameters
-	// and log alone.
-	MaxEntities = 8192
+	// MaxNodes is the usual cap of nodes of one participant; a composed robot has some tens.
+	MaxNodes = 128
+	// MaxEntities is the usual cap of readers and writers of all its nodes together. Each node has about a dozen for
+	// parameters and log alone.
+	MaxEntities = 4096
 	// MaxName bounds a node's name and namespace, as the type itself does.
 	MaxName = 256
 )
@@ -37,49 +42,63 @@ type Entities struct {
 	Nodes       []NodeEntities
 }
 
-// ParseEntities reads a payload of ros_discovery_info into e, whose lists are used again. Gids of 16 and of 24 bytes are
-// told apart by trying: only one of the two fills the payload. An error leaves e without nodes.
-func ParseEntities(payload []byte, e *Entities) error {
-	// The first pass only counts, so that what is refused costs no memory.
-	if err := walkEntities(payload, gidBytes, nil); err == nil {
-		return walkEntities(payload, gidBytes, e)
-	} else if walkEntities(payload, gidBytesLong, nil) == nil {
-		return walkEntities(payload, gidBytesLong, e)
-	} else {
-		e.Nodes = e.Nodes[:0]
-		return err
+// ParseEntities reads a payload of ros_discovery_info into e, whose lists are used again, so that a participant that
+// repeats itself costs nothing. More than maxNodes nodes, or than maxEntities readers and writers together, are refused
+// with ErrCount; 0 takes MaxNodes and MaxEntities. Gids of 16 and of 24 bytes are told apart by trying: only one of the
+// two fills the payload. An error leaves e without nodes.
+func ParseEntities(payload []byte, e *Entities, maxNodes, maxEntities int) error {
+	if maxNodes <= 0 {
+		maxNodes = MaxNodes
 	}
+	if maxEntities <= 0 {
+		maxEntities = MaxEntities
+	}
+	e.Nodes = e.Nodes[:0]
+	short, long := checkEntities(payload, gidBytes, maxNodes, maxEntities), error(nil)
+	size := gidBytes
+	if short != nil {
+		size, long = gidBytesLong, checkEntities(payload, gidBytesLong, maxNodes, maxEntities)
+	}
+	switch {
+	case long == nil:
+		readEntities(payload, size, e)
+		return nil
+	case errors.Is(long, ErrCount): // its sizes fit, or it would have been another error
+		return long
+	}
+	return short
 }
 
-func walkEntities(payload []byte, size int, e *Entities) error {
+// checkEntities reads without keeping, so that what is refused costs no memory.
+func checkEntities(payload []byte, size, maxNodes, room int) error {
 	c := open(payload)
-	gid := c.take(1, size)
-	n := c.count(16, MaxNodes) // four lengths
-	if e != nil {
-		copy(e.Participant[:], gid)
-		e.Nodes = e.Nodes[:0]
-	}
-	room := MaxEntities
-	for i := range n {
-		namespace, name := c.name(), c.name()
-		var node *NodeEntities
-		if e != nil {
-			if i < cap(e.Nodes) {
-				e.Nodes = e.Nodes[:i+1]
-			} else {
-				e.Nodes = append(e.Nodes, NodeEntities{})
-			}
-			node = &e.Nodes[i]
-			set(&node.Namespace, namespace)
-			set(&node.Name, name)
-			node.Readers = c.gids(size, &room, node.Readers[:0], true)
-			node.Writers = c.gids(size, &room, node.Writers[:0], true)
-		} else {
-			c.gids(size, &room, nil, false)
-			c.gids(size, &room, nil, false)
-		}
+	c.take(1, size)
+	for range c.count(4*4, maxNodes) {
+		c.name()
+		c.name()
+		c.gids(size, &room)
+		c.gids(size, &room)
 	}
 	return c.end()
+}
+
+// readEntities reads what checkEntities found sound.
+func readEntities(payload []byte, size int, e *Entities) {
+	c := open(payload)
+	copy(e.Participant[:], c.take(1, size))
+	room := math.MaxInt32
+	for i := range c.count(4*4, math.MaxInt32) {
+		if i < cap(e.Nodes) {
+			e.Nodes = e.Nodes[:i+1]
+		} else {
+			e.Nodes = append(e.Nodes, NodeEntities{})
+		}
+		node := &e.Nodes[i]
+		set(&node.Namespace, c.name())
+		set(&node.Name, c.name())
+		node.Readers = appendGIDs(node.Readers[:0], c.gids(size, &room), size)
+		node.Writers = appendGIDs(node.Writers[:0], c.gids(size, &room), size)
+	}
 }
 
 // set changes s only if it is another text.
@@ -99,15 +118,16 @@ func (c *cursor) name() []byte {
 	return b
 }
 
-// gids reads a sequence of gids, of which room are still allowed; keep appends them to list.
-func (c *cursor) gids(size int, room *int, list []GID, keep bool) []GID {
+// gids returns the raw entries of a sequence of gids, of which room are still allowed.
+func (c *cursor) gids(size int, room *int) []byte {
 	n := c.count(size, *room)
 	*room -= n
-	for range n {
-		b := c.take(1, size)
-		if keep && b != nil {
-			list = append(list, GID(b[:gidBytes]))
-		}
+	return c.take(1, n*size)
+}
+
+func appendGIDs(list []GID, raw []byte, size int) []GID {
+	for ; len(raw) >= size; raw = raw[size:] {
+		list = append(list, GID(raw[:gidBytes]))
 	}
 	return list
 }
@@ -135,9 +155,6 @@ func AppendEntities(b []byte, e *Entities, long bool) []byte {
 func (w *writer) gid(g *GID, long bool) {
 	w.bytes(g[:])
 	if long {
-		w.u64Unaligned()
+		w.bytes(make([]byte, gidBytesLong-gidBytes))
 	}
 }
-
-// u64Unaligned appends the eight unused bytes of a long gid.
-func (w *writer) u64Unaligned() { w.b = append(w.b, 0, 0, 0, 0, 0, 0, 0, 0) }
