@@ -12,11 +12,8 @@ import (
 // directory holds which node each remote endpoint belongs to, as its own participant says it in ros_discovery_info. What
 // a participant says of another one's endpoints is not kept.
 type directory struct {
-	// own is our participant and name our node.
-	own  wire.Prefix
+	// name is our own node.
 	name string
-	// maxNodes and maxGIDs bound the list of one participant.
-	maxNodes, maxGIDs int
 
 	// version changes with every change of the lists; to read it costs nothing.
 	version atomic.Uint64
@@ -52,16 +49,14 @@ type learned struct {
 	stolen int
 	// usurped is true if it names a node as we are named.
 	usurped bool
-	// invalid counts names that no node can have, twice the endpoints that two of its nodes claim, and cut what was too
-	// much.
-	invalid, twice, cut int
+	// invalid counts names that no node can have, and twice the endpoints that two of its nodes claim.
+	invalid, twice int
+	// full is true if the list was not taken because all lists together are too long.
+	full bool
 }
 
-func newDirectory(own wire.Prefix, name string, lim *Limits) *directory {
-	return &directory{
-		own: own, name: name, maxNodes: lim.MaxNodes, maxGIDs: lim.MaxGIDs,
-		lists: map[*rtps.RemoteParticipant]*nodeList{},
-	}
+func newDirectory(name string) *directory {
+	return &directory{name: name, lists: map[*rtps.RemoteParticipant]*nodeList{}}
 }
 
 // learn takes what the participant p says of its nodes in place of what it said before.
@@ -76,20 +71,15 @@ func (d *directory) learn(p *rtps.RemoteParticipant, e *cdr.Entities) learned {
 	for i := range e.Nodes {
 		n := &e.Nodes[i]
 		name := nodeName(n.Namespace, n.Name)
-		switch {
-		case name == "":
+		if name == "" {
 			l.invalid++
 			continue
-		case len(list.nodes) == d.maxNodes:
-			l.cut++
-			continue
-		case name == d.name:
-			l.usurped = true
 		}
+		l.usurped = l.usurped || name == d.name
 		list.nodes = append(list.nodes, name)
 		for _, gids := range [2][]cdr.GID{n.Readers, n.Writers} {
 			for _, g := range gids {
-				list.claim(prefix, wire.GUIDOf(g), d.maxGIDs, &l)
+				list.claim(prefix, wire.GUIDOf(g), &l)
 			}
 		}
 	}
@@ -99,14 +89,12 @@ func (d *directory) learn(p *rtps.RemoteParticipant, e *cdr.Entities) learned {
 }
 
 // claim notes that the last node has the endpoint. The first node that has one keeps it.
-func (n *nodeList) claim(prefix wire.Prefix, g wire.GUID, most int, l *learned) {
+func (n *nodeList) claim(prefix wire.Prefix, g wire.GUID, l *learned) {
 	switch _, claimed := n.owner[g.Entity]; {
 	case g.Prefix != prefix:
 		l.stolen++
 	case claimed:
 		l.twice++
-	case len(n.owner) >= most:
-		l.cut++
 	default:
 		n.owner[g.Entity] = len(n.nodes) - 1
 	}
@@ -120,7 +108,7 @@ func (d *directory) replace(p *rtps.RemoteParticipant, list *nodeList, l *learne
 		before = old.weight
 	}
 	if d.weight-before+list.weight > maxListed {
-		l.cut += list.weight
+		l.full = true
 		return
 	}
 	d.weight += list.weight - before
