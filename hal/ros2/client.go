@@ -84,7 +84,7 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	var err error
 	c.writer, err = n.part.NewWriter(rtps.WriterConfig{
 		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: n.cfg.Limits.MaxServiceBytes,
-		UserData: append([]byte(who), typeData(t.String()+"_Request")...),
+		UserData: append([]byte(who), n.hashes.data(t.String()+"_Request")...),
 		OnMatch:  func(*rtps.RemoteReader, bool) { c.tell() },
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	}
 	c.reader, err = n.part.NewReader(rtps.ReaderConfig{
 		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, MaxSample: n.cfg.Limits.MaxServiceBytes,
-		UserData: append([]byte(who), typeData(t.String()+"_Response")...),
+		UserData: append([]byte(who), n.hashes.data(t.String()+"_Response")...),
 		Handler:  c.replied, OnMatch: func(*rtps.RemoteWriter, bool) { c.tell() },
 	})
 	if err != nil {

@@ -45,14 +45,14 @@ func (n *Node) openDiscovery() error {
 	d.fresh = map[*rtps.RemoteWriter][]byte{}
 	d.writer, err = n.part.NewWriter(rtps.WriterConfig{
 		Topic: discoveryTopic, Type: t.dds(""), Reliable: true, TransientLocal: true, Depth: 1, MaxSample: discoveryBytes,
-		UserData: typeData(t.String()),
+		UserData: n.hashes.data(t.String()),
 	})
 	if err != nil {
 		return fmt.Errorf("ros2: offer the list of our node: %w", err)
 	}
 	d.reader, err = n.part.NewReader(rtps.ReaderConfig{
 		Topic: discoveryTopic, Type: t.dds(""), Reliable: true, TransientLocal: true, MaxSample: discoveryBytes,
-		MaxRateHz: discoveryRate, UserData: typeData(t.String()), Handler: n.listed, OnMatch: n.lister,
+		MaxRateHz: discoveryRate, UserData: n.hashes.data(t.String()), Handler: n.listed, OnMatch: n.lister,
 	})
 	if err != nil {
 		return fmt.Errorf("ros2: read the lists of other nodes: %w", err)

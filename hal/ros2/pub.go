@@ -90,7 +90,7 @@ func (p *Publisher) open(t typeName, latch bool) error {
 	}
 	w, err := n.part.NewWriter(rtps.WriterConfig{
 		Topic: ddsTopic(p.topic), Type: t.dds(""), Reliable: true, TransientLocal: latch, Depth: 1, MaxSample: p.max,
-		UserData: typeData(t.String()), FirstReaders: p.first, OnMatch: p.matched,
+		UserData: n.hashes.data(t.String()), FirstReaders: p.first, OnMatch: p.matched,
 	})
 	if err != nil {
 		return fmt.Errorf("ros2: topic %s: %w", p.topic, err)

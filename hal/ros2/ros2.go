@@ -63,6 +63,7 @@ type Node struct {
 	dir     *directory
 	faces   faces
 	disc    discovery
+	hashes  hashes
 	rep     *bus.Reporter
 	peerIDs atomic.Uint32
 

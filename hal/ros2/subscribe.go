@@ -207,7 +207,7 @@ func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk d
 		}
 		r, err := n.part.NewReader(rtps.ReaderConfig{
 			Topic: ddsTopic(c.Topic), Type: t.dds(""), Reliable: kind != best, TransientLocal: kind == kept,
-			MaxSample: s.max, MaxRateHz: rate, UserData: typeData(t.String()),
+			MaxSample: s.max, MaxRateHz: rate, UserData: n.hashes.data(t.String()),
 			Accept:  func(w *rtps.RemoteWriter) bool { return s.accept(kind, w) },
 			Handler: s.sample, OnMatch: s.match,
 		})
