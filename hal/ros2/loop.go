@@ -82,7 +82,7 @@ func (k *keeper) pass(now time.Duration) {
 	}
 	clear(k.links)
 	for _, p := range n.publishers() {
-		p.tell()
+		p.tell(k.healthy)
 	}
 	for _, w := range n.watching() {
 		w.look(now, changed)
@@ -153,17 +153,14 @@ func (k *keeper) health(now time.Duration) {
 		return
 	}
 	k.healthy = ok
-	kind, own, detail := bus.BusBack, bus.Registered, "the participant works"
+	kind, detail := bus.BusBack, "the participant works"
 	if ok {
 		n.settledAt.Store(int64(now + n.cfg.Limits.SettleTime))
 	} else {
 		n.settledAt.Store(0)
-		kind, own, detail = bus.BusLost, bus.RegistrationLost, "the participant's sockets do not work"
+		kind, detail = bus.BusLost, "the participant's sockets do not work"
 	}
 	n.rep.Emit(&bus.Event{Kind: kind, Detail: detail})
-	for _, p := range n.publishers() {
-		n.rep.Emit(&bus.Event{Kind: own, Topic: p.topic, Name: n.cfg.Name, Detail: detail})
-	}
 }
 
 // known tells whether the graph is known at now.

@@ -27,6 +27,9 @@ type Publisher struct {
 	closed bool
 	buf    []byte
 
+	// registered belongs to the node's own goroutine.
+	registered bool
+
 	// match guards the readers whose names were not told yet.
 	match sync.Mutex
 	fresh []*rtps.RemoteReader
@@ -101,9 +104,6 @@ func (p *Publisher) open(t typeName, latch bool) error {
 	n.mu.Unlock()
 	n.announce()
 	n.Poke()
-	if n.part.Healthy() {
-		n.rep.Emit(&bus.Event{Kind: bus.Registered, Topic: p.topic, Name: n.cfg.Name, Detail: "the participant works"})
-	}
 	return nil
 }
 
@@ -130,8 +130,17 @@ func (p *Publisher) matched(r *rtps.RemoteReader, matched bool) {
 	}
 }
 
-// tell reports the readers whose node is known by now. It is called on the node's own goroutine.
-func (p *Publisher) tell() {
+// tell reports whether the topic is announced, and the readers whose node is known by now. It is called on the node's own
+// goroutine.
+func (p *Publisher) tell(healthy bool) {
+	if healthy != p.registered {
+		p.registered = healthy
+		e := bus.Event{Kind: bus.Registered, Topic: p.topic, Name: p.n.cfg.Name, Detail: "the participant works"}
+		if !healthy {
+			e.Kind, e.Detail = bus.RegistrationLost, "the participant does not work"
+		}
+		p.n.rep.Emit(&e)
+	}
 	p.match.Lock()
 	defer p.match.Unlock()
 	for i := 0; i < len(p.fresh); {
