@@ -1,6 +1,7 @@
 package ros2
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -170,10 +171,8 @@ func (d *directory) rival(p *rtps.RemoteParticipant, name string) *rtps.RemotePa
 		if other == p || other.Since > p.Since || other.Since == p.Since && other.GUID.String() > p.GUID.String() {
 			continue
 		}
-		for _, n := range list.nodes {
-			if n == name {
-				return other
-			}
+		if slices.Contains(list.nodes, name) {
+			return other
 		}
 	}
 	return nil

@@ -55,7 +55,6 @@ func (n *Node) eventName(e *rtps.Event) string {
 
 // mismatch tells of endpoints that cannot meet ours.
 func (n *Node) mismatch(e *rtps.Event) {
-	topic := rosTopic(e.Topic)
 	if e.Endpoint == nil || !e.Endpoint.Writer {
 		n.pass(bus.SubscriberRefused, e)
 		return
@@ -64,10 +63,6 @@ func (n *Node) mismatch(e *rtps.Event) {
 		if s.spares(e.Detail) {
 			return
 		}
-		n.rep.Emit(&bus.Event{
-			Kind: bus.PublisherMismatch, Topic: topic, Name: n.nameOf(e.Endpoint), Detail: e.Detail, Suppressed: e.Suppressed,
-		})
-		return
 	}
 	n.pass(bus.PublisherMismatch, e)
 }

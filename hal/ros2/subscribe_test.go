@@ -22,59 +22,62 @@ type kindOf struct {
 	want       []string
 }
 
+// line joins values with spaces.
+func line(v ...any) string { return strings.TrimSpace(fmt.Sprintln(v...)) }
+
 // kinds are all subscriptions that a node has.
 func kinds() []kindOf {
 	pose := func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 		return n.SubscribePose(s, func(m *msg.Pose) {
-			h(fmt.Sprint(m.Frame, m.Child, m.Position, m.HasCovariance, m.Covariance[0], m.HasTwist, m.Twist.Linear.X), &m.Header)
+			h(line(m.Frame, m.Child, m.Position, m.HasCovariance, m.Covariance[0], m.HasTwist, m.Twist.Linear.X), &m.Header)
 		})
 	}
 	command := func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-		return n.SubscribeCommand(s, 4, func(m *msg.Command) { h(fmt.Sprint(m.Channel, m.Linear.X, m.Angular.Z), &m.Header) })
+		return n.SubscribeCommand(s, 4, func(m *msg.Command) { h(line(m.Channel, m.Linear.X, m.Angular.Z), &m.Header) })
 	}
 	return []kindOf{
 		{"/odom", bus.TypeOdometry, pose, func(big bool) []byte { return odometry(big, 1) }, []string{"odom base_link {1 2 3} true 0 true 0.5"}},
-		{"/pose", bus.TypePoseStamped, pose, poseStamped, []string{"map {1 2 3} false 0 false 0"}},
-		{"/amcl_pose", bus.TypePoseWithCovarianceStamped, pose, poseCovariance, []string{"map {1 2 3} true 0.04 false 0"}},
+		{"/pose", bus.TypePoseStamped, pose, poseStamped, []string{"map  {1 2 3} false 0 false 0"}},
+		{"/amcl_pose", bus.TypePoseWithCovarianceStamped, pose, poseCovariance, []string{"map  {1 2 3} true 0.04 false 0"}},
 		{"/tf", bus.TypeTFMessage, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeTransforms(s, []bus.Edge{{Parent: "odom", Child: "base_link"}}, func(m *msg.Transform) {
-				h(fmt.Sprint(m.Frame, m.Child, m.Translation, m.Static), &m.Header)
+				h(line(m.Frame, m.Child, m.Translation, m.Static), &m.Header)
 			})
 		}, transforms, []string{"odom base_link {4 5 6} false"}},
 		{"/joint_states", bus.TypeJointState, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeJoints(s, []string{"hip", "knee"}, func(m *msg.Joints) {
-				h(fmt.Sprint(m.N, m.Seen, m.Position[:2], m.Velocity[:2], m.HasEffort), &m.Header)
+				h(line(m.N, m.Seen, m.Position[:2], m.Velocity[:2], m.HasEffort), &m.Header)
 			})
 		}, jointState, []string{"2 3 [0.2 0.1] [2 1] false"}},
 		{"/trajectory", cdr.TypeJointTrajectory, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeTrajectory(s, []string{"hip", "knee"}, 2, func(m *msg.Trajectory) {
-				h(fmt.Sprint(m.Channel, m.Points, m.Duration, m.Last[:2]), &m.Header)
+				h(line(m.Channel, m.Points, m.Duration, m.Last[:2]), &m.Header)
 			})
 		}, trajectory, []string{"2 1 1s [0.1 0.2]"}},
 		{"/efforts", cdr.TypeFloat64MultiArray, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-			return n.SubscribeValues(s, 5, func(m *msg.Values) { h(fmt.Sprint(m.Channel, m.N, m.Data[:2]), &m.Header) })
+			return n.SubscribeValues(s, 5, func(m *msg.Values) { h(line(m.Channel, m.N, m.Data[:2]), &m.Header) })
 		}, multiArray, []string{"5 2 [7 8]"}},
 		{"/imu", bus.TypeImu, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-			return n.SubscribeIMU(s, func(m *msg.IMU) { h(fmt.Sprint(m.Frame, m.HasOrientation, m.AngularVelocity), &m.Header) })
+			return n.SubscribeIMU(s, func(m *msg.IMU) { h(line(m.Frame, m.HasOrientation, m.AngularVelocity), &m.Header) })
 		}, imu, []string{"imu false {1 2 3}"}},
 		{"/battery", bus.TypeBatteryState, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-			return n.SubscribeBattery(s, 1, func(m *msg.Device) { h(fmt.Sprint(m.Kind, m.Index, m.ChargeRatio, m.Charging, m.Active), &m.Header) })
-		}, battery, []string{fmt.Sprint(msg.Battery, 1, 0.75, true, true)}},
+			return n.SubscribeBattery(s, 1, func(m *msg.Device) { h(line(m.Kind, m.Index, m.ChargeRatio, m.Charging, m.Active), &m.Header) })
+		}, battery, []string{line(msg.Battery, 1, 0.75, true, true)}},
 		{"/cmd_vel", bus.TypeTwist, command, func(bool) []byte {
 			return cdr.AppendTwist(nil, &msg.Twist{Linear: msg.Vec3{X: 0.5}, Angular: msg.Vec3{Z: -1}})
 		}, []string{"4 0.5 -1"}},
 		{"/cmd_vel_stamped", cdr.TypeTwistStamped, command, twistStamped, []string{"4 0.5 -1"}},
 		{"/flag", bus.TypeBool, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-			return n.SubscribeBool(s, func(m *msg.Bool) { h(fmt.Sprint(m.Value), &m.Header) })
+			return n.SubscribeBool(s, func(m *msg.Bool) { h(line(m.Value), &m.Header) })
 		}, func(bool) []byte { return cdr.AppendBool(nil, true) }, []string{"true"}},
 		{"/camera_on", bus.TypeBool, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-			return n.SubscribeDevice(s, msg.Camera, 2, func(m *msg.Device) { h(fmt.Sprint(m.Kind, m.Index, m.Active), &m.Header) })
-		}, func(bool) []byte { return cdr.AppendBool(nil, true) }, []string{fmt.Sprint(msg.Camera, 2, true)}},
+			return n.SubscribeDevice(s, msg.Camera, 2, func(m *msg.Device) { h(line(m.Kind, m.Index, m.Active), &m.Header) })
+		}, func(bool) []byte { return cdr.AppendBool(nil, true) }, []string{line(msg.Camera, 2, true)}},
 		{"/map_id", bus.TypeString, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeText(s, func(m *msg.Text) { h(string(m.Data), &m.Header) })
 		}, func(bool) []byte { return cdr.AppendString(nil, []byte("floor 1")) }, []string{"floor 1"}},
 		{"/diagnostics", bus.TypeDiagnosticArray, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
-			return n.SubscribeDiagnostics(s, func(m *msg.Diagnostic) { h(fmt.Sprint(m.Level, string(m.Name)), &m.Header) })
+			return n.SubscribeDiagnostics(s, func(m *msg.Diagnostic) { h(line(m.Level, string(m.Name)), &m.Header) })
 		}, func(bool) []byte {
 			return cdr.AppendDiagnostics(nil, 12, []bus.DiagnosticStatus{{Level: bus.LevelWarn, Name: "motor"}, {Name: "fan"}})
 		}, []string{"1 motor", "0 fan"}},
