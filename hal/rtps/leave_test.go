@@ -103,12 +103,12 @@ func TestLease(t *testing.T) {
 		}
 	}
 	look()
-	w.forward(29 * time.Second)
+	w.forward(25 * time.Second)
 	look()
 	if len(b.Participants()) != 1 {
 		t.Fatal("gone before its lease")
 	}
-	w.forward(2 * time.Second)
+	w.forward(7 * time.Second)
 	eventually(t, "the lease's end", func() bool { return b.ev.count(ParticipantLeaseEnded) == 1 && len(r.Writers()) == 0 })
 	if e := b.ev.find(ParticipantLeaseEnded); !strings.Contains(e.Detail, "30s") {
 		t.Errorf("the event says %q", e.Detail)

@@ -45,6 +45,8 @@ type outlet struct {
 	first     bool
 	stalled   bool
 	connected bool
+	owes      time.Duration // since when it has something to acknowledge, 0 if it has not
+	heard     time.Duration // when it last acknowledged
 }
 
 // table is what the goroutine of user data looks at. It is never changed, only replaced.
