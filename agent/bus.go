@@ -13,13 +13,16 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
-	"github.com/robowarden/robowarden/hal/ros1"
 )
 
 // wiring is the guard's connection to the robot's bus: the subscriptions of the topic mapping and the sink for its
 // effects.
 type wiring struct {
-	node  node
+	node node
+	// own says whether a message is the guard's own, heard on a topic that it writes as well.
+	own func(*msg.Peer) bool
+	// blind counts who is there whom the node cannot see into; nil for a bus without such.
+	blind func() (secured, sharedMemory int)
 	cfg   *config.Config
 	sink  *busSink
 	diag  publisher
@@ -38,16 +41,11 @@ func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zero
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
-	node, err := ros1.New(ros1.Config{
-		Name: cfg.Deployment.ROS.Node, MasterURI: cfg.Deployment.ROS.MasterURI, Host: cfg.Deployment.ROS.Host,
-		Clock: clock.Boot, Log: log, OnEvent: b.event,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ros 1: %w", err)
+	if err := b.open(clock); err != nil {
+		return nil, err
 	}
-	b.node = anyNode[*ros1.Sub, *ros1.Publisher, *ros1.Watch]{node}
 	if err := b.advertise(); err != nil {
-		return nil, errors.Join(fmt.Errorf("ros 1: %w", err), node.Close())
+		return nil, errors.Join(err, b.node.Close())
 	}
 	return b, nil
 }
@@ -220,7 +218,7 @@ func (b *wiring) floor(text []byte) int {
 
 // lockSeen passes on what others write on the lock topic; our own values are not news.
 func (b *wiring) lockSeen(m *msg.Bool) {
-	if m.Peer.Name != b.cfg.Deployment.ROS.Node || m.Peer.Strength < msg.SourceBound {
+	if !b.own(m.Peer) {
 		b.guard.LockSeen(m)
 	}
 }
