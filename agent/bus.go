@@ -164,7 +164,7 @@ func (b *wiring) connectChain(try try) {
 			continue
 		}
 		try(topic, b.node.SubscribeTransforms(bus.Subscription{
-			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline,
+			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline, Latched: topic == tf.StaticTopic,
 		}, edges, b.guard.Transform))
 	}
 }
@@ -183,7 +183,9 @@ func (b *wiring) connectDevices(try try) {
 func (b *wiring) connectTexts(try try) {
 	t := b.cfg.Topics
 	if f := t.Floor.Topic; f != nil {
-		try(f.Topic, b.node.SubscribeText(from(f), func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
+		sub := from(f)
+		sub.Latched = true // A map's name is told once, when the map is loaded.
+		try(f.Topic, b.node.SubscribeText(sub, func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
 	}
 	for i, c := range b.cfg.Policy.Channels {
 		if h := heartbeatTopics(t, c.Endpoint); h != nil {
@@ -234,6 +236,9 @@ func (b *wiring) watch(errs *[]error) {
 	for _, c := range t.Commands {
 		add(c.Topic, "")
 	}
+	for _, m := range t.Monitored {
+		add(m.Topic, "")
+	}
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {
 		add(t.Lock.Topic, t.Lock.Consumer)
@@ -264,6 +269,8 @@ func (b *wiring) event(e *bus.Event) {
 		p.Change, level = guard.PeerRefused, zerolog.WarnLevel
 	case bus.RequestRefused, bus.RequestMalformed:
 		p.Change, level = guard.PeerAttack, zerolog.WarnLevel
+	case bus.PublisherConflict:
+		p.Change, level = guard.PeerConflict, zerolog.WarnLevel
 	default:
 		if strings.HasSuffix(e.Kind.String(), "lost") {
 			level = zerolog.WarnLevel

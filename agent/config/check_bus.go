@@ -142,8 +142,8 @@ func (d *document) checkSelf(t *Topics, p *Deployment, profile *Profile) {
 // rawPrefix begins the name of a DDS writer that belongs to no ROS node; its address follows.
 const rawPrefix = "dds:"
 
-// isRaw says whether a publisher is named by its address.
-func isRaw(name string) bool { return strings.HasPrefix(name, rawPrefix) }
+// IsAddress says whether a publisher is named by its address, which any number of them may have.
+func IsAddress(name string) bool { return strings.HasPrefix(name, rawPrefix) }
 
 // checkNames reports names that the profile's bus does not have.
 func (d *document) checkNames(t *Topics, bus string) {
@@ -151,7 +151,7 @@ func (d *document) checkNames(t *Topics, bus string) {
 		return
 	}
 	for _, p := range t.named() {
-		if isRaw(p.name) {
+		if IsAddress(p.name) {
 			d.wrong(p.where, "wrong-bus", "a node's name, for a profile with bus: ros1", p.name, "only a DDS writer can be without a node")
 		}
 	}

@@ -216,7 +216,7 @@ func (d *document) checkCommands(t *Topics) {
 // checkMost reports a number of publishers that those who are named cannot reach. An address without a node may be that
 // of any number of writers.
 func (d *document) checkMost(where *path, most int, named []string) {
-	if most > len(named) && len(named) > 0 && !slices.ContainsFunc(named, isRaw) {
+	if most > len(named) && len(named) > 0 && !slices.ContainsFunc(named, IsAddress) {
 		d.wrong(where, ruleOrder, "at most as many as are named, "+count(len(named), "publisher"), fmt.Sprint(most), "")
 	}
 }

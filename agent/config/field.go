@@ -16,8 +16,8 @@ type field struct {
 	typ      reflect.Type
 	optional bool
 	// limits bounds numbers, and durations in seconds.
-	limits  *interval
-	enum    []string
+	limits *interval
+	enum   []string
 	// kin is "msg" or "srv" for a ROS type, which may also be written with that word in its middle.
 	kin     string
 	form    string
