@@ -73,11 +73,8 @@ type ear struct {
 }
 
 // serveMeta reads one of the discovery sockets.
-func (p *Participant) serveMeta(s *socket, group bool) {
-	e := &ear{p: p}
-	if group {
-		e.path = pathGroup
-	}
+func (p *Participant) serveMeta(s *socket, path int) {
+	e := &ear{p: p, path: path}
 	for {
 		n, from, err := s.conn.ReadFromUDPAddrPort(e.buf[:])
 		if err != nil {
@@ -132,7 +129,7 @@ func (e *ear) hear(b []byte) {
 	switch {
 	case r == nil:
 		e.stranger()
-	case !r.from(e.from, e.path):
+	case !p.speaks(r.RemoteParticipant, e.from, e.path):
 		e.impostor(r)
 	default:
 		r.heard.Store(int64(e.now))

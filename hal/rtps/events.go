@@ -40,8 +40,8 @@ const (
 	PayloadConflict
 	// SequenceJump means that a writer's numbers went where no writer goes: far ahead, or back.
 	SequenceJump
-	// LocatorRefused means that an announcement named addresses that we do not send to: other computers, multicast,
-	// privileged ports.
+	// LocatorRefused means that an announcement named addresses that no participant hears at: out in the internet,
+	// multicast, privileged ports. Nothing is sent to them.
 	LocatorRefused
 	// Malformed means that a datagram or an announcement did not parse.
 	Malformed

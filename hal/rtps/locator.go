@@ -12,14 +12,14 @@ import (
 const lowestPort = 1024
 
 // sendable tells whether we send to an address that somebody at source announces. Anybody could otherwise aim what we send
-// at a third: the reflection that DDS implementations are known for. So the address has to be the announcement's own source,
-// or, if the operator has named both source and address in Config.Peers, another one of a computer with several.
+// at a third: the reflection that DDS implementations are known for. So the address has to be the announcement's own source
+// (or one of this computer, if that is), or, if the operator has named both source and address in Config.Peers, another one of a computer with several.
 func (p *Participant) sendable(a netip.AddrPort, source netip.Addr) bool {
 	ip := a.Addr()
 	if a.Port() < lowestPort || ip.IsMulticast() || ip.IsUnspecified() || ip.Is4() != p.cfg.Host.Is4() {
 		return false
 	}
-	return ip == source.WithZone("") || p.peers[ip] && p.peers[source]
+	return ip == source.WithZone("") || p.sameComputer(ip, source) || p.peers[ip] && p.peers[source]
 }
 
 // reachable is the first of the addresses that we send to.
@@ -35,11 +35,15 @@ func (p *Participant) reachable(l *wire.Locators, source netip.Addr) (netip.Addr
 	return netip.AddrPort{}, false
 }
 
-// unsendable says in words which addresses we do not send to, "" if there are none.
-func (p *Participant) unsendable(source netip.Addr, lists ...*wire.Locators) string {
+// suspect says in words which address nobody has reason to announce, "" if there is none. A computer with several
+// interfaces announces the private addresses of them all; those are passed over without a word.
+func (p *Participant) suspect(source netip.Addr, lists ...*wire.Locators) string {
 	for _, l := range lists {
 		for _, a := range l.Slice() {
-			if a = unmap(a); a.Addr().Is4() == p.cfg.Host.Is4() && !p.sendable(a, source) {
+			a = unmap(a)
+			ip := a.Addr()
+			inside := ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsLoopback() || ip == source.WithZone("")
+			if !inside || a.Port() < lowestPort {
 				return fmt.Sprintf("it asks to send to %s; only its own address %s is sent to, at ports from %d", a, source, lowestPort)
 			}
 		}

@@ -19,12 +19,15 @@ type Participant struct {
 	cfg    Config
 	lim    Limits
 	prefix wire.Prefix
-	index  int
 
-	meta, user, group *socket // group is nil without multicast
-	groupDest         *dest
-	probes            []*dest
-	peers             map[netip.Addr]bool // Config.Peers, to which data may go wherever it is announced
+	meta, user *socket
+	// near is the same two ports on the loopback address, if Host is another one: Fast DDS sends there to whoever has an
+	// address of its own computer.
+	near      *pair
+	group     *socket // nil without multicast
+	groupDest *dest
+	probes    []*dest
+	peers     map[netip.Addr]bool // Config.Peers, to which data may go wherever it is announced
 
 	healthy      atomic.Bool
 	generation   atomic.Uint64
@@ -37,6 +40,9 @@ type Participant struct {
 
 	rep    *reporter
 	teller *teller
+	// taking is held while a datagram of user data is looked at, its Handlers included; nothing else of Participant waits
+	// for it, except the one other goroutine that reads user data.
+	taking sync.Mutex
 	taker  *taker
 
 	// mu guards discovery. It is never held while a callback or a Handler runs.
@@ -74,6 +80,7 @@ func New(c Config) (*Participant, error) {
 	p.teller = newTeller(p)
 	p.rep = &reporter{clock: c.Clock, rate: c.Limits.EventsPerSecond, tell: p.teller.event, on: c.OnEvent != nil}
 	p.table.Store(&table{})
+	p.taker = newTaker(p)
 	p.startDiscovery()
 	return p, nil
 }
@@ -109,8 +116,17 @@ func (c *Config) check() error {
 
 func (p *Participant) bind() (err error) {
 	c := &p.cfg
-	if p.meta, p.user, p.index, err = listenPair(c.Host, c.Domain); err != nil {
+	own := []netip.Addr{c.Host}
+	if !c.Host.IsLoopback() {
+		own = append(own, loopback(c.Host))
+	}
+	pairs, err := listenPairs(own, c.Domain)
+	if err != nil {
 		return err
+	}
+	p.meta, p.user = pairs[0].meta, pairs[0].user
+	if len(pairs) > 1 {
+		p.near = pairs[1]
 	}
 	// The kernel gives what it allows; less is no fault, and loss is repaired or counted.
 	_ = p.user.conn.SetReadBuffer(p.lim.ReceiveBuffer)
@@ -144,6 +160,20 @@ func (p *Participant) bind() (err error) {
 	return nil
 }
 
+// loopback is the loopback address of a's family.
+func loopback(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
+
+// own tells whether an address is Host, or the loopback, on which only this computer can speak: the same computer.
+func (p *Participant) own(a netip.Addr) bool { return a == p.cfg.Host || a.IsLoopback() }
+
+// sameComputer tells whether two addresses are one, or both this computer's.
+func (p *Participant) sameComputer(a, b netip.Addr) bool { return a == b || p.own(a) && p.own(b) }
+
 // withZone gives a link-local group host's zone.
 func withZone(group, host netip.Addr) netip.Addr {
 	if group.Is6() && host.Zone() != "" {
@@ -155,6 +185,7 @@ func withZone(group, host netip.Addr) netip.Addr {
 func (p *Participant) closeSockets() {
 	p.meta.close()
 	p.user.close()
+	p.near.close()
 	p.group.close()
 }
 
@@ -166,11 +197,15 @@ func (p *Participant) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, p.shut)
 	defer stop()
 	var all sync.WaitGroup
-	all.Go(func() { p.serveMeta(p.meta, false) })
+	all.Go(func() { p.serveMeta(p.meta, pathUnicast) })
 	if p.group != nil {
-		all.Go(func() { p.serveMeta(p.group, true) })
+		all.Go(func() { p.serveMeta(p.group, pathGroup) })
 	}
 	all.Go(p.serveUser)
+	if p.near != nil {
+		all.Go(func() { p.serveMeta(p.near.meta, pathUnicast) })
+		all.Go(p.serveNear)
+	}
 	all.Go(p.serveTimers)
 	told := make(chan struct{})
 	go func() {

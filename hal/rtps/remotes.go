@@ -22,24 +22,24 @@ type remoteState struct {
 	conflicts atomic.Uint64
 	proven    atomic.Bool
 	manual    atomic.Int64 // when it last asserted its manual liveliness
-	// ports are the source ports by the way, 0 until first heard on that way. Implementations that serve several
-	// interfaces have one socket for unicast and one more for each interface's multicast: same address, other port.
-	ports [2]atomic.Uint32
+	// ways are the sources by the way, nil until first heard on that way.
+	ways [2]atomic.Pointer[netip.AddrPort]
 }
 
-// from tells whether a datagram from src may be the participant's own. The address must be that of its first
-// announcement. On each of the two ways the first port heard counts, and Source itself, once heard on a way, is the only one.
-func (r *RemoteParticipant) from(src netip.AddrPort, path int) bool {
-	if src == r.Source {
-		if port := uint32(src.Port()); r.ports[path].Load() != port {
-			r.ports[path].Store(port)
-		}
+// speaks tells whether a datagram from src may be the participant's own. It must come from the computer of its first
+// announcement. On each of the two ways the first source heard counts, and Source itself, once heard on a way, is the only
+// one: implementations that serve several interfaces have one socket for unicast and another for each interface's
+// multicast, but none speaks on one way from two.
+func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int) bool {
+	way := r.ways[path].Load()
+	if way != nil && *way == src {
 		return true
 	}
-	if src.Addr() != r.Source.Addr() {
-		return false
+	if src == r.Source {
+		r.ways[path].Store(&src)
+		return true
 	}
-	return r.ports[path].Load() == uint32(src.Port()) || r.ports[path].CompareAndSwap(0, uint32(src.Port()))
+	return way == nil && p.sameComputer(src.Addr(), r.Source.Addr()) && r.ways[path].CompareAndSwap(nil, &src)
 }
 
 // remote is a remote participant with what discovery needs of it.
@@ -163,7 +163,7 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 		digest: digest, endpoints: map[wire.EntityID]*Endpoint{}, bytes: size,
 	}
 	r.heard.Store(int64(e.now))
-	r.ports[e.path].Store(uint32(e.from.Port()))
+	r.ways[e.path].Store(&r.Source)
 	r.pubs = newStream(r, wire.EntitySEDPPubReader, wire.EntitySEDPPubWriter, p.delivery(r, true))
 	r.subs = newStream(r, wire.EntitySEDPSubReader, wire.EntitySEDPSubWriter, p.delivery(r, false))
 	r.alive = newStream(r, wire.EntityLivelinessReader, wire.EntityLivelinessWriter, p.asserted(r))
@@ -174,7 +174,7 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 		}
 	}
 	p.remotes[d.GUID.Prefix] = r
-	p.perAddr[e.from.Addr()]++
+	p.perAddr[p.computer(e.from.Addr())]++
 	p.bytes += size
 	p.readdress(r, d)
 	p.pubs.out.Match(e.now, r.id, true, true)
@@ -203,10 +203,10 @@ func (p *Participant) unwelcome(d *wire.ParticipantData, source netip.Addr) stri
 // for Limits.Unproven gives way: a forged announcement has nobody behind it who would.
 func (p *Participant) room(g wire.GUID, from netip.AddrPort, size int, now time.Duration) bool {
 	why := ""
-	switch a := from.Addr(); {
+	switch a := p.computer(from.Addr()); {
 	case p.bytes+size > p.lim.DiscoveryBytes:
 		why = fmt.Sprintf("the limit of %d bytes of discovery data", p.lim.DiscoveryBytes)
-	case p.perAddr[a] >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return r.Source.Addr() == a }):
+	case p.perAddr[a] >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
 		why = fmt.Sprintf("the limit of %d participants of one address", p.lim.ParticipantsPerAddress)
 	case len(p.remotes) >= p.lim.Participants && !p.evict(now, func(*remote) bool { return true }):
 		why = fmt.Sprintf("the limit of %d participants", p.lim.Participants)
@@ -215,6 +215,14 @@ func (p *Participant) room(g wire.GUID, from netip.AddrPort, size int, now time.
 	}
 	p.cap(g, from, "", "a participant is not taken in: "+why)
 	return false
+}
+
+// computer is the address that a computer is counted under.
+func (p *Participant) computer(a netip.Addr) netip.Addr {
+	if p.own(a) {
+		return p.cfg.Host
+	}
+	return a
 }
 
 // evict removes the participant that has been there longest without an answer, of those that may be.
@@ -237,7 +245,7 @@ func (p *Participant) leave(r *remote, kind EventKind, from netip.AddrPort, why 
 		p.forget(r, ep, why)
 	}
 	delete(p.remotes, r.GUID.Prefix)
-	if a := r.Source.Addr(); p.perAddr[a] > 1 {
+	if a := p.computer(r.Source.Addr()); p.perAddr[a] > 1 {
 		p.perAddr[a]--
 	} else {
 		delete(p.perAddr, a)
@@ -264,7 +272,7 @@ func (p *Participant) readdress(r *remote, d *wire.ParticipantData) {
 	if data != r.data {
 		r.data = data
 	}
-	why := p.unsendable(source, &d.MetaUnicast, &d.Unicast)
+	why := p.suspect(source, &d.MetaUnicast, &d.Unicast)
 	if why != "" && why != r.refused && p.rep.wants(LocatorRefused) {
 		p.rep.emit(&Event{Kind: LocatorRefused, GUID: r.GUID, Participant: r.RemoteParticipant, Source: r.Source, Detail: why})
 	}

@@ -74,25 +74,52 @@ func listen(host netip.Addr, port uint16) (*socket, error) {
 	return newSocket(c)
 }
 
-// listenPair binds the two ports of the lowest participant index that is free, as every participant on a host does.
-func listenPair(host netip.Addr, domain int) (meta, user *socket, index int, err error) {
-	for index = range maxIndex + 1 {
-		if meta, err = listen(host, metaPort(domain, index)); err != nil {
-			if errors.Is(err, syscall.EADDRINUSE) {
-				continue
-			}
-			break
-		}
-		if user, err = listen(host, userPort(domain, index)); err == nil {
-			return meta, user, index, nil
-		}
+// pair is the two sockets of a participant at one address.
+type pair struct{ meta, user *socket }
+
+func (s *pair) close() {
+	if s != nil {
+		s.meta.close()
+		s.user.close()
+	}
+}
+
+func listenPair(host netip.Addr, domain, index int) (*pair, error) {
+	meta, err := listen(host, metaPort(domain, index))
+	if err != nil {
+		return nil, err
+	}
+	user, err := listen(host, userPort(domain, index))
+	if err != nil {
 		meta.close()
+		return nil, err
+	}
+	return &pair{meta, user}, nil
+}
+
+// listenPairs binds the ports of the lowest participant index that is free at all addresses, as every participant on a
+// host does.
+func listenPairs(hosts []netip.Addr, domain int) ([]*pair, error) {
+	var err error
+	for index := range maxIndex + 1 {
+		pairs := make([]*pair, len(hosts))
+		for i, host := range hosts {
+			if pairs[i], err = listenPair(host, domain, index); err != nil {
+				break
+			}
+		}
+		if err == nil {
+			return pairs, nil
+		}
+		for _, s := range pairs {
+			s.close()
+		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
 	}
-	return nil, nil, 0, fmt.Errorf("rtps: domain %d: no two free ports of %d to %d on %s (a robot has its own domain id, and at most 120 participants on a host): %w",
-		domain, metaPort(domain, 0), userPort(domain, maxIndex), host, err)
+	return nil, fmt.Errorf("rtps: domain %d: no free ports of %d to %d on %v (a robot has its own domain id, and at most 120 participants are on a host): %w",
+		domain, metaPort(domain, 0), userPort(domain, maxIndex), hosts, err)
 }
 
 // Options that package syscall does not name (linux/in.h, linux/in6.h).

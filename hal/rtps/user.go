@@ -2,6 +2,7 @@ package rtps
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -28,9 +29,10 @@ type inletState struct {
 	lost      uint64
 }
 
-// taker is the goroutine that reads user data.
+// taker looks at user data. Participant.taking guards it.
 type taker struct {
-	ear
+	*ear   // of the goroutine that has the lock
+	p      *Participant
 	mouth  *mouth
 	sample Sample
 	due    time.Duration // when an answer is due next, of those that are known of
@@ -38,38 +40,78 @@ type taker struct {
 	table  *table
 }
 
-// serveUser reads the socket of user data and calls the Handlers.
+func newTaker(p *Participant) *taker {
+	return &taker{p: p, mouth: p.newMouth(true), due: time.Duration(never), armed: time.Duration(never)}
+}
+
+// serveUser reads the socket of user data and calls the Handlers. It also wakes when an answer is due.
 func (p *Participant) serveUser() {
-	t := &taker{ear: ear{p: p}, mouth: p.newMouth(true), due: time.Duration(never), armed: time.Duration(never)}
-	p.taker = t
+	e, t := &ear{p: p}, p.taker
 	for {
-		if p.userKick.Swap(false) {
-			t.refresh()
-		}
-		t.arm()
+		t.prepare(e)
 		if p.userKick.Load() {
 			continue
 		}
-		n, from, err := p.user.conn.ReadFromUDPAddrPort(t.buf[:])
-		t.now = p.cfg.Clock()
-		switch {
-		case err == nil:
-			if f := p.cfg.drop; f == nil || !f(false, true, t.buf[:n]) {
-				t.from = unmap(from)
-				t.table = p.table.Load()
-				t.hear(t.buf[:n])
-			}
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			t.armed = 0
-		default:
+		n, from, err := p.user.conn.ReadFromUDPAddrPort(e.buf[:])
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			if !p.survive(err) {
 				return
 			}
+			continue
 		}
-		if t.now >= t.due {
-			t.answer()
+		p.taking.Lock()
+		if err != nil {
+			t.armed = 0
+		}
+		t.turn(e, e.buf[:n], from)
+		p.taking.Unlock()
+	}
+}
+
+// serveNear reads the loopback's socket of user data.
+func (p *Participant) serveNear() {
+	e, t := &ear{p: p}, p.taker
+	for {
+		n, from, err := p.near.user.conn.ReadFromUDPAddrPort(e.buf[:])
+		if err != nil {
+			if !p.survive(err) {
+				return
+			}
+			continue
+		}
+		p.taking.Lock()
+		t.turn(e, e.buf[:n], from)
+		t.arm()
+		p.taking.Unlock()
+		if p.userKick.Load() {
+			p.kickUser() // arm may have hidden it
 		}
 	}
+}
+
+// turn looks at one datagram, which is empty if it is only time for an answer.
+func (t *taker) turn(e *ear, b []byte, from netip.AddrPort) {
+	t.ear = e
+	e.now = t.p.cfg.Clock()
+	if f := t.p.cfg.drop; len(b) > 0 && (f == nil || !f(false, true, b)) {
+		e.from = unmap(from)
+		t.table = t.p.table.Load()
+		t.hear(b)
+	}
+	if e.now >= t.due {
+		t.answer()
+	}
+}
+
+// prepare is what is done before waiting: what a kick asks for, and the socket's deadline.
+func (t *taker) prepare(e *ear) {
+	t.p.taking.Lock()
+	defer t.p.taking.Unlock()
+	t.ear = e
+	if t.p.userKick.Swap(false) {
+		t.refresh()
+	}
+	t.arm()
 }
 
 // kickUser makes the goroutine of user data look at the table and at what is due.
@@ -138,11 +180,11 @@ func (t *taker) hear(b []byte) {
 	r := t.table.peers[m.Sender]
 	if r == nil {
 		if m.Sender == p.prefix {
-			p.ownPrefix(&t.ear)
+			p.ownPrefix(t.ear)
 		}
 		return // not announced, or not yet: nothing of it is matched
 	}
-	if !r.from(t.from, pathUnicast) {
+	if !p.speaks(r, t.from, pathUnicast) {
 		t.impostor(r)
 		return
 	}
@@ -156,7 +198,7 @@ func (t *taker) hear(b []byte) {
 			return
 		}
 		if m.Source != m.Sender {
-			p.relayed(&t.ear)
+			p.relayed(t.ear)
 			return
 		}
 		if m.HasDest && m.Dest != p.prefix {
