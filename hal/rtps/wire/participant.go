@@ -152,11 +152,11 @@ func ParseLiveliness(payload []byte) (p Prefix, kind uint32, err error) {
 	if len(payload) < size {
 		return p, 0, fmt.Errorf("participant message of %d octets, expected %d or more: %w", len(payload), size, FaultPayload)
 	}
-	if payload[0] != 0 || payload[1] > cdrLittle {
-		return p, 0, fmt.Errorf("participant message, encapsulation 0x%02x%02x, expected plain CDR: %w",
+	if payload[0] != 0 || payload[1] > plCDRLittle { // Fast DDS calls the same octets a parameter list
+		return p, 0, fmt.Errorf("participant message, encapsulation 0x%02x%02x, expected 0x0000 to 0x0003: %w",
 			payload[0], payload[1], FaultEncapsulation)
 	}
-	if _, f := readOctets(order(payload[1] == cdrLittle), payload[20:]); f != FaultNone {
+	if _, f := readOctets(order(payload[1]&1 != 0), payload[20:]); f != FaultNone {
 		return p, 0, fmt.Errorf("participant message, data: %w", f)
 	}
 	return Prefix(payload[4:]), order(false).u32(payload[16:]), nil // the kind is four octets in either order
