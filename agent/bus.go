@@ -13,13 +13,16 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
-	"github.com/robowarden/robowarden/hal/ros1"
 )
 
 // wiring is the guard's connection to the robot's bus: the subscriptions of the topic mapping and the sink for its
 // effects.
 type wiring struct {
-	node  node
+	node node
+	// own says whether a message is the guard's own, heard on a topic that it writes as well.
+	own func(*msg.Peer) bool
+	// blind counts who is there whom the node cannot see into; nil for a bus without such.
+	blind func() (secured, sharedMemory int)
 	cfg   *config.Config
 	sink  *busSink
 	diag  publisher
@@ -38,16 +41,11 @@ func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zero
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
-	node, err := ros1.New(ros1.Config{
-		Name: cfg.Deployment.ROS.Node, MasterURI: cfg.Deployment.ROS.MasterURI, Host: cfg.Deployment.ROS.Host,
-		Clock: clock.Boot, Log: log, OnEvent: b.event,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ros 1: %w", err)
+	if err := b.open(clock); err != nil {
+		return nil, err
 	}
-	b.node = anyNode[*ros1.Sub, *ros1.Publisher, *ros1.Watch]{node}
 	if err := b.advertise(); err != nil {
-		return nil, errors.Join(fmt.Errorf("ros 1: %w", err), node.Close())
+		return nil, errors.Join(err, b.node.Close())
 	}
 	return b, nil
 }
@@ -166,7 +164,7 @@ func (b *wiring) connectChain(try try) {
 			continue
 		}
 		try(topic, b.node.SubscribeTransforms(bus.Subscription{
-			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline,
+			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline, Latched: topic == tf.StaticTopic,
 		}, edges, b.guard.Transform))
 	}
 }
@@ -185,7 +183,9 @@ func (b *wiring) connectDevices(try try) {
 func (b *wiring) connectTexts(try try) {
 	t := b.cfg.Topics
 	if f := t.Floor.Topic; f != nil {
-		try(f.Topic, b.node.SubscribeText(from(f), func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
+		sub := from(f)
+		sub.Latched = true // A map's name is told once, when the map is loaded.
+		try(f.Topic, b.node.SubscribeText(sub, func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
 	}
 	for i, c := range b.cfg.Policy.Channels {
 		if h := heartbeatTopics(t, c.Endpoint); h != nil {
@@ -220,7 +220,7 @@ func (b *wiring) floor(text []byte) int {
 
 // lockSeen passes on what others write on the lock topic; our own values are not news.
 func (b *wiring) lockSeen(m *msg.Bool) {
-	if m.Peer.Name != b.cfg.Deployment.ROS.Node || m.Peer.Strength < msg.SourceBound {
+	if !b.own(m.Peer) {
 		b.guard.LockSeen(m)
 	}
 }
@@ -235,6 +235,9 @@ func (b *wiring) watch(errs *[]error) {
 	}
 	for _, c := range t.Commands {
 		add(c.Topic, "")
+	}
+	for _, m := range t.Monitored {
+		add(m.Topic, "")
 	}
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {
@@ -266,6 +269,8 @@ func (b *wiring) event(e *bus.Event) {
 		p.Change, level = guard.PeerRefused, zerolog.WarnLevel
 	case bus.RequestRefused, bus.RequestMalformed:
 		p.Change, level = guard.PeerAttack, zerolog.WarnLevel
+	case bus.PublisherConflict:
+		p.Change, level = guard.PeerConflict, zerolog.WarnLevel
 	default:
 		if strings.HasSuffix(e.Kind.String(), "lost") {
 			level = zerolog.WarnLevel
