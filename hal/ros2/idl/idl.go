@@ -155,8 +155,9 @@ func (t *Type) String() string {
 			return t.Elem.String() + "[<=" + number(t.Len) + "]"
 		}
 		return t.Elem.String() + "[]"
+	default:
+		return t.Kind.String()
 	}
-	return t.Kind.String()
 }
 
 // String names the kind.

@@ -113,10 +113,11 @@ func (s *Set) typeOf(t *Type, depth int, out *problems) (res *Type, nested int) 
 			return nil, 0
 		}
 		return &r, n + 1
+	default:
+		r := *t
+		r.lay = scalar(t.Kind)
+		return &r, 0
 	}
-	r := *t
-	r.lay = scalar(t.Kind)
-	return &r, 0
 }
 
 // elements is the layout of an array or sequence.
