@@ -226,7 +226,8 @@ func TestTrajectoryTimes(t *testing.T) {
 		monotonic bool
 		slope     float64
 	}{
-		{"forward", []int64{0, 2e9}, true, 0.5}, {"no time at all", []int64{5, 5}, false, math.Inf(1)},
+		{"forward", []int64{0, 2e9}, true, 0.5},
+		{"no time at all", []int64{5, 5}, false, math.Inf(1)},
 		{"back", []int64{2e9, 1e9}, false, math.Inf(1)},
 	} {
 		w := cdrtest.New(false).Header(1, "").Strs([]string{"j0"}).U32(2)
@@ -249,8 +250,12 @@ func TestNamesOfEncapsulations(t *testing.T) {
 		payload []byte
 		want    string
 	}{
-		{[]byte{0, 0, 0, 0}, "CDR_BE"}, {[]byte{0, 3, 0, 0}, "PL_CDR_LE"}, {[]byte{0, 7, 0, 0}, "CDR2_LE"},
-		{[]byte{0, 11, 0, 0}, "PL_CDR2_LE"}, {[]byte{0, 5, 0, 0}, "encapsulation 0x0005"}, {[]byte{0x80, 1, 0, 0}, "encapsulation 0x8001"},
+		{[]byte{0, 0, 0, 0}, "CDR_BE"},
+		{[]byte{0, 3, 0, 0}, "PL_CDR_LE"},
+		{[]byte{0, 7, 0, 0}, "CDR2_LE"},
+		{[]byte{0, 11, 0, 0}, "PL_CDR2_LE"},
+		{[]byte{0, 5, 0, 0}, "encapsulation 0x0005"},
+		{[]byte{0x80, 1, 0, 0}, "encapsulation 0x8001"},
 		{[]byte{0, 1}, "a payload without an encapsulation"},
 	} {
 		if got := Name(c.payload); got != c.want {

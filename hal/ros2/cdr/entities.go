@@ -70,7 +70,7 @@ func checkEntities(payload []byte, size, nodes, room, name int) error {
 	c := open(payload)
 	c.take(1, size)
 	for range c.count(4*4, nodes) {
-		if len(c.str()) > name || len(c.str()) > name {
+		if namespace, n := c.str(), c.str(); len(namespace) > name || len(n) > name {
 			return ErrText
 		}
 		c.gids(size, &room)

@@ -1,6 +1,7 @@
 package cdr
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,7 +53,7 @@ func fuzzDecoder(f *testing.F, names ...string) {
 			d = all[name].decoder(t, func(m any) { runs[i] = append(runs[i], m) })
 			errs[i] = d.Decode(payload, 1, 1)
 		}
-		if errs[0] != errs[1] || !cmp.Equal(runs[0], runs[1], nanEqual) {
+		if !errors.Is(errs[0], errs[1]) || !cmp.Equal(runs[0], runs[1], nanEqual) {
 			t.Fatalf("%s: not the same twice: %v, %v", name, errs, cmp.Diff(runs[0], runs[1], nanEqual))
 		}
 		if errs[0] != nil && runs[0] != nil {
@@ -63,7 +64,7 @@ func fuzzDecoder(f *testing.F, names ...string) {
 				t.Errorf("%s: frame of %d bytes, child of %d", name, len(h.Frame), len(child))
 			}
 		}
-		if err := d.Decode(payload, 1, 1); err != errs[0] {
+		if err := d.Decode(payload, 1, 1); !errors.Is(err, errs[0]) {
 			t.Errorf("%s: %v, and after that %v", name, errs[0], err)
 		}
 	})

@@ -3,6 +3,7 @@ package cdr
 import (
 	"bytes"
 	"encoding/hex"
+	"maps"
 	"math"
 	"os"
 	"strings"
@@ -223,9 +224,7 @@ func goldens() map[string]golden {
 	for _, text := range []string{"", "a", "ab", "abc", "abcd", "rw1 answer"} {
 		all["String"+itoa(len(text))] = textGolden(text)
 	}
-	for name, g := range moreGoldens() {
-		all[name] = g
-	}
+	maps.Copy(all, moreGoldens())
 	return all
 }
 

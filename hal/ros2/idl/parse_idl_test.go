@@ -99,6 +99,7 @@ func TestIDLErrorsNamePlaceAndRemedy(t *testing.T) {
 		{"struct in a struct", in("struct T { long y; } x;"), "define it before the structure that uses it"},
 		{"open comment", "/* never closed", "s.idl:1:1: expected */ at the end of a comment"},
 		{"open text", `const string S = "abc`, "expected a closing \""},
+		{"open text over lines", "const string S =\n 'abc\n\n", "s.idl:2:2: expected a closing '"},
 		{"macro", "#define N 3\n" + in("long x[N];"), "s.idl:1:1: expected #include, #pragma or an include guard"},
 		{"condition", "#if 1\n", "run the preprocessor over the file"},
 		{"number", in("long x[0xzz];"), "expected a number, found \"0xzz\""},
@@ -134,5 +135,18 @@ func TestBothLanguagesMakeTheSame(t *testing.T) {
 	a, b := typeOf(t, acme(t), "acme_msgs/LowState"), typeOf(t, acmeIDL(t), "acme_msgs/LowState")
 	if a.lay.least != b.lay.least || len(a.Fields) != len(b.Fields) {
 		t.Errorf("%d and %d bytes at least, %d and %d fields", a.lay.least, b.lay.least, len(a.Fields), len(b.Fields))
+	}
+}
+
+// TestPlacesInLongLines: a column is counted in characters, and finding it does not take longer with each token.
+func TestPlacesInLongLines(t *testing.T) {
+	text := strings.Repeat("/*ä*/ ; ", MaxText/10) + "oops"
+	err := NewSet().AddIDL("long.idl", text)
+	if want := "long.idl:1:" + itoa(int64(8*(MaxText/10)+1)) + ": expected module"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	err = NewSet().AddIDL("lines.idl", "/* a\nb */ const string S = \"x\\\ny\nz\"; ä")
+	if want := "lines.idl:4:5: expected module"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

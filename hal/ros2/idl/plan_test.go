@@ -267,6 +267,29 @@ func TestPlansRefuseWrongContent(t *testing.T) {
 	}
 }
 
+// TestWrongDefinitionsAreNoticed: a definition that is not the sender's does not go unseen, in most cases.
+func TestWrongDefinitionsAreNoticed(t *testing.T) {
+	for _, c := range []struct{ name, old, new string }{
+		{"member left out", "uint32[2] sensor\n", ""}, {"member too much", "float32 vol\n", "float32 vol\nfloat64 power\n"},
+		{"smaller member", "float64 odometer", "float32 odometer"},
+	} {
+		s := NewSet()
+		for name, text := range map[string]string{
+			"LowState": stateMsg, "ImuState": imuMsg, "MotorState": strings.Replace(motorMsg, c.old, c.new, 1), "Fault": faultMsg,
+		} {
+			if err := s.AddMsg("acme_msgs/"+name, name, text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := compile(t, typeOf(t, s, "acme_msgs/LowState"), "tick")
+		for _, payload := range stateSamples(t) {
+			if err := p.Read(payload, make([]float64, 1)); err == nil {
+				t.Errorf("%s: the payload is read", c.name)
+			}
+		}
+	}
+}
+
 func TestPathsThatAreWrong(t *testing.T) {
 	state := typeOf(t, acme(t), "acme_msgs/msg/LowState")
 	for _, c := range []struct{ path, want string }{
@@ -282,8 +305,13 @@ func TestPathsThatAreWrong(t *testing.T) {
 		{"mode_pr[0]", "an index on uint8"},
 		{"mode_pr.x", "uint8 has no fields"},
 		{"zzzzzz", "it has version, mode_pr, mode_machine, tick, robot, imu_state"},
-		{"", "expected a path"}, {"[3]", "expected a path"}, {"a..b", "expected a path"}, {"motor_state[", "expected a path"},
-		{"motor_state[-1].q", "expected a path"}, {"motor_state[1]q", "expected a path"}, {"mode_pr.", "expected a path"},
+		{"", "expected a path"},
+		{"[3]", "expected a path"},
+		{"a..b", "expected a path"},
+		{"motor_state[", "expected a path"},
+		{"motor_state[-1].q", "expected a path"},
+		{"motor_state[1]q", "expected a path"},
+		{"mode_pr.", "expected a path"},
 		{strings.Repeat("a.", 600), "expected a path"},
 	} {
 		_, err := Compile(state, []string{c.path, "mode_pr"})

@@ -161,6 +161,9 @@ func (s *Set) named(t *Type, depth int, out *problems) (res *Type, nested int) {
 			return &Type{Kind: Enum, Name: name, ref: t.ref, lay: scalar(Enum)}, 0
 		}
 	}
+	if out.full() {
+		return nil, 0
+	}
 	found := t.Name
 	hint := meant(found, s.Names(), "add the file that defines it")
 	if pkg, typ, ok := strings.Cut(found, "/msg/"); ok && typ == "Header" {
