@@ -127,7 +127,7 @@ func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
 		m.to = newDest(ep.to)
 	}
 	m.in = reliable.NewInbox(reliable.InboxConfig{
-		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal, MaxSample: r.max, MaxHeldBytes: r.max + p.lim.HeldBytes,
+		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal && ep.QoS.Durability >= wire.TransientLocal, MaxSample: r.max, MaxHeldBytes: r.max + p.lim.HeldBytes,
 	})
 	m.deliver = m.take
 	r.matches[ep.GUID] = m
