@@ -36,10 +36,14 @@ func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int)
 		return true
 	}
 	if src == r.Source {
-		r.ways[path].Store(&src)
+		r.ways[path].Store(&r.Source)
 		return true
 	}
-	return way == nil && p.sameComputer(src.Addr(), r.Source.Addr()) && r.ways[path].CompareAndSwap(nil, &src)
+	if way != nil || !p.sameComputer(src.Addr(), r.Source.Addr()) {
+		return false
+	}
+	first := src
+	return r.ways[path].CompareAndSwap(nil, &first)
 }
 
 // remote is a remote participant with what discovery needs of it.
