@@ -37,6 +37,8 @@ type NodeEntities struct {
 type Entities struct {
 	Participant GID
 	Nodes       []NodeEntities
+	// Long tells that ParseEntities found gids of 24 bytes.
+	Long bool
 }
 
 // ParseEntities reads a payload of ros_discovery_info into e, whose lists are used again, so that a participant that
@@ -83,6 +85,7 @@ func checkEntities(payload []byte, size, nodes, room, name int) error {
 func readEntities(payload []byte, size int, e *Entities) {
 	c := open(payload)
 	copy(e.Participant[:], c.take(1, size))
+	e.Long = size == gidBytesLong
 	room := math.MaxInt32
 	for i := range c.count(4*4, math.MaxInt32) {
 		if i < cap(e.Nodes) {

@@ -27,6 +27,12 @@ func openReply(payload []byte, id *RequestID) cursor {
 	return c
 }
 
+// ParseReplyID reads the header in front of a response's data.
+func ParseReplyID(payload []byte) (id RequestID, err error) {
+	c := openReply(payload, &id)
+	return id, c.err
+}
+
 // AppendSetBool appends the payload of a std_srvs/SetBool request.
 func AppendSetBool(b []byte, id *RequestID, v bool) []byte {
 	w := beginRequest(b, id)

@@ -18,7 +18,7 @@ const (
 	// DefaultNackDelay is the pause before the same samples are asked for again; it doubles up to DefaultNackMax.
 	DefaultNackDelay = 25 * time.Millisecond
 	// DefaultNackMax is the longest pause between two requests for the same samples.
-	DefaultNackMax = time.Second
+	DefaultNackMax = 200 * time.Millisecond
 	// DefaultPartialTimeout is how long a partial sample is kept without a new fragment. It is longer than a few lost
 	// requests, and short enough that forged fragments do not keep a genuine sample out for long.
 	DefaultPartialTimeout = 3 * time.Second
@@ -38,11 +38,12 @@ type InboxConfig struct {
 	// SkipBacklog starts behind what the writer had when it was first heard of: for volatile readers of a writer that
 	// keeps old samples for latecomers. Else a reliable reader starts with the oldest that the writer has.
 	SkipBacklog bool
-	// MaxSample is the most bytes of one sample's payload with its encapsulation.
+	// MaxSample is the most bytes of one sample's payload with its encapsulation; at least 256. In fragments of less than
+	// 256 bytes less is taken: 256 fragments, or a 256th of MaxSample.
 	MaxSample int
 	// MaxHeld is how many numbers, from the next one on, a reliable reader keeps and asks for at once; 1 to 256.
 	MaxHeld int
-	// MaxHeldBytes bounds all memory for payloads, held and partial together; at least, and by default, MaxSample.
+	// MaxHeldBytes bounds all memory for payloads, held and partial together; at least MaxSample, by default twice that.
 	MaxHeldBytes int
 	// MaxPartials bounds the partial samples; 1 to 64.
 	MaxPartials int
@@ -111,9 +112,9 @@ type OutboxConfig struct {
 }
 
 func (c *InboxConfig) fill() {
-	c.MaxSample = within(c.MaxSample, DefaultMaxSample, 1, 1<<30)
+	c.MaxSample = within(c.MaxSample, DefaultMaxSample, 1<<minClass, 1<<30)
 	c.MaxHeld = within(c.MaxHeld, DefaultMaxHeld, 1, MaxHeld)
-	c.MaxHeldBytes = max(c.MaxHeldBytes, c.MaxSample)
+	c.MaxHeldBytes = within(c.MaxHeldBytes, 2*c.MaxSample, c.MaxSample, 1<<40)
 	c.MaxPartials = within(c.MaxPartials, DefaultMaxPartials, 1, 64)
 	c.AckDelay = pause(c.AckDelay, DefaultAckDelay)
 	c.NackDelay = pause(c.NackDelay, DefaultNackDelay)
