@@ -37,7 +37,7 @@ type NodeEntities struct {
 type Entities struct {
 	Participant GID
 	Nodes       []NodeEntities
-	// Long tells that ParseEntities found gids of 24 bytes.
+	// Long tells that ParseEntities found gids of 24 bytes; AppendEntities does not look at it.
 	Long bool
 }
 

@@ -130,6 +130,7 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("%d nodes, %d gids", len(e.Nodes), gids)
 		}
 		for _, long := range []bool{false, true} {
+			e.Long = long
 			var back Entities
 			if err := ParseEntities(AppendEntities(nil, &e, long), &back, 0, 0); err != nil || !cmp.Equal(e, back) {
 				t.Errorf("%v: %v", err, cmp.Diff(e, back))

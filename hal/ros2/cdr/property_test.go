@@ -263,6 +263,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 			e.Nodes = append(e.Nodes, n)
 		}
 		long := rapid.Bool().Draw(t, "long")
+		e.Long = long
 		var back Entities
 		if err := ParseEntities(AppendEntities(nil, &e, long), &back, 0, 0); err != nil || !cmp.Equal(e, back) {
 			t.Fatalf("%v: %v", err, cmp.Diff(e, back))

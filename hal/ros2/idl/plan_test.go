@@ -270,7 +270,8 @@ func TestPlansRefuseWrongContent(t *testing.T) {
 // TestWrongDefinitionsAreNoticed: a definition that is not the sender's does not go unseen, in most cases.
 func TestWrongDefinitionsAreNoticed(t *testing.T) {
 	for _, c := range []struct{ name, old, new string }{
-		{"member left out", "uint32[2] sensor\n", ""}, {"member too much", "float32 vol\n", "float32 vol\nfloat64 power\n"},
+		{"member left out", "uint32[2] sensor\n", ""},
+		{"member too much", "float32 vol\n", "float32 vol\nfloat64 power\n"},
 		{"smaller member", "float64 odometer", "float32 odometer"},
 	} {
 		s := NewSet()
