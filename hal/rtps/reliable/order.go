@@ -174,7 +174,11 @@ func (i *Inbox) skipTo(now time.Duration, to wire.SeqNum, irrelevant bool, d Del
 	if to <= i.next {
 		return
 	}
-	i.back, i.landed = i.next, to
+	if now-i.landedAt > 2*i.cfg.ResyncAfter {
+		// Else it may have been led ahead in several steps, and has to go back to before the first.
+		i.back = i.next
+	}
+	i.landed, i.landedAt = to, now
 	for end := min(to, i.next+i.window()); i.next < end; i.next++ {
 		e := i.store.find(i.next)
 		if irrelevant && (e == nil || e.status == partial) {
