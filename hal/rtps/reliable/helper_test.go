@@ -27,7 +27,9 @@ func beat(first, last wire.SeqNum, count int32, final bool) *wire.Submessage {
 func seqSet(base wire.SeqNum, in ...wire.SeqNum) wire.SeqSet {
 	s := wire.SeqSet{Base: base}
 	for _, n := range in {
-		s.Add(n)
+		if uint64(n-base) < wire.MaxSetBits {
+			s.Add(n)
+		}
 	}
 	return s
 }
