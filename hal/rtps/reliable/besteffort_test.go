@@ -171,6 +171,9 @@ func TestBestEffortIsNotLedAstray(t *testing.T) {
 				}
 			}
 			b.expect(data(n+1, "genuine"), Delivered)
+			if s := b.in.Stats(); s.Resyncs != map[bool]uint64{true: 1}[ahead < DefaultJumpWindow] {
+				t.Errorf("%+v", s)
+			}
 			if took := b.now - start; ahead > DefaultJumpWindow && took > 0 {
 				t.Errorf("blind for %v though the number was beyond the window", took)
 			}
@@ -196,6 +199,23 @@ func TestAJumpThatLasts(t *testing.T) {
 	if s := b.in.Stats(); s.Jumps < 20 {
 		t.Errorf("%d jumps reported", s.Jumps)
 	}
+}
+
+// TestAForgedNumberComesInTurn: when the genuine writer reaches a number that was forged, its sample is handed on with
+// the word that there were two.
+func TestAForgedNumberComesInTurn(t *testing.T) {
+	b := newBench(t, InboxConfig{})
+	b.take(data(1, "a"))
+	b.take(data(60, "forged"))
+	for n := wire.SeqNum(2); n < 60; n++ {
+		b.take(data(n, "genuine"))
+		b.now += 100 * time.Millisecond
+	}
+	b.expect(data(60, "genuine"), Conflict)
+	if b.texts[len(b.texts)-1] != "genuine" || b.got[len(b.got)-1] != 60 || b.in.Stats().Resyncs != 1 {
+		t.Errorf("%v, %+v", b.got, b.in.Stats())
+	}
+	b.expect(data(60, "genuine"), Duplicate)
 }
 
 // TestPartialsAreBounded: fragments of ever new samples cost no more than the caps; the newest stay.

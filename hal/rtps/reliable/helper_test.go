@@ -78,6 +78,8 @@ func (b *bench) deliver(s *Sample) {
 }
 
 func (b *bench) take(s *wire.Submessage) Verdict {
+	b.t.Helper()
+	defer checkInbox(b.t, b.in)
 	return toInbox(b.in, b.now, s, wire.Time{Seconds: 7}, b.deliver)
 }
 

@@ -244,6 +244,30 @@ func TestTheNextSampleAlwaysHasRoom(t *testing.T) {
 	}
 }
 
+// TestNobodyIsEvictedInVain: a sample that would not fit anyway leaves the others alone.
+func TestNobodyIsEvictedInVain(t *testing.T) {
+	b := started(t, InboxConfig{MaxSample: 1024, MaxHeldBytes: 1900})
+	b.expect(data(2, string(pattern(1000, 0))), Held)
+	b.expect(data(5, string(pattern(500, 0))), Held)
+	b.expect(data(4, string(pattern(1000, 0))), Refused)
+	b.expect(data(5, string(pattern(500, 0))), Duplicate)
+	b.expect(data(3, "small"), Held)
+}
+
+// TestSmallPartialsAreBounded: there are no more of them than MaxPartials, though the memory would do; the lowest stay.
+func TestSmallPartialsAreBounded(t *testing.T) {
+	b := started(t, InboxConfig{MaxPartials: 2})
+	for n := wire.SeqNum(9); n >= 2; n-- {
+		b.expect(frag(n, 1, 1, 5, pattern(10, 0)), Held)
+	}
+	b.expect(frag(4, 1, 1, 5, pattern(10, 0)), Refused)
+	b.expect(frag(3, 2, 1, 5, pattern(10, 0)), Held)
+	b.expect(frag(2, 2, 1, 5, pattern(10, 0)), Held)
+	if b.expect(data(1, ""), Delivered); len(b.got) != 3 {
+		t.Errorf("%v", b.got)
+	}
+}
+
 // TestSmallSamplesAreBounded: the window's samples have room together only as far as the cap on bytes goes.
 func TestSmallSamplesAreBounded(t *testing.T) {
 	b := started(t, InboxConfig{MaxSample: 256, MaxHeldBytes: 256 * 5, MaxHeld: 100})
@@ -261,13 +285,18 @@ func TestSmallSamplesAreBounded(t *testing.T) {
 
 // TestNoEndlessWait: what the writer has by its word and never sends is given up, and so is a hole before later samples.
 func TestNoEndlessWait(t *testing.T) {
-	for name, beats := range map[string]bool{"with heartbeats": true, "without": false} {
+	for name, c := range map[string]struct{ beats, data bool }{
+		"with heartbeats": {true, true}, "without": {false, true}, "heartbeats alone": {true, false},
+	} {
 		b := started(t, InboxConfig{})
 		b.expect(data(3, "c"), Held)
 		begun := b.now
 		for n := wire.SeqNum(4); len(b.got) == 0; n++ {
 			b.now += time.Second
-			if b.take(data(n, "x")); beats {
+			if c.data {
+				b.take(data(n, "x"))
+			}
+			if c.beats {
 				b.beat(1, n, true)
 			}
 			if b.now-begun > DefaultGiveUp+3*time.Second {
@@ -339,5 +368,45 @@ func TestReliableIsNotLedAstray(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestAheadWhileTheGenuineGoesOn: numbers far ahead are not believed, however long they come, while the genuine writer's
+// samples arrive.
+func TestAheadWhileTheGenuineGoesOn(t *testing.T) {
+	for name, reliable := range map[string]bool{"reliable": true, "best effort": false} {
+		b := newBench(t, InboxConfig{Reliable: reliable})
+		b.beat(1, 0, true)
+		for n := wire.SeqNum(1); n < 50; n++ {
+			b.expect(data(n, "genuine"), Delivered)
+			if !reliable {
+				b.expect(data(1<<40+n, "forged"), Jump)
+			} else if !b.beat(1, 1<<40+n, true) {
+				t.Fatalf("%s: believed after %v", name, b.now-time.Hour)
+			}
+			b.now += 500 * time.Millisecond
+		}
+	}
+}
+
+// TestLedAheadInSteps: the Inbox goes back to before the first step, and what it handed on in between does not come again.
+func TestLedAheadInSteps(t *testing.T) {
+	b := started(t, InboxConfig{})
+	for n := wire.SeqNum(1); n <= 10; n++ {
+		b.take(data(n, "genuine"))
+	}
+	b.take(beat(13, 13, 1<<20, true))
+	b.expect(data(13, "genuine"), Delivered)
+	b.take(beat(5000, 5000, 1<<20+1, true))
+	for range 20 {
+		b.now += 200 * time.Millisecond
+		b.beat(1, 14, true)
+	}
+	b.expect(data(12, "genuine"), Held)
+	b.expect(data(11, "genuine"), Delivered)
+	b.expect(data(13, "genuine"), Duplicate)
+	b.expect(data(14, "genuine"), Delivered)
+	if diff := cmp.Diff(append(numbers(1, 10), 13, 11, 12, 14), b.got); diff != "" {
+		t.Error(diff)
 	}
 }

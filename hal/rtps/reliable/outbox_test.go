@@ -272,7 +272,7 @@ func TestHeartbeatsBackOff(t *testing.T) {
 		}
 	}
 	ms := time.Millisecond
-	want := []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, 1600 * ms, 2600 * ms, 3600 * ms, 4600 * ms}
+	want := []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, 1300 * ms, 1800 * ms, 2300 * ms, 2800 * ms, 3300 * ms, 3800 * ms, 4300 * ms, 4800 * ms}
 	if diff := cmp.Diff(want, at); diff != "" {
 		t.Error(diff)
 	}
@@ -380,6 +380,72 @@ func TestOverwrittenUnderWay(t *testing.T) {
 	d.wants("G1-1", "H2-1", "F2.1", "F2.2", "H2-2")
 	if s := d.out.Stats(); s.Overwritten != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestFragmentsUnderWay: of a sample that is going out, only what went out is repeated.
+func TestFragmentsUnderWay(t *testing.T) {
+	d := newDesk(t, OutboxConfig{Reliable: true}, true, false, 0)
+	d.out.AckNack(d.now, 1, ack(1, 1, true))
+	d.add(string(pattern(5000, 0)))
+	d.next()
+	d.next()
+	d.out.NackFrag(d.now, 1, nackFrag(1, 1, 1, 2, 3, 4))
+	d.wants("F1.2", "H1-0", "F1.3", "F1.4", "H1-1")
+}
+
+// TestAnotherRepetition: one that is under way is left when the reader asks for another sample, which goes out whole.
+func TestAnotherRepetition(t *testing.T) {
+	d := newDesk(t, OutboxConfig{Reliable: true, Depth: 2}, true, false, 0)
+	d.add(string(pattern(3000, 0)))
+	d.add(string(pattern(3000, 0)))
+	d.all()
+	d.out.AckNack(d.now, 1, ack(1, 1, false, 1, 2))
+	d.next()
+	d.out.AckNack(d.now, 1, ack(2, 2, false, 2))
+	d.wants("F2.1", "F2.2", "F2.3", "H1-2")
+}
+
+// TestPatienceBeginsWithTheSample: a reader that had nothing to acknowledge for an hour has all of StallAfter for what is
+// new, and the first heartbeat comes early.
+func TestPatienceBeginsWithTheSample(t *testing.T) {
+	d := newDesk(t, OutboxConfig{Reliable: true}, true, false, 0)
+	d.out.AckNack(d.now, 1, ack(1, 1, true))
+	d.all()
+	d.now += time.Hour
+	d.add("a")
+	d.wants("D1", "H1-1")
+	if d.due() != DefaultHeartbeatEvery || d.out.Stalled(1) {
+		t.Errorf("due in %v, stalled: %v", d.due(), d.out.Stalled(1))
+	}
+}
+
+// TestRepetitionsAfterProgress: the pause between repetitions, which grows while nothing is acknowledged, is short again.
+func TestRepetitionsAfterProgress(t *testing.T) {
+	d := newDesk(t, OutboxConfig{Reliable: true, Depth: 9}, true, false, 0)
+	for range 9 {
+		d.add("x")
+	}
+	d.all()
+	pause := func(count int32, base wire.SeqNum) time.Duration {
+		d.out.AckNack(d.now, 1, ack(base, count, false, base))
+		begun := d.now
+		for {
+			for _, s := range d.next() {
+				if s.Kind == wire.Data {
+					return d.now - begun
+				}
+			}
+			d.now += d.due()
+		}
+	}
+	long := time.Duration(0)
+	for count := range int32(30) {
+		long = pause(count+1, 1)
+	}
+	pause(50, 2)
+	if short := pause(51, 2); long != DefaultHeartbeatMax || short != DefaultResendAfter {
+		t.Errorf("pauses of %v and %v", long, short)
 	}
 }
 
