@@ -29,39 +29,48 @@ func TestBestEffort(t *testing.T) {
 		},
 		"overtaken": {
 			[]step{{data(1, "a"), Delivered}, {data(3, "c"), Delivered}, {data(2, "b"), Old}, {data(4, "d"), Delivered}},
-			[]wire.SeqNum{1, 3, 4}, 1,
+			[]wire.SeqNum{1, 3, 4},
+			1,
 		},
 		"doubled": {
 			[]step{{data(1, "a"), Delivered}, {data(1, "a"), Duplicate}, {data(2, "b"), Delivered}, {data(1, "a"), Duplicate}},
-			[]wire.SeqNum{1, 2}, 0,
+			[]wire.SeqNum{1, 2},
+			0,
 		},
 		"two contents under one number": {
 			[]step{{data(1, "a"), Delivered}, {data(1, "x"), Conflict}, {data(2, "b"), Delivered}, {data(1, "y"), Conflict}},
-			[]wire.SeqNum{1, 2}, 0,
+			[]wire.SeqNum{1, 2},
+			0,
 		},
 		"a dispose under the number of a sample": {
 			[]step{{data(1, "a"), Delivered}, {&wire.Submessage{Kind: wire.Data, Seq: 1, Dispose: true}, Conflict}},
-			[]wire.SeqNum{1}, 0,
+			[]wire.SeqNum{1},
+			0,
 		},
 		"fragments in any order": {
 			[]step{{frag(1, 3, 1, 300, big), Held}, {frag(1, 1, 2, 300, big), Held}, {frag(1, 4, 1, 300, big), Delivered}},
-			[]wire.SeqNum{1}, 0,
+			[]wire.SeqNum{1},
+			0,
 		},
 		"fragments doubled": {
 			[]step{{frag(1, 1, 2, 300, big), Held}, {frag(1, 2, 1, 300, big), Duplicate}, {frag(1, 2, 3, 300, big), Delivered}},
-			[]wire.SeqNum{1}, 0,
+			[]wire.SeqNum{1},
+			0,
 		},
 		"fragments with other bytes": {
 			[]step{{frag(1, 1, 2, 300, big), Held}, {frag(1, 2, 2, 300, other), Conflict}, {frag(1, 3, 2, 300, big), Delivered}},
-			[]wire.SeqNum{1}, 0,
+			[]wire.SeqNum{1},
+			0,
 		},
 		"fragments of a delivered sample": {
 			[]step{{frag(1, 1, 4, 300, big), Delivered}, {frag(1, 2, 1, 300, big), Duplicate}, {frag(1, 2, 1, 300, other), Conflict}},
-			[]wire.SeqNum{1}, 0,
+			[]wire.SeqNum{1},
+			0,
 		},
 		"fragments of a sample delivered whole": {
 			[]step{{data(1, string(big)), Delivered}, {frag(1, 2, 1, 300, big), Duplicate}, {frag(1, 1, 1, 300, big[:600]), Conflict}},
-			[]wire.SeqNum{1}, 0,
+			[]wire.SeqNum{1},
+			0,
 		},
 		"a whole sample beside its fragments": {
 			[]step{{frag(1, 1, 2, 300, big), Held}, {data(1, string(big)), Delivered}}, []wire.SeqNum{1}, 0,
@@ -80,7 +89,8 @@ func TestBestEffort(t *testing.T) {
 		},
 		"a newer sample in fragments does not end an older one": {
 			[]step{{frag(1, 1, 3, 300, big), Held}, {frag(2, 1, 3, 300, big), Held}, {frag(1, 4, 1, 300, big), Delivered}, {frag(2, 4, 1, 300, big), Delivered}},
-			[]wire.SeqNum{1, 2}, 0,
+			[]wire.SeqNum{1, 2},
+			0,
 		},
 		"too large":             {[]step{{data(1, string(pattern(2001, 0))), Refused}, {frag(1, 1, 1, 300, pattern(2001, 0)), Refused}}, nil, 0},
 		"too many fragments":    {[]step{{frag(1, 1, 1, 1, pattern(2000, 0)), Refused}}, nil, 0},
@@ -116,10 +126,12 @@ func TestBestEffortAsksForNothing(t *testing.T) {
 	b.take(data(1, "a"))
 	b.beat(1, 9, false)
 	b.take(gap(2, 5))
+	b.take(frag(2, 1, 1, 300, pattern(1000, 0)))
+	b.take(&wire.Submessage{Kind: wire.HeartbeatFrag, Seq: 2, FragLast: 4, Count: 1})
 	if s := b.reply(time.Minute); s != nil {
 		t.Errorf("answered %+v", s)
 	}
-	b.expect(data(2, "b"), Delivered)
+	b.expect(data(3, "b"), Delivered)
 }
 
 // TestConflictNeedsTwoContents is detection with its off run: one writer alone, with doubled and overtaken samples, whole

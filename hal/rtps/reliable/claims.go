@@ -99,25 +99,26 @@ func (c *counter) fresh(now time.Duration, v int32) bool {
 const (
 	// trailLength is how many numbers elsewhere are needed to believe in them.
 	trailLength = 4
-	// trailSlack is how far behind the trail's highest number a number may be that was overtaken on its way.
-	trailSlack = 64
+	// trailSlack is how long after the trail's highest number a lower one may come that was overtaken on its way. What
+	// comes later begins another trail: the highest may be forged.
+	trailSlack = 100 * time.Millisecond
 )
 
 // trail follows numbers that come elsewhere than expected, until they are believed.
 type trail struct {
-	began time.Duration
-	high  wire.SeqNum
-	n     int
+	began, at time.Duration // the first number, the highest
+	high      wire.SeqNum
+	n         int
 }
 
 // follow notes a number. It tells whether trailLength of them, each at most window ahead of the last, have come over at
 // least the time after. again lets the same number count as another sign, as with a heartbeat.
 func (t *trail) follow(now time.Duration, seq wire.SeqNum, again bool, window int64, after time.Duration) bool {
 	switch ahead := int64(seq - t.high); {
-	case t.n == 0 || ahead < -trailSlack || ahead > window:
-		*t = trail{began: now, high: seq, n: 1}
+	case t.n == 0 || ahead < 0 && now-t.at > trailSlack || ahead > window:
+		*t = trail{began: now, at: now, high: seq, n: 1}
 	case ahead > 0 || ahead == 0 && again:
-		t.high = seq
+		t.high, t.at = seq, now
 		t.n = min(t.n+1, trailLength)
 	}
 	return t.n >= trailLength && now-t.began >= after

@@ -120,13 +120,19 @@ func (i *Inbox) moved(now time.Duration) {
 // waits notes that something is there whose turn has not come. If a heartbeat does not, it is asked for what is missing
 // after a while anyway: some writers send one every few seconds only.
 func (i *Inbox) waits(now time.Duration) {
-	i.answer.progress = true
-	if i.started {
-		if !i.stuck {
-			i.stuck, i.since = true, now
-		}
-		i.answer.at(now + i.cfg.NackDelay)
+	if !i.cfg.Reliable {
+		return
 	}
+	i.answer.progress = true
+	if !i.started {
+		// The writer knows this reader now; before, it may have heard nothing of what it was asked.
+		i.answer.at(max(now+i.cfg.AckDelay, i.answer.last+askMin))
+		return
+	}
+	if !i.stuck {
+		i.stuck, i.since = true, now
+	}
+	i.answer.at(now + i.cfg.NackDelay)
 }
 
 // drain hands on what waits at next; it tells whether there was anything.

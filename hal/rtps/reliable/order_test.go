@@ -37,11 +37,13 @@ func TestReliable(t *testing.T) {
 		},
 		"doubled while held and after": {
 			[]step{{data(2, "b"), Held}, {data(2, "b"), Duplicate}, {data(1, "a"), Delivered}, {data(2, "b"), Duplicate}},
-			[]wire.SeqNum{1, 2}, 0, 0,
+			[]wire.SeqNum{1, 2},
+			0, 0,
 		},
 		"two contents while held and after": {
 			[]step{{data(2, "b"), Held}, {data(2, "x"), Conflict}, {data(1, "a"), Delivered}, {data(2, "x"), Conflict}},
-			[]wire.SeqNum{1, 2}, 0, 0,
+			[]wire.SeqNum{1, 2},
+			0, 0,
 		},
 		"behind what is remembered": {[]step{{data(1, "a"), Delivered}, {beat(70, 69, 2, true), 0}, {data(69, "x"), Old}}, []wire.SeqNum{1}, 68, 0},
 		"beyond the window":         {[]step{{data(4, "d"), Held}, {data(5, "e"), Refused}}, nil, 0, 0},
@@ -51,7 +53,8 @@ func TestReliable(t *testing.T) {
 		},
 		"the writer's first moves past what is held": {
 			[]step{{data(2, "b"), Held}, {frag(3, 1, 1, 300, big), Held}, {beat(10, 10, 2, true), 0}, {data(10, "j"), Delivered}},
-			[]wire.SeqNum{2, 10}, 8, 0,
+			[]wire.SeqNum{2, 10},
+			8, 0,
 		},
 		"a gap at next": {
 			[]step{{data(3, "c"), Held}, {gap(1, 3), 0}, {data(4, "d"), Delivered}}, []wire.SeqNum{3, 4}, 0, 2,
@@ -73,15 +76,18 @@ func TestReliable(t *testing.T) {
 		"a gap from the past": {[]step{{data(1, "a"), Delivered}, {gap(1, 2), 0}, {data(2, "b"), Delivered}}, []wire.SeqNum{1, 2}, 0, 0},
 		"a gap of billions that there were": {
 			[]step{{beat(1, 1<<40, 2, true), 0}, {gap(1, 1<<16), 0}, {data(1<<16, "a"), Delivered}},
-			[]wire.SeqNum{1 << 16}, 0, 1<<16 - 1,
+			[]wire.SeqNum{1 << 16},
+			0, 1<<16 - 1,
 		},
 		"fragments": {
 			[]step{{frag(2, 1, 4, 300, big), Held}, {frag(1, 2, 3, 300, big), Held}, {frag(1, 1, 1, 300, big), Delivered}},
-			[]wire.SeqNum{1, 2}, 0, 0,
+			[]wire.SeqNum{1, 2},
+			0, 0,
 		},
 		"fragments with other bytes": {
 			[]step{{frag(1, 1, 2, 300, big), Held}, {frag(1, 2, 1, 300, other), Conflict}, {frag(1, 3, 2, 300, big), Delivered}, {frag(1, 1, 1, 300, other), Conflict}},
-			[]wire.SeqNum{1}, 0, 0,
+			[]wire.SeqNum{1},
+			0, 0,
 		},
 		"fragments of what is held": {
 			[]step{{frag(2, 1, 4, 300, big), Held}, {frag(2, 2, 1, 300, big), Duplicate}, {frag(2, 2, 1, 300, other), Conflict}, {frag(2, 1, 1, 300, big[:900]), Conflict}},

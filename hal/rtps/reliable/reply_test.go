@@ -40,6 +40,26 @@ func TestAsksForTheFirstHeartbeat(t *testing.T) {
 	}
 }
 
+// TestDataBeforeTheFirstHeartbeat: the writer is there, so it is asked again soon, but not for each sample.
+func TestDataBeforeTheFirstHeartbeat(t *testing.T) {
+	b := newBench(t, InboxConfig{Reliable: true})
+	for range 6 {
+		b.reply(time.Minute)
+	}
+	b.now += time.Second
+	begun, asked := b.now, 0
+	for n := wire.SeqNum(50); b.now-begun < 900*time.Millisecond; n++ {
+		b.take(data(n, "x"))
+		if b.reply(10*time.Millisecond) != nil {
+			asked++
+		}
+		b.now = begun + 10*time.Millisecond*time.Duration(n-49)
+	}
+	if asked < 5 || asked > 10 {
+		t.Errorf("asked %d times in 0.9 s", asked)
+	}
+}
+
 // TestFinalHeartbeats: what is final is answered only if something is missing.
 func TestFinalHeartbeats(t *testing.T) {
 	for name, c := range map[string]struct {
