@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/test/internal/cpp"
+	"github.com/robowarden/robowarden/test/internal/domain"
 	"github.com/robowarden/robowarden/test/internal/netns"
 	"github.com/robowarden/robowarden/test/internal/proc"
 )
@@ -28,9 +29,6 @@ const (
 	FastDefault Vendor = "fast+shm"
 )
 
-// domain is the same in all tests, since every test has a network and a shared memory of its own.
-const domain = 7
-
 // Peer is a running peer.
 type Peer struct {
 	*proc.Process
@@ -40,7 +38,7 @@ type Peer struct {
 func Start(t testing.TB, h *netns.Host, v Vendor, program string, args ...string) *Peer {
 	t.Helper()
 	kind, shm := strings.CutSuffix(string(v), "+shm")
-	argv := []string{cpp.Binary(t, program+"_"+kind), "--domain=" + strconv.Itoa(domain), "--host=" + h.Address}
+	argv := []string{cpp.Binary(t, program+"_"+kind), "--domain=" + strconv.Itoa(domain.ID), "--host=" + h.Address}
 	if shm {
 		argv = append(argv, "--transport=default")
 	}
