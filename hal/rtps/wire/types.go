@@ -153,3 +153,13 @@ func (l *Locators) Add(a netip.AddrPort) {
 
 // Slice is the list as a slice of its own memory.
 func (l *Locators) Slice() []netip.AddrPort { return l.List[:l.N] }
+
+// GUIDOf is the GUID that a key hash or a serialised key consists of.
+func GUIDOf(key [16]byte) GUID { return GUID{Prefix(key[:12]), EntityID(key[12:])} }
+
+// Bytes is the GUID as it stands on the wire.
+func (g GUID) Bytes() (b [16]byte) {
+	copy(b[:], g.Prefix[:])
+	copy(b[12:], g.Entity[:])
+	return b
+}
