@@ -14,6 +14,7 @@ import (
 
 	"github.com/robowarden/robowarden/test/internal/cpp"
 	"github.com/robowarden/robowarden/test/internal/domain"
+	"github.com/robowarden/robowarden/test/internal/gobin"
 	"github.com/robowarden/robowarden/test/internal/netns"
 	"github.com/robowarden/robowarden/test/internal/proc"
 )
@@ -27,6 +28,8 @@ const (
 	Cyclone     Vendor = "cyclone"
 	Fast        Vendor = "fast"
 	FastDefault Vendor = "fast+shm"
+	// Ours is the product's participant.
+	Ours Vendor = "ours"
 )
 
 // Peer is a running peer.
@@ -38,7 +41,13 @@ type Peer struct {
 func Start(t testing.TB, h *netns.Host, v Vendor, program string, args ...string) *Peer {
 	t.Helper()
 	kind, shm := strings.CutSuffix(string(v), "+shm")
-	argv := []string{cpp.Binary(t, program+"_"+kind), "--domain=" + strconv.Itoa(domain.ID), "--host=" + h.Address}
+	var argv []string
+	if v == Ours {
+		argv = []string{gobin.Build(t, "./dds/ours"), program}
+	} else {
+		argv = []string{cpp.Binary(t, program+"_"+kind)}
+	}
+	argv = append(argv, "--domain="+strconv.Itoa(domain.ID), "--host="+h.Address)
 	if shm {
 		argv = append(argv, "--transport=default")
 	}
