@@ -43,9 +43,6 @@ func eachWay(t *testing.T, vendors []Vendor, f func(t *testing.T, w way, a, b *n
 
 func samples(n int) string { return "--count=" + strconv.Itoa(n) }
 
-// patience is for what takes no time on an idle machine.
-const patience = 40 * time.Second
-
 // TestReliableAt1kHz: nothing is lost or out of order, either way.
 func TestReliableAt1kHz(t *testing.T) {
 	t.Parallel()

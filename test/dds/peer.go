@@ -124,3 +124,6 @@ func (y Tally) Complete(t testing.TB, n int64) {
 		t.Errorf("expected 1 to %d, each once and in order; found %+v", n, y)
 	}
 }
+
+// patience is for what takes no time on an idle machine.
+const patience = 40 * time.Second

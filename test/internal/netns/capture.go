@@ -29,12 +29,13 @@ func (h *Host) Listen(t testing.TB, f func(Datagram)) {
 		if err != nil {
 			return fmt.Errorf("netns: %w", err)
 		}
-		const ip = syscall.ETH_P_IP<<8&0xff00 | syscall.ETH_P_IP>>8 // in network order
-		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, ip)
+		// A socket for one protocol alone would not see what goes out.
+		const all = syscall.ETH_P_ALL << 8 // in network order
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, all)
 		if err != nil {
 			return fmt.Errorf("netns: packet socket: %w", err)
 		}
-		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: ip, Ifindex: link.Index}); err != nil {
+		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: link.Index}); err != nil {
 			return fmt.Errorf("netns: packet socket: %w", err)
 		}
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20)

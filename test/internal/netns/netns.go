@@ -56,12 +56,36 @@ func Pair(t testing.TB) (a, b *Host) {
 	a, b = New(t), New(t)
 	a.run(t, "ip", "link", "add", cable, "type", "veth", "peer", "name", cable, "netns", strconv.Itoa(b.holder.PID()))
 	for i, h := range []*Host{a, b} {
-		h.Address, h.device = fmt.Sprintf("10.77.0.%d", i+1), cable
-		h.run(t, "ip", "addr", "add", h.Address+"/24", "dev", cable)
-		h.run(t, "ip", "link", "set", cable, "up")
-		h.run(t, "ip", "route", "replace", "224.0.0.0/4", "dev", cable)
+		h.plug(t, i)
 	}
 	return a, b
+}
+
+// Switch makes some computers whose cables all go to one switch.
+func Switch(t testing.TB, computers int) []*Host {
+	t.Helper()
+	s := New(t)
+	s.run(t, "ip", "link", "add", "switch", "type", "bridge", "mcast_snooping", "0")
+	s.run(t, "ip", "link", "set", "switch", "up")
+	var hosts []*Host
+	for i := range computers {
+		h := New(t)
+		port := fmt.Sprintf("port%d", i)
+		s.run(t, "ip", "link", "add", port, "type", "veth", "peer", "name", cable, "netns", strconv.Itoa(h.holder.PID()))
+		s.run(t, "ip", "link", "set", port, "master", "switch", "up")
+		h.plug(t, i)
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+// plug gives the cable's end the i-th address.
+func (h *Host) plug(t testing.TB, i int) {
+	t.Helper()
+	h.Address, h.device = fmt.Sprintf("10.77.0.%d", i+1), cable
+	h.run(t, "ip", "addr", "add", h.Address+"/24", "dev", cable)
+	h.run(t, "ip", "link", "set", cable, "up")
+	h.run(t, "ip", "route", "replace", "224.0.0.0/4", "dev", cable)
 }
 
 // In makes a program that is to be started start on this computer.

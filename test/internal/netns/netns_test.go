@@ -3,6 +3,7 @@ package netns
 import (
 	"context"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +75,17 @@ func TestCableCarriesUnicastAndMulticast(t *testing.T) {
 	}
 }
 
+func TestSwitchJoinsAll(t *testing.T) {
+	t.Parallel()
+	h := Switch(t, 3)
+	if got := passed(t, h[0], h[2], h[2].Address); got != 1000 {
+		t.Errorf("unicast: %d of 1000", got)
+	}
+	if got := passed(t, h[2], h[1], "239.255.0.1"); got != 1000 {
+		t.Errorf("multicast: %d of 1000", got)
+	}
+}
+
 func TestLossIsAsAsked(t *testing.T) {
 	t.Parallel()
 	a, b := Pair(t)
@@ -86,5 +98,23 @@ func TestLossIsAsAsked(t *testing.T) {
 	a.Lose(t, 0, 10)
 	if got := passed(t, a, b, b.Address); got < 865 || got > 935 {
 		t.Errorf("10 %% loss on the way out: %d of 1000 came", got)
+	}
+}
+
+// TestListenSeesBothDirections at a cable, and every datagram once.
+func TestListenSeesBothDirections(t *testing.T) {
+	t.Parallel()
+	a, b := Pair(t)
+	for name, h := range map[string]*Host{"sender": a, "receiver": b} {
+		var seen atomic.Int64
+		h.Listen(t, func(d Datagram) {
+			if string(d.Payload) == "x" && d.To.Port() == 7400 && d.To.Addr().String() == b.Address {
+				seen.Add(1)
+			}
+		})
+		passed(t, a, b, b.Address)
+		if got := seen.Load(); got != 1000 {
+			t.Errorf("at the %s: %d of 1000", name, got)
+		}
 	}
 }

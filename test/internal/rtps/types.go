@@ -8,12 +8,14 @@ import (
 	"net/netip"
 )
 
-// Prefix names a participant, EntityID one of its endpoints, GUID both.
-type (
-	Prefix   [12]byte
-	EntityID [4]byte
-	GUID     [16]byte
-)
+// Prefix names a participant.
+type Prefix [12]byte
+
+// EntityID names one of a participant's endpoints.
+type EntityID [4]byte
+
+// GUID names an endpoint among all.
+type GUID [16]byte
 
 // GUID puts both together.
 func (p Prefix) GUID(e EntityID) GUID {
