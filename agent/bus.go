@@ -13,13 +13,16 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
-	"github.com/robowarden/robowarden/hal/ros1"
 )
 
 // wiring is the guard's connection to the robot's bus: the subscriptions of the topic mapping and the sink for its
 // effects.
 type wiring struct {
-	node  node
+	node node
+	// own says whether a message is the guard's own, heard on a topic that it writes as well.
+	own func(*msg.Peer) bool
+	// blind counts who is there whom the node cannot see into; nil for a bus without such.
+	blind func() (secured, sharedMemory int)
 	cfg   *config.Config
 	sink  *busSink
 	diag  publisher
@@ -30,24 +33,21 @@ type wiring struct {
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
 	peers  *peerTable
+	// topics are all that the guard reads, writes or watches.
+	topics map[string]bool
 }
 
 // newWiring binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
 func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*wiring, error) {
-	b := &wiring{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers}
+	b := &wiring{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers, topics: mapped(cfg.Topics)}
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
-	node, err := ros1.New(ros1.Config{
-		Name: cfg.Deployment.ROS.Node, MasterURI: cfg.Deployment.ROS.MasterURI, Host: cfg.Deployment.ROS.Host,
-		Clock: clock.Boot, Log: log, OnEvent: b.event,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ros 1: %w", err)
+	if err := b.open(clock); err != nil {
+		return nil, err
 	}
-	b.node = anyNode[*ros1.Sub, *ros1.Publisher, *ros1.Watch]{node}
 	if err := b.advertise(); err != nil {
-		return nil, errors.Join(fmt.Errorf("ros 1: %w", err), node.Close())
+		return nil, errors.Join(err, b.node.Close())
 	}
 	return b, nil
 }
@@ -166,7 +166,7 @@ func (b *wiring) connectChain(try try) {
 			continue
 		}
 		try(topic, b.node.SubscribeTransforms(bus.Subscription{
-			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline,
+			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline, Latched: topic == tf.StaticTopic,
 		}, edges, b.guard.Transform))
 	}
 }
@@ -185,7 +185,9 @@ func (b *wiring) connectDevices(try try) {
 func (b *wiring) connectTexts(try try) {
 	t := b.cfg.Topics
 	if f := t.Floor.Topic; f != nil {
-		try(f.Topic, b.node.SubscribeText(from(f), func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
+		sub := from(f)
+		sub.Latched = true // A map's name is told once, when the map is loaded.
+		try(f.Topic, b.node.SubscribeText(sub, func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
 	}
 	for i, c := range b.cfg.Policy.Channels {
 		if h := heartbeatTopics(t, c.Endpoint); h != nil {
@@ -220,7 +222,7 @@ func (b *wiring) floor(text []byte) int {
 
 // lockSeen passes on what others write on the lock topic; our own values are not news.
 func (b *wiring) lockSeen(m *msg.Bool) {
-	if m.Peer.Name != b.cfg.Deployment.ROS.Node || m.Peer.Strength < msg.SourceBound {
+	if !b.own(m.Peer) {
 		b.guard.LockSeen(m)
 	}
 }
@@ -236,6 +238,9 @@ func (b *wiring) watch(errs *[]error) {
 	for _, c := range t.Commands {
 		add(c.Topic, "")
 	}
+	for _, m := range t.Monitored {
+		add(m.Topic, "")
+	}
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {
 		add(t.Lock.Topic, t.Lock.Consumer)
@@ -245,6 +250,22 @@ func (b *wiring) watch(errs *[]error) {
 func (b *wiring) graph(g *msg.Graph) {
 	b.guard.SetBusOK(g.Known)
 	b.guard.Graph(g)
+}
+
+// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics, or the
+// guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
+// with two interfaces may look the same.
+func (b *wiring) concerns(e *bus.Event) bool {
+	return e.Peer != nil || b.topics[e.Topic] || e.Name == b.cfg.Deployment.Node(b.cfg.Profile.Bus)
+}
+
+// mapped are all topics of a mapping.
+func mapped(t *config.Topics) map[string]bool {
+	out := map[string]bool{}
+	for _, topic := range t.Names() {
+		out[topic] = true
+	}
+	return out
 }
 
 // event turns what happened to connections into what the core watches, and tells people.
@@ -266,6 +287,11 @@ func (b *wiring) event(e *bus.Event) {
 		p.Change, level = guard.PeerRefused, zerolog.WarnLevel
 	case bus.RequestRefused, bus.RequestMalformed:
 		p.Change, level = guard.PeerAttack, zerolog.WarnLevel
+	case bus.PublisherConflict:
+		p.Change, level = guard.PeerConflict, zerolog.WarnLevel
+		if !b.concerns(e) {
+			p.Change = guard.PeerAttack
+		}
 	default:
 		if strings.HasSuffix(e.Kind.String(), "lost") {
 			level = zerolog.WarnLevel

@@ -23,10 +23,24 @@ type Status struct {
 	Scheduling string `json:"scheduling"`
 	// Confinement says behind which walls the guard works, and which of them are missing.
 	Confinement string `json:"confinement"`
+	// Bus is the robot's bus, and what goes on there unseen.
+	Bus BusStatus `json:"bus"`
 	// Roles are the other roles, Publishers the connections to publishers and who is behind them.
 	Roles      RolesStatus       `json:"roles"`
 	Publishers []PublisherStatus `json:"publishers"`
 	guard.Status
+}
+
+// BusStatus is the robot's bus.
+type BusStatus struct {
+	// Kind is the profile's bus: ros1 or ros2.
+	Kind string `json:"kind"`
+	// NotSeen says in words what the guard cannot notice there.
+	NotSeen []string `json:"not_seen,omitempty"`
+	// Secured counts the participants there now whose topics are hidden from the guard, SharedMemory those that exchange
+	// data past it.
+	Secured      int `json:"secured,omitempty"`
+	SharedMemory int `json:"shared_memory,omitempty"`
 }
 
 // PolicyStatus names the policy in force.
@@ -43,6 +57,7 @@ func (a *Agent) Status() any {
 		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
 		Policy: PolicyStatus{ID: cfg.Policy.ID, Revision: cfg.Policy.Revision, Digest: cfg.Digests.Policy.String()},
 	}
+	s.Bus = a.bus.status()
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {
@@ -88,6 +103,7 @@ func (a *Agent) diagnostics() []bus.DiagnosticStatus {
 		{Key: "enforcement", Value: enforcing},
 		{Key: "missing inputs", Value: strings.Join(s.Missing, " ")},
 		{Key: "attestation", Value: s.Attestation.State},
+		{Key: "bus", Value: a.bus.status().String()},
 		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
 	return []bus.DiagnosticStatus{d}

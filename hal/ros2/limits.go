@@ -3,6 +3,8 @@ package ros2
 import (
 	"fmt"
 	"time"
+
+	"github.com/robowarden/robowarden/hal/rtps"
 )
 
 // Defaults of Limits.
@@ -29,8 +31,8 @@ const (
 	DefaultMaxPublishers = 8
 	// DefaultMaxNodes bounds the nodes that one participant may list.
 	DefaultMaxNodes = 128
-	// DefaultMaxGIDs bounds the readers and writers that one participant may list.
-	DefaultMaxGIDs = 1024
+	// DefaultMaxGIDs bounds the readers and writers that one participant may list: four times as many as it may announce.
+	DefaultMaxGIDs = 2048
 	// DefaultMaxTransforms bounds the transforms in one TFMessage.
 	DefaultMaxTransforms = 512
 	// DefaultMaxJointNames bounds the names in one JointState.
@@ -39,7 +41,7 @@ const (
 	DefaultEventsPerSecond = 20
 )
 
-// Limits bounds time and memory of the node; those of the participant below are package rtps's own. A field that is 0
+// Limits bounds time and memory of the node. A field that is 0
 // takes the Default constant of its name; New refuses negative ones. No value means "unlimited".
 type Limits struct {
 	WatchInterval, SettleTime        time.Duration
@@ -49,6 +51,8 @@ type Limits struct {
 	MaxPublishers, MaxNodes, MaxGIDs int
 	MaxTransforms, MaxJointNames     int
 	EventsPerSecond                  int
+	// RTPS bounds the participant below.
+	RTPS rtps.Limits
 }
 
 // fill replaces zeros by the defaults and refuses negative values.

@@ -32,7 +32,7 @@ func validName(s string) bool {
 		switch {
 		case b == '/' && !first:
 			first = true
-		case nameByte(b) && !(first && digit(b)):
+		case nameByte(b) && (!first || !digit(b)):
 			first = false
 		default:
 			return false
@@ -144,9 +144,6 @@ func (t typeName) dds(suffix string) string {
 
 // String is the type as ROS 2 writes it.
 func (t typeName) String() string { return t.pkg + "/" + t.kind + "/" + t.name }
-
-// short is the type as both ROS generations write it.
-func (t typeName) short() string { return t.pkg + "/" + t.name }
 
 func digit(b byte) bool { return b >= '0' && b <= '9' }
 

@@ -17,11 +17,13 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/hal/bus"
+	"github.com/robowarden/robowarden/hal/rtps"
 )
 
 // Config says who the node is and how it finds the others.
@@ -56,13 +58,31 @@ type Config struct {
 
 // Node is one node of a ROS 2 graph, with a participant of its own.
 type Node struct {
-	cfg  Config
-	host netip.Addr
-	rep  *bus.Reporter
+	cfg     Config
+	part    *rtps.Participant
+	dir     *directory
+	faces   faces
+	disc    discovery
+	hashes  hashes
+	rep     *bus.Reporter
+	peerIDs atomic.Uint32
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	ran    atomic.Bool
+	done   chan struct{}
 	poke   chan struct{}
+	// waiting is true while a writer's name may become known soon; stirred changes with every match.
+	waiting atomic.Bool
+	stirred atomic.Uint64
+	// settledAt is when the graph counts as known, 0 while the participant does not work; known then is true.
+	settledAt atomic.Int64
+
+	// flavourOf tells how a participant's services pair requests and replies; tests have one of each kind.
+	flavourOf func(*rtps.RemoteParticipant) flavour
+	// making is held while a service's client is made, so that there is one of each.
+	making sync.Mutex
 
 	// mu guards the lists, which are replaced, never changed: whoever got one may keep it.
 	mu      sync.Mutex
@@ -70,6 +90,7 @@ type Node struct {
 	subs    []*Sub
 	pubs    []*Publisher
 	watches []*Watch
+	clients []*client
 }
 
 // ErrClosed means that the node or the publisher is closed.
@@ -82,8 +103,8 @@ func New(cfg Config) (*Node, error) {
 		return nil, errors.New("ros2: the configuration lacks a clock; pass one that reads CLOCK_BOOTTIME and one for civil time")
 	case !validName(cfg.Name):
 		return nil, fmt.Errorf("ros2: node name %s is not fully qualified; expected one such as \"/robowarden\"", clip(cfg.Name, 80))
-	case cfg.Domain < 0 || cfg.Domain > maxDomain:
-		return nil, fmt.Errorf("ros2: domain %d; expected 0 to %d", cfg.Domain, maxDomain)
+	case cfg.Domain < 0 || cfg.Domain > rtps.MaxDomain:
+		return nil, fmt.Errorf("ros2: domain %d; expected 0 to %d", cfg.Domain, rtps.MaxDomain)
 	}
 	host, err := netip.ParseAddr(cfg.Host)
 	if err != nil || host.IsUnspecified() || host.IsMulticast() {
@@ -95,35 +116,138 @@ func New(cfg Config) (*Node, error) {
 	if err := cfg.Limits.fill(); err != nil {
 		return nil, err
 	}
+	peers, err := parsePeers(cfg.Peers)
+	if err != nil {
+		return nil, err
+	}
 	n := &Node{
-		cfg: cfg, host: host, rep: bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
-		poke: make(chan struct{}, 1),
+		cfg: cfg, dir: newDirectory(cfg.Name), rep: bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
+		faces: faces{first: map[*rtps.Endpoint]time.Duration{}, tell: map[*rtps.RemoteParticipant]int{}},
+		done:  make(chan struct{}), poke: make(chan struct{}, 1), flavourOf: flavourOf,
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.part, err = rtps.New(rtps.Config{
+		Domain: cfg.Domain, Host: host, Multicast: cfg.Multicast, Peers: peers, Name: cfg.Name,
+		UserData: []byte("enclave=" + cfg.Enclave + ";"),
+		Clock:    cfg.Clock, Civil: cfg.Civil, OnEvent: n.event, Limits: cfg.Limits.RTPS,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ros2: %w", err)
+	}
+	if err := n.openDiscovery(); err != nil {
+		return nil, errors.Join(err, n.part.Close())
+	}
 	return n, nil
 }
 
-// maxDomain is the largest domain whose ports fit below 65536.
-const maxDomain = 232
+func parsePeers(list []string) ([]netip.Addr, error) {
+	var out []netip.Addr
+	for _, s := range list {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.IsUnspecified() || a.IsMulticast() {
+			return nil, fmt.Errorf("ros2: peer %s; expected the IP address of a computer", clip(s, 80))
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
 
-// Run serves, listens and announces until ctx ends or Close is called. It returns nil after an orderly end. It may be
-// called once.
+// Run serves, listens and announces until ctx ends or Close is called. It returns nil after an orderly end, and an error
+// when the participant's sockets have failed for good. It may be called once.
 func (n *Node) Run(ctx context.Context) error {
+	if n.ran.Swap(true) {
+		if n.ctx.Err() != nil {
+			return nil // closed before it began
+		}
+		return errors.New("ros2: Run called twice")
+	}
+	defer close(n.done)
 	defer context.AfterFunc(ctx, n.cancel)()
-	<-n.ctx.Done()
-	return nil
+	n.wg.Go(func() { n.watchOver(n.ctx) })
+	err := n.part.Run(n.ctx)
+	if n.ctx.Err() != nil {
+		err = nil
+	}
+	n.cancel()
+	n.shut()
+	n.wg.Wait()
+	return err
+}
+
+// shut ends everything that was made of this node.
+func (n *Node) shut() {
+	n.mu.Lock()
+	n.closed = true
+	subs, watches := n.subs, n.watches
+	n.mu.Unlock()
+	for _, s := range subs {
+		s.Close()
+	}
+	for _, w := range watches {
+		w.Close()
+	}
+	if err := n.part.Close(); err != nil {
+		n.cfg.Log.Debug().Err(err).Msg("close the participant")
+	}
 }
 
 // Close ends Run, tells the others that we leave, and releases every socket. It may be called more than once.
 func (n *Node) Close() error {
 	n.cancel()
+	if n.ran.Swap(true) {
+		<-n.done
+		return nil
+	}
+	n.shut()
+	close(n.done)
 	return nil
 }
 
-// Poke asks for an announcement, a probe of every peer and a report of every watch now. It never blocks.
+// Poke asks for a look at the graph and a report of every watch now. It never blocks.
 func (n *Node) Poke() {
 	select {
 	case n.poke <- struct{}{}:
 	default:
 	}
+}
+
+// wait notes that a writer's name may become known soon.
+func (n *Node) wait() { n.waiting.Store(true) }
+
+// stir notes that something was matched or is no longer.
+func (n *Node) stir() {
+	n.stirred.Add(1)
+	n.Poke()
+}
+
+// Blindness says what is on this bus that the node cannot see. Each number greater than zero is a limit of every
+// statement about the bus.
+type Blindness struct {
+	// Secured counts participants that speak DDS Security: their endpoints and data are hidden from us.
+	Secured int
+	// SharedMemory counts participants of Fast DDS that are not alone on their computer. Such exchange data through
+	// shared memory, which is on no wire: we get what they publish, but not what somebody injects there.
+	SharedMemory int
+}
+
+// Blind counts the participants that limit what the node can see.
+func (n *Node) Blind() Blindness { return blindness(n.part.Participants()) }
+
+func blindness(list []*rtps.RemoteParticipant) Blindness {
+	var b Blindness
+	at := map[netip.Addr]int{}
+	for _, p := range list {
+		if p.Secured {
+			b.Secured++
+		}
+		if p.Vendor == vendorFastDDS {
+			at[p.Source.Addr()]++
+		}
+	}
+	for _, k := range at {
+		if k > 1 {
+			b.SharedMemory += k
+		}
+	}
+	return b
 }

@@ -2,6 +2,7 @@ package rtps
 
 import (
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/rtps/wire"
@@ -39,8 +40,8 @@ const (
 	PayloadConflict
 	// SequenceJump means that a writer's numbers went where no writer goes: far ahead, or back.
 	SequenceJump
-	// LocatorRefused means that an announcement named addresses that we do not send to: other computers, multicast,
-	// privileged ports.
+	// LocatorRefused means that an announcement named addresses that no participant hears at: out in the internet,
+	// multicast, privileged ports. Nothing is sent to them.
 	LocatorRefused
 	// Malformed means that a datagram or an announcement did not parse.
 	Malformed
@@ -114,4 +115,67 @@ type Event struct {
 	// Suppressed counts the events of this kind that were not told since the last one, for there were too many. All kinds
 	// may be; OnMatch and Generation always tell.
 	Suppressed uint64
+}
+
+// reporter lets a bounded number of events of each kind through per second, so that a flood of attacks is no flood of work.
+type reporter struct {
+	clock func() time.Duration
+	rate  int
+	on    bool
+	tell  func(*Event)
+
+	mu    sync.Mutex
+	kinds [EventKinds]struct {
+		second     time.Duration
+		count      int
+		suppressed uint64
+	}
+}
+
+// wants tells whether an event of the kind would be told now, and else counts it. What an event costs to describe is spent
+// after that only.
+func (r *reporter) wants(kind EventKind) bool {
+	if !r.on {
+		return false
+	}
+	second := r.clock().Truncate(time.Second)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := &r.kinds[kind]
+	if k.second != second {
+		k.second, k.count = second, 0
+	}
+	if k.count >= r.rate {
+		k.suppressed++
+		return false
+	}
+	k.count++
+	return true
+}
+
+// emit tells an event that was wanted.
+func (r *reporter) emit(e *Event) {
+	e.Boot = r.clock()
+	r.mu.Lock()
+	k := &r.kinds[e.Kind]
+	e.Suppressed, k.suppressed = k.suppressed, 0
+	r.mu.Unlock()
+	r.tell(e)
+}
+
+// flush tells of events that were only counted, so that the end of a flood is not lost.
+func (r *reporter) flush(now time.Duration) {
+	second := now.Truncate(time.Second)
+	for kind := range r.kinds {
+		r.mu.Lock()
+		k := &r.kinds[kind]
+		due := k.suppressed > 0 && k.second != second
+		if due {
+			k.suppressed-- // the event that tells is one of them
+		}
+		r.mu.Unlock()
+		if due && r.wants(EventKind(kind)) {
+			r.emit(&Event{Kind: EventKind(kind), Detail: "more of the same"})
+		}
+	}
 }

@@ -1,6 +1,9 @@
 package rtps
 
 import (
+	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/rtps/wire"
@@ -75,8 +78,106 @@ type ReaderStats struct {
 	Writers int
 }
 
+// Reader reads one topic.
+type Reader struct {
+	p    *Participant
+	guid wire.GUID
+	cfg  ReaderConfig
+	data wire.EndpointData
+	max  int
+
+	closed  atomic.Bool
+	matches map[wire.GUID]*match // guarded by Participant.mu
+	counts  readerCounts
+}
+
+type readerCounts struct {
+	received, bytes, skipped, refused, lost, duplicates, conflicts, unaccepted atomic.Uint64
+}
+
 // NewReader makes a reader and announces it. Its Handler may be called before NewReader returns.
-func (p *Participant) NewReader(c ReaderConfig) (*Reader, error) { return p.newReader(c) }
+func (p *Participant) NewReader(c ReaderConfig) (*Reader, error) {
+	c.MaxSample, c.MaxRateHz = orDefault(c.MaxSample, DefaultMaxSample), orDefault(c.MaxRateHz, DefaultMaxRateHz)
+	if err := checkEndpoint("reader", c.Topic, c.Type, c.UserData, c.MaxSample, c.Reliable, c.TransientLocal); err != nil {
+		return nil, err
+	}
+	if c.MaxRateHz < 1 || c.Handler == nil {
+		return nil, fmt.Errorf("rtps: reader of %s: rate %d Hz, handler given: %t; expected 1 or more and a handler", c.Topic, c.MaxRateHz, c.Handler != nil)
+	}
+	c.UserData = slices.Clone(c.UserData)
+	r := &Reader{p: p, cfg: c, max: c.MaxSample, matches: map[wire.GUID]*match{}}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.mayAdd(len(p.readers)); err != nil {
+		return nil, err
+	}
+	r.guid = p.newGUID(0x04, 0x07, c.Keyed)
+	r.data = p.description(r.guid, c.Topic, c.Type, c.UserData, c.Reliable, c.TransientLocal)
+	// What differs by representation, the consumer of the bytes tells by their encapsulation.
+	r.data.QoS.Representations = []int16{wire.XCDR1, wire.XCDR2}
+	if err := p.subs.announce(p.cfg.Clock(), r.guid.Entity, wire.AppendEndpoint(nil, &r.data)); err != nil {
+		return nil, err
+	}
+	p.readers[r.guid.Entity] = r
+	for _, rm := range p.remotes {
+		for _, ep := range rm.endpoints {
+			if ep.Writer {
+				p.matchWriter(r, ep)
+			}
+		}
+	}
+	p.flushAll()
+	return r, nil
+}
+
+// mayAdd says why there can be no more local endpoints of a kind. The caller holds mu.
+func (p *Participant) mayAdd(have int) error {
+	if p.closed {
+		return ErrClosed
+	}
+	if have >= p.lim.LocalEndpoints {
+		return fmt.Errorf("%w: the limit is %d", ErrTooMany, p.lim.LocalEndpoints)
+	}
+	return nil
+}
+
+// checkEndpoint refuses what no endpoint can be.
+func checkEndpoint(what, topic, typ string, userData []byte, maxSample int, reliable, transientLocal bool) error {
+	switch {
+	case topic == "" || typ == "" || len(topic) > MaxName || len(typ) > MaxName:
+		return fmt.Errorf("rtps: %s of topic %.80q, type %.80q: expected names of 1 to %d bytes", what, topic, typ, MaxName)
+	case len(userData) > MaxUserData:
+		return fmt.Errorf("rtps: %s of %s: user data of %d bytes; expected at most %d", what, topic, len(userData), MaxUserData)
+	case maxSample < 4 || maxSample > MaxMaxSample:
+		return fmt.Errorf("rtps: %s of %s: MaxSample %d; expected 4 to %d", what, topic, maxSample, MaxMaxSample)
+	case transientLocal && !reliable:
+		return fmt.Errorf("rtps: %s of %s: transient-local but best effort; what was before can be asked for by reliable readers only", what, topic)
+	}
+	return nil
+}
+
+// newGUID draws the next entity id. The caller holds mu.
+func (p *Participant) newGUID(kind, keyedKind byte, keyed bool) wire.GUID {
+	if keyed {
+		kind = keyedKind
+	}
+	p.nextEntity++
+	n := p.nextEntity
+	return wire.GUID{Prefix: p.prefix, Entity: wire.EntityID{byte(n >> 16), byte(n >> 8), byte(n), kind}}
+}
+
+// description is what is announced of one of our endpoints.
+func (p *Participant) description(g wire.GUID, topic, typ string, userData []byte, reliable, transientLocal bool) wire.EndpointData {
+	d := wire.EndpointData{
+		GUID: g, Participant: p.GUID(), Topic: topic, Type: typ, QoS: wire.DefaultQoS(g.Entity.Writer()), UserData: userData,
+	}
+	d.QoS.Reliable = reliable
+	if transientLocal {
+		d.QoS.Durability = wire.TransientLocal
+	}
+	d.Unicast.Add(p.user.local)
+	return d
+}
 
 // GUID is the reader's own.
 func (r *Reader) GUID() wire.GUID { return r.guid }
@@ -91,7 +192,37 @@ func (r *Reader) Rematch() { r.p.rematch(r) }
 func (r *Reader) Writers() []*RemoteWriter { return r.p.writersOf(r) }
 
 // Stats counts.
-func (r *Reader) Stats() ReaderStats { return r.stats() }
+func (r *Reader) Stats() ReaderStats {
+	c := &r.counts
+	return ReaderStats{
+		Received: c.received.Load(), Bytes: c.bytes.Load(), Skipped: c.skipped.Load(), Refused: c.refused.Load(), Lost: c.lost.Load(),
+		Duplicates: c.duplicates.Load(), Conflicts: c.conflicts.Load(), Unaccepted: c.unaccepted.Load(), Writers: len(r.Writers()),
+	}
+}
 
 // Close ends the reader and announces that. A Handler that runs on another goroutine may still be returning afterwards.
-func (r *Reader) Close() { r.p.closeReader(r) }
+func (r *Reader) Close() {
+	p := r.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || r.closed.Swap(true) {
+		return
+	}
+	for _, m := range r.matches {
+		p.end(m)
+	}
+	delete(p.readers, r.guid.Entity)
+	p.dirty = true
+	p.publish()
+	_ = p.subs.withdraw(p.cfg.Clock(), r.guid) // no longer than what was announced before
+	p.flushAll()
+}
+
+// flushAll sends everything of discovery that is due. The caller holds mu.
+func (p *Participant) flushAll() {
+	now := p.cfg.Clock()
+	for _, r := range p.remotes {
+		p.flush(r, now)
+	}
+	p.kickTimers(now)
+}

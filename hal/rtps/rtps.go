@@ -69,16 +69,20 @@ var (
 	ErrTooMany = errors.New("rtps: too many local endpoints")
 )
 
-// Run serves until ctx ends or Close is called; it returns nil then, and an error when a socket has failed for good.
-// It may be called once.
+// Run serves until ctx ends or Close is called, and returns when its goroutines have ended. It may be called once.
 func (p *Participant) Run(ctx context.Context) error { return p.run(ctx) }
 
 // Close tells the others that we leave (dispose of every endpoint and of the participant), ends Run and closes the
 // sockets. It does not wait for handlers that are running.
-func (p *Participant) Close() error { return p.close() }
+func (p *Participant) Close() error {
+	p.shut()
+	return nil
+}
 
 // GUID is the participant's own.
-func (p *Participant) GUID() wire.GUID { return wire.GUID{Prefix: p.prefix, Entity: wire.EntityParticipant} }
+func (p *Participant) GUID() wire.GUID {
+	return wire.GUID{Prefix: p.prefix, Entity: wire.EntityParticipant}
+}
 
 // Domain is the domain that the participant is on.
 func (p *Participant) Domain() int { return p.cfg.Domain }

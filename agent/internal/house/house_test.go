@@ -238,11 +238,11 @@ var walls = []struct {
 		module + "/agent/fleet", module + "/attest/tpm", module + "/attest/evidence", module + "/attest/verifier", module + "/hal/proc",
 	}, "the guard links no network client but the robot's bus"},
 	{"agent/steward", []string{
-		"github.com/eclipse/paho.mqtt.golang", "github.com/bluenviron/goroslib/v2", module + "/hal/ros1",
-		module + "/agent/courier", module + "/agent/guard", module + "/attest/tpm",
+		"github.com/eclipse/paho.mqtt.golang", "github.com/bluenviron/goroslib/v2", module + "/hal/ros1", module + "/hal/ros2",
+		module + "/hal/rtps", module + "/agent/courier", module + "/agent/guard", module + "/attest/tpm",
 	}, "the steward opens no external socket; net/http is there for its metrics on a unix socket, and seccomp allows it no other"},
 	{"agent/courier", []string{
-		"github.com/bluenviron/goroslib/v2", module + "/hal/ros1", module + "/hal/proc",
+		"github.com/bluenviron/goroslib/v2", module + "/hal/ros1", module + "/hal/ros2", module + "/hal/rtps", module + "/hal/proc",
 	}, "the courier has nothing to do with the robot's bus"},
 }
 

@@ -103,7 +103,7 @@ func AppendDataFrag(
 // AppendHeartbeat tells which samples the writer has, last = first-1 for none; final: no answer is needed.
 func AppendHeartbeat(b []byte, reader, writer EntityID, first, last SeqNum, count int32, final, liveliness bool) []byte {
 	at := len(b)
-	b = begin(b, Heartbeat, flag(final, 0x02)|flag(liveliness, 0x04))
+	b = begin(b, Heartbeat, flagIf(final, 0x02)|flagIf(liveliness, 0x04))
 	b = append(append(b, reader[:]...), writer[:]...)
 	return end(put32(putSeq(putSeq(b, first), last), uint32(count)), at)
 }
@@ -127,7 +127,7 @@ func AppendGap(b []byte, reader, writer EntityID, start SeqNum, set *SeqSet) []b
 // AppendAckNack tells that all below set.Base are there and those in set are missing; final: no heartbeat is needed.
 func AppendAckNack(b []byte, reader, writer EntityID, set *SeqSet, count int32, final bool) []byte {
 	at := len(b)
-	b = begin(b, AckNack, flag(final, 0x02))
+	b = begin(b, AckNack, flagIf(final, 0x02))
 	b = append(append(b, reader[:]...), writer[:]...)
 	return end(put32(putBits(putSeq(b, set.Base), set.Bits, &set.Map), uint32(count)), at)
 }
@@ -140,7 +140,7 @@ func AppendNackFrag(b []byte, reader, writer EntityID, seq SeqNum, set *FragSet,
 	return end(put32(putBits(put32(putSeq(b, seq), set.Base), set.Bits, &set.Map), uint32(count)), at)
 }
 
-func flag(on bool, bit byte) byte {
+func flagIf(on bool, bit byte) byte {
 	if on {
 		return bit
 	}

@@ -15,7 +15,7 @@ type EndpointData struct {
 }
 
 // ParseEndpoint reads a writer's or a reader's data from SEDP's payload and keeps no reference to it. If it returns an
-// error, e holds what was read of it up to there, for a report.
+// error, e holds what could be read of it, for a report.
 func ParseEndpoint(payload []byte, writer bool, e *EndpointData) error {
 	*e = EndpointData{QoS: DefaultQoS(writer)}
 	list, err := openList(payload)
@@ -23,18 +23,14 @@ func ParseEndpoint(payload []byte, writer bool, e *EndpointData) error {
 		return fmt.Errorf("endpoint data: %w", err)
 	}
 	var seen identity
-	for {
-		pid, v, ok, f := list.next()
-		if f == FaultNone && ok {
-			f = e.read(list.o, pid, v, &seen)
-		}
-		if f != FaultNone {
-			return fmt.Errorf("endpoint data, parameter 0x%04x: %w", pid, f)
-		}
-		if !ok {
-			return e.check(writer)
-		}
+	err = list.each("endpoint data", func(pid uint16, v []byte) Fault { return e.read(list.o, pid, v, &seen) })
+	if err != nil {
+		return err
 	}
+	if seen.hasKey && seen.key != e.GUID {
+		return fmt.Errorf("endpoint data, GUID %s has the key hash %s: %w", e.GUID, seen.key, FaultForeign)
+	}
+	return e.check(writer)
 }
 
 // check looks at the identities as a whole.
@@ -61,21 +57,24 @@ func (e *EndpointData) check(writer bool) error {
 func (e *EndpointData) read(o order, pid uint16, v []byte, seen *identity) (f Fault) {
 	switch known(pid) {
 	case pidEndpointGUID:
-		if f = seen.once(1); f == FaultNone {
+		if f = seen.once(isEntity); f == FaultNone {
 			e.GUID, f = readGUID(v)
 		}
 	case pidParticipantGUID:
-		if f = seen.once(2); f == FaultNone {
+		if f = seen.once(isParticipant); f == FaultNone {
 			e.Participant, f = readGUID(v)
 		}
 	case pidTopicName:
-		if f = seen.once(4); f == FaultNone {
+		if f = seen.once(isTopic); f == FaultNone {
 			e.Topic, f = readName(o, v)
 		}
 	case pidTypeName:
-		if f = seen.once(8); f == FaultNone {
+		if f = seen.once(isType); f == FaultNone {
 			e.Type, f = readName(o, v)
 		}
+	case pidKeyHash:
+		seen.hasKey = true
+		seen.key, f = readGUID(v)
 	case pidUnicast:
 		f = readLocator(o, v, &e.Unicast)
 	case pidMulticast:
@@ -101,7 +100,7 @@ func AppendEndpoint(b []byte, e *EndpointData) []byte {
 	b = paramLocators(b, pidUnicast, &e.Unicast)
 	b = paramLocators(b, pidMulticast, &e.Multicast)
 	if len(e.UserData) > 0 {
-		b = paramOctets(b, pidUserData, e.UserData)
+		b = paramOctets(b, pidUserData, e.UserData[:min(len(e.UserData), MaxUserData)])
 	}
 	if e.InlineQoS {
 		b = append(put16(put16(b, pidExpectsInline), 4), 1, 0, 0, 0)
@@ -109,8 +108,24 @@ func AppendEndpoint(b []byte, e *EndpointData) []byte {
 	return put32(b, uint32(pidSentinel))
 }
 
-// KeyGUID is the GUID that a dispose of discovery data is about: from a parameter list with an entity's GUID or key hash,
-// or from a plain serialised key.
+// KeyOf is the GUID that a dispose of discovery data is about: Cyclone DDS writes it as the payload, Fast DDS as the key
+// hash in the inline QoS. If both are there they have to agree.
+func KeyOf(s *Submessage) (GUID, error) {
+	hash := GUIDOf(s.KeyHash)
+	switch {
+	case s.HasPayload:
+		g, err := KeyGUID(s.Payload)
+		if err == nil && s.HasKeyHash && hash != g {
+			return GUID{}, fmt.Errorf("serialised key %s with the key hash %s: %w", g, hash, FaultForeign)
+		}
+		return g, err
+	case s.HasKeyHash:
+		return hash, nil
+	}
+	return GUID{}, fmt.Errorf("dispose, key: %w", FaultMissing)
+}
+
+// KeyGUID is the GUID in a serialised key: from a parameter list with an entity's GUID or key hash, or from plain CDR.
 func KeyGUID(payload []byte) (GUID, error) {
 	if len(payload) < 4 {
 		return GUID{}, fmt.Errorf("serialised key: %w", FaultPayload)
@@ -127,17 +142,8 @@ func KeyGUID(payload []byte) (GUID, error) {
 		return GUID{}, fmt.Errorf("serialised key: %w", err)
 	}
 	var key GUID
-	for {
-		pid, v, ok, f := list.next()
-		if f == FaultNone && ok {
-			f = readKey(pid, v, &key)
-		}
-		if f != FaultNone {
-			return GUID{}, fmt.Errorf("serialised key, parameter 0x%04x: %w", pid, f)
-		}
-		if !ok {
-			break
-		}
+	if err = list.each("serialised key", func(pid uint16, v []byte) Fault { return readKey(pid, v, &key) }); err != nil {
+		return GUID{}, err
 	}
 	if key == (GUID{}) {
 		return key, fmt.Errorf("serialised key: %w", FaultMissing)
@@ -145,7 +151,7 @@ func KeyGUID(payload []byte) (GUID, error) {
 	return key, nil
 }
 
-// readKey takes an entity's GUID. An endpoint's may come with its participant's, and names less then.
+// readKey takes an entity's GUID. An endpoint's may come with its participant's, which names less.
 func readKey(pid uint16, v []byte, key *GUID) Fault {
 	switch known(pid) {
 	case pidParticipantGUID, pidEndpointGUID, pidKeyHash:
@@ -153,15 +159,37 @@ func readKey(pid uint16, v []byte, key *GUID) Fault {
 		return unknown(pid)
 	}
 	g, f := readGUID(v)
-	if f != FaultNone || g == *key {
+	switch {
+	case f != FaultNone:
 		return f
-	}
-	if known(pid) == pidParticipantGUID && key.Prefix == g.Prefix {
-		return FaultNone // the endpoint came first
-	}
-	if *key != (GUID{}) && (key.Prefix != g.Prefix || key.Entity != EntityParticipant) {
+	case *key == GUID{} || *key == GUID{g.Prefix, EntityParticipant}:
+		*key = g
+	case g != *key && g != GUID{key.Prefix, EntityParticipant}:
 		return FaultForeign
 	}
-	*key = g
+	return FaultNone
+}
+
+// identity notes which of an entity's identities have been given.
+type identity struct {
+	seen   uint8
+	hasKey bool
+	key    GUID
+}
+
+const (
+	isEntity uint8 = 1 << iota
+	isParticipant
+	isTopic
+	isType
+)
+
+// once tells off an identity that is given a second time: readers that take the first and readers that take the last
+// would see two different entities.
+func (i *identity) once(bit uint8) Fault {
+	if i.seen&bit != 0 {
+		return FaultTwice
+	}
+	i.seen |= bit
 	return FaultNone
 }

@@ -40,7 +40,7 @@ func Mismatch(w, r *EndpointData) string {
 		return why
 	}
 	if !representable(o, q) {
-		return short("data representation", fmt.Sprint(offered(o)), fmt.Sprint(q.Representations))
+		return short("data representation", spellRepresentations(offered(o)), spellRepresentations(q.Representations...))
 	}
 	if !PartitionsMeet(o.Partitions, q.Partitions) {
 		return differ("partition", fmt.Sprintf("%q", o.Partitions), fmt.Sprintf("%q", q.Partitions))
@@ -64,6 +64,8 @@ var (
 	durabilities  = []string{"volatile", "transient local", "transient", "persistent"}
 	livelinesses  = []string{"automatic", "manual by participant", "manual by topic"}
 	presentations = []string{"instance", "topic", "group"}
+
+	representations = [...]string{XCDR1: "XCDR1", XML: "XML", XCDR2: "XCDR2"}
 )
 
 func short(what, offer, request string) string {
@@ -110,6 +112,19 @@ func offered(q *QoS) int16 {
 		return q.Representations[0]
 	}
 	return XCDR1
+}
+
+func spellRepresentations(list ...int16) string {
+	if len(list) == 0 {
+		list = []int16{XCDR1}
+	}
+	words := make([]string, len(list))
+	for i, r := range list {
+		if words[i] = fmt.Sprint(r); r >= 0 && int(r) < len(representations) {
+			words[i] = representations[r]
+		}
+	}
+	return "[" + strings.Join(words, " ") + "]"
 }
 
 func representable(o, q *QoS) bool {

@@ -49,8 +49,9 @@ func (k Kind) String() string {
 		return "DATA"
 	case DataFrag:
 		return "DATA_FRAG"
+	default:
+		return "other"
 	}
-	return "other"
 }
 
 // Submessage is one submessage that concerns a reader or a writer. Which fields count depends on its kind; the others

@@ -24,8 +24,8 @@ const DefaultLease = 100 * time.Second
 // ParticipantData is what a participant says of itself over SPDP. All of it is a claim.
 type ParticipantData struct {
 	GUID            GUID
-	Version, Vendor [2]byte
-	Domain          int32 // the domain's number, -1 if not given
+	Version, Vendor [2]byte // zero if not given
+	Domain          int32   // the domain's number, -1 if not given
 	// Where its builtin endpoints (Meta) and its other endpoints hear.
 	MetaUnicast, MetaMulticast, Unicast, Multicast Locators
 	Lease                                          time.Duration
@@ -37,25 +37,17 @@ type ParticipantData struct {
 }
 
 // ParseParticipant reads a participant's data from SPDP's payload and keeps no reference to it. If it returns an error,
-// p holds what was read of it up to there, for a report.
+// p holds what could be read of it, for a report.
 func ParseParticipant(payload []byte, p *ParticipantData) error {
-	*p = ParticipantData{Domain: -1, Lease: DefaultLease, Version: OurVersion}
+	*p = ParticipantData{Domain: -1, Lease: DefaultLease}
 	list, err := openList(payload)
 	if err != nil {
 		return fmt.Errorf("participant data: %w", err)
 	}
 	var seen identity
-	for {
-		pid, v, ok, f := list.next()
-		if f == FaultNone && ok {
-			f = p.read(list.o, pid, v, &seen)
-		}
-		if f != FaultNone {
-			return fmt.Errorf("participant data, parameter 0x%04x: %w", pid, f)
-		}
-		if !ok {
-			break
-		}
+	err = list.each("participant data", func(pid uint16, v []byte) Fault { return p.read(list.o, pid, v, &seen) })
+	if err != nil {
+		return err
 	}
 	if p.GUID == (GUID{}) {
 		return fmt.Errorf("participant data, participant's GUID: %w", FaultMissing)
@@ -69,7 +61,7 @@ func ParseParticipant(payload []byte, p *ParticipantData) error {
 func (p *ParticipantData) read(o order, pid uint16, v []byte, seen *identity) (f Fault) {
 	switch known(pid) {
 	case pidParticipantGUID:
-		if f = seen.once(1); f == FaultNone {
+		if f = seen.once(isEntity); f == FaultNone {
 			p.GUID, f = readGUID(v)
 		}
 	case pidVersion, pidVendor:
@@ -140,7 +132,7 @@ func AppendParticipant(b []byte, p *ParticipantData) []byte {
 		b = paramU32(b, pidManualLiveliness, uint32(p.ManualLiveliness))
 	}
 	if len(p.UserData) > 0 {
-		b = paramOctets(b, pidUserData, p.UserData)
+		b = paramOctets(b, pidUserData, p.UserData[:min(len(p.UserData), MaxUserData)])
 	}
 	if p.Name != "" {
 		b = paramText(b, pidEntityName, p.Name)
@@ -148,15 +140,30 @@ func AppendParticipant(b []byte, p *ParticipantData) []byte {
 	return put32(b, uint32(pidSentinel))
 }
 
-// identity notes which of an entity's identities have been given.
-type identity uint8
+// Kinds of what ParticipantMessage says (9.6.2.1).
+const (
+	LivelinessAutomatic uint32 = 1 // for all writers whose liveliness is automatic
+	LivelinessManual    uint32 = 2 // for all writers whose liveliness is manual by participant
+)
 
-// once tells off an identity that is given a second time: readers that take the first and readers that take the last
-// would see two different entities.
-func (i *identity) once(bit identity) Fault {
-	if *i&bit != 0 {
-		return FaultTwice
+// ParseLiveliness reads ParticipantMessage's payload: whose writers are alive, by their own word, and of which kind.
+func ParseLiveliness(payload []byte) (p Prefix, kind uint32, err error) {
+	const size = 4 + 12 + 4 + 4 // encapsulation, prefix, kind, length of the data that follows
+	if len(payload) < size {
+		return p, 0, fmt.Errorf("participant message of %d octets, expected %d or more: %w", len(payload), size, FaultPayload)
 	}
-	*i |= bit
-	return FaultNone
+	if payload[0] != 0 || payload[1] > plCDRLittle { // Fast DDS calls the same octets a parameter list
+		return p, 0, fmt.Errorf("participant message, encapsulation 0x%02x%02x, expected 0x0000 to 0x0003: %w",
+			payload[0], payload[1], FaultEncapsulation)
+	}
+	if _, f := readOctets(order(payload[1]&1 != 0), payload[20:]); f != FaultNone {
+		return p, 0, fmt.Errorf("participant message, data: %w", f)
+	}
+	return Prefix(payload[4:]), order(false).u32(payload[16:]), nil // the kind is four octets in either order
+}
+
+// AppendLiveliness appends ParticipantMessage's payload.
+func AppendLiveliness(b []byte, p Prefix, kind uint32) []byte {
+	b = append(append(b, 0, cdrLittle, 0, 0), p[:]...)
+	return put32(append(b, byte(kind>>24), byte(kind>>16), byte(kind>>8), byte(kind)), 0)
 }

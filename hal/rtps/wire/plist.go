@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // Parameters of lists (tables 9.12 to 9.14 and DDS Security 7.4.1; related sample: DDS-RPC 7.8.2 and Fast DDS's own).
 const (
@@ -56,6 +59,42 @@ const (
 
 // vendorFast is eProsima's vendor id.
 var vendorFast = [2]byte{0x01, 0x0f}
+
+// order is the byte order of what is being read: true is little endian. It is no interface, so that nothing escapes.
+type order bool
+
+func (o order) u16(b []byte) uint16 {
+	if o {
+		return binary.LittleEndian.Uint16(b)
+	}
+	return binary.BigEndian.Uint16(b)
+}
+
+func (o order) u32(b []byte) uint32 {
+	if o {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return binary.BigEndian.Uint32(b)
+}
+
+func (o order) i32(b []byte) int32 { return int32(o.u32(b)) }
+
+// seq is a sequence number: the high word comes first in both orders.
+func (o order) seq(b []byte) SeqNum { return SeqNum(int64(o.i32(b))<<32 | int64(o.u32(b[4:]))) }
+
+func put16(b []byte, v uint16) []byte { return binary.LittleEndian.AppendUint16(b, v) }
+
+func put32(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint32(b, v) }
+
+func putSeq(b []byte, s SeqNum) []byte { return put32(put32(b, uint32(s>>32)), uint32(s)) }
+
+// pad appends zeros until the part of b from start on is a multiple of four.
+func pad(b []byte, start int) []byte {
+	for (len(b)-start)%4 != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
 
 // params walks a parameter list.
 type params struct {
@@ -116,23 +155,47 @@ func openList(payload []byte) (p params, err error) {
 	return params{order(payload[1] == plCDRLittle), payload[4:]}, nil
 }
 
-// readInline reads the parameters between a DATA's head and its payload.
-func (s *Submessage) readInline(o order, vendor [2]byte, b []byte) (rest []byte, f Fault) {
+// each reads every parameter. A fault in one value does not keep the others from being read, so that a report can tell
+// whose data it was: the first fault is returned in the end. A fault of the list itself ends it.
+func (p *params) each(what string, read func(pid uint16, v []byte) Fault) error {
+	var first Fault
+	var in uint16
+	for {
+		pid, v, ok, f := p.next()
+		if ok {
+			f = read(pid, v)
+		}
+		if f != FaultNone && first == FaultNone {
+			first, in = f, pid
+		}
+		if ok {
+			continue
+		}
+		if first == FaultNone {
+			return nil
+		}
+		return fmt.Errorf("%s, parameter 0x%04x: %w", what, in, first)
+	}
+}
+
+// readInline reads the parameters between a DATA's head and its payload. One that must be understood and is not known
+// makes the sample unreadable, not the datagram.
+func (s *Submessage) readInline(o order, vendor [2]byte, b []byte) (rest []byte, opaque bool, f Fault) {
 	p := params{o, b}
 	for {
 		pid, v, ok, f := p.next()
 		if f != FaultNone || !ok {
-			return p.rest, f
+			return p.rest, opaque, f
 		}
 		switch known(pid) {
 		case pidStatusInfo:
 			if len(v) < 4 {
-				return nil, FaultLength
+				return nil, false, FaultLength
 			}
 			s.Dispose, s.Unregister = v[3]&byte(StatusDisposed) != 0, v[3]&byte(StatusUnregistered) != 0
 		case pidKeyHash:
 			if len(v) < 16 {
-				return nil, FaultLength
+				return nil, false, FaultLength
 			}
 			s.KeyHash, s.HasKeyHash = [16]byte(v), true
 		case pidRelated:
@@ -142,10 +205,10 @@ func (s *Submessage) readInline(o order, vendor [2]byte, b []byte) (rest []byte,
 				f = s.readRelated(o, v)
 			}
 		default:
-			f = unknown(pid)
+			opaque = opaque || unknown(pid) != FaultNone
 		}
 		if f != FaultNone {
-			return nil, f
+			return nil, false, f
 		}
 	}
 }

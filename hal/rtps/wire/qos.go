@@ -116,13 +116,13 @@ func (q *QoS) readPresentation(o order, v []byte) (f Fault) {
 // append writes out what peers might take another default for, and else only what differs from the default.
 func (q *QoS) append(b []byte, writer bool) []byte {
 	const blocking = 100 * time.Millisecond // a writer's max_blocking_time, which no reader looks at
-	b = put32(put16(put16(b, pidReliability), 12), uint32(reliabilityBestEffort+flag(q.Reliable, 1)))
+	b = put32(put16(put16(b, pidReliability), 12), uint32(reliabilityBestEffort+flagIf(q.Reliable, 1)))
 	b = putDuration(b, blocking)
 	b = paramU32(b, pidDurability, uint32(q.Durability))
 	b = put32(put16(put16(b, pidLiveliness), 12), uint32(q.Liveliness))
 	b = putDuration(b, q.LivelinessLease)
 	b = paramDuration(b, pidDeadline, q.Deadline)
-	b = paramU32(b, pidOwnership, uint32(flag(q.Exclusive, 1)))
+	b = paramU32(b, pidOwnership, uint32(flagIf(q.Exclusive, 1)))
 	if writer && q.OwnershipStrength != 0 {
 		b = paramU32(b, pidOwnershipStrength, uint32(q.OwnershipStrength))
 	}
@@ -134,7 +134,7 @@ func (q *QoS) append(b []byte, writer bool) []byte {
 	}
 	if q.Presentation != 0 || q.Coherent || q.Ordered {
 		b = put32(put16(put16(b, pidPresentation), 8), uint32(q.Presentation))
-		b = append(b, flag(q.Coherent, 1), flag(q.Ordered, 1), 0, 0)
+		b = append(b, flagIf(q.Coherent, 1), flagIf(q.Ordered, 1), 0, 0)
 	}
 	if len(q.Partitions) > 0 {
 		b = param(b, pidPartition, q.putPartitions)

@@ -14,17 +14,19 @@ func (s *Submessage) readEntities(b []byte, size int) Fault {
 // valid tells whether n can be a sample's number.
 func (n SeqNum) valid() bool { return n >= 1 && n <= MaxSeqNum }
 
-// readData reads DATA and DATA_FRAG. Payloads in a form of the sender's own (N flag) are passed over.
+// readData reads DATA and DATA_FRAG. A DATA that cannot be understood, since its payload is in a form of the sender's own
+// (N flag) or its inline QoS asks for more than is known here, takes its number but has nothing in it: to a reliable
+// writer it counts as heard. Such a DATA_FRAG is passed over.
 func (s *Submessage) readData(o order, flags byte, vendor [2]byte, b []byte) (ok bool, f Fault) {
 	const (
 		flagInline, flagData, flagKey, flagOwnForm = 0x02, 0x04, 0x08, 0x10 // DATA
 		fragKey, fragOwnForm                       = 0x04, 0x08             // DATA_FRAG
 		fixed, fixedFrag                           = 16, 28                 // after octetsToInlineQos
 	)
-	size, ownForm := fixed, flags&flagOwnForm != 0
+	size, opaque := fixed, flags&flagOwnForm != 0
 	s.HasPayload, s.Key = flags&(flagData|flagKey) != 0, flags&flagKey != 0
 	if s.Kind == DataFrag {
-		size, ownForm = fixedFrag, flags&fragOwnForm != 0
+		size, opaque = fixedFrag, flags&fragOwnForm != 0
 		s.HasPayload, s.Key = true, flags&fragKey != 0
 	} else if flags&flagData != 0 && flags&flagKey != 0 {
 		return false, FaultFlags
@@ -43,19 +45,24 @@ func (s *Submessage) readData(o order, flags byte, vendor [2]byte, b []byte) (ok
 	}
 	rest := b[offset:]
 	if flags&flagInline != 0 {
-		if rest, f = s.readInline(o, vendor, rest); f != FaultNone {
+		var alien bool
+		if rest, alien, f = s.readInline(o, vendor, rest); f != FaultNone {
 			return false, f
 		}
+		opaque = opaque || alien
 	}
-	if s.Kind == DataFrag {
+	switch {
+	case s.Kind == DataFrag:
 		f = s.readFragment(o, b[16:fixedFrag], rest)
-	} else if s.HasPayload {
+		return f == FaultNone && !opaque, f
+	case opaque:
+		*s = Submessage{Kind: s.Kind, Reader: s.Reader, Writer: s.Writer, Seq: s.Seq}
+	case s.HasPayload && len(rest) < 4:
+		return false, FaultPayload
+	case s.HasPayload:
 		s.Payload = rest
-		if len(rest) < 4 {
-			f = FaultPayload
-		}
 	}
-	return f == FaultNone && !ownForm, f
+	return true, FaultNone
 }
 
 // readFragment checks that the fragments lie within the sample and cuts the payload to them.

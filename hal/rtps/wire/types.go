@@ -6,6 +6,7 @@ package wire
 import (
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -72,18 +73,22 @@ type Time struct {
 	Fraction uint32
 }
 
-// UnixNano is t in nanoseconds since the Unix epoch, rounded down; zero and negative times, and the two special values,
-// are 0, which stands for "not given".
+// UnixNano is t in nanoseconds since the Unix epoch, rounded down; zero and the special values are 0, which stands for
+// "not given". The seconds are unsigned on the wire since RTPS 2.3, so the negative ones are those from 2038 to 2106.
 func (t Time) UnixNano() int64 {
-	if t.Seconds <= 0 || t.Seconds == 0x7fffffff {
+	endless := t.Fraction == 0xffffffff && t.Seconds == 0x7fffffff // before 2.3
+	if t.Seconds == 0 || t.Seconds == -1 || endless {
 		return 0
 	}
-	return int64(t.Seconds)*int64(time.Second) + int64(uint64(t.Fraction)*uint64(time.Second)>>32)
+	return int64(uint32(t.Seconds))*int64(time.Second) + int64(uint64(t.Fraction)*uint64(time.Second)>>32)
 }
 
-// TimeOf is the wire's form of a time in nanoseconds since the Unix epoch.
+// TimeOf is the wire's form of a time in nanoseconds since the Unix epoch; what it cannot write is the zero time.
 func TimeOf(ns int64) Time {
 	s := ns / int64(time.Second)
+	if ns < 0 || s >= 0xffffffff {
+		return Time{}
+	}
 	f := uint64(ns%int64(time.Second)) << 32
 	return Time{int32(s), uint32((f + uint64(time.Second) - 1) / uint64(time.Second))}
 }
@@ -140,12 +145,7 @@ type Locators struct {
 
 // Add appends a, unless it is there already or the list is full.
 func (l *Locators) Add(a netip.AddrPort) {
-	for _, b := range l.List[:l.N] {
-		if a == b {
-			return
-		}
-	}
-	if l.N < MaxLocators {
+	if l.N < MaxLocators && !slices.Contains(l.Slice(), a) {
 		l.List[l.N] = a
 		l.N++
 	}

@@ -144,7 +144,7 @@ func readU32(o order, v []byte) (uint32, Fault) {
 func readEnum(o order, v []byte, least, most uint32) (uint8, Fault) {
 	u, f := readU32(o, v)
 	if f == FaultNone && (u < least || u > most) {
-		f = FaultValue
+		return 0, FaultValue
 	}
 	return uint8(u), f
 }
@@ -166,13 +166,14 @@ func readGUID(v []byte) (GUID, Fault) {
 	return GUIDOf([16]byte(v)), FaultNone
 }
 
-// readLocator adds a locator to the list, unless UDP cannot speak to it.
+// readLocator adds a locator to the list, unless UDP cannot speak to it. The unspecified address is none: sent to, it
+// would be this host itself.
 func readLocator(o order, v []byte, list *Locators) Fault {
 	if len(v) < 24 {
 		return FaultLength
 	}
 	l := Locator{Kind: o.i32(v), Port: o.u32(v[4:]), Addr: [16]byte(v[8:])}
-	if a, ok := l.AddrPort(); ok {
+	if a, ok := l.AddrPort(); ok && !a.Addr().IsUnspecified() {
 		list.Add(a)
 	}
 	return FaultNone
