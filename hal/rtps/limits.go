@@ -29,8 +29,9 @@ const (
 	DefaultEndpoints = 4096
 	// DefaultEndpointsPerParticipant bounds those of one participant: one process with forty nodes.
 	DefaultEndpointsPerParticipant = 512
-	// DefaultDiscoveryBytes bounds the names and user data of all remote participants and endpoints together: 2 kB for
-	// each endpoint of a full table, eight times what ROS 2 sends.
+	// DefaultDiscoveryBytes bounds the names and user data of all remote endpoints together: 2 kB for each endpoint of a
+	// full table, eight times what ROS 2 sends. One participant can have a sixteenth of them, and one address three quarters
+	// of them and of the endpoints.
 	DefaultDiscoveryBytes = 8 << 20
 	// DefaultLocalEndpoints bounds our readers, and our writers.
 	DefaultLocalEndpoints = 128

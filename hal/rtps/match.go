@@ -24,7 +24,7 @@ type match struct {
 
 	// Guarded by Participant.mu.
 	queued, inTable, gone bool
-	lost                  bool // its liveliness
+	silent                bool // it has lost its liveliness
 
 	// Of the goroutine of user data.
 	inletState
@@ -306,8 +306,8 @@ func (p *Participant) checkLiveliness(now time.Duration) {
 			if lease == wire.Infinite || !m.accepted.Load() {
 				continue
 			}
-			if lost := now-m.assertedAt() > lease; lost != m.lost {
-				m.lost = lost
+			if lost := now-m.assertedAt() > lease; lost != m.silent {
+				m.silent = lost
 				kind, detail := LivelinessLost, "not asserted within its lease of "
 				if !lost {
 					kind, detail = LivelinessBack, "asserted again within its lease of "

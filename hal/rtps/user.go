@@ -256,6 +256,10 @@ func (t *taker) give(m *match) {
 	if v != reliable.Delivered || jump {
 		t.judged(m, v, jump)
 	}
+	if n := m.in.Stats().Lost; n != m.lost {
+		m.r.counts.lost.Add(n - m.lost)
+		m.lost = n
+	}
 	if m.reliable {
 		t.reply(m)
 	}
