@@ -255,7 +255,7 @@ func (p *process) reader(topic, typ string, q quality, h func(*rtps.Sample)) *rt
 		p.t.Fatal(err)
 	}
 	r, err := p.NewReader(rtps.ReaderConfig{
-		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, MaxSample: 300 << 10, Handler: h,
+		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, MaxSample: 300 << 10, MaxRateHz: 1 << 20, Handler: h,
 	})
 	if err != nil {
 		p.t.Fatal(err)
