@@ -35,11 +35,12 @@ func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int)
 	if way != nil && *way == src {
 		return true
 	}
+	first := src // a copy of its own: what is heard on a known way must not escape to the heap
 	if src == r.Source {
-		r.ways[path].Store(&src)
+		r.ways[path].Store(&first)
 		return true
 	}
-	return way == nil && p.sameComputer(src.Addr(), r.Source.Addr()) && r.ways[path].CompareAndSwap(nil, &src)
+	return way == nil && p.sameComputer(src.Addr(), r.Source.Addr()) && r.ways[path].CompareAndSwap(nil, &first)
 }
 
 // remote is a remote participant with what discovery needs of it.
