@@ -31,7 +31,7 @@ func newAnnouncer(p *Participant, reader, writer wire.EntityID) *announcer {
 		reader: reader, writer: writer, depth: depth, live: map[wire.EntityID]*announcement{},
 		out: reliable.NewOutbox(reliable.OutboxConfig{
 			Reliable: true, TransientLocal: true, Depth: depth, MaxSample: maxOwnAnnouncement, FragmentSize: fragment,
-			MaxReaders: p.lim.Participants, StallAfter: p.lim.MaxLease,
+			MaxReaders: p.lim.Participants, StallAfter: neverStall,
 		}),
 	}
 }

@@ -45,6 +45,8 @@ type outlet struct {
 	first     bool
 	stalled   bool
 	connected bool
+	owes      time.Duration // since when it has something to acknowledge, 0 if it has not
+	heard     time.Duration // when it last acknowledged
 }
 
 // table is what the goroutine of user data looks at. It is never changed, only replaced.
@@ -127,7 +129,9 @@ func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
 		m.to = newDest(ep.to)
 	}
 	m.in = reliable.NewInbox(reliable.InboxConfig{
-		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal && ep.QoS.Durability >= wire.TransientLocal, MaxSample: r.max, MaxHeldBytes: r.max + p.lim.HeldBytes,
+		// A volatile writer itself decides what a reader that comes late gets.
+		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal && ep.QoS.Durability != wire.Volatile,
+		MaxSample: r.max, MaxHeldBytes: r.max + p.lim.HeldBytes,
 	})
 	m.deliver = m.take
 	r.matches[ep.GUID] = m

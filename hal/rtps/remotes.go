@@ -35,12 +35,15 @@ func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int)
 	if way != nil && *way == src {
 		return true
 	}
-	first := src // a copy of its own: what is heard on a known way must not escape to the heap
 	if src == r.Source {
-		r.ways[path].Store(&first)
+		r.ways[path].Store(&r.Source)
 		return true
 	}
-	return way == nil && p.sameComputer(src.Addr(), r.Source.Addr()) && r.ways[path].CompareAndSwap(nil, &first)
+	if way != nil || !p.sameComputer(src.Addr(), r.Source.Addr()) {
+		return false
+	}
+	first := src
+	return r.ways[path].CompareAndSwap(nil, &first)
 }
 
 // remote is a remote participant with what discovery needs of it.
