@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
 	"github.com/robowarden/robowarden/hal/rtps"
+	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 func TestConfigurationsThatAreRefused(t *testing.T) {
@@ -117,7 +119,9 @@ func TestEveryPublication(t *testing.T) {
 	}
 	twist, flag := offer("/stamped", cdr.TypeTwistStamped), offer("/lock", bus.TypeBool)
 	words, diag := offer("/challenge", bus.TypeString), offer("/diagnostics", bus.TypeDiagnosticArray)
-	eventually(t, "four publishers", func() bool { return len(b.subscriptions()) == 4 && connected(b) == 4 })
+	for _, s := range b.subscriptions() {
+		eventually(t, "a publisher of "+s.topic, func() bool { return hears(s) })
+	}
 	for name, p := range map[string]*Publisher{"/stamped": twist, "/lock": flag, "/challenge": words, "/diagnostics": diag} {
 		eventually(t, "a subscriber of "+name, func() bool { return p.Subscribers() > 0 })
 	}
@@ -130,21 +134,9 @@ func TestEveryPublication(t *testing.T) {
 	}
 	for _, want := range []string{"twist 0.5 true", "bool true", "text who goes there", "diagnostic fine 42"} {
 		eventually(t, want, func() bool {
-			for _, s := range got.all() {
-				if s == want {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(got.all(), want)
 		})
 	}
-}
-
-func connected(n *running) (out int) {
-	for _, s := range n.subscriptions() {
-		out += s.Stats().Connected
-	}
-	return out
 }
 
 // TestLatchedPublication: a reader that comes late and asks for it gets the last value.
@@ -261,6 +253,8 @@ func TestEventsOfTheParticipant(t *testing.T) {
 	}
 	n.event(&rtps.Event{Kind: rtps.SourceConflict, Participant: p, Source: from, Suppressed: 3})
 	n.event(&rtps.Event{Kind: rtps.Malformed, Source: from})
+	n.event(&rtps.Event{Kind: rtps.CapReached, GUID: e.GUID, Source: from, Topic: e.Topic})
+	n.event(&rtps.Event{Kind: rtps.CapReached, GUID: wire.GUID{Entity: wire.EntitySEDPPubReader}, Source: from, Topic: e.Topic})
 	var got []string
 	for _, x := range ev.all() {
 		got = append(got, strings.TrimSpace(line(x.Kind, x.Topic, x.Name, x.Suppressed)))
@@ -280,6 +274,8 @@ func TestEventsOfTheParticipant(t *testing.T) {
 		"accept-failed /cmd_vel /base 0",
 		"publisher-conflict  /base 3",
 		"request-malformed  dds:10.0.0.9 0",
+		"publisher-refused /cmd_vel dds:10.0.0.9 0",
+		"subscriber-refused /cmd_vel dds:10.0.0.9 0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("expected -, got +\n%s", diff)
