@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1"
@@ -19,6 +20,14 @@ func (b *wiring) open(clock guard.Clock) error {
 		return b.openROS2(clock)
 	}
 	return fmt.Errorf("the profile's bus: expected %q or %q, found %q", config.BusROS1, config.BusROS2, b.cfg.Profile.Bus)
+}
+
+// transport is how messages come in on a bus.
+func transport(bus string) string {
+	if bus == config.BusROS2 {
+		return contract.TransportUDP
+	}
+	return contract.TransportTCP
 }
 
 func (b *wiring) openROS1(clock guard.Clock) error {

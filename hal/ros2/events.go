@@ -88,7 +88,7 @@ func (s *Sub) spares(detail string) bool {
 }
 
 // conflict tells that somebody speaks in the name of another one: on each topic on which that one is listened to, or once
-// where it is on none.
+// where it is on none. In our own name it is told by that name: whoever reads us may have believed him.
 func (n *Node) conflict(e *rtps.Event) {
 	told := false
 	tell := func(topic string, p *msg.Peer) {
@@ -109,8 +109,12 @@ func (n *Node) conflict(e *rtps.Event) {
 		}
 	}
 	if !told {
+		name := n.eventName(e)
+		if e.GUID.Prefix == n.part.GUID().Prefix {
+			name = n.cfg.Name
+		}
 		n.rep.Emit(&bus.Event{
-			Kind: bus.PublisherConflict, Topic: rosTopic(e.Topic), Name: n.eventName(e), Suppressed: e.Suppressed,
+			Kind: bus.PublisherConflict, Topic: rosTopic(e.Topic), Name: name, Suppressed: e.Suppressed,
 			Detail: fmt.Sprintf("%v: %s", e.Kind, e.Detail),
 		})
 	}

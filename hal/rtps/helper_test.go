@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -140,7 +141,7 @@ type inbox struct {
 func (b *inbox) take(s *Sample) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.list = append(b.list, string(s.Payload[4:]))
+	b.list = append(b.list, strings.TrimRight(string(s.Payload[4:]), "\x00")) // RTPS pads to four bytes
 	b.last = *s
 }
 
