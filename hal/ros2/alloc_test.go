@@ -41,13 +41,8 @@ func TestSampleToHandlerAllocatesNothing(t *testing.T) {
 
 // TestQuietGraphAllocatesNothing: while nothing changes, the node's own goroutine makes no garbage either.
 func TestQuietGraphAllocatesNothing(t *testing.T) {
-	part, err := rtps.New(rtps.Config{Domain: freeDomain(t), Host: localhost, Clock: boot, Civil: civil})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer part.Close()
 	n := &Node{
-		cfg: Config{Name: "/robowarden", Clock: boot}, part: part, dir: newDirectory("/robowarden"), poke: make(chan struct{}, 1),
+		cfg: Config{Name: "/robowarden", Clock: boot}, part: quiet(t), dir: newDirectory("/robowarden"), poke: make(chan struct{}, 1),
 		rep: bus.NewReporter(boot, nil, 20),
 	}
 	if err := n.cfg.Limits.fill(); err != nil {

@@ -163,6 +163,17 @@ func startNode(t testing.TB, domain int, change ...func(*Config)) *running {
 	return r
 }
 
+// quiet is a participant that does not run.
+func quiet(t testing.TB) *rtps.Participant {
+	t.Helper()
+	p, err := rtps.New(rtps.Config{Domain: freeDomain(t), Host: localhost, Clock: boot, Civil: civil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
 // process is a ROS process as another implementation would have it: a participant, and what it says of its nodes.
 type process struct {
 	*rtps.Participant

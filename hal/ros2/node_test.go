@@ -241,7 +241,11 @@ func TestBlindness(t *testing.T) {
 // TestEventsOfTheParticipant: what the participant tells becomes what the agent is told, or only a line in the log.
 func TestEventsOfTheParticipant(t *testing.T) {
 	ev := &events{}
-	n := &Node{cfg: Config{Clock: boot}, dir: newDirectory("/robowarden"), rep: bus.NewReporter(boot, ev.add, 100), poke: make(chan struct{}, 1)}
+	part := quiet(t)
+	n := &Node{
+		cfg: Config{Name: "/robowarden", Clock: boot}, part: part, dir: newDirectory("/robowarden"), poke: make(chan struct{}, 1),
+		rep: bus.NewReporter(boot, ev.add, 100),
+	}
 	p := participant(1)
 	d := n.dir
 	d.learn(p, listOf(1, node("base", gid(1, 1))))
@@ -253,6 +257,7 @@ func TestEventsOfTheParticipant(t *testing.T) {
 	}
 	n.event(&rtps.Event{Kind: rtps.SourceConflict, Participant: p, Source: from, Suppressed: 3})
 	n.event(&rtps.Event{Kind: rtps.Malformed, Source: from})
+	n.event(&rtps.Event{Kind: rtps.SourceConflict, GUID: part.GUID(), Source: from})
 	n.event(&rtps.Event{Kind: rtps.CapReached, GUID: e.GUID, Source: from, Topic: e.Topic})
 	n.event(&rtps.Event{Kind: rtps.CapReached, GUID: wire.GUID{Entity: wire.EntitySEDPPubReader}, Source: from, Topic: e.Topic})
 	var got []string
@@ -274,6 +279,7 @@ func TestEventsOfTheParticipant(t *testing.T) {
 		"accept-failed /cmd_vel /base 0",
 		"publisher-conflict  /base 3",
 		"request-malformed  dds:10.0.0.9 0",
+		"publisher-conflict  /robowarden 0",
 		"publisher-refused /cmd_vel dds:10.0.0.9 0",
 		"subscriber-refused /cmd_vel dds:10.0.0.9 0",
 	}
@@ -285,12 +291,7 @@ func TestEventsOfTheParticipant(t *testing.T) {
 // TestBusLostAndBack: the watches and the events say so when the participant does not work.
 func TestBusLostAndBack(t *testing.T) {
 	ev := &events{}
-	part, err := rtps.New(rtps.Config{Domain: freeDomain(t), Host: localhost, Clock: boot, Civil: civil})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer part.Close()
-	n := &Node{cfg: Config{Name: "/robowarden", Clock: boot}, part: part, rep: bus.NewReporter(boot, ev.add, 100)}
+	n := &Node{cfg: Config{Name: "/robowarden", Clock: boot}, part: quiet(t), rep: bus.NewReporter(boot, ev.add, 100)}
 	n.cfg.Limits.SettleTime = time.Second
 	k := keeper{n: n, healthy: true}
 	n.settledAt.Store(1)
