@@ -234,3 +234,22 @@ func TestLiveliness(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultTexts: every fault is in words, each in its own.
+func TestFaultTexts(t *testing.T) {
+	seen := map[string]Fault{}
+	for f := range faults {
+		if before, twice := seen[f.Error()]; twice || len(f.Error()) < 8 {
+			t.Errorf("fault %d: %q, the same as %d", f, f.Error(), before)
+		}
+		seen[f.Error()] = f
+	}
+	for _, f := range []Fault{faults, 255} {
+		if f.Error() != "unknown fault" {
+			t.Errorf("fault %d: %q", f, f.Error())
+		}
+	}
+	if Incompatible(nil) || Incompatible(errors.ErrUnsupported) || Incompatible(FaultCut) || !Incompatible(FaultTag) {
+		t.Error("what is only incompatible is mistaken")
+	}
+}

@@ -192,6 +192,9 @@ func TestLengthZero(t *testing.T) {
 	if ok, err := m.Next(&s); !ok || err != nil || len(s.Payload) != 8 {
 		t.Errorf("%v %v, payload of %d octets", ok, err, len(s.Payload))
 	}
+	if n, err := walk(AppendHeader(nil, testPrefix)); n != 0 || err != nil {
+		t.Errorf("nothing but a header: %d submessages, %v", n, err)
+	}
 	b = append(AppendHeader(nil, testPrefix), byte(kindPad), 1, 0, 0, byte(kindInfoTS), 3, 0, 0)
 	b = AppendHeartbeat(b, testReader, testWriter, 1, 1, 1, false, false)
 	if n, err := walk(b); n != 1 || err != nil {
