@@ -165,6 +165,29 @@ func TestMalformedParticipant(t *testing.T) {
 	}
 }
 
+// TestTextBounds: the empty string in both forms, and the longest that is taken.
+func TestTextBounds(t *testing.T) {
+	long := strings.Repeat("x", MaxName)
+	e := EndpointData{GUID: testGUID, Topic: long, Type: long, QoS: QoS{Partitions: []string{long, ""}}, UserData: make([]byte, MaxUserData)}
+	var got EndpointData
+	if err := ParseEndpoint(AppendEndpoint(nil, &e), true, &got); err != nil || got.Topic != long || len(got.UserData) != MaxUserData {
+		t.Errorf("%v %+v", err, got)
+	}
+	self := GUID{testPrefix, EntityParticipant}
+	for _, fill := range []func(*enc){func(e *enc) { e.u32(0) }, func(e *enc) { e.text("") }} {
+		var p ParticipantData
+		if err := ParseParticipant(list(binary.LittleEndian, func(e *enc) { e.guid(0x50, self).param(0x62, fill) }), &p); err != nil || p.Name != "" {
+			t.Errorf("%v %q", err, p.Name)
+		}
+		payload := list(binary.LittleEndian, func(e *enc) {
+			e.guid(0x5a, testGUID).param(5, fill).param(7, func(e *enc) { e.text("y") })
+		})
+		if err := ParseEndpoint(payload, true, &got); !errors.Is(err, FaultMissing) {
+			t.Errorf("a topic without a name: %v", err)
+		}
+	}
+}
+
 // TestKeys: the GUID of a dispose in all forms that occur.
 func TestKeys(t *testing.T) {
 	self := GUID{testPrefix, EntityParticipant}

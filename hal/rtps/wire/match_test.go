@@ -139,8 +139,18 @@ func TestUnfinishedPatterns(t *testing.T) {
 		pattern, name string
 		fits          bool
 	}{
-		{"[", "[", true}, {"a[b", "a[b", true}, {"a[b", "ab", false}, {"[a-", "[a-", true}, {"[!", "[!", true}, {"[!", "x", false},
-		{"[]", "[]", true}, {`a\`, `a\`, true}, {`a\`, "a", false}, {"[a-]", "-", true}, {"[a-]", "b", false}, {"*[", "x[", true},
+		{"[", "[", true},
+		{"a[b", "a[b", true},
+		{"a[b", "ab", false},
+		{"[a-", "[a-", true},
+		{"[!", "[!", true},
+		{"[!", "x", false},
+		{"[]", "[]", true},
+		{`a\`, `a\`, true},
+		{`a\`, "a", false},
+		{"[a-]", "-", true},
+		{"[a-]", "b", false},
+		{"*[", "x[", true},
 	} {
 		if fits(c.pattern, c.name) != c.fits {
 			t.Errorf("%q fits %q: %v", c.name, c.pattern, !c.fits)
