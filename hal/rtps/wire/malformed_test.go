@@ -188,6 +188,17 @@ func TestTextBounds(t *testing.T) {
 	}
 }
 
+// TestEmptyLists: a list of nothing is the same as no list.
+func TestEmptyLists(t *testing.T) {
+	var e EndpointData
+	err := ParseEndpoint(list(binary.LittleEndian, func(e *enc) {
+		minimal(e).param(0x29, func(e *enc) { e.u32(0) }).param(0x73, func(e *enc) { e.u32(0) }).param(0x2c, func(e *enc) { e.u32(0) })
+	}), true, &e)
+	if err != nil || e.QoS.Partitions != nil || e.QoS.Representations != nil || e.UserData != nil {
+		t.Errorf("%v %+v", err, e)
+	}
+}
+
 // TestKeys: the GUID of a dispose in all forms that occur.
 func TestKeys(t *testing.T) {
 	self := GUID{testPrefix, EntityParticipant}
