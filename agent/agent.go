@@ -124,7 +124,7 @@ func (a *Agent) open() error {
 	if err := a.openJournal(dep); err != nil {
 		return err
 	}
-	a.peers = newPeerTable(demands(a.params))
+	a.peers = newPeerTable(demands(a.params), transport(a.cfg.Profile.Bus))
 	if a.bus, err = newWiring(a.cfg, a.clock, a.peers, a.log); err != nil {
 		return err
 	}

@@ -33,11 +33,13 @@ type wiring struct {
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
 	peers  *peerTable
+	// topics are all that the guard reads, writes or watches.
+	topics map[string]bool
 }
 
 // newWiring binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
 func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*wiring, error) {
-	b := &wiring{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers}
+	b := &wiring{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers, topics: mapped(cfg.Topics)}
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
@@ -250,6 +252,22 @@ func (b *wiring) graph(g *msg.Graph) {
 	b.guard.Graph(g)
 }
 
+// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics, or the
+// guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
+// with two interfaces may look the same.
+func (b *wiring) concerns(e *bus.Event) bool {
+	return e.Peer != nil || b.topics[e.Topic] || e.Name == b.cfg.Deployment.Node(b.cfg.Profile.Bus)
+}
+
+// mapped are all topics of a mapping.
+func mapped(t *config.Topics) map[string]bool {
+	out := map[string]bool{}
+	for _, topic := range t.Names() {
+		out[topic] = true
+	}
+	return out
+}
+
 // event turns what happened to connections into what the core watches, and tells people.
 func (b *wiring) event(e *bus.Event) {
 	level := zerolog.InfoLevel
@@ -271,6 +289,9 @@ func (b *wiring) event(e *bus.Event) {
 		p.Change, level = guard.PeerAttack, zerolog.WarnLevel
 	case bus.PublisherConflict:
 		p.Change, level = guard.PeerConflict, zerolog.WarnLevel
+		if !b.concerns(e) {
+			p.Change = guard.PeerAttack
+		}
 	default:
 		if strings.HasSuffix(e.Kind.String(), "lost") {
 			level = zerolog.WarnLevel

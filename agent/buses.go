@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1"
@@ -19,6 +21,14 @@ func (b *wiring) open(clock guard.Clock) error {
 		return b.openROS2(clock)
 	}
 	return fmt.Errorf("the profile's bus: expected %q or %q, found %q", config.BusROS1, config.BusROS2, b.cfg.Profile.Bus)
+}
+
+// transport is how messages come in on a bus.
+func transport(bus string) string {
+	if bus == config.BusROS2 {
+		return contract.TransportUDP
+	}
+	return contract.TransportTCP
 }
 
 func (b *wiring) openROS1(clock guard.Clock) error {
@@ -45,6 +55,15 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 		return fmt.Errorf("dds: %w", err)
 	}
 	b.node = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}
+	for _, s := range []*config.Service{b.cfg.Topics.Services.Stop, b.cfg.Topics.Services.Dock} {
+		if s == nil {
+			continue
+		}
+		// Found long before it is called: a rung must not wait for discovery.
+		if err := n.PrepareService(s.Name, s.Type); err != nil {
+			return errors.Join(fmt.Errorf("dds: %w", err), n.Close())
+		}
+	}
 	// A participant does not hear itself: whoever speaks under the guard's name is somebody else.
 	b.own = func(*msg.Peer) bool { return false }
 	b.blind = func() (secured, sharedMemory int) { c := n.Blind(); return c.Secured, c.SharedMemory }

@@ -35,6 +35,8 @@ type roleConn struct {
 	roles *roles
 	conn  *net.UnixConn
 	role  contract.Role
+	// version is what both ends speak.
+	version int
 
 	frames, size, orders, acks *budget
 	checkpointed               time.Time

@@ -73,6 +73,7 @@ func (r *roles) serve(ctx context.Context, conn *net.UnixConn, who guest, hello 
 		return
 	}
 	c := newRoleConn(r, conn, h.Role)
+	c.version = version
 	if !r.enter(c) {
 		return
 	}
@@ -153,7 +154,7 @@ func (r *roles) push(ctx context.Context) error {
 	var toldTo *roleConn
 	for {
 		if c := r.of(contract.Steward); c != nil {
-			c.push(contract.Peers{Peers: r.peers.list()})
+			c.push(contract.Peers{Peers: r.peers.list()}.For(c.version))
 		}
 		if c := r.of(contract.Courier); c != nil {
 			if h, ok := r.head(); ok && (h != told || c != toldTo) && c.push(h) {

@@ -95,6 +95,37 @@ func (t *Topics) publishers() []string {
 	return out
 }
 
+// Names are all topics that the mapping names.
+func (t *Topics) Names() []string {
+	out := []string{t.Pose.Topic, t.CommandOut.Topic}
+	for _, s := range t.slots() {
+		if s.topic != nil {
+			out = append(out, s.topic.Topic)
+		}
+	}
+	if t.TF != nil {
+		out = append(out, t.TF.Topic, t.TF.StaticTopic)
+	}
+	for _, list := range [][]Device{t.Cameras, t.Microphones} {
+		for _, dev := range list {
+			out = append(out, dev.Topic)
+		}
+	}
+	for _, c := range t.Commands {
+		out = append(out, c.Topic)
+	}
+	for _, m := range t.Monitored {
+		out = append(out, m.Topic)
+	}
+	if t.Lock != nil {
+		out = append(out, t.Lock.Topic)
+	}
+	for _, h := range t.Heartbeats {
+		out = append(out, h.ChallengeTopic, h.ResponseTopic)
+	}
+	return slices.DeleteFunc(append(out, t.Diagnostics), func(s string) bool { return s == "" })
+}
+
 func deviceNames(devices []Device) []string {
 	var names []string
 	for _, dev := range devices {

@@ -8,8 +8,8 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest.
-	Version = 1
+	// Version is the newest. Since 2, [Peer] has a transport.
+	Version = 2
 	// OldestVersion is the oldest.
 	OldestVersion = 1
 )

@@ -196,8 +196,8 @@ type Text struct {
 const MaxValues = 256
 
 // Trajectory is the outline of a JointTrajectory: not its points, but per joint what a limit has to be held against. The
-// names are resolved to the profile's joint numbers. A joint that the message does not name, and a quantity that its
-// points do not carry, is NaN; so is a quantity with a single NaN among its points.
+// names are resolved to the profile's joint numbers. A joint that the message does not name, and a quantity that a point
+// does not carry, is NaN; so is a quantity with a NaN among its points, unless an infinity hides it.
 type Trajectory struct {
 	Header
 	// Channel numbers the mapping's trajectory inputs, in the order of the topic mapping.

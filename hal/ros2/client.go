@@ -6,12 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
 	"github.com/robowarden/robowarden/hal/rtps"
+	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 // client is our end of one service: a writer of requests and a reader of replies, announced once and kept, so that a call
@@ -33,8 +34,11 @@ type client struct {
 	mu   sync.Mutex
 	seq  uint64
 	wait map[requestKey]*call
-	// news is closed and replaced when a server has come or gone.
-	news chan struct{}
+	// askable are the readers of our requests, answering the writers of replies. news is closed and replaced when one has
+	// come or gone.
+	askable   []*rtps.RemoteReader
+	answering []*rtps.RemoteWriter
+	news      chan struct{}
 }
 
 // requestKey tells our requests apart: by the number that the flavour uses.
@@ -71,8 +75,12 @@ var (
 	ErrTwoKinds = errors.New("servers of two kinds offer the service; one request cannot be for both")
 )
 
-// serviceDepth is how many requests and replies are kept for repair.
-const serviceDepth = 8
+const (
+	// serviceDepth is how many requests are kept for repair.
+	serviceDepth = 8
+	// requestBytes bounds one request; the largest is a navigator's goal with the name of a behaviour tree.
+	requestBytes = 4 << 10
+)
 
 func newClient(n *Node, name string, t typeName) (*client, error) {
 	c := &client{n: n, name: name, typ: t, wait: map[requestKey]*call{}, news: make(chan struct{})}
@@ -83,113 +91,86 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	who := "clientid=" + hex.EncodeToString(c.id[:]) + ";"
 	var err error
 	c.writer, err = n.part.NewWriter(rtps.WriterConfig{
-		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: n.cfg.Limits.MaxServiceBytes,
+		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: requestBytes,
 		UserData: append([]byte(who), n.hashes.data(t.String()+"_Request")...),
-		OnMatch:  func(*rtps.RemoteReader, bool) { c.tell() },
+		OnMatch: func(r *rtps.RemoteReader, matched bool) {
+			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	c.reader, err = n.part.NewReader(rtps.ReaderConfig{
+	reader, err := n.part.NewReader(rtps.ReaderConfig{
 		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, MaxSample: n.cfg.Limits.MaxServiceBytes,
 		UserData: append([]byte(who), n.hashes.data(t.String()+"_Response")...),
-		Handler:  c.replied, OnMatch: func(*rtps.RemoteWriter, bool) { c.tell() },
+		Handler:  c.replied, OnMatch: func(w *rtps.RemoteWriter, matched bool) {
+			c.met(func() { c.answering = keepMatched(c.answering, w, matched) })
+		},
 	})
 	if err != nil {
 		c.writer.Close()
 		return nil, err
 	}
+	c.mu.Lock() // a reply to somebody else may be there already
+	c.reader = reader
+	c.mu.Unlock()
 	return c, nil
 }
 
-// tell wakes the calls that wait for a server, or for one that has left.
-func (c *client) tell() {
+// met notes that an endpoint of a server has come or gone, and wakes the calls that wait for that.
+func (c *client) met(note func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	note()
 	close(c.news)
 	c.news = make(chan struct{})
 }
 
-func (c *client) newsNow() <-chan struct{} {
+func keepMatched[T comparable](list []T, v T, matched bool) []T {
+	if matched {
+		return with(list, v)
+	}
+	return without(list, v)
+}
+
+// servers lists the participants that read our requests and write replies that we read, by their writers, and a channel
+// that is closed when there are others.
+func (c *client) servers() (out []*rtps.RemoteWriter, news <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.news
-}
-
-// servers lists the participants that read our requests and write replies that we read.
-func (c *client) servers() []*rtps.RemoteWriter {
-	var out []*rtps.RemoteWriter
-	readers := c.writer.Matched()
-	for _, w := range c.reader.Writers() {
-		for _, r := range readers {
-			if r.Participant == w.Participant {
-				out = append(out, w)
-				break
-			}
+	for _, w := range c.answering {
+		if slices.ContainsFunc(c.askable, func(r *rtps.RemoteReader) bool { return r.Participant == w.Participant }) {
+			out = append(out, w)
 		}
 	}
-	return out
+	return out, c.news
 }
-
-const (
-	// introduction is how long a server that just came is given to match our reader in turn: rmw_fastrtps drops a reply
-	// for which it has no reader yet. A heartbeat of its writer shows that it has.
-	introduction = 300 * time.Millisecond
-	// introductionStep is how often that is looked at.
-	introductionStep = 5 * time.Millisecond
-)
 
 // ready waits for a server and says how to ask it.
 func (c *client) ready(ctx context.Context) (flavour, error) {
-	var since time.Duration
 	for {
-		news := c.newsNow()
-		servers := c.servers()
-		now := c.n.cfg.Clock()
-		var step <-chan time.Time
+		servers, news := c.servers()
 		if len(servers) > 0 {
-			if since == 0 {
-				since = now
-			}
-			if heard(servers) || now-since >= introduction {
-				return c.flavour(servers)
-			}
-			timer := time.NewTimer(introductionStep)
-			defer timer.Stop()
-			step = timer.C
+			return c.flavour(servers)
 		}
 		select {
 		case <-ctx.Done():
-			if len(servers) == 0 {
-				return 0, fmt.Errorf("%w: %w", ErrNoServer, context.Cause(ctx))
-			}
-			return 0, context.Cause(ctx)
+			return 0, fmt.Errorf("%w: %w", ErrNoServer, context.Cause(ctx))
 		case <-news:
-		case <-step:
 		}
 	}
-}
-
-// heard tells whether every server's writer has shown that it knows our reader.
-func heard(servers []*rtps.RemoteWriter) bool {
-	for _, w := range servers {
-		if w.Heard() == 0 {
-			return false
-		}
-	}
-	return true
 }
 
 // flavour is the one way in which all servers can be asked. Several servers of a service are an error in ROS 2, which
 // nothing prevents.
 func (c *client) flavour(servers []*rtps.RemoteWriter) (flavour, error) {
-	f := flavourOf(servers[0].Participant)
+	f := c.n.flavourOf(servers[0].Participant)
 	for _, w := range servers[1:] {
 		c.n.rep.Emit(&bus.Event{
 			Kind: bus.PublisherConflict, Topic: c.name, Name: c.n.nameOf(w.Endpoint),
 			Detail: fmt.Sprintf("%d servers offer this service; the first answer counts", len(servers)),
 		})
-		if flavourOf(w.Participant) != f {
+		if c.n.flavourOf(w.Participant) != f {
 			return 0, ErrTwoKinds
 		}
 	}
@@ -215,8 +196,8 @@ func (c *client) do(ctx context.Context, enc encoder) ([]byte, *cdr.RequestID, e
 		c.mu.Unlock()
 	}()
 	for {
-		news := c.newsNow()
-		if len(c.servers()) == 0 {
+		servers, news := c.servers()
+		if len(servers) == 0 {
 			select {
 			case b := <-k.reply:
 				return b, header(f), nil
@@ -250,7 +231,7 @@ func (c *client) send(f flavour, enc encoder) (requestKey, *call, error) {
 	if id != nil {
 		id.Client, id.Seq = c.id, int64(c.seq)
 	}
-	s, err := c.writer.Write(c.seq, enc(nil, id))
+	s, err := c.write(enc(nil, id), f)
 	if err != nil {
 		return requestKey{}, nil, err
 	}
@@ -262,29 +243,42 @@ func (c *client) send(f flavour, enc encoder) (requestKey, *call, error) {
 	return key, k, nil
 }
 
+// unknownSeq is RTPS's way to say that a number is not known.
+const unknownSeq = wire.SeqNum(-1 << 32)
+
+// write sends a request. With rmw_fastrtps it names our reader as what it is related to: a server then answers once it has
+// matched that, as one of rmw_cyclonedds does for the client's number in the user data.
+func (c *client) write(payload []byte, f flavour) (rtps.Sent, error) {
+	if f == related {
+		return c.writer.WriteRelated(c.seq, payload, c.reader.GUID(), unknownSeq)
+	}
+	return c.writer.Write(c.seq, payload)
+}
+
 // replied takes a reply of any server to any client, ours among them.
 func (c *client) replied(x *rtps.Sample) {
-	key := requestKey{flavour: flavourOf(x.Writer.Participant), seq: int64(x.RelatedSeq)}
-	switch key.flavour {
-	case prefixed:
-		id, err := cdr.ParseReplyID(x.Payload)
-		if err != nil || id.Client != c.id {
-			return
-		}
-		key.seq = id.Seq
-	case related:
-		if x.RelatedSeq == 0 || x.Related != c.writer.GUID() && x.Related != c.reader.GUID() {
-			return
-		}
-	}
+	f := c.n.flavourOf(x.Writer.Participant)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k := c.wait[key]; k != nil {
+	if k := c.wait[requestKey{f, c.answered(f, x)}]; k != nil {
 		select {
 		case k.reply <- append([]byte(nil), x.Payload...):
 		default: // a second answer
 		}
 	}
+}
+
+// answered is the number of the request of ours that a reply is for, 0 if it is for another client. The caller holds mu.
+func (c *client) answered(f flavour, x *rtps.Sample) int64 {
+	switch {
+	case f == prefixed:
+		if id, err := cdr.ParseReplyID(x.Payload); err == nil && id.Client == c.id {
+			return id.Seq
+		}
+	case c.reader != nil && (x.Related == c.reader.GUID() || x.Related == c.writer.GUID()):
+		return int64(x.RelatedSeq)
+	}
+	return 0
 }
 
 // serviceClient returns the client of a service, which it makes the first time.

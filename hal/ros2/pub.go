@@ -103,7 +103,7 @@ func (p *Publisher) open(t typeName, latch bool) error {
 	n.pubs = with(n.pubs, p)
 	n.mu.Unlock()
 	n.announce()
-	n.Poke()
+	n.stir()
 	return nil
 }
 
@@ -251,5 +251,6 @@ func (p *Publisher) Close() {
 	p.n.mu.Unlock()
 	if !closed {
 		p.n.announce()
+		p.n.stir()
 	}
 }

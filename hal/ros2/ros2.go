@@ -79,6 +79,8 @@ type Node struct {
 	// settledAt is when the graph counts as known, 0 while the participant does not work; known then is true.
 	settledAt atomic.Int64
 
+	// flavourOf tells how a participant's services pair requests and replies; tests have one of each kind.
+	flavourOf func(*rtps.RemoteParticipant) flavour
 	// making is held while a service's client is made, so that there is one of each.
 	making sync.Mutex
 
@@ -121,7 +123,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, dir: newDirectory(cfg.Name), rep: bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
 		faces: faces{first: map[*rtps.Endpoint]time.Duration{}, tell: map[*rtps.RemoteParticipant]int{}},
-		done:  make(chan struct{}), poke: make(chan struct{}, 1),
+		done:  make(chan struct{}), poke: make(chan struct{}, 1), flavourOf: flavourOf,
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.part, err = rtps.New(rtps.Config{

@@ -31,7 +31,7 @@ func newAnnouncer(p *Participant, reader, writer wire.EntityID) *announcer {
 		reader: reader, writer: writer, depth: depth, live: map[wire.EntityID]*announcement{},
 		out: reliable.NewOutbox(reliable.OutboxConfig{
 			Reliable: true, TransientLocal: true, Depth: depth, MaxSample: maxOwnAnnouncement, FragmentSize: fragment,
-			MaxReaders: p.lim.Participants, StallAfter: p.lim.MaxLease,
+			MaxReaders: p.lim.Participants, StallAfter: neverStall,
 		}),
 	}
 }
@@ -211,9 +211,10 @@ func (p *Participant) farewell() {
 	if p.groupDest != nil {
 		p.mouth.send(bye, p.groupDest)
 	}
+	p.closed = true
+	p.rep.mute() // that all others are gone for us is no news
 	for _, r := range p.remotes {
 		p.leave(r, ParticipantLeft, r.Source, "we leave")
 	}
-	p.closed = true
 	p.publish()
 }

@@ -16,9 +16,9 @@ type discovery struct {
 	closed    bool
 	seed      maphash.Seed
 	remotes   map[wire.Prefix]*remote
-	perAddr   map[netip.Addr]int
-	endpoints int
-	bytes     int
+	computers map[netip.Addr]*tally
+	all       tally
+	held      int       // bytes that all matches together can have us hold
 	ids       []*remote // by the id of SEDP's outboxes; nil is free
 	strangers *buckets
 
@@ -37,13 +37,25 @@ type discovery struct {
 	parsedEnd wire.EndpointData
 }
 
+// tally counts what is known of one computer, or of all.
+type tally struct {
+	participants, endpoints int
+	bytes                   int // names and user data of endpoints
+}
+
+func (t *tally) add(participants, endpoints, bytes int) {
+	t.participants += participants
+	t.endpoints += endpoints
+	t.bytes += bytes
+}
+
 // builtin is what of the specification's own endpoints we have.
 const builtin = wire.BuiltinSPDPWriter | wire.BuiltinSPDPReader | wire.BuiltinPubWriter | wire.BuiltinPubReader |
 	wire.BuiltinSubWriter | wire.BuiltinSubReader | wire.BuiltinLivelinessReader
 
 func (p *Participant) startDiscovery() {
 	p.seed = maphash.MakeSeed()
-	p.remotes, p.perAddr = map[wire.Prefix]*remote{}, map[netip.Addr]int{}
+	p.remotes, p.computers = map[wire.Prefix]*remote{}, map[netip.Addr]*tally{}
 	p.ids = make([]*remote, p.lim.Participants)
 	p.strangers = newBuckets()
 	p.readers, p.writers = map[wire.EntityID]*Reader{}, map[wire.EntityID]*Writer{}
@@ -244,13 +256,16 @@ type stream struct {
 // Caps of what a participant's discovery may make us hold. Type information of some vendors makes announcements long.
 const (
 	maxAnnouncement = 16 << 10
-	heldDiscovery   = 64 << 10
+	heldDiscovery   = 32 << 10
+	maxAssertion    = 256
 )
 
 func newStream(r *remote, reader, writer wire.EntityID, deliver reliable.Deliver) *stream {
-	return &stream{r, reader, writer, reliable.NewInbox(reliable.InboxConfig{
-		Reliable: true, MaxSample: maxAnnouncement, MaxHeldBytes: heldDiscovery, MaxPartials: 2,
-	}), deliver}
+	c := reliable.InboxConfig{Reliable: true, MaxSample: maxAnnouncement, MaxHeldBytes: heldDiscovery, MaxPartials: 2}
+	if writer == wire.EntityLivelinessWriter {
+		c.MaxSample, c.MaxHeldBytes, c.MaxPartials = maxAssertion, 8*maxAssertion, 1
+	}
+	return &stream{r, reader, writer, reliable.NewInbox(c), deliver}
 }
 
 // take gives a submessage to the stream's inbox.

@@ -3,6 +3,8 @@ package rtps
 import (
 	"fmt"
 	"hash/maphash"
+	"net/netip"
+	"time"
 
 	"github.com/robowarden/robowarden/hal/rtps/reliable"
 	"github.com/robowarden/robowarden/hal/rtps/wire"
@@ -87,9 +89,7 @@ func (p *Participant) described(r *remote, payload []byte, writer bool) {
 		}
 	}
 	r.endpoints[d.GUID.Entity] = ep
-	r.bytes += size
-	p.bytes += size
-	p.endpoints++
+	p.count(r, 0, 1, size)
 	p.generation.Add(1)
 	if p.rep.wants(EndpointAdded) {
 		p.rep.emit(&Event{Kind: EndpointAdded, GUID: ep.GUID, Participant: r.RemoteParticipant, Endpoint: ep, Source: r.Source, Topic: ep.Topic, Detail: ep.Type})
@@ -106,25 +106,54 @@ func endpointBytes(d *wire.EndpointData) int {
 	return n
 }
 
-// endpointCap says which cap keeps one more endpoint of a participant out, "" if none.
+// What one participant, and one computer, can have of the bytes and endpoints of all: no one keeps all others out.
+const (
+	participantShare         = 16   // one in so many of the bytes
+	computerNum, computerDen = 3, 4 // three quarters of both
+)
+
+// endpointCap says which cap keeps one more endpoint of a participant out, "" if none. Where a cap is shared, others who
+// have not answered give way.
 func (p *Participant) endpointCap(r *remote, size int) string {
-	switch {
-	case len(r.endpoints) >= p.lim.EndpointsPerParticipant:
-		return fmt.Sprintf("the limit of %d endpoints of one participant", p.lim.EndpointsPerParticipant)
-	case p.endpoints >= p.lim.Endpoints:
-		return fmt.Sprintf("the limit of %d endpoints", p.lim.Endpoints)
-	case p.bytes+size > p.lim.DiscoveryBytes:
-		return fmt.Sprintf("the limit of %d bytes of discovery data", p.lim.DiscoveryBytes)
+	switch l := &p.lim; {
+	case len(r.endpoints) >= l.EndpointsPerParticipant:
+		return fmt.Sprintf("the limit of %d endpoints of one participant", l.EndpointsPerParticipant)
+	case r.bytes+size > l.DiscoveryBytes/participantShare:
+		return fmt.Sprintf("the limit of %d bytes of names and user data of one participant", l.DiscoveryBytes/participantShare)
 	}
-	return ""
+	a := p.computer(r.Source.Addr())
+	now := time.Duration(r.heard.Load())
+	for {
+		why, may := p.sharedCap(a, size)
+		if why == "" || !p.evict(now, func(x *remote) bool { return x != r && len(x.endpoints) > 0 && may(x) }) {
+			return why
+		}
+	}
+}
+
+// sharedCap says which cap of a computer, or of all, is reached, and who shares it.
+func (p *Participant) sharedCap(a netip.Addr, size int) (why string, sharer func(*remote) bool) {
+	share := func(n int) int { return n * computerNum / computerDen }
+	l, here := &p.lim, p.computers[a]
+	same := func(x *remote) bool { return p.computer(x.Source.Addr()) == a }
+	anybody := func(*remote) bool { return true }
+	switch {
+	case here.endpoints >= share(l.Endpoints):
+		return fmt.Sprintf("the limit of %d endpoints of one address", share(l.Endpoints)), same
+	case here.bytes+size > share(l.DiscoveryBytes):
+		return fmt.Sprintf("the limit of %d bytes of names and user data of one address", share(l.DiscoveryBytes)), same
+	case p.all.endpoints >= l.Endpoints:
+		return fmt.Sprintf("the limit of %d endpoints", l.Endpoints), anybody
+	case p.all.bytes+size > l.DiscoveryBytes:
+		return fmt.Sprintf("the limit of %d bytes of names and user data", l.DiscoveryBytes), anybody
+	}
+	return "", nil
 }
 
 // forget removes an endpoint.
 func (p *Participant) forget(r *remote, ep *Endpoint, why string) {
 	delete(r.endpoints, ep.GUID.Entity)
-	r.bytes -= ep.bytes
-	p.bytes -= ep.bytes
-	p.endpoints--
+	p.count(r, 0, -1, -ep.bytes)
 	p.generation.Add(1)
 	p.unmatchEndpoint(ep)
 	if p.rep.wants(EndpointRemoved) {
@@ -135,7 +164,7 @@ func (p *Participant) forget(r *remote, ep *Endpoint, why string) {
 func (p *Participant) endpointsNow() []*Endpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make([]*Endpoint, 0, p.endpoints)
+	out := make([]*Endpoint, 0, p.all.endpoints)
 	for _, r := range p.remotes {
 		for _, ep := range r.endpoints {
 			out = append(out, ep)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -139,7 +141,7 @@ type inbox struct {
 func (b *inbox) take(s *Sample) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.list = append(b.list, string(s.Payload[4:]))
+	b.list = append(b.list, strings.TrimRight(string(s.Payload[4:]), "\x00")) // RTPS pads to four bytes
 	b.last = *s
 }
 
@@ -163,3 +165,70 @@ const (
 func cdr(s string) []byte { return append([]byte{0, 1, 0, 0}, s...) }
 
 func number(i int) string { return fmt.Sprintf("%08d", i) }
+
+// seeded is a source of random numbers whose seed is printed if the test fails.
+func seeded(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+// lossy loses a part of what goes out and comes in, discovery included.
+func lossy(t testing.TB, part float64) func(*Config) {
+	r := seeded(t)
+	var mu sync.Mutex
+	return func(c *Config) {
+		c.drop = func(bool, bool, []byte) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return r.Float64() < part
+		}
+	}
+}
+
+// warp is a boot clock that can be put forward.
+type warp struct{ ahead atomic.Int64 }
+
+func (w *warp) clock() time.Duration    { return boot() + time.Duration(w.ahead.Load()) }
+func (w *warp) forward(d time.Duration) { w.ahead.Add(int64(d)) }
+
+func newReader(t testing.TB, p *station, c ReaderConfig) *Reader {
+	t.Helper()
+	if c.Topic == "" {
+		c.Topic, c.Type = topic, typ
+	}
+	if c.Handler == nil {
+		c.Handler = func(*Sample) {}
+	}
+	r, err := p.NewReader(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func newWriter(t testing.TB, p *station, c WriterConfig) *Writer {
+	t.Helper()
+	if c.Topic == "" {
+		c.Topic, c.Type = topic, typ
+	}
+	w, err := p.NewWriter(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// write writes a text under the next number.
+func write(t testing.TB, w *Writer, i int, text string) {
+	t.Helper()
+	if _, err := w.Write(uint64(i), cdr(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func matched(t testing.TB, w *Writer, r *Reader) {
+	t.Helper()
+	eventually(t, "a match", func() bool { return w.Readers() > 0 && len(r.Writers()) > 0 })
+}

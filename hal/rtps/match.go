@@ -24,7 +24,8 @@ type match struct {
 
 	// Guarded by Participant.mu.
 	queued, inTable, gone bool
-	lost                  bool // its liveliness
+	silent                bool // it has lost its liveliness
+	cost                  int  // bytes that it can have us hold
 
 	// Of the goroutine of user data.
 	inletState
@@ -45,6 +46,8 @@ type outlet struct {
 	first     bool
 	stalled   bool
 	connected bool
+	owes      time.Duration // since when it has something to acknowledge, 0 if it has not
+	heard     time.Duration // when it last acknowledged
 }
 
 // table is what the goroutine of user data looks at. It is never changed, only replaced.
@@ -116,22 +119,59 @@ func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
 		p.mismatch(ep, why)
 		return
 	}
-	if len(r.matches) >= p.lim.WritersPerReader || p.teller.full() {
-		p.cap(ep.GUID, ep.Participant.Source, ep.Topic, fmt.Sprintf("a writer is not matched: the limit of %d writers of one reader", p.lim.WritersPerReader))
+	m := &match{r: r, w: &RemoteWriter{Endpoint: ep}, cost: r.max + p.lim.HeldBytes}
+	if why := p.matchCap(m); why != "" {
+		p.cap(ep.GUID, ep.Participant.Source, ep.Topic, "a writer is not matched: "+why)
 		return
 	}
-	m := &match{r: r, w: &RemoteWriter{Endpoint: ep}}
+	p.held += m.cost
 	m.reliable = r.cfg.Reliable
 	m.keeps = r.cfg.TransientLocal
 	if ep.to.IsValid() {
 		m.to = newDest(ep.to)
 	}
 	m.in = reliable.NewInbox(reliable.InboxConfig{
-		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal, MaxSample: r.max, MaxHeldBytes: r.max + p.lim.HeldBytes,
+		// A volatile writer itself decides what a reader that comes late gets.
+		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal && ep.QoS.Durability != wire.Volatile,
+		MaxSample: r.max, MaxHeldBytes: m.cost,
 	})
 	m.deliver = m.take
 	r.matches[ep.GUID] = m
 	p.ask(m)
+}
+
+// matchCap says what keeps a match out, "" if nothing. Writers that are not accepted give way.
+func (p *Participant) matchCap(m *match) string {
+	r := m.r
+	if p.teller.full() {
+		return "a callback does not return"
+	}
+	if len(r.matches) >= p.lim.WritersPerReader && !p.giveWay(r) {
+		return fmt.Sprintf("the limit of %d writers of one reader", p.lim.WritersPerReader)
+	}
+	for p.held+m.cost > p.lim.HeldTotal {
+		gave := false
+		for _, o := range p.readers {
+			if gave = p.giveWay(o); gave {
+				break
+			}
+		}
+		if !gave {
+			return fmt.Sprintf("the limit of %d bytes that all writers together may have us hold", p.lim.HeldTotal)
+		}
+	}
+	return ""
+}
+
+// giveWay ends a match of a reader whose writer was refused, if there is one.
+func (p *Participant) giveWay(r *Reader) bool {
+	for _, m := range r.matches {
+		if m.inTable && !m.accepted.Load() {
+			p.end(m)
+			return true
+		}
+	}
+	return false
 }
 
 // matchReader matches a remote reader with one of our writers, if they fit. The caller holds mu.
@@ -176,6 +216,7 @@ func (p *Participant) end(m *match) {
 	m.gone = true
 	m.accepted.Store(false)
 	delete(m.r.matches, m.w.GUID)
+	p.held -= m.cost
 	if m.inTable {
 		m.inTable = false
 		p.dirty = true
@@ -267,6 +308,14 @@ func (p *Participant) rematch(r *Reader) {
 	for _, m := range r.matches {
 		p.ask(m)
 	}
+	for _, rm := range p.remotes { // those that gave way
+		for _, ep := range rm.endpoints {
+			if d := ep.describe(); ep.Writer && r.matches[ep.GUID] == nil && wire.Mismatch(&d, &r.data) == "" {
+				p.matchWriter(r, ep)
+			}
+		}
+	}
+	p.publish()
 }
 
 func (p *Participant) reorder(w *Writer) {
@@ -302,8 +351,8 @@ func (p *Participant) checkLiveliness(now time.Duration) {
 			if lease == wire.Infinite || !m.accepted.Load() {
 				continue
 			}
-			if lost := now-m.assertedAt() > lease; lost != m.lost {
-				m.lost = lost
+			if lost := now-m.assertedAt() > lease; lost != m.silent {
+				m.silent = lost
 				kind, detail := LivelinessLost, "not asserted within its lease of "
 				if !lost {
 					kind, detail = LivelinessBack, "asserted again within its lease of "

@@ -2,7 +2,6 @@ package rtps
 
 import (
 	"testing"
-	"time"
 )
 
 // TestTwoFindEachOther: discovery, best effort and reliable data both ways.
@@ -38,17 +37,7 @@ func TestTwoFindEachOther(t *testing.T) {
 					t.Fatalf("write: %+v, %v", s, err)
 				}
 			}
-			for k := 0; k < 300 && in.len() < 50; k++ {
-				time.Sleep(10 * time.Millisecond)
-			}
-			if in.len() < 50 {
-				t.Fatalf("%d %+v %+v %d %d ev %v", in.len(), r.Stats(), w.out.Stats(), a.sent.Load(), a.sendFailures.Load(), func() (o []Event) {
-					for _, e := range append(a.ev.all(), b.ev.all()...) {
-						o = append(o, *e)
-					}
-					return
-				}())
-			}
+			eventually(t, "all samples", func() bool { return in.len() == 50 })
 			for i, s := range in.all() {
 				if s != number(i) {
 					t.Fatalf("sample %d is %s", i, s)

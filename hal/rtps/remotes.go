@@ -36,10 +36,14 @@ func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int)
 		return true
 	}
 	if src == r.Source {
-		r.ways[path].Store(&src)
+		r.ways[path].Store(&r.Source)
 		return true
 	}
-	return way == nil && p.sameComputer(src.Addr(), r.Source.Addr()) && r.ways[path].CompareAndSwap(nil, &src)
+	if way != nil || !p.sameComputer(src.Addr(), r.Source.Addr()) {
+		return false
+	}
+	first := src
+	return r.ways[path].CompareAndSwap(nil, &first)
 }
 
 // remote is a remote participant with what discovery needs of it.
@@ -67,6 +71,16 @@ type endpointState struct {
 	digest uint64
 	bytes  int
 	to     netip.AddrPort // where it hears
+}
+
+// hears tells whether it has a reader for what an announcer says. One that names none of its builtin endpoints has them
+// all.
+func (r *remote) hears(builtin uint32, a *announcer) bool {
+	bit := wire.BuiltinPubReader
+	if a.writer == wire.EntitySEDPSubWriter {
+		bit = wire.BuiltinSubReader
+	}
+	return builtin == 0 || builtin&bit != 0
 }
 
 func (r *remote) stream(writer wire.EntityID) *stream {
@@ -151,8 +165,7 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 		}
 		return
 	}
-	size := len(d.Name) + len(d.UserData)
-	if !p.room(d.GUID, e.from, size, e.now) {
+	if !p.room(d.GUID, e.from, e.now) {
 		return
 	}
 	r := &remote{
@@ -160,7 +173,7 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 			GUID: d.GUID, Vendor: e.msg.Vendor, Source: e.from, Name: d.Name, UserData: d.UserData,
 			Secured: d.Secured, Domain: d.Domain, Since: e.now,
 		},
-		digest: digest, endpoints: map[wire.EntityID]*Endpoint{}, bytes: size,
+		digest: digest, endpoints: map[wire.EntityID]*Endpoint{},
 	}
 	r.heard.Store(int64(e.now))
 	r.ways[e.path].Store(&r.Source)
@@ -174,11 +187,13 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 		}
 	}
 	p.remotes[d.GUID.Prefix] = r
-	p.perAddr[p.computer(e.from.Addr())]++
-	p.bytes += size
+	p.count(r, 1, 0, 0)
 	p.readdress(r, d)
-	p.pubs.out.Match(e.now, r.id, true, true)
-	p.subs.out.Match(e.now, r.id, true, true)
+	for _, a := range []*announcer{p.pubs, p.subs} {
+		if r.hears(d.Builtin, a) {
+			a.out.Match(e.now, r.id, true, true)
+		}
+	}
 	p.dirty = true
 	p.generation.Add(1)
 	if p.rep.wants(ParticipantJoined) {
@@ -201,12 +216,12 @@ func (p *Participant) unwelcome(d *wire.ParticipantData, source netip.Addr) stri
 
 // room makes room for one more participant, or says that there is none. When a table is full, one that has not answered
 // for Limits.Unproven gives way: a forged announcement has nobody behind it who would.
-func (p *Participant) room(g wire.GUID, from netip.AddrPort, size int, now time.Duration) bool {
-	why := ""
-	switch a := p.computer(from.Addr()); {
-	case p.bytes+size > p.lim.DiscoveryBytes:
-		why = fmt.Sprintf("the limit of %d bytes of discovery data", p.lim.DiscoveryBytes)
-	case p.perAddr[a] >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
+func (p *Participant) room(g wire.GUID, from netip.AddrPort, now time.Duration) bool {
+	var why string
+	a := p.computer(from.Addr())
+	here := p.computers[a]
+	switch {
+	case here != nil && here.participants >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
 		why = fmt.Sprintf("the limit of %d participants of one address", p.lim.ParticipantsPerAddress)
 	case len(p.remotes) >= p.lim.Participants && !p.evict(now, func(*remote) bool { return true }):
 		why = fmt.Sprintf("the limit of %d participants", p.lim.Participants)
@@ -215,6 +230,22 @@ func (p *Participant) room(g wire.GUID, from netip.AddrPort, size int, now time.
 	}
 	p.cap(g, from, "", "a participant is not taken in: "+why)
 	return false
+}
+
+// count counts what a participant brings or takes away.
+func (p *Participant) count(r *remote, participants, endpoints, bytes int) {
+	a := p.computer(r.Source.Addr())
+	t := p.computers[a]
+	if t == nil {
+		t = &tally{}
+		p.computers[a] = t
+	}
+	t.add(participants, endpoints, bytes)
+	p.all.add(participants, endpoints, bytes)
+	r.bytes += bytes
+	if *t == (tally{}) {
+		delete(p.computers, a)
+	}
 }
 
 // computer is the address that a computer is counted under.
@@ -245,12 +276,7 @@ func (p *Participant) leave(r *remote, kind EventKind, from netip.AddrPort, why 
 		p.forget(r, ep, why)
 	}
 	delete(p.remotes, r.GUID.Prefix)
-	if a := p.computer(r.Source.Addr()); p.perAddr[a] > 1 {
-		p.perAddr[a]--
-	} else {
-		delete(p.perAddr, a)
-	}
-	p.bytes -= r.bytes
+	p.count(r, -1, 0, 0)
 	p.ids[r.id] = nil
 	p.pubs.out.Unmatch(r.id)
 	p.subs.out.Unmatch(r.id)

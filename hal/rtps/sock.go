@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -29,6 +30,9 @@ func userPort(domain, index int) uint16 {
 	return groupPort(domain) + portUser + uint16(portPerIndex*index)
 }
 
+// closing gives a descriptor back; there is nothing to do about an error.
+func closing(c io.Closer) { c.Close() }
+
 // socket is one bound UDP socket.
 type socket struct {
 	conn  *net.UDPConn
@@ -39,12 +43,12 @@ type socket struct {
 func newSocket(c *net.UDPConn) (*socket, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		c.Close()
+		closing(c)
 		return nil, err
 	}
 	a, ok := c.LocalAddr().(*net.UDPAddr)
 	if !ok {
-		c.Close()
+		closing(c)
 		return nil, errors.New("not a UDP socket")
 	}
 	return &socket{conn: c, raw: raw, local: unmap(a.AddrPort())}, nil
@@ -52,7 +56,7 @@ func newSocket(c *net.UDPConn) (*socket, error) {
 
 func (s *socket) close() {
 	if s != nil {
-		s.conn.Close()
+		closing(s.conn)
 	}
 }
 
@@ -68,7 +72,7 @@ func listen(host netip.Addr, port uint16) (*socket, error) {
 	}
 	c, ok := pc.(*net.UDPConn)
 	if !ok {
-		pc.Close()
+		closing(pc)
 		return nil, errors.New("not a UDP socket")
 	}
 	return newSocket(c)
@@ -150,7 +154,7 @@ func listenGroup(group, host netip.Addr, port uint16) (*socket, error) {
 	}
 	c, ok := pc.(*net.UDPConn)
 	if !ok {
-		pc.Close()
+		closing(pc)
 		return nil, errors.New("not a UDP socket")
 	}
 	return newSocket(c)

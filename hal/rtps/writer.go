@@ -85,7 +85,7 @@ func (p *Participant) NewWriter(c WriterConfig) (*Writer, error) {
 		ids: make([]bool, p.lim.ReadersPerWriter),
 		out: reliable.NewOutbox(reliable.OutboxConfig{
 			Reliable: c.Reliable, TransientLocal: c.TransientLocal, Depth: c.Depth, MaxSample: c.MaxSample, FragmentSize: fragment,
-			MaxReaders: p.lim.ReadersPerWriter, StallAfter: p.lim.StallTimeout,
+			MaxReaders: p.lim.ReadersPerWriter, StallAfter: neverStall,
 		}),
 	}
 	w.due.Store(never)
@@ -162,7 +162,12 @@ func (w *Writer) write(seq uint64, payload []byte, of wire.GUID, ofSeq wire.SeqN
 	return s, nil
 }
 
-const never = int64(1<<63 - 1)
+const (
+	never = int64(1<<63 - 1)
+	// neverStall keeps heartbeats coming, one a second, for a reader that does not acknowledge: without them one that has
+	// lost the last sample would not learn that there is one. A reader that is gone goes with its participant's lease.
+	neverStall = 365 * 24 * time.Hour
+)
 
 // send sends what is due for one reader; at most so many datagrams at once, that a long sample does not keep the caller:
 // what is left follows from the timers' goroutine. False says that the socket had no room. The caller holds mu.
@@ -189,7 +194,7 @@ func (w *Writer) schedule(now time.Duration) {
 			at = min(at, int64(d))
 		}
 		if o.reliable {
-			w.stalls(o)
+			w.stalls(o, now)
 		}
 	}
 	w.due.Store(at)
@@ -199,8 +204,14 @@ func (w *Writer) schedule(now time.Duration) {
 }
 
 // stalls tells when a reader has stopped to acknowledge. The caller holds mu.
-func (w *Writer) stalls(o *outlet) {
-	stalled := w.out.Stalled(o.id)
+func (w *Writer) stalls(o *outlet, now time.Duration) {
+	switch {
+	case w.out.Acked(o.id):
+		o.owes = 0
+	case o.owes == 0:
+		o.owes = now
+	}
+	stalled := o.owes != 0 && now-max(o.owes, o.heard) > w.p.lim.StallTimeout
 	if stalled && !o.stalled && w.p.rep.wants(ReaderStalled) {
 		w.p.rep.emit(&Event{
 			Kind: ReaderStalled, GUID: o.r.GUID, Participant: o.r.Participant, Endpoint: o.r.Endpoint, Source: o.r.Participant.Source,
@@ -228,6 +239,7 @@ func (w *Writer) acknowledged(g wire.GUID, s *wire.Submessage, now time.Duration
 	if o == nil || !o.reliable {
 		return
 	}
+	o.heard = now
 	if s.Kind == wire.NackFrag {
 		w.out.NackFrag(now, o.id, s)
 	} else {

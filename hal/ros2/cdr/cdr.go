@@ -201,9 +201,9 @@ func (c *cursor) str() []byte {
 }
 
 // count reads the length of a sequence whose entries take at least the given bytes each.
-func (c *cursor) count(least, cap int) int {
+func (c *cursor) count(least, most int) int {
 	n := c.u32()
-	if uint64(n) > uint64(cap) || uint64(n)*uint64(least) > uint64(c.left()) {
+	if uint64(n) > uint64(most) || uint64(n)*uint64(least) > uint64(c.left()) {
 		c.fail(ErrCount)
 		return 0
 	}

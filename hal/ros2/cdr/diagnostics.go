@@ -29,14 +29,14 @@ func NewDiagnostics(p *msg.Peer, h func(*msg.Diagnostic)) Decoder {
 }
 
 // statusMin is the size of a status with empty strings: level, four lengths.
-const statusMin = 4 + 4*4
+const statusMin = 1 + 4*4
 
 // Decode implements Decoder.
 func (d *diagnosticDecoder) Decode(payload []byte, boot time.Duration, seq uint64) error {
 	c := open(payload)
 	m := &d.m
 	frame := c.stdHeader(&m.Header)
-	n := c.count(statusMin-3, MaxStatus)
+	n := c.count(statusMin, MaxStatus)
 	check := c
 	for range n {
 		d.one(&check)

@@ -1,9 +1,6 @@
 package cdr
 
-import (
-	"errors"
-	"math"
-)
+import "math"
 
 // TypeParticipantEntities is the type of ros_discovery_info, by which participants tell of their nodes.
 const TypeParticipantEntities = "rmw_dds_common/ParticipantEntitiesInfo"
@@ -40,7 +37,7 @@ type NodeEntities struct {
 type Entities struct {
 	Participant GID
 	Nodes       []NodeEntities
-	// Long tells that ParseEntities found gids of 24 bytes.
+	// Long tells that ParseEntities found gids of 24 bytes; AppendEntities does not look at it.
 	Long bool
 }
 
@@ -56,28 +53,28 @@ func ParseEntities(payload []byte, e *Entities, maxNodes, maxEntities int) error
 		maxEntities = MaxEntities
 	}
 	e.Nodes = e.Nodes[:0]
-	short, long := checkEntities(payload, gidBytes, maxNodes, maxEntities), error(nil)
 	size := gidBytes
-	if short != nil {
-		size, long = gidBytesLong, checkEntities(payload, gidBytesLong, maxNodes, maxEntities)
+	if err := checkEntities(payload, size, math.MaxInt32, math.MaxInt32, math.MaxInt32); err != nil {
+		size = gidBytesLong
+		if checkEntities(payload, size, math.MaxInt32, math.MaxInt32, math.MaxInt32) != nil {
+			return err
+		}
 	}
-	switch {
-	case long == nil:
-		readEntities(payload, size, e)
-		return nil
-	case errors.Is(long, ErrCount): // its sizes fit, or it would have been another error
-		return long
+	if err := checkEntities(payload, size, maxNodes, maxEntities, MaxName); err != nil {
+		return err
 	}
-	return short
+	readEntities(payload, size, e)
+	return nil
 }
 
 // checkEntities reads without keeping, so that what is refused costs no memory.
-func checkEntities(payload []byte, size, maxNodes, room int) error {
+func checkEntities(payload []byte, size, nodes, room, name int) error {
 	c := open(payload)
 	c.take(1, size)
-	for range c.count(4*4, maxNodes) {
-		c.name()
-		c.name()
+	for range c.count(4*4, nodes) {
+		if namespace, n := c.str(), c.str(); len(namespace) > name || len(n) > name {
+			return ErrText
+		}
 		c.gids(size, &room)
 		c.gids(size, &room)
 	}
@@ -97,8 +94,8 @@ func readEntities(payload []byte, size int, e *Entities) {
 			e.Nodes = append(e.Nodes, NodeEntities{})
 		}
 		node := &e.Nodes[i]
-		set(&node.Namespace, c.name())
-		set(&node.Name, c.name())
+		set(&node.Namespace, c.str())
+		set(&node.Name, c.str())
 		node.Readers = appendGIDs(node.Readers[:0], c.gids(size, &room), size)
 		node.Writers = appendGIDs(node.Writers[:0], c.gids(size, &room), size)
 	}
@@ -109,16 +106,6 @@ func set(s *string, b []byte) {
 	if *s != string(b) {
 		*s = string(b)
 	}
-}
-
-// name reads a bounded string.
-func (c *cursor) name() []byte {
-	b := c.str()
-	if len(b) > MaxName {
-		c.fail(ErrText)
-		return nil
-	}
-	return b
 }
 
 // gids returns the raw entries of a sequence of gids, of which room are still allowed.

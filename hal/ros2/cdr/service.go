@@ -1,6 +1,8 @@
 package cdr
 
 import (
+	"encoding/binary"
+
 	"github.com/robowarden/robowarden/hal/bus"
 )
 
@@ -11,7 +13,7 @@ const MaxServiceText = 64 << 10
 // data. rmw_fastrtps pairs them in the inline QoS of the submessage instead; its payloads have no such header. The
 // functions here write and expect one exactly if they are given a RequestID.
 type RequestID struct {
-	// Client is the client's own number: with rmw_cyclonedds the last eight bytes of its GUID.
+	// Client is the client's own number, little endian: with rmw_cyclonedds the last eight bytes of its GUID.
 	Client [8]byte
 	// Seq counts the client's requests.
 	Seq int64
@@ -21,7 +23,7 @@ type RequestID struct {
 func openReply(payload []byte, id *RequestID) cursor {
 	c := open(payload)
 	if id != nil {
-		copy(id.Client[:], c.take(1, 8))
+		binary.LittleEndian.PutUint64(id.Client[:], c.u64()) // a number on the wire, so that it turns with the byte order
 		id.Seq = int64(c.u64())
 	}
 	return c

@@ -123,6 +123,7 @@ func (c *compiler) add(ops []op, t *Type, w *wanted) []op {
 		return append(ops, op{kind: opString, count: t.Len})
 	case Composite:
 		return append(ops, c.nested(t, w)...)
+	default: // arrays and sequences
 	}
 	o := op{kind: opLoop, sequence: t.Kind == Sequence, count: t.Len, least: t.Elem.lay.least}
 	if t.Elem.lay.fixed {

@@ -1,5 +1,7 @@
 package idl
 
+import "slices"
+
 // structure reads a structure after its keyword.
 func (p *idlParser) structure(scope string) {
 	at := p.tok
@@ -66,8 +68,8 @@ func (p *idlParser) dimensions(t *Type, scope string) *Type {
 			p.fail(at, "at most "+number(maxNesting)+" dimensions", "use a structure")
 		}
 	}
-	for i := len(lens) - 1; i >= 0; i-- {
-		t = &Type{Kind: Array, Elem: t, Len: lens[i], ref: at.at}
+	for _, n := range slices.Backward(lens) {
+		t = &Type{Kind: Array, Elem: t, Len: n, ref: at.at}
 	}
 	return t
 }

@@ -131,7 +131,7 @@ func apply(op string, a, b int64) (n int64, ok bool) {
 		return n, (n < a) == (b > 0)
 	case "*":
 		n = a * b
-		return n, a == 0 || n/a == b && !(a == -1 && b == math.MinInt64)
+		return n, a == 0 || n/a == b && (a != -1 || b != math.MinInt64)
 	}
 	if b == 0 || a == math.MinInt64 && b == -1 {
 		return 0, false

@@ -59,7 +59,8 @@ func (s *Set) ServiceHash(name string) (string, error) {
 		{Name: "info", Type: nested(parts[2])}, {Name: "request", Type: few(parts[0])}, {Name: "response", Type: few(parts[1])},
 	}}
 	return Hash(&Struct{Name: name, Fields: []Field{
-		{Name: "request_message", Type: nested(parts[0])}, {Name: "response_message", Type: nested(parts[1])},
+		{Name: "request_message", Type: nested(parts[0])},
+		{Name: "response_message", Type: nested(parts[1])},
 		{Name: "event_message", Type: nested(event)},
 	}})
 }
@@ -134,6 +135,7 @@ func (d *describer) describe(t *Type) (td typeDescription, err error) {
 		}
 	case Enum:
 		return td, errNotROS
+	default:
 	}
 	td.ID = ids[t.Kind]
 	return td, nil

@@ -155,8 +155,9 @@ func (t *Type) String() string {
 			return t.Elem.String() + "[<=" + number(t.Len) + "]"
 		}
 		return t.Elem.String() + "[]"
+	default:
+		return t.Kind.String()
 	}
-	return t.Kind.String()
 }
 
 // String names the kind.
@@ -258,7 +259,12 @@ func (s *Set) Type(name string) (*Struct, error) {
 	var out problems
 	st := s.find(name)
 	if st == nil {
-		out.add(place{file: "type " + clip(name)}, "a definition of that name", "none", meant(name, s.Names(), "add the file that defines it"))
+		whole := name
+		if pkg, kind, typ, ok := rosName(name, "msg"); ok {
+			whole = pkg + "/" + kind + "/" + typ
+		}
+		out.add(place{file: "type " + clip(name)}, "a definition of that name", "none",
+			meant(whole, s.Names(), "add the file that defines it"))
 		return nil, out.err()
 	}
 	s.resolve(st, 0, &out)

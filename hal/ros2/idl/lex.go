@@ -40,17 +40,24 @@ type lexer struct {
 	// lineAt is where the line begins; inLine is true once a token stood on it.
 	lineAt int
 	inLine bool
-	out    *problems
-	failed bool
+	// seen characters of the line lie before the offset until, so that places cost no second look at the line.
+	seen, until int
+	out         *problems
+	failed      bool
 }
 
 func (l *lexer) place(i int) place {
-	return place{l.file, l.line, utf8.RuneCountInString(l.s[l.lineAt:i]) + 1}
+	if i < l.until || l.until < l.lineAt {
+		l.seen, l.until = 0, l.lineAt
+	}
+	l.seen += utf8.RuneCountInString(l.s[l.until:i])
+	l.until = i
+	return place{l.file, l.line, l.seen + 1}
 }
 
-func (l *lexer) fail(i int, expected, found, hint string) {
+func (l *lexer) fail(at place, expected, found, hint string) {
 	if !l.failed {
-		l.out.add(l.place(i), expected, found, hint)
+		l.out.add(at, expected, found, hint)
 	}
 	l.failed, l.i = true, len(l.s)
 }
@@ -92,7 +99,7 @@ func (l *lexer) skipLine() {
 func (l *lexer) comment() {
 	end := strings.Index(l.s[l.i+2:], "*/")
 	if end < 0 {
-		l.fail(l.i, "*/ at the end of a comment", "the end of the file", "close the comment")
+		l.fail(l.place(l.i), "*/ at the end of a comment", "the end of the file", "close the comment")
 		return
 	}
 	stop := l.i + 2 + end + 2
@@ -117,8 +124,7 @@ func (l *lexer) directive() {
 	case word == "ifndef" && len(fields) == 2:
 	case word == "define" && len(fields) == 2 && !strings.Contains(fields[1], "("):
 	default:
-		l.i = start
-		l.fail(start, "#include, #pragma or an include guard", clip("#"+strings.Join(fields, " ")),
+		l.fail(l.place(start), "#include, #pragma or an include guard", clip("#"+strings.Join(fields, " ")),
 			"run the preprocessor over the file, or write constants as const")
 	}
 }
@@ -172,11 +178,13 @@ func numberLen(s string) int {
 }
 
 func (l *lexer) quoted(quote byte) {
-	start := l.i
+	start := l.place(l.i) // while its line is the current one
 	for l.i++; l.i < len(l.s); l.i++ {
 		switch l.s[l.i] {
 		case '\\':
-			l.i++
+			if l.i++; l.i < len(l.s) && l.s[l.i] == '\n' {
+				l.newline(l.i + 1)
+			}
 		case quote:
 			l.i++
 			return

@@ -194,7 +194,8 @@ func integer(s string, k Kind) bool {
 	case Int8, Int16, Int32, Int64:
 		_, err := strconv.ParseInt(s, 0, size)
 		return err == nil
+	default:
+		_, err := strconv.ParseUint(s, 0, size)
+		return err == nil
 	}
-	_, err := strconv.ParseUint(s, 0, size)
-	return err == nil
 }

@@ -62,6 +62,9 @@ func steps(path string) (list []step, bad int, ok bool) {
 
 // want walks one path through the type and notes the number that it ends at.
 func (w *wanted) want(st *Struct, path string, slot int, out *problems) {
+	if out.full() {
+		return
+	}
 	list, bad, ok := steps(path)
 	where := place{file: "path " + clip(path), line: 1, col: bad + 1}
 	if !ok {

@@ -59,6 +59,15 @@ type problems struct {
 	omitted int
 }
 
+// full tells, and counts, that one more problem would not be kept: then nobody need look for a good hint.
+func (p *problems) full() bool {
+	if len(p.list) < MaxProblems {
+		return false
+	}
+	p.omitted++
+	return true
+}
+
 func (p *problems) add(at place, expected, found, hint string) {
 	if len(p.list) >= MaxProblems {
 		p.omitted++

@@ -113,10 +113,11 @@ func (s *Set) typeOf(t *Type, depth int, out *problems) (res *Type, nested int) 
 			return nil, 0
 		}
 		return &r, n + 1
+	default:
+		r := *t
+		r.lay = scalar(t.Kind)
+		return &r, 0
 	}
-	r := *t
-	r.lay = scalar(t.Kind)
-	return &r, 0
 }
 
 // elements is the layout of an array or sequence.
@@ -159,6 +160,9 @@ func (s *Set) named(t *Type, depth int, out *problems) (res *Type, nested int) {
 		if _, ok := s.enums[name]; ok {
 			return &Type{Kind: Enum, Name: name, ref: t.ref, lay: scalar(Enum)}, 0
 		}
+	}
+	if out.full() {
+		return nil, 0
 	}
 	found := t.Name
 	hint := meant(found, s.Names(), "add the file that defines it")
