@@ -119,7 +119,7 @@ func (s *domainSite) advertise(n *ros2.Node, topic, typ string) *ros2.Publisher 
 // eventually is longer than elsewhere: discovery waits for names, and the settling time is part of it.
 func (s *domainSite) eventually(what string, cond func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatalf("waited for: %s; status %+v", what, s.agent.Status())
 		}
