@@ -75,8 +75,12 @@ var (
 	ErrTwoKinds = errors.New("servers of two kinds offer the service; one request cannot be for both")
 )
 
-// serviceDepth is how many requests and replies are kept for repair.
-const serviceDepth = 8
+const (
+	// serviceDepth is how many requests are kept for repair.
+	serviceDepth = 8
+	// requestBytes bounds one request; the largest is a navigator's goal with the name of a behaviour tree.
+	requestBytes = 4 << 10
+)
 
 func newClient(n *Node, name string, t typeName) (*client, error) {
 	c := &client{n: n, name: name, typ: t, wait: map[requestKey]*call{}, news: make(chan struct{})}
@@ -87,7 +91,7 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	who := "clientid=" + hex.EncodeToString(c.id[:]) + ";"
 	var err error
 	c.writer, err = n.part.NewWriter(rtps.WriterConfig{
-		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: n.cfg.Limits.MaxServiceBytes,
+		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: requestBytes,
 		UserData: append([]byte(who), n.hashes.data(t.String()+"_Request")...),
 		OnMatch: func(r *rtps.RemoteReader, matched bool) {
 			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
