@@ -34,17 +34,25 @@ func boot() time.Duration {
 
 func civil() int64 { return time.Now().UnixNano() }
 
-// freeDomain is a domain whose first discovery port nobody of this computer has; several tests may run at once.
+// freeDomain is a domain that nobody of this computer is on. Another test holds its own by the port of the last participant,
+// which no test has so many to use.
 func freeDomain(t testing.TB) int {
 	t.Helper()
 	for range 200 {
-		d := rand.IntN(rtps.MaxDomain + 1)
-		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(localhost, uint16(7410+250*d))))
-		if err == nil {
-			c.Close()
-			t.Logf("domain %d", d)
-			return d
+		d := rand.IntN(100)
+		held, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(localhost, uint16(7410+250*d+2*119))))
+		if err != nil {
+			continue
 		}
+		first, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(localhost, uint16(7410+250*d))))
+		if err != nil {
+			held.Close()
+			continue
+		}
+		first.Close()
+		t.Cleanup(func() { held.Close() })
+		t.Logf("domain %d", d)
+		return d
 	}
 	t.Fatal("no free domain")
 	return 0
@@ -163,6 +171,17 @@ func startNode(t testing.TB, domain int, change ...func(*Config)) *running {
 	return r
 }
 
+// quiet is a participant that does not run.
+func quiet(t testing.TB) *rtps.Participant {
+	t.Helper()
+	p, err := rtps.New(rtps.Config{Domain: freeDomain(t), Host: localhost, Clock: boot, Civil: civil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
 // process is a ROS process as another implementation would have it: a participant, and what it says of its nodes.
 type process struct {
 	*rtps.Participant
@@ -239,7 +258,7 @@ func (p *process) writer(topic, typ string, q quality) *rtps.Writer {
 		p.t.Fatal(err)
 	}
 	w, err := p.NewWriter(rtps.WriterConfig{
-		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, Depth: 16, MaxSample: 300 << 10,
+		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, Depth: 64, MaxSample: 300 << 10,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -255,7 +274,7 @@ func (p *process) reader(topic, typ string, q quality, h func(*rtps.Sample)) *rt
 		p.t.Fatal(err)
 	}
 	r, err := p.NewReader(rtps.ReaderConfig{
-		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, MaxSample: 300 << 10, Handler: h,
+		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, MaxSample: 300 << 10, MaxRateHz: 1 << 20, Handler: h,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -285,4 +304,15 @@ func (c *collected[T]) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.list)
+}
+
+// hears tells whether a subscription listens to one writer under its name. The participant listens a moment later than the
+// subscription is told that it will; a best-effort sample in between is lost.
+func hears(s *Sub) bool {
+	for _, r := range s.now() {
+		if r != nil && len(r.Writers()) == 1 {
+			return s.Stats().Connected == 1
+		}
+	}
+	return false
 }
