@@ -102,6 +102,8 @@ func TestCallbacksMayCallBack(t *testing.T) {
 		},
 	})
 	eventually(t, "a match", func() bool { return w.Readers() == 1 && len(back.Writers()) == 1 })
+	<-ready
+	eventually(t, "the echo's match", func() bool { return echo.Readers() == 1 })
 	for i := range 20 {
 		write(t, w, i, number(i))
 		eventually(t, "the echo", func() bool { return in.len() == i+1 })
