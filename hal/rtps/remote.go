@@ -37,7 +37,8 @@ func (r *RemoteParticipant) Heard() time.Duration { return time.Duration(r.heard
 // Conflicts counts the datagrams that came in its name from another source and were not taken.
 func (r *RemoteParticipant) Conflicts() uint64 { return r.conflicts.Load() }
 
-// Proven tells whether it has answered something that only a receiver at its announced address can have seen.
+// Proven tells whether it has answered questions that only a receiver at its announced address can have seen. Until then
+// Source may be forged; implementations without the builtin liveliness endpoints never prove theirs.
 func (r *RemoteParticipant) Proven() bool { return r.proven.Load() }
 
 // Endpoint is a remote writer or reader as discovery describes it. It does not change; an endpoint whose announcement
