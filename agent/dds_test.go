@@ -325,3 +325,28 @@ func TestWhatIsNotSeenIsSaid(t *testing.T) {
 		t.Errorf("on ROS 1: %q", s.NotSeen)
 	}
 }
+
+// TestSecondPlannerOnADomain: two live nodes of one name hold the robot until somebody has looked.
+func TestSecondPlannerOnADomain(t *testing.T) {
+	t.Parallel()
+	s := newDomainSite(t)
+	for range 2 {
+		p := s.advertise(s.join("/planner"), "/cmd_vel_raw", bus.TypeTwist)
+		go func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for seq := uint64(1); ; seq++ {
+				select {
+				case <-t.Context().Done():
+					return
+				case <-tick.C:
+				}
+				if _, err := p.PublishTwist(seq, &msg.Twist{}); err != nil {
+					return
+				}
+			}
+		}()
+		s.eventually("the planner is heard", func() bool { _, ok := s.publisher("/planner"); return ok })
+	}
+	s.eventually("publisher.second", func() bool { _, latched := s.trigger("publisher.second"); return latched })
+}
