@@ -83,7 +83,13 @@ type RemoteReader struct {
 	*Endpoint
 	// Tag is the consumer's own. It is set in OnMatch.
 	Tag any
+
+	heard atomic.Int64
 }
+
+// Heard is when it last acknowledged or asked for something, on the boot clock; 0 before the first, and always for a
+// best-effort one. One that has is matched on its side too, so that what is written from then on counts for it.
+func (r *RemoteReader) Heard() time.Duration { return time.Duration(r.heard.Load()) }
 
 // VisitEndpoints calls f for every remote endpoint that is known, matched or not, in no order, with no lock held.
 func (p *Participant) VisitEndpoints(f func(*Endpoint)) {
