@@ -57,7 +57,7 @@ type Agent struct {
 	state   *stateDir
 	params  *guard.Params
 	journal *journal.Log
-	bus     *bus
+	bus     *wiring
 	guard   *guard.Guard
 	orders  *orders
 	control *control
@@ -108,7 +108,7 @@ func (a *Agent) open() error {
 	}
 	dep := a.cfg.Deployment
 	a.oldest = a.trust.floor
-	if a.params, err = guard.NewParams(a.cfg, dep.ROS.Node, a.oldest); err != nil {
+	if a.params, err = guard.NewParams(a.cfg, dep.Node(a.cfg.Profile.Bus), a.oldest); err != nil {
 		return err
 	}
 	storeState, _ := a.store.State()
@@ -125,8 +125,8 @@ func (a *Agent) open() error {
 	if err := a.openJournal(dep); err != nil {
 		return err
 	}
-	a.peers = newPeerTable(demands(a.params))
-	if a.bus, err = newBus(a.cfg, a.clock, a.peers, a.log); err != nil {
+	a.peers = newPeerTable(demands(a.params), transport(a.cfg.Profile.Bus))
+	if a.bus, err = newWiring(a.cfg, a.clock, a.peers, a.log); err != nil {
 		return err
 	}
 	beats, err := a.heartbeats()
@@ -337,7 +337,7 @@ func (a *Agent) noteStart() {
 	start := Start{
 		Version: a.opt.Version, Robot: a.robot, Boot: hex.EncodeToString(a.boot[:]),
 		Profile: a.cfg.Digests.Profile.String(), Topics: a.cfg.Digests.Topics.String(), Policy: a.cfg.Digests.Policy.String(),
-		Serial: a.cfg.Deployment.Serial, Node: a.cfg.Deployment.ROS.Node, Floor: a.oldest,
+		Serial: a.cfg.Deployment.Serial, Node: a.cfg.Deployment.Node(a.cfg.Profile.Bus), Floor: a.oldest,
 	}
 	if a.unproven != interlock.CauseNone {
 		start.Unproven = a.unproven.String()

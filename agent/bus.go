@@ -11,16 +11,21 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
-	"github.com/robowarden/robowarden/hal/ros1"
 )
 
-// bus is the guard's connection to a ROS 1 graph: the subscriptions of the topic mapping and the sink for its effects.
-type bus struct {
-	node  *ros1.Node
+// wiring is the guard's connection to the robot's bus: the subscriptions of the topic mapping and the sink for its
+// effects.
+type wiring struct {
+	node node
+	// own says whether a message is the guard's own, heard on a topic that it writes as well.
+	own func(*msg.Peer) bool
+	// blind counts who is there whom the node cannot see into; nil for a bus without such.
+	blind func() (secured, sharedMemory int)
 	cfg   *config.Config
-	sink  *rosSink
-	diag  *ros1.Publisher
+	sink  *busSink
+	diag  publisher
 	guard *guard.Guard
 	// onOrder takes a signed order from the bus; it must not block.
 	onOrder func(peer uint32, envelope []byte)
@@ -28,42 +33,39 @@ type bus struct {
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
 	peers  *peerTable
+	// topics are all that the guard reads, writes or watches.
+	topics map[string]bool
 }
 
-// newBus binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
-func newBus(cfg *config.Config, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*bus, error) {
-	b := &bus{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers}
+// newWiring binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
+func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*wiring, error) {
+	b := &wiring{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers, topics: mapped(cfg.Topics)}
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
-	node, err := ros1.New(ros1.Config{
-		Name: cfg.Deployment.ROS.Node, MasterURI: cfg.Deployment.ROS.MasterURI, Host: cfg.Deployment.ROS.Host,
-		Clock: clock.Boot, Log: log, OnEvent: b.event,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("ros 1: %w", err)
+	if err := b.open(clock); err != nil {
+		return nil, err
 	}
-	b.node = node
 	if err := b.advertise(); err != nil {
-		return nil, errors.Join(fmt.Errorf("ros 1: %w", err), node.Close())
+		return nil, errors.Join(err, b.node.Close())
 	}
 	return b, nil
 }
 
-func (b *bus) advertise() error {
+func (b *wiring) advertise() error {
 	t := b.cfg.Topics
 	var errs []error
-	offer := func(topic, typ string, consumers ...string) *ros1.Publisher {
-		p, err := b.node.Advertise(ros1.Publication{Topic: topic, Type: typ, Consumers: consumers})
+	offer := func(topic, typ string, consumers ...string) publisher {
+		p, err := b.node.Advertise(bus.Publication{Topic: topic, Type: typ, Consumers: consumers})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("topic %s: %w", topic, err))
 		}
 		return p
 	}
-	b.sink = &rosSink{log: b.log}
-	b.sink.command = offer(t.CommandOut.Topic, ros1.TypeTwist, t.CommandOut.Consumer)
+	b.sink = &busSink{log: b.log}
+	b.sink.command = offer(t.CommandOut.Topic, bus.TypeTwist, t.CommandOut.Consumer)
 	if t.Lock != nil {
-		b.sink.lock = offer(t.Lock.Topic, ros1.TypeBool, t.Lock.Consumer)
+		b.sink.lock = offer(t.Lock.Topic, bus.TypeBool, t.Lock.Consumer)
 	}
 	for _, c := range b.cfg.Policy.Channels {
 		h := heartbeatTopics(t, c.Endpoint)
@@ -71,10 +73,10 @@ func (b *bus) advertise() error {
 			errs = append(errs, fmt.Errorf("channel %q: the topic mapping has no heartbeat for it; add it under heartbeats", c.Endpoint))
 			continue
 		}
-		b.sink.challenges = append(b.sink.challenges, offer(h.ChallengeTopic, ros1.TypeString, h.Publishers...))
+		b.sink.challenges = append(b.sink.challenges, offer(h.ChallengeTopic, bus.TypeString, h.Publishers...))
 	}
 	if t.Diagnostics != "" {
-		b.diag = offer(t.Diagnostics, ros1.TypeDiagnosticArray)
+		b.diag = offer(t.Diagnostics, bus.TypeDiagnosticArray)
 	}
 	return errors.Join(errs...)
 }
@@ -89,32 +91,28 @@ func heartbeatTopics(t *config.Topics, endpoint string) *config.Heartbeat {
 }
 
 // connect subscribes to everything that the mapping names and hands it to the guard.
-func (b *bus) connect(g *guard.Guard) error {
+func (b *wiring) connect(g *guard.Guard) error {
 	b.guard = g
 	b.sink.rungs = newRungs(b.node, b.cfg, g.Ack)
 	t := b.cfg.Topics
 	var errs []error
-	try := func(topic string, _ *ros1.Sub, err error) {
+	try := func(topic string, err error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("topic %s: %w", topic, err))
 		}
 	}
 	for i, c := range t.Commands {
-		s, err := b.node.SubscribeCommand(ros1.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command)
-		try(c.Topic, s, err)
+		try(c.Topic, b.node.SubscribeCommand(bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command))
 	}
 	b.connectPose(try)
 	if t.Joints != nil {
-		s, err := b.node.SubscribeJoints(from(t.Joints), jointNames(b.cfg.Profile), g.Joints)
-		try(t.Joints.Topic, s, err)
+		try(t.Joints.Topic, b.node.SubscribeJoints(from(t.Joints), jointNames(b.cfg.Profile), g.Joints))
 	}
 	if t.IMU != nil {
-		s, err := b.node.SubscribeIMU(from(t.IMU), g.IMU)
-		try(t.IMU.Topic, s, err)
+		try(t.IMU.Topic, b.node.SubscribeIMU(from(t.IMU), g.IMU))
 	}
 	if t.Battery != nil {
-		s, err := b.node.SubscribeBattery(from(t.Battery), 0, g.Device)
-		try(t.Battery.Topic, s, err)
+		try(t.Battery.Topic, b.node.SubscribeBattery(from(t.Battery), 0, g.Device))
 	}
 	b.connectDevices(try)
 	b.connectTexts(try)
@@ -122,8 +120,8 @@ func (b *bus) connect(g *guard.Guard) error {
 	return errors.Join(errs...)
 }
 
-func from(t *config.Topic) ros1.Subscription {
-	return ros1.Subscription{
+func from(t *config.Topic) bus.Subscription {
+	return bus.Subscription{
 		Topic: t.Topic, Type: t.Type, Allow: t.Publishers, AllowAny: len(t.Publishers) == 0,
 		MaxBytes: t.MaxBytes, IdleTimeout: t.Deadline,
 	}
@@ -140,85 +138,79 @@ func jointNames(p *config.Profile) []string {
 	return names
 }
 
-type try func(topic string, s *ros1.Sub, err error)
+type try func(topic string, err error)
 
-func (b *bus) connectPose(try try) {
+func (b *wiring) connectPose(try try) {
 	t, g := b.cfg.Topics, b.guard
-	p := ros1.Subscription{
+	p := bus.Subscription{
 		Topic: t.Pose.Topic, Type: t.Pose.Type, Allow: t.Pose.Publishers, MaxBytes: t.Pose.MaxBytes, IdleTimeout: t.Pose.Deadline,
 	}
 	if t.Pose.Type == config.TypeTF {
 		b.connectChain(try)
 	} else {
-		s, err := b.node.SubscribePose(p, g.Pose)
-		try(t.Pose.Topic, s, err)
+		try(t.Pose.Topic, b.node.SubscribePose(p, g.Pose))
 	}
 	if t.Odometry.Topic != t.Pose.Topic {
-		s, err := b.node.SubscribePose(from(&t.Odometry), g.Odometry)
-		try(t.Odometry.Topic, s, err)
+		try(t.Odometry.Topic, b.node.SubscribePose(from(&t.Odometry), g.Odometry))
 	}
 }
 
-func (b *bus) connectChain(try try) {
+func (b *wiring) connectChain(try try) {
 	tf := b.cfg.Topics.TF
-	var edges []ros1.Edge
+	var edges []bus.Edge
 	for i := range len(tf.Chain) - 1 {
-		edges = append(edges, ros1.Edge{Parent: tf.Chain[i], Child: tf.Chain[i+1]})
+		edges = append(edges, bus.Edge{Parent: tf.Chain[i], Child: tf.Chain[i+1]})
 	}
 	for _, topic := range []string{tf.Topic, tf.StaticTopic} {
 		if topic == "" {
 			continue
 		}
-		s, err := b.node.SubscribeTransforms(ros1.Subscription{
-			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline,
-		}, edges, b.guard.Transform)
-		try(topic, s, err)
+		try(topic, b.node.SubscribeTransforms(bus.Subscription{
+			Topic: topic, Allow: tf.Publishers, MaxBytes: tf.MaxBytes, IdleTimeout: tf.Deadline, Latched: topic == tf.StaticTopic,
+		}, edges, b.guard.Transform))
 	}
 }
 
-func (b *bus) connectDevices(try try) {
+func (b *wiring) connectDevices(try try) {
 	for kind, list := range map[msg.DeviceKind][]config.Device{msg.Camera: b.cfg.Topics.Cameras, msg.Microphone: b.cfg.Topics.Microphones} {
 		for i, d := range list {
-			s, err := b.node.SubscribeDevice(ros1.Subscription{
+			try(d.Topic, b.node.SubscribeDevice(bus.Subscription{
 				Topic: d.Topic, Type: d.Type, Allow: d.Publishers, MaxBytes: d.MaxBytes, IdleTimeout: d.Deadline,
-			}, kind, i, b.guard.Device)
-			try(d.Topic, s, err)
+			}, kind, i, b.guard.Device))
 		}
 	}
 }
 
 // connectTexts subscribes to what comes as text: the floor's map id, heartbeat answers and signed orders.
-func (b *bus) connectTexts(try try) {
+func (b *wiring) connectTexts(try try) {
 	t := b.cfg.Topics
 	if f := t.Floor.Topic; f != nil {
-		s, err := b.node.SubscribeText(from(f), func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) })
-		try(f.Topic, s, err)
+		sub := from(f)
+		sub.Latched = true // A map's name is told once, when the map is loaded.
+		try(f.Topic, b.node.SubscribeText(sub, func(m *msg.Text) { b.guard.Floor(b.floor(m.Data)) }))
 	}
 	for i, c := range b.cfg.Policy.Channels {
 		if h := heartbeatTopics(t, c.Endpoint); h != nil {
-			s, err := b.node.SubscribeText(ros1.Subscription{
+			try(h.ResponseTopic, b.node.SubscribeText(bus.Subscription{
 				Topic: h.ResponseTopic, Allow: h.Publishers, MaxBytes: answerBytes, IdleTimeout: time.Minute,
-			}, func(m *msg.Text) { b.guard.Answer(i, m.Data) })
-			try(h.ResponseTopic, s, err)
+			}, func(m *msg.Text) { b.guard.Answer(i, m.Data) }))
 		}
 	}
 	if o := t.Orders; o != nil {
 		sub := from(o)
 		// Anybody may carry an order, since its signature counts; so the rate is bounded.
 		sub.MaxRateHz, sub.IdleTimeout = 20, time.Hour
-		s, err := b.node.SubscribeText(sub, func(m *msg.Text) { b.onOrder(m.Peer.ID, m.Data) })
-		try(o.Topic, s, err)
+		try(o.Topic, b.node.SubscribeText(sub, func(m *msg.Text) { b.onOrder(m.Peer.ID, m.Data) }))
 	}
 	if t.Lock != nil {
-		s, err := b.node.SubscribeBool(ros1.Subscription{Topic: t.Lock.Topic, AllowAny: true, IdleTimeout: time.Hour}, b.lockSeen)
-		try(t.Lock.Topic, s, err)
+		try(t.Lock.Topic, b.node.SubscribeBool(bus.Subscription{Topic: t.Lock.Topic, AllowAny: true, IdleTimeout: time.Hour}, b.lockSeen))
 	}
 }
 
 const answerBytes = 4 << 10
 
 // floor finds the policy's floor for a map id; an unknown text is an unknown floor.
-func (b *bus) floor(text []byte) int {
+func (b *wiring) floor(text []byte) int {
 	text = bytes.TrimSpace(text)
 	for _, v := range b.cfg.Topics.Floor.Values {
 		if string(text) == v.Value {
@@ -229,22 +221,25 @@ func (b *bus) floor(text []byte) int {
 }
 
 // lockSeen passes on what others write on the lock topic; our own values are not news.
-func (b *bus) lockSeen(m *msg.Bool) {
-	if m.Peer.Name != b.cfg.Deployment.ROS.Node || m.Peer.Strength < msg.SourceBound {
+func (b *wiring) lockSeen(m *msg.Bool) {
+	if !b.own(m.Peer) {
 		b.guard.LockSeen(m)
 	}
 }
 
 // watch follows the graph around every gated topic.
-func (b *bus) watch(errs *[]error) {
+func (b *wiring) watch(errs *[]error) {
 	t := b.cfg.Topics
 	add := func(topic, consumer string) {
-		if _, err := b.node.WatchTopic(topic, consumer, b.graph); err != nil {
+		if err := b.node.WatchTopic(topic, consumer, b.graph); err != nil {
 			*errs = append(*errs, fmt.Errorf("topic %s: %w", topic, err))
 		}
 	}
 	for _, c := range t.Commands {
 		add(c.Topic, "")
+	}
+	for _, m := range t.Monitored {
+		add(m.Topic, "")
 	}
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {
@@ -252,13 +247,29 @@ func (b *bus) watch(errs *[]error) {
 	}
 }
 
-func (b *bus) graph(g *msg.Graph) {
+func (b *wiring) graph(g *msg.Graph) {
 	b.guard.SetBusOK(g.Known)
 	b.guard.Graph(g)
 }
 
+// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics, or the
+// guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
+// with two interfaces may look the same.
+func (b *wiring) concerns(e *bus.Event) bool {
+	return e.Peer != nil || b.topics[e.Topic] || e.Name == b.cfg.Deployment.Node(b.cfg.Profile.Bus)
+}
+
+// mapped are all topics of a mapping.
+func mapped(t *config.Topics) map[string]bool {
+	out := map[string]bool{}
+	for _, topic := range t.Names() {
+		out[topic] = true
+	}
+	return out
+}
+
 // event turns what happened to connections into what the core watches, and tells people.
-func (b *bus) event(e *ros1.Event) {
+func (b *wiring) event(e *bus.Event) {
 	level := zerolog.InfoLevel
 	p := guard.PeerEvent{Input: -1, Name: e.Name}
 	if i, ok := b.inputs[e.Topic]; ok {
@@ -268,14 +279,19 @@ func (b *bus) event(e *ros1.Event) {
 		p.ID, p.Strength, p.Name = e.Peer.ID, e.Peer.Strength, e.Peer.Name
 	}
 	switch e.Kind {
-	case ros1.PublisherConnected:
+	case bus.PublisherConnected:
 		p.Change = guard.PeerConnected
-	case ros1.PublisherGone:
+	case bus.PublisherGone:
 		p.Change = guard.PeerGone
-	case ros1.PublisherRefused, ros1.PublisherMismatch, ros1.PublisherOversize, ros1.PublisherMalformed, ros1.PublisherTimeout:
+	case bus.PublisherRefused, bus.PublisherMismatch, bus.PublisherOversize, bus.PublisherMalformed, bus.PublisherTimeout:
 		p.Change, level = guard.PeerRefused, zerolog.WarnLevel
-	case ros1.RequestRefused, ros1.RequestMalformed:
+	case bus.RequestRefused, bus.RequestMalformed:
 		p.Change, level = guard.PeerAttack, zerolog.WarnLevel
+	case bus.PublisherConflict:
+		p.Change, level = guard.PeerConflict, zerolog.WarnLevel
+		if !b.concerns(e) {
+			p.Change = guard.PeerAttack
+		}
 	default:
 		if strings.HasSuffix(e.Kind.String(), "lost") {
 			level = zerolog.WarnLevel

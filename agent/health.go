@@ -7,7 +7,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
-	"github.com/robowarden/robowarden/hal/ros1"
+	"github.com/robowarden/robowarden/hal/bus"
 )
 
 // Status is what the guard's tools and pages show.
@@ -24,10 +24,24 @@ type Status struct {
 	Scheduling string `json:"scheduling"`
 	// Confinement says behind which walls the guard works, and which of them are missing.
 	Confinement string `json:"confinement"`
+	// Bus is the robot's bus, and what goes on there unseen.
+	Bus BusStatus `json:"bus"`
 	// Roles are the other roles, Publishers the connections to publishers and who is behind them.
 	Roles      RolesStatus       `json:"roles"`
 	Publishers []PublisherStatus `json:"publishers"`
 	guard.Status
+}
+
+// BusStatus is the robot's bus.
+type BusStatus struct {
+	// Kind is the profile's bus: ros1 or ros2.
+	Kind string `json:"kind"`
+	// NotSeen says in words what the guard cannot notice there.
+	NotSeen []string `json:"not_seen,omitempty"`
+	// Secured counts the participants there now whose topics are hidden from the guard, SharedMemory those that exchange
+	// data past it.
+	Secured      int `json:"secured,omitempty"`
+	SharedMemory int `json:"shared_memory,omitempty"`
 }
 
 // PolicyStatus names the policy in force.
@@ -53,6 +67,7 @@ func (a *Agent) Status() any {
 		Robot: a.robot, Nonce: a.nonce, BootID: bootUUID(a.boot), Version: a.opt.Version, Status: a.guard.Status(), Journal: "writable",
 		Policy: policyStatus(cfg),
 	}
+	s.Bus = a.bus.status()
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {
@@ -70,18 +85,18 @@ func (a *Agent) Status() any {
 }
 
 // diagnostics is the guard's own health in ROS's words (REP-107).
-func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
+func (a *Agent) diagnostics() []bus.DiagnosticStatus {
 	s := a.guard.Status()
 	cfg, _ := a.current()
-	d := ros1.DiagnosticStatus{Level: ros1.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
+	d := bus.DiagnosticStatus{Level: bus.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
 	if s.Mode != "normal" {
-		d.Level = ros1.LevelWarn
+		d.Level = bus.LevelWarn
 	}
 	if s.Axes.Motion == "stop" || s.Axes.Motion == "hold" {
-		d.Level = ros1.LevelError
+		d.Level = bus.LevelError
 	}
 	if s.Overdue {
-		d.Level, d.Message = ros1.LevelError, "required inputs have not come: "+strings.Join(s.Missing, ", ")
+		d.Level, d.Message = bus.LevelError, "required inputs have not come: "+strings.Join(s.Missing, ", ")
 	}
 	var codes []string
 	for _, t := range s.Triggers {
@@ -91,14 +106,15 @@ func (a *Agent) diagnostics() []ros1.DiagnosticStatus {
 	if s.Advisory {
 		enforcing = "advisory"
 	}
-	d.Values = []ros1.KeyValue{
+	d.Values = []bus.KeyValue{
 		{Key: "motion", Value: s.Axes.Motion},
 		{Key: "manipulators", Value: s.Axes.Manipulators},
 		{Key: "triggers", Value: strings.Join(codes, " ")},
 		{Key: "enforcement", Value: enforcing},
 		{Key: "missing inputs", Value: strings.Join(s.Missing, " ")},
 		{Key: "attestation", Value: s.Attestation.State},
+		{Key: "bus", Value: a.bus.status().String()},
 		{Key: "policy", Value: fmt.Sprintf("%s revision %d", cfg.Policy.ID, cfg.Policy.Revision)},
 	}
-	return []ros1.DiagnosticStatus{d}
+	return []bus.DiagnosticStatus{d}
 }

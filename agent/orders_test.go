@@ -199,7 +199,7 @@ func demoParams(t *testing.T) *guard.Params {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Deployment = &config.Deployment{Serial: "demo-humanoid-01", ROS: config.ROS{Node: "/robowarden"}}
+	cfg.Deployment = &config.Deployment{Serial: "demo-humanoid-01", ROS: &config.ROS{Node: "/robowarden"}}
 	p, err := guard.NewParams(cfg, "/robowarden", noon.Add(-24*time.Hour).UnixNano())
 	if err != nil {
 		t.Fatal(err)

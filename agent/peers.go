@@ -15,6 +15,8 @@ import (
 type peerTable struct {
 	// demands says of a publisher's name whether the mapping demands a process behind it.
 	demands map[string]bool
+	// transport is how publishers reach the guard.
+	transport string
 	// changed is told of every change.
 	changed chan struct{}
 
@@ -30,14 +32,14 @@ type knownPeer struct {
 	strength msg.Strength
 }
 
-func newPeerTable(demands map[string]bool) *peerTable {
-	return &peerTable{demands: demands, changed: make(chan struct{}, 1), peers: map[uint32]knownPeer{}}
+func newPeerTable(demands map[string]bool, transport string) *peerTable {
+	return &peerTable{demands: demands, transport: transport, changed: make(chan struct{}, 1), peers: map[uint32]knownPeer{}}
 }
 
 // connected notes a connection.
 func (t *peerTable) connected(topic string, p *msg.Peer, gated bool) {
 	q := knownPeer{name: p.Name, strength: p.Strength, Peer: contract.Peer{
-		ID: p.ID, Topic: cut(topic), Node: cut(p.Name), Local: address(p.Local), Remote: address(p.Addr), Gated: gated,
+		ID: p.ID, Topic: cut(topic), Node: cut(p.Name), Local: address(p.Local), Remote: address(p.Addr), Gated: gated, Transport: t.transport,
 	}}
 	t.mu.Lock()
 	if len(t.peers) < contract.MaxPeers && q.Remote != "" {

@@ -30,10 +30,17 @@ type testSite struct {
 
 func newTestSite(t *testing.T) *testSite {
 	t.Helper()
+	return newSiteOf(t, "diff-drive", func(_ string, raw []byte) []byte { return raw })
+}
+
+// newSiteOf is a site with one of the shipped examples; edit may change its documents.
+func newSiteOf(t *testing.T, example string, edit func(name string, raw []byte) []byte) *testSite {
+	t.Helper()
 	s := &testSite{t: t, dir: t.TempDir()}
 	for _, name := range []string{"profile.yaml", "topics.yaml", "policy.yaml", "deployment.yaml"} {
-		raw, err := os.ReadFile(filepath.Join("..", "configs", "examples", "diff-drive", name))
+		raw, err := os.ReadFile(filepath.Join("..", "configs", "examples", example, name))
 		s.must(err)
+		raw = edit(name, raw)
 		s.write(name, raw)
 		if name == "policy.yaml" {
 			s.policy = string(raw)

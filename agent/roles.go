@@ -159,7 +159,7 @@ func (r *roles) push(ctx context.Context) error {
 	var toldTo, listsTo *roleConn
 	for {
 		if c := r.of(contract.Steward); c != nil {
-			c.push(contract.Peers{Peers: r.peers.list()})
+			c.push(contract.Peers{Peers: r.peers.list()}.For(c.version))
 		}
 		if c := r.of(contract.Courier); c != nil {
 			if h, ok := r.head(); ok && (h != told || c != toldTo) && c.push(h) {

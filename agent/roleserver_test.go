@@ -70,7 +70,7 @@ func newRoleSite(t *testing.T, edit ...func(s *roleSite)) *roleSite {
 		f(s)
 	}
 	boot := func() time.Duration { return time.Duration(time.Now().UnixNano()) }
-	peers := newPeerTable(map[string]bool{"/planner": true})
+	peers := newPeerTable(map[string]bool{"/planner": true}, contract.TransportTCP)
 	facts := newFacts(boot, peers)
 	facts.guard = s.guard
 	s.roles = &roles{
@@ -400,6 +400,34 @@ func TestReaderThatDoesNotReadIsNotWaitedFor(t *testing.T) {
 	}
 	if c.dropped.Load() == 0 {
 		t.Error("a reader that reads nothing took everything")
+	}
+}
+
+// TestStewardOfTheVersionBeforeIsToldOfConnectionsOnly: it would take datagrams for a connection, or refuse the key.
+func TestStewardOfTheVersionBeforeIsToldOfConnectionsOnly(t *testing.T) {
+	for version, want := range map[int]int{1: 0, 2: 1} {
+		s := newRoleSite(t)
+		s.peers.transport = contract.TransportUDP
+		s.peers.connected("/cmd_vel_raw", &msg.Peer{
+			ID: 4, Name: "/planner", Addr: netip.MustParseAddrPort("127.0.0.1:48510"), Local: netip.MustParseAddrPort("127.0.0.1:7411"),
+		}, true)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		c, w, err := contract.Dial(ctx, s.path, contract.Hello{Role: contract.Steward, Min: 1, Max: version, Program: "test"})
+		if err != nil || w.Version != version {
+			t.Fatalf("welcomed with version %d, %v; expected %d", w.Version, err, version)
+		}
+		var p contract.Peers
+		if err := answer(t, c, 0).Into(&p); err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Peers) != want {
+			t.Errorf("version %d is told of %+v, expected %d", version, p.Peers, want)
+		}
+		if want == 1 && (p.Peers[0].Transport != contract.TransportUDP || p.Peers[0].Remote != "127.0.0.1:48510") {
+			t.Errorf("told %+v", p.Peers[0])
+		}
+		_ = c.Close()
 	}
 }
 

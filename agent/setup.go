@@ -301,7 +301,7 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 	if now, _ := a.current(); cfg.Digests.Profile != now.Digests.Profile || cfg.Digests.Topics != now.Digests.Topics {
 		return nil, errDocuments
 	}
-	params, err := guard.NewParams(cfg, cfg.Deployment.ROS.Node, a.oldest)
+	params, err := guard.NewParams(cfg, cfg.Deployment.Node(cfg.Profile.Bus), a.oldest)
 	if err != nil {
 		return nil, err
 	}

@@ -9,39 +9,39 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
-	"github.com/robowarden/robowarden/hal/ros1"
 )
 
-// rosSink carries the guard's effects to a ROS 1 graph. Publishing writes without blocking; services are called by one
+// busSink carries the guard's effects to the robot's bus. Publishing writes without blocking; services are called by one
 // goroutine per rung, since a vendor's service may hang for as long as it likes.
-type rosSink struct {
-	command    *ros1.Publisher
-	lock       *ros1.Publisher
-	challenges []*ros1.Publisher
+type busSink struct {
+	command    publisher
+	lock       publisher
+	challenges []publisher
 	rungs      []*rung
 	seq        atomic.Uint64
 	log        zerolog.Logger
 }
 
 // Command publishes a velocity command unless a newer one went out.
-func (s *rosSink) Command(seq uint64, t msg.Twist) { _, _ = s.command.PublishTwist(seq, &t) }
+func (s *busSink) Command(seq uint64, t msg.Twist) { _, _ = s.command.PublishTwist(seq, &t) }
 
 // Lock publishes the lock's value unless a newer one went out.
-func (s *rosSink) Lock(seq uint64, locked bool) {
+func (s *busSink) Lock(seq uint64, locked bool) {
 	if s.lock != nil {
 		_, _ = s.lock.PublishBool(seq, locked)
 	}
 }
 
 // Challenge publishes a challenge line.
-func (s *rosSink) Challenge(endpoint int, line []byte) {
+func (s *busSink) Challenge(endpoint int, line []byte) {
 	_, _ = s.challenges[endpoint].PublishString(s.seq.Add(1), line)
 }
 
 // Rungs wakes the callers of services whose rung is newly asserted. Zero velocity and the lock need no caller: the gate
 // and the lock's own timer send them.
-func (s *rosSink) Rungs(seq uint64, asserted uint32) {
+func (s *busSink) Rungs(seq uint64, asserted uint32) {
 	for i, r := range s.rungs {
 		if r != nil {
 			r.set(seq, asserted&(1<<i) != 0)
@@ -113,7 +113,7 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 }
 
 // newRungs prepares the callers for the profile's service rungs; other rungs have none.
-func newRungs(node *ros1.Node, cfg *config.Config, ack func(rung int, ok bool)) []*rung {
+func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool)) []*rung {
 	out := make([]*rung, len(cfg.Profile.Ladder))
 	for i, r := range cfg.Profile.Ladder {
 		service := cfg.Topics.Services.Stop
@@ -125,7 +125,7 @@ func newRungs(node *ros1.Node, cfg *config.Config, ack func(rung int, ok bool)) 
 		}
 		out[i] = &rung{
 			name: r.Name, limit: serviceLimit, wake: make(chan struct{}, 1),
-			call: caller(node, *service), ack: func(ok bool) { ack(i, ok) },
+			call: serviceCall(node, *service), ack: func(ok bool) { ack(i, ok) },
 		}
 	}
 	return out
@@ -134,10 +134,10 @@ func newRungs(node *ros1.Node, cfg *config.Config, ack func(rung int, ok bool)) 
 // serviceLimit ends a call that hangs; the ladder has long gone on by then.
 const serviceLimit = 5 * time.Second
 
-// caller returns the call of one std_srvs service that asks for the robot's own stop or docking.
-func caller(node *ros1.Node, s config.Service) func(context.Context) error {
+// serviceCall returns the call of one std_srvs service that asks for the robot's own stop or docking.
+func serviceCall(node caller, s config.Service) func(context.Context) error {
 	return func(ctx context.Context) error {
-		var res ros1.ServiceResult
+		var res bus.ServiceResult
 		var err error
 		switch s.Type {
 		case config.TypeSetBool:

@@ -1,9 +1,15 @@
 package agent
 
-import "path/filepath"
+import (
+	"path/filepath"
+
+	"github.com/robowarden/robowarden/agent/config"
+)
 
 // Files are what the guard opens after its start, for whoever confines the process between [New] and [Agent.Run].
 type Files struct {
+	// Datagrams is true if the bus speaks UDP.
+	Datagrams bool
 	// Read may be read: a new policy is loaded together with all documents, which may have changed.
 	Read []string
 	// Write may be written.
@@ -15,6 +21,7 @@ func (a *Agent) Files() Files {
 	cfg, _ := a.current()
 	p := &cfg.Deployment.Paths
 	f := Files{
+		Datagrams: cfg.Profile.Bus == config.BusROS2,
 		// Folders, not files: a document that is replaced by renaming is another file, and a wall's door is to the old one.
 		Read: []string{
 			filepath.Dir(a.opt.Deployment), filepath.Dir(p.Profile), filepath.Dir(p.Topics), filepath.Dir(p.Policy), p.Keys,

@@ -19,6 +19,8 @@ const (
 	Demo = "demo"
 	// DiffDrive is a two-wheeled robot in a hall.
 	DiffDrive = "examples/diff-drive"
+	// DiffDriveROS2 is the same robot with ROS 2: only the profile's bus and the deployment's way to it differ.
+	DiffDriveROS2 = "examples/diff-drive-ros2"
 )
 
 // Messages is the folder of the JSON Schemas of what a robot sends: one for each topic, its slash written as a hyphen, and

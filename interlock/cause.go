@@ -163,6 +163,10 @@ const (
 	CauseWrongExecutable
 	// CauseInputsOverdue means that required inputs have not come within the policy's startup.input_timeout.
 	CauseInputsOverdue
+	// CauseTwoSenders means that somebody else speaks in a publisher's name.
+	CauseTwoSenders
+	// CauseNameTwice means that two publishers have one name.
+	CauseNameTwice
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -247,6 +251,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseWrongUnit:         {"wrong-unit", "the process belongs to another unit"},
 	CauseWrongUser:         {"wrong-user", "the process runs as another user"},
 	CauseInputsOverdue:     {"inputs-overdue", "required inputs have not come within the policy's startup.input_timeout"},
+	CauseTwoSenders:        {"two-senders", "somebody else speaks in a publisher's name"},
+	CauseNameTwice:         {"name-twice", "two publishers have one name"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 }
 

@@ -25,10 +25,18 @@ type PublisherConfig struct {
 	Self string
 	// Allowed are the names that may publish; empty for an output.
 	Allowed Names
+	// Shared marks the names in Allowed that several publishers may have at once, such as an address whose publishers have
+	// no names. Max counts each of them.
+	Shared [MaxNames]bool
 	// Max is how many of them may publish at once; at least 1 for an input.
 	Max int
-	// AskConsumer is true if the bus can ask the topic's consumer to whom it is connected (ROS 1: getBusInfo).
+	// AskConsumer is true if the bus can ask the topic's consumer to whom it is connected (ROS 1: getBusInfo). Where it
+	// cannot (DDS), the consumer is taken to listen to everybody who publishes.
 	AskConsumer bool
+	// Succession is for how long two publishers of one name may be the end of one and the beginning of the next: where a
+	// publisher that was killed stays in the bus's tables until its lease ends (DDS). That is a conflict, and a
+	// second publisher as well from then on or as soon as both are heard. 0 where names are known once (ROS 1).
+	Succession time.Duration
 	// MaxAge is how old a report may be before the bus counts as lost; positive.
 	MaxAge time.Duration
 }
@@ -48,6 +56,9 @@ type BusReport struct {
 	SourcesTotal  int
 	// Registered is true if the bus lists the guard among the publishers.
 	Registered bool
+	// Rivals is true if the bus has lately heard two senders under one of the names, so that neither has taken the other's
+	// place.
+	Rivals bool
 	// PeersKnown is true if Peers are the peers of our own real connections to this topic.
 	PeersKnown bool
 	Peers      Names
@@ -56,9 +67,9 @@ type BusReport struct {
 
 // PublisherStatus is what the watch says about its topic.
 type PublisherStatus struct {
-	// Unknown, Second, Bypass, Unregistered and Lost are the conditions of PublisherUnknown, PublisherSecond,
-	// GateBypass, GateUnregistered and BusLost.
-	Unknown, Second, Bypass, Unregistered, Lost Condition
+	// Unknown, Second, Bypass, Unregistered, Lost and Conflict are the conditions of PublisherUnknown, PublisherSecond,
+	// GateBypass, GateUnregistered, BusLost and PublisherConflict.
+	Unknown, Second, Bypass, Unregistered, Lost, Conflict Condition
 	// Next is the boot clock's reading at which the status changes by time alone.
 	Next time.Duration
 }
@@ -71,12 +82,18 @@ type PublisherWatch struct {
 	known  bool
 	at     time.Duration
 	judged PublisherStatus
+	// twice is true while two publishers have one name, since when.
+	twice bool
+	since time.Duration
 }
 
 // NewPublisherWatch returns a watch that has seen no report. Every fault of the configuration is a *ConfigError.
 func NewPublisherWatch(cfg PublisherConfig) (*PublisherWatch, error) {
 	c := checker{part: "publishers"}
 	c.duration("MaxAge", cfg.MaxAge)
+	if cfg.Succession < 0 || cfg.Succession > maxDuration {
+		c.bad("Succession", cfg.Succession, fmt.Sprintf("0s to %v", maxDuration))
+	}
 	if cfg.Self == "" {
 		c.bad("Self", "nothing", "the guard's own name")
 	}
@@ -112,7 +129,7 @@ func (w *PublisherWatch) Report(now time.Duration, r *BusReport) {
 	if w.cfg.Output {
 		w.judged = w.output(r)
 	} else {
-		w.judged = w.input(r)
+		w.judged = w.input(now, r)
 	}
 }
 
@@ -131,15 +148,26 @@ func (w *PublisherWatch) Status(now time.Duration) PublisherStatus {
 }
 
 // input judges a topic that others publish on and the guard listens to.
-func (w *PublisherWatch) input(r *BusReport) PublisherStatus {
+func (w *PublisherWatch) input(now time.Duration, r *BusReport) PublisherStatus {
 	s := allClear()
 	names, total := r.Publishers.list(), r.Total
 	s.Unknown = w.unlisted(names, total, CauseNotListed)
-	s.Second = w.tooMany(names, total)
+	many, twice := w.crowd(names, total)
 	if r.PeersKnown {
 		peers := r.Peers.list()
 		s.Unknown = Worse(s.Unknown, w.unlisted(peers, r.PeersTotal, CauseUnlistedPeer))
-		s.Second = Worse(s.Second, w.tooMany(peers, r.PeersTotal))
+		manyPeers, twicePeers := w.crowd(peers, r.PeersTotal)
+		many, twice = many || manyPeers, twice || twicePeers
+	}
+	if twice && !w.twice {
+		w.since = now
+	}
+	w.twice = twice
+	if many || twice && (r.Rivals || now < w.since || since(now, w.since) >= w.cfg.Succession) {
+		s.Second = Fault(CauseTooMany, w.cfg.Subject)
+	}
+	if twice && w.cfg.Succession > 0 {
+		s.Conflict = Fault(CauseNameTwice, w.cfg.Subject)
 	}
 	return s
 }
@@ -160,11 +188,24 @@ func (w *PublisherWatch) unlisted(names []string, total int, c Cause) Condition 
 	return OK()
 }
 
-func (w *PublisherWatch) tooMany(names []string, total int) Condition {
-	if total > w.cfg.Max || twice(names) {
-		return Fault(CauseTooMany, w.cfg.Subject)
+// crowd says whether there are more publishers than allowed, and whether two have one name that only one may have. Of
+// these one is to be taken for the other's successor, so they count once.
+func (w *PublisherWatch) crowd(names []string, total int) (many, twice bool) {
+	n := 0
+	for i, name := range names {
+		if slices.Contains(names[:i], name) && !w.shared(name) {
+			twice = true
+			continue
+		}
+		n++
 	}
-	return OK()
+	return n+max(0, total-len(names)) > w.cfg.Max, twice
+}
+
+// shared says whether several publishers may have the name.
+func (w *PublisherWatch) shared(name string) bool {
+	i := slices.Index(w.cfg.Allowed.list(), name)
+	return i >= 0 && w.cfg.Shared[i]
 }
 
 // output judges the gate's own topic, on which nobody else may publish.
@@ -183,8 +224,9 @@ func (w *PublisherWatch) output(r *BusReport) PublisherStatus {
 		s.Unregistered = Fault(CauseNotRegistered, w.cfg.Subject)
 	}
 	if !w.cfg.AskConsumer {
-		// Where the consumer cannot be asked, it must be taken to listen to everybody who publishes.
-		if others > 0 {
+		// Where the consumer cannot be asked, it must be taken to listen to everybody who publishes; and whoever does so under
+		// the guard's own name is not the guard.
+		if others > 0 || self > 1 {
 			s.Bypass = Fault(CauseForeignSource, w.cfg.Subject)
 		}
 		return s
@@ -217,7 +259,7 @@ func (w *PublisherWatch) count(names []string) (others, self int) {
 }
 
 func allClear() PublisherStatus {
-	return PublisherStatus{Unknown: OK(), Second: OK(), Bypass: OK(), Unregistered: OK(), Lost: OK()}
+	return PublisherStatus{Unknown: OK(), Second: OK(), Bypass: OK(), Unregistered: OK(), Lost: OK(), Conflict: OK()}
 }
 
 // list returns the names; an impossible count is cut.
@@ -227,41 +269,39 @@ func (n *Names) has(name string) bool {
 	return slices.Contains(n.list(), name)
 }
 
-func twice(names []string) bool {
-	for i, a := range names {
-		if slices.Contains(names[:i], a) {
-			return true
-		}
-	}
-	return false
-}
-
-const publisherMagic = "RWIW"
+const (
+	publisherMagic = "RWIW"
+	// publisherVersion is that of this part alone: it knows conflicts, which the first did not.
+	publisherVersion = stateVersion + 1
+)
 
 // AppendState appends the watch's state, without its configuration.
 func (w *PublisherWatch) AppendState(b []byte) []byte {
 	start := len(b)
-	b = begin(b, publisherMagic, stateVersion)
+	b = begin(b, publisherMagic, publisherVersion)
 	b = appendBool(b, w.known)
 	b = appendStored(b, w.at)
 	j := &w.judged
-	for _, c := range [...]Condition{j.Unknown, j.Second, j.Bypass, j.Unregistered, j.Lost} {
+	for _, c := range [...]Condition{j.Unknown, j.Second, j.Bypass, j.Unregistered, j.Lost, j.Conflict} {
 		b = append(b, uint8(c.State), uint8(c.Cause), uint8(c.Cause>>8), uint8(c.Subject), uint8(c.Subject>>8))
 	}
+	b = appendBool(b, w.twice)
+	b = appendStored(b, w.since)
 	return seal(b, start)
 }
 
 // RestoreState puts the watch into the state that AppendState wrote. Bytes that cannot be read change nothing.
 func (w *PublisherWatch) RestoreState(b []byte) error {
-	r, err := open(b, publisherMagic, stateVersion)
+	r, err := open(b, publisherMagic, publisherVersion)
 	if err != nil {
 		return err
 	}
 	n := PublisherWatch{cfg: w.cfg, known: r.bool("known"), at: r.duration(maxStored, "a time")}
 	j := &n.judged
-	for _, c := range [...]*Condition{&j.Unknown, &j.Second, &j.Bypass, &j.Unregistered, &j.Lost} {
+	for _, c := range [...]*Condition{&j.Unknown, &j.Second, &j.Bypass, &j.Unregistered, &j.Lost, &j.Conflict} {
 		*c = Condition{State: State(r.enum(3, "a state")), Cause: Cause(r.u16()), Subject: r.u16()}
 	}
+	n.twice, n.since = r.bool("twice"), r.duration(maxStored, "a time")
 	if err := r.close(); err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func nameList(names ...string) Names {
@@ -13,17 +15,20 @@ func nameList(names ...string) Names {
 }
 
 func inputTopic() PublisherConfig {
-	return PublisherConfig{Subject: 3, Self: "/robowarden", Allowed: nameList("/planner", "/joy"), Max: 1, MaxAge: 2 * time.Second}
+	return PublisherConfig{
+		Subject: 3, Self: "/robowarden", Allowed: nameList("/planner", "/joy", "dds:10.0.0.7"), Shared: [MaxNames]bool{2: true},
+		Max: 1, MaxAge: 2 * time.Second,
+	}
 }
 
 func outputTopic() PublisherConfig {
 	return PublisherConfig{Output: true, Self: "/robowarden", AskConsumer: true, MaxAge: 2 * time.Second}
 }
 
-// says is which of the five conditions are what: P present, C clear, U unknown, in the order of PublisherStatus.
+// says is which of the six conditions are what: P present, C clear, U unknown, in the order of PublisherStatus.
 func says(s PublisherStatus) string {
 	var b strings.Builder
-	for _, c := range []Condition{s.Unknown, s.Second, s.Bypass, s.Unregistered, s.Lost} {
+	for _, c := range []Condition{s.Unknown, s.Second, s.Bypass, s.Unregistered, s.Lost, s.Conflict} {
 		b.WriteString(strings.ToUpper(c.State.String()[:1]))
 	}
 	return b.String()
@@ -35,28 +40,29 @@ func TestPublisherWatchJudgesAnInput(t *testing.T) {
 		want   string
 		cause  Cause
 	}{
-		"the planner alone":   {BusReport{Publishers: nameList("/planner"), Total: 1}, "CCCCC", 0},
-		"nobody":              {BusReport{}, "CCCCC", 0},
-		"a stranger":          {BusReport{Publishers: nameList("/evil"), Total: 1}, "PCCCC", CauseNotListed},
-		"a second":            {BusReport{Publishers: nameList("/joy", "/planner"), Total: 2}, "CPCCC", 0},
-		"the same twice":      {BusReport{Publishers: nameList("/planner", "/planner"), Total: 2}, "CPCCC", 0},
-		"our own name":        {BusReport{Publishers: nameList("/robowarden"), Total: 1}, "PCCCC", CauseOwnName},
-		"more than named":     {BusReport{Publishers: nameList("/planner"), Total: 40}, "PPCCC", CauseTooMany},
-		"fewer than named":    {BusReport{Publishers: nameList("/planner"), Total: 0}, "PCCCC", CauseTooMany},
-		"an impossible count": {BusReport{Publishers: Names{N: 99}, Total: 99}, "PPCCC", CauseNotListed},
-		"a negative count":    {BusReport{Publishers: Names{N: -1}, Total: -1}, "PCCCC", CauseTooMany},
+		"the planner alone":   {BusReport{Publishers: nameList("/planner"), Total: 1}, "CCCCCC", 0},
+		"nobody":              {BusReport{}, "CCCCCC", 0},
+		"a stranger":          {BusReport{Publishers: nameList("/evil"), Total: 1}, "PCCCCC", CauseNotListed},
+		"a second":            {BusReport{Publishers: nameList("/joy", "/planner"), Total: 2}, "CPCCCC", 0},
+		"the same twice":      {BusReport{Publishers: nameList("/planner", "/planner"), Total: 2}, "CPCCCC", 0},
+		"our own name":        {BusReport{Publishers: nameList("/robowarden"), Total: 1}, "PCCCCC", CauseOwnName},
+		"more than named":     {BusReport{Publishers: nameList("/planner"), Total: 40}, "PPCCCC", CauseTooMany},
+		"fewer than named":    {BusReport{Publishers: nameList("/planner"), Total: 0}, "PCCCCC", CauseTooMany},
+		"an impossible count": {BusReport{Publishers: Names{N: 99}, Total: 99}, "PPCCCC", CauseNotListed},
+		"a negative count":    {BusReport{Publishers: Names{N: -1}, Total: -1}, "PCCCCC", CauseTooMany},
 		"real peers agree": {BusReport{
 			Publishers: nameList("/planner"), Total: 1,
 			PeersKnown: true, Peers: nameList("/planner"), PeersTotal: 1,
-		}, "CCCCC", 0},
+		}, "CCCCCC", 0},
+		"a shared name twice": {BusReport{Publishers: nameList("/joy", "dds:10.0.0.7", "dds:10.0.0.7"), Total: 3}, "CPCCCC", 0},
 		"a real peer that the bus does not list": {BusReport{
 			Publishers: nameList("/planner"), Total: 1,
 			PeersKnown: true, Peers: nameList("/ghost"), PeersTotal: 1,
-		}, "PCCCC", CauseUnlistedPeer},
+		}, "PCCCCC", CauseUnlistedPeer},
 		"two real peers": {BusReport{
 			Publishers: nameList("/planner"), Total: 1,
 			PeersKnown: true, Peers: nameList("/joy", "/planner"), PeersTotal: 2,
-		}, "CPCCC", 0},
+		}, "CPCCCC", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := NewPublisherWatch(inputTopic())
@@ -84,36 +90,42 @@ func TestPublisherWatchJudgesTheOutput(t *testing.T) {
 		report BusReport
 		want   string
 	}{
-		"only the gate": {true, BusReport{Publishers: self, Total: 1, Registered: true, ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CCCCC"},
+		"only the gate": {true, BusReport{Publishers: self, Total: 1, Registered: true, ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CCCCCC"},
 		"a second publishes, the base does not listen": {true, BusReport{
 			Publishers: both, Total: 2, Registered: true,
 			ConsumerKnown: true, Sources: self, SourcesTotal: 1,
-		}, "CPCCC"},
+		}, "CPCCCC"},
 		"the base listens to another": {true, BusReport{
 			Publishers: self, Total: 1, Registered: true,
 			ConsumerKnown: true, Sources: both, SourcesTotal: 2,
-		}, "CCPCC"},
+		}, "CCPCCC"},
 		"the base listens to another alone": {true, BusReport{
 			Publishers: self, Total: 1, Registered: true,
 			ConsumerKnown: true, Sources: nameList("/evil"), SourcesTotal: 1,
-		}, "CCPPC"},
+		}, "CCPPCC"},
 		"the base listens to more than it names": {true, BusReport{
 			Publishers: self, Total: 1, Registered: true,
 			ConsumerKnown: true, Sources: self, SourcesTotal: 3,
-		}, "CCPCC"},
+		}, "CCPCCC"},
 		"the base listens to two of our name": {true, BusReport{
 			Publishers: self, Total: 1, Registered: true,
 			ConsumerKnown: true, Sources: nameList("/robowarden", "/robowarden"), SourcesTotal: 2,
-		}, "CCPCC"},
-		"the base listens to nobody": {true, BusReport{Publishers: self, Total: 1, Registered: true, ConsumerKnown: true}, "CCCPC"},
-		"the base does not answer":   {true, BusReport{Publishers: self, Total: 1, Registered: true}, "CCUCC"},
-		"unregistered by somebody":   {true, BusReport{ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CCCPC"},
+		}, "CCPCCC"},
+		"the base listens to nobody": {true, BusReport{Publishers: self, Total: 1, Registered: true, ConsumerKnown: true}, "CCCPCC"},
+		"the base does not answer":   {true, BusReport{Publishers: self, Total: 1, Registered: true}, "CCUCCC"},
+		"unregistered by somebody":   {true, BusReport{ConsumerKnown: true, Sources: self, SourcesTotal: 1}, "CCCPCC"},
 		"two of our name": {true, BusReport{
 			Publishers: nameList("/robowarden", "/robowarden"), Total: 2, Registered: true,
 			ConsumerKnown: true, Sources: self, SourcesTotal: 1,
-		}, "CPCCC"},
-		"the base cannot be asked":                     {false, BusReport{Publishers: self, Total: 1, Registered: true}, "CCCCC"},
-		"the base cannot be asked, a second publishes": {false, BusReport{Publishers: both, Total: 2, Registered: true}, "CPPCC"},
+		}, "CPCCCC"},
+		"the base cannot be asked":                              {false, BusReport{Publishers: self, Total: 1, Registered: true}, "CCCCCC"},
+		"the base cannot be asked, a second publishes":          {false, BusReport{Publishers: both, Total: 2, Registered: true}, "CPPCCC"},
+		"the base cannot be asked, a stranger publishes alone":  {false, BusReport{Publishers: nameList("/evil"), Total: 1}, "CPPPCC"},
+		"the base cannot be asked, more publish than are named": {false, BusReport{Publishers: self, Total: 2, Registered: true}, "CPPCCC"},
+		"the base cannot be asked, somebody has our name": {false, BusReport{
+			Publishers: nameList("/robowarden", "/robowarden"), Total: 2, Registered: true,
+		}, "CPPCCC"},
+		"the base cannot be asked, we are not there": {false, BusReport{Publishers: Names{}}, "CCCPCC"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := outputTopic()
@@ -131,6 +143,115 @@ func TestPublisherWatchJudgesTheOutput(t *testing.T) {
 	}
 }
 
+// TestSuccessorIsNoSecondPublisher: where a publisher that was killed stays listed until its lease ends, it and the one
+// that takes its place are a conflict for a while, and two publishers when it lasts.
+func TestSuccessorIsNoSecondPublisher(t *testing.T) {
+	const window = 30 * time.Second
+	const rivals = 7 * time.Second // when the bus says so in these reports
+	one, two := nameList("/planner"), nameList("/planner", "/planner")
+	type at struct {
+		after time.Duration
+		names Names
+		want  string
+	}
+	for name, c := range map[string]struct {
+		window time.Duration
+		at     []at
+	}{
+		"both are heard": {window, []at{{0, two, "CCCCCP"}, {rivals, two, "CPCCCP"}, {rivals + 1, one, "CCCCCC"}}},
+		"it leaves":      {window, []at{{0, one, "CCCCCC"}, {time.Second, two, "CCCCCP"}, {20 * time.Second, two, "CCCCCP"}, {21 * time.Second, one, "CCCCCC"}}},
+		"it stays":       {window, []at{{0, two, "CCCCCP"}, {window - 1, two, "CCCCCP"}, {window, two, "CPCCCP"}, {window + time.Hour, two, "CPCCCP"}}},
+		"one after the other": {window, []at{
+			{0, two, "CCCCCP"}, {window - 1, one, "CCCCCC"}, {window, two, "CCCCCP"}, {2*window - 1, two, "CCCCCP"}, {2 * window, two, "CPCCCP"},
+		}},
+		"a third of another name":    {window, []at{{0, nameList("/joy", "/planner", "/planner"), "CPCCCP"}}},
+		"a stranger beside":          {window, []at{{0, nameList("/evil", "/planner", "/planner"), "PPCCCP"}}},
+		"two of a shared name":       {window, []at{{0, nameList("dds:10.0.0.7", "dds:10.0.0.7"), "CPCCCC"}}},
+		"where names are known once": {0, []at{{0, two, "CPCCCC"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := inputTopic()
+			cfg.Succession = c.window
+			w, err := NewPublisherWatch(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range c.at {
+				now := time.Hour + a.after
+				w.Report(now, &BusReport{At: now, Known: true, Publishers: a.names, Total: a.names.N, Rivals: a.after == rivals || a.after == rivals+1})
+				s := w.Status(now)
+				if got := says(s); got != a.want {
+					t.Fatalf("after %v: got %s, want %s", a.after, got, a.want)
+				}
+				if s.Conflict.State == Present && (s.Conflict.Cause != CauseNameTwice || s.Conflict.Subject != cfg.Subject) {
+					t.Errorf("got %v of %d", s.Conflict.Cause, s.Conflict.Subject)
+				}
+				restored, _ := NewPublisherWatch(cfg)
+				if err := restored.RestoreState(w.AppendState(nil)); err != nil || *restored != *w {
+					t.Errorf("restored: %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestMorePublishersNeverLoosen: one more publisher, whoever it is, makes no condition better, at any time.
+func TestMorePublishersNeverLoosen(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := inputTopic()
+		if output := rapid.Bool().Draw(t, "output"); output {
+			cfg = outputTopic()
+			cfg.AskConsumer = false
+		} else {
+			cfg.Max = rapid.IntRange(1, 3).Draw(t, "max")
+			cfg.Succession = time.Duration(rapid.IntRange(0, 30).Draw(t, "succession")) * time.Second
+		}
+		fewer, _ := NewPublisherWatch(cfg)
+		more, _ := NewPublisherWatch(cfg)
+		name := rapid.SampledFrom([]string{"/planner", "/joy", "/evil", "/robowarden", "dds:10.0.0.7"})
+		extra := name.Draw(t, "extra")
+		now := time.Hour
+		for range rapid.IntRange(1, 8).Draw(t, "reports") {
+			names := rapid.SliceOfN(name, 0, 4).Draw(t, "names")
+			registered := rapid.Bool().Draw(t, "registered")
+			a := BusReport{At: now, Known: true, Publishers: nameList(names...), Total: len(names), Registered: registered}
+			b := BusReport{At: now, Known: true, Publishers: nameList(append(names, extra)...), Total: len(names) + 1, Registered: registered}
+			fewer.Report(now, &a)
+			more.Report(now, &b)
+			x, y := fewer.Status(now), more.Status(now)
+			for _, c := range []struct{ was, is Condition }{
+				{x.Unknown, y.Unknown}, {x.Second, y.Second}, {x.Bypass, y.Bypass}, {x.Lost, y.Lost}, {x.Conflict, y.Conflict},
+			} {
+				if Worse(c.is, c.was) != c.is {
+					t.Fatalf("%q and %q more: %v became %v", names, extra, c.was, c.is)
+				}
+			}
+			now += time.Duration(rapid.IntRange(1, 20_000).Draw(t, "ms")) * time.Millisecond
+		}
+	})
+}
+
+// TestSharedNamesAreBoundedByMax: publishers without names of their own are counted.
+func TestSharedNamesAreBoundedByMax(t *testing.T) {
+	cfg := inputTopic()
+	cfg.Max, cfg.Succession = 2, time.Minute
+	w, err := NewPublisherWatch(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"CCCCCC", "CCCCCC", "CCCCCC", "CPCCCC"} {
+		names := make([]string, i)
+		for j := range names {
+			names[j] = "dds:10.0.0.7"
+		}
+		now := time.Hour + time.Duration(i)
+		w.Report(now, &BusReport{At: now, Known: true, Publishers: nameList(names...), Total: i})
+		if got := says(w.Status(now)); got != want {
+			t.Errorf("%d of them: got %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestPublisherWatchForgetsOldReports(t *testing.T) {
 	w, err := NewPublisherWatch(inputTopic())
 	if err != nil {
@@ -138,7 +259,7 @@ func TestPublisherWatchForgetsOldReports(t *testing.T) {
 	}
 	good := BusReport{Known: true, Publishers: nameList("/planner"), Total: 1}
 	now := time.Hour
-	if got := says(w.Status(now)); got != "UUUUU" {
+	if got := says(w.Status(now)); got != "UUUUUU" {
 		t.Fatalf("before any report: got %s", got)
 	}
 	none := BusReport{At: now}
@@ -146,7 +267,7 @@ func TestPublisherWatchForgetsOldReports(t *testing.T) {
 	future := good
 	future.At = now + 1
 	w.Report(now, &future)
-	if got := says(w.Status(now)); got != "UUUUU" {
+	if got := says(w.Status(now)); got != "UUUUUU" {
 		t.Fatalf("without a real report: got %s", got)
 	}
 	good.At = now
@@ -154,14 +275,14 @@ func TestPublisherWatchForgetsOldReports(t *testing.T) {
 	older := BusReport{Known: true, At: now - 1, Publishers: nameList("/evil"), Total: 1}
 	w.Report(now, &older)
 	s := w.Status(now + 2*time.Second)
-	if got := says(s); got != "CCCCC" || s.Next != now+2*time.Second {
+	if got := says(s); got != "CCCCCC" || s.Next != now+2*time.Second {
 		t.Fatalf("got %s", got)
 	}
 	w.Report(now+2*time.Second, &none)
-	if got := says(w.Status(now + 2*time.Second + 1)); got != "UUUUP" {
+	if got := says(w.Status(now + 2*time.Second + 1)); got != "UUUUPU" {
 		t.Errorf("after the deadline: got %s", got)
 	}
-	if got := says(w.Status(now - 1)); got != "UUUUP" {
+	if got := says(w.Status(now - 1)); got != "UUUUPU" {
 		t.Errorf("with the clock behind: got %s", got)
 	}
 	restored, _ := NewPublisherWatch(inputTopic())
@@ -173,6 +294,8 @@ func TestPublisherWatchForgetsOldReports(t *testing.T) {
 func TestPublisherWatchRefusesConfigurations(t *testing.T) {
 	for field, change := range map[string]func(in, out *PublisherConfig){
 		"MaxAge":          func(in, _ *PublisherConfig) { in.MaxAge = 0 },
+		"Succession":      func(in, _ *PublisherConfig) { in.Succession = -1 },
+		"Succession ":     func(_, out *PublisherConfig) { out.Succession = maxDuration + 1 },
 		"Self":            func(in, _ *PublisherConfig) { in.Self = "" },
 		"Subject":         func(in, _ *PublisherConfig) { in.Subject = 0 },
 		"Allowed.N":       func(in, _ *PublisherConfig) { in.Allowed.N = MaxNames + 1 },

@@ -21,8 +21,9 @@ const (
 	ClassZone
 	// ClassChannel is a way to command the robot. Subjects are channel numbers, from 1; 0 means every channel.
 	ClassChannel
-	// ClassPublisher is who is on the bus. Subjects are channel numbers, from 1; 0 means the gate's own output. For
-	// PublisherProcess and PublisherUnproven they are the caller's numbers of the processes that it demands, from 1.
+	// ClassPublisher is who is on the bus. Subjects are the numbers of watched topics, from 1, those of the channels first;
+	// 0 means the gate's own output, for PublisherConflict any other topic as well. For PublisherProcess and
+	// PublisherUnproven they are the caller's numbers of the processes that it demands, from 1.
 	ClassPublisher
 	// ClassBus is the bus as a whole.
 	ClassBus

@@ -116,6 +116,8 @@ const (
 	PublisherProcess
 	// PublisherUnproven is publisher.unproven: process behind a publisher unknown.
 	PublisherUnproven
+	// PublisherConflict is publisher.conflict: two senders as one publisher.
+	PublisherConflict
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
@@ -520,5 +522,17 @@ var triggerTable = [NumTriggers]Info{
 		Playbook: "Check that the steward runs, and that the publisher runs on this computer.",
 		Default:  rule(hold(), 0, 500, ClearOnDwell, attending),
 		Bounds:   disablable(limited(0.5), 5000, ClearOnClear),
+	},
+	// A hold that ends by itself, and no stop, for whoever can send one datagram can cause it: what an unauthenticated
+	// signal demands is capped, as for wrong heartbeat answers, or stopping the robot until somebody resets it would cost a
+	// stranger nothing. It need not be more: what the second sender says is not taken by the guard, so no command of his
+	// passes the gate. That he may be believed elsewhere on the bus is why the robot stands meanwhile. Whoever goes on, or
+	// comes again, holds it for as long; the flap guard then latches that hold.
+	PublisherConflict: {
+		Code: "publisher.conflict", Title: "two senders as one publisher", Class: ClassPublisher, UnknownAs: BusLost, Overridable: true,
+		Text:     "Two senders speak as one publisher.",
+		Playbook: "Find the second sender; the log names both addresses. Treat it as an intrusion until it is explained.",
+		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
+		Bounds:   disablable(limited(0.5), 5000, ClearOnDwell),
 	},
 }

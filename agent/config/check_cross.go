@@ -38,7 +38,13 @@ func (l *loader) check() {
 		policy.checkAgainstProfile(c.Policy, c.Profile)
 	}
 	if deployment != nil && topics != nil {
-		topics.checkSelf(c.Topics, c.Deployment.ROS.Node)
+		topics.checkSelf(c.Topics, c.Deployment, c.Profile)
+	}
+	if deployment != nil {
+		deployment.checkBus(c.Deployment, c.Profile)
+	}
+	if topics != nil && profile != nil {
+		topics.checkNames(c.Topics, c.Profile.Bus)
 	}
 	if deployment != nil && policy != nil {
 		deployment.checkAgainstPolicy(policy, c.Deployment, c.Policy)
@@ -190,19 +196,6 @@ func (d *document) checkAgainstProfile(p *Policy, profile *Profile) {
 	} else if !slices.ContainsFunc(profile.Ladder, func(r Rung) bool { return r.StopCategory == 1 }) {
 		d.wrong(at("stop_category"), "power-cut", "2, or a rung of category 1 in the profile", "1",
 			"no rung of this robot removes power")
-	}
-}
-
-// checkSelf reports the guard's own name where others are meant.
-func (d *document) checkSelf(t *Topics, node string) {
-	for i, c := range t.Commands {
-		if j := slices.Index(c.Publishers, node); j >= 0 && node != "" {
-			d.wrong(at("commands", i, "publishers", j), "self", "another node than the guard", node,
-				"whoever takes the guard's name would be let through")
-		}
-	}
-	if t.CommandOut.Consumer == node && node != "" {
-		d.wrong(at("command_out", "consumer"), "self", "another node than the guard", node, "name the node that drives the base")
 	}
 }
 

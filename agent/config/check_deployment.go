@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
-	"net/url"
 )
 
 // maxSocketPath is the longest path of a unix socket that Linux takes.
@@ -46,27 +44,4 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 		where := at("heartbeat_keys", i, "file")
 		d.about(where.find(d.root), where, problem)
 	}
-	d.checkBus(&p.ROS)
-}
-
-// checkBus warns about a bus that others can reach: ROS 1 believes everybody who can.
-func (d *document) checkBus(r *ROS) {
-	u, err := url.Parse(r.MasterURI)
-	if err != nil || r.Host == "" || u.Host == "" {
-		return
-	}
-	host, master := loopback(r.Host), loopback(u.Hostname())
-	if host && !master {
-		d.warn(at("ros", "host"), "unreachable", "an address that the master's computer can reach", r.Host,
-			"nodes elsewhere cannot connect back to this one")
-	}
-	if !host || !master {
-		d.warn(at("ros"), "open-bus", "a bus on this computer alone, or a firewall around the robot's own computers", r.MasterURI+" and "+r.Host,
-			"whoever reaches the master or a node can command it, stop it and forge its topics; let nobody else in")
-	}
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }

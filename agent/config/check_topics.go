@@ -95,6 +95,37 @@ func (t *Topics) publishers() []string {
 	return out
 }
 
+// Names are all topics that the mapping names.
+func (t *Topics) Names() []string {
+	out := []string{t.Pose.Topic, t.CommandOut.Topic}
+	for _, s := range t.slots() {
+		if s.topic != nil {
+			out = append(out, s.topic.Topic)
+		}
+	}
+	if t.TF != nil {
+		out = append(out, t.TF.Topic, t.TF.StaticTopic)
+	}
+	for _, list := range [][]Device{t.Cameras, t.Microphones} {
+		for _, dev := range list {
+			out = append(out, dev.Topic)
+		}
+	}
+	for _, c := range t.Commands {
+		out = append(out, c.Topic)
+	}
+	for _, m := range t.Monitored {
+		out = append(out, m.Topic)
+	}
+	if t.Lock != nil {
+		out = append(out, t.Lock.Topic)
+	}
+	for _, h := range t.Heartbeats {
+		out = append(out, h.ChallengeTopic, h.ResponseTopic)
+	}
+	return slices.DeleteFunc(append(out, t.Diagnostics), func(s string) bool { return s == "" })
+}
+
 func deviceNames(devices []Device) []string {
 	var names []string
 	for _, dev := range devices {
@@ -113,7 +144,7 @@ func (d *document) checkSlot(s slot) {
 	if len(s.topic.Publishers) == 0 && !s.anyone && s.where.child("publishers").find(d.root) == s.where.find(d.root) {
 		d.about(s.where.find(d.root), s.where.child("publishers"), Problem{
 			Rule: ruleMissing, Expected: "publishers: the nodes that are listened to", Found: "nothing",
-			Hint: "anybody can publish on a ROS 1 topic", Example: "publishers: [/base_driver]",
+			Hint: "anybody on the bus can publish on a topic", Example: "publishers: [/base_driver]",
 		})
 	}
 }
@@ -189,7 +220,7 @@ func (d *document) checkCommands(t *Topics) {
 	var channels []string
 	for i, c := range t.Commands {
 		channels = append(channels, c.Channel)
-		topic, typ := d.text("commands", i, "topic"), d.text("commands", i, "type")
+		topic, typ := d.text("commands", i, "topic"), sharedSpelling(d.text("commands", i, "type"), "msg")
 		if isLowLevel(topic) {
 			d.wrong(at("commands", i, "topic"), ruleJointGate, "a topic of velocity commands", topic, noJointGate)
 		}
@@ -199,14 +230,25 @@ func (d *document) checkCommands(t *Topics) {
 		case c.Type != "" && c.Type != TypeTwist:
 			d.wrong(at("commands", i, "type"), "not-allowed", TypeTwist, c.Type, "other commands cannot be gated yet")
 		}
-		if c.MaxPublishers > len(c.Publishers) && len(c.Publishers) > 0 {
-			d.wrong(at("commands", i, "max_publishers"), ruleOrder, "at most as many as are named, "+count(len(c.Publishers), "publisher"), fmt.Sprint(c.MaxPublishers),
-				"")
-		}
+		d.checkMost(at("commands", i, "max_publishers"), c.MaxPublishers, c.Publishers)
 	}
+	var monitored []string
+	for i, m := range t.Monitored {
+		monitored = append(monitored, m.Name)
+		d.checkMost(at("monitored", i, "max_publishers"), m.MaxPublishers, m.Publishers)
+	}
+	d.unique("monitored", "name", monitored)
 	d.unique("commands", "channel", channels)
 	if out := d.text("command_out", "topic"); isLowLevel(out) {
 		d.wrong(at("command_out", "topic"), ruleJointGate, "a topic of velocity commands", out, noJointGate)
+	}
+}
+
+// checkMost reports a number of publishers that those who are named cannot reach. An address without a node may be that
+// of any number of writers.
+func (d *document) checkMost(where *path, most int, named []string) {
+	if most > len(named) && len(named) > 0 && !slices.ContainsFunc(named, IsAddress) {
+		d.wrong(where, ruleOrder, "at most as many as are named, "+count(len(named), "publisher"), fmt.Sprint(most), "")
 	}
 }
 
@@ -225,6 +267,9 @@ func (d *document) checkMeetings(t *Topics) {
 	add(t.CommandOut.Topic, "command_out", at("command_out", "topic"))
 	for i, c := range t.Commands {
 		add(c.Topic, "the command input of "+c.Channel, at("commands", i, "topic"))
+	}
+	for i, m := range t.Monitored {
+		add(m.Topic, "monitored "+m.Name, at("monitored", i, "topic"))
 	}
 	if t.Lock != nil {
 		add(t.Lock.Topic, "lock", at("lock", "topic"))

@@ -6,8 +6,10 @@ import "time"
 type Deployment struct {
 	// Serial is the robot's serial number, by which the policy knows it.
 	Serial string `cfg:"serial" form:"serial" eg:"serial: hum-0007"`
-	// ROS says how to reach the bus.
-	ROS ROS `cfg:"ros" eg:"ros: {master_uri: \"http://127.0.0.1:11311\", host: 127.0.0.1, node: /robowarden}"`
+	// ROS says how to reach a ROS 1 graph; it is required for a profile with bus: ros1.
+	ROS *ROS `cfg:"ros,optional" eg:"ros: {master_uri: \"http://127.0.0.1:11311\", host: 127.0.0.1, node: /robowarden}"`
+	// DDS says how to take part in a DDS domain; it is required for a profile with bus: ros2.
+	DDS *DDS `cfg:"dds,optional" eg:"dds: {domain: 0, host: 127.0.0.1, multicast: false, node: /robowarden}"`
 	// Paths are files and folders; relative ones start at the deployment file's folder.
 	Paths Paths `cfg:"paths" eg:"paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.bundle, keys: keys, state_dir: /var/lib/robowarden, journal_dir: /var/lib/robowarden/journal, control_socket: /run/robowarden/control.sock}"`
 	// HeartbeatKeys are the keys of the endpoints that the policy's channels name.
@@ -79,6 +81,31 @@ type ROS struct {
 	Host string `cfg:"host" form:"host" eg:"host: 127.0.0.1"`
 	// Node is the guard's node name.
 	Node string `cfg:"node" form:"node" eg:"node: /robowarden"`
+}
+
+// DDS says how to take part in a DDS domain.
+type DDS struct {
+	// Domain is the domain's number, which ROS 2 takes from ROS_DOMAIN_ID. It is never taken from the environment.
+	Domain int `cfg:"domain" range:"[0,232]" eg:"domain: 0"`
+	// Host is the address of the one interface over which the guard takes part; a loopback address keeps it on this computer.
+	Host string `cfg:"host" form:"ip" eg:"host: 127.0.0.1"`
+	// Multicast finds others by 239.255.0.1 on that interface, as ROS 2 does unless it is told otherwise.
+	Multicast bool `cfg:"multicast" eg:"multicast: false"`
+	// Peers are computers that are asked one by one, as ROS_STATIC_PEERS names them; on a loopback host it is this computer.
+	Peers []string `cfg:"peers,optional" len:"0..32" form:"ip" eg:"peers: [192.168.123.161]"`
+	// Node is the guard's node name.
+	Node string `cfg:"node" form:"node" eg:"node: /robowarden"`
+}
+
+// Node returns the guard's own name on a bus, "" if the deployment does not say how to reach that bus.
+func (d *Deployment) Node(bus string) string {
+	switch {
+	case bus == BusROS1 && d.ROS != nil:
+		return d.ROS.Node
+	case bus == BusROS2 && d.DDS != nil:
+		return d.DDS.Node
+	}
+	return ""
 }
 
 // Paths are files and folders. After loading they are absolute.

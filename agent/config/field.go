@@ -16,8 +16,10 @@ type field struct {
 	typ      reflect.Type
 	optional bool
 	// limits bounds numbers, and durations in seconds.
-	limits  *interval
-	enum    []string
+	limits *interval
+	enum   []string
+	// kin is "msg" or "srv" for a ROS type, which may also be written with that word in its middle.
+	kin     string
 	form    string
 	minimum int
 	maximum int
@@ -78,7 +80,7 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 		if name == "" {
 			continue
 		}
-		f := field{name: name, index: i, typ: sf.Type, optional: opts == "optional", form: sf.Tag.Get("form"), preset: sf.Tag.Get("default"), example: sf.Tag.Get("eg"), maximum: -1}
+		f := field{name: name, index: i, typ: sf.Type, optional: opts == "optional", kin: sf.Tag.Get("kin"), form: sf.Tag.Get("form"), preset: sf.Tag.Get("default"), example: sf.Tag.Get("eg"), maximum: -1}
 		if s := sf.Tag.Get("enum"); s != "" {
 			f.enum = strings.Split(s, "|")
 		}

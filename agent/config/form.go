@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -25,7 +26,7 @@ type form struct {
 
 const (
 	ruleJointGate = "joint-command-gate"
-	noJointGate   = "only velocity commands are gated; joint commands close a balance loop, and a guard in that loop would make the robot fall, so the agent monitors them instead"
+	noJointGate   = "only velocity commands are gated; joint commands close a balance loop, and a guard in that loop would make the robot fall, so the agent does no more than watch who publishes them (monitored)"
 )
 
 // forms lists the shapes of text that fields name.
@@ -36,10 +37,16 @@ var forms = compileForms([]form{
 	{"name", `^[A-Za-z][A-Za-z0-9_/.-]{0,127}$`, "a name as the bus carries it", "", "", nil},
 	{"frame", `^[A-Za-z][A-Za-z0-9_/]{0,63}$`, "a frame's name without a leading slash", "tf2 frames have no leading slash", "", nil},
 	{"topic", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "an absolute name such as /odom", "start with a slash; names relative to a node can change their meaning", "", nil},
-	{"node", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "a node's absolute name such as /move_base", "start with a slash, as rosnode list shows it", "", nil},
+	{"node", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "a node's absolute name such as /move_base", "start with a slash, as rosnode list or ros2 node list shows it", "", nil},
+	{
+		"publisher", `^((/[A-Za-z_][A-Za-z0-9_]*){1,16}|dds:[0-9a-f][0-9a-f.:]{1,44})$`,
+		"a node's absolute name such as /move_base, or dds: and the address of a DDS writer without a node",
+		"start with a slash, as rosnode list or ros2 node list shows it", "", nil,
+	},
+	{"ip", `^[0-9a-f:][0-9a-f.:]{1,44}$`, "an IP address such as 192.168.123.164", "no name, no port, small letters", "", nil},
 	{"unit", `^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,240}\.(service|scope)$`, "a systemd unit such as plant.service", "with its ending .service or .scope, as systemctl status shows it", "", nil},
 	{"sha256", `^[0-9a-f]{64}$`, "the 64 lower-case hexadecimal digits of a SHA-256", "sha256sum prints them", "", nil},
-	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
+	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/(msg/)?[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
 	{"http", `^http://[^/?#@]+:[0-9]{1,5}/?$`, "an address such as http://127.0.0.1:11311", "host and port, nothing more", "", nil},
 	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},
 	{"levels", `^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){0,7}$`, "one to eight levels of an MQTT topic such as hospital/robots", "no wildcards, no slash at either end", "", nil},
@@ -78,10 +85,30 @@ func checkForm(name, s string) *Problem {
 		}
 		ok = err == nil && u.Hostname() != "" && port >= 1 && port <= 65535
 	}
+	if ok && name == "ip" {
+		ok = isHostAddress(s)
+	}
+	if raw, found := strings.CutPrefix(s, rawPrefix); ok && found && name == "publisher" {
+		ok = isHostAddress(raw)
+	}
 	if ok {
 		return nil
 	}
 	return &Problem{Rule: cmp.Or(f.rule, "text-form"), Hint: f.hint}
+}
+
+// isHostAddress says whether s is one computer's address in the one spelling that addresses are compared in.
+func isHostAddress(s string) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.String() == s && a.Zone() == "" && !a.Is4In6() && !a.IsUnspecified() && !a.IsMulticast()
+}
+
+// sharedSpelling returns a ROS type as both generations of ROS spell it: "nav_msgs/msg/Odometry" is nav_msgs/Odometry.
+func sharedSpelling(typ, kin string) string {
+	if pkg, name, found := strings.Cut(typ, "/"+kin+"/"); found && kin != "" {
+		return pkg + "/" + name
+	}
+	return typ
 }
 
 // describe tells people what a key's value has to be.

@@ -238,6 +238,9 @@ func (l *loader) finish() (*Config, error) {
 		}
 	}
 	l.check()
+	if l.cfg.Profile != nil {
+		l.out.NotSeen = NotSeen(l.cfg.Profile.Bus)
+	}
 	l.out.sort()
 	for _, d := range l.docs {
 		l.out.Sources = append(l.out.Sources, Source{d.file, d.kind, d.digest})

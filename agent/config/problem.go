@@ -72,6 +72,8 @@ type Problems struct {
 	Omitted int
 	// Sources names the documents that could be told apart.
 	Sources []Source
+	// NotSeen says what the guard cannot notice on the bus of the profile, if one was given.
+	NotSeen []string
 
 	sources map[string]*strictyaml.Lines
 	// order keeps files in the order in which they were given.
@@ -153,7 +155,8 @@ func (p *Problems) MarshalJSON() ([]byte, error) {
 		Problems []Problem `json:"problems"`
 		Omitted  int       `json:"omitted,omitempty"`
 		Sources  []Source  `json:"sources,omitempty"`
-	}{p.Errors(), list, p.Omitted, p.Sources})
+		NotSeen  []string  `json:"not_seen,omitempty"`
+	}{p.Errors(), list, p.Omitted, p.Sources, p.NotSeen})
 }
 
 // secretLike is text that may be a key: a PEM block's edge, or a long run of the letters that keys are written in.

@@ -2,6 +2,14 @@ package config
 
 import "time"
 
+// Buses that a robot may speak.
+const (
+	// BusROS1 is a ROS 1 graph.
+	BusROS1 = "ros1"
+	// BusROS2 is a DDS domain: ROS 2, and vendors that speak DDS without ROS.
+	BusROS2 = "ros2"
+)
+
 // Profile is the vendor's description of one robot model: its body, what it can do and how it comes to rest. It decides
 // what counts as safe, so the policy pins its digest.
 type Profile struct {
@@ -9,8 +17,8 @@ type Profile struct {
 	ID string `cfg:"id" form:"id" eg:"id: acme-runner-2"`
 	// Manufacturer is who answers for the figures in this document.
 	Manufacturer string `cfg:"manufacturer" len:"1..128" eg:"manufacturer: Acme Robotics"`
-	// Bus is the middleware that the robot speaks.
-	Bus string `cfg:"bus" enum:"ros1" eg:"bus: ros1"`
+	// Bus is the middleware that the robot speaks: ros1, or ros2 for ROS 2 and raw DDS.
+	Bus string `cfg:"bus" enum:"ros1|ros2" eg:"bus: ros1"`
 	// Gate lists what the agent may sit in line with. Only velocity commands can be gated: low-level joint commands
 	// close a balance loop, and a guard in that loop would make the robot fall.
 	Gate []string `cfg:"gate" len:"1..8" form:"gate" eg:"gate: [velocity]"`

@@ -169,6 +169,15 @@ func (d *drawer) text(t *rapid.T, f *field) string {
 	if f.form == "tls" {
 		return "tls://broker.example:18883"
 	}
+	if f.form == "ip" {
+		return rapid.SampledFrom([]string{"127.0.0.1", "::1", "192.168.123.161", "fe80::2"}).Draw(t, f.name)
+	}
+	if f.form == "publisher" {
+		return rapid.SampledFrom([]string{"/plant", "/robot/planner", "dds:192.168.123.161", "dds:fe80::2"}).Draw(t, f.name)
+	}
+	if f.form == "rostype" {
+		form.regexp = regexp.MustCompile("^[^/]*/[^/]*$") // the other spelling comes back as this one
+	}
 	if f.form != "" && f.form != "text" && f.form != "path" {
 		return rapid.StringMatching(regexp.MustCompile(`[{]0,[0-9]+[}]`).ReplaceAllString(form.pattern, "{0,8}")).Filter(form.regexp().MatchString).Draw(t, f.name)
 	}

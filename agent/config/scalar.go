@@ -199,6 +199,7 @@ func setString(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 	if p != nil {
 		return p
 	}
+	s = sharedSpelling(s, f.kin)
 	if len(f.enum) > 0 {
 		if slices.Contains(f.enum, s) {
 			v.SetString(strings.Clone(s)) // a name must not keep its document

@@ -137,7 +137,13 @@ func (w *schemaWriter) value(f *field, t reflect.Type) object {
 
 func (w *schemaWriter) text(f *field) object {
 	if len(f.enum) > 0 {
-		return object{"enum": f.enum}
+		values := slices.Clone(f.enum)
+		for _, v := range f.enum {
+			if pkg, name, ok := strings.Cut(v, "/"); ok && f.kin != "" {
+				values = append(values, pkg+"/"+f.kin+"/"+name)
+			}
+		}
+		return object{"enum": values}
 	}
 	form, _ := formNamed(f.form)
 	s := object{"type": "string", "pattern": form.pattern}

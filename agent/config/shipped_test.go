@@ -67,7 +67,7 @@ func signed(t *testing.T, dir string, change func(*SignedPolicy)) PolicySource {
 
 // TestShippedConfigurations loads what ships as a robot does, and builds from it what the guard builds.
 func TestShippedConfigurations(t *testing.T) {
-	for _, folder := range []string{configs.Demo, configs.DiffDrive} {
+	for _, folder := range []string{configs.Demo, configs.DiffDrive, configs.DiffDriveROS2} {
 		if *update {
 			repin(t, filepath.Join(configsDir, folder))
 		}

@@ -2,7 +2,8 @@ package config
 
 import "time"
 
-// Message types that the mapping may name.
+// Message and service types that the mapping may name, in the spelling that both ROS generations share. ROS 2's own
+// spelling, with /msg/ or /srv/ in between, is read as the same.
 const (
 	TypeOdometry    = "nav_msgs/Odometry"
 	TypePose        = "geometry_msgs/PoseStamped"
@@ -22,7 +23,8 @@ const (
 )
 
 // Topics is the integrator's mapping from what the guard needs to what this robot's bus carries. It decides who is
-// listened to, so the policy pins its digest.
+// listened to, so the policy pins its digest. It is the same for every bus. Whoever publishes is named by its node; on
+// DDS, "dds:" and an address names writers at that address that belong to no node, as those of a vendor without ROS.
 type Topics struct {
 	// ID names the mapping.
 	ID string `cfg:"id" form:"id" eg:"id: runner-2-stock-image"`
@@ -48,6 +50,9 @@ type Topics struct {
 	Commands []CommandIn `cfg:"commands" len:"1..16" eg:"commands: [{channel: planner, kind: autonomy, topic: /cmd_vel_raw, type: geometry_msgs/Twist, publishers: [/move_base]}]"`
 	// CommandOut is what the base follows. Nobody but the guard may publish on it.
 	CommandOut CommandOut `cfg:"command_out" eg:"command_out: {topic: /cmd_vel, type: geometry_msgs/Twist, consumer: /base_driver}"`
+	// Monitored are topics that are not gated and whose publishers are watched nevertheless, as one for commands to single
+	// joints: nobody but those that are named may publish there.
+	Monitored []Monitored `cfg:"monitored,optional" len:"0..16" eg:"monitored: [{name: joint-commands, topic: /lowcmd, publishers: [\"dds:192.168.123.161\"]}]"`
 	// Lock is a flag that stops the base while it is true or silent (twist_mux's locks).
 	Lock *Lock `cfg:"lock,optional" eg:"lock: {topic: /robowarden/lock, consumer: /twist_mux, timeout: 500ms}"`
 	// Services are the vendor's services that rungs call.
@@ -66,7 +71,7 @@ type Topics struct {
 // when it says another one, the robot is restricted.
 type Process struct {
 	// Node is the publisher's name; it is named under publishers as well.
-	Node string `cfg:"node" form:"node" eg:"node: /plant"`
+	Node string `cfg:"node" form:"publisher" eg:"node: /plant"`
 	// Unit is the systemd unit that the process must belong to; unit or uid is required.
 	Unit string `cfg:"unit,optional" form:"unit" eg:"unit: plant.service"`
 	// UID is the user that the process must run as; unit or uid is required.
@@ -80,11 +85,11 @@ type Topic struct {
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /odom"`
 	// Type is the message type; it may be left out where only one type fits.
-	Type string `cfg:"type,optional" form:"rostype" eg:"type: nav_msgs/Odometry"`
+	Type string `cfg:"type,optional" kin:"msg" form:"rostype" eg:"type: nav_msgs/Odometry"`
 	// Frame is the frame_id that messages must carry; empty where the message's frame does not matter.
 	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: odom"`
 	// Publishers are the only nodes that are listened to.
-	Publishers []string `cfg:"publishers,optional" len:"1..16" form:"node" eg:"publishers: [/base_driver]"`
+	Publishers []string `cfg:"publishers,optional" len:"1..16" form:"publisher" eg:"publishers: [/base_driver]"`
 	// MaxBytes is the largest message that is read; the default is 64 KiB.
 	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
 	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
@@ -96,7 +101,7 @@ type PoseTopic struct {
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /amcl_pose"`
 	// Type is the message type. tf2_msgs/TFMessage takes the pose from the chain under tf.
-	Type string `cfg:"type" enum:"nav_msgs/Odometry|geometry_msgs/PoseStamped|geometry_msgs/PoseWithCovarianceStamped|tf2_msgs/TFMessage" eg:"type: nav_msgs/Odometry"`
+	Type string `cfg:"type" kin:"msg" enum:"nav_msgs/Odometry|geometry_msgs/PoseStamped|geometry_msgs/PoseWithCovarianceStamped|tf2_msgs/TFMessage" eg:"type: nav_msgs/Odometry"`
 	// Frame is the map frame that messages must carry; where the floor is chosen by frame it is left out.
 	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: map"`
 	// AssumedStddevM stands in, in metres, where a pose's covariance is unknown. It is required for types that carry none;
@@ -105,7 +110,7 @@ type PoseTopic struct {
 	// AssumedYawStddevRad is the same for the heading, in radians. The two come together.
 	AssumedYawStddevRad float64 `cfg:"assumed_yaw_stddev_rad,optional" range:"(0,1]" eg:"assumed_yaw_stddev_rad: 0.03"`
 	// Publishers are the only nodes that are listened to.
-	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/amcl]"`
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/amcl]"`
 	// MaxBytes is the largest message that is read; the default is 64 KiB.
 	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
 	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
@@ -141,7 +146,7 @@ type TFChain struct {
 	// Chain lists the frames from the map to the base.
 	Chain []string `cfg:"chain" len:"2..8" form:"frame" eg:"chain: [map, odom, base_link]"`
 	// Publishers are the only nodes that are listened to.
-	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/amcl, /base_driver]"`
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/amcl, /base_driver]"`
 	// MaxBytes is the largest message that is read; the default is 64 KiB.
 	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
 	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
@@ -155,9 +160,9 @@ type Device struct {
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /camera/active"`
 	// Type is std_msgs/Bool for a driver that says whether it is active, sensor_msgs/CameraInfo for one that only sends while it is.
-	Type string `cfg:"type" enum:"std_msgs/Bool|sensor_msgs/CameraInfo" eg:"type: std_msgs/Bool"`
+	Type string `cfg:"type" kin:"msg" enum:"std_msgs/Bool|sensor_msgs/CameraInfo" eg:"type: std_msgs/Bool"`
 	// Publishers are the only nodes that are listened to.
-	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/camera]"`
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/camera]"`
 	// MaxBytes is the largest message that is read; the default is 64 KiB.
 	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
 	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 5 s.
@@ -173,9 +178,9 @@ type CommandIn struct {
 	// Kind says on whose behalf this channel commands.
 	Kind string `cfg:"kind" enum:"operator|fleet|vendor|autonomy" eg:"kind: autonomy"`
 	// Type is the message type.
-	Type string `cfg:"type" form:"rostype" eg:"type: geometry_msgs/Twist"`
+	Type string `cfg:"type" kin:"msg" form:"rostype" eg:"type: geometry_msgs/Twist"`
 	// Publishers are the only nodes that may command this way. Anybody else on the topic is a trigger.
-	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/move_base]"`
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/move_base]"`
 	// MaxPublishers is how many of them may publish at once; the default is 1.
 	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
 	// Dock marks the channel that is let through while the robot may only go to its dock.
@@ -186,14 +191,26 @@ type CommandIn struct {
 	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,5s]" default:"500ms" eg:"deadline: 500ms"`
 }
 
+// Monitored is a topic whose publishers are watched. Its messages are not read.
+type Monitored struct {
+	// Name is the topic's name in triggers and logs.
+	Name string `cfg:"name" form:"id" eg:"name: joint-commands"`
+	// Topic is the absolute name. A DDS topic such as rt/lowcmd is /lowcmd, as ROS 2 would name it.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /lowcmd"`
+	// Publishers are the only ones that may publish there. Anybody else is a trigger.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/walker]"`
+	// MaxPublishers is how many of them may publish at once; the default is 1.
+	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
+}
+
 // CommandOut is the topic that the base follows.
 type CommandOut struct {
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /cmd_vel"`
 	// Type is the message type.
-	Type string `cfg:"type" enum:"geometry_msgs/Twist" eg:"type: geometry_msgs/Twist"`
+	Type string `cfg:"type" kin:"msg" enum:"geometry_msgs/Twist" eg:"type: geometry_msgs/Twist"`
 	// Consumer is the node that drives the base; it is asked whom it is really connected to.
-	Consumer string `cfg:"consumer" form:"node" eg:"consumer: /base_driver"`
+	Consumer string `cfg:"consumer" form:"publisher" eg:"consumer: /base_driver"`
 }
 
 // Lock is a lock topic with timeout, such as twist_mux has.
@@ -201,7 +218,7 @@ type Lock struct {
 	// Topic is the absolute name; its type is std_msgs/Bool and true means locked.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /robowarden/lock"`
 	// Consumer is the node that obeys the lock.
-	Consumer string `cfg:"consumer" form:"node" eg:"consumer: /twist_mux"`
+	Consumer string `cfg:"consumer" form:"publisher" eg:"consumer: /twist_mux"`
 	// Timeout is the silence after which the consumer locks by itself, as set there. The guard sends four times as often.
 	Timeout time.Duration `cfg:"timeout" range:"[40ms,5s]" eg:"timeout: 500ms"`
 }
@@ -222,7 +239,7 @@ type Service struct {
 	// Name is the absolute name.
 	Name string `cfg:"name" form:"topic" eg:"name: /robot/stop"`
 	// Type is the service's type.
-	Type string `cfg:"type" enum:"std_srvs/Trigger|std_srvs/SetBool|std_srvs/Empty" eg:"type: std_srvs/Trigger"`
+	Type string `cfg:"type" kin:"srv" enum:"std_srvs/Trigger|std_srvs/SetBool|std_srvs/Empty" eg:"type: std_srvs/Trigger"`
 }
 
 // Heartbeat is one endpoint's challenge and response over the bus.
@@ -234,5 +251,5 @@ type Heartbeat struct {
 	// ResponseTopic is where the endpoint answers.
 	ResponseTopic string `cfg:"response_topic" form:"topic" eg:"response_topic: /robowarden/response"`
 	// Publishers are the only nodes whose answers are read.
-	Publishers []string `cfg:"publishers" len:"1..16" form:"node" eg:"publishers: [/operator_console]"`
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/operator_console]"`
 }

@@ -65,6 +65,9 @@ func (p Peers) check() error {
 			return fmt.Errorf("peers: expected every id once and none 0, found %d", q.ID)
 		}
 		seen[q.ID] = true
+		if q.Transport != TransportTCP && q.Transport != TransportUDP {
+			return fmt.Errorf("peer %d: transport: expected %q or nothing, found %q", q.ID, TransportUDP, q.Transport[:min(len(q.Transport), 80)])
+		}
 		if err := errors.Join(text("topic", q.Topic), text("node", q.Node), address("local", q.Local, true), address("remote", q.Remote, false)); err != nil {
 			return fmt.Errorf("peer %d: %w", q.ID, err)
 		}

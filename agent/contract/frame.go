@@ -8,10 +8,10 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest. 2 knows [FrameKeys].
+	// Version is the newest. 2 knows [FrameKeys], and [Peer] has a transport.
 	Version = 2
-	// VersionKeys is the first that knows [FrameKeys].
-	VersionKeys = 2
+	// VersionKeys and VersionTransport are the first that know these.
+	VersionKeys, VersionTransport = 2, 2
 	// OldestVersion is the oldest.
 	OldestVersion = 1
 )

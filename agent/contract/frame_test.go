@@ -21,7 +21,7 @@ func bodies() []Body {
 	return []Body{
 		&Hello{Role: Courier, Min: 1, Max: 1, Program: "robowarden 1.0"},
 		&Welcome{Version: 1, Robot: "acme/7", BootID: uuid1, Nonce: hex32, Journal: "/j", Policy: "sha256:" + hex64},
-		&Peers{Peers: []Peer{{ID: 1, Topic: "/cmd", Node: "/plant", Local: "127.0.0.1:1", Remote: "[::1]:2", Gated: true}}},
+		&Peers{Peers: []Peer{{ID: 1, Topic: "/cmd", Node: "/plant", Local: "127.0.0.1:1", Remote: "[::1]:2", Gated: true, Transport: TransportUDP}}},
 		&Processes{LeaseMS: 3000, Processes: []Process{
 			{ID: 1, Found: true, PID: 12, UID: 0, Unit: "plant.service", Cgroup: "/system.slice", Exe: "/usr/bin/plant", ExeSHA256: hex64},
 			{ID: 2, Why: "another computer"},
@@ -137,6 +137,7 @@ func TestBodiesAreStrict(t *testing.T) {
 		"unknown key inside":       {FramePeers, `{"peers":[{"id":1,"remote":"1.2.3.4:5","nice":true}]}`, &Peers{}},
 		"key twice inside":         {FramePeers, `{"peers":[{"id":1,"id":1,"remote":"1.2.3.4:5"}]}`, &Peers{}},
 		"too deep":                 {FramePeers, `{"peers":` + strings.Repeat("[", 9) + strings.Repeat("]", 9) + `}`, &Peers{}},
+		"another transport":        {FramePeers, `{"peers":[{"id":1,"remote":"1.2.3.4:5","transport":"tcp"}]}`, &Peers{}},
 		"peer id 0":                {FramePeers, `{"peers":[{"id":0,"remote":"1.2.3.4:5"}]}`, &Peers{}},
 		"peer id twice":            {FramePeers, `{"peers":[{"id":1,"remote":"1.2.3.4:5"},{"id":1,"remote":"1.2.3.4:5"}]}`, &Peers{}},
 		"peer without an address":  {FramePeers, `{"peers":[{"id":1}]}`, &Peers{}},

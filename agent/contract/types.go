@@ -32,11 +32,19 @@ type Welcome struct {
 
 // Peers are the connections that the guard really has, whenever they change and every second.
 type Peers struct {
-	// Peers has one entry for each connection on which messages come in.
+	// Peers has one entry for each publisher and topic of it that messages come from.
 	Peers []Peer `json:"peers"`
 }
 
-// Peer is one TCP connection of the guard to a publisher.
+// Transports of a [Peer].
+const (
+	// TransportTCP is a connection; it is left out of the frame.
+	TransportTCP = ""
+	// TransportUDP means that messages come as datagrams from Remote, as they do on DDS.
+	TransportUDP = "udp"
+)
+
+// Peer is one publisher that the guard listens to, over a connection or by its datagrams.
 type Peer struct {
 	// ID numbers connections within one run of the guard and is never used twice.
 	ID uint32 `json:"id"`
@@ -49,6 +57,23 @@ type Peer struct {
 	Remote string `json:"remote"`
 	// Gated is true if the topic carries commands to the gate.
 	Gated bool `json:"gated"`
+	// Transport is one of the transports.
+	Transport string `json:"transport,omitempty"`
+}
+
+// For returns what of the list a role that speaks the given version understands. Version 1 knows connections only; what it
+// is not told of stays unknown, which never loosens anything.
+func (p Peers) For(version int) Peers {
+	if version >= VersionTransport {
+		return p
+	}
+	out := Peers{Peers: []Peer{}}
+	for _, q := range p.Peers {
+		if q.Transport == TransportTCP {
+			out.Peers = append(out.Peers, q)
+		}
+	}
+	return out
 }
 
 // Processes says which process is behind which connection. It is unsigned, may only tighten, and counts as unknown when

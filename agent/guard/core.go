@@ -46,13 +46,15 @@ type Core struct {
 	rungs    interlock.LadderOutput
 	acks     [interlock.MaxRungs]interlock.Ack
 
-	seq        uint64
-	digest     uint64
-	lockDue    time.Duration
-	lockSent   lockValue
-	tick       Tick
-	tickBoot   time.Duration
-	attacks    uint64
+	seq      uint64
+	digest   uint64
+	lockDue  time.Duration
+	lockSent lockValue
+	tick     Tick
+	tickBoot time.Duration
+	attacks  uint64
+	// conflict is when somebody last spoke in the name of a publisher on a topic that no watch follows.
+	conflict   time.Duration
 	persons    [MaxPersons]interlock.Person
 	badCommand badCommand
 	composed   msg.Pose
@@ -115,7 +117,7 @@ type Start struct {
 
 // NewCore returns a core that knows nothing about the robot yet and therefore holds it.
 func NewCore(p *Params, start Start) (*Core, error) {
-	c := &Core{params: p, unclean: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never}
+	c := &Core{params: p, unclean: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never, conflict: never}
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
 	var err error
@@ -220,8 +222,11 @@ func (c *Core) takeFact(ev *Event) {
 		}
 		c.body.seen |= InputGraph
 	case EventPeer:
-		if ev.Peer.Change == PeerAttack {
+		if ev.Peer.Change == PeerAttack || ev.Peer.Change == PeerConflict {
 			c.attacks++
+		}
+		if ev.Peer.Change == PeerConflict && ev.Peer.Input < 0 {
+			c.conflict = ev.Boot
 		}
 		for i := range c.watches {
 			c.watches[i].takePeer(ev.Boot, &ev.Peer)

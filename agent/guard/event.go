@@ -117,6 +117,8 @@ const (
 	PeerRefused PeerChange = 3
 	// PeerAttack means that somebody called what no honest peer calls (a forged update, a shutdown).
 	PeerAttack PeerChange = 4
+	// PeerConflict means that somebody else spoke in this peer's name. The bus did not take what he said.
+	PeerConflict PeerChange = 5
 )
 
 // PeerEvent is a connection that came, went or was refused, on one of the guard's inputs.

@@ -59,7 +59,7 @@ func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cfg.Deployment = &config.Deployment{Serial: serial, ROS: config.ROS{Node: nodeName}}
+	cfg.Deployment = &config.Deployment{Serial: serial}
 	p, err := NewParams(cfg, nodeName, floorTime)
 	if err != nil {
 		tb.Fatal(err)

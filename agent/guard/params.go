@@ -103,13 +103,17 @@ const (
 	WatchOutput
 	// WatchLock is the lock topic.
 	WatchLock
+	// WatchMonitored is a topic that the guard neither reads nor writes.
+	WatchMonitored
 )
 
 // WatchParams is one watched topic.
 type WatchParams struct {
 	Topic string
 	Kind  WatchKind
-	// Input is the subscription's number whose peers count, -1 for outputs.
+	// Name is the topic's name for people, where it is no channel's.
+	Name string
+	// Input is the subscription's number whose peers count, -1 for topics without.
 	Input  int
 	Config interlock.PublisherConfig
 }

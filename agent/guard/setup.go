@@ -19,6 +19,9 @@ const (
 	zeroPeriod = 50 * time.Millisecond
 	// graphMaxAge is how old the bus's answer about a gated topic may be.
 	graphMaxAge = 3 * time.Second
+	// succession is for how long a publisher that was killed may stay in the tables of a DDS domain beside the one that
+	// takes its place: half as much again as the longest usual lease, which is Fast DDS's of 20 s.
+	succession = 30 * time.Second
 	// batteryLow is the charge below which a robot should go to its dock.
 	batteryLow = 0.1
 	// batteryMaxAge is how long a battery may be silent: gauges speak seldom, and charge changes slowly.
@@ -52,7 +55,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Clock:      interlock.ClockConfig{Threshold: 2 * time.Second, MaxDriftPPM: 500, Hold: 5 * time.Second, Floor: epoch},
 		Channels:   channels(cfg.Topics),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
-		Watches:    watches(cfg.Topics, self),
+		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),
 		Required:   required(cfg.Profile),
 
@@ -173,22 +176,35 @@ func channels(t *config.Topics) []ChannelParams {
 	return out
 }
 
-// Input numbers of the subscriptions whose peers the core follows: the command inputs come first, in their order.
-func watches(t *config.Topics, self string) []WatchParams {
+// watches are the topics whose publishers are watched. Those of the command inputs come first, in their order, so that
+// they are numbered as the channels and the subscriptions are; monitored ones go on counting.
+func watches(t *config.Topics, bus, self string) []WatchParams {
 	var out []WatchParams
-	for i, c := range t.Commands {
-		out = append(out, WatchParams{Topic: c.Topic, Kind: WatchInput, Input: i, Config: interlock.PublisherConfig{
-			Subject: uint16(i + 1), //nolint:gosec // the mapping has at most 16 command inputs
-			Self:    self, Allowed: nameList(c.Publishers), Max: 1, MaxAge: graphMaxAge,
-		}})
+	input := func(topic string, publishers []string, most int) WatchParams {
+		w := WatchParams{Topic: topic, Kind: WatchInput, Input: len(out), Config: interlock.PublisherConfig{
+			Subject: uint16(len(out) + 1), //nolint:gosec // the mapping has at most 16 of each
+			Self:    self, Allowed: nameList(publishers), Max: most, MaxAge: graphMaxAge,
+		}}
+		if bus == config.BusROS2 {
+			w.Config.Succession = succession
+		}
+		for i, name := range publishers {
+			w.Config.Shared[i] = config.IsAddress(name)
+		}
+		return w
 	}
-	out = append(out, WatchParams{Topic: t.CommandOut.Topic, Kind: WatchOutput, Input: -1, Config: interlock.PublisherConfig{
-		Output: true, Self: self, AskConsumer: true, MaxAge: graphMaxAge,
-	}})
+	for _, c := range t.Commands {
+		out = append(out, input(c.Topic, c.Publishers, c.MaxPublishers))
+	}
+	for _, m := range t.Monitored {
+		w := input(m.Topic, m.Publishers, m.MaxPublishers)
+		w.Kind, w.Input, w.Name = WatchMonitored, -1, m.Name
+		out = append(out, w)
+	}
+	output := interlock.PublisherConfig{Output: true, Self: self, AskConsumer: bus == config.BusROS1, MaxAge: graphMaxAge}
+	out = append(out, WatchParams{Topic: t.CommandOut.Topic, Kind: WatchOutput, Input: -1, Config: output})
 	if t.Lock != nil {
-		out = append(out, WatchParams{Topic: t.Lock.Topic, Kind: WatchLock, Input: -1, Config: interlock.PublisherConfig{
-			Output: true, Self: self, AskConsumer: true, MaxAge: graphMaxAge,
-		}})
+		out = append(out, WatchParams{Topic: t.Lock.Topic, Kind: WatchLock, Input: -1, Config: output})
 	}
 	return out
 }

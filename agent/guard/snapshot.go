@@ -11,7 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-const snapshotVersion = 3
+// snapshotVersion is 4 since conflicts of publishers are remembered. A replay of a journal with older ones is refused by
+// this number; the program that wrote it replays it.
+const snapshotVersion = 4
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -150,6 +152,7 @@ func (e *encoder) own(c *Core) {
 	e.duration(c.tickBoot)
 	e.duration(c.loadedAt)
 	e.u64(c.attacks)
+	e.duration(c.conflict)
 	e.duration(c.now.Boot)
 	e.u16(uint16(c.inside))
 	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
@@ -188,7 +191,7 @@ func (d *decoder) own(c *Core) {
 	for _, f := range [...]*bool{&c.tick.JournalOK, &c.tick.BusOK, &c.tick.Heard, &c.unclean, &c.ending, &c.order.stop} {
 		*f = d.flag()
 	}
-	c.tickBoot, c.loadedAt, c.attacks = d.duration(), d.duration(), d.u64()
+	c.tickBoot, c.loadedAt, c.attacks, c.conflict = d.duration(), d.duration(), d.u64(), d.duration()
 	c.now.Boot = d.duration() // A policy may be loaded before the next event.
 	c.inside = interlock.Cause(d.u16())
 	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
@@ -311,6 +314,7 @@ func (e *encoder) watch(w *watch) {
 	e.duration(w.foreign)
 	e.duration(w.since)
 	e.flag(w.clean)
+	e.duration(w.conflict)
 }
 
 func (d *decoder) watch(w *watch) {
@@ -325,7 +329,7 @@ func (d *decoder) watch(w *watch) {
 		w.peers[i] = watchedPeer{id: d.u32(), name: d.text()}
 	}
 	w.more = int(d.u16())
-	w.foreign, w.since, w.clean = d.duration(), d.duration(), d.flag()
+	w.foreign, w.since, w.clean, w.conflict = d.duration(), d.duration(), d.flag(), d.duration()
 	w.peerReport()
 }
 

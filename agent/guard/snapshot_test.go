@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +34,7 @@ func disturb(rt *rapid.T, r *rig) {
 		r.drive = func() (float64, float64) { return v, w }
 	case 5:
 		r.apply(Event{Kind: EventPeer, Peer: PeerEvent{
-			Change: PeerChange(rapid.IntRange(1, 4).Draw(rt, "change")), Input: rapid.IntRange(-1, 2).Draw(rt, "input"),
+			Change: PeerChange(rapid.IntRange(1, 5).Draw(rt, "change")), Input: rapid.IntRange(-1, 2).Draw(rt, "input"),
 			ID: uint32(rapid.IntRange(1, 20).Draw(rt, "id")), Name: rapid.SampledFrom(names).Draw(rt, "name"), Strength: msg.SourceBound, //nolint:gosec // small
 		}})
 	case 6:
@@ -113,8 +114,9 @@ func (s *shadow) follow(rt *rapid.T, ev *Event, fx *Effects) {
 // TestRestoredCoreGoesOnAlike takes snapshots at random moments of random days, and lets cores that were restored from
 // them follow.
 func TestRestoredCoreGoesOnAlike(t *testing.T) {
-	p := demandPlanner(t)
+	buses := []*Params{demandPlanner(t), ddsParams(t)}
 	rapid.Check(t, func(rt *rapid.T) {
+		p := rapid.SampledFrom(buses).Draw(rt, "bus")
 		r := newRig(t, p, Start{Unclean: rapid.Bool().Draw(rt, "unclean")})
 		r.plant.x = 4.2
 		r.drive = func() (float64, float64) { return 0.3, 0 }
@@ -142,6 +144,22 @@ func TestRestoredCoreGoesOnAlike(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSnapshotsOfOtherVersionsAreRefused: their fields would be taken for others.
+func TestSnapshotsOfOtherVersionsAreRefused(t *testing.T) {
+	p := demoParams(t)
+	state := newRig(t, p, Start{}).ready().core.AppendState(nil)
+	core, err := NewCore(p, Start{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []byte{0, snapshotVersion - 1, snapshotVersion + 1, 255} {
+		state[0] = v
+		if err := core.RestoreState(state); err == nil || !strings.Contains(err.Error(), "version") {
+			t.Errorf("version %d: %v", v, err)
+		}
+	}
 }
 
 // TestDamagedSnapshotsAreRefused cuts and flips.

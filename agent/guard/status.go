@@ -179,6 +179,11 @@ func (c *Core) subject(a *interlock.Active) string {
 		if n < len(c.params.Channels) {
 			return c.params.Channels[n].Name
 		}
+		for i := range c.params.Watches {
+			if w := &c.params.Watches[i]; w.Config.Subject == a.Subject {
+				return w.Name
+			}
+		}
 	case interlock.ClassChannel:
 		if a.Trigger != interlock.CommandInvalid && n < len(c.params.HeartbeatNames) {
 			return c.params.HeartbeatNames[n]

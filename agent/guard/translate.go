@@ -290,10 +290,11 @@ func (b *badCommand) note(boot time.Duration, out *interlock.GateOutput, channel
 func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	for _, t := range [...]interlock.Trigger{
 		interlock.PublisherUnknown, interlock.PublisherSecond, interlock.GateBypass,
-		interlock.GateUnregistered, interlock.LockContested, interlock.LockLost, interlock.BusLost,
+		interlock.GateUnregistered, interlock.LockContested, interlock.LockLost, interlock.BusLost, interlock.PublisherConflict,
 	} {
 		set[t] = interlock.OK()
 	}
+	set[interlock.PublisherConflict] = conflict(boot, c.conflict, 0)
 	for i := range c.watches {
 		c.watches[i].conditions(boot, set)
 	}

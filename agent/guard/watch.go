@@ -20,6 +20,8 @@ type watch struct {
 	clean bool
 	// foreign is when somebody else's value was last seen on the lock topic.
 	foreign time.Duration
+	// conflict is when somebody last spoke in the name of one of the topic's publishers.
+	conflict time.Duration
 }
 
 type watchedPeer struct {
@@ -30,14 +32,27 @@ type watchedPeer struct {
 // inheritance is how long after the first report a base may still list a connection to a guard that is gone: a killed
 // guard does not say goodbye, and roscpp keeps the dead link until the master tells it of the new one. Until then the
 // robot is held, but nothing is latched.
+//
+// Only a base that can be asked (ROS 1) inherits anything. On DDS the base's reader keeps the dead guard's writer until
+// its lease ends as well, but nobody tells us of it: what is seen there is what announces itself to us now, and a dead
+// participant does not. Another live guard cannot be meant either, since the journal's lock lets only one run. So whoever
+// publishes under our name there is an impostor from the first moment.
 const inheritance = 5 * time.Second
 
 // strangerHold is how long a stranger's visit counts, so that a short one is not missed between two steps.
 const strangerHold = time.Second
 
+// conflictHold is how long it counts that somebody spoke in another's name. The bus tells of a flood of it many times a
+// second, so while it goes on there is no gap.
+const conflictHold = time.Second
+
+// rivalry is how long two publishers of one name count as rivals, and not as one that has taken the other's place, once
+// somebody was heard to speak in the other's name.
+const rivalry = 30 * time.Second
+
 func newWatch(p *WatchParams) (watch, error) {
 	core, err := interlock.NewPublisherWatch(p.Config)
-	return watch{params: p, core: core, foreign: never, since: never}, err
+	return watch{params: p, core: core, foreign: never, since: never, conflict: never}, err
 }
 
 // takeGraph stores the bus's report. Names are strings that the source made; storing them copies no bytes.
@@ -54,7 +69,7 @@ func (w *watch) takeGraph(ev *Event) {
 	r.Publishers = names(&g.Publishers, g.Total)
 	r.Sources = names(&g.Sources, g.SourcesTotal)
 	w.peerReport()
-	w.core.Report(ev.Boot, r)
+	w.reportTo(ev.Boot)
 }
 
 func names(list *[msg.MaxPublishers]string, n int) interlock.Names {
@@ -81,13 +96,21 @@ func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
 		w.connect(p)
 	case PeerGone:
 		w.disconnect(p.ID)
+	case PeerConflict:
+		w.conflict = boot
 	case PeerRefused, PeerAttack:
 	}
 	w.peerReport()
 	if w.report.At != 0 {
 		// The bus's own list is as old as it is; only the connections are news.
-		w.core.Report(boot, &w.report)
+		w.reportTo(boot)
 	}
+}
+
+// reportTo gives the core what is known now.
+func (w *watch) reportTo(boot time.Duration) {
+	w.report.Rivals = w.conflict != never && boot-w.conflict < rivalry
+	w.core.Report(boot, &w.report)
 }
 
 func (w *watch) connect(p *PeerEvent) {
@@ -135,6 +158,8 @@ func (w *watch) conditions(boot time.Duration, set *[interlock.NumTriggers]inter
 	w.inherit(boot, &s)
 	worse := func(t interlock.Trigger, c interlock.Condition) { set[t] = interlock.Worse(set[t], c) }
 	worse(interlock.BusLost, s.Lost)
+	worse(interlock.PublisherConflict, s.Conflict)
+	worse(interlock.PublisherConflict, conflict(boot, w.conflict, w.params.Config.Subject))
 	if w.params.Kind == WatchLock {
 		worse(interlock.LockContested, s.Unknown)
 		worse(interlock.LockContested, s.Second)
@@ -151,9 +176,17 @@ func (w *watch) conditions(boot time.Duration, set *[interlock.NumTriggers]inter
 	worse(interlock.GateUnregistered, s.Unregistered)
 }
 
+// conflict says whether somebody spoke in another's name lately.
+func conflict(boot, last time.Duration, subject uint16) interlock.Condition {
+	if last != never && boot-last < conflictHold {
+		return interlock.Fault(interlock.CauseTwoSenders, subject)
+	}
+	return interlock.OK()
+}
+
 // inherit tells a connection that a guard before this one has left behind from a bypass.
 func (w *watch) inherit(boot time.Duration, s *interlock.PublisherStatus) {
-	if w.params.Kind == WatchInput || !w.report.Known || !w.report.ConsumerKnown {
+	if !w.params.Config.AskConsumer || !w.report.Known || !w.report.ConsumerKnown {
 		return
 	}
 	if w.since == never {

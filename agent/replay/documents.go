@@ -30,7 +30,7 @@ func Documents(folder string) Params {
 				return nil, fmt.Errorf("stored %s: expected digest %s, found %s", d.name, d.want, d.got)
 			}
 		}
-		cfg.Deployment = &config.Deployment{Serial: s.Serial, ROS: config.ROS{Node: s.Node}}
+		cfg.Deployment = &config.Deployment{Serial: s.Serial}
 		return guard.NewParams(cfg, s.Node, s.Floor)
 	}
 }

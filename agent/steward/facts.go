@@ -77,7 +77,7 @@ func pairs(peers []contract.Peer) []proc.Pair {
 		if err != nil {
 			remote = netip.AddrPort{}
 		}
-		out[i] = proc.Pair{Local: local, Remote: remote}
+		out[i] = proc.Pair{Local: local, Remote: remote, Datagrams: peers[i].Transport == contract.TransportUDP}
 	}
 	return out
 }

@@ -76,7 +76,7 @@ func (g *guard) accept() *net.UnixConn {
 	if err != nil || f.Into(&h) != nil || h.Role != contract.Steward {
 		g.t.Fatalf("%q %s, %v", f.Type, f.Body, err)
 	}
-	g.send(c, f.ID, contract.Welcome{Version: 1, Robot: "acme/7", BootID: "01234567-89ab-cdef-0123-456789abcdef", Nonce: "00112233445566778899aabbccddeeff"})
+	g.send(c, f.ID, contract.Welcome{Version: contract.Version, Robot: "acme/7", BootID: "01234567-89ab-cdef-0123-456789abcdef", Nonce: "00112233445566778899aabbccddeeff"})
 	return c
 }
 
@@ -190,6 +190,40 @@ func TestTellsTheGuardWhoIsBehindItsConnections(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	wantRecords(t, dir, map[journal.Kind]int{RecordStart: 1, RecordGuard: 1, RecordProcess: 3, RecordGone: 3})
+}
+
+// TestTellsWhoSendsDatagrams: on DDS a publisher has no connection, and its port tells.
+func TestTellsWhoSendsDatagrams(t *testing.T) {
+	g := newGuard(t)
+	start(t, Options{Socket: g.path})
+	c := g.accept()
+	var ends [2]net.PacketConn
+	for i := range ends {
+		var err error
+		if ends[i], err = net.ListenPacket("udp4", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ends[i].Close() })
+	}
+	here := contract.Peer{
+		ID: 7, Topic: "/cmd_vel_raw", Node: "/planner", Gated: true, Transport: contract.TransportUDP,
+		Local: ends[0].LocalAddr().String(), Remote: ends[1].LocalAddr().String(),
+	}
+	asConnection := here
+	asConnection.ID, asConnection.Transport = 8, contract.TransportTCP
+	elsewhere := here
+	elsewhere.ID, elsewhere.Remote = 9, "192.0.2.7:7411"
+	g.send(c, 0, contract.Peers{Peers: []contract.Peer{here, asConnection, elsewhere}})
+	p := g.facts(c, func(p *contract.Processes) bool { return len(p.Processes) == 3 && p.Processes[0].Found })
+	if q := p.Processes[0]; q.ID != 7 || q.PID != os.Getpid() || q.UID != os.Getuid() {
+		t.Errorf("%+v, expected this test", q)
+	}
+	if q := p.Processes[1]; q.Found || q.Why != string(proc.ReasonNotSeen) {
+		t.Errorf("the same as a connection: %+v", q)
+	}
+	if q := p.Processes[2]; q.Found || q.Why != string(proc.ReasonRemote) {
+		t.Errorf("another computer's: %+v", q)
+	}
 }
 
 // wantRecords waits until the journal has exactly these records.

@@ -17,6 +17,8 @@ type kernelSockets struct {
 	root   string
 	asked  bool
 	tables bool
+	// udpTables is true once the kernel is known not to answer for UDP.
+	udpTables bool
 }
 
 // Sizes and offsets of <linux/inet_diag.h>.
@@ -78,20 +80,38 @@ func question(local, remote netip.AddrPort, flags uint16, states uint32) []byte 
 
 // ask sends one question and returns the body of the one answer.
 func ask(q []byte) ([]byte, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	fd, err := send(q)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = unix.Close(fd) }()
+	b, err := receive(fd, make([]byte, 4096))
+	if err != nil {
+		return nil, err
+	}
+	_, _, content, err := message(b)
+	return content, err
+}
+
+// send opens a socket, which the caller closes, and sends one question.
+func send(q []byte) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return 0, err
+	}
 	limit := unix.NsecToTimeval(int64(diagTimeout))
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
-		return nil, err
+	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit)
+	if err == nil {
+		err = unix.Sendto(fd, q, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	}
-	kernel := &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
-	if err := unix.Sendto(fd, q, 0, kernel); err != nil {
-		return nil, err
+	if err != nil {
+		_ = unix.Close(fd)
 	}
-	buf := make([]byte, 4096)
+	return fd, err
+}
+
+// receive waits for the kernel's next answer.
+func receive(fd int, buf []byte) ([]byte, error) {
 	for {
 		n, from, err := unix.Recvfrom(fd, buf, 0)
 		if errors.Is(err, unix.EINTR) {
@@ -104,35 +124,36 @@ func ask(q []byte) ([]byte, error) {
 		if nl, ok := from.(*unix.SockaddrNetlink); !ok || nl.Pid != 0 {
 			continue
 		}
-		return body(buf[:n])
+		return buf[:n], nil
 	}
 }
 
-// body takes the first message apart.
-func body(b []byte) ([]byte, error) {
+// message takes the first message apart. An error that the kernel answers with is an error here.
+func message(b []byte) (size int, kind uint16, content []byte, err error) {
 	if len(b) < unix.NLMSG_HDRLEN {
-		return nil, fmt.Errorf("expected a netlink header, found %d bytes", len(b))
+		return 0, 0, nil, fmt.Errorf("expected a netlink header, found %d bytes", len(b))
 	}
-	size := binary.NativeEndian.Uint32(b)
-	if size < unix.NLMSG_HDRLEN || uint64(size) > uint64(len(b)) {
-		return nil, fmt.Errorf("expected a netlink message of at most %d bytes, found %d", len(b), size)
+	length := binary.NativeEndian.Uint32(b)
+	if length < unix.NLMSG_HDRLEN || uint64(length) > uint64(len(b)) {
+		return 0, 0, nil, fmt.Errorf("expected a netlink message of at most %d bytes, found %d", len(b), length)
 	}
-	content := b[unix.NLMSG_HDRLEN:size]
-	switch kind := binary.NativeEndian.Uint16(b[4:]); kind {
-	case diagByType, unix.NLMSG_DONE:
-		return content, nil
-	case unix.NLMSG_ERROR:
-		if len(content) < 4 {
-			return nil, errors.New("expected an error number, found nothing")
-		}
-		code := int32(binary.NativeEndian.Uint32(content))
-		if code >= 0 || code < -4095 {
-			return nil, fmt.Errorf("expected a negative error number, found %d", code)
-		}
-		return nil, os.NewSyscallError("answer", unix.Errno(-code))
-	default:
-		return nil, fmt.Errorf("expected netlink message %d, found %d", diagByType, kind)
+	size, kind, content = int(length), binary.NativeEndian.Uint16(b[4:]), b[unix.NLMSG_HDRLEN:length]
+	switch {
+	case kind == diagByType:
+		return size, kind, content, nil
+	case kind == unix.NLMSG_DONE && (len(content) < 4 || binary.NativeEndian.Uint32(content) == 0):
+		return size, kind, nil, nil
+	case kind != unix.NLMSG_ERROR && kind != unix.NLMSG_DONE:
+		return 0, 0, nil, fmt.Errorf("expected netlink message %d, found %d", diagByType, kind)
+	case len(content) < 4:
+		return 0, 0, nil, errors.New("expected an error number, found nothing")
 	}
+	// The end of a list tells how the list came to its end.
+	code := int32(binary.NativeEndian.Uint32(content))
+	if code >= 0 || code < -4095 {
+		return 0, 0, nil, fmt.Errorf("expected a negative error number, found %d", code)
+	}
+	return 0, 0, nil, os.NewSyscallError("answer", unix.Errno(-code))
 }
 
 // parseSocket reads struct inet_diag_msg.
@@ -154,5 +175,6 @@ func parseSocket(b []byte) (Socket, error) {
 		Local: netip.AddrPortFrom(local, binary.BigEndian.Uint16(b[4:])), Remote: netip.AddrPortFrom(remote, binary.BigEndian.Uint16(b[6:])),
 		Cookie: binary.NativeEndian.Uint64(b[44:]),
 		UID:    binary.NativeEndian.Uint32(b[64:]), Inode: binary.NativeEndian.Uint32(b[68:]),
+		OnlyIPv6: b[0] == unix.AF_INET6 && onlyIPv6(b[diagMessage:]),
 	}, nil
 }

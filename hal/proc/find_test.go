@@ -148,7 +148,7 @@ func TestWhoHides(t *testing.T) {
 	t.Run("another network namespace", func(t *testing.T) {
 		// The same numbers in a network of its own: nothing of it is in this network's table.
 		local, remote := netip.MustParseAddrPort("127.0.0.1:1"), netip.MustParseAddrPort("127.0.0.1:2")
-		if got := find(t, newFinder(t, nil), Pair{local, remote}); got.Why != ReasonNotSeen {
+		if got := find(t, newFinder(t, nil), Pair{Local: local, Remote: remote}); got.Why != ReasonNotSeen {
 			t.Errorf("%+v", got)
 		}
 		p := startPeer(t, program, "plain", nil)
@@ -203,11 +203,11 @@ func TestConnectionsWithoutAProcess(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]Reason{"192.0.2.1:80": ReasonRemote, "[2001:db8::1]:80": ReasonRemote} {
-		if got := find(t, f, Pair{p.Local, netip.MustParseAddrPort(text)}); got.Why != want {
+		if got := find(t, f, Pair{Local: p.Local, Remote: netip.MustParseAddrPort(text)}); got.Why != want {
 			t.Errorf("%s: %+v", text, got)
 		}
 	}
-	if got := find(t, f, Pair{netip.AddrPort{}, p.Remote}); got.Why != ReasonNotSeen {
+	if got := find(t, f, Pair{Remote: p.Remote}); got.Why != ReasonNotSeen {
 		t.Errorf("no near end: %+v", got)
 	}
 }
@@ -216,7 +216,7 @@ func TestManyPairsAreBounded(t *testing.T) {
 	pairs := make([]Pair, MaxPairs+10)
 	a := netip.MustParseAddrPort("127.0.0.1:1")
 	for i := range pairs {
-		pairs[i] = Pair{a, a}
+		pairs[i] = Pair{Local: a, Remote: a}
 	}
 	got := newFinder(t, nil).Find(t.Context(), pairs)
 	if len(got) != len(pairs) || got[MaxPairs].Why != ReasonTooMany || got[0].Why == ReasonTooMany {

@@ -45,6 +45,14 @@ func (f *fixture) Lookup(local, _ netip.AddrPort) (Socket, bool, error) {
 	return f.far, f.far.Inode != 0, nil
 }
 
+func (f *fixture) Datagrams(source netip.AddrPort) ([]Socket, error) {
+	s, ok, err := f.Lookup(source, netip.AddrPort{})
+	if !ok {
+		return nil, err
+	}
+	return []Socket{s}, err
+}
+
 // process makes one process with descriptors of these sockets.
 func (f *fixture) process(pid int, start uint64, sockets ...uint32) string {
 	f.t.Helper()
@@ -78,7 +86,9 @@ func (f *fixture) finder(now func() time.Duration) *Finder {
 	return newFinder(f.t, func(o *Options) { o.Root, o.Sockets, o.Now = f.root, f, now })
 }
 
-func (f *fixture) find(finder *Finder) Fact { return find(f.t, finder, Pair{nearEnd, farEnd}) }
+func (f *fixture) find(finder *Finder) Fact {
+	return find(f.t, finder, Pair{Local: nearEnd, Remote: farEnd})
+}
 
 // clock is a boot clock that the test moves.
 type clock struct{ now time.Duration }
@@ -342,7 +352,7 @@ func TestSlowComputerLooksOverSeveralRounds(t *testing.T) {
 	finder := f.finder(c.Now)
 	rounds := 0
 	for ; rounds < 20; rounds++ {
-		got := finder.Find(&limitedContext{t.Context(), 5}, []Pair{{nearEnd, farEnd}})[0]
+		got := finder.Find(&limitedContext{t.Context(), 5}, []Pair{{Local: nearEnd, Remote: farEnd}})[0]
 		if got.Why != ReasonPending {
 			break
 		}
@@ -355,7 +365,7 @@ func TestSlowComputerLooksOverSeveralRounds(t *testing.T) {
 	}
 	// While a later look is under way, what was found is confirmed and said.
 	c.now += finder.o.FullEvery
-	if got := finder.Find(&limitedContext{t.Context(), 8}, []Pair{{nearEnd, farEnd}})[0]; !got.Found() || finder.Scans != 1 {
+	if got := finder.Find(&limitedContext{t.Context(), 8}, []Pair{{Local: nearEnd, Remote: farEnd}})[0]; !got.Found() || finder.Scans != 1 {
 		t.Errorf("%+v after %d looks", got, finder.Scans)
 	}
 	// A connection that came meanwhile is not said to have no process by a look that did not look for it.
@@ -364,7 +374,7 @@ func TestSlowComputerLooksOverSeveralRounds(t *testing.T) {
 	f.mu.Unlock()
 	f.process(51, 1, 78)
 	for range 20 {
-		got := finder.Find(&limitedContext{t.Context(), 8}, []Pair{{nearEnd, farEnd}})[0]
+		got := finder.Find(&limitedContext{t.Context(), 8}, []Pair{{Local: nearEnd, Remote: farEnd}})[0]
 		if got.Found() {
 			return
 		}

@@ -33,13 +33,17 @@ func peer(mode string, args []string) {
 	if mode == "look" {
 		f, err := New(Options{Now: bootClock})
 		if err == nil {
-			p := Pair{netip.MustParseAddrPort(args[0]), netip.MustParseAddrPort(args[1])}
+			p := Pair{Local: netip.MustParseAddrPort(args[0]), Remote: netip.MustParseAddrPort(args[1])}
 			fmt.Print(f.Find(context.Background(), []Pair{p})[0].Why)
 		}
 		return
 	}
 	if mode == "idle" {
 		_, _ = io.Copy(io.Discard, os.NewFile(3, "socket"))
+		return
+	}
+	if bind, ok := strings.CutPrefix(mode, "udp:"); ok {
+		udpPeer(args[0], bind)
 		return
 	}
 	c, err := net.Dial("tcp", args[0])
@@ -139,7 +143,7 @@ func startPeer(t *testing.T, program, mode string, change func(*exec.Cmd)) start
 }
 
 func pairOf(c net.Conn) Pair {
-	return Pair{netip.MustParseAddrPort(c.LocalAddr().String()), netip.MustParseAddrPort(c.RemoteAddr().String())}
+	return Pair{Local: netip.MustParseAddrPort(c.LocalAddr().String()), Remote: netip.MustParseAddrPort(c.RemoteAddr().String())}
 }
 
 func bootClock() time.Duration {

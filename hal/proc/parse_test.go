@@ -69,11 +69,11 @@ func TestKernelThatDoesNotAnswer(t *testing.T) {
 	f := newFinder(t, func(o *Options) {
 		o.Sockets = &kernelSockets{root: filepath.Join(dir, "none"), asked: true, tables: true}
 	})
-	if got := find(t, f, Pair{a, a}); got.Why != ReasonKernel {
+	if got := find(t, f, Pair{Local: a, Remote: a}); got.Why != ReasonKernel {
 		t.Errorf("%+v", got)
 	}
 	f = newFinder(t, func(o *Options) { o.Addresses = func() ([]netip.Addr, error) { return nil, unix.EIO } })
-	if got := find(t, f, Pair{a, netip.MustParseAddrPort("192.0.2.1:9")}); got.Why != ReasonKernel {
+	if got := find(t, f, Pair{Local: a, Remote: netip.MustParseAddrPort("192.0.2.1:9")}); got.Why != ReasonKernel {
 		t.Errorf("%+v", got)
 	}
 }
@@ -191,9 +191,10 @@ func FuzzParsers(f *testing.F) {
 		_, _ = parseStart(b)
 		_, _ = parseLine(string(b))
 		_, _ = fileSystem(b, 36)
-		if content, err := body(b); err == nil {
+		if _, _, content, err := message(b); err == nil {
 			_, _ = parseSocket(content)
 		}
+		_ = onlyIPv6(b)
 		if s, err := parseSocket(b); err == nil && (!s.Local.IsValid() || !s.Remote.IsValid()) {
 			t.Errorf("%+v", s)
 		}

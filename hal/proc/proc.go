@@ -1,5 +1,6 @@
-// Package proc finds which process of this computer is at the far end of a TCP connection, from the kernel's own socket
-// table and /proc; it never guesses, never follows what a process says about itself, and changes nothing.
+// Package proc finds which process of this computer is at the far end of a TCP connection, or has the UDP port open that
+// datagrams come from, from the kernel's own socket tables and /proc; it never guesses, never follows what a process says
+// about itself, and changes nothing.
 //
 // What it finds is a fact about a moment. Whatever is missing, changes under the reader's eyes, or can be read in two
 // ways is a named [Reason] and no process. Two limits stay and are not hidden: an executable's digest says which file was
@@ -30,6 +31,8 @@ const (
 	// ReasonNoSocket means that the far end is this computer's, but is not in this network namespace: it was closed, or it
 	// belongs to another namespace.
 	ReasonNoSocket Reason = "no-socket"
+	// ReasonAmbiguous means that several sockets of this computer can have sent the datagrams, since they share a port.
+	ReasonAmbiguous Reason = "shared-port"
 	// ReasonOrphan means that the far end's socket belongs to no process: not accepted yet, or closed already.
 	ReasonOrphan Reason = "socket-without-process"
 	// ReasonNoHolder means that no process that could be looked at has the socket open.
@@ -87,6 +90,8 @@ const (
 type Pair struct {
 	// Local is the asker's own end, Remote the far end.
 	Local, Remote netip.AddrPort
+	// Datagrams is true for UDP: Remote is then the source that a peer's datagrams come from.
+	Datagrams bool
 }
 
 // Fact is what is known about the far end of one connection: a reason why nothing is, or everything else.

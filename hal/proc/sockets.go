@@ -17,12 +17,16 @@ type Socket struct {
 	UID, Inode uint32
 	// Cookie names the socket for as long as the computer runs.
 	Cookie uint64
+	// OnlyIPv6 is true for an IPv6 socket that does not speak IPv4, where the kernel says so.
+	OnlyIPv6 bool
 }
 
-// SocketTable answers for the kernel's table of TCP sockets.
+// SocketTable answers for the kernel's tables of sockets.
 type SocketTable interface {
-	// Lookup returns the established socket with exactly these ends, and false if there is none.
+	// Lookup returns the established TCP socket with exactly these ends, and false if there is none.
 	Lookup(local, remote netip.AddrPort) (Socket, bool, error)
+	// Datagrams returns the UDP sockets that a datagram with this source, an address of this computer, can have come from.
+	Datagrams(source netip.AddrPort) ([]Socket, error)
 }
 
 // socketID names a socket for good.
@@ -45,6 +49,7 @@ const (
 // sockets fills in, for each pair, the far end's socket, or the reason why there is none.
 func (f *Finder) sockets(pairs []Pair, facts []Fact) []Socket {
 	out := make([]Socket, len(pairs))
+	seen := map[netip.AddrPort]datagrams{}
 	own, err := f.o.Addresses()
 	for i, p := range pairs {
 		p.Local, p.Remote = plain(p.Local), plain(p.Remote)
@@ -53,6 +58,8 @@ func (f *Finder) sockets(pairs []Pair, facts []Fact) []Socket {
 			facts[i].Why = ReasonKernel
 		case !ours(p.Remote.Addr(), own):
 			facts[i].Why = ReasonRemote
+		case p.Datagrams:
+			out[i], facts[i].Why = f.sender(p, seen)
 		default:
 			out[i], facts[i].Why = f.farEnd(p)
 		}

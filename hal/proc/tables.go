@@ -1,13 +1,10 @@
 package proc
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
 	"strconv"
 	"strings"
 )
@@ -33,23 +30,14 @@ func fromTables(root string, local, remote netip.AddrPort) (Socket, bool, error)
 }
 
 func fromTable(path string, local, remote netip.AddrPort) (Socket, bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Socket{}, false, fmt.Errorf("table of sockets: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	lines := bufio.NewScanner(io.LimitReader(f, maxTable))
-	lines.Scan() // the heading
-	for lines.Scan() {
-		s, err := parseLine(lines.Text())
-		if err != nil {
-			return Socket{}, false, fmt.Errorf("%s: %w", path, err)
+	var found Socket
+	ok := false
+	err := eachInTable(path, func(s *Socket) {
+		if !ok && s.Local == local && s.Remote == remote {
+			found, ok = *s, true
 		}
-		if s.Local == local && s.Remote == remote {
-			return s, true, nil
-		}
-	}
-	return Socket{}, false, lines.Err()
+	})
+	return found, ok, err
 }
 
 // parseLine reads one line: "sl: local remote state queues timer retransmits uid timeout inode …".

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -39,16 +40,16 @@ func typed(tb testing.TB) []struct {
 		dec  decoder
 		body []byte
 	}{
-		one(TypeOdometry, pose(TypeOdometry)),
-		one(TypePoseStamped, pose(TypePoseStamped)),
-		one(TypePoseWithCovarianceStamped, pose(TypePoseWithCovarianceStamped)),
-		one(TypeTFMessage, &tfDecoder{max: 64, h: func(m *msg.Transform) { sink += m.Translation.X }}),
-		one(TypeJointState, testJointDecoder(jointNames(29), func(m *msg.Joints) { sink += m.Position[3] })),
-		one(TypeImu, &imuDecoder{h: func(m *msg.IMU) { sink += m.Orientation.X }}),
-		one(TypeBatteryState, &batteryDecoder{h: func(m *msg.Device) { sink += m.ChargeRatio }}),
-		one(TypeTwist, &commandDecoder{h: func(m *msg.Command) { sink += m.Linear.X }}),
-		one(TypeBool, &boolDecoder{h: func(*msg.Bool) {}}),
-		one(TypeString, &textDecoder{h: func(*msg.Text) {}}),
+		one(bus.TypeOdometry, pose(bus.TypeOdometry)),
+		one(bus.TypePoseStamped, pose(bus.TypePoseStamped)),
+		one(bus.TypePoseWithCovarianceStamped, pose(bus.TypePoseWithCovarianceStamped)),
+		one(bus.TypeTFMessage, &tfDecoder{max: 64, h: func(m *msg.Transform) { sink += m.Translation.X }}),
+		one(bus.TypeJointState, testJointDecoder(jointNames(29), func(m *msg.Joints) { sink += m.Position[3] })),
+		one(bus.TypeImu, &imuDecoder{h: func(m *msg.IMU) { sink += m.Orientation.X }}),
+		one(bus.TypeBatteryState, &batteryDecoder{h: func(m *msg.Device) { sink += m.ChargeRatio }}),
+		one(bus.TypeTwist, &commandDecoder{h: func(m *msg.Command) { sink += m.Linear.X }}),
+		one(bus.TypeBool, &boolDecoder{h: func(*msg.Bool) {}}),
+		one(bus.TypeString, &textDecoder{h: func(*msg.Text) {}}),
 	}
 }
 
@@ -68,7 +69,7 @@ func TestDecodingAllocatesNothing(t *testing.T) {
 		}
 	}
 	// Other orders of joints than the last one's.
-	a, b := sample(t, TypeJointState), sample(t, TypeJointState)
+	a, b := sample(t, bus.TypeJointState), sample(t, bus.TypeJointState)
 	copy(b[16+3+4:], "\x08\x00\x00\x00joint_28") // 28 comes first and last then: refused
 	d := testJointDecoder(jointNames(29), func(*msg.Joints) {})
 	if n := testing.AllocsPerRun(200, func() { _, _ = d.decode(a, 1), d.decode(b, 1) }); n != 0 {
@@ -81,14 +82,14 @@ func TestMessageInCommandOutAllocatesNothing(t *testing.T) {
 	out, far := tcpPair(t)
 	defer out.Close()
 	defer far.Close()
-	p := &Publisher{n: &Node{}, topic: "/cmd_vel", typ: wireType{name: TypeTwist}, max: twistBytes, frame: make([]byte, 0, 4+twistBytes)}
+	p := &Publisher{n: &Node{}, topic: "/cmd_vel", typ: wireType{name: bus.TypeTwist}, max: twistBytes, frame: make([]byte, 0, 4+twistBytes)}
 	c, err := newPubConn(p, out, testPeer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.conns = []*pubConn{c}
 	var seq, failed atomic.Uint64
-	for _, mode := range []Mode{Latest, Every} {
+	for _, mode := range []bus.Mode{bus.Latest, bus.Every} {
 		in, src := tcpPair(t)
 		d := &commandDecoder{h: func(m *msg.Command) {
 			if s, err := p.PublishTwist(seq.Add(1), &m.Twist); err != nil || s.Delivered != 1 {
@@ -123,19 +124,19 @@ func TestMessageInCommandOutAllocatesNothing(t *testing.T) {
 }
 
 func TestPublishingAllocatesNothing(t *testing.T) {
-	status := []DiagnosticStatus{{Name: "guard", Message: "ok", Values: []KeyValue{{"a", "b"}}}}
+	status := []bus.DiagnosticStatus{{Name: "guard", Message: "ok", Values: []bus.KeyValue{{Key: "a", Value: "b"}}}}
 	text, twist := []byte("hello"), twistOf(1)
 	for _, c := range []struct {
 		typ string
-		f   func(p *Publisher, seq uint64) (Sent, error)
+		f   func(p *Publisher, seq uint64) (bus.Sent, error)
 	}{
-		{TypeTwist, func(p *Publisher, seq uint64) (Sent, error) { return p.PublishTwist(seq, twist) }},
-		{TypeBool, func(p *Publisher, seq uint64) (Sent, error) { return p.PublishBool(seq, true) }},
-		{TypeString, func(p *Publisher, seq uint64) (Sent, error) { return p.PublishString(seq, text) }},
-		{TypeDiagnosticArray, func(p *Publisher, seq uint64) (Sent, error) { return p.PublishDiagnostics(seq, 1, status) }},
+		{bus.TypeTwist, func(p *Publisher, seq uint64) (bus.Sent, error) { return p.PublishTwist(seq, twist) }},
+		{bus.TypeBool, func(p *Publisher, seq uint64) (bus.Sent, error) { return p.PublishBool(seq, true) }},
+		{bus.TypeString, func(p *Publisher, seq uint64) (bus.Sent, error) { return p.PublishString(seq, text) }},
+		{bus.TypeDiagnosticArray, func(p *Publisher, seq uint64) (bus.Sent, error) { return p.PublishDiagnostics(seq, 1, status) }},
 	} {
 		for _, stopped := range []bool{false, true} {
-			b := newBench(t, Publication{Topic: "/x", Type: c.typ}, func(c *Config) {
+			b := newBench(t, bus.Publication{Topic: "/x", Type: c.typ}, func(c *Config) {
 				c.Limits.PollInterval, c.Limits.StallTimeout = time.Minute, time.Minute
 			})
 			b.join(t, "/a") // nobody reads: at first the sockets take it, then they are full
@@ -189,7 +190,7 @@ func TestPollingAllocatesNothing(t *testing.T) {
 	n.cfg.Limits.RegistrationInterval = 1
 	lookup := []byte(rosAnswer(rostest.Encode(n.URI())))
 	self.Store(&lookup)
-	p, err := n.Advertise(Publication{Topic: "/cmd_vel", Type: TypeTwist})
+	p, err := n.Advertise(bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist})
 	if err != nil {
 		t.Fatal(err)
 	}

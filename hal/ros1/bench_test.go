@@ -4,6 +4,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -40,10 +41,10 @@ func BenchmarkEcho(b *testing.B) {
 		}
 	})
 	b.Run("node", func(b *testing.B) {
-		k := newBench(b, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
-		pub := startPublisher(b, k.master.URI(), "/pub", "/cmd", TypeTwist, nil)
+		k := newBench(b, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
+		pub := startPublisher(b, k.master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
 		seq := uint64(0)
-		if _, err := k.n.SubscribeCommand(Subscription{Topic: "/cmd", Allow: []string{"/pub"}}, 0, func(c *msg.Command) {
+		if _, err := k.n.SubscribeCommand(bus.Subscription{Topic: "/cmd", Allow: []string{"/pub"}}, 0, func(c *msg.Command) {
 			seq++
 			if _, err := k.p.PublishTwist(seq, &c.Twist); err != nil {
 				b.Error(err)
@@ -65,7 +66,7 @@ func BenchmarkEcho(b *testing.B) {
 }
 
 func BenchmarkPublishTwist(b *testing.B) {
-	k := newBench(b, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	k := newBench(b, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	base := k.join(b, "/base")
 	go func() { _, _ = io.Copy(io.Discard, base) }()
 	t := twistOf(1)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
@@ -41,7 +42,7 @@ func emfileChild() error {
 	if err != nil {
 		return err
 	}
-	p, err := n.Advertise(Publication{Topic: "/agent/stop", Type: TypeBool, Latch: true})
+	p, err := n.Advertise(bus.Publication{Topic: "/agent/stop", Type: bus.TypeBool, Latch: true})
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func emfileChild() error {
 	}
 	fmt.Println("READY", n.URI(), net.JoinHostPort("127.0.0.1", fmt.Sprint(n.data.port())))
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	fmt.Println("FAILED", ev.count(AcceptFailed))
+	fmt.Println("FAILED", ev.count(bus.AcceptFailed))
 	n.Close()
 	return <-done
 }
@@ -114,7 +115,7 @@ func TestAcceptLoopSurvivesEMFILE(t *testing.T) {
 		c.Close()
 	}
 	eventually(t, "a new subscriber is served after the flood", func() bool {
-		s, err := rostest.Subscribe(ready[0], "/late", "/agent/stop", TypeBool, "*")
+		s, err := rostest.Subscribe(ready[0], "/late", "/agent/stop", bus.TypeBool, "*")
 		if err != nil {
 			return false
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -71,11 +72,11 @@ func (n *Node) serveGuest(g *guest) {
 	c, err := n.welcome(g)
 	if err != nil {
 		_ = g.Close()
-		n.rep.emit(&Event{Kind: SubscriberRefused, Name: clip(g.addr.String(), 60), Detail: err.Error()})
+		n.rep.Emit(&bus.Event{Kind: bus.SubscriberRefused, Name: clip(g.addr.String(), 60), Detail: err.Error()})
 		return
 	}
 	g.leave()
-	n.rep.emit(&Event{Kind: SubscriberConnected, Topic: c.p.topic, Name: c.peer.Name, Peer: c.peer})
+	n.rep.Emit(&bus.Event{Kind: bus.SubscriberConnected, Topic: c.p.topic, Name: c.peer.Name, Peer: c.peer})
 	n.wg.Go(c.serve)
 	c.listen()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/tf2_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/protocommon"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -35,9 +36,9 @@ func fuzzed(seen func(string)) []struct {
 		d decoder
 		m any
 	}{
-		{pose(TypeOdometry), &nav_msgs.Odometry{}},
-		{pose(TypePoseStamped), &geometry_msgs.PoseStamped{}},
-		{pose(TypePoseWithCovarianceStamped), &geometry_msgs.PoseWithCovarianceStamped{}},
+		{pose(bus.TypeOdometry), &nav_msgs.Odometry{}},
+		{pose(bus.TypePoseStamped), &geometry_msgs.PoseStamped{}},
+		{pose(bus.TypePoseWithCovarianceStamped), &geometry_msgs.PoseWithCovarianceStamped{}},
 		{&tfDecoder{max: 64, h: func(m *msg.Transform) { frames(&m.Header, m.Child) }}, &tf2_msgs.TFMessage{}},
 		{testJointDecoder(joints, func(m *msg.Joints) { frames(&m.Header) }), &sensor_msgs.JointState{}},
 		{&imuDecoder{h: func(m *msg.IMU) { frames(&m.Header) }}, &sensor_msgs.Imu{}},

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -73,14 +74,14 @@ func TestDecodePosesAsGoroslibEncodes(t *testing.T) {
 		want := msg.Pose{Header: wantHeader(&h, boot)}
 		setPose(&want, pose)
 		var m any
-		typ := rapid.SampledFrom([]string{TypeOdometry, TypePoseStamped, TypePoseWithCovarianceStamped}).Draw(t, "type")
+		typ := rapid.SampledFrom([]string{bus.TypeOdometry, bus.TypePoseStamped, bus.TypePoseWithCovarianceStamped}).Draw(t, "type")
 		switch typ {
-		case TypePoseStamped:
+		case bus.TypePoseStamped:
 			m = &geometry_msgs.PoseStamped{Header: h, Pose: pose}
-		case TypePoseWithCovarianceStamped:
+		case bus.TypePoseWithCovarianceStamped:
 			m = &geometry_msgs.PoseWithCovarianceStamped{Header: h, Pose: geometry_msgs.PoseWithCovariance{Pose: pose, Covariance: cov}}
 			want.Covariance, want.HasCovariance = cov, true
-		case TypeOdometry:
+		case bus.TypeOdometry:
 			lin, ang := drawVec3(t), drawVec3(t)
 			o := &nav_msgs.Odometry{Header: h, ChildFrameId: rapid.StringN(0, 16, 64).Draw(t, "child")}
 			o.Pose = geometry_msgs.PoseWithCovariance{Pose: pose, Covariance: cov}
@@ -164,7 +165,7 @@ func TestDecodeTransformsAsGoroslibEncodes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &tf2_msgs.TFMessage{}
 		var want []msg.Transform
-		wanted := Edge{"map", "base"}
+		wanted := bus.Edge{Parent: "map", Child: "base"}
 		filter := rapid.Bool().Draw(t, "filter")
 		for range rapid.IntRange(0, 6).Draw(t, "n") {
 			s := geometry_msgs.TransformStamped{Header: drawHeader(t)}
@@ -190,7 +191,7 @@ func TestDecodeTransformsAsGoroslibEncodes(t *testing.T) {
 		d := &tfDecoder{max: 10, h: func(p *msg.Transform) { got = append(got, *p) }}
 		d.m.Peer = testPeer
 		if filter {
-			d.edges = []Edge{{"a", "b"}, wanted}
+			d.edges = []bus.Edge{{Parent: "a", Child: "b"}, wanted}
 		}
 		body := encode(t, m)
 		if len(body) > 4 {
@@ -367,12 +368,12 @@ func TestLongFramesArriveAsQuestionMark(t *testing.T) {
 // TestMD5SumsAreTheRealOnes holds goroslib's definitions to the md5sums of ROS itself (rosmsg md5, rossrv md5).
 func TestMD5SumsAreTheRealOnes(t *testing.T) {
 	for name, want := range map[string]string{
-		TypeOdometry: "cd5e73d190d741a2f92e81eda573aca7", TypePoseStamped: "d3812c3cbc69362b77dc0b19b345f8f5",
-		TypePoseWithCovarianceStamped: "953b798c0f514ff060a53a3498ce6246", TypeTFMessage: "94810edda583a504dfda3829e70d7eec",
-		TypeJointState: "3066dcd76a6cfaef579bd0f34173e9fd", TypeImu: "6a62c6daae103f4ff57a132d6f95cec2",
-		TypeBatteryState: "4ddae7f048e32fda22cac764685e3974", TypeTwist: "9f195f881246fdfa2798d1d3eebca84a",
-		TypeBool: "8b94c1b53db61fb6aed406028ad6332a", TypeString: "992ce8a1687cec8c8bd883ec73ca41d1",
-		TypeDiagnosticArray: "60810da900de1dd6ddd437c3503511da",
+		bus.TypeOdometry: "cd5e73d190d741a2f92e81eda573aca7", bus.TypePoseStamped: "d3812c3cbc69362b77dc0b19b345f8f5",
+		bus.TypePoseWithCovarianceStamped: "953b798c0f514ff060a53a3498ce6246", bus.TypeTFMessage: "94810edda583a504dfda3829e70d7eec",
+		bus.TypeJointState: "3066dcd76a6cfaef579bd0f34173e9fd", bus.TypeImu: "6a62c6daae103f4ff57a132d6f95cec2",
+		bus.TypeBatteryState: "4ddae7f048e32fda22cac764685e3974", bus.TypeTwist: "9f195f881246fdfa2798d1d3eebca84a",
+		bus.TypeBool: "8b94c1b53db61fb6aed406028ad6332a", bus.TypeString: "992ce8a1687cec8c8bd883ec73ca41d1",
+		bus.TypeDiagnosticArray: "60810da900de1dd6ddd437c3503511da",
 	} {
 		if typ, err := lookupType(name); err != nil || typ.md5 != want {
 			t.Errorf("%s: %s, %v; want %s", name, typ.md5, err, want)

@@ -3,13 +3,14 @@ package ros1
 import (
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
 // tfDecoder reads tf2_msgs/TFMessage.
 type tfDecoder struct {
 	m     msg.Transform
-	edges []Edge
+	edges []bus.Edge
 	names interner
 	max   int
 	h     func(*msg.Transform)
@@ -61,7 +62,7 @@ func (d *tfDecoder) one(c *cursor, boot time.Duration) {
 }
 
 // edge finds the wanted edge. Old senders write "/map" for "map"; tf2 takes both as the same frame.
-func (d *tfDecoder) edge(frame, child []byte) *Edge {
+func (d *tfDecoder) edge(frame, child []byte) *bus.Edge {
 	frame, child = bare(frame), bare(child)
 	for i := range d.edges {
 		if e := &d.edges[i]; e.Child == string(child) && e.Parent == string(frame) {

@@ -10,13 +10,15 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/robowarden/robowarden/hal/bus"
 )
 
 // door is a listener that goes on whatever Accept says, and that holds at most so many guests: when one more comes, the
 // guest that has been there longest goes. An honest peer is done within milliseconds, so it is the idle that go.
 type door struct {
 	ln      net.Listener
-	rep     *reporter
+	rep     *bus.Reporter
 	what    string
 	max     int
 	perAddr int
@@ -38,7 +40,7 @@ type guest struct {
 }
 
 // listen opens a door. Multipath TCP is of no use on a robot's own network and is not what ROS peers expect.
-func listen(host netip.Addr, port uint16, what string, rep *reporter, max, perAddr int) (*door, error) {
+func listen(host netip.Addr, port uint16, what string, rep *bus.Reporter, max, perAddr int) (*door, error) {
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(context.Background(), "tcp", netip.AddrPortFrom(host, port).String())
@@ -88,7 +90,7 @@ func (d *door) Accept() (net.Conn, error) {
 // survive reports and pauses. Where file descriptors ran out it also turns one caller away with the spare one, for the
 // backlog would otherwise stay full of callers that nobody answers.
 func (d *door) survive(err error) {
-	d.rep.emit(&Event{Kind: AcceptFailed, Detail: d.what + ": " + err.Error()})
+	d.rep.Emit(&bus.Event{Kind: bus.AcceptFailed, Detail: d.what + ": " + err.Error()})
 	d.pause = min(max(2*d.pause, 5*time.Millisecond), 200*time.Millisecond)
 	if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && d.spare != nil {
 		d.spare.Close()

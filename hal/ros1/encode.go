@@ -4,40 +4,9 @@ import (
 	"encoding/binary"
 	"math"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
-
-// Level is a diagnostic level.
-type Level int8
-
-// Diagnostic levels (diagnostic_msgs/DiagnosticStatus).
-const (
-	// LevelOK means that the component does its work.
-	LevelOK Level = iota
-	// LevelWarn means that somebody should look.
-	LevelWarn
-	// LevelError means that the component does not do its work.
-	LevelError
-	// LevelStale means that the component has not reported.
-	LevelStale
-)
-
-// KeyValue is one line of a diagnostic status.
-type KeyValue struct{ Key, Value string }
-
-// DiagnosticStatus is the state of one component.
-type DiagnosticStatus struct {
-	// Level is how bad it is.
-	Level Level
-	// Name is the component, as "robowarden: guard".
-	Name string
-	// Message says in a few words what is the matter.
-	Message string
-	// HardwareID names the robot.
-	HardwareID string
-	// Values holds what else a person may want to know.
-	Values []KeyValue
-}
 
 // The encoders append to a buffer that has the room: the publisher counts first and appends then, so that nothing
 // allocates.
@@ -67,7 +36,7 @@ func appendString[T string | []byte](dst []byte, s T) []byte {
 }
 
 // diagnosticsSize is the size of a DiagnosticArray without a frame.
-func diagnosticsSize(status []DiagnosticStatus) int {
+func diagnosticsSize(status []bus.DiagnosticStatus) int {
 	n := 12 + 4 + 4
 	for i := range status {
 		s := &status[i]
@@ -79,7 +48,7 @@ func diagnosticsSize(status []DiagnosticStatus) int {
 	return n
 }
 
-func appendDiagnostics(dst []byte, seq uint32, stamp int64, status []DiagnosticStatus) []byte {
+func appendDiagnostics(dst []byte, seq uint32, stamp int64, status []bus.DiagnosticStatus) []byte {
 	dst = binary.LittleEndian.AppendUint32(dst, seq)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(stamp/1e9))
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(stamp%1e9))

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
@@ -48,16 +49,16 @@ func bootClock() time.Duration {
 // events records what a node tells.
 type events struct {
 	mu   sync.Mutex
-	list []Event
+	list []bus.Event
 }
 
-func (e *events) add(ev *Event) {
+func (e *events) add(ev *bus.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.list = append(e.list, *ev)
 }
 
-func (e *events) count(k EventKind) int {
+func (e *events) count(k bus.EventKind) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := 0
@@ -69,10 +70,10 @@ func (e *events) count(k EventKind) int {
 	return n
 }
 
-func (e *events) first(k EventKind) *Event {
+func (e *events) first(k bus.EventKind) *bus.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	i := slices.IndexFunc(e.list, func(ev Event) bool { return ev.Kind == k })
+	i := slices.IndexFunc(e.list, func(ev bus.Event) bool { return ev.Kind == k })
 	if i < 0 {
 		return nil
 	}
@@ -80,7 +81,7 @@ func (e *events) first(k EventKind) *Event {
 	return &ev
 }
 
-func (e *events) all() []Event {
+func (e *events) all() []bus.Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.list)

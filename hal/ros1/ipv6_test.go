@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -28,13 +29,13 @@ func TestIPv6(t *testing.T) {
 	if !strings.HasPrefix(n.URI(), "http://[::1]:") {
 		t.Errorf("URI %s", n.URI())
 	}
-	p, err := n.Advertise(Publication{Topic: "/cmd_vel", Type: TypeTwist})
+	p, err := n.Advertise(bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pub := startPublisher(t, master.URI(), "/pub", "/cmd", TypeTwist, func(p *rostest.Publisher) { p.Host = "::1" })
+	pub := startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, func(p *rostest.Publisher) { p.Host = "::1" })
 	_, got := commands(t, n, nil)
-	s, err := rostest.Subscribe(n.URI(), "/base", "/cmd_vel", TypeTwist, "*")
+	s, err := rostest.Subscribe(n.URI(), "/base", "/cmd_vel", bus.TypeTwist, "*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +48,7 @@ func TestIPv6(t *testing.T) {
 		t.Errorf("%v, %v", body, err)
 	}
 	eventually(t, "data", func() bool { pub.Send(twistBody(1)); return got.Load() > 0 })
-	if peer := ev.first(PublisherConnected).Peer; peer.Strength != msg.SourceBound || peer.Addr.Addr().String() != "::1" {
+	if peer := ev.first(bus.PublisherConnected).Peer; peer.Strength != msg.SourceBound || peer.Addr.Addr().String() != "::1" {
 		t.Errorf("%+v", peer)
 	}
 }

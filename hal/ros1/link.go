@@ -14,6 +14,7 @@ import (
 
 	"github.com/bluenviron/goroslib/v2/pkg/apislave"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -51,8 +52,8 @@ func (l *link) setListed(listed bool) {
 		l.poke()
 		return
 	}
-	l.s.n.rep.emit(&Event{
-		Kind: PublisherUnlisted, Topic: l.s.topic, Name: l.name,
+	l.s.n.rep.Emit(&bus.Event{
+		Kind: bus.PublisherUnlisted, Topic: l.s.topic, Name: l.name,
 		Detail: "the master no longer lists this publisher; its connection is kept while it lives",
 	})
 	l.poke()
@@ -109,22 +110,22 @@ func (l *link) report(err error) {
 		return
 	}
 	l.lastDetail, l.lastReport = err.Error(), now
-	l.s.n.rep.emit(&Event{Kind: kindOf(err, PublisherRefused), Topic: l.s.topic, Name: l.name, Detail: err.Error()})
+	l.s.n.rep.Emit(&bus.Event{Kind: kindOf(err, bus.PublisherRefused), Topic: l.s.topic, Name: l.name, Detail: err.Error()})
 	l.s.n.cfg.Log.Warn().Str("topic", l.s.topic).Str("publisher", l.name).Err(err).Msg("ros publisher not connected")
 }
 
 // kindOf turns an error of a connection into the kind of its event.
-func kindOf(err error, other EventKind) EventKind {
+func kindOf(err error, other bus.EventKind) bus.EventKind {
 	var m malformed
 	switch {
 	case errors.As(err, &m):
-		return PublisherMalformed
+		return bus.PublisherMalformed
 	case errors.Is(err, errMismatch):
-		return PublisherMismatch
+		return bus.PublisherMismatch
 	case errors.Is(err, errOversize):
-		return PublisherOversize
+		return bus.PublisherOversize
 	case errors.Is(err, errOverdue), isTimeout(err):
-		return PublisherTimeout
+		return bus.PublisherTimeout
 	}
 	return other
 }
@@ -224,7 +225,7 @@ func (l *link) read(conn net.Conn, peer *msg.Peer, uri string) error {
 	if err != nil {
 		return err
 	}
-	n.rep.emit(&Event{Kind: PublisherConnected, Topic: s.topic, Name: l.name, Peer: peer})
+	n.rep.Emit(&bus.Event{Kind: bus.PublisherConnected, Topic: s.topic, Name: l.name, Peer: peer})
 	l.lastDetail = ""
 	s.count.connected.Add(1)
 	n.addFeed(feed{peer: peer, topic: s.topic, uri: uri})
@@ -242,11 +243,11 @@ func (l *link) read(conn net.Conn, peer *msg.Peer, uri string) error {
 		err = errors.New("the subscription is closed")
 	}
 	if s.ctx.Err() == nil {
-		if kind := kindOf(err, PublisherGone); kind != PublisherGone {
-			n.rep.emit(&Event{Kind: kind, Topic: s.topic, Name: l.name, Peer: peer, Detail: err.Error()})
+		if kind := kindOf(err, bus.PublisherGone); kind != bus.PublisherGone {
+			n.rep.Emit(&bus.Event{Kind: kind, Topic: s.topic, Name: l.name, Peer: peer, Detail: err.Error()})
 		}
 	}
-	n.rep.emit(&Event{Kind: PublisherGone, Topic: s.topic, Name: l.name, Peer: peer, Detail: err.Error()})
+	n.rep.Emit(&bus.Event{Kind: bus.PublisherGone, Topic: s.topic, Name: l.name, Peer: peer, Detail: err.Error()})
 	return err
 }
 

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/bluenviron/goroslib/v2/pkg/apimaster"
+
+	"github.com/robowarden/robowarden/hal/bus"
 )
 
 // The graph changes seldom and is polled often, so the answer's bytes are compared before they are parsed, and the
@@ -62,7 +64,7 @@ func (m *master) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		m.poll()
-		m.n.rep.flush()
+		m.n.rep.Flush()
 		every := m.n.cfg.Limits.PollInterval
 		timer.Reset(every + time.Duration((rand.Float64()-0.5)*0.2*float64(every)))
 	}
@@ -181,11 +183,11 @@ func (m *master) report(err error) {
 	switch {
 	case err != nil && (m.up || !m.reported):
 		m.up, m.reported = false, true
-		m.n.rep.emit(&Event{Kind: MasterLost, Detail: err.Error()})
+		m.n.rep.Emit(&bus.Event{Kind: bus.BusLost, Detail: err.Error()})
 		m.n.cfg.Log.Warn().Str("master", m.n.cfg.MasterURI).Err(err).Msg("ros master does not answer")
 	case err == nil && !m.up:
 		m.up, m.reported = true, true
-		m.n.rep.emit(&Event{Kind: MasterBack})
+		m.n.rep.Emit(&bus.Event{Kind: bus.BusBack})
 		m.n.cfg.Log.Info().Str("master", m.n.cfg.MasterURI).Msg("ros master answers")
 	}
 }
@@ -204,8 +206,8 @@ func (m *master) register() {
 		}
 		if p.registered {
 			p.registered = false
-			m.n.rep.emit(&Event{
-				Kind: RegistrationLost, Topic: p.topic, Name: m.n.cfg.Name,
+			m.n.rep.Emit(&bus.Event{
+				Kind: bus.RegistrationLost, Topic: p.topic, Name: m.n.cfg.Name,
 				Detail: "the master no longer lists " + m.n.URI() + "; registering again",
 			})
 		}
@@ -220,11 +222,11 @@ func (m *master) register() {
 		p.registered = true
 		m.nextSelf = 0
 		m.n.asked.Store(true) // the next poll must see us, or this was in vain
-		m.n.rep.emit(&Event{Kind: Registered, Topic: p.topic, Name: m.n.cfg.Name})
+		m.n.rep.Emit(&bus.Event{Kind: bus.Registered, Topic: p.topic, Name: m.n.cfg.Name})
 	}
 }
 
-// listsOurURI asks under which URI the master knows our name. No answer counts as "ours": that is MasterLost's matter.
+// listsOurURI asks under which URI the master knows our name. No answer counts as "ours": that is BusLost's matter.
 func (m *master) listsOurURI() bool {
 	body, err := m.conn.post(m.selfCall)
 	if err != nil {

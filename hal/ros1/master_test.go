@@ -11,19 +11,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
 func TestForgedUnregisterOfOurTopic(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	base := b.join(t, "/base")
 	for i := 1; i <= 3; i++ {
-		eventually(t, "registered", func() bool { return len(b.master.Publishers("/cmd_vel")) == 1 && b.ev.count(Registered) == i })
+		eventually(t, "registered", func() bool { return len(b.master.Publishers("/cmd_vel")) == 1 && b.ev.count(bus.Registered) == i })
 		if _, err := rostest.Call(b.master.URI(), "unregisterPublisher", "/robowarden", "/cmd_vel", b.n.URI()); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the loss is reported", func() bool { return b.ev.count(RegistrationLost) == i })
+		eventually(t, "the loss is reported", func() bool { return b.ev.count(bus.RegistrationLost) == i })
 	}
 	eventually(t, "registered again", func() bool { return len(b.master.Publishers("/cmd_vel")) == 1 })
 	if _, err := b.p.PublishTwist(1, twistOf(2)); err != nil {
@@ -38,17 +39,17 @@ func TestForgedUnregisterOfOurTopic(t *testing.T) {
 // topics and tells us to shut down.
 func TestForgedRegisterOfOurName(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	eventually(t, "registered", func() bool { return len(b.master.Publishers("/cmd_vel")) == 1 })
-	forger := startPublisher(t, b.master.URI(), "/robowarden", "/cmd_vel", TypeTwist, nil)
-	eventually(t, "the loss is reported", func() bool { return b.ev.count(RegistrationLost) == 1 })
-	eventually(t, "registered again", func() bool { return b.ev.count(Registered) == 2 })
+	forger := startPublisher(t, b.master.URI(), "/robowarden", "/cmd_vel", bus.TypeTwist, nil)
+	eventually(t, "the loss is reported", func() bool { return b.ev.count(bus.RegistrationLost) == 1 })
+	eventually(t, "registered again", func() bool { return b.ev.count(bus.Registered) == 2 })
 	v, err := rostest.Call(b.master.URI(), "lookupNode", "/x", "/robowarden")
 	if err != nil || v[2].Str() != b.n.URI() {
 		t.Errorf("the master knows us at %v (%v); want %s", v, err, b.n.URI())
 	}
 	eventually(t, "the forger is told to go, we refuse", func() bool {
-		return forger.Calls("shutdown") == 1 && b.ev.count(RequestRefused) == 1
+		return forger.Calls("shutdown") == 1 && b.ev.count(bus.RequestRefused) == 1
 	})
 }
 
@@ -140,17 +141,17 @@ func TestFakeMaster(t *testing.T) {
 			uri := badMaster(t, func(conn net.Conn) { _, _ = io.WriteString(conn, c.answer) })
 			var ev events
 			n := startNode(t, testConfig(uri, &ev))
-			p, err := n.Advertise(Publication{Topic: "/cmd_vel", Type: TypeTwist})
+			p, err := n.Advertise(bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist})
 			if err != nil {
 				t.Fatal(err)
 			}
-			commands(t, n, func(s *Subscription) { s.Allow, s.AllowAny = nil, true })
+			commands(t, n, func(s *bus.Subscription) { s.Allow, s.AllowAny = nil, true })
 			if c.lost {
-				eventually(t, "the loss is reported", func() bool { return ev.first(MasterLost) != nil })
+				eventually(t, "the loss is reported", func() bool { return ev.first(bus.BusLost) != nil })
 			} else {
-				eventually(t, "the publishers are refused", func() bool { return ev.first(PublisherRefused) != nil })
+				eventually(t, "the publishers are refused", func() bool { return ev.first(bus.PublisherRefused) != nil })
 			}
-			s, err := rostest.Subscribe(n.URI(), "/base", "/cmd_vel", TypeTwist, "*")
+			s, err := rostest.Subscribe(n.URI(), "/base", "/cmd_vel", bus.TypeTwist, "*")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -193,7 +194,7 @@ func TestFakeMasterWithoutEnd(t *testing.T) {
 			before := heap()
 			n := startNode(t, cfg)
 			commands(t, n, nil)
-			eventually(t, "the loss is reported", func() bool { return ev.first(MasterLost) != nil })
+			eventually(t, "the loss is reported", func() bool { return ev.first(bus.BusLost) != nil })
 			goroutines := runtime.NumGoroutine()
 			time.Sleep(time.Second)
 			if g := runtime.NumGoroutine(); g > goroutines+10 {
@@ -235,10 +236,10 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.Close() // before Run
-	if _, err := n.Advertise(Publication{Topic: "/t", Type: TypeBool}); !errors.Is(err, ErrClosed) {
+	if _, err := n.Advertise(bus.Publication{Topic: "/t", Type: bus.TypeBool}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Advertise after Close: %v", err)
 	}
-	if _, err := n.SubscribeBool(Subscription{Topic: "/t", AllowAny: true}, nil); !errors.Is(err, ErrClosed) {
+	if _, err := n.SubscribeBool(bus.Subscription{Topic: "/t", AllowAny: true}, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Subscribe after Close: %v", err)
 	}
 	if _, err := n.WatchTopic("/t", "", nil); !errors.Is(err, ErrClosed) {

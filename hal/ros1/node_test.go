@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -13,13 +14,13 @@ func TestCommandInCommandOut(t *testing.T) {
 	master := newTestMaster(t)
 	var ev events
 	n := startNode(t, testConfig(master.URI(), &ev))
-	pub, err := n.Advertise(Publication{Topic: "/cmd_vel", Type: TypeTwist, Consumers: []string{"/base"}})
+	pub, err := n.Advertise(bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist, Consumers: []string{"/base"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var seq atomic.Uint64
 	var strength atomic.Uint32
-	_, err = n.SubscribeCommand(Subscription{Topic: "/cmd_vel_raw", Allow: []string{"/planner"}}, 3, func(c *msg.Command) {
+	_, err = n.SubscribeCommand(bus.Subscription{Topic: "/cmd_vel_raw", Allow: []string{"/planner"}}, 3, func(c *msg.Command) {
 		if c.Channel != 3 || c.Boot == 0 || c.Peer.Name != "/planner" {
 			t.Errorf("command %+v from %+v", c, c.Peer)
 		}
@@ -31,9 +32,9 @@ func TestCommandInCommandOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	planner := startPublisher(t, master.URI(), "/planner", "/cmd_vel_raw", TypeTwist, nil)
+	planner := startPublisher(t, master.URI(), "/planner", "/cmd_vel_raw", bus.TypeTwist, nil)
 	eventually(t, "registered at the master", func() bool { return len(master.Publishers("/cmd_vel")) == 1 })
-	base, err := rostest.Subscribe(n.URI(), "/base", "/cmd_vel", TypeTwist, mustType(t, TypeTwist).md5)
+	base, err := rostest.Subscribe(n.URI(), "/base", "/cmd_vel", bus.TypeTwist, mustType(t, bus.TypeTwist).md5)
 	if err != nil {
 		t.Fatal(err)
 	}

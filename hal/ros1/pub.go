@@ -10,23 +10,9 @@ import (
 
 	"github.com/bluenviron/goroslib/v2/pkg/apimaster"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
-
-// Publication says what to publish.
-type Publication struct {
-	// Topic is the global name, such as "/cmd_vel".
-	Topic string
-	// Type is one of TypeTwist, TypeBool, TypeString and TypeDiagnosticArray.
-	Type string
-	// Latch hands the last message to everybody who connects later.
-	Latch bool
-	// Consumers names the nodes that matter: they are written first, and half of the topic's connections are theirs.
-	// The names are claims; this keeps order among honest peers and keeps a crowd from filling the topic.
-	Consumers []string
-	// MaxBytes caps one message; 0 takes the type's usual cap.
-	MaxBytes int
-}
 
 // Publisher is one advertised topic. Its Publish methods may be called from any goroutine; none of them allocates,
 // blocks or waits for a subscriber.
@@ -50,16 +36,6 @@ type Publisher struct {
 	sent  uint32
 }
 
-// Sent says what became of one publication.
-type Sent struct {
-	// Delivered counts the subscribers whose socket took the whole message.
-	Delivered int
-	// Behind counts the subscribers whose socket was full; they get the latest message later, or are dropped.
-	Behind int
-	// Superseded is true if a publication with a higher sequence number was there before; then nothing was sent.
-	Superseded bool
-}
-
 // Errors of the Publish methods.
 var (
 	// ErrWrongType means that the topic was advertised with another type.
@@ -71,15 +47,15 @@ var (
 )
 
 // Advertise offers a topic: subscribers may connect as soon as Run serves, and Run registers it with the master.
-func (n *Node) Advertise(c Publication) (*Publisher, error) {
+func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 	if !validName(c.Topic) {
 		return nil, fmt.Errorf("ros1: topic %s is not a global name; expected one such as \"/cmd_vel\"", clip(c.Topic, 80))
 	}
 	switch c.Type {
-	case TypeTwist, TypeBool, TypeString, TypeDiagnosticArray:
+	case bus.TypeTwist, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray:
 	default:
 		return nil, fmt.Errorf("ros1: topic %s: type %s; expected %s, %s, %s or %s", c.Topic, clip(c.Type, 80),
-			TypeTwist, TypeBool, TypeString, TypeDiagnosticArray)
+			bus.TypeTwist, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray)
 	}
 	for _, name := range c.Consumers {
 		if !validName(name) {
@@ -124,8 +100,8 @@ func (p *Publisher) begin(typ string, seq uint64, size int) (superseded bool, er
 }
 
 // flush hands the frame to every subscriber. The caller holds mu.
-func (p *Publisher) flush() Sent {
-	var s Sent
+func (p *Publisher) flush() bus.Sent {
+	var s bus.Sent
 	for _, c := range p.conns {
 		if c.offer(p.frame) {
 			s.Delivered++
@@ -137,33 +113,33 @@ func (p *Publisher) flush() Sent {
 }
 
 // PublishTwist sends t, unless something with a higher seq was sent before.
-func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (Sent, error) {
+func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, err := p.begin(TypeTwist, seq, twistBytes); old || err != nil {
-		return Sent{Superseded: old}, err
+	if old, err := p.begin(bus.TypeTwist, seq, twistBytes); old || err != nil {
+		return bus.Sent{Superseded: old}, err
 	}
 	p.frame = appendTwist(p.frame, t)
 	return p.flush(), nil
 }
 
 // PublishBool sends v, unless something with a higher seq was sent before.
-func (p *Publisher) PublishBool(seq uint64, v bool) (Sent, error) {
+func (p *Publisher) PublishBool(seq uint64, v bool) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, err := p.begin(TypeBool, seq, 1); old || err != nil {
-		return Sent{Superseded: old}, err
+	if old, err := p.begin(bus.TypeBool, seq, 1); old || err != nil {
+		return bus.Sent{Superseded: old}, err
 	}
 	p.frame = appendBool(p.frame, v)
 	return p.flush(), nil
 }
 
 // PublishString sends text, unless something with a higher seq was sent before.
-func (p *Publisher) PublishString(seq uint64, text []byte) (Sent, error) {
+func (p *Publisher) PublishString(seq uint64, text []byte) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, err := p.begin(TypeString, seq, 4+len(text)); old || err != nil {
-		return Sent{Superseded: old}, err
+	if old, err := p.begin(bus.TypeString, seq, 4+len(text)); old || err != nil {
+		return bus.Sent{Superseded: old}, err
 	}
 	p.frame = appendString(p.frame, text)
 	return p.flush(), nil
@@ -171,11 +147,11 @@ func (p *Publisher) PublishString(seq uint64, text []byte) (Sent, error) {
 
 // PublishDiagnostics sends a DiagnosticArray stamped with stamp (ns since the Unix epoch), unless something with a
 // higher seq was sent before.
-func (p *Publisher) PublishDiagnostics(seq uint64, stamp int64, status []DiagnosticStatus) (Sent, error) {
+func (p *Publisher) PublishDiagnostics(seq uint64, stamp int64, status []bus.DiagnosticStatus) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, err := p.begin(TypeDiagnosticArray, seq, diagnosticsSize(status)); old || err != nil {
-		return Sent{Superseded: old}, err
+	if old, err := p.begin(bus.TypeDiagnosticArray, seq, diagnosticsSize(status)); old || err != nil {
+		return bus.Sent{Superseded: old}, err
 	}
 	p.frame = appendDiagnostics(p.frame, p.sent, stamp, status)
 	return p.flush(), nil
@@ -204,7 +180,7 @@ func (p *Publisher) shut() {
 	conns := slices.Clone(p.conns)
 	p.mu.Unlock()
 	for _, c := range conns {
-		c.drop(SubscriberGone, "the topic is closed")
+		c.drop(bus.SubscriberGone, "the topic is closed")
 	}
 }
 

@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
 // TestCallerIDLockOut: several connections may have one callerid, so nobody is locked out by a namesake.
 func TestCallerIDLockOut(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/agent/stop", Type: TypeBool}, nil)
+	b := newBench(t, bus.Publication{Topic: "/agent/stop", Type: bus.TypeBool}, nil)
 	attacker := b.join(t, "/motor_controller")
 	honest := b.join(t, "/motor_controller")
 	if sent, err := b.p.PublishBool(1, true); err != nil || sent.Delivered != 2 {
@@ -30,11 +31,11 @@ func TestCallerIDLockOut(t *testing.T) {
 // TestSubscriberFaults: each is refused with a reason, and the node stays healthy (the /rosout trick is the first).
 func TestSubscriberFaults(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, func(c *Config) {
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, func(c *Config) {
 		c.Limits.HandshakeTimeout, c.Limits.EventsPerSecond = 300*time.Millisecond, 1000
 	})
 	good := func(kv ...string) []byte {
-		m := map[string]string{"callerid": "/x", "topic": "/cmd_vel", "type": TypeTwist, "md5sum": b.typ.md5}
+		m := map[string]string{"callerid": "/x", "topic": "/cmd_vel", "type": bus.TypeTwist, "md5sum": b.typ.md5}
 		for i := 0; i < len(kv); i += 2 {
 			m[kv[i]] = kv[i+1]
 		}
@@ -51,7 +52,7 @@ func TestSubscriberFaults(t *testing.T) {
 	}{
 		{"rosout with a wrong md5", good("topic", "/rosout", "type", "rosgraph_msgs/Log", "md5sum", "bad"), "not a publisher"},
 		{"wrong md5", good("md5sum", "deadbeef"), "md5sum"},
-		{"wrong type", good("type", TypeBool), "type"},
+		{"wrong type", good("type", bus.TypeBool), "type"},
 		{"callerid that is no name", good("callerid", "</value>"), "callerid"},
 		{"empty header", []byte{0, 0, 0, 0}, "callerid"},
 		{"odd keys", rostest.Header("callerid", "", "md5sum", "", "topic", "", "\xff\xfe", "y", "", "x", "_", "z"), "callerid"},
@@ -77,8 +78,8 @@ func TestSubscriberFaults(t *testing.T) {
 					t.Errorf("the connection ends with %v", err)
 				}
 			}
-			eventually(t, "reported", func() bool { return b.ev.count(SubscriberRefused) == 3 })
-			if e := b.ev.first(SubscriberRefused); !strings.Contains(e.Detail, c.want) {
+			eventually(t, "reported", func() bool { return b.ev.count(bus.SubscriberRefused) == 3 })
+			if e := b.ev.first(bus.SubscriberRefused); !strings.Contains(e.Detail, c.want) {
 				t.Errorf("%q; want %q", e.Detail, c.want)
 			}
 			s := b.join(t, "/base")
@@ -113,7 +114,7 @@ func TestSubscriberFaults(t *testing.T) {
 
 // TestHeaderFlood: 400 connections announce 16 MiB each and 100 of them send 8 MiB.
 func TestHeaderFlood(t *testing.T) {
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	base := b.join(t, "/base")
 	before := heap()
 	hello := make([]byte, 8)
@@ -170,7 +171,7 @@ func TestHeaderFlood(t *testing.T) {
 // TestIdleHandshakesGiveWay: more connections than the door holds say nothing; an honest one gets in at once.
 func TestIdleHandshakesGiveWay(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, func(c *Config) {
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, func(c *Config) {
 		c.Limits.HandshakeTimeout, c.Limits.RPCTimeout = time.Minute, time.Minute
 	})
 	for range 100 {
@@ -187,10 +188,10 @@ func TestIdleHandshakesGiveWay(t *testing.T) {
 
 func TestConnectionCaps(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist, Consumers: []string{"/base"}}, func(c *Config) {
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist, Consumers: []string{"/base"}}, func(c *Config) {
 		c.Limits.MaxConnectionsPerTopic, c.Limits.MaxConnections, c.Limits.MaxConnectionsPerAddr = 4, 6, 6
 	})
-	other, err := b.n.Advertise(Publication{Topic: "/lock", Type: TypeBool})
+	other, err := b.n.Advertise(bus.Publication{Topic: "/lock", Type: bus.TypeBool})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,14 +212,14 @@ func TestConnectionCaps(t *testing.T) {
 		name, topic, typ string
 		ok               bool
 	}{
-		{"/a", "/cmd_vel", TypeTwist, true},
-		{"/b", "/cmd_vel", TypeTwist, true},
-		{"/c", "/cmd_vel", TypeTwist, false}, // the other half is the consumer's
-		{"/base", "/cmd_vel", TypeTwist, true},
-		{"/base", "/cmd_vel", TypeTwist, true},
-		{"/base", "/cmd_vel", TypeTwist, false},
-		{"/a", "/lock", TypeBool, true},
-		{"/b", "/lock", TypeBool, false}, // five in all, one is kept for consumers
+		{"/a", "/cmd_vel", bus.TypeTwist, true},
+		{"/b", "/cmd_vel", bus.TypeTwist, true},
+		{"/c", "/cmd_vel", bus.TypeTwist, false}, // the other half is the consumer's
+		{"/base", "/cmd_vel", bus.TypeTwist, true},
+		{"/base", "/cmd_vel", bus.TypeTwist, true},
+		{"/base", "/cmd_vel", bus.TypeTwist, false},
+		{"/a", "/lock", bus.TypeBool, true},
+		{"/b", "/lock", bus.TypeBool, false}, // five in all, one is kept for consumers
 	} {
 		if err := dial(c.name, c.topic, c.typ); (err == nil) != c.ok {
 			t.Errorf("connection %d %+v: %v%v", i, c, err, b.ev)
@@ -230,15 +231,15 @@ func TestConnectionCaps(t *testing.T) {
 	if other.Subscribers() != 1 {
 		t.Errorf("%d subscribers of /lock", other.Subscribers())
 	}
-	if e := b.ev.first(SubscriberRefused); e == nil || !strings.Contains(e.Detail, "already") {
+	if e := b.ev.first(bus.SubscriberRefused); e == nil || !strings.Contains(e.Detail, "already") {
 		t.Errorf("%+v", e)
 	}
 }
 
 func TestSubscriberThatSendsDataIsDropped(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	s := b.join(t, "/chatter")
 	_, _ = s.Write(make([]byte, 64<<10))
-	eventually(t, "dropped", func() bool { return ev1(b.ev, SubscriberRefused) == "/chatter" })
+	eventually(t, "dropped", func() bool { return ev1(b.ev, bus.SubscriberRefused) == "/chatter" })
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/bluenviron/goroslib/v2/pkg/protocommon"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -30,7 +31,7 @@ type bench struct {
 	typ    wireType
 }
 
-func newBench(tb testing.TB, c Publication, change func(*Config)) *bench {
+func newBench(tb testing.TB, c bus.Publication, change func(*Config)) *bench {
 	tb.Helper()
 	b := &bench{ev: &events{}, master: newTestMaster(tb), typ: mustType(tb, c.Type)}
 	cfg := testConfig(b.master.URI(), b.ev)
@@ -67,14 +68,14 @@ func twistOf(v float64) *msg.Twist { return &msg.Twist{Linear: msg.Vec3{X: v}} }
 
 func TestPublishedMessagesAreAsGoroslibReadsThem(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/diagnostics", Type: TypeDiagnosticArray}, nil)
+	b := newBench(t, bus.Publication{Topic: "/diagnostics", Type: bus.TypeDiagnosticArray}, nil)
 	s := b.join(t, "/viewer")
 	const stamp = 1700000000*int64(time.Second) + 5
-	status := []DiagnosticStatus{
-		{Level: LevelError, Name: "robowarden: guard", Message: "pose stale", HardwareID: "g1-0007", Values: []KeyValue{{"age", "1.2 s"}, {"zone", ""}}},
-		{Level: LevelOK, Name: "robowarden: bus"},
+	status := []bus.DiagnosticStatus{
+		{Level: bus.LevelError, Name: "robowarden: guard", Message: "pose stale", HardwareID: "g1-0007", Values: []bus.KeyValue{{Key: "age", Value: "1.2 s"}, {Key: "zone", Value: ""}}},
+		{Level: bus.LevelOK, Name: "robowarden: bus"},
 	}
-	if sent, err := b.p.PublishDiagnostics(1, stamp, status); err != nil || sent != (Sent{Delivered: 1}) {
+	if sent, err := b.p.PublishDiagnostics(1, stamp, status); err != nil || sent != (bus.Sent{Delivered: 1}) {
 		t.Fatalf("%+v, %v", sent, err)
 	}
 	body, err := s.Message()
@@ -88,11 +89,11 @@ func TestPublishedMessagesAreAsGoroslibReadsThem(t *testing.T) {
 	if got.Header.Stamp.UnixNano() != stamp || got.Header.Seq != 1 || len(got.Status) != 2 {
 		t.Errorf("%+v", got)
 	}
-	var back []DiagnosticStatus
+	var back []bus.DiagnosticStatus
 	for _, s := range got.Status {
-		d := DiagnosticStatus{Level: Level(s.Level), Name: s.Name, Message: s.Message, HardwareID: s.HardwareId}
+		d := bus.DiagnosticStatus{Level: bus.Level(s.Level), Name: s.Name, Message: s.Message, HardwareID: s.HardwareId}
 		for _, v := range s.Values {
-			d.Values = append(d.Values, KeyValue{v.Key, v.Value})
+			d.Values = append(d.Values, bus.KeyValue{Key: v.Key, Value: v.Value})
 		}
 		back = append(back, d)
 	}
@@ -103,7 +104,7 @@ func TestPublishedMessagesAreAsGoroslibReadsThem(t *testing.T) {
 
 func TestOlderPublicationNeverOvertakes(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	s := b.join(t, "/base")
 	for _, c := range []struct {
 		seq  uint64
@@ -147,7 +148,7 @@ func TestOlderPublicationNeverOvertakes(t *testing.T) {
 
 func TestPublishFaults(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/text", Type: TypeString, MaxBytes: 20}, nil)
+	b := newBench(t, bus.Publication{Topic: "/text", Type: bus.TypeString, MaxBytes: 20}, nil)
 	if _, err := b.p.PublishBool(1, true); !errors.Is(err, ErrWrongType) {
 		t.Errorf("wrong type: %v", err)
 	}
@@ -161,12 +162,12 @@ func TestPublishFaults(t *testing.T) {
 	if _, err := b.p.PublishString(2, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("closed: %v", err)
 	}
-	for _, c := range []Publication{
-		{Topic: "cmd", Type: TypeTwist},
-		{Topic: "/cmd", Type: TypeOdometry},
-		{Topic: "/cmd", Type: TypeTwist, Consumers: []string{"x y"}},
-		{Topic: "/cmd", Type: TypeString, MaxBytes: 1 << 30},
-		{Topic: "/twice", Type: TypeBool},
+	for _, c := range []bus.Publication{
+		{Topic: "cmd", Type: bus.TypeTwist},
+		{Topic: "/cmd", Type: bus.TypeOdometry},
+		{Topic: "/cmd", Type: bus.TypeTwist, Consumers: []string{"x y"}},
+		{Topic: "/cmd", Type: bus.TypeString, MaxBytes: 1 << 30},
+		{Topic: "/twice", Type: bus.TypeBool},
 	} {
 		if c.Topic == "/twice" {
 			if _, err := b.n.Advertise(c); err != nil {
@@ -182,7 +183,7 @@ func TestPublishFaults(t *testing.T) {
 func TestLatchHandsOverTheLastMessage(t *testing.T) {
 	t.Parallel()
 	for _, latch := range []bool{true, false} {
-		b := newBench(t, Publication{Topic: "/lock", Type: TypeBool, Latch: latch}, nil)
+		b := newBench(t, bus.Publication{Topic: "/lock", Type: bus.TypeBool, Latch: latch}, nil)
 		first := b.join(t, "/early") // before anything was sent there is nothing to hand over
 		for seq, v := range []bool{false, true} {
 			if _, err := b.p.PublishBool(uint64(seq), v); err != nil {
@@ -211,7 +212,7 @@ func TestLatchHandsOverTheLastMessage(t *testing.T) {
 // never waits. Then the stopped one is dropped.
 func TestStoppedReaderDelaysNobody(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/text", Type: TypeString, MaxBytes: 10000}, func(c *Config) { c.Limits.StallTimeout = 2 * time.Second })
+	b := newBench(t, bus.Publication{Topic: "/text", Type: bus.TypeString, MaxBytes: 10000}, func(c *Config) { c.Limits.StallTimeout = 2 * time.Second })
 	stopped, reader := b.join(t, "/stopped"), b.join(t, "/reader")
 	if err := stopped.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
@@ -233,13 +234,13 @@ func TestStoppedReaderDelaysNobody(t *testing.T) {
 	if behind < 100 {
 		t.Fatalf("the stopped reader was behind %d times; the test shows nothing", behind)
 	}
-	eventually(t, "dropped", func() bool { return ev1(b.ev, SubscriberStalled) == "/stopped" })
+	eventually(t, "dropped", func() bool { return ev1(b.ev, bus.SubscriberStalled) == "/stopped" })
 	if b.p.Subscribers() != 1 {
 		t.Errorf("%d subscribers; want the reader", b.p.Subscribers())
 	}
 }
 
-func ev1(ev *events, k EventKind) string {
+func ev1(ev *events, k bus.EventKind) string {
 	if e := ev.first(k); e != nil {
 		return e.Name
 	}
@@ -250,7 +251,7 @@ func ev1(ev *events, k EventKind) string {
 // messages in rising order, and at last the newest.
 func TestSlowReaderGetsWholeAndNewestMessages(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/text", Type: TypeString, MaxBytes: 60000}, func(c *Config) { c.Limits.StallTimeout = 10 * time.Second })
+	b := newBench(t, bus.Publication{Topic: "/text", Type: bus.TypeString, MaxBytes: 60000}, func(c *Config) { c.Limits.StallTimeout = 10 * time.Second })
 	s := b.join(t, "/slow")
 	if err := s.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -135,7 +136,7 @@ func (c *pubConn) serve() {
 		case <-c.wake:
 		}
 		if err := c.conn.SetWriteDeadline(time.Now().Add(stall)); err != nil {
-			c.drop(SubscriberGone, err.Error())
+			c.drop(bus.SubscriberGone, err.Error())
 			return
 		}
 		err := c.raw.Write(c.drain)
@@ -144,13 +145,13 @@ func (c *pubConn) serve() {
 		c.p.mu.Unlock()
 		switch {
 		case err != nil && isTimeout(err):
-			c.drop(SubscriberStalled, fmt.Sprintf("the subscriber took nothing for %v", stall))
+			c.drop(bus.SubscriberStalled, fmt.Sprintf("the subscriber took nothing for %v", stall))
 			return
 		case err != nil:
-			c.drop(SubscriberGone, err.Error())
+			c.drop(bus.SubscriberGone, err.Error())
 			return
 		case failed != nil:
-			c.drop(SubscriberGone, failed.Error())
+			c.drop(bus.SubscriberGone, failed.Error())
 			return
 		}
 	}
@@ -170,11 +171,11 @@ func (c *pubConn) listen() {
 			if errors.Is(err, net.ErrClosed) {
 				why = "closed"
 			}
-			c.drop(SubscriberGone, why)
+			c.drop(bus.SubscriberGone, why)
 			return
 		}
 		if total > maxSubscriberBytes {
-			c.drop(SubscriberRefused, "the subscriber sends data; expected none after its header")
+			c.drop(bus.SubscriberRefused, "the subscriber sends data; expected none after its header")
 			return
 		}
 	}
@@ -215,7 +216,7 @@ func (c *pubConn) join() error {
 }
 
 // drop ends the connection and says why, once.
-func (c *pubConn) drop(kind EventKind, why string) {
+func (c *pubConn) drop(kind bus.EventKind, why string) {
 	c.once.Do(func() {
 		p := c.p
 		p.mu.Lock()
@@ -226,6 +227,6 @@ func (c *pubConn) drop(kind EventKind, why string) {
 		close(c.gone)
 		c.conn.Close()
 		p.n.release(c.peer)
-		p.n.rep.emit(&Event{Kind: kind, Topic: p.topic, Name: c.peer.Name, Peer: c.peer, Detail: why})
+		p.n.rep.Emit(&bus.Event{Kind: kind, Topic: p.topic, Name: c.peer.Name, Peer: c.peer, Detail: why})
 	})
 }

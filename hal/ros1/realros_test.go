@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -187,7 +188,7 @@ func TestRealROS(t *testing.T) {
 	n := startNode(t, cfg)
 	seen := &seenAll{n: map[string]int{}}
 	subscribeAll(t, n, seen)
-	pub, err := n.Advertise(Publication{Topic: "/cmd_vel", Type: TypeTwist, Consumers: []string{"/robot"}})
+	pub, err := n.Advertise(bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist, Consumers: []string{"/robot"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +204,7 @@ func TestRealROS(t *testing.T) {
 			within(t, 20*time.Second, what, func() bool { return seen.get(what) > 0 })
 		}
 		for _, e := range ev.all() {
-			if e.Kind == PublisherConnected && (e.Peer.Strength != msg.SourceBound || e.Peer.Name != "/robot") {
+			if e.Kind == bus.PublisherConnected && (e.Peer.Strength != msg.SourceBound || e.Peer.Name != "/robot") {
 				t.Errorf("%+v", e.Peer)
 			}
 		}
@@ -221,7 +222,7 @@ func TestRealROS(t *testing.T) {
 	})
 	t.Run("services", func(t *testing.T) {
 		ctx := context.Background()
-		if res, err := n.CallSetBool(ctx, "/arm_enable", true); err != nil || res != (ServiceResult{true, `"arm"`}) {
+		if res, err := n.CallSetBool(ctx, "/arm_enable", true); err != nil || res != (bus.ServiceResult{Success: true, Message: `"arm"`}) {
 			t.Errorf("%+v, %v", res, err)
 		}
 		if res, err := n.CallTrigger(ctx, "/stop"); err != nil || !res.Success {
@@ -245,7 +246,7 @@ func TestRealROS(t *testing.T) {
 			t.Errorf("rosnode ping: %s", out)
 		}
 		r.tool("rosnode", "kill", "/robowarden")
-		if e := ev.first(RequestRefused); e == nil || !strings.Contains(e.Detail, "shutdown") {
+		if e := ev.first(bus.RequestRefused); e == nil || !strings.Contains(e.Detail, "shutdown") {
 			t.Errorf("rosnode kill: %+v", e)
 		}
 		before := seen.get("odom")
@@ -255,7 +256,7 @@ func TestRealROS(t *testing.T) {
 	t.Run("robot restart", func(t *testing.T) { r.restartRobot(t, &robot, seen) })
 	t.Run("master restart", func(t *testing.T) {
 		r.killCore()
-		within(t, 20*time.Second, "the loss is reported", func() bool { return ev.first(MasterLost) != nil })
+		within(t, 20*time.Second, "the loss is reported", func() bool { return ev.first(bus.BusLost) != nil })
 		before := seen.get("odom")
 		within(t, 20*time.Second, "data goes on", func() bool { return seen.get("odom") > before+20 })
 		r.startCore()
@@ -290,8 +291,8 @@ func (r *ros) restartRobot(t *testing.T, robot **exec.Cmd, seen *seenAll) {
 // subscribeAll reads everything that the robot sends and checks its content.
 func subscribeAll(t *testing.T, n *Node, seen *seenAll) {
 	t.Helper()
-	s := func(topic, typ string) Subscription {
-		return Subscription{Topic: topic, Type: typ, Allow: []string{"/robot"}}
+	s := func(topic, typ string) bus.Subscription {
+		return bus.Subscription{Topic: topic, Type: typ, Allow: []string{"/robot"}}
 	}
 	check := func(what string, ok bool) {
 		if !ok {
@@ -305,11 +306,11 @@ func subscribeAll(t *testing.T, n *Node, seen *seenAll) {
 	}
 	var errs []error
 	sub := func(_ *Sub, err error) { errs = append(errs, err) }
-	sub(n.SubscribePose(s("/odom", TypeOdometry), func(m *msg.Pose) {
+	sub(n.SubscribePose(s("/odom", bus.TypeOdometry), func(m *msg.Pose) {
 		check("odom", m.Frame == "odom" && m.Child == "base_link" && m.Twist.Linear.X == 0.5 && recent(&m.Header))
 	}))
-	sub(n.SubscribePose(s("/pose", TypePoseStamped), func(m *msg.Pose) { check("pose", m.Frame == "map" && recent(&m.Header)) }))
-	sub(n.SubscribePose(s("/amcl_pose", TypePoseWithCovarianceStamped), func(m *msg.Pose) {
+	sub(n.SubscribePose(s("/pose", bus.TypePoseStamped), func(m *msg.Pose) { check("pose", m.Frame == "map" && recent(&m.Header)) }))
+	sub(n.SubscribePose(s("/amcl_pose", bus.TypePoseWithCovarianceStamped), func(m *msg.Pose) {
 		check("amcl", m.Position.X == 42 && m.Covariance[0] == 0.25)
 	}))
 	sub(n.SubscribeIMU(s("/imu", ""), func(m *msg.IMU) { check("imu", !m.HasOrientation && m.HasAngularVelocity && m.Frame == "imu_link") }))
@@ -317,12 +318,12 @@ func subscribeAll(t *testing.T, n *Node, seen *seenAll) {
 	sub(n.SubscribeJoints(s("/joint_states", ""), jointNames(29), func(m *msg.Joints) {
 		check("joints", m.Seen == 1<<29-1 && m.Position[28] == lastJoint && !m.HasVelocity && m.Unknown == 0)
 	}))
-	sub(n.SubscribeTransforms(s("/tf", ""), []Edge{{"map", "odom"}}, func(m *msg.Transform) { check("tf", m.Rotation.W == 1 && recent(&m.Header)) }))
+	sub(n.SubscribeTransforms(s("/tf", ""), []bus.Edge{{Parent: "map", Child: "odom"}}, func(m *msg.Transform) { check("tf", m.Rotation.W == 1 && recent(&m.Header)) }))
 	sub(n.SubscribeDevice(s("/camera_on", ""), msg.Camera, 0, func(m *msg.Device) { check("camera", m.Active) }))
 	sub(n.SubscribeText(s("/text", ""), func(m *msg.Text) { check("text", strings.HasPrefix(string(m.Data), "beat ")) }))
 	sub(n.SubscribeCommand(s("/cmd_vel_raw", ""), 0, func(m *msg.Command) { check("command", m.Angular == msg.Vec3{}) }))
 	sub(n.SubscribeCommand(s("/echo", ""), 0, func(m *msg.Command) { check("echo", m.Linear.X == 0.25) }))
-	relayed := Subscription{Topic: "/relayed", AllowAny: true} // its node has a name with a number
+	relayed := bus.Subscription{Topic: "/relayed", AllowAny: true} // its node has a name with a number
 	sub(n.SubscribeCommand(relayed, 0, func(m *msg.Command) { check("relayed", m.Linear.X == 0.25) }))
 	for _, err := range errs {
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -44,7 +45,7 @@ type Config struct {
 	// OnEvent gets what happened to peers, to the registration and to the servers. It may be nil. It must not block
 	// and must not close anything of this package: the goroutine that calls it is the one that the event is about.
 	// It is called from many goroutines. The event is valid only during the call.
-	OnEvent func(*Event)
+	OnEvent func(*bus.Event)
 	// Limits bounds everything; its zero fields take the Default constants.
 	Limits Limits
 }
@@ -54,7 +55,7 @@ type Node struct {
 	cfg      Config
 	host     netip.Addr
 	masterAt endpoint
-	rep      *reporter
+	rep      *bus.Reporter
 	dog      *watchdog
 	data     *door
 	slave    *door
@@ -108,7 +109,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, host: host, masterAt: masterAt,
-		rep:    &reporter{clock: cfg.Clock, sink: cfg.OnEvent, rate: cfg.Limits.EventsPerSecond},
+		rep:    bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
 		dog:    &watchdog{clock: cfg.Clock, message: cfg.Limits.MessageTimeout, streams: map[*watched]struct{}{}},
 		roster: roster{addr: map[netip.Addr]int{}},
 		done:   make(chan struct{}), poke: make(chan struct{}, 1),

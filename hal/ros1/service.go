@@ -10,15 +10,9 @@ import (
 	"time"
 
 	"github.com/bluenviron/goroslib/v2/pkg/apimaster"
-)
 
-// ServiceResult is the answer of a std_srvs/SetBool or std_srvs/Trigger service.
-type ServiceResult struct {
-	// Success is the provider's own word; whoever needs the effect measures it.
-	Success bool
-	// Message is the provider's text, quoted and capped.
-	Message string
-}
+	"github.com/robowarden/robowarden/hal/bus"
+)
 
 // CallService calls a service once, with a serialised request, and returns the serialised response. It asks the master
 // for the provider each time, so that a restarted one is found.
@@ -98,12 +92,12 @@ func (n *Node) exchange(conn net.Conn, name, typ, md5 string, request []byte) ([
 }
 
 // CallSetBool calls a std_srvs/SetBool service.
-func (n *Node) CallSetBool(ctx context.Context, name string, v bool) (ServiceResult, error) {
+func (n *Node) CallSetBool(ctx context.Context, name string, v bool) (bus.ServiceResult, error) {
 	return n.callResult(ctx, name, typeSetBool, appendBool(nil, v))
 }
 
 // CallTrigger calls a std_srvs/Trigger service.
-func (n *Node) CallTrigger(ctx context.Context, name string) (ServiceResult, error) {
+func (n *Node) CallTrigger(ctx context.Context, name string) (bus.ServiceResult, error) {
 	return n.callResult(ctx, name, typeTrigger, nil)
 }
 
@@ -124,34 +118,34 @@ func (n *Node) CallEmpty(ctx context.Context, name string) error {
 }
 
 // callResult makes a call whose response is a flag and a text.
-func (n *Node) callResult(ctx context.Context, name, typ string, request []byte) (ServiceResult, error) {
+func (n *Node) callResult(ctx context.Context, name, typ string, request []byte) (bus.ServiceResult, error) {
 	md5, err := serviceMD5(typ)
 	if err != nil {
-		return ServiceResult{}, err
+		return bus.ServiceResult{}, err
 	}
 	body, err := n.CallService(ctx, name, typ, md5, request)
 	if err != nil {
-		return ServiceResult{}, err
+		return bus.ServiceResult{}, err
 	}
 	r, err := parseResult(body)
 	if err != nil {
-		return ServiceResult{}, fmt.Errorf("ros1: service %s: response: %w", name, err)
+		return bus.ServiceResult{}, fmt.Errorf("ros1: service %s: response: %w", name, err)
 	}
 	return r, nil
 }
 
 var errNoDecision = errors.New("success is neither 0 nor 1")
 
-func parseResult(body []byte) (ServiceResult, error) {
+func parseResult(body []byte) (bus.ServiceResult, error) {
 	c := cursor{b: body, ok: true}
 	success, text := c.u8(), c.str()
 	if err := c.end(); err != nil {
-		return ServiceResult{}, err
+		return bus.ServiceResult{}, err
 	}
 	if success > 1 {
-		return ServiceResult{}, errNoDecision
+		return bus.ServiceResult{}, errNoDecision
 	}
-	r := ServiceResult{Success: success == 1}
+	r := bus.ServiceResult{Success: success == 1}
 	if len(text) > 0 {
 		r.Message = clip(string(text), 200)
 	}

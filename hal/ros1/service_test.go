@@ -10,6 +10,7 @@ import (
 
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/std_srvs"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
@@ -47,7 +48,7 @@ func TestServices(t *testing.T) {
 		s.Handle = func([]byte) ([]byte, bool) { called <- struct{}{}; return nil, true }
 	})
 	for _, v := range []bool{true, false} {
-		if r, err := n.CallSetBool(ctx, "/arm_enable", v); err != nil || r != (ServiceResult{Success: !v, Message: `"arm"`}) {
+		if r, err := n.CallSetBool(ctx, "/arm_enable", v); err != nil || r != (bus.ServiceResult{Success: !v, Message: `"arm"`}) {
 			t.Errorf("SetBool %v: %+v, %v", v, r, err)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/robowarden/robowarden/hal/bus"
 )
 
 // The slave API is what other nodes and ROS's tools ask us. It answers who we are and where our topics are. It does
@@ -43,13 +45,13 @@ func (s *slaveServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(s.n.cfg.Limits.MaxRequestBytes)))
 	if err != nil {
-		s.n.rep.emit(&Event{Kind: RequestMalformed, Name: clip(r.RemoteAddr, 60), Detail: err.Error()})
+		s.n.rep.Emit(&bus.Event{Kind: bus.RequestMalformed, Name: clip(r.RemoteAddr, 60), Detail: err.Error()})
 		http.Error(w, "request not read", http.StatusBadRequest)
 		return
 	}
 	answer, err := s.answer(body, r.RemoteAddr)
 	if err != nil {
-		s.n.rep.emit(&Event{Kind: RequestMalformed, Name: clip(r.RemoteAddr, 60), Detail: err.Error()})
+		s.n.rep.Emit(&bus.Event{Kind: bus.RequestMalformed, Name: clip(r.RemoteAddr, 60), Detail: err.Error()})
 		http.Error(w, "not an XML-RPC request", http.StatusBadRequest)
 		return
 	}
@@ -94,8 +96,8 @@ func (s *slaveServer) answer(body []byte, from string) ([]byte, error) {
 		}
 		a.shut()
 	case "shutdown", "publisherUpdate", "paramUpdate":
-		s.n.rep.emit(&Event{
-			Kind: RequestRefused, Name: caller,
+		s.n.rep.Emit(&bus.Event{
+			Kind: bus.RequestRefused, Name: caller,
 			Detail: fmt.Sprintf("%s called by %s, which nobody may", method, clip(from, 60)),
 		})
 		if method == "publisherUpdate" {

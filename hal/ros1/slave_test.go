@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
@@ -30,8 +31,8 @@ func plain(v rostest.Value) any {
 
 func TestSlaveAPIAnswersTools(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
-	pub := startPublisher(t, b.master.URI(), "/pub", "/cmd", TypeTwist, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
+	pub := startPublisher(t, b.master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
 	commands(t, b.n, nil)
 	b.join(t, "/base")
 	eventually(t, "connected", func() bool { return pub.Subscribers() == 1 })
@@ -56,8 +57,8 @@ func TestSlaveAPIAnswersTools(t *testing.T) {
 	}{
 		{"getPid", []any{"/x"}, []any{"1", fmt.Sprint(os.Getpid())}},
 		{"getMasterUri", []any{"/x"}, []any{"1", b.master.URI()}},
-		{"getPublications", []any{"/x"}, []any{"1", []any{[]any{"/cmd_vel", TypeTwist}}}},
-		{"getSubscriptions", []any{"/x"}, []any{"1", []any{[]any{"/cmd", TypeTwist}}}},
+		{"getPublications", []any{"/x"}, []any{"1", []any{[]any{"/cmd_vel", bus.TypeTwist}}}},
+		{"getSubscriptions", []any{"/x"}, []any{"1", []any{[]any{"/cmd", bus.TypeTwist}}}},
 		{"requestTopic", []any{"/x", "/cmd_vel", []any{[]any{"TCPROS"}}}, []any{"1", []any{"TCPROS", "127.0.0.1", port}}},
 		{"requestTopic", []any{"/x", "/cmd_vel", []any{[]any{"UDPROS", "a"}, []any{"TCPROS"}}}, []any{"1", []any{"TCPROS", "127.0.0.1", port}}},
 		{"requestTopic", []any{"/x", "/cmd_vel", []any{[]any{"UDPROS"}}}, []any{"-1", []any{}}},
@@ -86,10 +87,10 @@ func TestSlaveAPIAnswersTools(t *testing.T) {
 // TestSlaveAPITakesNoOrders: shutdown ends nothing, and a forged publisherUpdate swaps no feed.
 func TestSlaveAPITakesNoOrders(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
 	base := b.join(t, "/base")
-	pub := startPublisher(t, b.master.URI(), "/pub", "/cmd", TypeTwist, nil)
-	forger := startPublisher(t, "", "/pub", "/cmd", TypeTwist, nil)
+	pub := startPublisher(t, b.master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
+	forger := startPublisher(t, "", "/pub", "/cmd", bus.TypeTwist, nil)
 	_, got := commands(t, b.n, nil)
 	eventually(t, "connected", func() bool { return pub.Subscribers() == 1 })
 	for i, c := range [][]any{
@@ -102,7 +103,7 @@ func TestSlaveAPITakesNoOrders(t *testing.T) {
 		if err != nil || v[0].Str() != "-1" || !strings.Contains(v[1].Str(), "refused") {
 			t.Errorf("%s: %v, %v", c[0], v, err)
 		}
-		if b.ev.count(RequestRefused) != i+1 {
+		if b.ev.count(bus.RequestRefused) != i+1 {
 			t.Errorf("%s is not reported:%v", c[0], b.ev)
 		}
 	}
@@ -121,7 +122,7 @@ func TestSlaveAPITakesNoOrders(t *testing.T) {
 
 // TestPublisherUpdateFloodPokesGently: hints from strangers cost the master at most some polls a second.
 func TestPublisherUpdateFloodPokesGently(t *testing.T) {
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, func(c *Config) { c.Limits.PollInterval = time.Minute })
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, func(c *Config) { c.Limits.PollInterval = time.Minute })
 	eventually(t, "registered", func() bool { return len(b.master.Publishers("/cmd_vel")) == 1 })
 	before, began := b.master.Calls("getSystemState"), time.Now()
 	for range 300 {
@@ -136,7 +137,7 @@ func TestPublisherUpdateFloodPokesGently(t *testing.T) {
 }
 
 func TestSlaveAPIRefusesBodies(t *testing.T) {
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, func(c *Config) { c.Limits.EventsPerSecond = 1000 })
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, func(c *Config) { c.Limits.EventsPerSecond = 1000 })
 	endless := func(n int64) io.Reader {
 		return io.MultiReader(strings.NewReader("<?xml version=\"1.0\"?><methodCall><methodName>"), io.LimitReader(letters{}, n))
 	}
@@ -167,7 +168,7 @@ func TestSlaveAPIRefusesBodies(t *testing.T) {
 	if after := heap(); after > before+8<<20 {
 		t.Errorf("heap grew from %d to %d", before, after)
 	}
-	eventually(t, "reported", func() bool { return b.ev.count(RequestMalformed) == 4 })
+	eventually(t, "reported", func() bool { return b.ev.count(bus.RequestMalformed) == 4 })
 	r, err := http.Get(b.n.URI())
 	if err != nil || r.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %v, %v", r, err)
@@ -192,7 +193,7 @@ func (letters) Read(b []byte) (int, error) {
 // TestCloseWhileAClientStalls: HTTP clients that send half a request do not hold up Close.
 func TestCloseWhileAClientStalls(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, func(c *Config) { c.Limits.RPCTimeout = time.Minute })
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, func(c *Config) { c.Limits.RPCTimeout = time.Minute })
 	b.join(t, "/base")
 	eventually(t, "registered", func() bool { return len(b.master.Publishers("/cmd_vel")) == 1 })
 	for _, half := range []string{"", "POST /RPC2 HT", "POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n<?xml"} {
@@ -233,7 +234,7 @@ func TestCloseWhileTheMasterStalls(t *testing.T) {
 	cfg.Limits.CloseTimeout, cfg.Limits.RPCTimeout = 300*time.Millisecond, time.Minute
 	n := startNode(t, cfg)
 	for _, topic := range []string{"/a", "/b", "/c"} {
-		if _, err := n.Advertise(Publication{Topic: topic, Type: TypeBool}); err != nil {
+		if _, err := n.Advertise(bus.Publication{Topic: topic, Type: bus.TypeBool}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/robowarden/robowarden/hal/bus"
 )
 
 // maxDrain bounds how often a stream in mode Latest looks for yet newer bytes before it delivers, so that a flood
@@ -25,7 +27,7 @@ type stream struct {
 	dec   decoder
 	count *counters
 	max   int
-	mode  Mode
+	mode  bus.Mode
 	pace  pacer
 
 	buf        []byte
@@ -89,7 +91,7 @@ func (s *stream) run() error {
 func (s *stream) handle(boot time.Duration) error {
 	var moved bool
 	var err error
-	if s.mode == Every {
+	if s.mode == bus.Every {
 		moved, err = s.deliverEvery(boot)
 	} else {
 		moved, err = s.deliverLatest(boot)

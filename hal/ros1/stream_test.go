@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
@@ -46,7 +47,7 @@ func tcpPair(tb interface {
 func testStream(tb interface {
 	Helper()
 	Fatal(args ...any)
-}, c net.Conn, mode Mode, max int, f decodeFunc,
+}, c net.Conn, mode bus.Mode, max int, f decodeFunc,
 ) *stream {
 	tb.Helper()
 	s := &Sub{n: &Node{cfg: Config{Clock: bootClock}}, max: max, mode: mode, pace: pacer{gap: 1}}
@@ -61,7 +62,7 @@ func testStream(tb interface {
 // TestStreamDeliversWhateverTheCuts writes numbered messages of any size in pieces of any size.
 func TestStreamDeliversWhateverTheCuts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		mode := rapid.SampledFrom([]Mode{Every, Latest}).Draw(t, "mode")
+		mode := rapid.SampledFrom([]bus.Mode{bus.Every, bus.Latest}).Draw(t, "mode")
 		sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(4, 60), rapid.IntRange(4, 40000)), 1, 12).Draw(t, "sizes")
 		var wire []byte
 		for i, n := range sizes {
@@ -98,7 +99,7 @@ func TestStreamDeliversWhateverTheCuts(t *testing.T) {
 		if !slices.IsSorted(got) || len(got) == 0 || got[len(got)-1] != len(sizes)-1 {
 			t.Fatalf("delivered %v of %d", got, len(sizes))
 		}
-		if mode == Every && len(got) != len(sizes) || len(got)+int(st.count.skipped.Load()) != len(sizes) {
+		if mode == bus.Every && len(got) != len(sizes) || len(got)+int(st.count.skipped.Load()) != len(sizes) {
 			t.Fatalf("mode %d delivered %v and skipped %d of %d", mode, got, st.count.skipped.Load(), len(sizes))
 		}
 	})
@@ -107,7 +108,7 @@ func TestStreamDeliversWhateverTheCuts(t *testing.T) {
 // TestLatestDeliversTheNewest: while a handler is busy messages pile up; what it gets next is the newest of them. In
 // mode Every, the "off" case, it gets the oldest.
 func TestLatestDeliversTheNewest(t *testing.T) {
-	for mode, want := range map[Mode]uint32{Latest: 599, Every: 1} {
+	for mode, want := range map[bus.Mode]uint32{bus.Latest: 599, bus.Every: 1} {
 		near, far := tcpPair(t)
 		defer near.Close()
 		defer far.Close()
@@ -150,7 +151,7 @@ func TestLatestDeliversTheNewest(t *testing.T) {
 		}
 		far.Close()
 		<-done
-		if mode == Latest && st.count.skipped.Load() != 598 {
+		if mode == bus.Latest && st.count.skipped.Load() != 598 {
 			t.Errorf("%d skipped; want 598", st.count.skipped.Load())
 		}
 	}
@@ -159,7 +160,7 @@ func TestLatestDeliversTheNewest(t *testing.T) {
 func TestStreamRefusesLengths(t *testing.T) {
 	for _, n := range []uint32{101, 16 << 20, 1<<31 - 1, 1 << 31, 0xffffffff} {
 		near, far := tcpPair(t)
-		st := testStream(t, near, Latest, 100, func([]byte, time.Duration) error { return nil })
+		st := testStream(t, near, bus.Latest, 100, func([]byte, time.Duration) error { return nil })
 		if _, err := far.Write(binary.LittleEndian.AppendUint32(nil, n)); err != nil {
 			t.Fatal(err)
 		}
@@ -206,7 +207,7 @@ func TestWatchdog(t *testing.T) {
 		{"message within its time", 900 * time.Millisecond, 950 * time.Millisecond, []time.Duration{time.Second, 1020 * time.Millisecond}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			st := testStream(t, near, Latest, 100, nil)
+			st := testStream(t, near, bus.Latest, 100, nil)
 			st.lastRx.Store(int64(c.rx))
 			st.partialSince.Store(int64(c.partial))
 			w := d.add(st, time.Second)

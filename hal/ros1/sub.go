@@ -7,43 +7,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
-
-// Mode says what becomes of messages that arrive faster than they are handled.
-type Mode uint8
-
-// Delivery modes.
-const (
-	// Latest delivers the newest complete message and counts the older ones as skipped; it never delivers a stale one
-	// while a newer one waits in the socket.
-	Latest Mode = iota + 1
-	// Every delivers each message in order, up to Subscription.MaxRateHz; those above it are counted as skipped.
-	Every
-)
-
-// DefaultMaxRateHz bounds the messages per second of one connection in mode Every.
-const DefaultMaxRateHz = 1000
-
-// Subscription says what to read and from whom.
-type Subscription struct {
-	// Topic is the global name, such as "/odom".
-	Topic string
-	// Type is the ROS type, such as "nav_msgs/Odometry". Only SubscribePose has a choice; elsewhere it may be empty.
-	Type string
-	// Allow lists the exact names of the nodes that may publish; others are not connected to.
-	Allow []string
-	// AllowAny takes everybody as a publisher. Either Allow or AllowAny must be given.
-	AllowAny bool
-	// Mode is Latest or Every; 0 takes the message type's usual one (Every for transforms and text, else Latest).
-	Mode Mode
-	// MaxBytes caps one message; 0 takes the type's usual cap.
-	MaxBytes int
-	// MaxRateHz caps the messages per second of one connection in mode Every; 0 takes DefaultMaxRateHz.
-	MaxRateHz int
-	// IdleTimeout replaces Limits.IdleTimeout for this topic, as for one that speaks only now and then.
-	IdleTimeout time.Duration
-}
 
 // SubStats counts what a subscription has seen.
 type SubStats struct {
@@ -64,7 +30,7 @@ type Sub struct {
 	typ   wireType
 	allow []string
 	any   bool
-	mode  Mode
+	mode  bus.Mode
 	max   int
 	pace  pacer
 	idle  time.Duration
@@ -103,7 +69,7 @@ func (s *Sub) Close() {
 }
 
 // subscribe checks what the caller asked for. fallback is the mode for Subscription.Mode 0.
-func (n *Node) subscribe(c Subscription, typ string, fallback Mode, mk func(*msg.Peer) decoder) (*Sub, error) {
+func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk func(*msg.Peer) decoder) (*Sub, error) {
 	if !validName(c.Topic) {
 		return nil, fmt.Errorf("ros1: topic %s is not a global name; expected one such as \"/odom\"", clip(c.Topic, 80))
 	}
@@ -122,14 +88,14 @@ func (n *Node) subscribe(c Subscription, typ string, fallback Mode, mk func(*msg
 			return nil, fmt.Errorf("ros1: topic %s: allowed publisher %s is not a global node name", c.Topic, clip(a, 80))
 		}
 	}
-	if c.MaxBytes < 0 || c.MaxRateHz < 0 || c.IdleTimeout < 0 || c.Mode > Every {
+	if c.MaxBytes < 0 || c.MaxRateHz < 0 || c.IdleTimeout < 0 || c.Mode > bus.Every {
 		return nil, fmt.Errorf("ros1: topic %s: MaxBytes %d, MaxRateHz %d, IdleTimeout %v, Mode %d; expected none negative and a known mode",
 			c.Topic, c.MaxBytes, c.MaxRateHz, c.IdleTimeout, c.Mode)
 	}
 	s := &Sub{
 		n: n, topic: c.Topic, typ: t, allow: slices.Clone(c.Allow), any: c.AllowAny,
 		mode: orDefault(c.Mode, fallback), max: orDefault(c.MaxBytes, t.max),
-		pace:       pacer{gap: time.Second / time.Duration(orDefault(c.MaxRateHz, DefaultMaxRateHz))},
+		pace:       pacer{gap: time.Second / time.Duration(orDefault(c.MaxRateHz, bus.DefaultMaxRateHz))},
 		idle:       orDefault(c.IdleTimeout, n.cfg.Limits.IdleTimeout),
 		newDecoder: mk, links: map[string]*link{}, refused: map[string]bool{},
 	}
@@ -195,7 +161,7 @@ func (s *Sub) refuse(name, why string) {
 		return
 	}
 	s.refused[name] = true
-	s.n.rep.emit(&Event{Kind: PublisherRefused, Topic: s.topic, Name: clipName(name), Detail: why})
+	s.n.rep.Emit(&bus.Event{Kind: bus.PublisherRefused, Topic: s.topic, Name: clipName(name), Detail: why})
 }
 
 // clipName bounds a name that came from the master.

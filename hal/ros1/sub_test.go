@@ -14,14 +14,15 @@ import (
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/sensor_msgs"
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
 
 // commands subscribes to /cmd from /pub and counts.
-func commands(tb testing.TB, n *Node, change func(*Subscription)) (*Sub, *atomic.Uint64) {
+func commands(tb testing.TB, n *Node, change func(*bus.Subscription)) (*Sub, *atomic.Uint64) {
 	tb.Helper()
-	s := Subscription{Topic: "/cmd", Allow: []string{"/pub"}}
+	s := bus.Subscription{Topic: "/cmd", Allow: []string{"/pub"}}
 	if change != nil {
 		change(&s)
 	}
@@ -45,34 +46,34 @@ func forever(c net.Conn) {
 
 // TestHostilePublisher: each of these is refused or cut, by name, and the honest publisher beside it goes on.
 func TestHostilePublisher(t *testing.T) {
-	typ := mustType(t, TypeTwist)
+	typ := mustType(t, bus.TypeTwist)
 	hello := rostest.Header
 	for _, c := range []struct {
 		name   string
 		evil   func(*rostest.Publisher)
-		want   EventKind
+		want   bus.EventKind
 		detail string
 	}{
-		{"wrong md5", func(p *rostest.Publisher) { p.MD5 = "deadbeef" }, PublisherMismatch, typ.md5},
+		{"wrong md5", func(p *rostest.Publisher) { p.MD5 = "deadbeef" }, bus.PublisherMismatch, typ.md5},
 		{"wrong type", func(p *rostest.Publisher) {
 			p.Reply = hello("callerid", "/evil", "md5sum", typ.md5, "type", "std_msgs/Bool")
-		}, PublisherMismatch, "std_msgs/Bool"},
-		{"md5 of anything", func(p *rostest.Publisher) { p.MD5 = "*" }, PublisherMismatch, typ.md5},
+		}, bus.PublisherMismatch, "std_msgs/Bool"},
+		{"md5 of anything", func(p *rostest.Publisher) { p.MD5 = "*" }, bus.PublisherMismatch, typ.md5},
 		{"other topic", func(p *rostest.Publisher) {
 			p.Reply = hello("callerid", "/evil", "md5sum", typ.md5, "type", typ.name, "topic", "/other")
-		}, PublisherMismatch, "/other"},
-		{"error header", func(p *rostest.Publisher) { p.Reply = hello("error", "go away") }, PublisherRefused, "go away"},
-		{"no callerid", func(p *rostest.Publisher) { p.Reply = hello("md5sum", typ.md5, "type", typ.name) }, PublisherRefused, "allow list"},
-		{"callerid not allowed", func(p *rostest.Publisher) { p.CallerID = "/other" }, PublisherRefused, "allow list"},
-		{"header of 16 MiB announced", func(p *rostest.Publisher) { p.Reply = []byte{0, 0, 0, 1} }, PublisherOversize, "16777216"},
-		{"header that never ends", func(p *rostest.Publisher) { p.Reply = []byte{100, 0, 0, 0, 1}; p.Script = forever }, PublisherTimeout, "timeout"},
-		{"header of garbage", func(p *rostest.Publisher) { p.Reply = append([]byte{4, 0, 0, 0}, "\xff\xff\xff\xff"...) }, PublisherRefused, "header field"},
-		{"address of another protocol", func(p *rostest.Publisher) { p.TCPROS = []any{"UDPROS", "127.0.0.1", 5} }, PublisherRefused, "TCPROS"},
-		{"address without a port", func(p *rostest.Publisher) { p.TCPROS = []any{"TCPROS", "127.0.0.1", 0} }, PublisherRefused, "port 0"},
-		{"address that is no host", func(p *rostest.Publisher) { p.TCPROS = []any{"TCPROS", "a b", 5} }, PublisherRefused, "host"},
+		}, bus.PublisherMismatch, "/other"},
+		{"error header", func(p *rostest.Publisher) { p.Reply = hello("error", "go away") }, bus.PublisherRefused, "go away"},
+		{"no callerid", func(p *rostest.Publisher) { p.Reply = hello("md5sum", typ.md5, "type", typ.name) }, bus.PublisherRefused, "allow list"},
+		{"callerid not allowed", func(p *rostest.Publisher) { p.CallerID = "/other" }, bus.PublisherRefused, "allow list"},
+		{"header of 16 MiB announced", func(p *rostest.Publisher) { p.Reply = []byte{0, 0, 0, 1} }, bus.PublisherOversize, "16777216"},
+		{"header that never ends", func(p *rostest.Publisher) { p.Reply = []byte{100, 0, 0, 0, 1}; p.Script = forever }, bus.PublisherTimeout, "timeout"},
+		{"header of garbage", func(p *rostest.Publisher) { p.Reply = append([]byte{4, 0, 0, 0}, "\xff\xff\xff\xff"...) }, bus.PublisherRefused, "header field"},
+		{"address of another protocol", func(p *rostest.Publisher) { p.TCPROS = []any{"UDPROS", "127.0.0.1", 5} }, bus.PublisherRefused, "TCPROS"},
+		{"address without a port", func(p *rostest.Publisher) { p.TCPROS = []any{"TCPROS", "127.0.0.1", 0} }, bus.PublisherRefused, "port 0"},
+		{"address that is no host", func(p *rostest.Publisher) { p.TCPROS = []any{"TCPROS", "a b", 5} }, bus.PublisherRefused, "host"},
 		{"length 0xffffffff", func(p *rostest.Publisher) {
 			p.Script = func(c net.Conn) { _, _ = c.Write([]byte{255, 255, 255, 255}); forever(c) }
-		}, PublisherOversize, "4294967295"},
+		}, bus.PublisherOversize, "4294967295"},
 		{"slow loris", func(p *rostest.Publisher) {
 			p.Script = func(c net.Conn) {
 				for _, b := range rostest.Frame(twistBody(1)) { // 2.6 s for one message
@@ -82,9 +83,9 @@ func TestHostilePublisher(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 				}
 			}
-		}, PublisherTimeout, "not complete"},
-		{"silence", func(p *rostest.Publisher) { p.Script = forever }, PublisherTimeout, "nothing received"},
-		{"message of another size", func(p *rostest.Publisher) { p.Latched = make([]byte, 47) }, PublisherMalformed, "last field"},
+		}, bus.PublisherTimeout, "not complete"},
+		{"silence", func(p *rostest.Publisher) { p.Script = forever }, bus.PublisherTimeout, "nothing received"},
+		{"message of another size", func(p *rostest.Publisher) { p.Latched = make([]byte, 47) }, bus.PublisherMalformed, "last field"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -93,9 +94,9 @@ func TestHostilePublisher(t *testing.T) {
 			cfg := testConfig(master.URI(), &ev)
 			cfg.Limits.HandshakeTimeout = 300 * time.Millisecond
 			n := startNode(t, cfg)
-			good := startPublisher(t, master.URI(), "/pub", "/cmd", TypeTwist, nil)
-			startPublisher(t, master.URI(), "/evil", "/cmd", TypeTwist, c.evil)
-			_, got := commands(t, n, func(s *Subscription) {
+			good := startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
+			startPublisher(t, master.URI(), "/evil", "/cmd", bus.TypeTwist, c.evil)
+			_, got := commands(t, n, func(s *bus.Subscription) {
 				s.Allow = append(s.Allow, "/evil")
 				s.IdleTimeout = 400 * time.Millisecond
 			})
@@ -126,19 +127,19 @@ func TestPublisherNotAllowedIsNotContacted(t *testing.T) {
 	master := newTestMaster(t)
 	var ev events
 	n := startNode(t, testConfig(master.URI(), &ev))
-	good := startPublisher(t, master.URI(), "/pub", "/cmd", TypeTwist, nil)
-	evil := startPublisher(t, master.URI(), "/evil", "/cmd", TypeTwist, nil)
+	good := startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
+	evil := startPublisher(t, master.URI(), "/evil", "/cmd", bus.TypeTwist, nil)
 	commands(t, n, nil)
 	eventually(t, "/pub connected", func() bool { return good.Subscribers() == 1 })
-	eventually(t, "/evil reported", func() bool { return ev.first(PublisherRefused) != nil })
-	if e := ev.first(PublisherRefused); e.Name != "/evil" {
+	eventually(t, "/evil reported", func() bool { return ev.first(bus.PublisherRefused) != nil })
+	if e := ev.first(bus.PublisherRefused); e.Name != "/evil" {
 		t.Errorf("event %+v", e)
 	}
 	if evil.Calls("requestTopic") != 0 || evil.Total() != 0 {
 		t.Errorf("/evil was contacted: %d calls, %d connections", evil.Calls("requestTopic"), evil.Total())
 	}
 	// Off: with AllowAny it is connected.
-	commands(t, n, func(s *Subscription) { s.Allow, s.AllowAny = nil, true })
+	commands(t, n, func(s *bus.Subscription) { s.Allow, s.AllowAny = nil, true })
 	eventually(t, "/evil connected with AllowAny", func() bool { return evil.Subscribers() == 1 })
 }
 
@@ -157,8 +158,8 @@ func TestStrengthIsSourceBoundOnlyIfAllAgrees(t *testing.T) {
 			master := newTestMaster(t)
 			var ev events
 			n := startNode(t, testConfig(master.URI(), &ev))
-			other := startPublisher(t, "", "/x", "/cmd", TypeTwist, func(p *rostest.Publisher) { p.Host, p.CallerID = "127.0.0.2", "/pub" })
-			startPublisher(t, master.URI(), "/pub", "/cmd", TypeTwist, func(p *rostest.Publisher) {
+			other := startPublisher(t, "", "/x", "/cmd", bus.TypeTwist, func(p *rostest.Publisher) { p.Host, p.CallerID = "127.0.0.2", "/pub" })
+			startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, func(p *rostest.Publisher) {
 				if c.change != nil {
 					c.change(p)
 				}
@@ -166,9 +167,9 @@ func TestStrengthIsSourceBoundOnlyIfAllAgrees(t *testing.T) {
 					p.TCPROS = []any{"TCPROS", "127.0.0.2", other.Port()}
 				}
 			})
-			commands(t, n, func(s *Subscription) { s.Allow = []string{"/pub", "/friend"} })
-			eventually(t, "connected", func() bool { return ev.first(PublisherConnected) != nil })
-			p := ev.first(PublisherConnected).Peer
+			commands(t, n, func(s *bus.Subscription) { s.Allow = []string{"/pub", "/friend"} })
+			eventually(t, "connected", func() bool { return ev.first(bus.PublisherConnected) != nil })
+			p := ev.first(bus.PublisherConnected).Peer
 			if p.Strength != c.want || p.ID == 0 || !p.Addr.IsValid() {
 				t.Errorf("peer %+v; want %v", p, c.want)
 			}
@@ -185,16 +186,16 @@ func TestJointStateOfMillionsOfNames(t *testing.T) {
 	huge := make([]byte, 16+4+4<<22)
 	binary.LittleEndian.PutUint32(huge[16:], 4<<20)
 	frame := rostest.Frame(huge)
-	startPublisher(t, master.URI(), "/evil", "/joints", TypeJointState, func(p *rostest.Publisher) {
+	startPublisher(t, master.URI(), "/evil", "/joints", bus.TypeJointState, func(p *rostest.Publisher) {
 		p.Script = func(c net.Conn) { _, _ = c.Write(frame) }
 	})
 	before := heap()
-	if _, err := n.SubscribeJoints(Subscription{Topic: "/joints", Allow: []string{"/evil"}}, jointNames(29), func(*msg.Joints) {
+	if _, err := n.SubscribeJoints(bus.Subscription{Topic: "/joints", Allow: []string{"/evil"}}, jointNames(29), func(*msg.Joints) {
 		t.Error("delivered")
 	}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "refused", func() bool { return ev.first(PublisherOversize) != nil })
+	eventually(t, "refused", func() bool { return ev.first(bus.PublisherOversize) != nil })
 	if after := heap(); after > before+8<<20 {
 		t.Errorf("heap grew from %d to %d", before, after)
 	}
@@ -213,7 +214,7 @@ func TestJointStateOfMillionsOfNames(t *testing.T) {
 	if cost > 2*time.Second { // 2 ms a message; it is some µs
 		t.Errorf("1000 messages of %d unknown names took %v", DefaultMaxJointNames, cost)
 	}
-	full := make([]byte, mustType(t, TypeJointState).max)
+	full := make([]byte, mustType(t, bus.TypeJointState).max)
 	binary.LittleEndian.PutUint32(full[16:], uint32(len(full)-20)/4)
 	if err := d.decode(full, 1); !errors.Is(err, errCount) {
 		t.Errorf("%d empty names: %v; want %v", (len(full)-20)/4, err, errCount)
@@ -238,13 +239,13 @@ func TestFloodOfAnnouncements(t *testing.T) {
 	cfg := testConfig(master.URI(), &ev)
 	cfg.Limits.MaxPublishers = 4
 	n := startNode(t, cfg)
-	p := startPublisher(t, master.URI(), "/pub", "/cmd", TypeTwist, nil)
-	_, got := commands(t, n, func(s *Subscription) { s.Allow, s.AllowAny = nil, true })
+	p := startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
+	_, got := commands(t, n, func(s *bus.Subscription) { s.Allow, s.AllowAny = nil, true })
 	eventually(t, "connected", func() bool { return p.Subscribers() == 1 })
 	goroutines, before := runtime.NumGoroutine(), heap()
 	for i := range 800 {
 		name := fmt.Sprintf("/flood_%d", i)
-		if _, err := rostest.Call(master.URI(), "registerPublisher", name, "/cmd", TypeTwist, "http://127.0.0.1:9/"); err != nil {
+		if _, err := rostest.Call(master.URI(), "registerPublisher", name, "/cmd", bus.TypeTwist, "http://127.0.0.1:9/"); err != nil {
 			t.Fatal(err)
 		}
 		if i%10 == 0 {
@@ -260,7 +261,7 @@ func TestFloodOfAnnouncements(t *testing.T) {
 		t.Errorf("heap grew from %d to %d", before, after)
 	}
 	eventually(t, "the real feed goes on", func() bool { p.Send(twistBody(1)); return got.Load() > 20 })
-	if c := ev.count(PublisherRefused); c == 0 {
+	if c := ev.count(bus.PublisherRefused); c == 0 {
 		t.Error("nothing reported")
 	}
 	ev.mu.Lock()
@@ -275,21 +276,21 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	master := newTestMaster(t)
 	var ev events
 	n := startNode(t, testConfig(master.URI(), &ev))
-	ok := Subscription{Topic: "/t", Allow: []string{"/a"}}
+	ok := bus.Subscription{Topic: "/t", Allow: []string{"/a"}}
 	for _, c := range []struct {
 		name   string
-		change func(*Subscription)
+		change func(*bus.Subscription)
 		want   string
 	}{
-		{"topic not global", func(s *Subscription) { s.Topic = "t" }, "global name"},
-		{"topic with markup", func(s *Subscription) { s.Topic = "/t</value>" }, "global name"},
-		{"nobody allowed", func(s *Subscription) { s.Allow = nil }, "AllowAny"},
-		{"names and anybody", func(s *Subscription) { s.AllowAny = true }, "AllowAny"},
-		{"allowed name not global", func(s *Subscription) { s.Allow = []string{"a b"} }, "allowed publisher"},
-		{"negative cap", func(s *Subscription) { s.MaxBytes = -1 }, "none negative"},
-		{"negative deadline", func(s *Subscription) { s.IdleTimeout = -1 }, "none negative"},
-		{"unknown mode", func(s *Subscription) { s.Mode = 3 }, "known mode"},
-		{"wrong type", func(s *Subscription) { s.Type = TypeBool }, TypeTwist},
+		{"topic not global", func(s *bus.Subscription) { s.Topic = "t" }, "global name"},
+		{"topic with markup", func(s *bus.Subscription) { s.Topic = "/t</value>" }, "global name"},
+		{"nobody allowed", func(s *bus.Subscription) { s.Allow = nil }, "AllowAny"},
+		{"names and anybody", func(s *bus.Subscription) { s.AllowAny = true }, "AllowAny"},
+		{"allowed name not global", func(s *bus.Subscription) { s.Allow = []string{"a b"} }, "allowed publisher"},
+		{"negative cap", func(s *bus.Subscription) { s.MaxBytes = -1 }, "none negative"},
+		{"negative deadline", func(s *bus.Subscription) { s.IdleTimeout = -1 }, "none negative"},
+		{"unknown mode", func(s *bus.Subscription) { s.Mode = 3 }, "known mode"},
+		{"wrong type", func(s *bus.Subscription) { s.Type = bus.TypeBool }, bus.TypeTwist},
 	} {
 		s := ok
 		c.change(&s)
@@ -300,7 +301,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	if _, err := n.SubscribePose(ok, nil); err == nil {
 		t.Error("a pose subscription without a type is accepted")
 	}
-	if _, err := n.SubscribeTransforms(Subscription{Topic: "/tf", AllowAny: true, Mode: Latest}, nil, nil); err == nil {
+	if _, err := n.SubscribeTransforms(bus.Subscription{Topic: "/tf", AllowAny: true, Mode: bus.Latest}, nil, nil); err == nil {
 		t.Error("transforms in mode Latest are accepted")
 	}
 	for _, names := range [][]string{nil, {"a", "a"}, {""}, jointNames(msg.MaxJoints + 1)} {
@@ -311,7 +312,7 @@ func TestSubscriptionsAreChecked(t *testing.T) {
 	if _, err := n.SubscribeDevice(ok, msg.Battery, 0, nil); err == nil {
 		t.Error("a battery of type Bool is accepted")
 	}
-	if _, err := n.SubscribeText(Subscription{Topic: "/t", AllowAny: true, MaxBytes: 1 << 30}, nil); err == nil {
+	if _, err := n.SubscribeText(bus.Subscription{Topic: "/t", AllowAny: true, MaxBytes: 1 << 30}, nil); err == nil {
 		t.Error("a text of 1 GiB is accepted")
 	}
 }
@@ -332,12 +333,14 @@ func TestEveryTypeArrives(t *testing.T) {
 		default:
 		}
 	}
-	any := func(topic, typ string) Subscription { return Subscription{Topic: topic, Type: typ, AllowAny: true} }
+	any := func(topic, typ string) bus.Subscription {
+		return bus.Subscription{Topic: topic, Type: typ, AllowAny: true}
+	}
 	var errs []error
 	sub := func(_ *Sub, err error) { errs = append(errs, err) }
-	sub(n.SubscribePose(any("/odom", TypeOdometry), func(m *msg.Pose) { note("odom", &m.Header) }))
-	sub(n.SubscribePose(any("/ps", TypePoseStamped), func(m *msg.Pose) { note("ps", &m.Header) }))
-	sub(n.SubscribePose(any("/pc", TypePoseWithCovarianceStamped), func(m *msg.Pose) { note("pc", &m.Header) }))
+	sub(n.SubscribePose(any("/odom", bus.TypeOdometry), func(m *msg.Pose) { note("odom", &m.Header) }))
+	sub(n.SubscribePose(any("/ps", bus.TypePoseStamped), func(m *msg.Pose) { note("ps", &m.Header) }))
+	sub(n.SubscribePose(any("/pc", bus.TypePoseWithCovarianceStamped), func(m *msg.Pose) { note("pc", &m.Header) }))
 	sub(n.SubscribeTransforms(any("/tf_static", ""), nil, func(m *msg.Transform) {
 		if m.Static {
 			note("tf", &m.Header)
@@ -356,8 +359,8 @@ func TestEveryTypeArrives(t *testing.T) {
 	}
 	want := map[string]bool{}
 	for what, typ := range map[string]string{
-		"odom": TypeOdometry, "ps": TypePoseStamped, "pc": TypePoseWithCovarianceStamped, "tf": TypeTFMessage,
-		"js": TypeJointState, "imu": TypeImu, "bat": TypeBatteryState, "bool": TypeBool, "cam": TypeBool, "text": TypeString,
+		"odom": bus.TypeOdometry, "ps": bus.TypePoseStamped, "pc": bus.TypePoseWithCovarianceStamped, "tf": bus.TypeTFMessage,
+		"js": bus.TypeJointState, "imu": bus.TypeImu, "bat": bus.TypeBatteryState, "bool": bus.TypeBool, "cam": bus.TypeBool, "text": bus.TypeString,
 	} {
 		topic := "/" + what
 		if what == "tf" {
@@ -381,7 +384,7 @@ func TestSubCloseEndsItsConnections(t *testing.T) {
 	master := newTestMaster(t)
 	var ev events
 	n := startNode(t, testConfig(master.URI(), &ev))
-	p := startPublisher(t, master.URI(), "/pub", "/cmd", TypeTwist, nil)
+	p := startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
 	sub, _ := commands(t, n, nil)
 	eventually(t, "connected", func() bool { return p.Subscribers() == 1 })
 	sub.Close()
@@ -389,8 +392,8 @@ func TestSubCloseEndsItsConnections(t *testing.T) {
 		t.Errorf("%+v after Close", s)
 	}
 	eventually(t, "disconnected", func() bool { return p.Subscribers() == 0 })
-	if ev.count(PublisherGone) != 1 {
-		t.Errorf("%d PublisherGone; want 1", ev.count(PublisherGone))
+	if ev.count(bus.PublisherGone) != 1 {
+		t.Errorf("%d PublisherGone; want 1", ev.count(bus.PublisherGone))
 	}
 	sub.Close()
 }

@@ -5,44 +5,43 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
 // Handlers are called on the reader's goroutine of the connection; the pointer is valid only during the call.
+// Subscription.Latched changes nothing here: a ROS 1 publisher that latches sends its last message to everybody.
 
 // SubscribePose reads nav_msgs/Odometry, geometry_msgs/PoseStamped or geometry_msgs/PoseWithCovarianceStamped.
-func (n *Node) SubscribePose(s Subscription, h func(*msg.Pose)) (*Sub, error) {
+func (n *Node) SubscribePose(s bus.Subscription, h func(*msg.Pose)) (*Sub, error) {
 	switch s.Type {
-	case TypeOdometry, TypePoseStamped, TypePoseWithCovarianceStamped:
+	case bus.TypeOdometry, bus.TypePoseStamped, bus.TypePoseWithCovarianceStamped:
 	default:
 		return nil, fmt.Errorf("ros1: topic %s: type %s; expected %s, %s or %s", clip(s.Topic, 80), clip(s.Type, 80),
-			TypeOdometry, TypePoseStamped, TypePoseWithCovarianceStamped)
+			bus.TypeOdometry, bus.TypePoseStamped, bus.TypePoseWithCovarianceStamped)
 	}
-	return n.subscribe(s, s.Type, Latest, func(p *msg.Peer) decoder { return newPoseDecoder(s.Type, p, h) })
+	return n.subscribe(s, s.Type, bus.Latest, func(p *msg.Peer) decoder { return newPoseDecoder(s.Type, p, h) })
 }
 
 func newPoseDecoder(typ string, p *msg.Peer, h func(*msg.Pose)) *poseDecoder {
-	d := &poseDecoder{h: h, odom: typ == TypeOdometry, cov: typ != TypePoseStamped}
+	d := &poseDecoder{h: h, odom: typ == bus.TypeOdometry, cov: typ != bus.TypePoseStamped}
 	d.m.Peer, d.m.HasCovariance, d.m.HasTwist = p, d.cov, d.odom
 	return d
 }
 
-// Edge is one edge of the tf tree: Child's pose in Parent.
-type Edge struct{ Parent, Child string }
-
 // SubscribeTransforms reads tf2_msgs/TFMessage and calls h for each transform, or for those in edges if there are any.
 // A topic named "/tf_static" marks its transforms as static.
-func (n *Node) SubscribeTransforms(s Subscription, edges []Edge, h func(*msg.Transform)) (*Sub, error) {
-	if s.Mode == Latest {
+func (n *Node) SubscribeTransforms(s bus.Subscription, edges []bus.Edge, h func(*msg.Transform)) (*Sub, error) {
+	if s.Mode == bus.Latest {
 		// One node sends different edges in different messages; the newest message is not the newest of each.
 		return nil, fmt.Errorf("ros1: topic %s: transforms are read in mode Every only", clip(s.Topic, 80))
 	}
 	edges = slices.Clone(edges)
 	for i, e := range edges {
-		edges[i] = Edge{string(bare([]byte(e.Parent))), string(bare([]byte(e.Child)))}
+		edges[i] = bus.Edge{Parent: string(bare([]byte(e.Parent))), Child: string(bare([]byte(e.Child)))}
 	}
-	s.MaxRateHz = orDefault(s.MaxRateHz, 10*DefaultMaxRateHz)
-	return n.subscribe(s, TypeTFMessage, Every, func(p *msg.Peer) decoder {
+	s.MaxRateHz = orDefault(s.MaxRateHz, 10*bus.DefaultMaxRateHz)
+	return n.subscribe(s, bus.TypeTFMessage, bus.Every, func(p *msg.Peer) decoder {
 		d := &tfDecoder{edges: edges, max: n.cfg.Limits.MaxTransforms, h: h}
 		d.m.Peer, d.m.Static = p, s.Topic == "/tf_static"
 		return d
@@ -50,7 +49,7 @@ func (n *Node) SubscribeTransforms(s Subscription, edges []Edge, h func(*msg.Tra
 }
 
 // SubscribeJoints reads sensor_msgs/JointState; joint i of the message handed to h is names[i].
-func (n *Node) SubscribeJoints(s Subscription, names []string, h func(*msg.Joints)) (*Sub, error) {
+func (n *Node) SubscribeJoints(s bus.Subscription, names []string, h func(*msg.Joints)) (*Sub, error) {
 	if len(names) == 0 || len(names) > msg.MaxJoints {
 		return nil, fmt.Errorf("ros1: topic %s: %d joint names; expected 1 to %d", clip(s.Topic, 80), len(names), msg.MaxJoints)
 	}
@@ -62,14 +61,14 @@ func (n *Node) SubscribeJoints(s Subscription, names []string, h func(*msg.Joint
 		}
 		index[name] = i
 	}
-	return n.subscribe(s, TypeJointState, Latest, func(p *msg.Peer) decoder {
+	return n.subscribe(s, bus.TypeJointState, bus.Latest, func(p *msg.Peer) decoder {
 		return newJointDecoder(p, names, index, n.cfg.Limits.MaxJointNames, h)
 	})
 }
 
 // SubscribeIMU reads sensor_msgs/Imu.
-func (n *Node) SubscribeIMU(s Subscription, h func(*msg.IMU)) (*Sub, error) {
-	return n.subscribe(s, TypeImu, Latest, func(p *msg.Peer) decoder {
+func (n *Node) SubscribeIMU(s bus.Subscription, h func(*msg.IMU)) (*Sub, error) {
+	return n.subscribe(s, bus.TypeImu, bus.Latest, func(p *msg.Peer) decoder {
 		d := &imuDecoder{h: h}
 		d.m.Peer = p
 		return d
@@ -77,8 +76,8 @@ func (n *Node) SubscribeIMU(s Subscription, h func(*msg.IMU)) (*Sub, error) {
 }
 
 // SubscribeBattery reads sensor_msgs/BatteryState as battery number index.
-func (n *Node) SubscribeBattery(s Subscription, index int, h func(*msg.Device)) (*Sub, error) {
-	return n.subscribe(s, TypeBatteryState, Latest, func(p *msg.Peer) decoder {
+func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Device)) (*Sub, error) {
+	return n.subscribe(s, bus.TypeBatteryState, bus.Latest, func(p *msg.Peer) decoder {
 		d := &batteryDecoder{h: h}
 		d.m.Peer, d.m.Kind, d.m.Index = p, msg.Battery, index
 		return d
@@ -86,8 +85,8 @@ func (n *Node) SubscribeBattery(s Subscription, index int, h func(*msg.Device)) 
 }
 
 // SubscribeCommand reads geometry_msgs/Twist as commands of the given channel.
-func (n *Node) SubscribeCommand(s Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
-	return n.subscribe(s, TypeTwist, Latest, func(p *msg.Peer) decoder {
+func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
+	return n.subscribe(s, bus.TypeTwist, bus.Latest, func(p *msg.Peer) decoder {
 		d := &commandDecoder{h: h}
 		d.m.Peer, d.m.Channel = p, channel
 		return d
@@ -95,8 +94,8 @@ func (n *Node) SubscribeCommand(s Subscription, channel int, h func(*msg.Command
 }
 
 // SubscribeBool reads std_msgs/Bool.
-func (n *Node) SubscribeBool(s Subscription, h func(*msg.Bool)) (*Sub, error) {
-	return n.subscribe(s, TypeBool, Latest, func(p *msg.Peer) decoder {
+func (n *Node) SubscribeBool(s bus.Subscription, h func(*msg.Bool)) (*Sub, error) {
+	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) decoder {
 		d := &boolDecoder{h: h}
 		d.m.Peer = p
 		return d
@@ -104,11 +103,11 @@ func (n *Node) SubscribeBool(s Subscription, h func(*msg.Bool)) (*Sub, error) {
 }
 
 // SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active".
-func (n *Node) SubscribeDevice(s Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (*Sub, error) {
+func (n *Node) SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (*Sub, error) {
 	if kind != msg.Camera && kind != msg.Microphone {
 		return nil, errors.New("ros1: SubscribeDevice reads a camera or a microphone; use SubscribeBattery for the battery")
 	}
-	return n.subscribe(s, TypeBool, Latest, func(p *msg.Peer) decoder {
+	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) decoder {
 		d := &deviceDecoder{h: h}
 		d.m.Peer, d.m.Kind, d.m.Index = p, kind, index
 		return d
@@ -116,11 +115,11 @@ func (n *Node) SubscribeDevice(s Subscription, kind msg.DeviceKind, index int, h
 }
 
 // SubscribeText reads std_msgs/String.
-func (n *Node) SubscribeText(s Subscription, h func(*msg.Text)) (*Sub, error) {
+func (n *Node) SubscribeText(s bus.Subscription, h func(*msg.Text)) (*Sub, error) {
 	if s.MaxBytes > 4+msg.MaxText {
 		return nil, fmt.Errorf("ros1: topic %s: MaxBytes %d; expected at most %d", clip(s.Topic, 80), s.MaxBytes, 4+msg.MaxText)
 	}
-	return n.subscribe(s, TypeString, Every, func(p *msg.Peer) decoder {
+	return n.subscribe(s, bus.TypeString, bus.Every, func(p *msg.Peer) decoder {
 		d := &textDecoder{h: h}
 		d.m.Peer = p
 		return d

@@ -13,22 +13,8 @@ import (
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/tf2_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/serviceproc"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
-)
-
-// Message types that the node reads or publishes.
-const (
-	TypeOdometry                  = "nav_msgs/Odometry"
-	TypePoseStamped               = "geometry_msgs/PoseStamped"
-	TypePoseWithCovarianceStamped = "geometry_msgs/PoseWithCovarianceStamped"
-	TypeTFMessage                 = "tf2_msgs/TFMessage"
-	TypeJointState                = "sensor_msgs/JointState"
-	TypeImu                       = "sensor_msgs/Imu"
-	TypeBatteryState              = "sensor_msgs/BatteryState"
-	TypeTwist                     = "geometry_msgs/Twist"
-	TypeBool                      = "std_msgs/Bool"
-	TypeString                    = "std_msgs/String"
-	TypeDiagnosticArray           = "diagnostic_msgs/DiagnosticArray"
 )
 
 // wireType is what both ends of a connection must agree on.
@@ -43,27 +29,27 @@ func lookupType(name string) (wireType, error) {
 	var def any
 	t := wireType{name: name, max: 4 << 10}
 	switch name {
-	case TypeOdometry:
+	case bus.TypeOdometry:
 		def = nav_msgs.Odometry{}
-	case TypePoseStamped:
+	case bus.TypePoseStamped:
 		def = geometry_msgs.PoseStamped{}
-	case TypePoseWithCovarianceStamped:
+	case bus.TypePoseWithCovarianceStamped:
 		def = geometry_msgs.PoseWithCovarianceStamped{}
-	case TypeTFMessage:
+	case bus.TypeTFMessage:
 		def, t.max = tf2_msgs.TFMessage{}, 64<<10
-	case TypeJointState:
+	case bus.TypeJointState:
 		def, t.max = sensor_msgs.JointState{}, 32<<10
-	case TypeImu:
+	case bus.TypeImu:
 		def = sensor_msgs.Imu{}
-	case TypeBatteryState:
+	case bus.TypeBatteryState:
 		def = sensor_msgs.BatteryState{}
-	case TypeTwist:
+	case bus.TypeTwist:
 		def, t.max = geometry_msgs.Twist{}, twistBytes
-	case TypeBool:
+	case bus.TypeBool:
 		def, t.max = std_msgs.Bool{}, 1
-	case TypeString:
+	case bus.TypeString:
 		def, t.max = std_msgs.String{}, 4+msg.MaxText
-	case TypeDiagnosticArray:
+	case bus.TypeDiagnosticArray:
 		def, t.max = diagnostic_msgs.DiagnosticArray{}, 32<<10
 	default:
 		return t, fmt.Errorf("ros1: message type %s is not supported", clip(name, 80))

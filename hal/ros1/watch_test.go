@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 )
@@ -35,11 +36,11 @@ func (g *graphs) is(cond func(*msg.Graph) bool) func() bool {
 // TestWatchSeesWhoFeedsTheConsumer lets the base be fed by us, by a listed stranger and by one whom nobody lists.
 func TestWatchSeesWhoFeedsTheConsumer(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/cmd_vel", Type: TypeTwist}, nil)
-	stranger := startPublisher(t, b.master.URI(), "/stranger", "/cmd_vel", TypeTwist, nil)
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, nil)
+	stranger := startPublisher(t, b.master.URI(), "/stranger", "/cmd_vel", bus.TypeTwist, nil)
 	var mu sync.Mutex
 	var info []any
-	base := startPublisher(t, b.master.URI(), "/base", "/odom", TypeOdometry, func(p *rostest.Publisher) {
+	base := startPublisher(t, b.master.URI(), "/base", "/odom", bus.TypeOdometry, func(p *rostest.Publisher) {
 		p.Answer = func(method string) []any {
 			mu.Lock()
 			defer mu.Unlock()
@@ -87,9 +88,9 @@ func TestWatchSeesWhoFeedsTheConsumer(t *testing.T) {
 
 func TestWatchCountsMoreThanItNames(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Publication{Topic: "/x", Type: TypeTwist}, nil)
+	b := newBench(t, bus.Publication{Topic: "/x", Type: bus.TypeTwist}, nil)
 	for i := range 40 {
-		if _, err := rostest.Call(b.master.URI(), "registerPublisher", fmt.Sprintf("/n%02d", 39-i), "/cmd_vel", TypeTwist, "http://127.0.0.1:9/"); err != nil {
+		if _, err := rostest.Call(b.master.URI(), "registerPublisher", fmt.Sprintf("/n%02d", 39-i), "/cmd_vel", bus.TypeTwist, "http://127.0.0.1:9/"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,5 +1,5 @@
-// Package driver starts those who drive a robot in a test: a roscpp planner that publishes velocity commands and a
-// rospy operator who keeps the channel alive; neither knows where the robot may not go.
+// Package driver starts those who drive a robot in a test: a planner that publishes velocity commands and an operator who
+// keeps the channel alive, rospy on ROS 1 and C++ on DDS; neither knows where the robot may not go.
 package driver
 
 import (
@@ -16,11 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/cpp"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
-	"github.com/robowarden/robowarden/test/internal/wire"
 )
 
 // Drive is the same command over and over.
@@ -40,7 +39,7 @@ type Drive struct {
 }
 
 // StartDrive starts a planner that drives.
-func StartDrive(t testing.TB, m *ros.Master, d Drive) *proc.Process {
+func StartDrive(t testing.TB, b bus.Bus, d Drive) *proc.Process {
 	t.Helper()
 	args := []string{"--mode=drive", number("vx", d.VX), number("vy", d.VY), number("w", d.W)}
 	if d.Rate > 0 {
@@ -52,17 +51,17 @@ func StartDrive(t testing.TB, m *ros.Master, d Drive) *proc.Process {
 	if d.Abrupt {
 		args = append(args, "--final-zero=false")
 	}
-	return startPlanner(t, m, d.Topic, d.Node, args)
+	return startPlanner(t, b, d.Topic, d.Node, args)
 }
 
 // StartTour starts a planner that visits the tour's places in turn. It ends by itself.
-func StartTour(t testing.TB, m *ros.Master, tour Tour) *proc.Process {
+func StartTour(t testing.TB, b bus.Bus, tour Tour) *proc.Process {
 	t.Helper()
 	args := []string{"--mode=tour", "--places=" + tour.places(), number("speed", tour.Speed)}
 	if tour.Timeout > 0 {
 		args = append(args, number("timeout", tour.Timeout.Seconds()))
 	}
-	return startPlanner(t, m, tour.Topic, tour.Node, args)
+	return startPlanner(t, b, tour.Topic, tour.Node, args)
 }
 
 // TourTime waits for the end of a tour and returns how long it took by the planner's own clock.
@@ -81,7 +80,7 @@ func TourTime(ctx context.Context, planner *proc.Process) (time.Duration, error)
 	return time.Duration(s * float64(time.Second)), nil
 }
 
-func startPlanner(t testing.TB, m *ros.Master, topic, node string, args []string) *proc.Process {
+func startPlanner(t testing.TB, b bus.Bus, topic, node string, args []string) *proc.Process {
 	t.Helper()
 	if topic != "" {
 		args = append(args, "--cmd-topic="+topic)
@@ -89,8 +88,7 @@ func startPlanner(t testing.TB, m *ros.Master, topic, node string, args []string
 	if node == "" {
 		node = "/planner"
 	}
-	args = append(args, "__name:="+strings.TrimPrefix(node, "/"))
-	return m.Node(t, proc.Spec{Name: node, Argv: append([]string{cpp.Binary(t, "planner")}, args...)})
+	return b.Node(t, bus.Peer(t, b, "planner", node, args...))
 }
 
 func number(key string, v float64) string {
@@ -134,13 +132,12 @@ type OperatorConfig struct {
 // Operator is a running operator.
 type Operator struct {
 	*proc.Process
-	faults *wire.Publisher
+	faults bus.Speaker
 }
 
 // StartOperator starts an operator and waits until it listens.
-func StartOperator(t testing.TB, m *ros.Master, c OperatorConfig) *Operator {
+func StartOperator(t testing.TB, b bus.Bus, c OperatorConfig) *Operator {
 	t.Helper()
-	need.ROS(t)
 	if c.Node == "" {
 		c.Node = "/operator"
 	}
@@ -148,32 +145,31 @@ func StartOperator(t testing.TB, m *ros.Master, c OperatorConfig) *Operator {
 	if err := os.WriteFile(keyFile, []byte(hex.EncodeToString(c.Key)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	argv := []string{
-		"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "operator_node.py"),
-		"--robot", c.Robot, "--endpoint", c.Endpoint, "--key-file", keyFile,
-	}
+	args := []string{"--robot=" + c.Robot, "--endpoint=" + c.Endpoint, "--key-file=" + keyFile}
 	if c.Challenges != "" {
-		argv = append(argv, "--challenges", c.Challenges)
+		args = append(args, "--challenges="+c.Challenges)
 	}
 	if c.Answers != "" {
-		argv = append(argv, "--answers", c.Answers)
+		args = append(args, "--answers="+c.Answers)
 	}
-	argv = append(argv, "__name:="+strings.TrimPrefix(c.Node, "/"))
-	o := &Operator{Process: m.Node(t, proc.Spec{Name: c.Node, Argv: argv})}
+	o := &Operator{Process: b.Node(t, operator(t, b, c.Node, args))}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, err := o.WaitOutput(ctx, `operator ready`); err != nil {
 		t.Fatal(err)
 	}
-	n, err := wire.NewNode(wire.NodeConfig{Name: c.Node + "_faults", Master: m.URI()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Close() })
-	if o.faults, err = n.Advertise(ctx, wire.PublisherConfig{Topic: c.Node + "/fault", Type: wire.String}); err != nil {
-		t.Fatal(err)
-	}
+	o.faults = b.Speaker(t, c.Node+"_faults", c.Node+"/fault")
 	return o
+}
+
+func operator(t testing.TB, b bus.Bus, node string, args []string) proc.Spec {
+	t.Helper()
+	if b.Kind() != bus.ROS {
+		return bus.Peer(t, b, "desk", node, args...)
+	}
+	need.ROS(t)
+	argv := append([]string{"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "operator_node.py")}, args...)
+	return proc.Spec{Name: node, Argv: append(argv, "__name:="+strings.TrimPrefix(node, "/"))}
 }
 
 // Fault makes the operator misbehave from now on: silent, wrong_key, wrong_boot, delayed SECONDS, duplicated, frozen,
@@ -182,12 +178,9 @@ func (o *Operator) Fault(t testing.TB, line string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := o.faults.WaitPeers(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
 	const mark = "operator fault: "
 	before := strings.Count(o.Output(), mark)
-	o.faults.Send(wire.StringBody(line))
+	o.faults.Say(t, line)
 	// The n-th fault that it tells of is ours.
 	pattern := fmt.Sprintf(`(?s)(?:%s.*){%d}%s%s\n`, mark, before, mark, regexp.QuoteMeta(line))
 	if _, err := o.WaitOutput(ctx, pattern); err != nil {

@@ -1,5 +1,5 @@
-// Package plant starts a robot for a test: a roscpp node with dynamics, sensors and faults of its own, which writes
-// down what it really did; it never knows of the product.
+// Package plant starts a robot for a test: a node on ROS 1 or on DDS with dynamics, sensors and faults of its own, which
+// writes down what it really did; it never knows of the product.
 //
 // The robot's model is in src/dynamics.hpp. Its ground truth is read with package oracle.
 package plant
@@ -15,10 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/robowarden/robowarden/test/internal/cpp"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
-	"github.com/robowarden/robowarden/test/internal/wire"
 	"github.com/robowarden/robowarden/test/oracle"
 )
 
@@ -152,22 +150,22 @@ func (c Config) args(truth string) []string {
 // Plant is a running robot.
 type Plant struct {
 	*proc.Process
-	node   *wire.Node
-	faults *wire.Publisher
+	faults bus.Speaker
 	mu     sync.Mutex
 	tail   *oracle.Tail
 }
 
-// Start starts the robot and waits until its physics run and all its topics are known to the master.
-func Start(t testing.TB, m *ros.Master, c Config) *Plant {
+// Start starts the robot and waits until its physics run and all its topics are on the bus.
+func Start(t testing.TB, b bus.Bus, c Config) *Plant {
 	t.Helper()
 	p := &Plant{}
 	truth := filepath.Join(t.TempDir(), "truth.csv")
 	name := pick(c.NodeName, NodeName)
-	argv := append([]string{cpp.Binary(t, "plant")}, c.args(truth)...)
+	spec := bus.Peer(t, b, "plant", name, c.args(truth)...)
 	// A robot's base has a computer and time of its own: a busy test machine must not lengthen its reaction. Below the guard's 40.
 	const baseFIFO = 30
-	p.Process = m.Node(t, proc.Spec{Name: "plant", Argv: append(argv, "__name:="+name[1:]), FIFO: baseFIFO})
+	spec.FIFO = baseFIFO
+	p.Process = b.Node(t, spec)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if _, err := p.WaitOutput(ctx, `plant ready`); err != nil {
@@ -179,13 +177,7 @@ func Start(t testing.TB, m *ros.Master, c Config) *Plant {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	p.tail = oracle.NewTail(f)
-	if p.node, err = wire.NewNode(wire.NodeConfig{Name: name + "_faults", Master: m.URI()}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.node.Close() })
-	if p.faults, err = p.node.Advertise(ctx, wire.PublisherConfig{Topic: FaultTopic, Type: wire.String}); err != nil {
-		t.Fatal(err)
-	}
+	p.faults = b.Speaker(t, name+"_faults", FaultTopic)
 	return p
 }
 
@@ -195,11 +187,8 @@ func (p *Plant) Fault(t testing.TB, line string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if err := p.faults.WaitPeers(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
 	before := len(p.events(t))
-	p.faults.Send(wire.StringBody(line))
+	p.faults.Say(t, line)
 	for {
 		events := p.events(t)
 		for _, e := range events[before:] {

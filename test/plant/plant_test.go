@@ -282,5 +282,5 @@ func TestDockService(t *testing.T) {
 // spec starts another plant with one argument.
 func (b *bench) spec(t *testing.T, arg string) proc.Spec {
 	t.Helper()
-	return proc.Spec{Name: "plant " + arg, Argv: []string{cpp.Binary(t, "plant"), arg, "__name:=other"}}
+	return proc.Spec{Name: "plant " + arg, Argv: []string{cpp.Binary(t, "plant_ros"), arg, "--node=other"}}
 }

@@ -27,6 +27,10 @@ func printStatus(w io.Writer, s *agent.Status) {
 	} else {
 		line("enforcement", "enforcing")
 	}
+	line("bus", "%s", s.Bus)
+	for _, n := range s.Bus.NotSeen {
+		line("  not seen", "%s", n)
+	}
 	line("place", "%s on floor %q at (%.2f, %.2f), pose %.0f ms old, speed %.2f m/s", s.Place, s.Floor, s.X, s.Y, 1000*s.PoseAge, s.SpeedMPS)
 	for _, z := range s.Zones {
 		line("  zone", "%s: %s, %.2f m away, at most %.2f m/s towards it", z.ID, z.Place, z.MarginM, z.AllowedMPS)

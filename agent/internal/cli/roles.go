@@ -111,7 +111,9 @@ func newGuard() *cobra.Command {
 		files := a.Files()
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "guard", Confine: func() (confine.Report, error) {
-				return confine.Guard(confine.GuardOptions{Paths: confine.Paths{Read: files.Read, Write: files.Write}})
+				return confine.Guard(confine.GuardOptions{
+					Paths: confine.Paths{Read: files.Read, Write: files.Write}, Datagrams: files.Datagrams,
+				})
 			},
 			Confined: func(r *confine.Report) { a.Confined(r.String()) },
 			Loops:    []notify.Progress{a}, Growth: guardGrowth, Run: a.Run, Log: log,

@@ -5,19 +5,19 @@
 //   planner --mode=tour --places='3,0;3,4;0,0,5' --speed=1
 //
 // A place is x,y or x,y,seconds of waiting there. The last line of a tour is "tour done <seconds>".
-#include <ros/ros.h>
-
-#include <geometry_msgs/Twist.h>
-#include <nav_msgs/Odometry.h>
-
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <mutex>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include "bus.hpp"
 
 namespace {
 
@@ -79,18 +79,23 @@ class Tour {
   explicit Tour(const Options& o) : o_(o), places_(parse_places(o.places)) {}
 
   bool done() const { return next_ == places_.size(); }
-  bool located() const { return located_; }
+  bool located() {
+    std::lock_guard<std::mutex> hold(mu_);
+    return located_;
+  }
 
-  void on_odom(const nav_msgs::Odometry::ConstPtr& m) {
-    const auto& p = m->pose.pose;
+  void on_odom(const bus::Odometry& m) {
+    const auto& p = m.pose.pose;
+    std::lock_guard<std::mutex> hold(mu_);
     x_ = p.position.x, y_ = p.position.y;
     yaw_ = 2 * std::atan2(p.orientation.z, p.orientation.w);
     located_ = true;
   }
 
   // command is what to do at time t (s since the start of the tour).
-  geometry_msgs::Twist command(double t) {
-    geometry_msgs::Twist m;
+  bus::Twist command(double t) {
+    std::lock_guard<std::mutex> hold(mu_);
+    bus::Twist m;
     if (!located_ || done()) return m;
     if (waiting_until_ > 0) {
       if (t < waiting_until_) return m;
@@ -125,23 +130,39 @@ class Tour {
   const Options& o_;
   std::vector<Place> places_;
   size_t next_ = 0;
+  std::mutex mu_;  // guards all that follows
   double x_ = 0, y_ = 0, yaw_ = 0, waiting_until_ = 0;
   bool located_ = false;
 };
 
-int drive(const Options& o, ros::Publisher& pub) {
-  geometry_msgs::Twist m;
+using Clock = std::chrono::steady_clock;
+
+// Rate is a steady pace.
+class Rate {
+ public:
+  explicit Rate(double hz) : period_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / hz))) {}
+  void sleep() { std::this_thread::sleep_until(next_ += period_); }
+
+ private:
+  const Clock::duration period_;
+  Clock::time_point next_ = Clock::now();
+};
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+int drive(const Options& o, bus::Bus& node, bus::Publisher<bus::Twist>& pub) {
+  node.start();
+  bus::Twist m;
   m.linear.x = o.vx, m.linear.y = o.vy, m.angular.z = o.w;
-  ros::WallRate rate(o.rate_hz);
-  const ros::WallTime start = ros::WallTime::now();
-  while (ros::ok() && (ros::WallTime::now() - start).toSec() < o.duration_s) {
+  Rate rate(o.rate_hz);
+  const auto start = Clock::now();
+  while (node.ok() && since(start) < o.duration_s) {
     pub.publish(m);
-    ros::spinOnce();
     rate.sleep();
   }
-  if (o.final_zero && ros::ok()) {
+  if (o.final_zero && node.ok()) {
     for (int i = 0; i < 5; i++) {
-      pub.publish(geometry_msgs::Twist());
+      pub.publish({});
       rate.sleep();
     }
   }
@@ -149,15 +170,15 @@ int drive(const Options& o, ros::Publisher& pub) {
   return 0;
 }
 
-int tour(const Options& o, ros::NodeHandle& n, ros::Publisher& pub) {
-  Tour t(o);
-  ros::Subscriber sub = n.subscribe(o.odom_topic, 1, &Tour::on_odom, &t, ros::TransportHints().tcpNoDelay());
-  ros::WallRate rate(o.rate_hz);
-  ros::WallTime start;
-  while (ros::ok() && !t.done()) {
-    ros::spinOnce();
-    if (start.isZero() && t.located()) start = ros::WallTime::now();
-    const double at = start.isZero() ? 0 : (ros::WallTime::now() - start).toSec();
+int tour(const Options& o, Tour& t, bus::Bus& node, bus::Publisher<bus::Twist>& pub) {
+  node.subscribe(o.odom_topic, bus::Handler<bus::Odometry>([&](const bus::Odometry& m, const bus::Origin&) { t.on_odom(m); }), {true, false, 1});
+  node.start();
+  Rate rate(o.rate_hz);
+  bool under_way = false;
+  auto start = Clock::now();
+  while (node.ok() && !t.done()) {
+    if (!under_way && t.located()) start = Clock::now(), under_way = true;
+    const double at = under_way ? since(start) : 0;
     if (at > o.timeout_s) {
       std::printf("tour timeout after %.3f s\n", at);
       return 3;
@@ -165,9 +186,9 @@ int tour(const Options& o, ros::NodeHandle& n, ros::Publisher& pub) {
     pub.publish(t.command(at));
     rate.sleep();
   }
-  const double took = (ros::WallTime::now() - start).toSec();
-  for (int i = 0; i < 5 && ros::ok(); i++) {
-    pub.publish(geometry_msgs::Twist());
+  const double took = since(start);
+  for (int i = 0; i < 5 && node.ok(); i++) {
+    pub.publish({});
     rate.sleep();
   }
   if (!t.done()) return 1;
@@ -178,12 +199,16 @@ int tour(const Options& o, ros::NodeHandle& n, ros::Publisher& pub) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ros::init(argc, argv, "planner");
   try {
+    const auto where = bus::take_options(argc, argv, "/planner");
     const Options o = parse(argc, argv);
-    ros::NodeHandle n;
-    ros::Publisher pub = n.advertise<geometry_msgs::Twist>(o.cmd_topic, 10);
-    return o.mode == "drive" ? drive(o, pub) : tour(o, n, pub);
+    std::unique_ptr<Tour> places;
+    if (o.mode == "tour") places = std::make_unique<Tour>(o);
+    auto node = bus::open(where);
+    auto pub = node->advertise<bus::Twist>(o.cmd_topic);
+    const int code = places ? tour(o, *places, *node, *pub) : drive(o, *node, *pub);
+    node.reset();  // before the places that it tells of
+    return code;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "planner: %s\n", e.what());
     return 2;

@@ -24,6 +24,7 @@ func Root() string {
 func Binary(t testing.TB, name string) string {
 	t.Helper()
 	need.ROS(t)
+	need.DDS(t)
 	dir, err := build()
 	if err != nil {
 		t.Fatal(err)

@@ -19,14 +19,23 @@ func Missing(t testing.TB, format string, args ...any) {
 // ROS demands a ROS 1 master, rospy and the tools to build roscpp nodes.
 func ROS(t testing.TB) {
 	t.Helper()
-	for _, tool := range []string{"rosmaster", "cmake", "g++"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			Missing(t, "no %s here: run test/setup/install.sh", tool)
-		}
-	}
+	tools(t, "rosmaster", "cmake", "g++")
 	if _, err := os.Stat("/usr/lib/python3/dist-packages/rospy"); err != nil {
 		Missing(t, "no rospy for /usr/bin/python3 here: run test/setup/install.sh")
 	}
+}
+
+// DDS demands both vendors' generators of code; their libraries come with the packages of the same list.
+func DDS(t testing.TB) {
+	t.Helper()
+	tools(t, "idlc", "fastddsgen", "java")
+}
+
+// Networks demands the rights and the tools to make networks in which nothing else is.
+func Networks(t testing.TB) {
+	t.Helper()
+	Root(t)
+	tools(t, "unshare", "nsenter", "ip", "nft")
 }
 
 // Root demands the rights to mount file systems and to make control groups.
@@ -34,5 +43,14 @@ func Root(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		Missing(t, "needs root")
+	}
+}
+
+func tools(t testing.TB, names ...string) {
+	t.Helper()
+	for _, tool := range names {
+		if _, err := exec.LookPath(tool); err != nil {
+			Missing(t, "no %s here: run test/setup/install.sh", tool)
+		}
 	}
 }

@@ -31,6 +31,8 @@ type Spec struct {
 	Env []string
 	// Dir is the working directory.
 	Dir string
+	// Stdin is what the program reads; default: nothing.
+	Stdin *os.File
 	// NoFile bounds open descriptors (RLIMIT_NOFILE).
 	NoFile uint64
 	// AddressSpace bounds virtual memory in bytes (RLIMIT_AS). A Go program reserves much more than it uses.
@@ -86,6 +88,9 @@ func Start(spec Spec) (*Process, error) {
 	p.cmd.Env = append(os.Environ(), spec.Env...)
 	p.cmd.Dir = spec.Dir
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	if spec.Stdin != nil { // An interface with a nil pointer in it would not be nil.
+		p.cmd.Stdin = spec.Stdin
+	}
 	// A grandchild that keeps our pipe open must not hold up the end of the test.
 	p.cmd.WaitDelay = time.Second
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

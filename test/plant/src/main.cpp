@@ -1,21 +1,10 @@
 // A robot for tests: moves by /cmd_vel, reports where it is, fails on request, and writes down the truth.
-#include <ros/callback_queue.h>
-#include <ros/ros.h>
-#include <ros/spinner.h>
-
-#include <std_msgs/Bool.h>
-#include <std_msgs/String.h>
-#include <std_srvs/SetBool.h>
-#include <std_srvs/Trigger.h>
-
-#include <geometry_msgs/Twist.h>
-
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <iostream>
 #include <thread>
 
+#include "bus.hpp"
 #include "sensors.hpp"
 #include "truth.hpp"
 
@@ -25,9 +14,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 // every calls f at the rate until the node ends; a late call is made up for, so that simulated time never falls behind.
-void every(double hz, const std::function<void()>& f) {
+void every(const bus::Bus& node, double hz, const std::function<void()>& f) {
   const auto period = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / hz));
-  for (auto next = Clock::now(); ros::ok(); next += period) {
+  for (auto next = Clock::now(); node.ok(); next += period) {
     std::this_thread::sleep_until(next);
     f();
   }
@@ -35,36 +24,29 @@ void every(double hz, const std::function<void()>& f) {
 
 class Robot {
  public:
-  Robot(const Options& o, Truth& truth)
-      : o_(o), truth_(truth), body_(o.body, o.start), random_(o.seed), start_ns_(boot_ns()) {}
+  Robot(const Options& o, Truth& truth, bus::Bus& node)
+      : o_(o), truth_(truth), node_(node), body_(o.body, o.start), random_(o.seed), start_ns_(boot_ns()) {}
 
   void connect() {
-    ros::NodeHandle commands, faults, services;
-    // Three queues with own threads: a service that hangs must hold up neither commands nor the end of its fault.
-    commands.setCallbackQueue(&command_queue_);
-    faults.setCallbackQueue(&fault_queue_);
-    services.setCallbackQueue(&service_queue_);
-    const auto quick = ros::TransportHints().tcpNoDelay();
-    cmd_ = commands.subscribe(o_.cmd_topic, 100, &Robot::on_command, this, quick);
-    if (!o_.lock_topic.empty()) lock_ = commands.subscribe(o_.lock_topic, 100, &Robot::on_lock, this, quick);
-    fault_ = faults.subscribe("/plant/fault", 100, &Robot::on_fault, this);
-    stop_ = services.advertiseService(o_.stop_service, &Robot::on_stop, this);
-    dock_ = services.advertiseService(o_.dock_service, &Robot::on_dock, this);
-    ros::NodeHandle n;
-    odom_pub_ = n.advertise<nav_msgs::Odometry>(o_.odom_topic, 10);
-    if (!o_.pose_topic.empty()) pose_pub_ = n.advertise<geometry_msgs::PoseWithCovarianceStamped>(o_.pose_topic, 10);
-    if (o_.tf) tf_pub_ = n.advertise<tf2_msgs::TFMessage>("/tf", 10);
-    if (o_.joints_hz > 0) joints_pub_ = n.advertise<sensor_msgs::JointState>(o_.joints_topic, 10);
-    if (o_.imu_hz > 0) imu_pub_ = n.advertise<sensor_msgs::Imu>(o_.imu_topic, 10);
-    if (o_.battery_hz > 0) battery_pub_ = n.advertise<sensor_msgs::BatteryState>("/battery_state", 1);
+    constexpr bus::Qos commands{true, false, 100};
+    listen<bus::Twist>(o_.cmd_topic, &Robot::on_command, commands);
+    if (!o_.lock_topic.empty()) listen<bus::Bool>(o_.lock_topic, &Robot::on_lock, commands);
+    listen<bus::String>("/plant/fault", &Robot::on_fault, commands);
+    node_.serve_set_bool(o_.stop_service, [this](bool on) { return on_stop(on); });
+    node_.serve_trigger(o_.dock_service, [this] { return on_dock(); });
+    odom_pub_ = node_.advertise<bus::Odometry>(o_.odom_topic);
+    if (!o_.pose_topic.empty()) pose_pub_ = node_.advertise<bus::PoseWithCovarianceStamped>(o_.pose_topic);
+    if (o_.tf) tf_pub_ = node_.advertise<bus::TFMessage>("/tf");
+    if (o_.joints_hz > 0) joints_pub_ = node_.advertise<bus::JointState>(o_.joints_topic);
+    if (o_.imu_hz > 0) imu_pub_ = node_.advertise<bus::Imu>(o_.imu_topic);
+    if (o_.battery_hz > 0) battery_pub_ = node_.advertise<bus::BatteryState>("/battery_state");
+    node_.start();
   }
 
   void run() {
-    ros::AsyncSpinner commands(1, &command_queue_), faults(1, &fault_queue_), services(3, &service_queue_);
-    commands.start(), faults.start(), services.start();
     std::vector<std::thread> threads;
     auto stream = [&](double hz, const std::function<void()>& f) {
-      if (hz > 0) threads.emplace_back([hz, f] { every(hz, f); });
+      if (hz > 0) threads.emplace_back([=] { every(node_, hz, f); });
     };
     stream(1000, [this] { physics(); });
     Odometer odometer(o_, o_.seed + 1);
@@ -73,20 +55,25 @@ class Robot {
     Joints joints(o_, o_.seed + 3);
     stream(o_.joints_hz, [&] {
       const Faults f = faults_.now();
-      if (!f.stop_joints) joints_pub_.publish(joints.read(snapshot(), f));
+      if (!f.stop_joints) joints_pub_->publish(joints.read(snapshot(), f));
     });
     Inertial inertial(o_, o_.seed + 4);
     stream(o_.imu_hz, [&] {
       const Faults f = faults_.now();
-      if (!f.stop_imu) imu_pub_.publish(inertial.read(snapshot(), f));
+      if (!f.stop_imu) imu_pub_->publish(inertial.read(snapshot(), f));
     });
-    stream(o_.battery_hz, [&] { battery_pub_.publish(battery(o_)); });
+    stream(o_.battery_hz, [&] { battery_pub_->publish(battery(o_)); });
     truth_.event("ready", "");
     std::cout << "plant ready" << std::endl;
     for (auto& t : threads) t.join();
   }
 
  private:
+  template <class M>
+  void listen(const std::string& topic, void (Robot::*f)(const M&), const bus::Qos& qos) {
+    node_.subscribe(topic, bus::Handler<M>([this, f](const M& m, const bus::Origin&) { (this->*f)(m); }), qos);
+  }
+
   double seconds(int64_t t_ns) const { return static_cast<double>(t_ns - start_ns_) * 1e-9; }
 
   void physics() {
@@ -119,15 +106,15 @@ class Robot {
 
   void odometry(Odometer& odometer, std::mt19937_64& jitter) {
     const Faults f = faults_.now();
-    const nav_msgs::Odometry m = odometer.read(snapshot(), f);
+    const bus::Odometry m = odometer.read(snapshot(), f);
     if (o_.odom_jitter_s > 0) {
       std::uniform_real_distribution<double> wait(0, o_.odom_jitter_s);
       std::this_thread::sleep_for(std::chrono::duration<double>(wait(jitter)));
     }
     if (f.stop_odom) return;
-    odom_pub_.publish(m);
-    if (!o_.pose_topic.empty()) pose_pub_.publish(as_pose(m));
-    if (o_.tf) tf_pub_.publish(as_transform(m));
+    odom_pub_->publish(m);
+    if (!o_.pose_topic.empty()) pose_pub_->publish(as_pose(m));
+    if (o_.tf) tf_pub_->publish(as_transform(m));
   }
 
   Snapshot snapshot() {
@@ -135,11 +122,11 @@ class Robot {
     return {seconds(at(steps_)), body_.pose(), body_.drive(), body_.floor(), body_.acceleration(), travelled_};
   }
 
-  void on_command(const geometry_msgs::Twist::ConstPtr& m) {
+  void on_command(const bus::Twist& m) {
     std::lock_guard<std::mutex> hold(mu_);
     if (lose()) return;
     if (!o_.lock_topic.empty() && locked_ && !o_.lock_zeroes) return;
-    const Velocity v{m->linear.x, m->linear.y, m->angular.z};
+    const Velocity v{m.linear.x, m.linear.y, m.angular.z};
     body_.command(seconds(boot_ns()), v);
     // The moments at which commands turn to zero and back are wanted more exactly than the rows give them.
     if (v.zero() != was_zero_) truth_.event("cmd", v.zero() ? "zero" : "moving");
@@ -155,50 +142,51 @@ class Robot {
     return true;
   }
 
-  void on_lock(const std_msgs::Bool::ConstPtr& m) {
+  void on_lock(const bus::Bool& m) {
     std::lock_guard<std::mutex> hold(mu_);
-    lock_value_ = m->data;
+    lock_value_ = m.data;
     lock_ns_ = boot_ns();
   }
 
-  void on_fault(const std_msgs::String::ConstPtr& m) {
-    const bool known = faults_.apply(m->data);
+  void on_fault(const bus::String& m) {
+    const bool known = faults_.apply(m.data);
     if (known) {
       std::lock_guard<std::mutex> hold(mu_);
       body_.runaway(faults_.now().keep_moving);
     }
-    truth_.event(known ? "fault" : "bad-fault", m->data);
-    std::cout << (known ? "fault: " : "unknown fault: ") << m->data << std::endl;
+    truth_.event(known ? "fault" : "bad-fault", m.data);
+    std::cout << (known ? "fault: " : "unknown fault: ") << m.data << std::endl;
   }
 
-  bool on_stop(std_srvs::SetBool::Request& q, std_srvs::SetBool::Response& r) {
+  bus::Answer on_stop(bool on) {
     const Faults f = faults_.now();
-    truth_.event("stop-service", q.data ? "on" : "off");
-    while (faults_.now().hang_stop_service && ros::ok()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    r.success = !f.refuse_stop_service;
-    if (f.ignore_stop_service || f.refuse_stop_service || f.hang_stop_service) return true;
+    truth_.event("stop-service", on ? "on" : "off");
+    while (faults_.now().hang_stop_service && node_.ok()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (f.refuse_stop_service) return {false, ""};
+    if (f.ignore_stop_service || f.hang_stop_service) return {true, ""};
     std::lock_guard<std::mutex> hold(mu_);
-    body_.stop(q.data);
-    r.message = q.data ? "stopping" : "released";
-    return true;
+    body_.stop(on);
+    return {true, on ? "stopping" : "released"};
   }
 
-  bool on_dock(std_srvs::Trigger::Request&, std_srvs::Trigger::Response& r) {
+  bus::Answer on_dock() {
     truth_.event("dock-service", "");
-    r.success = o_.has_dock;
-    r.message = o_.has_dock ? "on the way" : "this robot has no dock";
     std::lock_guard<std::mutex> hold(mu_);
-    if (o_.has_dock) body_.dock(o_.dock, o_.dock_speed);
-    return true;
+    if (!o_.has_dock) return {false, "this robot has no dock"};
+    body_.dock(o_.dock, o_.dock_speed);
+    return {true, "on the way"};
   }
 
   const Options& o_;
   Truth& truth_;
+  bus::Bus& node_;
   FaultBoard faults_;
-  ros::CallbackQueue command_queue_, fault_queue_, service_queue_;
-  ros::Subscriber cmd_, lock_, fault_;
-  ros::ServiceServer stop_, dock_;
-  ros::Publisher odom_pub_, pose_pub_, tf_pub_, joints_pub_, imu_pub_, battery_pub_;
+  std::unique_ptr<bus::Publisher<bus::Odometry>> odom_pub_;
+  std::unique_ptr<bus::Publisher<bus::PoseWithCovarianceStamped>> pose_pub_;
+  std::unique_ptr<bus::Publisher<bus::TFMessage>> tf_pub_;
+  std::unique_ptr<bus::Publisher<bus::JointState>> joints_pub_;
+  std::unique_ptr<bus::Publisher<bus::Imu>> imu_pub_;
+  std::unique_ptr<bus::Publisher<bus::BatteryState>> battery_pub_;
 
   std::mutex mu_;  // guards all that follows
   Body body_;
@@ -214,13 +202,15 @@ class Robot {
 }  // namespace plant
 
 int main(int argc, char** argv) {
-  ros::init(argc, argv, "plant");  // takes the name:=value arguments away
   try {
+    const auto where = bus::take_options(argc, argv, "/plant");
     const plant::Options options = plant::parse({argv + 1, argv + argc});
     plant::Truth truth(options.truth);
-    plant::Robot robot(options, truth);
+    auto node = bus::open(where);
+    plant::Robot robot(options, truth, *node);
     robot.connect();
     robot.run();
+    node.reset();  // before the robot that it calls
   } catch (const std::exception& e) {
     std::cerr << "plant: " << e.what() << std::endl;
     return 2;

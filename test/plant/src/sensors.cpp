@@ -1,17 +1,20 @@
 #include "sensors.hpp"
 
+#include <chrono>
 #include <cmath>
 #include <limits>
 
 namespace plant {
 namespace {
 
-ros::Time stamp(const Faults& f) {
-  return ros::Time::now() + ros::Duration(f.stamp_offset_s);
+bus::Time stamp(const Faults& f) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const int64_t ns = std::chrono::nanoseconds(now).count() + static_cast<int64_t>(f.stamp_offset_s * 1e9);
+  return {static_cast<int32_t>(ns / 1000000000), static_cast<uint32_t>(ns % 1000000000)};
 }
 
-geometry_msgs::Quaternion heading(double yaw) {
-  geometry_msgs::Quaternion q;
+bus::Quaternion heading(double yaw) {
+  bus::Quaternion q;
   q.z = std::sin(yaw / 2);
   q.w = std::cos(yaw / 2);
   return q;
@@ -28,8 +31,8 @@ void covariance(Array& c, double sigma, const Faults& f) {
 
 }  // namespace
 
-nav_msgs::Odometry Odometer::read(const Snapshot& s, const Faults& f) {
-  nav_msgs::Odometry m;
+bus::Odometry Odometer::read(const Snapshot& s, const Faults& f) {
+  bus::Odometry m;
   m.header.stamp = stamp(f);
   m.header.frame_id = f.frame.empty() ? o_.map_frame : f.frame;
   m.child_frame_id = o_.base_frame;
@@ -57,9 +60,9 @@ Joints::Joints(const Options& o, uint64_t seed) : o_(o), random_(seed) {
 }
 
 // The joints swing with the gait: half a metre a cycle, each with its own phase. Standing, they only shiver.
-sensor_msgs::JointState Joints::read(const Snapshot& s, const Faults& f) {
+bus::JointState Joints::read(const Snapshot& s, const Faults& f) {
   constexpr double cycle_m = 0.5, swing_rad = 0.4;
-  sensor_msgs::JointState m;
+  bus::JointState m;
   m.header.stamp = stamp(f);
   m.name = names_;
   double phase = 2 * M_PI * s.travelled / cycle_m;
@@ -74,8 +77,8 @@ sensor_msgs::JointState Joints::read(const Snapshot& s, const Faults& f) {
   return m;
 }
 
-sensor_msgs::Imu Inertial::read(const Snapshot& s, const Faults& f) {
-  sensor_msgs::Imu m;
+bus::Imu Inertial::read(const Snapshot& s, const Faults& f) {
+  bus::Imu m;
   m.header.stamp = stamp(f);
   m.header.frame_id = o_.base_frame;
   m.orientation = heading(s.pose.yaw);
@@ -92,31 +95,31 @@ sensor_msgs::Imu Inertial::read(const Snapshot& s, const Faults& f) {
   return m;
 }
 
-geometry_msgs::PoseWithCovarianceStamped as_pose(const nav_msgs::Odometry& odom) {
-  geometry_msgs::PoseWithCovarianceStamped m;
+bus::PoseWithCovarianceStamped as_pose(const bus::Odometry& odom) {
+  bus::PoseWithCovarianceStamped m;
   m.header = odom.header;
   m.pose = odom.pose;
   return m;
 }
 
-tf2_msgs::TFMessage as_transform(const nav_msgs::Odometry& odom) {
-  geometry_msgs::TransformStamped t;
+bus::TFMessage as_transform(const bus::Odometry& odom) {
+  bus::TransformStamped t;
   t.header = odom.header;
   t.child_frame_id = odom.child_frame_id;
   t.transform.translation.x = odom.pose.pose.position.x;
   t.transform.translation.y = odom.pose.pose.position.y;
   t.transform.rotation = odom.pose.pose.orientation;
-  tf2_msgs::TFMessage m;
+  bus::TFMessage m;
   m.transforms.push_back(t);
   return m;
 }
 
-sensor_msgs::BatteryState battery(const Options& o) {
-  sensor_msgs::BatteryState m;
-  m.header.stamp = ros::Time::now();
+bus::BatteryState battery(const Options& o) {
+  bus::BatteryState m;
+  m.header.stamp = stamp({});
   m.voltage = static_cast<float>(48 * (0.85 + 0.15 * o.battery_fraction));
   m.percentage = static_cast<float>(o.battery_fraction);
-  m.power_supply_status = sensor_msgs::BatteryState::POWER_SUPPLY_STATUS_DISCHARGING;
+  m.power_supply_status = bus::BatteryState::kDischarging;
   m.present = true;
   return m;
 }

@@ -1,16 +1,10 @@
 // What the robot says about itself: messages made of a snapshot of the body, noise and faults.
 #pragma once
 
-#include <geometry_msgs/PoseWithCovarianceStamped.h>
-#include <nav_msgs/Odometry.h>
-#include <sensor_msgs/BatteryState.h>
-#include <sensor_msgs/Imu.h>
-#include <sensor_msgs/JointState.h>
-#include <tf2_msgs/TFMessage.h>
-
 #include <random>
 
 #include "faults.hpp"
+#include "messages.hpp"
 #include "options.hpp"
 
 namespace plant {
@@ -28,20 +22,20 @@ struct Snapshot {
 class Odometer {
  public:
   Odometer(const Options& o, uint64_t seed) : o_(o), random_(seed) {}
-  nav_msgs::Odometry read(const Snapshot& s, const Faults& f);
+  bus::Odometry read(const Snapshot& s, const Faults& f);
 
  private:
   const Options& o_;
   std::mt19937_64 random_;
   std::normal_distribution<double> normal_;
   bool frozen_ = false;
-  geometry_msgs::Pose frozen_pose_;
+  bus::Pose frozen_pose_;
 };
 
 class Joints {
  public:
   Joints(const Options& o, uint64_t seed);
-  sensor_msgs::JointState read(const Snapshot& s, const Faults& f);
+  bus::JointState read(const Snapshot& s, const Faults& f);
 
  private:
   const Options& o_;
@@ -53,7 +47,7 @@ class Joints {
 class Inertial {
  public:
   Inertial(const Options& o, uint64_t seed) : o_(o), random_(seed) {}
-  sensor_msgs::Imu read(const Snapshot& s, const Faults& f);
+  bus::Imu read(const Snapshot& s, const Faults& f);
 
  private:
   const Options& o_;
@@ -61,8 +55,8 @@ class Inertial {
   std::normal_distribution<double> normal_;
 };
 
-geometry_msgs::PoseWithCovarianceStamped as_pose(const nav_msgs::Odometry& odom);
-tf2_msgs::TFMessage as_transform(const nav_msgs::Odometry& odom);
-sensor_msgs::BatteryState battery(const Options& o);
+bus::PoseWithCovarianceStamped as_pose(const bus::Odometry& odom);
+bus::TFMessage as_transform(const bus::Odometry& odom);
+bus::BatteryState battery(const Options& o);
 
 }  // namespace plant

@@ -82,6 +82,11 @@ func text(w io.Writer, p *config.Problems) error {
 			return err
 		}
 	}
+	for _, s := range p.NotSeen {
+		if _, err := fmt.Fprintf(w, "  not seen: %s\n", s); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

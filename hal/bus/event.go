@@ -1,7 +1,6 @@
-package ros1
+package bus
 
 import (
-	"sync"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
@@ -16,11 +15,11 @@ const (
 	EventUnknown EventKind = iota
 	// PublisherConnected means that a publisher's data may arrive from now on.
 	PublisherConnected
-	// PublisherGone means that a connection that PublisherConnected announced has ended.
+	// PublisherGone means that what PublisherConnected announced has ended.
 	PublisherGone
 	// PublisherRefused means that a publisher is not allowed, not reachable or says something else than asked for.
 	PublisherRefused
-	// PublisherMismatch means that a publisher's header carries another type or md5sum.
+	// PublisherMismatch means that a publisher's type, checksum or quality of service does not fit.
 	PublisherMismatch
 	// PublisherTimeout means that a handshake or a started message did not end in time, or that nothing came at all.
 	PublisherTimeout
@@ -28,28 +27,31 @@ const (
 	PublisherOversize
 	// PublisherMalformed means that a message did not decode.
 	PublisherMalformed
-	// PublisherUnlisted means that the master no longer lists a publisher whose connection lives on.
+	// PublisherUnlisted means that the graph no longer lists a publisher whose connection lives on.
 	PublisherUnlisted
+	// PublisherConflict means that two senders speak as one publisher: another source address, two contents under one
+	// number, numbers that jump, or a farewell that its sender did not send.
+	PublisherConflict
 	// SubscriberConnected means that somebody takes one of our topics.
 	SubscriberConnected
 	// SubscriberGone means that a subscriber has left.
 	SubscriberGone
-	// SubscriberRefused means that an inbound connection was refused: topic, md5sum, type, caps, header or deadline.
+	// SubscriberRefused means that a subscriber was refused: topic, type, quality of service, caps, header or deadline.
 	SubscriberRefused
-	// SubscriberStalled means that a subscriber took nothing for Limits.StallTimeout and was dropped.
+	// SubscriberStalled means that a subscriber took nothing for the stall timeout and was dropped.
 	SubscriberStalled
-	// RequestRefused means that somebody called shutdown, publisherUpdate or paramUpdate on our slave API.
+	// RequestRefused means that somebody asked for something that is never done, as to shut this node down.
 	RequestRefused
-	// RequestMalformed means that a request to our slave API did not parse.
+	// RequestMalformed means that something sent to this node's own ports did not parse.
 	RequestMalformed
-	// Registered means that the master lists us for a topic again, or for the first time.
+	// Registered means that the graph lists us for a topic again, or for the first time.
 	Registered
-	// RegistrationLost means that the master no longer lists our slave URI for a topic.
+	// RegistrationLost means that the graph no longer lists us for a topic.
 	RegistrationLost
-	// MasterLost means that the master does not answer, or not with sense.
-	MasterLost
-	// MasterBack means that the master answers again.
-	MasterBack
+	// BusLost means that the graph cannot be asked: the master does not answer, the sockets do not work.
+	BusLost
+	// BusBack means that the graph can be asked again.
+	BusBack
 	// AcceptFailed means that a listener could not accept, as when file descriptors run out. It goes on.
 	AcceptFailed
 )
@@ -62,6 +64,9 @@ func (k EventKind) String() string {
 	return eventNames[EventUnknown]
 }
 
+// EventKinds is the number of kinds, for tables over them.
+const EventKinds = len(eventNames)
+
 var eventNames = [...]string{
 	EventUnknown:        "unknown",
 	PublisherConnected:  "publisher-connected",
@@ -72,6 +77,7 @@ var eventNames = [...]string{
 	PublisherOversize:   "publisher-oversize",
 	PublisherMalformed:  "publisher-malformed",
 	PublisherUnlisted:   "publisher-unlisted",
+	PublisherConflict:   "publisher-conflict",
 	SubscriberConnected: "subscriber-connected",
 	SubscriberGone:      "subscriber-gone",
 	SubscriberRefused:   "subscriber-refused",
@@ -80,8 +86,8 @@ var eventNames = [...]string{
 	RequestMalformed:    "request-malformed",
 	Registered:          "registered",
 	RegistrationLost:    "registration-lost",
-	MasterLost:          "master-lost",
-	MasterBack:          "master-back",
+	BusLost:             "bus-lost",
+	BusBack:             "bus-back",
 	AcceptFailed:        "accept-failed",
 }
 
@@ -92,7 +98,7 @@ type Event struct {
 	Kind EventKind
 	// Topic is the topic concerned, empty where there is none.
 	Topic string
-	// Name is the peer's name as the master lists it or as it calls itself, empty where unknown.
+	// Name is the peer's name as the graph lists it or as it calls itself, empty where unknown.
 	Name string
 	// Peer is the connection, where there is one.
 	Peer *msg.Peer
@@ -100,66 +106,12 @@ type Event struct {
 	Detail string
 	// Suppressed counts the events of this kind that were not delivered since the last one, for there were too many.
 	// Only kinds that a stranger can cause are ever suppressed; connections of publishers, the registration and the
-	// master are always told.
+	// graph itself are always told.
 	Suppressed uint64
 }
 
-// own tells whether events of the kind come at our own pace, so that no stranger can make a flood of them.
-func (k EventKind) own() bool {
-	const own = 1<<PublisherConnected | 1<<PublisherGone | 1<<Registered | 1<<RegistrationLost | 1<<MasterLost | 1<<MasterBack
+// Own tells whether events of the kind come at our own pace, so that no stranger can make a flood of them.
+func (k EventKind) Own() bool {
+	const own = 1<<PublisherConnected | 1<<PublisherGone | 1<<Registered | 1<<RegistrationLost | 1<<BusLost | 1<<BusBack
 	return own>>k&1 == 1
-}
-
-// reporter delivers events, a bounded number of each kind per second, so that a flood of attacks is no flood of work.
-type reporter struct {
-	clock func() time.Duration
-	sink  func(*Event)
-	rate  int
-
-	mu    sync.Mutex
-	kinds [len(eventNames)]struct {
-		second     time.Duration
-		count      int
-		suppressed uint64
-	}
-}
-
-// flush tells of events that were only counted, so that the end of a flood is not lost.
-func (r *reporter) flush() {
-	second := r.clock().Truncate(time.Second)
-	for kind := range r.kinds {
-		r.mu.Lock()
-		k := &r.kinds[kind]
-		due := k.suppressed > 0 && k.second != second
-		if due {
-			k.suppressed-- // the event that tells is one of them
-		}
-		r.mu.Unlock()
-		if due {
-			r.emit(&Event{Kind: EventKind(kind), Detail: "more of the same"})
-		}
-	}
-}
-
-// emit fills in the time and delivers e, or counts it.
-func (r *reporter) emit(e *Event) {
-	e.Boot = r.clock()
-	if r.sink == nil {
-		return
-	}
-	second := e.Boot.Truncate(time.Second)
-	r.mu.Lock()
-	k := &r.kinds[e.Kind]
-	if k.second != second {
-		k.second, k.count = second, 0
-	}
-	if k.count >= r.rate && !e.Kind.own() {
-		k.suppressed++
-		r.mu.Unlock()
-		return
-	}
-	k.count++
-	e.Suppressed, k.suppressed = k.suppressed, 0
-	r.mu.Unlock()
-	r.sink(e)
 }

@@ -1,0 +1,92 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/ros1"
+	"github.com/robowarden/robowarden/hal/ros2"
+)
+
+// open makes the node of the bus that the profile names. It binds the node's ports and talks to nobody.
+func (b *wiring) open(clock guard.Clock) error {
+	switch b.cfg.Profile.Bus {
+	case config.BusROS1:
+		return b.openROS1(clock)
+	case config.BusROS2:
+		return b.openROS2(clock)
+	}
+	return fmt.Errorf("the profile's bus: expected %q or %q, found %q", config.BusROS1, config.BusROS2, b.cfg.Profile.Bus)
+}
+
+// transport is how messages come in on a bus.
+func transport(bus string) string {
+	if bus == config.BusROS2 {
+		return contract.TransportUDP
+	}
+	return contract.TransportTCP
+}
+
+func (b *wiring) openROS1(clock guard.Clock) error {
+	d := b.cfg.Deployment.ROS
+	n, err := ros1.New(ros1.Config{
+		Name: d.Node, MasterURI: d.MasterURI, Host: d.Host, Clock: clock.Boot, Log: b.log, OnEvent: b.event,
+	})
+	if err != nil {
+		return fmt.Errorf("ros 1: %w", err)
+	}
+	b.node = anyNode[*ros1.Sub, *ros1.Publisher, *ros1.Watch]{n}
+	// The guard hears itself, over a connection to its own address. A name alone could be anybody's.
+	b.own = func(p *msg.Peer) bool { return p.Name == d.Node && p.Strength >= msg.SourceBound }
+	return nil
+}
+
+func (b *wiring) openROS2(clock guard.Clock) error {
+	d := b.cfg.Deployment.DDS
+	n, err := ros2.New(ros2.Config{
+		Name: d.Node, Domain: d.Domain, Host: d.Host, Multicast: d.Multicast, Peers: d.Peers,
+		Clock: clock.Boot, Civil: clock.Civil, Log: b.log, OnEvent: b.event,
+	})
+	if err != nil {
+		return fmt.Errorf("dds: %w", err)
+	}
+	b.node = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}
+	for _, s := range []*config.Service{b.cfg.Topics.Services.Stop, b.cfg.Topics.Services.Dock} {
+		if s == nil {
+			continue
+		}
+		// Found long before it is called: a rung must not wait for discovery.
+		if err := n.PrepareService(s.Name, s.Type); err != nil {
+			return errors.Join(fmt.Errorf("dds: %w", err), n.Close())
+		}
+	}
+	// A participant does not hear itself: whoever speaks under the guard's name is somebody else.
+	b.own = func(*msg.Peer) bool { return false }
+	b.blind = func() (secured, sharedMemory int) { c := n.Blind(); return c.Secured, c.SharedMemory }
+	return nil
+}
+
+// status is the bus, and what goes on there unseen.
+func (b *wiring) status() BusStatus {
+	s := BusStatus{Kind: b.cfg.Profile.Bus, NotSeen: config.NotSeen(b.cfg.Profile.Bus)}
+	if b.blind != nil {
+		s.Secured, s.SharedMemory = b.blind()
+	}
+	return s
+}
+
+// String is the status in one line, for diagnostics: what limits the guard's sight now.
+func (s BusStatus) String() string {
+	out := s.Kind
+	if s.Secured > 0 {
+		out += fmt.Sprintf(", %d secured participants not seen", s.Secured)
+	}
+	if s.SharedMemory > 0 {
+		out += fmt.Sprintf(", shared memory of %d participants not seen", s.SharedMemory)
+	}
+	return out
+}

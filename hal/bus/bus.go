@@ -1,0 +1,125 @@
+// Package bus holds what every robot bus has in common: what to subscribe to, what to offer, what happened to peers.
+// It holds data only; it never opens a socket and never decides who may speak.
+package bus
+
+import "time"
+
+// Mode says what becomes of messages that arrive faster than they are handled.
+type Mode uint8
+
+// Delivery modes.
+const (
+	// Latest delivers the newest complete message and counts the older ones as skipped; it never delivers a stale one
+	// while a newer one waits in the socket.
+	Latest Mode = iota + 1
+	// Every delivers each message in order, up to Subscription.MaxRateHz; those above it are counted as skipped.
+	Every
+)
+
+// DefaultMaxRateHz bounds the messages per second of one publisher in mode Every.
+const DefaultMaxRateHz = 1000
+
+// Message types that a node reads or publishes, by the names that both ROS generations share.
+const (
+	TypeOdometry                  = "nav_msgs/Odometry"
+	TypePoseStamped               = "geometry_msgs/PoseStamped"
+	TypePoseWithCovarianceStamped = "geometry_msgs/PoseWithCovarianceStamped"
+	TypeTFMessage                 = "tf2_msgs/TFMessage"
+	TypeJointState                = "sensor_msgs/JointState"
+	TypeImu                       = "sensor_msgs/Imu"
+	TypeBatteryState              = "sensor_msgs/BatteryState"
+	TypeTwist                     = "geometry_msgs/Twist"
+	TypeBool                      = "std_msgs/Bool"
+	TypeString                    = "std_msgs/String"
+	TypeDiagnosticArray           = "diagnostic_msgs/DiagnosticArray"
+)
+
+// Subscription says what to read and from whom.
+type Subscription struct {
+	// Topic is the global name, such as "/odom".
+	Topic string
+	// Type is the message type, such as "nav_msgs/Odometry". Only a pose has a choice; elsewhere it may be empty.
+	Type string
+	// Allow lists the exact names of the nodes that may publish; others are not listened to.
+	Allow []string
+	// AllowAny takes everybody as a publisher. Either Allow or AllowAny must be given.
+	AllowAny bool
+	// Latched asks for what was published before we came, where the publisher keeps it: a map's id, a static transform.
+	Latched bool
+	// Mode is Latest or Every; 0 takes the message type's usual one (Every for transforms and text, else Latest).
+	Mode Mode
+	// MaxBytes caps one message; 0 takes the type's usual cap.
+	MaxBytes int
+	// MaxRateHz caps the messages per second of one publisher in mode Every; 0 takes DefaultMaxRateHz.
+	MaxRateHz int
+	// IdleTimeout is how long a publisher may say nothing before the bus doubts its connection; 0 takes the bus's own.
+	IdleTimeout time.Duration
+}
+
+// Edge is one edge of the tf tree: Child's pose in Parent.
+type Edge struct{ Parent, Child string }
+
+// Publication says what to publish.
+type Publication struct {
+	// Topic is the global name, such as "/cmd_vel".
+	Topic string
+	// Type is one of TypeTwist, TypeBool, TypeString and TypeDiagnosticArray.
+	Type string
+	// Latch hands the last message to everybody who connects later.
+	Latch bool
+	// Consumers names the nodes that matter: they are written first and places are kept for them. The names are claims;
+	// this keeps order among honest peers and keeps a crowd from filling the topic.
+	Consumers []string
+	// MaxBytes caps one message; 0 takes the type's usual cap.
+	MaxBytes int
+}
+
+// Sent says what became of one publication.
+type Sent struct {
+	// Delivered counts the subscribers whose socket took the whole message.
+	Delivered int
+	// Behind counts the subscribers that could not take it now; they get the latest message later, or are dropped.
+	Behind int
+	// Superseded is true if a publication with a higher sequence number was there before; then nothing was sent.
+	Superseded bool
+}
+
+// ServiceResult is the answer of std_srvs/SetBool and std_srvs/Trigger.
+type ServiceResult struct {
+	// Success is what the service says of itself.
+	Success bool
+	// Message is its text, at most a kilobyte of it.
+	Message string
+}
+
+// Level is a diagnostic level.
+type Level int8
+
+// Diagnostic levels (diagnostic_msgs/DiagnosticStatus).
+const (
+	// LevelOK means that the component does its work.
+	LevelOK Level = iota
+	// LevelWarn means that somebody should look.
+	LevelWarn
+	// LevelError means that the component does not do its work.
+	LevelError
+	// LevelStale means that the component has not reported.
+	LevelStale
+)
+
+// KeyValue is one line of a diagnostic status.
+type KeyValue struct{ Key, Value string }
+
+// DiagnosticStatus is the state of one component.
+type DiagnosticStatus struct {
+	// Level is how bad it is.
+	Level Level
+	// Name is the component, as "robowarden: guard".
+	Name string
+	// Message says in a few words what is the matter.
+	Message string
+	// HardwareID names the robot.
+	HardwareID string
+	// Values holds what else a person may want to know.
+	Values []KeyValue
+}

@@ -1,0 +1,350 @@
+package ros2
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/robowarden/robowarden/hal/bus"
+	"github.com/robowarden/robowarden/hal/ros2/cdr"
+	"github.com/robowarden/robowarden/hal/rtps"
+	"github.com/robowarden/robowarden/hal/rtps/wire"
+)
+
+// client is our end of one service: a writer of requests and a reader of replies, announced once and kept, so that a call
+// need not wait for discovery.
+//
+// The two implementations of ROS 2 pair a reply with its request in different ways. With rmw_cyclonedds both payloads begin
+// with a number of the client's own and one of the request. With rmw_fastrtps (and rmw_connextdds) the reply names the
+// request's writer and number in its inline QoS. Which way a server goes is told by its vendor.
+type client struct {
+	n      *Node
+	name   string
+	typ    typeName
+	writer *rtps.Writer
+	reader *rtps.Reader
+	// id is the client's own number, of which others must not have the same.
+	id [8]byte
+
+	// mu is held while a request is written, which waits for nothing.
+	mu   sync.Mutex
+	seq  uint64
+	wait map[requestKey]*call
+	// askable are the readers of our requests, answering the writers of replies. news is closed and replaced when one has
+	// come or gone.
+	askable   []*rtps.RemoteReader
+	answering []*rtps.RemoteWriter
+	news      chan struct{}
+}
+
+// requestKey tells our requests apart: by the number that the flavour uses.
+type requestKey struct {
+	flavour flavour
+	seq     int64
+}
+
+// call is a request without its reply.
+type call struct{ reply chan []byte }
+
+// flavour is a way to pair requests and replies.
+type flavour uint8
+
+const (
+	// related is pairing by inline QoS, prefixed by a header in front of the payload's data.
+	related flavour = iota + 1
+	prefixed
+)
+
+// flavourOf tells how a participant's services pair.
+func flavourOf(p *rtps.RemoteParticipant) flavour {
+	if p.Vendor == vendorCyclone {
+		return prefixed
+	}
+	return related
+}
+
+// Errors of calls.
+var (
+	// ErrNoServer means that nobody offers the service, or that who did has left.
+	ErrNoServer = errors.New("nobody offers the service")
+	// ErrTwoKinds means that several servers offer the service that cannot be asked in the same way.
+	ErrTwoKinds = errors.New("servers of two kinds offer the service; one request cannot be for both")
+)
+
+const (
+	// serviceDepth is how many requests are kept for repair.
+	serviceDepth = 8
+	// requestBytes bounds one request; the largest is a navigator's goal with the name of a behaviour tree.
+	requestBytes = 4 << 10
+)
+
+func newClient(n *Node, name string, t typeName) (*client, error) {
+	c := &client{n: n, name: name, typ: t, wait: map[requestKey]*call{}, news: make(chan struct{})}
+	if _, err := rand.Read(c.id[:]); err != nil {
+		return nil, fmt.Errorf("draw a client's number: %w", err)
+	}
+	// rmw_cyclonedds finds the reader of a request's writer by this, and answers once it has matched it.
+	who := "clientid=" + hex.EncodeToString(c.id[:]) + ";"
+	var err error
+	c.writer, err = n.part.NewWriter(rtps.WriterConfig{
+		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: requestBytes,
+		UserData: append([]byte(who), n.hashes.data(t.String()+"_Request")...),
+		OnMatch: func(r *rtps.RemoteReader, matched bool) {
+			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	reader, err := n.part.NewReader(rtps.ReaderConfig{
+		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, MaxSample: n.cfg.Limits.MaxServiceBytes,
+		UserData: append([]byte(who), n.hashes.data(t.String()+"_Response")...),
+		Handler:  c.replied, OnMatch: func(w *rtps.RemoteWriter, matched bool) {
+			c.met(func() { c.answering = keepMatched(c.answering, w, matched) })
+		},
+	})
+	if err != nil {
+		c.writer.Close()
+		return nil, err
+	}
+	c.mu.Lock() // a reply to somebody else may be there already
+	c.reader = reader
+	c.mu.Unlock()
+	return c, nil
+}
+
+// met notes that an endpoint of a server has come or gone, and wakes the calls that wait for that.
+func (c *client) met(note func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	note()
+	close(c.news)
+	c.news = make(chan struct{})
+}
+
+func keepMatched[T comparable](list []T, v T, matched bool) []T {
+	if matched {
+		return with(list, v)
+	}
+	return without(list, v)
+}
+
+// server is one participant that reads our requests and writes replies that we read.
+type server struct {
+	asked   *rtps.RemoteReader
+	answers *rtps.RemoteWriter
+}
+
+// servers lists who offers the service, and returns a channel that is closed when others do.
+func (c *client) servers() (out []server, news <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.answering {
+		i := slices.IndexFunc(c.askable, func(r *rtps.RemoteReader) bool { return r.Participant == w.Participant })
+		if i >= 0 {
+			out = append(out, server{c.askable[i], w})
+		}
+	}
+	return out, c.news
+}
+
+const (
+	// introduction is how long a server that just came is given to match our writer in turn: CycloneDDS passes over what was
+	// written before it has. That it acknowledges something, if only that there is nothing yet, shows that it has.
+	introduction = 300 * time.Millisecond
+	// introductionStep is how often that is looked at.
+	introductionStep = 2 * time.Millisecond
+)
+
+// ready waits for a server and says how to ask it.
+func (c *client) ready(ctx context.Context) (flavour, error) {
+	first := time.Duration(0)
+	step := time.NewTicker(introductionStep)
+	defer step.Stop()
+	for {
+		servers, news := c.servers()
+		var again <-chan time.Time
+		if now := c.n.cfg.Clock(); len(servers) > 0 {
+			if first == 0 {
+				first = now
+			}
+			if introduced(servers) || now-first >= introduction {
+				return c.flavour(servers)
+			}
+			again = step.C
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("%w: %w", ErrNoServer, context.Cause(ctx))
+		case <-news:
+		case <-again:
+		}
+	}
+}
+
+// introduced tells whether every server knows our writer.
+func introduced(servers []server) bool {
+	return !slices.ContainsFunc(servers, func(s server) bool { return s.asked.Heard() == 0 })
+}
+
+// flavour is the one way in which all servers can be asked. Several servers of a service are an error in ROS 2, which
+// nothing prevents.
+func (c *client) flavour(servers []server) (flavour, error) {
+	f := c.n.flavourOf(servers[0].answers.Participant)
+	for _, s := range servers[1:] {
+		c.n.rep.Emit(&bus.Event{
+			Kind: bus.PublisherConflict, Topic: c.name, Name: c.n.nameOf(s.answers.Endpoint),
+			Detail: fmt.Sprintf("%d servers offer this service; the first answer counts", len(servers)),
+		})
+		if c.n.flavourOf(s.answers.Participant) != f {
+			return 0, ErrTwoKinds
+		}
+	}
+	return f, nil
+}
+
+// encoder appends a request's payload, with the header if there is one.
+type encoder func(b []byte, id *cdr.RequestID) []byte
+
+// do sends one request and returns the reply's payload, and the header to read it with.
+func (c *client) do(ctx context.Context, enc encoder) ([]byte, *cdr.RequestID, error) {
+	f, err := c.ready(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, k, err := c.send(f, enc)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		c.mu.Lock()
+		delete(c.wait, key)
+		c.mu.Unlock()
+	}()
+	for {
+		servers, news := c.servers()
+		if len(servers) == 0 {
+			select {
+			case b := <-k.reply:
+				return b, header(f), nil
+			default:
+				return nil, nil, fmt.Errorf("%w any more", ErrNoServer)
+			}
+		}
+		select {
+		case b := <-k.reply:
+			return b, header(f), nil
+		case <-ctx.Done():
+			return nil, nil, fmt.Errorf("no reply: %w", context.Cause(ctx))
+		case <-news:
+		}
+	}
+}
+
+func header(f flavour) *cdr.RequestID {
+	if f == prefixed {
+		return new(cdr.RequestID)
+	}
+	return nil
+}
+
+// send writes a request and notes it. The lock keeps a quick reply from coming before the note.
+func (c *client) send(f flavour, enc encoder) (requestKey, *call, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seq++
+	id := header(f)
+	if id != nil {
+		id.Client, id.Seq = c.id, int64(c.seq)
+	}
+	s, err := c.write(enc(nil, id), f)
+	if err != nil {
+		return requestKey{}, nil, err
+	}
+	key, k := requestKey{f, int64(s.Seq)}, &call{reply: make(chan []byte, 1)}
+	if f == prefixed {
+		key.seq = id.Seq
+	}
+	c.wait[key] = k
+	return key, k, nil
+}
+
+// unknownSeq is RTPS's way to say that a number is not known.
+const unknownSeq = wire.SeqNum(-1 << 32)
+
+// write sends a request. With rmw_fastrtps it names our reader as what it is related to: a server then answers once it has
+// matched that, as one of rmw_cyclonedds does for the client's number in the user data.
+func (c *client) write(payload []byte, f flavour) (rtps.Sent, error) {
+	if f == related {
+		return c.writer.WriteRelated(c.seq, payload, c.reader.GUID(), unknownSeq)
+	}
+	return c.writer.Write(c.seq, payload)
+}
+
+// replied takes a reply of any server to any client, ours among them.
+func (c *client) replied(x *rtps.Sample) {
+	f := c.n.flavourOf(x.Writer.Participant)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.wait[requestKey{f, c.answered(f, x)}]; k != nil {
+		select {
+		case k.reply <- append([]byte(nil), x.Payload...):
+		default: // a second answer
+		}
+	}
+}
+
+// answered is the number of the request of ours that a reply is for, 0 if it is for another client. The caller holds mu.
+func (c *client) answered(f flavour, x *rtps.Sample) int64 {
+	switch {
+	case f == prefixed:
+		if id, err := cdr.ParseReplyID(x.Payload); err == nil && id.Client == c.id {
+			return id.Seq
+		}
+	case c.reader != nil && (x.Related == c.reader.GUID() || x.Related == c.writer.GUID()):
+		return int64(x.RelatedSeq)
+	}
+	return 0
+}
+
+// serviceClient returns the client of a service, which it makes the first time.
+func (n *Node) serviceClient(name, typ, kind string) (*client, error) {
+	if !validName(name) {
+		return nil, fmt.Errorf("ros2: service %s is not a fully qualified name; expected one such as \"/stop\"", clip(name, 80))
+	}
+	t, err := parseType(typ, kind)
+	if err != nil {
+		return nil, fmt.Errorf("ros2: service %s: %w", name, err)
+	}
+	n.making.Lock()
+	defer n.making.Unlock()
+	clients := n.serviceClients()
+	for _, c := range clients {
+		switch {
+		case c.name == name && c.typ == t:
+			return c, nil
+		case c.name == name:
+			return nil, fmt.Errorf("ros2: service %s: type %s; it was called as %s before", name, t, c.typ)
+		}
+	}
+	if len(clients) >= n.cfg.Limits.MaxServices {
+		return nil, fmt.Errorf("ros2: service %s: more than %d services", name, n.cfg.Limits.MaxServices)
+	}
+	if n.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	c, err := newClient(n, name, t)
+	if err != nil {
+		return nil, fmt.Errorf("ros2: service %s: %w", name, err)
+	}
+	n.mu.Lock()
+	n.clients = with(n.clients, c)
+	n.mu.Unlock()
+	n.announce()
+	return c, nil
+}

@@ -1,0 +1,182 @@
+package ros2
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/rtps"
+	"github.com/robowarden/robowarden/hal/rtps/wire"
+)
+
+// Watch is a running graph watch. Everything that it reports is the word of the participants themselves.
+type Watch struct {
+	n        *Node
+	topic    string
+	consumer string
+	h        func(*msg.Graph)
+
+	// mu is held while h runs.
+	mu     sync.Mutex
+	closed bool
+	graph  msg.Graph
+	// made is true once the graph was made of what discovery tells, and pending while time alone may change it.
+	made, pending bool
+	names         []string
+	// reached says that our own writer is announced and serves the consumer, as far as that is known.
+	reached bool
+	at      time.Duration
+}
+
+// WatchTopic reports on every change, and at least once per Limits.WatchInterval, who writes the topic. h is called on
+// the node's own goroutine, must not wait, and its argument is valid only during the call.
+//
+// Known is true while the participant works and has listened for Limits.SettleTime. Publishers are the nodes of all
+// writers of the topic, whatever their type or quality of service, whether listened to or not, ourselves included: one
+// entry for each node of each participant, so that two participants that claim one name are two. A writer whose node may
+// still become known is left out for that while, unless we publish the topic ourselves: then nobody else has any
+// business there, and it is listed by its address.
+//
+// Registered says that our own writer of the topic is announced and, if discovery has shown a reader of the consumer on
+// it for Limits.NameTimeout, matched with one; so a base that asks for a quality of service that we do not offer counts as
+// not reached. ConsumerKnown is always false: DDS has no way to ask a reader to whom it listens.
+func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, error) {
+	if !validName(topic) || consumer != "" && !validPeer(consumer) {
+		return nil, fmt.Errorf("ros2: watch topic %s, consumer %s; expected fully qualified names", clip(topic, 80), clip(consumer, 80))
+	}
+	w := &Watch{n: n, topic: topic, consumer: consumer, h: h}
+	w.graph.Topic = topic
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil, ErrClosed
+	}
+	n.watches = with(n.watches, w)
+	n.Poke()
+	return w, nil
+}
+
+// Close ends the watch and waits for h to return; so h must not call it.
+func (w *Watch) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.n.mu.Lock()
+	defer w.n.mu.Unlock()
+	w.n.watches = without(w.n.watches, w)
+}
+
+// look reports the graph if that is due. changed says that it may be another than at the last look.
+func (w *Watch) look(now time.Duration, changed bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	g := &w.graph
+	before := graphState{g.Known, g.Registered, g.Total}
+	news := false
+	if changed || !w.made || w.pending {
+		news = w.make(now)
+	}
+	g.Known, g.Registered = w.n.known(now), w.reached && w.n.part.Healthy()
+	if !news && before == (graphState{g.Known, g.Registered, g.Total}) && w.at != 0 && now-w.at < w.n.cfg.Limits.WatchInterval {
+		return
+	}
+	w.at = now
+	g.Boot = now
+	w.h(g)
+}
+
+// graphState is what of a graph is compared to tell a change, besides the names.
+type graphState struct {
+	known, registered bool
+	total             int
+}
+
+// make makes the graph anew of what discovery tells, and tells whether its names are others.
+func (w *Watch) make(now time.Duration) bool {
+	first := !w.made
+	w.made = true
+	topic := ddsTopic(w.topic)
+	own := w.n.publisher(w.topic)
+	var c census
+	w.pending = false
+	w.n.part.VisitEndpoints(func(e *rtps.Endpoint) {
+		if e.Topic == topic {
+			w.count(&c, e, own != nil, now)
+		}
+	})
+	if own != nil {
+		c.names = append(c.names, w.n.cfg.Name)
+	}
+	slices.Sort(c.names)
+	w.reached = own != nil && own.reaches(c.consumers)
+	if !first && slices.Equal(c.names, w.names) {
+		return false
+	}
+	w.names = c.names
+	w.graph.Total = len(c.names)
+	w.graph.Publishers = [msg.MaxPublishers]string{}
+	copy(w.graph.Publishers[:], c.names)
+	return true
+}
+
+// count adds an endpoint of the topic to the census.
+func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration) {
+	id := w.n.identify(e)
+	if e.Writer {
+		w.pending = w.pending || !id.settled
+		if id.settled || ours {
+			c.add(e.Participant, id.name)
+		}
+		return
+	}
+	if w.consumer == "" || id.settled && id.name != w.consumer {
+		return
+	}
+	// Discovery knows a reader before it is matched.
+	known := now-w.n.faces.since(e, now) >= w.n.cfg.Limits.NameTimeout
+	w.pending = w.pending || !known
+	if known && id.name == w.consumer {
+		c.consumers = append(c.consumers, e.GUID)
+	}
+}
+
+// census counts the writers of a topic by node.
+type census struct {
+	names     []string
+	seen      map[holder]bool
+	consumers []wire.GUID
+}
+
+// holder is a name in one participant.
+type holder struct {
+	p    *rtps.RemoteParticipant
+	name string
+}
+
+func (c *census) add(p *rtps.RemoteParticipant, name string) {
+	if c.seen == nil {
+		c.seen = map[holder]bool{}
+	}
+	if h := (holder{p, name}); !c.seen[h] {
+		c.seen[h] = true
+		c.names = append(c.names, name)
+	}
+}
+
+// reaches tells whether one of the readers is matched, or whether there are none to be.
+func (p *Publisher) reaches(readers []wire.GUID) bool {
+	if len(readers) == 0 {
+		return true
+	}
+	for _, r := range p.writer.Matched() {
+		if slices.Contains(readers, r.GUID) {
+			return true
+		}
+	}
+	return false
+}

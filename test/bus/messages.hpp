@@ -1,0 +1,163 @@
+// Messages as the peers' own code sees them, the same on every bus. Behind each structure stands the list of its members,
+// from which the conversions to and from a bus's types are made (convert.hpp).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bus {
+
+struct Time {
+  int32_t sec = 0;
+  uint32_t nanosec = 0;
+};
+#define BUS_FIELDS_Time(F) F(sec) F(nanosec)
+
+struct Header {
+  Time stamp;
+  std::string frame_id;
+};
+#define BUS_FIELDS_Header(F) F(stamp) F(frame_id)
+
+struct String {
+  std::string data;
+};
+#define BUS_FIELDS_String(F) F(data)
+
+struct Bool {
+  bool data = false;
+};
+#define BUS_FIELDS_Bool(F) F(data)
+
+struct Vector3 {
+  double x = 0, y = 0, z = 0;
+};
+#define BUS_FIELDS_Vector3(F) F(x) F(y) F(z)
+
+struct Quaternion {
+  double x = 0, y = 0, z = 0, w = 0;
+};
+#define BUS_FIELDS_Quaternion(F) F(x) F(y) F(z) F(w)
+
+struct Pose {
+  Vector3 position;
+  Quaternion orientation;
+};
+#define BUS_FIELDS_Pose(F) F(position) F(orientation)
+
+struct PoseWithCovariance {
+  Pose pose;
+  std::array<double, 36> covariance{};
+};
+#define BUS_FIELDS_PoseWithCovariance(F) F(pose) F(covariance)
+
+struct PoseWithCovarianceStamped {
+  Header header;
+  PoseWithCovariance pose;
+};
+#define BUS_FIELDS_PoseWithCovarianceStamped(F) F(header) F(pose)
+
+struct Twist {
+  Vector3 linear, angular;
+};
+#define BUS_FIELDS_Twist(F) F(linear) F(angular)
+
+struct TwistWithCovariance {
+  Twist twist;
+  std::array<double, 36> covariance{};
+};
+#define BUS_FIELDS_TwistWithCovariance(F) F(twist) F(covariance)
+
+struct Transform {
+  Vector3 translation;
+  Quaternion rotation;
+};
+#define BUS_FIELDS_Transform(F) F(translation) F(rotation)
+
+struct TransformStamped {
+  Header header;
+  std::string child_frame_id;
+  Transform transform;
+};
+#define BUS_FIELDS_TransformStamped(F) F(header) F(child_frame_id) F(transform)
+
+struct TFMessage {
+  std::vector<TransformStamped> transforms;
+};
+#define BUS_FIELDS_TFMessage(F) F(transforms)
+
+struct Odometry {
+  Header header;
+  std::string child_frame_id;
+  PoseWithCovariance pose;
+  TwistWithCovariance twist;
+};
+#define BUS_FIELDS_Odometry(F) F(header) F(child_frame_id) F(pose) F(twist)
+
+struct JointState {
+  Header header;
+  std::vector<std::string> name;
+  std::vector<double> position, velocity, effort;
+};
+#define BUS_FIELDS_JointState(F) F(header) F(name) F(position) F(velocity) F(effort)
+
+struct Imu {
+  Header header;
+  Quaternion orientation;
+  std::array<double, 9> orientation_covariance{};
+  Vector3 angular_velocity;
+  std::array<double, 9> angular_velocity_covariance{};
+  Vector3 linear_acceleration;
+  std::array<double, 9> linear_acceleration_covariance{};
+};
+#define BUS_FIELDS_Imu(F)                                                                                        \
+  F(header) F(orientation) F(orientation_covariance) F(angular_velocity) F(angular_velocity_covariance) \
+      F(linear_acceleration) F(linear_acceleration_covariance)
+
+struct BatteryState {
+  static constexpr uint8_t kDischarging = 2;
+
+  Header header;
+  float voltage = 0, temperature = 0, current = 0, charge = 0, capacity = 0, design_capacity = 0, percentage = 0;
+  uint8_t power_supply_status = 0, power_supply_health = 0, power_supply_technology = 0;
+  bool present = false;
+  std::vector<float> cell_voltage, cell_temperature;
+  std::string location, serial_number;
+};
+#define BUS_FIELDS_BatteryState(F)                                                                        \
+  F(header) F(voltage) F(temperature) F(current) F(charge) F(capacity) F(design_capacity) F(percentage)   \
+      F(power_supply_status) F(power_supply_health) F(power_supply_technology) F(present) F(cell_voltage) \
+          F(cell_temperature) F(location) F(serial_number)
+
+struct Image {
+  Header header;
+  uint32_t height = 0, width = 0;
+  std::string encoding;
+  uint8_t is_bigendian = 0;
+  uint32_t step = 0;
+  std::vector<uint8_t> data;
+};
+#define BUS_FIELDS_Image(F) F(header) F(height) F(width) F(encoding) F(is_bigendian) F(step) F(data)
+
+// BUS_STRUCTS is every structure above, inner ones first.
+#define BUS_STRUCTS(X)                                                                                              \
+  X(Time) X(Header) X(String) X(Bool) X(Vector3) X(Quaternion) X(Pose) X(PoseWithCovariance)                        \
+      X(PoseWithCovarianceStamped) X(Twist) X(TwistWithCovariance) X(Transform) X(TransformStamped) X(TFMessage) \
+          X(Odometry) X(JointState) X(Imu) X(BatteryState) X(Image)
+
+// BUS_TYPES is what goes over a topic: the structure and the package that it comes from.
+#define BUS_TYPES(X)                                                                                          \
+  X(String, std_msgs)                                                                                         \
+  X(Bool, std_msgs)                                                                                           \
+  X(Twist, geometry_msgs)                                                                                     \
+  X(PoseWithCovarianceStamped, geometry_msgs)                                                                 \
+  X(Odometry, nav_msgs)                                                                                       \
+  X(TFMessage, tf2_msgs)                                                                                      \
+  X(JointState, sensor_msgs)                                                                                  \
+  X(Imu, sensor_msgs)                                                                                         \
+  X(BatteryState, sensor_msgs)                                                                                \
+  X(Image, sensor_msgs)
+
+}  // namespace bus

@@ -1,0 +1,6 @@
+package dds
+
+import "os"
+
+// longTier is true in make qualify.
+func longTier() bool { return os.Getenv("ROBOWARDEN_TIER") == "qualify" }

@@ -1,0 +1,65 @@
+// Package gobin builds Go programs that a test starts as processes of their own, once for each test process.
+package gobin
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/robowarden/robowarden/test/internal/cpp"
+)
+
+var built struct {
+	sync.Mutex
+	errs map[string]error
+}
+
+// Build builds the package of this module, such as "./dds/ours", static as the product ships, and returns its path.
+func Build(t testing.TB, pkg string) string {
+	t.Helper()
+	path := filepath.Join(cpp.Root(), "build", filepath.Base(pkg))
+	built.Lock()
+	defer built.Unlock()
+	err, done := built.errs[pkg]
+	if !done {
+		err = build(pkg, path)
+		if built.errs == nil {
+			built.errs = map[string]error{}
+		}
+		built.errs[pkg] = err
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// build takes a lock on the file's name, since test packages are processes that run at the same time.
+func build(pkg, path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("gobin: %w", err)
+	}
+	lock, err := os.OpenFile(path+".lock", os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return fmt.Errorf("gobin: %w", err)
+	}
+	defer func() { _ = lock.Close() }()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("gobin: lock %s: %w", lock.Name(), err)
+	}
+	// Under another name first: a program that runs cannot be written to.
+	cmd := exec.Command("go", "build", "-o", path+".new", pkg)
+	cmd.Dir = cpp.Root()
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("gobin: build %s: %w\n%s", pkg, err, out)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return fmt.Errorf("gobin: %w", err)
+	}
+	return nil
+}
