@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -54,6 +55,15 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 		return fmt.Errorf("dds: %w", err)
 	}
 	b.node = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}
+	for _, s := range []*config.Service{b.cfg.Topics.Services.Stop, b.cfg.Topics.Services.Dock} {
+		if s == nil {
+			continue
+		}
+		// Found long before it is called: a rung must not wait for discovery.
+		if err := n.PrepareService(s.Name, s.Type); err != nil {
+			return errors.Join(fmt.Errorf("dds: %w", err), n.Close())
+		}
+	}
 	// A participant does not hear itself: whoever speaks under the guard's name is somebody else.
 	b.own = func(*msg.Peer) bool { return false }
 	b.blind = func() (secured, sharedMemory int) { c := n.Blind(); return c.Secured, c.SharedMemory }

@@ -67,7 +67,7 @@ func (d *document) checkROS(r *ROS) {
 
 // The domains whose ports lie among those that Linux hands out by itself (net.ipv4.ip_local_port_range: 32768 to 60999).
 const (
-	firstEphemeralDomain = (32768 - 7400) / 250
+	firstEphemeralDomain = (32768-7400)/250 + 1
 	lastEphemeralDomain  = (60999 - 7400) / 250
 )
 

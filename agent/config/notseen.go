@@ -9,6 +9,6 @@ func NotSeen(bus string) []string {
 	return []string{
 		"secured participants (SROS2, DDS Security): their topics and data are hidden from a guard without keys",
 		"shared memory between two Fast DDS processes on one computer: what is put in there is on no wire. What they publish does reach the guard",
-		"a forged datagram that goes to another node and not to the guard: the base may follow it, and only its motion tells",
+		"whoever announces himself to the base alone, or sends it a forged datagram: the base may follow him, and only its motion tells",
 	}
 }

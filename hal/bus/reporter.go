@@ -59,7 +59,8 @@ func (r *Reporter) Emit(e *Event) {
 		return
 	}
 	k.count++
-	e.Suppressed, k.suppressed = k.suppressed, 0
+	e.Suppressed += k.suppressed
+	k.suppressed = 0
 	r.mu.Unlock()
 	r.sink(e)
 }

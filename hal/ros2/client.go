@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/robowarden/robowarden/hal/bus"
@@ -33,8 +34,11 @@ type client struct {
 	mu   sync.Mutex
 	seq  uint64
 	wait map[requestKey]*call
-	// news is closed and replaced when a server has come or gone.
-	news chan struct{}
+	// askable are the readers of our requests, answering the writers of replies. news is closed and replaced when one has
+	// come or gone.
+	askable   []*rtps.RemoteReader
+	answering []*rtps.RemoteWriter
+	news      chan struct{}
 }
 
 // requestKey tells our requests apart: by the number that the flavour uses.
@@ -85,7 +89,9 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	c.writer, err = n.part.NewWriter(rtps.WriterConfig{
 		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: n.cfg.Limits.MaxServiceBytes,
 		UserData: append([]byte(who), n.hashes.data(t.String()+"_Request")...),
-		OnMatch:  func(*rtps.RemoteReader, bool) { c.tell() },
+		OnMatch: func(r *rtps.RemoteReader, matched bool) {
+			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +99,9 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	reader, err := n.part.NewReader(rtps.ReaderConfig{
 		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, MaxSample: n.cfg.Limits.MaxServiceBytes,
 		UserData: append([]byte(who), n.hashes.data(t.String()+"_Response")...),
-		Handler:  c.replied, OnMatch: func(*rtps.RemoteWriter, bool) { c.tell() },
+		Handler:  c.replied, OnMatch: func(w *rtps.RemoteWriter, matched bool) {
+			c.met(func() { c.answering = keepMatched(c.answering, w, matched) })
+		},
 	})
 	if err != nil {
 		c.writer.Close()
@@ -105,40 +113,40 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	return c, nil
 }
 
-// tell wakes the calls that wait for a server, or for one that has left.
-func (c *client) tell() {
+// met notes that an endpoint of a server has come or gone, and wakes the calls that wait for that.
+func (c *client) met(note func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	note()
 	close(c.news)
 	c.news = make(chan struct{})
 }
 
-func (c *client) newsNow() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.news
+func keepMatched[T comparable](list []T, v T, matched bool) []T {
+	if matched {
+		return with(list, v)
+	}
+	return without(list, v)
 }
 
-// servers lists the participants that read our requests and write replies that we read.
-func (c *client) servers() []*rtps.RemoteWriter {
-	var out []*rtps.RemoteWriter
-	readers := c.writer.Matched()
-	for _, w := range c.reader.Writers() {
-		for _, r := range readers {
-			if r.Participant == w.Participant {
-				out = append(out, w)
-				break
-			}
+// servers lists the participants that read our requests and write replies that we read, by their writers, and a channel
+// that is closed when there are others.
+func (c *client) servers() (out []*rtps.RemoteWriter, news <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range c.answering {
+		if slices.ContainsFunc(c.askable, func(r *rtps.RemoteReader) bool { return r.Participant == w.Participant }) {
+			out = append(out, w)
 		}
 	}
-	return out
+	return out, c.news
 }
 
 // ready waits for a server and says how to ask it.
 func (c *client) ready(ctx context.Context) (flavour, error) {
 	for {
-		news := c.newsNow()
-		if servers := c.servers(); len(servers) > 0 {
+		servers, news := c.servers()
+		if len(servers) > 0 {
 			return c.flavour(servers)
 		}
 		select {
@@ -184,8 +192,8 @@ func (c *client) do(ctx context.Context, enc encoder) ([]byte, *cdr.RequestID, e
 		c.mu.Unlock()
 	}()
 	for {
-		news := c.newsNow()
-		if len(c.servers()) == 0 {
+		servers, news := c.servers()
+		if len(servers) == 0 {
 			select {
 			case b := <-k.reply:
 				return b, header(f), nil

@@ -33,7 +33,7 @@ const (
 	// discoveryRate bounds the lists of one participant per second: one per endpoint of a node that starts.
 	discoveryRate = 100
 	// discoveryBytes bounds one list: that of a participant with 2048 endpoints and 128 nodes.
-	discoveryBytes = 128 << 10
+	discoveryBytes = 64 << 10
 )
 
 func (n *Node) openDiscovery() error {
@@ -45,7 +45,7 @@ func (n *Node) openDiscovery() error {
 	d.fresh = map[*rtps.RemoteWriter][]byte{}
 	d.writer, err = n.part.NewWriter(rtps.WriterConfig{
 		Topic: discoveryTopic, Type: t.dds(""), Reliable: true, TransientLocal: true, Depth: 1, MaxSample: discoveryBytes,
-		UserData: n.hashes.data(t.String()),
+		UserData: n.hashes.data(t.String()), FirstReaders: func(*rtps.RemoteReader) bool { return true },
 	})
 	if err != nil {
 		return fmt.Errorf("ros2: offer the list of our node: %w", err)

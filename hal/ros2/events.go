@@ -23,7 +23,9 @@ func (n *Node) event(e *rtps.Event) {
 		n.silent(e)
 	case rtps.Malformed:
 		n.pass(bus.RequestMalformed, e)
-	case rtps.Flood, rtps.CapReached, rtps.ParticipantRefused:
+	case rtps.CapReached:
+		n.cap(e)
+	case rtps.Flood, rtps.ParticipantRefused:
 		n.pass(bus.RequestRefused, e)
 	case rtps.ReaderStalled:
 		n.pass(bus.SubscriberStalled, e)
@@ -38,6 +40,18 @@ func (n *Node) event(e *rtps.Event) {
 // pass tells an event as it is.
 func (n *Node) pass(kind bus.EventKind, e *rtps.Event) {
 	n.rep.Emit(&bus.Event{Kind: kind, Topic: rosTopic(e.Topic), Name: n.eventName(e), Detail: e.Detail, Suppressed: e.Suppressed})
+}
+
+// cap tells that a cap keeps somebody out. A graph may just be large: only a crowd of participants is nobody's honest doing.
+func (n *Node) cap(e *rtps.Event) {
+	switch {
+	case e.GUID.Entity.Writer():
+		n.pass(bus.PublisherRefused, e)
+	case e.GUID.Entity.Reader():
+		n.pass(bus.SubscriberRefused, e)
+	default:
+		n.pass(bus.RequestRefused, e)
+	}
 }
 
 // eventName is the name to report an event's causer by, "" if nothing of it is known.

@@ -163,6 +163,17 @@ func startNode(t testing.TB, domain int, change ...func(*Config)) *running {
 	return r
 }
 
+// quiet is a participant that does not run.
+func quiet(t testing.TB) *rtps.Participant {
+	t.Helper()
+	p, err := rtps.New(rtps.Config{Domain: freeDomain(t), Host: localhost, Clock: boot, Civil: civil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
 // process is a ROS process as another implementation would have it: a participant, and what it says of its nodes.
 type process struct {
 	*rtps.Participant
@@ -239,7 +250,7 @@ func (p *process) writer(topic, typ string, q quality) *rtps.Writer {
 		p.t.Fatal(err)
 	}
 	w, err := p.NewWriter(rtps.WriterConfig{
-		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, Depth: 16, MaxSample: 300 << 10,
+		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, Depth: 64, MaxSample: 300 << 10,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -255,7 +266,7 @@ func (p *process) reader(topic, typ string, q quality, h func(*rtps.Sample)) *rt
 		p.t.Fatal(err)
 	}
 	r, err := p.NewReader(rtps.ReaderConfig{
-		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, MaxSample: 300 << 10, Handler: h,
+		Topic: ddsTopic(topic), Type: name.dds(""), Reliable: q.reliable, TransientLocal: q.local, MaxSample: 300 << 10, MaxRateHz: 1 << 20, Handler: h,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -285,4 +296,15 @@ func (c *collected[T]) len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.list)
+}
+
+// hears tells whether a subscription listens to one writer under its name. The participant listens a moment later than the
+// subscription is told that it will; a best-effort sample in between is lost.
+func hears(s *Sub) bool {
+	for _, r := range s.now() {
+		if r != nil && len(r.Writers()) == 1 {
+			return s.Stats().Connected == 1
+		}
+	}
+	return false
 }

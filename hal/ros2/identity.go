@@ -36,7 +36,7 @@ func (n *Node) identify(e *rtps.Endpoint) identity {
 	}
 	if name == "" {
 		id.name = rawName(p.Source.Addr())
-	} else if r := n.dir.rival(p, name); r != nil && r.Heard() > p.Since {
+	} else if r := n.dir.rival(p, name); r != nil && r.Heard() > p.Since+succession {
 		// A node that was restarted has the name of the one that died; that one is not heard any more.
 		id.rival = r
 	}
@@ -45,6 +45,9 @@ func (n *Node) identify(e *rtps.Endpoint) identity {
 	}
 	return id
 }
+
+// succession is how long the last datagrams of a process that died may be heard after its successor has come.
+const succession = 250 * time.Millisecond
 
 // faces holds what has to be remembered of remote endpoints and participants besides what discovery tells.
 type faces struct {

@@ -50,7 +50,7 @@ func TestAllowList(t *testing.T) {
 	bad.node("/stranger", wBad)
 	n.ev.await(t, bus.PublisherRefused, "/orders", "/stranger")
 	n.ev.await(t, bus.PublisherRefused, "/orders", "dds:127.0.0.1")
-	eventually(t, "the desk", func() bool { return s.Stats().Connected == 1 })
+	eventually(t, "the desk", func() bool { return hears(s) })
 	for i := range 3 {
 		for _, w := range []*rtps.Writer{wBad, wRaw, wGood} {
 			if _, err := w.Write(uint64(i), text(fmt.Sprint(i))); err != nil {

@@ -37,6 +37,12 @@ const (
 	DefaultMaxTransforms = 512
 	// DefaultMaxJointNames bounds the names in one JointState.
 	DefaultMaxJointNames = 256
+	// DefaultMatches bounds the writers that one of our readers hears and the readers that one of our writers serves: as
+	// many as there may be participants, since each has both ends of ros_discovery_info. Of a topic's readers half are kept
+	// for Publication.Consumers, which are sent to first.
+	DefaultMatches = rtps.DefaultParticipants
+	// DefaultHeldBytes bounds what one writer can make us hold besides one message, in bytes.
+	DefaultHeldBytes = 64 << 10
 	// DefaultEventsPerSecond bounds the events of one kind; more are counted in Event.Suppressed.
 	DefaultEventsPerSecond = 20
 )
@@ -51,12 +57,16 @@ type Limits struct {
 	MaxPublishers, MaxNodes, MaxGIDs int
 	MaxTransforms, MaxJointNames     int
 	EventsPerSecond                  int
-	// RTPS bounds the participant below.
+	// RTPS bounds the participant below. Its zero fields take package rtps's defaults, but for WritersPerReader and
+	// ReadersPerWriter (DefaultMatches) and HeldBytes (DefaultHeldBytes).
 	RTPS rtps.Limits
 }
 
 // fill replaces zeros by the defaults and refuses negative values.
 func (l *Limits) fill() error {
+	l.RTPS.WritersPerReader = orDefault(l.RTPS.WritersPerReader, DefaultMatches)
+	l.RTPS.ReadersPerWriter = orDefault(l.RTPS.ReadersPerWriter, DefaultMatches)
+	l.RTPS.HeldBytes = orDefault(l.RTPS.HeldBytes, DefaultHeldBytes)
 	for _, d := range []struct {
 		name string
 		v    *time.Duration

@@ -23,7 +23,7 @@ func TestTwoNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a match", func() bool { return p.Subscribers() == 1 && s.Stats().Connected == 1 })
+	eventually(t, "a match", func() bool { return p.Subscribers() == 1 && hears(s) })
 	want := msg.Twist{Linear: msg.Vec3{X: 0.5}, Angular: msg.Vec3{Z: -1}}
 	if sent, err := p.PublishTwist(7, &want); err != nil || sent != (bus.Sent{Delivered: 1}) {
 		t.Fatalf("publish: %+v, %v", sent, err)

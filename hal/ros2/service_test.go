@@ -258,8 +258,13 @@ func offered(t *testing.T, n *running, name, typ string, servers int) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, fmt.Sprintf("%d servers of %s", servers, name), func() bool { return len(c.servers()) == servers })
+	eventually(t, fmt.Sprintf("%d servers of %s", servers, name), func() bool { return len(known(c)) == servers })
 	return c
+}
+
+func known(c *client) []*rtps.RemoteWriter {
+	servers, _ := c.servers()
+	return servers
 }
 
 // waiting counts the requests without a reply.
@@ -285,7 +290,7 @@ func TestTwoServers(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	n.ev.await(t, bus.PublisherConflict, "/stop", "dds:127.0.0.1")
-	if _, err := c.flavour(c.servers()); err != nil {
+	if _, err := c.flavour(known(c)); err != nil {
 		t.Error(err)
 	}
 	two := &Node{cfg: n.cfg, rep: n.rep, dir: n.dir}
@@ -295,7 +300,7 @@ func TestTwoServers(t *testing.T) {
 		}
 		return related
 	}
-	if _, err := (&client{n: two}).flavour(c.servers()); !errors.Is(err, ErrTwoKinds) {
+	if _, err := (&client{n: two}).flavour(known(c)); !errors.Is(err, ErrTwoKinds) {
 		t.Errorf("two kinds: %v", err)
 	}
 }

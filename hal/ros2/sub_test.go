@@ -31,7 +31,7 @@ func TestLatchedTextForLatecomers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "a match", func() bool { return s.Stats().Connected == 1 })
+		eventually(t, "a match", func() bool { return hears(s) })
 		return s
 	}
 	sub(false, &late)
@@ -72,7 +72,7 @@ func TestEachTextComesOnce(t *testing.T) {
 				if q.local && latched {
 					readers++
 				}
-				eventually(t, "a match", func() bool { return s.Stats().Connected == 1 && w.Readers() == readers })
+				eventually(t, "a match", func() bool { return hears(s) && w.Readers() == readers })
 				var want []string
 				for i := range 20 {
 					if _, err := w.Write(uint64(i), text(fmt.Sprint(i))); err != nil {
@@ -162,7 +162,7 @@ func TestRateCap(t *testing.T) {
 	p := startProcess(t, d, true)
 	w := p.writer("/orders", bus.TypeString, quality{reliable: true})
 	p.node("/flood", w)
-	eventually(t, "a match", func() bool { return s.Stats().Connected == 1 && w.Readers() == 2 })
+	eventually(t, "a match", func() bool { return hears(s) && w.Readers() == 2 })
 	for i := range 100 {
 		if _, err := w.Write(uint64(i), text("x")); err != nil {
 			t.Fatal(err)
@@ -187,7 +187,7 @@ func TestSpoofedDatagramIsTold(t *testing.T) {
 	p := startProcess(t, d, true)
 	w := p.writer("/lock", bus.TypeBool, quality{reliable: true})
 	p.node("/desk", w)
-	eventually(t, "a match", func() bool { return s.Stats().Connected == 1 && w.Readers() == 1 })
+	eventually(t, "a match", func() bool { return hears(s) && w.Readers() == 1 })
 	spoof, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(n.part.LocalData()))
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestCloseWaitsForHandlers(t *testing.T) {
 	p := startProcess(t, d, true)
 	w := p.writer("/lock", bus.TypeBool, quality{reliable: true})
 	p.node("/desk", w)
-	eventually(t, "a match", func() bool { return s.Stats().Connected == 1 && w.Readers() == 1 })
+	eventually(t, "a match", func() bool { return hears(s) && w.Readers() == 1 })
 	if _, err := w.Write(1, cdr.AppendBool(nil, true)); err != nil {
 		t.Fatal(err)
 	}

@@ -180,6 +180,9 @@ func check(c *bus.Subscription, typ string) (typeName, error) {
 	return t, nil
 }
 
+// latestRateHz bounds the messages per second of one publisher in mode Latest: ten times what any controller sends.
+const latestRateHz = 10 * bus.DefaultMaxRateHz
+
 // subscribe makes the readers. fallback is the mode for Subscription.Mode 0.
 func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk decoderFor) (*Sub, error) {
 	t, err := check(&c, typ)
@@ -194,7 +197,7 @@ func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk d
 	}
 	every := orDefault(c.Mode, fallback) == bus.Every
 	s.want = [reaches]bool{best: true, sure: text && every, kept: c.Latched}
-	rate := 0
+	rate := latestRateHz
 	if every {
 		rate = orDefault(c.MaxRateHz, bus.DefaultMaxRateHz)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
+	"github.com/robowarden/robowarden/hal/ros2/idl"
 	"github.com/robowarden/robowarden/hal/rtps"
 )
 
@@ -24,6 +25,24 @@ type kindOf struct {
 
 // line joins values with spaces.
 func line(v ...any) string { return strings.TrimSpace(fmt.Sprintln(v...)) }
+
+// lowState reads two fields of a type that a vendor defines.
+var lowState = func() *idl.Plan {
+	set := idl.NewSet()
+	err := set.AddMsg("vendor_msgs/msg/LowState", "LowState.msg", "float64[] torque\nuint32 tick\n")
+	if err != nil {
+		panic(err)
+	}
+	typ, err := set.Type("vendor_msgs/msg/LowState")
+	if err != nil {
+		panic(err)
+	}
+	plan, err := idl.Compile(typ, []string{"tick", "torque[1]"})
+	if err != nil {
+		panic(err)
+	}
+	return plan
+}()
 
 // kinds are all subscriptions that a node has.
 func kinds() []kindOf {
@@ -76,6 +95,9 @@ func kinds() []kindOf {
 		{"/map_id", bus.TypeString, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeText(s, func(m *msg.Text) { h(string(m.Data), &m.Header) })
 		}, func(bool) []byte { return cdr.AppendString(nil, []byte("floor 1")) }, []string{"floor 1"}},
+		{"/lowstate", "vendor_msgs/LowState", func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
+			return n.SubscribeFields(s, lowState, 6, func(m *msg.Values) { h(line(m.Channel, m.N, m.Data[:2]), &m.Header) })
+		}, func(big bool) []byte { return newPayload(big).u32(3).f64(1.5, 2.5, 3.5).u32(7).b }, []string{"6 2 [7 2.5]"}},
 		{"/diagnostics", bus.TypeDiagnosticArray, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeDiagnostics(s, func(m *msg.Diagnostic) { h(line(m.Level, string(m.Name)), &m.Header) })
 		}, func(bool) []byte {
@@ -113,7 +135,7 @@ func TestEverySubscription(t *testing.T) {
 	robot.node("/driver", all...)
 	seq := uint64(0)
 	for _, k := range kinds() {
-		eventually(t, "a match on "+k.topic, func() bool { return subs[k.topic].Stats().Connected == 1 && writers[k.topic].Readers() >= 1 })
+		eventually(t, "a match on "+k.topic, func() bool { return hears(subs[k.topic]) && writers[k.topic].Readers() >= 1 })
 		for _, big := range []bool{false, true} {
 			seq++
 			before := boot()
@@ -176,6 +198,10 @@ func TestSubscriptionsThatAreRefused(t *testing.T) {
 			_, err := n.SubscribeJoints(any("/x", ""), nil, func(*msg.Joints) {})
 			return err
 		}(), "joint names"},
+		"no plan": {func() error {
+			_, err := n.SubscribeFields(any("/x", "a/B"), nil, 0, func(*msg.Values) {})
+			return err
+		}(), "plan"},
 		"battery as a camera": {func() error {
 			_, err := n.SubscribeDevice(any("/x", ""), msg.Battery, 0, func(*msg.Device) {})
 			return err

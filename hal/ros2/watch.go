@@ -25,7 +25,9 @@ type Watch struct {
 	// made is true once the graph was made of what discovery tells, and pending while time alone may change it.
 	made, pending bool
 	names         []string
-	at            time.Duration
+	// reached says that our own writer is announced and serves the consumer, as far as that is known.
+	reached bool
+	at      time.Duration
 }
 
 // WatchTopic reports on every change, and at least once per Limits.WatchInterval, who writes the topic. h is called on
@@ -79,7 +81,7 @@ func (w *Watch) look(now time.Duration, changed bool) {
 	if changed || !w.made || w.pending {
 		news = w.make(now)
 	}
-	g.Known = w.n.known(now)
+	g.Known, g.Registered = w.n.known(now), w.reached && w.n.part.Healthy()
 	if !news && before == (graphState{g.Known, g.Registered, g.Total}) && w.at != 0 && now-w.at < w.n.cfg.Limits.WatchInterval {
 		return
 	}
@@ -111,7 +113,7 @@ func (w *Watch) make(now time.Duration) bool {
 		c.names = append(c.names, w.n.cfg.Name)
 	}
 	slices.Sort(c.names)
-	w.graph.Registered = own != nil && w.n.part.Healthy() && own.reaches(c.consumers)
+	w.reached = own != nil && own.reaches(c.consumers)
 	if !first && slices.Equal(c.names, w.names) {
 		return false
 	}

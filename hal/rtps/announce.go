@@ -211,9 +211,10 @@ func (p *Participant) farewell() {
 	if p.groupDest != nil {
 		p.mouth.send(bye, p.groupDest)
 	}
+	p.closed = true
+	p.rep.mute() // that all others are gone for us is no news
 	for _, r := range p.remotes {
 		p.leave(r, ParticipantLeft, r.Source, "we leave")
 	}
-	p.closed = true
 	p.publish()
 }

@@ -18,6 +18,7 @@ type discovery struct {
 	remotes   map[wire.Prefix]*remote
 	computers map[netip.Addr]*tally
 	all       tally
+	held      int       // bytes that all matches together can have us hold
 	ids       []*remote // by the id of SEDP's outboxes; nil is free
 	strangers *buckets
 

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 // TestFarewell: who closes says so, and the other side knows at once.
@@ -88,6 +90,7 @@ func TestLease(t *testing.T) {
 	b := start(t, d, func(c *Config) { c.Clock = w.clock })
 	r := newReader(t, b, ReaderConfig{Reliable: true})
 	matched(t, newWriter(t, a, WriterConfig{Reliable: true}), r)
+	eventually(t, "an answer", func() bool { return b.Participants()[0].Proven() })
 	mute.Store(true)
 	// look waits for two looks at the leases, so that all that was on its way has arrived before the second.
 	look := func() {
@@ -115,6 +118,60 @@ func TestLease(t *testing.T) {
 	}
 	mute.Store(false)
 	eventually(t, "its return", func() bool { return len(r.Writers()) == 1 })
+}
+
+// TestTheUnprovenGoSoon: who announces itself once and never answers does not stay for its lease.
+func TestTheUnprovenGoSoon(t *testing.T) {
+	var w warp
+	b := start(t, freeDomain(t), func(c *Config) { c.Clock = w.clock })
+	f := newForger(t)
+	f.known(b, prefix(1))
+	w.forward(4*DefaultUnproven - time.Second)
+	f.known(b, prefix(2)) // it takes a look at everything
+	w.forward(2 * time.Second)
+	eventually(t, "its end", func() bool { return b.ev.count(ParticipantLeaseEnded) == 1 })
+	if e := b.ev.find(ParticipantLeaseEnded); e.GUID.Prefix != prefix(1) {
+		t.Errorf("the wrong one ended: %v", e.GUID)
+	}
+}
+
+// TestLiveliness: a writer that offers to assert itself and does not is told of, and so is its return.
+func TestLiveliness(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind   uint8
+		assert func(f *forger, b *station, p wire.Prefix)
+	}{
+		"automatic": {wire.Automatic, func(f *forger, b *station, p wire.Prefix) {
+			f.send(hello(p, f.addr()), b.Local())
+		}},
+		"manual by participant": {wire.ManualByParticipant, func(f *forger, b *station, p wire.Prefix) {
+			m := append(append([]byte{0, 1, 0, 0}, p[:]...), 0, 0, 0, 2, 0, 0, 0, 0)
+			f.send(wire.AppendHeartbeat(wire.AppendData(wire.AppendHeader(nil, p), wire.EntityLivelinessReader, wire.EntityLivelinessWriter, 1, m),
+				wire.EntityLivelinessReader, wire.EntityLivelinessWriter, 1, 1, 1, false, false), b.Local())
+		}},
+		"manual by topic": {wire.ManualByTopic, func(f *forger, b *station, p wire.Prefix) {
+			f.send(wire.AppendHeartbeat(wire.AppendHeader(nil, p), wire.EntityUnknown, writerData(p, 1).GUID.Entity, 1, 0, 1, true, true), b.LocalData())
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var w warp
+			b := start(t, freeDomain(t), func(c *Config) { c.Clock = w.clock })
+			f, p := newForger(t), prefix(1)
+			f.known(b, p)
+			r := newReader(t, b, ReaderConfig{})
+			d := writerData(p, 1)
+			d.QoS.Liveliness, d.QoS.LivelinessLease = c.kind, 3*time.Second
+			f.send(endpoint(p, 1, d), b.Local())
+			eventually(t, "a match", func() bool { return len(r.Writers()) == 1 })
+			w.forward(4 * time.Second)
+			eventually(t, "the loss", func() bool { return b.ev.count(LivelinessLost) == 1 })
+			if b.ev.find(LivelinessLost).GUID != d.GUID || b.ev.count(LivelinessBack) != 0 {
+				t.Error("the wrong event")
+			}
+			c.assert(f, b, p)
+			eventually(t, "its return", func() bool { return b.ev.count(LivelinessBack) == 1 })
+		})
+	}
 }
 
 // TestNothingIsLeft: after Run no goroutine and no socket is.

@@ -2,6 +2,8 @@ package rtps
 
 import (
 	"fmt"
+	"hash/maphash"
+	"net/netip"
 	"time"
 )
 
@@ -43,9 +45,12 @@ const (
 	// DefaultProbe is how many participant indexes are announced to at each of Config.Peers. CycloneDDS takes indexes to 9
 	// or 32 by version, Fast DDS from 0; beyond, multicast is needed.
 	DefaultProbe = 32
-	// DefaultHeldBytes bounds the bytes that one writer can make a reliable reader hold for order, and that its unfinished
-	// fragments occupy, besides one sample of MaxSample each.
-	DefaultHeldBytes = 1 << 20
+	// DefaultHeldBytes bounds the bytes that one writer can make a reader hold for order and in unfinished fragments, besides
+	// one sample of MaxSample.
+	DefaultHeldBytes = 256 << 10
+	// DefaultHeldTotal bounds what all writers together could make us hold so. A match that would go beyond is not made, or
+	// one of a writer that is not accepted gives way.
+	DefaultHeldTotal = 96 << 20
 	// DefaultUnknownPerAddress bounds the announcements per second from addresses without a participant, per address, with
 	// a burst of the same: a node's start is a burst of ten.
 	DefaultUnknownPerAddress = 50
@@ -59,7 +64,7 @@ const (
 	// DefaultMaxLease is the longest; a participant that is to stay has to be heard of within it, and we ask it at a third.
 	DefaultMaxLease = 2 * time.Minute
 	// DefaultUnproven is how long a participant may leave our questions unanswered before it gives way to others when a
-	// table is full.
+	// table is full; and as long as it has not answered, its lease is at most four times as long.
 	DefaultUnproven = 5 * time.Second
 	// DefaultStallTimeout is how long a reliable reader may acknowledge nothing before ReaderStalled tells.
 	DefaultStallTimeout = 2 * time.Second
@@ -74,8 +79,8 @@ const (
 type Limits struct {
 	// Participants, ParticipantsPerAddress, Endpoints, EndpointsPerParticipant, DiscoveryBytes: see their defaults.
 	Participants, ParticipantsPerAddress, Endpoints, EndpointsPerParticipant, DiscoveryBytes int
-	// LocalEndpoints, WritersPerReader, ReadersPerWriter, Probe, HeldBytes: see their defaults.
-	LocalEndpoints, WritersPerReader, ReadersPerWriter, Probe, HeldBytes int
+	// LocalEndpoints, WritersPerReader, ReadersPerWriter, Probe, HeldBytes, HeldTotal: see their defaults.
+	LocalEndpoints, WritersPerReader, ReadersPerWriter, Probe, HeldBytes, HeldTotal int
 	// UnknownPerAddress, Unknown, KnownPerParticipant: datagrams per second, see their defaults.
 	UnknownPerAddress, Unknown, KnownPerParticipant int
 	// MinLease, MaxLease, Unproven, StallTimeout: see their defaults.
@@ -104,6 +109,7 @@ func (l Limits) filled() Limits {
 		ReadersPerWriter:        orDefault(l.ReadersPerWriter, DefaultReadersPerWriter),
 		Probe:                   orDefault(l.Probe, DefaultProbe),
 		HeldBytes:               orDefault(l.HeldBytes, DefaultHeldBytes),
+		HeldTotal:               orDefault(l.HeldTotal, DefaultHeldTotal),
 		UnknownPerAddress:       orDefault(l.UnknownPerAddress, DefaultUnknownPerAddress),
 		Unknown:                 orDefault(l.Unknown, DefaultUnknown),
 		KnownPerParticipant:     orDefault(l.KnownPerParticipant, DefaultKnownPerParticipant),
@@ -122,7 +128,7 @@ func (l Limits) check() error {
 		"Participants": l.Participants, "ParticipantsPerAddress": l.ParticipantsPerAddress, "Endpoints": l.Endpoints,
 		"EndpointsPerParticipant": l.EndpointsPerParticipant, "DiscoveryBytes": l.DiscoveryBytes,
 		"LocalEndpoints": l.LocalEndpoints, "WritersPerReader": l.WritersPerReader, "ReadersPerWriter": l.ReadersPerWriter,
-		"Probe": l.Probe, "HeldBytes": l.HeldBytes, "UnknownPerAddress": l.UnknownPerAddress, "Unknown": l.Unknown,
+		"Probe": l.Probe, "HeldBytes": l.HeldBytes, "HeldTotal": l.HeldTotal, "UnknownPerAddress": l.UnknownPerAddress, "Unknown": l.Unknown,
 		"KnownPerParticipant": l.KnownPerParticipant, "EventsPerSecond": l.EventsPerSecond, "ReceiveBuffer": l.ReceiveBuffer,
 	} {
 		if v < 1 {
@@ -137,4 +143,39 @@ func (l Limits) check() error {
 			l.MinLease, l.MaxLease, l.Unproven, l.StallTimeout)
 	}
 	return nil
+}
+
+// bucket is a token bucket of a second's worth of tokens: tat is when it would be full again.
+type bucket struct{ tat time.Duration }
+
+// take takes a token out of a bucket that gets rate of them per second; false if there is none.
+func (b *bucket) take(now time.Duration, rate int) bool {
+	b.tat = max(b.tat, now)
+	if b.tat-now > time.Second {
+		return false
+	}
+	b.tat += time.Second / time.Duration(rate)
+	return true
+}
+
+// buckets bounds what strangers can make us look at: each address by itself, and all together. Addresses share a fixed
+// number of buckets by a hash that nobody outside can compute, so that forged ones cost no memory and meet a chosen victim
+// by chance only.
+type buckets struct {
+	seed maphash.Seed
+	each [1024]bucket
+	all  bucket
+}
+
+func newBuckets() *buckets { return &buckets{seed: maphash.MakeSeed()} }
+
+// take takes a token for an address. The address's own bucket is asked first, so that one that floods does not empty the
+// common one.
+func (b *buckets) take(now time.Duration, a netip.Addr, each, all int) bool {
+	key := a.As16()
+	n := len(key)
+	if a.Is6() && !a.Is4In6() {
+		n = 8 // who has one address of an IPv6 network has all of them
+	}
+	return b.each[maphash.Bytes(b.seed, key[:n])%uint64(len(b.each))].take(now, each) && b.all.take(now, all)
 }

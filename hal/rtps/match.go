@@ -25,6 +25,7 @@ type match struct {
 	// Guarded by Participant.mu.
 	queued, inTable, gone bool
 	silent                bool // it has lost its liveliness
+	cost                  int  // bytes that it can have us hold
 
 	// Of the goroutine of user data.
 	inletState
@@ -118,11 +119,12 @@ func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
 		p.mismatch(ep, why)
 		return
 	}
-	if len(r.matches) >= p.lim.WritersPerReader || p.teller.full() {
-		p.cap(ep.GUID, ep.Participant.Source, ep.Topic, fmt.Sprintf("a writer is not matched: the limit of %d writers of one reader", p.lim.WritersPerReader))
+	m := &match{r: r, w: &RemoteWriter{Endpoint: ep}, cost: r.max + p.lim.HeldBytes}
+	if why := p.matchCap(m); why != "" {
+		p.cap(ep.GUID, ep.Participant.Source, ep.Topic, "a writer is not matched: "+why)
 		return
 	}
-	m := &match{r: r, w: &RemoteWriter{Endpoint: ep}}
+	p.held += m.cost
 	m.reliable = r.cfg.Reliable
 	m.keeps = r.cfg.TransientLocal
 	if ep.to.IsValid() {
@@ -131,11 +133,45 @@ func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
 	m.in = reliable.NewInbox(reliable.InboxConfig{
 		// A volatile writer itself decides what a reader that comes late gets.
 		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal && ep.QoS.Durability != wire.Volatile,
-		MaxSample: r.max, MaxHeldBytes: r.max + p.lim.HeldBytes,
+		MaxSample: r.max, MaxHeldBytes: m.cost,
 	})
 	m.deliver = m.take
 	r.matches[ep.GUID] = m
 	p.ask(m)
+}
+
+// matchCap says what keeps a match out, "" if nothing. Writers that are not accepted give way.
+func (p *Participant) matchCap(m *match) string {
+	r := m.r
+	if p.teller.full() {
+		return "a callback does not return"
+	}
+	if len(r.matches) >= p.lim.WritersPerReader && !p.giveWay(r) {
+		return fmt.Sprintf("the limit of %d writers of one reader", p.lim.WritersPerReader)
+	}
+	for p.held+m.cost > p.lim.HeldTotal {
+		gave := false
+		for _, o := range p.readers {
+			if gave = p.giveWay(o); gave {
+				break
+			}
+		}
+		if !gave {
+			return fmt.Sprintf("the limit of %d bytes that all writers together may have us hold", p.lim.HeldTotal)
+		}
+	}
+	return ""
+}
+
+// giveWay ends a match of a reader whose writer was refused, if there is one.
+func (p *Participant) giveWay(r *Reader) bool {
+	for _, m := range r.matches {
+		if m.inTable && !m.accepted.Load() {
+			p.end(m)
+			return true
+		}
+	}
+	return false
 }
 
 // matchReader matches a remote reader with one of our writers, if they fit. The caller holds mu.
@@ -180,6 +216,7 @@ func (p *Participant) end(m *match) {
 	m.gone = true
 	m.accepted.Store(false)
 	delete(m.r.matches, m.w.GUID)
+	p.held -= m.cost
 	if m.inTable {
 		m.inTable = false
 		p.dirty = true
@@ -271,6 +308,14 @@ func (p *Participant) rematch(r *Reader) {
 	for _, m := range r.matches {
 		p.ask(m)
 	}
+	for _, rm := range p.remotes { // those that gave way
+		for _, ep := range rm.endpoints {
+			if d := ep.describe(); ep.Writer && r.matches[ep.GUID] == nil && wire.Mismatch(&d, &r.data) == "" {
+				p.matchWriter(r, ep)
+			}
+		}
+	}
+	p.publish()
 }
 
 func (p *Participant) reorder(w *Writer) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+
+	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 // TestAccept: a refused writer's samples are not seen, its latest is kept where both are transient-local, and Rematch asks
@@ -103,6 +105,131 @@ func TestCallbacksMayCallBack(t *testing.T) {
 	for i := range 20 {
 		write(t, w, i, number(i))
 		eventually(t, "the echo", func() bool { return in.len() == i+1 })
+	}
+}
+
+// TestACallbackThatHangs: samples flow on, what waits is bounded, and all is told in the end.
+func TestACallbackThatHangs(t *testing.T) {
+	d := freeDomain(t)
+	hold := make(chan struct{})
+	var told atomic.Int64
+	a := start(t, d)
+	b := start(t, d, func(c *Config) {
+		c.OnEvent = func(e *Event) {
+			if e.Kind == Malformed {
+				<-hold
+			}
+			told.Add(1 + int64(e.Suppressed))
+		}
+		c.Limits.EventsPerSecond = 1 << 20
+	})
+	var in inbox
+	w := newWriter(t, a, WriterConfig{Reliable: true})
+	matched(t, w, newReader(t, b, ReaderConfig{Reliable: true, Handler: in.take}))
+	before := told.Load()
+	f := newForger(t)
+	const n = 3 * maxEvents
+	for range n {
+		f.send([]byte("none"), b.LocalData())
+		b.taking.Lock()   // so that the socket's buffer does not lose any
+		b.taking.Unlock() //nolint:staticcheck // it is for waiting
+	}
+	for i := range 20 {
+		write(t, w, i, number(i))
+		eventually(t, "a sample", func() bool { return in.len() == i+1 })
+	}
+	b.teller.mu.Lock()
+	if len(b.teller.queue) > maxEvents {
+		t.Errorf("%d wait to be told", len(b.teller.queue))
+	}
+	b.teller.mu.Unlock()
+	close(hold)
+	f.send([]byte("none"), b.LocalData()) // it brings the count of those that found no place
+	eventually(t, "all events", func() bool { return told.Load()-before >= n*9/10 })
+}
+
+// TestTheRefusedGiveWay: writers that are not accepted do not keep out others, and are asked about again.
+func TestTheRefusedGiveWay(t *testing.T) {
+	d := freeDomain(t)
+	b := start(t, d, func(c *Config) { c.Limits.WritersPerReader = 3 })
+	f, p := newForger(t), prefix(1)
+	f.known(b, p)
+	var good atomic.Pointer[wire.GUID]
+	accept := func(n byte) {
+		g := writerData(p, n).GUID
+		good.Store(&g)
+	}
+	accept(9)
+	r := newReader(t, b, ReaderConfig{Accept: func(w *RemoteWriter) bool { return w.GUID == *good.Load() }})
+	for i := range 5 {
+		f.send(endpoint(p, wire.SeqNum(i+1), writerData(p, byte(i))), b.Local())
+	}
+	eventually(t, "five endpoints", func() bool { return len(b.endpointsNow()) == 5 })
+	f.send(endpoint(p, 6, writerData(p, 9)), b.Local())
+	eventually(t, "the accepted one", func() bool { return len(r.Writers()) == 1 })
+	accept(0) // the first, which gave way
+	eventually(t, "the first", func() bool {
+		r.Rematch()
+		w := r.Writers()
+		return len(w) == 1 && w[0].GUID == *good.Load()
+	})
+	held := b.Stats().HeldBytes
+	if most := 3 * (DefaultMaxSample + DefaultHeldBytes); held > most {
+		t.Errorf("%d bytes held; expected at most %d", held, most)
+	}
+	r.Close()
+	if s := b.Stats(); s.HeldBytes != 0 || s.Endpoints != 6 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestSources: on each way one source of the participant's computer counts, and the announced one for good.
+func TestSources(t *testing.T) {
+	p := quiet(t, func(c *Config) { c.Host = localhost })
+	p.cfg.Host = netip.MustParseAddr("10.1.1.1")
+	at := netip.MustParseAddrPort
+	type try struct {
+		from string
+		path int
+		want bool
+	}
+	for name, c := range map[string]struct {
+		source string
+		tries  []try
+	}{
+		"one socket": {"10.1.1.2:5000", []try{
+			{"10.1.1.2:5000", pathUnicast, true},
+			{"10.1.1.2:5001", pathUnicast, false},
+			{"10.1.1.3:5000", pathUnicast, false},
+			{"10.1.1.2:5000", pathGroup, true},
+			{"10.1.1.2:5001", pathGroup, false},
+		}},
+		"another socket for multicast": {"10.1.1.2:5000", []try{
+			{"10.1.1.2:5001", pathGroup, true},
+			{"10.1.1.2:5002", pathGroup, false},
+			{"10.1.1.3:5001", pathGroup, false},
+			{"10.1.1.2:5000", pathUnicast, true},
+		}},
+		"an impostor was first": {"10.1.1.2:5000", []try{
+			{"10.1.1.2:6000", pathUnicast, true},
+			{"10.1.1.2:5000", pathUnicast, true},
+			{"10.1.1.2:6000", pathUnicast, false},
+		}},
+		"our computer, by loopback": {"10.1.1.1:5000", []try{
+			{"127.0.0.1:5001", pathUnicast, true},
+			{"127.0.0.1:5002", pathUnicast, false},
+			{"10.1.1.1:5001", pathUnicast, false},
+		}},
+		"another computer, by loopback": {"10.1.1.2:5000", []try{
+			{"127.0.0.1:5000", pathUnicast, false},
+		}},
+	} {
+		r := &RemoteParticipant{Source: at(c.source)}
+		for i, x := range c.tries {
+			if got := p.speaks(r, at(x.from), x.path); got != x.want {
+				t.Errorf("%s, %d: %s on way %d: %t", name, i, x.from, x.path, got)
+			}
+		}
 	}
 }
 

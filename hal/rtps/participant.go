@@ -78,7 +78,8 @@ func New(c Config) (*Participant, error) {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.teller = newTeller(p)
-	p.rep = &reporter{clock: c.Clock, rate: c.Limits.EventsPerSecond, tell: p.teller.event, on: c.OnEvent != nil}
+	p.rep = &reporter{clock: c.Clock, rate: c.Limits.EventsPerSecond, tell: p.teller.event}
+	p.rep.on.Store(c.OnEvent != nil)
 	p.table.Store(&table{})
 	p.taker = newTaker(p)
 	p.startDiscovery()

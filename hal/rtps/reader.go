@@ -113,8 +113,6 @@ func (p *Participant) NewReader(c ReaderConfig) (*Reader, error) {
 	}
 	r.guid = p.newGUID(0x04, 0x07, c.Keyed)
 	r.data = p.description(r.guid, c.Topic, c.Type, c.UserData, c.Reliable, c.TransientLocal)
-	// What differs by representation, the consumer of the bytes tells by their encapsulation.
-	r.data.QoS.Representations = []int16{wire.XCDR1, wire.XCDR2}
 	if err := p.subs.announce(p.cfg.Clock(), r.guid.Entity, wire.AppendEndpoint(nil, &r.data)); err != nil {
 		return nil, err
 	}

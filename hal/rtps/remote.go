@@ -59,7 +59,7 @@ type Endpoint struct {
 // RemoteWriter is a remote writer that is, or could be, matched with one Reader.
 type RemoteWriter struct {
 	*Endpoint
-	// Tag is the consumer's own. It is set in OnMatch or Accept and read in Handler.
+	// Tag is the consumer's own. It is set in Accept or OnMatch while the writer is not accepted yet, and read in Handler.
 	Tag any
 
 	heard atomic.Int64
@@ -74,3 +74,16 @@ type RemoteReader struct {
 	// Tag is the consumer's own. It is set in OnMatch.
 	Tag any
 }
+
+// VisitEndpoints calls f for every remote endpoint that is known, matched or not, in no order, with no lock held.
+func (p *Participant) VisitEndpoints(f func(*Endpoint)) {
+	for _, e := range p.endpointsNow() {
+		f(e)
+	}
+}
+
+// Participants lists the remote participants that are known.
+func (p *Participant) Participants() []*RemoteParticipant { return p.participantsNow() }
+
+// Generation changes with every change of what VisitEndpoints and Participants tell; to poll it costs nothing.
+func (p *Participant) Generation() uint64 { return p.generation.Load() }

@@ -73,6 +73,16 @@ type endpointState struct {
 	to     netip.AddrPort // where it hears
 }
 
+// hears tells whether it has a reader for what an announcer says. One that names none of its builtin endpoints has them
+// all.
+func (r *remote) hears(builtin uint32, a *announcer) bool {
+	bit := wire.BuiltinPubReader
+	if a.writer == wire.EntitySEDPSubWriter {
+		bit = wire.BuiltinSubReader
+	}
+	return builtin == 0 || builtin&bit != 0
+}
+
 func (r *remote) stream(writer wire.EntityID) *stream {
 	switch writer {
 	case wire.EntitySEDPPubWriter:
@@ -179,8 +189,11 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 	p.remotes[d.GUID.Prefix] = r
 	p.count(r, 1, 0, 0)
 	p.readdress(r, d)
-	p.pubs.out.Match(e.now, r.id, true, true)
-	p.subs.out.Match(e.now, r.id, true, true)
+	for _, a := range []*announcer{p.pubs, p.subs} {
+		if r.hears(d.Builtin, a) {
+			a.out.Match(e.now, r.id, true, true)
+		}
+	}
 	p.dirty = true
 	p.generation.Add(1)
 	if p.rep.wants(ParticipantJoined) {

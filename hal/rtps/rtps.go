@@ -93,5 +93,25 @@ func (p *Participant) Local() netip.AddrPort { return p.meta.local }
 // LocalData is the UDP address where user data is received.
 func (p *Participant) LocalData() netip.AddrPort { return p.user.local }
 
+// Stats counts since New.
+type Stats struct {
+	// Sent counts datagrams handed to the socket, SendFailures those that it had no room for or refused.
+	Sent, SendFailures uint64
+	// Participants and Endpoints are how many remote ones are known now.
+	Participants, Endpoints int
+	// HeldBytes is how much all matched writers together could have us hold, at most Limits.HeldTotal.
+	HeldBytes int
+}
+
+// Stats counts.
+func (p *Participant) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Stats{
+		Sent: p.sent.Load(), SendFailures: p.sendFailures.Load(), Participants: len(p.remotes), Endpoints: p.all.endpoints,
+		HeldBytes: p.held,
+	}
+}
+
 // Healthy tells whether Run serves and its sockets work.
 func (p *Participant) Healthy() bool { return p.healthy.Load() }

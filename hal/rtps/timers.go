@@ -90,11 +90,17 @@ func (p *Participant) discoveryTimers(now time.Duration) time.Duration {
 	return next
 }
 
-// checkLeases forgets participants that have said nothing for their lease. The caller holds mu.
+// checkLeases forgets participants that have said nothing for their lease. One that has never answered is not waited for
+// as long: it may be a single forged datagram. The caller holds mu.
 func (p *Participant) checkLeases(now time.Duration) {
+	const patience = 4 // announcements come at least twice in so many Unproven
 	for _, r := range p.remotes {
-		if silent := now - r.Heard(); silent > r.lease {
-			p.leave(r, ParticipantLeaseEnded, r.Source, "it has said nothing for "+silent.Round(time.Millisecond).String()+"; its lease is "+r.lease.String())
+		lease := r.lease
+		if !r.proven.Load() {
+			lease = min(lease, patience*p.lim.Unproven)
+		}
+		if silent := now - r.Heard(); silent > lease {
+			p.leave(r, ParticipantLeaseEnded, r.Source, "it has said nothing for "+silent.Round(time.Millisecond).String()+"; expected within "+lease.String())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package rtps
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -279,8 +280,10 @@ func (t *taker) judged(m *match, v reliable.Verdict, jump bool) {
 	case reliable.Duplicate:
 		c.duplicates.Add(1)
 	case reliable.Refused:
-		c.refused.Add(1)
-		p.cap(m.w.GUID, t.from, m.w.Topic, "a sample is refused: longer than the cap of its reader, or above what one writer may have us hold")
+		c.refused.Add(1) // for lack of room it is asked for again
+		if n := max(int(t.sub.SampleSize), len(t.sub.Payload)); n > m.r.max {
+			p.cap(m.w.GUID, t.from, m.w.Topic, fmt.Sprintf("a sample of %d bytes is refused: the limit of this reader is %d", n, m.r.max))
+		}
 	case reliable.Conflict:
 		c.conflicts.Add(1)
 		p.doubted(v, m.w.GUID, m.w.Participant, m.w.Endpoint, t.from, t.sub.Seq)

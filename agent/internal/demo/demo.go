@@ -75,6 +75,9 @@ type Trial struct {
 	// OperatorReset and EngineerReset make a reset of everything that is latched, signed by an operator of this robot or by
 	// its safety engineer. Forged is the same by somebody who has no right to. Without one, that reset is left out.
 	OperatorReset, EngineerReset, Forged func() ([]byte, error)
+	// Fault says why the guard cannot be reached any more, nil while it can; End gives back what the start took. Either may
+	// be nil.
+	Fault, End func() error
 }
 
 // Options say what to play.
@@ -174,7 +177,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	s.trace.baseline = baseline
-	if err := s.play(ctx, wholeDay()); err != nil {
+	err = s.play(ctx, wholeDay())
+	if s.trial.End != nil {
+		err = errors.Join(err, s.trial.End())
+	}
+	if err != nil {
 		return nil, err
 	}
 	r := &Result{Rows: measure(s.trace), OK: true, World: s.world.Now() - s.trace.start, Took: time.Since(began), Digest: s.truth.Digest()}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // Rig starts the real guard for a loaded configuration: the same core, the same gate, ladder and orders as on a robot,
-// with the world in the place of the bus.
+// with the world in the place of the bus. For a profile with bus: ros2 there is a DDS domain between the two.
 type Rig struct {
 	// Config holds profile, topic mapping and policy; of the deployment only the serial is used.
 	Config *config.Config
@@ -28,7 +29,7 @@ type Rig struct {
 }
 
 // Start is for Options.Start.
-func (r *Rig) Start(e Env) (Trial, error) {
+func (r *Rig) Start(e Env) (trial Trial, err error) {
 	params, err := guard.NewParams(r.Config, r.Self, e.Civil().Add(-24*time.Hour).UnixNano())
 	if err != nil {
 		return Trial{}, err
@@ -40,6 +41,19 @@ func (r *Rig) Start(e Env) (Trial, error) {
 	var boot [16]byte
 	if _, err := rand.Read(boot[:]); err != nil {
 		return Trial{}, fmt.Errorf("demo: boot id: %w", err)
+	}
+	var over *carried
+	if r.Config.Profile.Bus == config.BusROS2 {
+		if over, err = newCarried(r.Config, r.Self, e.Out); err != nil {
+			return Trial{}, err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, over.d.close())
+			}
+		}()
+		trial.Fault, trial.End = func() error { return over.err }, over.d.close
+		e.Out = domainOut{over}
 	}
 	o := &onTrial{cfg: r.Config, out: e.Out, inputs: map[uint32]bool{}, rungs: map[uint64]int{}, scene: sceneOf(r.Config.Policy), env: e}
 	o.ears.init(r.Config)
@@ -62,7 +76,11 @@ func (r *Rig) Start(e Env) (Trial, error) {
 	if o.desk, err = newSigners(e.Robot, boot, e.Civil); err != nil {
 		return Trial{}, err
 	}
-	return Trial{Guard: o, OperatorReset: o.desk.operatorReset, EngineerReset: o.desk.engineerReset, Forged: o.desk.forged}, nil
+	trial.Guard, trial.OperatorReset, trial.EngineerReset, trial.Forged = o, o.desk.operatorReset, o.desk.engineerReset, o.desk.forged
+	if over != nil {
+		over.inner, trial.Guard = o, over
+	}
+	return trial, nil
 }
 
 // noJournal keeps nothing.

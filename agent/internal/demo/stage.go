@@ -115,6 +115,11 @@ func (s *stage) step() {
 	s.planned += TickPeriod
 	s.world.Advance(TickPeriod)
 	s.trial.Guard.Tick(s.planned)
+	if s.trial.Fault != nil {
+		if s.err = s.trial.Fault(); s.err != nil {
+			return
+		}
+	}
 	s.trace.samples = append(s.trace.samples, sample{
 		at: s.world.Now(), Truth: s.world.Truth(), nearness: near(s.world, s.opts.Zones, s.opts.Footprint),
 	})

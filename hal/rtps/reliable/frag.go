@@ -114,8 +114,7 @@ func (e *entry) adopt(v *Sample) {
 
 // complete ends the assembly.
 func (i *Inbox) complete(now time.Duration, e *entry, d Deliver) Verdict {
-	e.status = whole
-	i.store.partials--
+	i.store.close(e)
 	if !i.cfg.Reliable {
 		r := i.hand(&e.sample, d)
 		seq := e.sample.Seq

@@ -35,6 +35,7 @@ type Inbox struct {
 	started          bool          // next is where to begin or to go on; else the lowest number seen
 	last             wire.SeqNum   // the highest that the writer has, by its latest heartbeat
 	back, landed     wire.SeqNum   // from where to where next last went without samples
+	landedAt         time.Duration // when that was
 	since            time.Duration // when the first data came, or when next last moved or grew
 	stuck            bool          // something is there or promised, and next is missing since then
 	beats, fragBeats counter

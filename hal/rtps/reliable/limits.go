@@ -75,7 +75,7 @@ const (
 	// DefaultHeartbeatMax.
 	DefaultHeartbeatEvery = 100 * time.Millisecond
 	// DefaultHeartbeatMax is the longest pause between heartbeats to a reader that has not acknowledged.
-	DefaultHeartbeatMax = time.Second
+	DefaultHeartbeatMax = 500 * time.Millisecond
 	// DefaultResendAfter is the pause between two repetitions for one reader; it doubles while that does not help.
 	DefaultResendAfter = 10 * time.Millisecond
 	// DefaultStallAfter is how long a reader may acknowledge nothing before it is stalled.

@@ -42,6 +42,11 @@ func TestEverySampleOnceInOrder(t *testing.T) {
 					if diff := cmp.Diff(numbers(1, wire.SeqNum(c.n)), r.got); diff != "" {
 						t.Fatal(diff)
 					}
+					// A datagram gets through with 1-loss; so does the request for it, and one more of each round is late.
+					each := (c.bytes+DefaultFragmentSize-1)/DefaultFragmentSize + 2
+					if most := int(float64(c.n*each)*2/((1-loss)*(1-loss))) + 100; w.total > most {
+						t.Errorf("%d datagrams, expected at most %d", w.total, most)
+					}
 					w.run(10*time.Second, nil)
 					before := w.total
 					if w.run(time.Minute, nil); w.total != before {
@@ -51,6 +56,116 @@ func TestEverySampleOnceInOrder(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestOverwritingUnderLoss: a history of one sample at a rate that repetition cannot keep up with. What is overwritten is
+// counted as lost, nothing waits for it, and the last sample arrives.
+func TestOverwritingUnderLoss(t *testing.T) {
+	for _, loss := range []float64{0.1, 0.3, 0.6} {
+		for _, size := range []int{100, 5000} {
+			w := newWorld(t, uint64(size), channel{loss, 0.1, 3 * time.Millisecond}, OutboxConfig{Reliable: true, StallAfter: time.Hour})
+			r := w.join(InboxConfig{Reliable: true}, false)
+			const n = 1000
+			for range n {
+				w.publish(size)
+				w.run(5*time.Millisecond, nil)
+			}
+			if !w.run(time.Minute, w.out.AllAcked) {
+				t.Fatalf("not acknowledged: %+v; %+v", r.in.Stats(), w.out.Stats())
+			}
+			s := r.in.Stats()
+			if r.got[len(r.got)-1] != n || s.Delivered+s.Lost+s.Irrelevant != n || s.Lost == 0 || s.GivenUp > 0 || w.out.Stats().Overwritten == 0 {
+				t.Errorf("%d delivered, the last is %d; %+v; %+v", len(r.got), r.got[len(r.got)-1], s, w.out.Stats())
+			}
+			t.Logf("%d of %d delivered", len(r.got), n)
+		}
+	}
+}
+
+// TestLateJoinersAndRestarts: with large samples and loss. A reader that starts anew gets the history again, under its new
+// GUID; readers of a writer that starts anew begin with its first sample.
+func TestLateJoinersAndRestarts(t *testing.T) {
+	for seed := range uint64(3) {
+		c := OutboxConfig{Reliable: true, TransientLocal: true, Depth: 3, MaxSample: 900_000, StallAfter: time.Hour}
+		w := newWorld(t, seed, channel{0.2, 0.05, 3 * time.Millisecond}, c)
+		in := InboxConfig{Reliable: true, MaxSample: 900_000, MaxHeldBytes: 3_600_000}
+		first := w.join(in, true)
+		everybody := func(n int) func() bool {
+			return func() bool {
+				for _, r := range w.readers {
+					if !r.gone && len(r.got) < n {
+						return false
+					}
+				}
+				return w.out.AllAcked()
+			}
+		}
+		for range 3 {
+			w.publish(900_000)
+		}
+		if !w.run(time.Minute, everybody(3)) {
+			t.Fatalf("%v; %+v", first.got, first.in.Stats())
+		}
+		w.leave(first)
+		again, late, live := w.join(in, true), w.join(in, true), w.join(in, false)
+		w.run(5*time.Millisecond, nil)
+		w.publish(900_000)
+		if !w.run(time.Minute, func() bool {
+			return w.out.AllAcked() && len(again.got) >= 3 && len(late.got) >= 3 && len(live.got) == 1
+		}) {
+			t.Fatalf("%v, %v, %v", again.got, late.got, live.got)
+		}
+		if diff := cmp.Diff([]wire.SeqNum{4}, live.got); diff != "" || again.got[len(again.got)-1] != 4 {
+			t.Error(diff, again.got)
+		}
+		// The writer's process ends in the middle of a sample, and starts with another GUID.
+		w.publish(900_000)
+		w.run(time.Millisecond, nil)
+		old := w.readers
+		w.out, w.flying, w.readers, w.sent = NewOutbox(c), nil, nil, map[wire.SeqNum][]byte{}
+		for range old[1:] {
+			w.join(in, true)
+		}
+		w.publish(900_000)
+		if !w.run(time.Minute, everybody(1)) {
+			t.Fatal("nothing arrives from the writer that started anew")
+		}
+	}
+}
+
+// TestAMuteReaderHoldsUpNobody: one reader's answers never arrive. It is stalled, the others get everything, and it costs
+// one datagram for each new sample.
+func TestAMuteReaderHoldsUpNobody(t *testing.T) {
+	w := newWorld(t, 1, channel{0.1, 0, time.Millisecond}, OutboxConfig{Reliable: true, Depth: 10})
+	in := InboxConfig{Reliable: true}
+	mute, well := w.join(in, false), w.join(in, false)
+	mute.mute = true
+	for range 100 {
+		w.publish(100)
+		w.run(100*time.Millisecond, nil)
+	}
+	if !w.out.Stalled(mute.id) || w.out.Stalled(well.id) || w.out.AllAcked() || len(well.got) != 100 || len(mute.got) < 50 {
+		t.Fatalf("stalled: %v, %v; delivered: %d, %d", w.out.Stalled(mute.id), w.out.Stalled(well.id), len(mute.got), len(well.got))
+	}
+	w.leave(well)
+	to := 0
+	w.tap = func(d *datagram) {
+		if !d.toWriter {
+			to++
+		}
+	}
+	w.channel.loss = 0
+	w.run(time.Minute, nil)
+	w.publish(100)
+	if w.run(time.Minute, nil); to != 1 {
+		t.Errorf("%d datagrams to a stalled reader for one sample", to)
+	}
+	// Its answers arrive again: it is caught up.
+	mute.mute = false
+	w.publish(100)
+	if !w.run(time.Minute, w.out.AllAcked) || w.out.Stalled(mute.id) {
+		t.Error("still stalled")
 	}
 }
 

@@ -253,7 +253,7 @@ func (o *Outbox) heartbeat(now time.Duration, r *reader, p *packer, fresh bool) 
 		p.b = wire.AppendGap(p.b, p.reader, p.writer, 1, &wire.SeqSet{Base: r.start})
 		o.stats.Gaps++
 	}
-	first := min(max(o.history.from(1), r.start), r.sent+1)
+	first := min(o.history.from(r.start), r.sent+1)
 	o.beats++
 	o.stats.Heartbeats++
 	p.b = wire.AppendHeartbeat(p.b, p.reader, p.writer, first, r.sent, o.beats, false, false)

@@ -120,13 +120,19 @@ func (i *Inbox) moved(now time.Duration) {
 // waits notes that something is there whose turn has not come. If a heartbeat does not, it is asked for what is missing
 // after a while anyway: some writers send one every few seconds only.
 func (i *Inbox) waits(now time.Duration) {
-	i.answer.progress = true
-	if i.started {
-		if !i.stuck {
-			i.stuck, i.since = true, now
-		}
-		i.answer.at(now + i.cfg.NackDelay)
+	if !i.cfg.Reliable {
+		return
 	}
+	i.answer.progress = true
+	if !i.started {
+		// The writer knows this reader now; before, it may have heard nothing of what it was asked.
+		i.answer.at(max(now+i.cfg.AckDelay, i.answer.last+askMin))
+		return
+	}
+	if !i.stuck {
+		i.stuck, i.since = true, now
+	}
+	i.answer.at(now + i.cfg.NackDelay)
 }
 
 // drain hands on what waits at next; it tells whether there was anything.
@@ -174,7 +180,11 @@ func (i *Inbox) skipTo(now time.Duration, to wire.SeqNum, irrelevant bool, d Del
 	if to <= i.next {
 		return
 	}
-	i.back, i.landed = i.next, to
+	if now-i.landedAt > 2*i.cfg.ResyncAfter {
+		// Else it may have been led ahead in several steps, and has to go back to before the first.
+		i.back = i.next
+	}
+	i.landed, i.landedAt = to, now
 	for end := min(to, i.next+i.window()); i.next < end; i.next++ {
 		e := i.store.find(i.next)
 		if irrelevant && (e == nil || e.status == partial) {

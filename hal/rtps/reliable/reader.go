@@ -111,15 +111,15 @@ func (o *Outbox) AckNack(now time.Duration, id int, s *wire.Submessage) {
 func (o *Outbox) ask(r *reader, set *wire.SeqSet) {
 	before, ok := lowest(&r.want.Map)
 	old := r.want.Base + wire.SeqNum(before)
-	r.want = *set
+	r.want = wire.SeqSet{Base: set.Base}
 	for k := range r.frags {
 		if r.frags[k].seq < set.Base {
 			r.frags[k] = fragWant{}
 		}
 	}
 	for n := range set.All() {
-		if n < 1 || n > r.sent {
-			clearBit(&r.want.Map, uint32(n-set.Base))
+		if n >= 1 && n <= r.sent {
+			r.want.Add(n)
 		}
 	}
 	// A repetition that is under way goes on, rather than begin again and again.
@@ -152,10 +152,10 @@ func (o *Outbox) NackFrag(now time.Duration, id int, s *wire.Submessage) {
 	if under {
 		most = r.frag
 	}
-	w := fragWant{seq: s.Seq, set: s.FragSet}
+	w := fragWant{seq: s.Seq, set: wire.FragSet{Base: s.FragSet.Base}}
 	for n := range s.FragSet.All() {
-		if n < 1 || n > most {
-			clearBit(&w.set.Map, n-s.FragSet.Base)
+		if n >= 1 && n <= most {
+			w.set.Add(n)
 		}
 	}
 	if w.set.Empty() {

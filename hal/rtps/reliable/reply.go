@@ -74,7 +74,7 @@ func (i *Inbox) Reply(now time.Duration, b []byte, reader, writer wire.EntityID)
 	}
 	a.due = false
 	if !a.heard {
-		a.wait = min(max(2*a.wait, askMin), askMax)
+		a.wait, a.last = min(max(2*a.wait, askMin), askMax), now
 		a.at(now + a.wait)
 		set := wire.SeqSet{Base: max(i.Next(), 1)}
 		return i.acknack(b, reader, writer, &set, false)

@@ -1,8 +1,6 @@
 package reliable
 
 import (
-	"time"
-
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
@@ -86,24 +84,4 @@ type InboxStats struct {
 	Resyncs uint64
 	// Fragments counts the fragments taken; Nacks the requests sent for samples or fragments.
 	Fragments, Nacks uint64
-}
-
-// counter is the count of a peer's HEARTBEAT, ACKNACK or NACK_FRAG: what is not higher has been seen, or was overtaken.
-type counter struct {
-	last int32
-	at   time.Duration
-	any  bool
-}
-
-// overtaken is how long a count is held against lower ones. What comes later has not been overtaken on the way, but the
-// higher count was forged, and must not make the writer mute for long.
-const overtaken = time.Second
-
-// fresh tells whether v is new, across the wrap of 32 bits.
-func (c *counter) fresh(now time.Duration, v int32) bool {
-	if c.any && v-c.last <= 0 && now-c.at < overtaken {
-		return false
-	}
-	c.last, c.at, c.any = v, now, true
-	return true
 }

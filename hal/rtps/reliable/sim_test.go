@@ -34,22 +34,25 @@ type world struct {
 	out     *Outbox
 	readers []*simReader
 	sent    map[wire.SeqNum][]byte
+	stamps  map[wire.SeqNum]wire.Time
 	budget  int // datagrams per reader and call
 	size    int // of a datagram
 	total   int // datagrams sent
 	maxSent int // more are a livelock
 	order   int
+	tap     func(*datagram) // sees what arrives
 }
 
 // simReader is one reader of the world's writer.
 type simReader struct {
-	w     *world
-	id    int
-	in    *Inbox
-	got   []wire.SeqNum
-	gone  bool
-	mute  bool // its answers are lost
-	check func(*Sample)
+	w    *world
+	id   int
+	in   *Inbox
+	got  []wire.SeqNum
+	gone bool
+	mute bool // its answers are lost
+	// forged takes what is delivered in a world in which somebody else speaks as well.
+	forged func(*Sample)
 }
 
 type datagram struct {
@@ -82,7 +85,7 @@ func newWorld(t testing.TB, seed uint64, c channel, o OutboxConfig) *world {
 	t.Logf("seed %d, channel %+v", seed, c)
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), now: time.Hour, channel: c, out: NewOutbox(o),
-		sent: map[wire.SeqNum][]byte{}, budget: 64, maxSent: 1 << 20,
+		sent: map[wire.SeqNum][]byte{}, stamps: map[wire.SeqNum]wire.Time{}, budget: 64, maxSent: 1 << 20,
 	}
 	w.size = Overhead + w.out.cfg.FragmentSize
 	return w
@@ -113,26 +116,35 @@ func (w *world) publish(n int) wire.SeqNum {
 		b[k] = byte(w.rng.Uint32())
 	}
 	copy(b, fmt.Sprintf("%08d", w.out.Last()+1))
-	seq, err := w.out.Add(w.now, wire.TimeOf(int64(w.now)), b)
+	stamp := wire.TimeOf(int64(w.now))
+	if w.out.Last()%5 == 0 {
+		stamp = wire.Time{}
+	}
+	seq, err := w.out.Add(w.now, stamp, b)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.stamps[seq] = stamp
 	w.sent[seq] = b
 	return seq
 }
 
 func (r *simReader) deliver(s *Sample) {
+	if r.forged != nil {
+		r.forged(s)
+		return
+	}
 	want, ok := r.w.sent[s.Seq]
 	if !ok || !bytes.Equal(want, s.Payload) {
 		r.w.t.Fatalf("reader %d: sample %d of %d bytes is not what was sent, %d bytes", r.id, s.Seq, len(s.Payload), len(want))
+	}
+	if s.Stamp != r.w.stamps[s.Seq] {
+		r.w.t.Fatalf("reader %d: sample %d has the time %v, expected %v", r.id, s.Seq, s.Stamp, r.w.stamps[s.Seq])
 	}
 	if l := len(r.got); l > 0 && r.got[l-1] >= s.Seq {
 		r.w.t.Fatalf("reader %d: sample %d after %d", r.id, s.Seq, r.got[l-1])
 	}
 	r.got = append(r.got, s.Seq)
-	if r.check != nil {
-		r.check(s)
-	}
 }
 
 // post sends one datagram through the channel.
@@ -160,6 +172,9 @@ func (w *world) post(r *simReader, toWriter bool, b []byte) {
 func (w *world) arrive(d *datagram) {
 	if d.reader.gone {
 		return
+	}
+	if w.tap != nil {
+		w.tap(d)
 	}
 	var m wire.Message
 	if err := m.Reset(d.b); err != nil {
@@ -242,6 +257,9 @@ func (w *world) act() (next time.Duration) {
 			if len(b) > len(head) {
 				w.post(r, true, b)
 			}
+		}
+		if at, ok := r.in.Due(); ok && at <= w.now {
+			w.t.Fatalf("reader %d is due at %v again", r.id, at)
 		}
 		note(r.in.Due())
 	}

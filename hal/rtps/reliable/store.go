@@ -110,14 +110,17 @@ func (s *store) vacate(e *entry) {
 	*e = entry{}
 }
 
+// close makes an entry whole whose last fragment came.
+func (s *store) close(e *entry) {
+	s.partials--
+	s.bitmaps = append(s.bitmaps, e.have)
+	e.status, e.have = whole, nil
+}
+
 // keep keeps a delivered entry for comparison and vacates its place.
 func (s *store) keep(e *entry) {
 	s.vacate(&s.done)
-	if e.status == partial {
-		s.partials--
-	}
 	s.done, *e = *e, entry{}
-	s.done.status = whole
 }
 
 // free drops idle buffers, the largest first, until n more bytes have room.

@@ -1,7 +1,9 @@
 package station
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,15 +41,37 @@ type demoFlags struct {
 	speed          float64
 	seed           uint64
 	address, keep  string
+	bus            busName
+}
+
+// busName is the value of --bus.
+type busName string
+
+// String is pflag.Value's.
+func (b *busName) String() string { return string(*b) }
+
+// Type is pflag.Value's.
+func (b *busName) Type() string { return "bus" }
+
+// Set is pflag.Value's.
+func (b *busName) Set(s string) error {
+	if s != config.BusROS1 && s != config.BusROS2 {
+		return fmt.Errorf("expected %s or %s", config.BusROS1, config.BusROS2)
+	}
+	*b = busName(s)
+	return nil
 }
 
 func newDemo() *cobra.Command {
-	var f demoFlags
+	f := demoFlags{bus: config.BusROS1}
 	cmd := &cobra.Command{
 		Use: "demo", Short: "Play a day of a hospital robot under the guard, and measure every reaction", Args: cli.Args(cobra.NoArgs),
 		Long: "Play a day of a simulated humanoid in a hospital of two storeys under the real guard: deliveries, a ward that closes,\n" +
 			"a planner that drives at the pharmacy, a control channel that fails, joints that go silent, a signed reset.\n" +
-			"Every reaction is measured from the simulation's truth, not from the guard's own word. Exit 0 only if each came in time.",
+			"Every reaction is measured from the simulation's truth, not from the guard's own word. Exit 0 only if each came in time.\n\n" +
+			"With --bus ros2 the robot and the guard are two participants of a DDS domain on the loopback: every message goes over it,\n" +
+			"serialised as ROS 2 does, and discovery finds who publishes. The world stands still while something is on its way, since\n" +
+			"the day passes faster than the clock; services are called past the domain. With --bus ros1 the world stands in for the bus.",
 		RunE: func(cmd *cobra.Command, _ []string) error { return playDemo(cmd.Context(), cmd.OutOrStdout(), f) },
 	}
 	cmd.Flags().BoolVar(&f.headless, "headless", false, "serve no page")
@@ -55,17 +79,28 @@ func newDemo() *cobra.Command {
 	cmd.Flags().Float64Var(&f.speed, "speed", 4, "seconds of the robot's day per second")
 	cmd.Flags().Uint64Var(&f.seed, "seed", 7, "the day's chance: the same seed plays the same day")
 	cmd.Flags().StringVar(&f.address, "listen", "127.0.0.1:8600", "where the page is served, loopback only")
+	cmd.Flags().Var(&f.bus, "bus", "the robot's bus: ros1 or ros2")
 	cmd.Flags().StringVar(&f.keep, "journal", "", "keep the guard's journal in this folder")
 	return cmd
 }
 
-// demoFiles writes the embedded documents where the loader finds them, as on a robot.
-func demoFiles(dir string) ([]string, error) {
+// demoFiles writes the embedded documents where the loader finds them, as on a robot. For another bus the profile's word
+// for it is another, and so the policy's pin of the profile; nothing else differs.
+func demoFiles(dir, bus string) ([]string, error) {
 	var files []string
+	var before, after string
 	for _, name := range []string{"profile.yaml", "topics.yaml", "policy.yaml"} {
 		raw, err := fs.ReadFile(configs.FS(), configs.Demo+"/"+name)
 		if err != nil {
 			return nil, fmt.Errorf("embedded document: %w", err)
+		}
+		switch name {
+		case "profile.yaml":
+			before = fmt.Sprintf("sha256:%x", sha256.Sum256(raw))
+			raw = bytes.Replace(raw, []byte("\nbus: "+config.BusROS1), []byte("\nbus: "+bus), 1)
+			after = fmt.Sprintf("sha256:%x", sha256.Sum256(raw))
+		case "policy.yaml":
+			raw = bytes.Replace(raw, []byte(before), []byte(after), 1)
 		}
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
@@ -82,7 +117,7 @@ func playDemo(ctx context.Context, out io.Writer, f demoFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	files, err := demoFiles(dir)
+	files, err := demoFiles(dir, string(f.bus))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package reliable
 import (
 	"bytes"
 	"hash/maphash"
+	"time"
 
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
@@ -74,3 +75,54 @@ func same(a, b *Sample) bool {
 	return a.Dispose == b.Dispose && a.Unregister == b.Unregister && a.Key == b.Key && bytes.Equal(a.Payload, b.Payload) &&
 		(len(a.Payload) > 0 || a.KeyHash == b.KeyHash)
 }
+
+// counter is the count of a peer's HEARTBEAT, ACKNACK or NACK_FRAG: what is not higher has been seen, or was overtaken.
+type counter struct {
+	last int32
+	at   time.Duration
+	any  bool
+}
+
+// overtaken is how long a count is held against lower ones. What comes later has not been overtaken on the way, but the
+// higher count was forged, and must not make the writer mute for long.
+const overtaken = time.Second
+
+// fresh tells whether v is new, across the wrap of 32 bits.
+func (c *counter) fresh(now time.Duration, v int32) bool {
+	if c.any && v-c.last <= 0 && now-c.at < overtaken {
+		return false
+	}
+	c.last, c.at, c.any = v, now, true
+	return true
+}
+
+const (
+	// trailLength is how many numbers elsewhere are needed to believe in them.
+	trailLength = 4
+	// trailSlack is how long after the trail's highest number a lower one may come that was overtaken on its way. What
+	// comes later begins another trail: the highest may be forged.
+	trailSlack = 100 * time.Millisecond
+)
+
+// trail follows numbers that come elsewhere than expected, until they are believed.
+type trail struct {
+	began, at time.Duration // the first number, the highest
+	high      wire.SeqNum
+	n         int
+}
+
+// follow notes a number. It tells whether trailLength of them, each at most window ahead of the last, have come over at
+// least the time after. again lets the same number count as another sign, as with a heartbeat.
+func (t *trail) follow(now time.Duration, seq wire.SeqNum, again bool, window int64, after time.Duration) bool {
+	switch ahead := int64(seq - t.high); {
+	case t.n == 0 || ahead < 0 && now-t.at > trailSlack || ahead > window:
+		*t = trail{began: now, at: now, high: seq, n: 1}
+	case ahead > 0 || ahead == 0 && again:
+		t.high, t.at = seq, now
+		t.n = min(t.n+1, trailLength)
+	}
+	return t.n >= trailLength && now-t.began >= after
+}
+
+// reset forgets the trail: what is expected came.
+func (t *trail) reset() { t.n = 0 }
