@@ -21,7 +21,7 @@ func meet(t testing.TB, kind bus.Kind) bus.Bus {
 // onBuses runs a scenario on ROS 1 and on DDS: in make test with the vendors that are named, in make qualify with both.
 func onBuses(t *testing.T, vendors []bus.Kind, f func(t *testing.T, b bus.Bus)) {
 	t.Helper()
-	for _, kind := range append([]bus.Kind{bus.ROS}, dds(vendors...)...) {
+	for _, kind := range append([]bus.Kind{bus.ROS}, onDDS(vendors...)...) {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
 			f(t, meet(t, kind))
@@ -29,8 +29,8 @@ func onBuses(t *testing.T, vendors []bus.Kind, f func(t *testing.T, b bus.Bus)) 
 	}
 }
 
-// dds are the vendors to run a scenario with.
-func dds(short ...bus.Kind) []bus.Kind {
+// onDDS are the vendors to run a scenario with.
+func onDDS(short ...bus.Kind) []bus.Kind {
 	if longTier() {
 		return []bus.Kind{bus.Cyclone, bus.Fast}
 	}

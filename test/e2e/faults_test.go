@@ -285,7 +285,7 @@ func TestRobotFaults(t *testing.T) {
 	}
 	for fault := range faults {
 		run(bus.ROS, fault)
-		for _, kind := range dds() {
+		for _, kind := range onDDS() {
 			run(kind, fault)
 		}
 	}

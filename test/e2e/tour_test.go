@@ -19,7 +19,7 @@ const maxMissionRatio = 1.10
 // TestDeliveryTour drives a ward with and without the guard: it may cost time, but hardly any. make test drives the first
 // legs, make qualify the ten minutes.
 func TestDeliveryTour(t *testing.T) {
-	for _, kind := range append([]bus.Kind{bus.ROS}, dds()...) {
+	for _, kind := range append([]bus.Kind{bus.ROS}, onDDS()...) {
 		t.Run(string(kind), func(t *testing.T) { deliveryTour(t, kind) })
 	}
 }

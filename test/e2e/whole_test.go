@@ -217,7 +217,7 @@ func known(publishers []agent.PublisherStatus, pid int) bool {
 // an order from its desk; then its courier and its steward are killed and nothing loosens, stops or gets lost.
 func TestWholeRobot(t *testing.T) {
 	t.Run("ros", func(t *testing.T) { wholeRobot(t, meet(t, bus.ROS)) })
-	for _, kind := range dds() {
+	for _, kind := range onDDS() {
 		// The desk is on this computer's own network.
 		t.Run(string(kind), func(t *testing.T) { wholeRobot(t, domain.Here(t, kind)) })
 	}

@@ -56,6 +56,9 @@ func Here(t testing.TB, vendor bus.Kind) *Domain {
 	return nil
 }
 
+// Network is the domain's, nil for one that is here.
+func (d *Domain) Network() *netns.Host { return d.host }
+
 // Address is the one that all nodes use.
 func (d *Domain) Address() string { return "127.0.0.1" }
 
