@@ -119,7 +119,7 @@ func (s *domainSite) advertise(n *ros2.Node, topic, typ string) *ros2.Publisher 
 // eventually is longer than elsewhere: discovery waits for names, and the settling time is part of it.
 func (s *domainSite) eventually(what string, cond func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatalf("waited for: %s; status %+v", what, s.agent.Status())
 		}
@@ -324,4 +324,29 @@ func TestWhatIsNotSeenIsSaid(t *testing.T) {
 	if s := b.status(); len(s.NotSeen) != 0 {
 		t.Errorf("on ROS 1: %q", s.NotSeen)
 	}
+}
+
+// TestSecondPlannerOnADomain: two live nodes of one name hold the robot until somebody has looked.
+func TestSecondPlannerOnADomain(t *testing.T) {
+	t.Parallel()
+	s := newDomainSite(t)
+	for range 2 {
+		p := s.advertise(s.join("/planner"), "/cmd_vel_raw", bus.TypeTwist)
+		go func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for seq := uint64(1); ; seq++ {
+				select {
+				case <-t.Context().Done():
+					return
+				case <-tick.C:
+				}
+				if _, err := p.PublishTwist(seq, &msg.Twist{}); err != nil {
+					return
+				}
+			}
+		}()
+		s.eventually("the planner is heard", func() bool { _, ok := s.publisher("/planner"); return ok })
+	}
+	s.eventually("publisher.second", func() bool { _, latched := s.trigger("publisher.second"); return latched })
 }

@@ -34,8 +34,8 @@ type PublisherConfig struct {
 	// cannot (DDS), the consumer is taken to listen to everybody who publishes.
 	AskConsumer bool
 	// Succession is for how long two publishers of one name may be the end of one and the beginning of the next: where a
-	// publisher that was killed stays in the bus's tables until its lease ends (DDS). That is a conflict, and from
-	// then on a second publisher as well. 0 where names are known once (ROS 1).
+	// publisher that was killed stays in the bus's tables until its lease ends (DDS). That is a conflict, and a
+	// second publisher as well from then on or as soon as both are heard. 0 where names are known once (ROS 1).
 	Succession time.Duration
 	// MaxAge is how old a report may be before the bus counts as lost; positive.
 	MaxAge time.Duration
@@ -56,6 +56,9 @@ type BusReport struct {
 	SourcesTotal  int
 	// Registered is true if the bus lists the guard among the publishers.
 	Registered bool
+	// Rivals is true if the bus has lately heard two senders under one of the names, so that neither has taken the other's
+	// place.
+	Rivals bool
 	// PeersKnown is true if Peers are the peers of our own real connections to this topic.
 	PeersKnown bool
 	Peers      Names
@@ -160,7 +163,7 @@ func (w *PublisherWatch) input(now time.Duration, r *BusReport) PublisherStatus 
 		w.since = now
 	}
 	w.twice = twice
-	if many || twice && (now < w.since || since(now, w.since) >= w.cfg.Succession) {
+	if many || twice && (r.Rivals || now < w.since || since(now, w.since) >= w.cfg.Succession) {
 		s.Second = Fault(CauseTooMany, w.cfg.Subject)
 	}
 	if twice && w.cfg.Succession > 0 {

@@ -147,6 +147,7 @@ func TestPublisherWatchJudgesTheOutput(t *testing.T) {
 // that takes its place are a conflict for a while, and two publishers when it lasts.
 func TestSuccessorIsNoSecondPublisher(t *testing.T) {
 	const window = 30 * time.Second
+	const rivals = 7 * time.Second // when the bus says so in these reports
 	one, two := nameList("/planner"), nameList("/planner", "/planner")
 	type at struct {
 		after time.Duration
@@ -157,8 +158,9 @@ func TestSuccessorIsNoSecondPublisher(t *testing.T) {
 		window time.Duration
 		at     []at
 	}{
-		"it leaves": {window, []at{{0, one, "CCCCCC"}, {time.Second, two, "CCCCCP"}, {20 * time.Second, two, "CCCCCP"}, {21 * time.Second, one, "CCCCCC"}}},
-		"it stays":  {window, []at{{0, two, "CCCCCP"}, {window - 1, two, "CCCCCP"}, {window, two, "CPCCCP"}, {window + time.Hour, two, "CPCCCP"}}},
+		"both are heard": {window, []at{{0, two, "CCCCCP"}, {rivals, two, "CPCCCP"}, {rivals + 1, one, "CCCCCC"}}},
+		"it leaves":      {window, []at{{0, one, "CCCCCC"}, {time.Second, two, "CCCCCP"}, {20 * time.Second, two, "CCCCCP"}, {21 * time.Second, one, "CCCCCC"}}},
+		"it stays":       {window, []at{{0, two, "CCCCCP"}, {window - 1, two, "CCCCCP"}, {window, two, "CPCCCP"}, {window + time.Hour, two, "CPCCCP"}}},
 		"one after the other": {window, []at{
 			{0, two, "CCCCCP"}, {window - 1, one, "CCCCCC"}, {window, two, "CCCCCP"}, {2*window - 1, two, "CCCCCP"}, {2 * window, two, "CPCCCP"},
 		}},
@@ -176,7 +178,7 @@ func TestSuccessorIsNoSecondPublisher(t *testing.T) {
 			}
 			for _, a := range c.at {
 				now := time.Hour + a.after
-				w.Report(now, &BusReport{At: now, Known: true, Publishers: a.names, Total: a.names.N})
+				w.Report(now, &BusReport{At: now, Known: true, Publishers: a.names, Total: a.names.N, Rivals: a.after == rivals || a.after == rivals+1})
 				s := w.Status(now)
 				if got := says(s); got != a.want {
 					t.Fatalf("after %v: got %s, want %s", a.after, got, a.want)

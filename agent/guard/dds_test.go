@@ -186,6 +186,15 @@ func TestKilledPlannerIsSucceeded(t *testing.T) {
 	r.until("latches", succession+2*time.Second, func() bool { return r.latched(interlock.PublisherSecond) })
 }
 
+// TestTwoLivePlannersAreTwo: where both are heard, neither is the other's successor, and somebody has to look.
+func TestTwoLivePlannersAreTwo(t *testing.T) {
+	r := newDDSRig(t, ddsParams(t))
+	r.publishers["/cmd_vel_raw"] = []string{"/planner", "/planner"}
+	r.peerEvent(PeerConnected, 0, 31, "/planner")
+	r.peerEvent(PeerConflict, 0, 31, "/planner")
+	r.until("latches", 2*time.Second, func() bool { return r.latched(interlock.PublisherSecond) })
+}
+
 // TestNothingIsInheritedOnDDS: on ROS 1 a base may still list a dead guard's connection at the start. Here a second
 // writer with our name is an impostor from the first report.
 func TestNothingIsInheritedOnDDS(t *testing.T) {

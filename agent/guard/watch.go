@@ -46,6 +46,10 @@ const strangerHold = time.Second
 // second, so while it goes on there is no gap.
 const conflictHold = time.Second
 
+// rivalry is how long two publishers of one name count as rivals, and not as one that has taken the other's place, once
+// somebody was heard to speak in the other's name.
+const rivalry = 30 * time.Second
+
 func newWatch(p *WatchParams) (watch, error) {
 	core, err := interlock.NewPublisherWatch(p.Config)
 	return watch{params: p, core: core, foreign: never, since: never, conflict: never}, err
@@ -65,7 +69,7 @@ func (w *watch) takeGraph(ev *Event) {
 	r.Publishers = names(&g.Publishers, g.Total)
 	r.Sources = names(&g.Sources, g.SourcesTotal)
 	w.peerReport()
-	w.core.Report(ev.Boot, r)
+	w.reportTo(ev.Boot)
 }
 
 func names(list *[msg.MaxPublishers]string, n int) interlock.Names {
@@ -99,8 +103,14 @@ func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
 	w.peerReport()
 	if w.report.At != 0 {
 		// The bus's own list is as old as it is; only the connections are news.
-		w.core.Report(boot, &w.report)
+		w.reportTo(boot)
 	}
+}
+
+// reportTo gives the core what is known now.
+func (w *watch) reportTo(boot time.Duration) {
+	w.report.Rivals = w.conflict != never && boot-w.conflict < rivalry
+	w.core.Report(boot, &w.report)
 }
 
 func (w *watch) connect(p *PeerEvent) {

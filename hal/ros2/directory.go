@@ -117,22 +117,29 @@ func (d *directory) replace(p *rtps.RemoteParticipant, list *nodeList, l *learne
 	d.version.Add(1)
 }
 
-// keep drops the lists of participants that are gone.
+// keep drops the lists of participants that are gone. One that has only changed its announcement, as when its computer gets
+// another address, keeps its list: it need not tell it again, and speaks from the same source.
 func (d *directory) keep(now []*rtps.RemoteParticipant) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.lists) == 0 {
 		return
 	}
-	here := make(map[*rtps.RemoteParticipant]bool, len(now))
+	here := make(map[wire.Prefix]*rtps.RemoteParticipant, len(now))
 	for _, p := range now {
-		here[p] = true
+		here[p.GUID.Prefix] = p
 	}
 	for p, list := range d.lists {
-		if !here[p] {
+		heir := here[p.GUID.Prefix]
+		if heir == p {
+			continue
+		}
+		delete(d.lists, p)
+		d.version.Add(1)
+		if heir != nil && heir.Source == p.Source && d.lists[heir] == nil {
+			d.lists[heir] = list
+		} else {
 			d.weight -= list.weight
-			delete(d.lists, p)
-			d.version.Add(1)
 		}
 	}
 }

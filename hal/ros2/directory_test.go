@@ -72,17 +72,23 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// TestDirectoryForgets: a participant that comes back under its old prefix, from another source or not, is another one.
+// TestDirectoryForgets: a participant that comes back under its old prefix from another source is another one; one that
+// only changed its announcement is not.
 func TestDirectoryForgets(t *testing.T) {
 	d := newDirectory("/robowarden")
-	before, after := participant(1), participant(1)
-	d.learn(before, listOf(1, node("base", gid(1, 1))))
-	if name, _ := d.node(endpoint(after, 1)); name != "" {
-		t.Errorf("a new participant has inherited the name %s", name)
+	first, changed, other := participant(1), participant(1), participant(1)
+	other.Source = netip.MustParseAddrPort("10.0.0.9:7410")
+	d.learn(first, listOf(1, node("base", gid(1, 1))))
+	if name, _ := d.node(endpoint(changed, 1)); name != "" {
+		t.Errorf("it is named %s before the first is gone", name)
 	}
-	d.keep([]*rtps.RemoteParticipant{after})
-	if name, listed := d.node(endpoint(before, 1)); name != "" || listed || d.weight != 0 {
-		t.Errorf("one that is gone is still named %q, weight %d", name, d.weight)
+	d.keep([]*rtps.RemoteParticipant{changed})
+	if name, _ := d.node(endpoint(changed, 1)); name != "/base" {
+		t.Errorf("it is named %q after it has changed its announcement, expected /base", name)
+	}
+	d.keep([]*rtps.RemoteParticipant{other})
+	if name, listed := d.node(endpoint(other, 1)); name != "" || listed || d.weight != 0 || len(d.lists) != 0 {
+		t.Errorf("another source has inherited the name %q; weight %d", name, d.weight)
 	}
 }
 

@@ -43,15 +43,32 @@ func (n *Node) pass(kind bus.EventKind, e *rtps.Event) {
 }
 
 // cap tells that a cap keeps somebody out. A graph may just be large: only a crowd of participants is nobody's honest doing.
+// Of a writer that is listened to it is a message that is too long.
 func (n *Node) cap(e *rtps.Event) {
 	switch {
 	case e.GUID.Entity.Writer():
-		n.pass(bus.PublisherRefused, e)
+		if !n.oversize(e) {
+			n.pass(bus.PublisherRefused, e)
+		}
 	case e.GUID.Entity.Reader():
 		n.pass(bus.SubscriberRefused, e)
 	default:
 		n.pass(bus.RequestRefused, e)
 	}
+}
+
+func (n *Node) oversize(e *rtps.Event) (told bool) {
+	for _, s := range n.subsOn(e.Topic) {
+		for _, l := range s.linked(nil) {
+			if p := l.now(); p != nil && l.w.GUID == e.GUID {
+				told = true
+				n.rep.Emit(&bus.Event{
+					Kind: bus.PublisherOversize, Topic: s.topic, Name: p.Name, Peer: p, Detail: e.Detail, Suppressed: e.Suppressed,
+				})
+			}
+		}
+	}
+	return told
 }
 
 // eventName is the name to report an event's causer by, "" if nothing of it is known.

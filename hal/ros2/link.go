@@ -97,11 +97,7 @@ func (l *link) hold(x *rtps.Sample) {
 func (l *link) become(id identity, now time.Duration) {
 	old := l.stop()
 	if old != nil {
-		l.s.count.connected.Add(-1)
-		l.s.n.rep.Emit(&bus.Event{
-			Kind: bus.PublisherGone, Topic: l.s.topic, Name: old.Name, Peer: old,
-			Detail: fmt.Sprintf("the writer goes by the name %s now, %s", id.name, id.strength),
-		})
+		l.gone(old, fmt.Sprintf("the writer goes by the name %s now, %s", id.name, id.strength))
 	}
 	p := &msg.Peer{
 		ID: l.s.n.peerIDs.Add(1), Name: id.name, Strength: id.strength,
@@ -119,7 +115,15 @@ func (l *link) become(id identity, now time.Duration) {
 		})
 	}
 	l.renamed = now
-	l.start(p)
+	if !l.start(p) {
+		l.gone(p, "the subscription is closed")
+	}
+}
+
+// gone tells the farewell of a peer.
+func (l *link) gone(p *msg.Peer, why string) {
+	l.s.count.connected.Add(-1)
+	l.s.n.rep.Emit(&bus.Event{Kind: bus.PublisherGone, Topic: l.s.topic, Name: p.Name, Peer: p, Detail: why})
 }
 
 // stop ends the delivery under the present name, which it returns.
@@ -131,18 +135,19 @@ func (l *link) stop() *msg.Peer {
 	return old
 }
 
-// start begins the delivery as p, with what waited.
-func (l *link) start(p *msg.Peer) {
+// start begins the delivery as p, with what waited, unless the link was ended meanwhile.
+func (l *link) start(p *msg.Peer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return
+		return false
 	}
 	l.peer, l.dec = p, l.s.newDecoder(p)
 	for _, h := range l.held {
 		l.handle(h.payload, h.boot, h.seq)
 	}
 	l.held, l.heldBytes = nil, 0
+	return true
 }
 
 // end ends the link for good and tells so. It waits for a handler that is running.
@@ -152,11 +157,9 @@ func (l *link) end(why string) {
 	p := l.peer
 	l.peer, l.dec, l.held = nil, nil, nil
 	l.mu.Unlock()
-	if p == nil {
-		return
+	if p != nil {
+		l.gone(p, why)
 	}
-	l.s.count.connected.Add(-1)
-	l.s.n.rep.Emit(&bus.Event{Kind: bus.PublisherGone, Topic: l.s.topic, Name: p.Name, Peer: p, Detail: why})
 }
 
 // now returns who the link's messages come from at present, nil while that is not known.

@@ -9,6 +9,30 @@ import (
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
+// TestIPv6: the same over the other family.
+func TestIPv6(t *testing.T) {
+	d := freeDomain(t)
+	six := func(name string) func(*Config) { return func(c *Config) { c.Name, c.Host = name, "::1" } }
+	a, b := startNode(t, d, six("/planner")), startNode(t, d, six("/robowarden"))
+	p, err := a.Advertise(bus.Publication{Topic: "/lock", Type: bus.TypeBool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got collected[msg.Peer]
+	s, err := b.SubscribeBool(bus.Subscription{Topic: "/lock", AllowAny: true}, func(m *msg.Bool) { got.add(*m.Peer) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a match", func() bool { return p.Subscribers() == 1 && hears(s) })
+	if _, err := p.PublishBool(1, true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the value", func() bool { return got.len() == 1 })
+	if peer := got.all()[0]; !peer.Addr.Addr().Is6() || peer.Name != "/planner" {
+		t.Errorf("%+v; expected /planner on ::1", peer)
+	}
+}
+
 // TestTwoNodes: what one node publishes reaches the other, under the publisher's name, and the events say so.
 func TestTwoNodes(t *testing.T) {
 	d := freeDomain(t)

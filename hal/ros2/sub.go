@@ -192,8 +192,12 @@ func (s *Sub) match(w *rtps.RemoteWriter, matched bool) {
 		return
 	}
 	w.Tag = l
-	if id := s.n.identify(w.Endpoint); id.settled {
+	// What accept saw may be old by now; whoever got a name since that is not allowed is refused at the next look.
+	switch id := s.n.identify(w.Endpoint); {
+	case id.settled && s.allowed(id.name):
 		s.update(l, id)
+	default:
+		s.n.wait()
 	}
 }
 

@@ -150,6 +150,30 @@ func TestSilenceAndNonsense(t *testing.T) {
 	}
 }
 
+// TestOversize: a message above the cap is told with its sender, and those after it still come.
+func TestOversize(t *testing.T) {
+	d := freeDomain(t)
+	n := startNode(t, d)
+	var got said
+	s, err := n.SubscribeText(bus.Subscription{Topic: "/say", AllowAny: true, MaxBytes: 256}, got.take)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, d, true)
+	w := p.writer("/say", bus.TypeString, quality{reliable: true})
+	p.node("/talker", w)
+	eventually(t, "a match", func() bool { return hears(s) && w.Readers() == 2 })
+	for i, line := range []string{strings.Repeat("x", 1000), "short"} {
+		if _, err := w.Write(uint64(i), text(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the short one", func() bool { return slices.Equal(got.all(), []string{"/talker: short"}) })
+	if e := n.ev.await(t, bus.PublisherOversize, "/say", "/talker"); e.Peer == nil {
+		t.Errorf("%+v; expected its peer", e)
+	}
+}
+
 // TestRateCap: what is above the cap is skipped and counted.
 func TestRateCap(t *testing.T) {
 	d := freeDomain(t)

@@ -120,6 +120,9 @@ func (p *Participant) dueFor(r *remote) (at time.Duration, ok bool) {
 func (p *Participant) acknowledged(r *remote, s *wire.Submessage, now time.Duration) {
 	a := p.pubs
 	switch s.Writer {
+	case wire.EntityLivelinessWriter:
+		p.answered(r, s)
+		return
 	case wire.EntitySEDPPubWriter:
 	case wire.EntitySEDPSubWriter:
 		a = p.subs
@@ -134,8 +137,8 @@ func (p *Participant) acknowledged(r *remote, s *wire.Submessage, now time.Durat
 		return
 	}
 	a.out.AckNack(now, r.id, s)
-	if !r.proven.Load() && p.pubs.out.Acked(r.id) && p.subs.out.Acked(r.id) {
-		r.proven.Store(true)
+	if !r.answers.Load() && p.pubs.out.Acked(r.id) && p.subs.out.Acked(r.id) {
+		r.answers.Store(true)
 	}
 }
 
@@ -149,15 +152,18 @@ const (
 // greet announces us to one participant. Some take what we say of our endpoints only after they have taken in ourselves, so
 // this is repeated until it has acknowledged.
 func (p *Participant) greet(r *remote, now time.Duration) {
-	p.mouth.send(p.hello, r.meta)
+	if !r.answers.Load() {
+		p.mouth.send(p.hello, r.meta)
+	}
 	r.greeted = now
 	r.greetAt = now + min(greetFirst<<min(r.greets, 8), greetMax)
 	r.greets++
+	p.question(r)
 }
 
 // greetAgain answers an announcement of one that has not acknowledged yet.
 func (p *Participant) greetAgain(r *remote, now time.Duration) {
-	if !r.proven.Load() && now-r.greeted >= greetLeast {
+	if !r.answers.Load() && now-r.greeted >= greetLeast {
 		p.greet(r, now)
 	}
 }

@@ -215,7 +215,7 @@ func TestCaps(t *testing.T) {
 		d := freeDomain(t)
 		b := start(t, d, small, func(c *Config) { c.Clock, c.Limits.Unproven = w.clock, time.Second })
 		a := start(t, d)
-		eventually(t, "a proven one", func() bool { return len(b.Participants()) == 1 && b.Participants()[0].Proven() })
+		eventually(t, "a proven one", func() bool { return len(b.Participants()) == 1 && b.Participants()[0].answers.Load() })
 		for i := range 5 {
 			f.send(hello(prefix(i), f.addr()), b.Local())
 		}

@@ -20,7 +20,8 @@ const (
 type remoteState struct {
 	heard     atomic.Int64
 	conflicts atomic.Uint64
-	proven    atomic.Bool
+	answers   atomic.Bool  // it has acknowledged our announcements
+	proven    atomic.Bool  // see quiz
 	manual    atomic.Int64 // when it last asserted its manual liveliness
 	// ways are the sources by the way, nil until first heard on that way.
 	ways [2]atomic.Pointer[netip.AddrPort]
@@ -64,6 +65,8 @@ type remote struct {
 	greetAt           time.Duration
 	greeted           time.Duration
 	greets            int
+
+	quiz
 }
 
 // endpointState is what discovery needs of an endpoint.
@@ -189,6 +192,7 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 	p.remotes[d.GUID.Prefix] = r
 	p.count(r, 1, 0, 0)
 	p.readdress(r, d)
+	r.quiz.deaf = d.Builtin&wire.BuiltinLivelinessReader == 0
 	for _, a := range []*announcer{p.pubs, p.subs} {
 		if r.hears(d.Builtin, a) {
 			a.out.Match(e.now, r.id, true, true)
@@ -260,7 +264,7 @@ func (p *Participant) computer(a netip.Addr) netip.Addr {
 func (p *Participant) evict(now time.Duration, may func(*remote) bool) bool {
 	var oldest *remote
 	for _, r := range p.remotes {
-		if !r.proven.Load() && now-r.Since > p.lim.Unproven && may(r) && (oldest == nil || r.Since < oldest.Since) {
+		if !r.answers.Load() && now-r.Since > p.lim.Unproven && may(r) && (oldest == nil || r.Since < oldest.Since) {
 			oldest = r
 		}
 	}

@@ -29,9 +29,10 @@ type carried struct {
 	intruder intruder
 	subs     []*ros2.Sub
 
-	// arrived is told when the guard's node has handled a message.
-	arrived chan struct{}
-	timer   *time.Timer
+	// turn is handed to the goroutine that handles a message, and arrived back when it has: of the two that work with the
+	// guard, one does at a time.
+	turn, arrived chan struct{}
+	timer         *time.Timer
 	// effects are what the guard published and what has not come back yet, in the order of publishing.
 	effects []effect
 	back    chan effect
@@ -53,7 +54,7 @@ type effect struct {
 // newCarried starts both sides of a domain and waits until they have found each other.
 func newCarried(cfg *config.Config, self string, out Actuators) (c *carried, err error) {
 	c = &carried{
-		out: out, topics: cfg.Topics, arrived: make(chan struct{}, 1), back: make(chan effect, 64), pubs: map[string]*ros2.Publisher{},
+		out: out, topics: cfg.Topics, turn: make(chan struct{}, 1), arrived: make(chan struct{}, 1), back: make(chan effect, 64), pubs: map[string]*ros2.Publisher{},
 		timer: time.NewTimer(time.Hour),
 	}
 	for _, j := range cfg.Profile.Joints.List {
@@ -107,11 +108,16 @@ func (c *carried) speak() error {
 	return errors.Join(append(errs, c.voices.introduce())...)
 }
 
-// handled makes a handler of one of the guard's, and tells when it has returned.
+// handled makes a handler of one of the guard's, and tells when it has returned. What comes without having been sent is
+// nobody's turn.
 func handled[M any](c *carried, handle func(Guard) func(*M)) func(*M) {
 	return func(m *M) {
-		handle(c.inner)(m)
-		c.arrived <- struct{}{}
+		select {
+		case <-c.turn:
+			handle(c.inner)(m)
+			c.arrived <- struct{}{}
+		default:
+		}
 	}
 }
 
@@ -201,6 +207,7 @@ func (c *carried) carry(topic string, fill func(*payload)) {
 	if c.err != nil {
 		return
 	}
+	c.turn <- struct{}{}
 	if c.err = c.voices.say(topic, fill); c.err != nil {
 		return
 	}

@@ -12,7 +12,11 @@ func (i *Inbox) Frag(now time.Duration, s *wire.Submessage, stamp wire.Time, d D
 	i.expire(now)
 	v := i.read(s, stamp)
 	v.Payload = nil
-	if !wellFormed(s) || v.Seq < 1 || v.Seq > wire.MaxSeqNum || int64(s.SampleSize) > int64(i.cfg.MaxSample) {
+	if !wellFormed(s) || v.Seq < 1 || v.Seq > wire.MaxSeqNum {
+		return i.count(Refused)
+	}
+	if int64(s.SampleSize) > int64(i.cfg.MaxSample) {
+		i.unfit(now, v.Seq, d)
 		return i.count(Refused)
 	}
 	var r Verdict

@@ -74,7 +74,11 @@ func (i *Inbox) Stats() InboxStats {
 func (i *Inbox) Data(now time.Duration, s *wire.Submessage, stamp wire.Time, d Deliver) Verdict {
 	i.expire(now)
 	v := i.read(s, stamp)
-	if v.Seq < 1 || v.Seq > wire.MaxSeqNum || len(v.Payload) > i.cfg.MaxSample {
+	if v.Seq < 1 || v.Seq > wire.MaxSeqNum {
+		return i.count(Refused)
+	}
+	if len(v.Payload) > i.cfg.MaxSample {
+		i.unfit(now, v.Seq, d)
 		return i.count(Refused)
 	}
 	if !i.cfg.Reliable {

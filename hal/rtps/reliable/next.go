@@ -124,8 +124,12 @@ func (o *Outbox) fresh(r *reader, p *packer) (all bool) {
 func (o *Outbox) pending(r *reader) *slot {
 	n := o.history.from(r.sent + 1)
 	if n > r.sent+1 {
-		// What was there in between is gone; so is a sample of which some fragments were sent.
+		// What there was in between is gone; so is a sample of which some fragments were sent. If nothing else comes, a
+		// heartbeat has to tell.
 		r.sent, r.frag = n-1, 0
+		if r.reliable && !r.stalled {
+			r.beat(0)
+		}
 	}
 	return o.history.find(n)
 }
@@ -276,7 +280,7 @@ func (o *Outbox) Due(id int) (at time.Duration, ok bool) {
 	if r == nil {
 		return 0, false
 	}
-	if o.history.from(r.sent+1) <= o.history.last {
+	if r.sent < o.history.last {
 		return 0, true
 	}
 	at, ok = r.beatAt, r.beatDue

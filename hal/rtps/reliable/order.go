@@ -214,6 +214,15 @@ func (i *Inbox) markAbsent(seq wire.SeqNum) {
 	*e = entry{status: absent, sample: Sample{Seq: seq}}
 }
 
+// unfit notes that a sample came that is never taken, as one that is too long: it is not asked for again, and those behind
+// it do not wait for it.
+func (i *Inbox) unfit(now time.Duration, seq wire.SeqNum, d Deliver) {
+	if i.cfg.Reliable && i.started && seq >= i.next && seq-i.next < i.window() {
+		i.markAbsent(seq)
+		i.drain(now, d)
+	}
+}
+
 // giveUp passes over what has not come for long, though later samples are there or the writer says that it has it: the
 // numbers up to the next that is there.
 func (i *Inbox) giveUp(now time.Duration, d Deliver) {

@@ -416,3 +416,28 @@ func TestLedAheadInSteps(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestTooLongHoldsUpNobody: a sample that is never taken is passed over at once, whole or in fragments, before or behind the
+// next one; it is not asked for again.
+func TestTooLongHoldsUpNobody(t *testing.T) {
+	long := pattern(1000, 1)
+	for name, c := range map[string]*wire.Submessage{"whole": data(2, string(long)), "in fragments": frag(2, 1, 1, 300, long)} {
+		b := started(t, InboxConfig{MaxSample: 256})
+		b.expect(data(1, "a"), Delivered)
+		b.expect(c, Refused)
+		b.expect(data(3, "c"), Delivered)
+		if diff := cmp.Diff([]wire.SeqNum{1, 3}, b.got); diff != "" {
+			t.Errorf("%s: expected -, got +\n%s", name, diff)
+		}
+		b = started(t, InboxConfig{MaxSample: 256})
+		b.expect(c, Refused)
+		b.beat(1, 2, false)
+		for _, r := range b.reply(time.Second) {
+			if n := in(&r.Set); len(n) != 1 || n[0] != 1 {
+				t.Errorf("%s: asks for %v, expected only 1", name, n)
+			}
+		}
+		b.expect(data(1, "a"), Delivered)
+		b.expect(data(3, "c"), Delivered)
+	}
+}

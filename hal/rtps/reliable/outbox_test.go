@@ -383,6 +383,20 @@ func TestOverwrittenUnderWay(t *testing.T) {
 	}
 }
 
+// TestRemovedBeforeItWentOut: the reader is told, so that it can acknowledge.
+func TestRemovedBeforeItWentOut(t *testing.T) {
+	d := newDesk(t, OutboxConfig{Reliable: true}, true, false, 0)
+	d.out.AckNack(d.now, 1, ack(1, 1, true))
+	d.out.Remove(d.add("a"))
+	if d.due() != 0 {
+		t.Error("not due")
+	}
+	d.wants("H2-1")
+	if d.out.AckNack(d.now, 1, ack(2, 2, true)); !d.out.AllAcked() || d.due() >= 0 {
+		t.Error("not acknowledged")
+	}
+}
+
 // TestFragmentsUnderWay: of a sample that is going out, only what went out is repeated.
 func TestFragmentsUnderWay(t *testing.T) {
 	d := newDesk(t, OutboxConfig{Reliable: true}, true, false, 0)

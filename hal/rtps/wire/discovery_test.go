@@ -180,6 +180,33 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestNothingExtra: what is the default of every implementation is not written.
+func TestNothingExtra(t *testing.T) {
+	pids := func(payload []byte) (all []uint16) {
+		p, err := openList(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.each("test", func(pid uint16, _ []byte) Fault { all = append(all, pid); return FaultNone }); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	p := ParticipantData{GUID: GUID{testPrefix, EntityParticipant}, Domain: -1}
+	if diff := cmp.Diff([]uint16{0x15, 0x16, 0x50, 0x58, 0x02}, pids(AppendParticipant(nil, &p))); diff != "" {
+		t.Error(diff)
+	}
+	e := EndpointData{GUID: testGUID, Topic: "t", Type: "y", QoS: DefaultQoS(true)}
+	want := []uint16{0x5a, 0x50, 0x05, 0x07, 0x1a, 0x1d, 0x1b, 0x23, 0x1f}
+	if diff := cmp.Diff(want, pids(AppendEndpoint(nil, &e))); diff != "" {
+		t.Error(diff)
+	}
+	e.UserData, p.UserData = make([]byte, 5000), make([]byte, 5000)
+	if n := len(AppendEndpoint(nil, &e)) + len(AppendParticipant(nil, &p)); n > 2*MaxUserData+600 {
+		t.Errorf("%d octets with user data above the cap", n)
+	}
+}
+
 // TestParticipantOrders: a participant's data in either byte order, with everything that is to be passed over.
 func TestParticipantOrders(t *testing.T) {
 	v4 := []byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 192, 168, 123, 161}

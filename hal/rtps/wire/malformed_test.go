@@ -165,6 +165,40 @@ func TestMalformedParticipant(t *testing.T) {
 	}
 }
 
+// TestTextBounds: the empty string in both forms, and the longest that is taken.
+func TestTextBounds(t *testing.T) {
+	long := strings.Repeat("x", MaxName)
+	e := EndpointData{GUID: testGUID, Topic: long, Type: long, QoS: QoS{Partitions: []string{long, ""}}, UserData: make([]byte, MaxUserData)}
+	var got EndpointData
+	if err := ParseEndpoint(AppendEndpoint(nil, &e), true, &got); err != nil || got.Topic != long || len(got.UserData) != MaxUserData {
+		t.Errorf("%v %+v", err, got)
+	}
+	self := GUID{testPrefix, EntityParticipant}
+	for _, fill := range []func(*enc){func(e *enc) { e.u32(0) }, func(e *enc) { e.text("") }} {
+		var p ParticipantData
+		if err := ParseParticipant(list(binary.LittleEndian, func(e *enc) { e.guid(0x50, self).param(0x62, fill) }), &p); err != nil || p.Name != "" {
+			t.Errorf("%v %q", err, p.Name)
+		}
+		payload := list(binary.LittleEndian, func(e *enc) {
+			e.guid(0x5a, testGUID).param(5, fill).param(7, func(e *enc) { e.text("y") })
+		})
+		if err := ParseEndpoint(payload, true, &got); !errors.Is(err, FaultMissing) {
+			t.Errorf("a topic without a name: %v", err)
+		}
+	}
+}
+
+// TestEmptyLists: a list of nothing is the same as no list.
+func TestEmptyLists(t *testing.T) {
+	var e EndpointData
+	err := ParseEndpoint(list(binary.LittleEndian, func(e *enc) {
+		minimal(e).param(0x29, func(e *enc) { e.u32(0) }).param(0x73, func(e *enc) { e.u32(0) }).param(0x2c, func(e *enc) { e.u32(0) })
+	}), true, &e)
+	if err != nil || e.QoS.Partitions != nil || e.QoS.Representations != nil || e.UserData != nil {
+		t.Errorf("%v %+v", err, e)
+	}
+}
+
 // TestKeys: the GUID of a dispose in all forms that occur.
 func TestKeys(t *testing.T) {
 	self := GUID{testPrefix, EntityParticipant}
@@ -232,5 +266,24 @@ func TestLiveliness(t *testing.T) {
 		if _, _, err := ParseLiveliness(c.payload); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestFaultTexts: every fault is in words, each in its own.
+func TestFaultTexts(t *testing.T) {
+	seen := map[string]Fault{}
+	for f := range faults {
+		if before, twice := seen[f.Error()]; twice || len(f.Error()) < 8 {
+			t.Errorf("fault %d: %q, the same as %d", f, f.Error(), before)
+		}
+		seen[f.Error()] = f
+	}
+	for _, f := range []Fault{faults, 255} {
+		if f.Error() != "unknown fault" {
+			t.Errorf("fault %d: %q", f, f.Error())
+		}
+	}
+	if Incompatible(nil) || Incompatible(errors.ErrUnsupported) || Incompatible(FaultCut) || !Incompatible(FaultTag) {
+		t.Error("what is only incompatible is mistaken")
 	}
 }

@@ -80,6 +80,20 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
+// TestMismatchOfValuesThatAreNone: values that no parser lets through are told as numbers.
+func TestMismatchOfValuesThatAreNone(t *testing.T) {
+	w, r := pair()
+	r.QoS.Durability = 4
+	if why := Mismatch(&w, &r); !strings.HasSuffix(why, "requests 4") {
+		t.Error(why)
+	}
+	w, r = pair()
+	w.QoS.Representations, r.QoS.Representations = []int16{3}, []int16{-1, XML}
+	if why := Mismatch(&w, &r); !strings.HasSuffix(why, "offers [3], the reader requests [-1 XML]") {
+		t.Error(why)
+	}
+}
+
 // TestPartitions: names and patterns as fnmatch has them; a list without names has the one without a name.
 func TestPartitions(t *testing.T) {
 	list := func(s ...string) []string { return s }
@@ -115,6 +129,31 @@ func TestPartitions(t *testing.T) {
 	} {
 		if PartitionsMeet(c.a, c.b) != c.meet || PartitionsMeet(c.b, c.a) != c.meet {
 			t.Errorf("%q and %q: meet %v", c.a, c.b, !c.meet)
+		}
+	}
+}
+
+// TestUnfinishedPatterns: what a pattern begins and does not end stands for itself.
+func TestUnfinishedPatterns(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		fits          bool
+	}{
+		{"[", "[", true},
+		{"a[b", "a[b", true},
+		{"a[b", "ab", false},
+		{"[a-", "[a-", true},
+		{"[!", "[!", true},
+		{"[!", "x", false},
+		{"[]", "[]", true},
+		{`a\`, `a\`, true},
+		{`a\`, "a", false},
+		{"[a-]", "-", true},
+		{"[a-]", "b", false},
+		{"*[", "x[", true},
+	} {
+		if fits(c.pattern, c.name) != c.fits {
+			t.Errorf("%q fits %q: %v", c.name, c.pattern, !c.fits)
 		}
 	}
 }

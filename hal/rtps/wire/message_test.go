@@ -83,6 +83,9 @@ func TestMalformed(t *testing.T) {
 		{"DATA_FRAG of an empty sample", "DATA_FRAG", set(body+28, 0), FaultRange},
 		{"DATA_FRAG behind the sample", "DATA_FRAG", set(body+20, 4), FaultRange},
 		{"DATA_FRAG that ends behind the sample", "DATA_FRAG", set(body+24, 3), FaultRange},
+		{"DATA_FRAG right behind the sample", "DATA_FRAG", set(body+20, 3, 0, 0, 0, 1, 0, 7), FaultRange},
+		{"DATA_FRAG whose last is right behind the sample", "DATA_FRAG", set(body+20, 2, 0, 0, 0, 2, 0, 7), FaultRange},
+		{"DATA_FRAG of no fragments of a large sample", "DATA_FRAG", set(body+24, 0, 0, 5, 0, 0, 0, 0, 0x7f), FaultRange},
 		{"DATA_FRAG, start overflows", "DATA_FRAG", set(body+20, 0xff, 0xff, 0xff, 0xff), FaultRange},
 		{"DATA_FRAG with fewer octets than its fragments", "DATA_FRAG", cut(4), FaultCut},
 		{"DATA_FRAG, sequence number 0", "DATA_FRAG", set(body+12, make([]byte, 8)...), FaultSequence},
@@ -96,6 +99,7 @@ func TestMalformed(t *testing.T) {
 		{"HEARTBEAT_FRAG to fragment 0", "HEARTBEAT_FRAG", set(body+16, 0), FaultRange},
 		{"GAP cut in its head", "GAP", cut(21), FaultCut},
 		{"GAP cut in its set", "GAP", cut(9), FaultCut},
+		{"GAP cut in its base", "GAP", cut(16), FaultCut},
 		{"GAP cut in its bits", "GAP", cut(1), FaultCut},
 		{"GAP from 0", "GAP", set(body+8, make([]byte, 8)...), FaultSequence},
 		{"GAP to 0", "GAP", set(body+16, 0, 0, 0, 0, 0, 0, 0, 0, 0), FaultSet},
@@ -192,6 +196,9 @@ func TestLengthZero(t *testing.T) {
 	if ok, err := m.Next(&s); !ok || err != nil || len(s.Payload) != 8 {
 		t.Errorf("%v %v, payload of %d octets", ok, err, len(s.Payload))
 	}
+	if n, err := walk(AppendHeader(nil, testPrefix)); n != 0 || err != nil {
+		t.Errorf("nothing but a header: %d submessages, %v", n, err)
+	}
 	b = append(AppendHeader(nil, testPrefix), byte(kindPad), 1, 0, 0, byte(kindInfoTS), 3, 0, 0)
 	b = AppendHeartbeat(b, testReader, testWriter, 1, 1, 1, false, false)
 	if n, err := walk(b); n != 1 || err != nil {
@@ -231,6 +238,44 @@ func TestOpaqueData(t *testing.T) {
 	} {
 		if s := opaque(c.flags, c.pid); s.HasPayload != c.clear || s.Dispose != c.clear || (s.Payload != nil) != c.clear {
 			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// TestOpaqueFragment: of a sample in a form of the sender's own nothing is handed out.
+func TestOpaqueFragment(t *testing.T) {
+	b := AppendDataFrag(AppendHeader(nil, testPrefix), testReader, testWriter, 1, 1, 1, 4, 4, []byte{0, 1, 0, 0})
+	if n, err := walk(b); n != 1 || err != nil {
+		t.Errorf("%d submessages, %v", n, err)
+	}
+	b[headerSize+1] |= 8
+	if n, err := walk(b); n != 0 || err != nil {
+		t.Errorf("in its own form: %d submessages, %v", n, err)
+	}
+}
+
+// TestBounds: the lowest and the highest numbers that are taken.
+func TestBounds(t *testing.T) {
+	payload, one := []byte{0, 1, 0, 0}, SeqSet{Base: 1}
+	b := AppendHeader(nil, testPrefix)
+	b = AppendData(b, testReader, testWriter, 1, payload)
+	b = AppendData(b, testReader, testWriter, MaxSeqNum, payload)
+	b = AppendHeartbeat(b, testReader, testWriter, 1, MaxSeqNum, 1, false, false)
+	b = AppendHeartbeat(b, testReader, testWriter, 1, 0, 1, false, false)
+	b = AppendGap(b, testReader, testWriter, 1, &one)
+	b = AppendAckNack(b, testReader, testWriter, &SeqSet{Base: MaxSeqNum}, 1, false)
+	b = AppendNackFrag(b, testReader, testWriter, 1, &FragSet{Base: ^uint32(0) - MaxSetBits}, 1)
+	if n, err := walk(b); n != 7 || err != nil {
+		t.Errorf("%d submessages, %v", n, err)
+	}
+	for i, b := range [][]byte{
+		AppendData(AppendHeader(nil, testPrefix), testReader, testWriter, MaxSeqNum+1, payload),
+		AppendHeartbeat(AppendHeader(nil, testPrefix), testReader, testWriter, 1, MaxSeqNum+1, 1, false, false),
+		AppendAckNack(AppendHeader(nil, testPrefix), testReader, testWriter, &SeqSet{Base: MaxSeqNum + 1}, 1, false),
+		AppendNackFrag(AppendHeader(nil, testPrefix), testReader, testWriter, 1, &FragSet{Base: ^uint32(0) - MaxSetBits + 1}, 1),
+	} {
+		if n, err := walk(b); n != 0 || err == nil {
+			t.Errorf("%d: one more is taken", i)
 		}
 	}
 }

@@ -102,6 +102,17 @@ func TestSetStops(t *testing.T) {
 	if n != 5 || !set.Has(42) || set.Has(43) {
 		t.Errorf("%d numbers; 42 %v, 43 %v", n, set.Has(42), set.Has(43))
 	}
+	full, frags := SeqSet{Base: 10}, FragSet{Base: 10}
+	if full.Add(9) || full.Add(10+MaxSetBits) || !full.Add(9+MaxSetBits) || full.Bits != MaxSetBits {
+		t.Errorf("a full set: %+v", full)
+	}
+	if frags.Add(9) || frags.Add(10+MaxSetBits) || !frags.Add(9+MaxSetBits) || frags.Bits != MaxSetBits {
+		t.Errorf("a full set: %+v", frags)
+	}
+	short := SeqSet{Base: 1, Bits: 4, Map: bitmap{0x0fffffff}} // bits behind the count, which only a caller's mistake can make
+	for n := range short.All() {
+		t.Errorf("%d is not in the set", n)
+	}
 	wide := SeqSet{Base: 1, Bits: 1 << 31} // only a caller's mistake can make it
 	if wide.Has(1 << 20) {
 		t.Error("a set reaches beyond its words")
