@@ -176,7 +176,8 @@ func (d *drawer) text(t *rapid.T, f *field) string {
 		return rapid.SampledFrom([]string{"/plant", "/robot/planner", "dds:192.168.123.161", "dds:fe80::2"}).Draw(t, f.name)
 	}
 	if f.form == "rostype" {
-		form.regexp = regexp.MustCompile("^[^/]*/[^/]*$") // the other spelling comes back as this one
+		other := regexp.MustCompile("^[^/]*/[^/]*$") // the other spelling comes back as this one
+		form.regexp = func() *regexp.Regexp { return other }
 	}
 	if f.form != "" && f.form != "text" && f.form != "path" {
 		return rapid.StringMatching(regexp.MustCompile(`[{]0,[0-9]+[}]`).ReplaceAllString(form.pattern, "{0,8}")).Filter(form.regexp().MatchString).Draw(t, f.name)

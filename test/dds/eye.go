@@ -89,7 +89,8 @@ func (e *Eye) participant(s rtps.Sub) {
 
 func (e *Eye) publication(s rtps.Sub) {
 	p := rtps.Discovered(s.Payload)
-	if g := p[rtps.PIDEndpointGUID]; len(g) == 16 {
+	// A farewell names no topic.
+	if g := p[rtps.PIDEndpointGUID]; len(g) == 16 && p[rtps.PIDTopic] != nil {
 		w := e.stream(rtps.GUID(g))
 		w.Topic, w.Type = rtps.ParamText(p[rtps.PIDTopic]), rtps.ParamText(p[rtps.PIDType])
 	}

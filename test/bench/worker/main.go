@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/host"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros1"
@@ -51,12 +52,12 @@ func gate(ctx context.Context, in, out string) error {
 	if err != nil {
 		return err
 	}
-	pub, err := n.Advertise(ros1.Publication{Topic: out, Type: ros1.TypeTwist})
+	pub, err := n.Advertise(bus.Publication{Topic: out, Type: bus.TypeTwist})
 	if err != nil {
 		return err
 	}
 	var seq uint64
-	if _, err := n.SubscribeCommand(ros1.Subscription{Topic: in, Allow: []string{"/bench_driver"}}, 0, func(m *msg.Command) {
+	if _, err := n.SubscribeCommand(bus.Subscription{Topic: in, Allow: []string{"/bench_driver"}}, 0, func(m *msg.Command) {
 		seq++
 		t := m.Twist
 		t.Linear.X = math.Min(math.Max(t.Linear.X, -clampMPS), clampMPS)
