@@ -15,6 +15,11 @@ func (im *importer) check() {
 		im.wrong(place{file: im.file}, ruleMissing, "at least one zone", "none", "an empty source is often the wrong file")
 		return
 	}
+	for i := range im.out.Zones {
+		if z := &im.out.Zones[i]; len(z.Holes) > maxHoles {
+			im.wrong(z.at, ruleTooLarge, fmt.Sprintf("at most %d holes in a zone", maxHoles), fmt.Sprint(len(z.Holes)), "split the zone")
+		}
+	}
 	spec := geofence.Spec{}
 	for _, f := range im.out.Floors() {
 		spec.Floors = append(spec.Floors, geofence.FloorSpec{ID: f, WithoutKeepIn: geofence.Allow})
@@ -34,6 +39,26 @@ func (im *importer) check() {
 		}
 		im.wrong(im.sourceOf(se), ruleGeometry, "a zone that the geofence can judge", se.Problem, "correct the drawing where it came from")
 	}
+}
+
+// maxPolicy is the largest policy document, in bytes.
+const maxPolicy = 4 << 20
+
+// fits refuses what would not fit into a policy.
+func (im *importer) fits() {
+	n := counter(0)
+	if err := im.out.WriteYAML(&n); err == nil && n > maxPolicy {
+		im.wrong(place{file: im.file}, ruleTooLarge, fmt.Sprintf("zones that take at most %d bytes of a policy", maxPolicy), fmt.Sprintf("%d bytes", int(n)),
+			"simplify outlines, or split the site")
+	}
+}
+
+// counter counts what is written.
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }
 
 // unjoin lists what errors.Join joined.

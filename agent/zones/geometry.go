@@ -153,15 +153,14 @@ func (s *shape) within(o *shape) bool {
 	in := true
 	s.stretches(o, func(x, y float64) bool { in = o.signed(x, y) <= touchM; return in })
 	if in { // and no hole of o lies in s
-		o.stretches(s, func(x, y float64) bool { in = s.signed(x, y) >= -touchM || o.onOuter(x, y); return in })
+		o.stretches(s, func(x, y float64) bool { in = s.signed(x, y) >= -touchM; return in })
 	}
-	return in
-}
-
-// onOuter says whether a point of the boundary is on the outer ring.
-func (s *shape) onOuter(x, y float64) bool {
-	outer := shape{rings: s.rings[:1]}
-	return math.Abs(outer.signed(x, y)) <= touchM
+	if !in {
+		return false
+	}
+	// No edge of o crosses s, so one point inside tells for all: s may just fill a hole.
+	x, y, room := roomiest(s, 10*touchM, func(x, y float64) float64 { return -s.signed(x, y) })
+	return room <= 0 || o.signed(x, y) <= touchM
 }
 
 // apart says whether two shapes have no more than edges in common.

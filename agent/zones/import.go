@@ -125,6 +125,9 @@ func Import(folder fs.FS, name string, o Options) (*Result, error) {
 	if im.errors == 0 {
 		im.check()
 	}
+	if im.errors == 0 {
+		im.fits()
+	}
 	if err := im.err(); err != nil {
 		return nil, err
 	}

@@ -100,4 +100,4 @@ func cleanComment(s string) string {
 	}, s)
 }
 
-func ceilHundredth(v float64) float64 { return math.Ceil(v*100-1e-6) / 100 }
+func ceilHundredth(v float64) float64 { return math.Ceil(max(v*100-1e-6, 0)) / 100 }
