@@ -21,10 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write the expected outputs anew")
 
-func demo(t interface {
-	Helper()
-	Fatal(...any)
-}) *config.Config {
+func demo(t *testing.T) *config.Config {
 	t.Helper()
 	dir := filepath.Join("..", "..", "configs", "demo")
 	cfg, err := config.Load(nil, filepath.Join(dir, "policy.yaml"), filepath.Join(dir, "profile.yaml"))

@@ -32,6 +32,9 @@ const (
 	badge     = 11.0 // radius
 )
 
+// maxApart is how many zones' numbers are kept from lying on each other; there is no room for more.
+const maxApart = 400
+
 // drawn is one zone of the picture.
 type drawn struct {
 	zone   *config.Zone
@@ -122,7 +125,7 @@ func (d *picture) state(z *config.Zone) (active bool, words string) {
 	}
 	switch {
 	case d.view.RolesKnown && !Binds(z, d.view.Roles):
-		return false, "does not bind this robot: " + conditions(z)
+		return false, "not for this robot"
 	case !on:
 		return false, "not in force" + until
 	case z.Type == config.ZoneBlocked:
@@ -166,7 +169,7 @@ func (d *picture) fit() {
 	for k := range d.zones {
 		z := &d.zones[k]
 		z.x, z.y = d.anchor(z)
-		for slices.ContainsFunc(taken, func(t [2]float64) bool { return math.Hypot(t[0]-z.x, t[1]-z.y) < 2*badge+2 }) {
+		for k < maxApart && slices.ContainsFunc(taken, func(t [2]float64) bool { return math.Hypot(t[0]-z.x, t[1]-z.y) < 2*badge+2 }) {
 			if z.x += 2*badge + 2; z.x > d.w-badge {
 				z.x, z.y = badge, z.y+2*badge+2
 			}

@@ -176,7 +176,7 @@ func (s *shape) apart(o *shape) bool {
 		o.stretches(s, out(s))
 	}
 	// Equal outlines have all of their boundaries on each other.
-	return apart && !(s.within(o) || o.within(s))
+	return apart && !s.within(o) && !o.within(s)
 }
 
 // square is a part of the plane in the search for the roomiest place.

@@ -215,7 +215,7 @@ func (im *importer) read(folder fs.FS, name string, most int64) ([]byte, bool) {
 		im.wrong(at, ruleFile, "a file that can be read", err.Error(), "check the path; files outside the source's folder are not followed")
 		return nil, false
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read from
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("it is not a regular file")

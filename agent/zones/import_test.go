@@ -34,11 +34,14 @@ stop_category: 2
 startup: {release: inputs, input_timeout: 30s}
 `
 
-// accepted holds a result to robowarden check's own loader.
-func accepted(t interface {
+// fataler is what a test and a property have in common.
+type fataler interface {
 	Helper()
 	Fatalf(string, ...any)
-}, dir string, r *Result) *config.Policy {
+}
+
+// accepted holds a result to robowarden check's own loader.
+func accepted(t fataler, dir string, r *Result) *config.Policy {
 	t.Helper()
 	var b bytes.Buffer
 	if err := r.WriteYAML(&b); err != nil {

@@ -18,7 +18,7 @@ const (
 	// maxJSONDepth is the deepest nesting; a MultiPolygon in a collection of features takes 9.
 	maxJSONDepth = 24
 	// maxJSONNodes is the greatest number of values.
-	maxJSONNodes = 2_000_000
+	maxJSONNodes = 1_200_000
 )
 
 // kind of a JSON value.

@@ -80,11 +80,23 @@ func TestCellValues(t *testing.T) {
 		grey   int
 		want   uint8
 	}{
-		{modeTrinary, false, 0, occupied}, {modeTrinary, false, 254, free}, {modeTrinary, false, 205, free}, {modeTrinary, false, 128, unknown},
-		{modeTrinary, true, 0, free}, {modeTrinary, true, 254, occupied},
-		{modeTrinary, false, 89, occupied}, {modeTrinary, false, 90, unknown}, // 1 - 89/255 is just above 0.65
-		{modeScale, false, 0, occupied}, {modeScale, false, 255, free}, {modeScale, false, 140, between}, {modeScale, true, 115, between},
-		{modeRaw, false, 0, free}, {modeRaw, false, 50, between}, {modeRaw, false, 100, occupied}, {modeRaw, false, 101, unknown}, {modeRaw, true, 100, occupied},
+		{modeTrinary, false, 0, occupied},
+		{modeTrinary, false, 254, free},
+		{modeTrinary, false, 205, free},
+		{modeTrinary, false, 128, unknown},
+		{modeTrinary, true, 0, free},
+		{modeTrinary, true, 254, occupied},
+		{modeTrinary, false, 89, occupied},
+		{modeTrinary, false, 90, unknown}, // 1 - 89/255 is just above 0.65
+		{modeScale, false, 0, occupied},
+		{modeScale, false, 255, free},
+		{modeScale, false, 140, between},
+		{modeScale, true, 115, between},
+		{modeRaw, false, 0, free},
+		{modeRaw, false, 50, between},
+		{modeRaw, false, 100, occupied},
+		{modeRaw, false, 101, unknown},
+		{modeRaw, true, 100, occupied},
 	} {
 		m := mapInfo{mode: c.mode, negate: c.negate, occupied: 0.65, free: 0.25}
 		if got := m.value(float64(c.grey) / 255); got != c.want {

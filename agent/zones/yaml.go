@@ -1,7 +1,7 @@
 package zones
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"math"
@@ -14,7 +14,7 @@ import (
 // WriteYAML writes the zones as a policy's own YAML, to be put under its floors and zones. The same source and options
 // give the same bytes.
 func (r *Result) WriteYAML(w io.Writer) error {
-	b := bufio.NewWriter(w)
+	b := &bytes.Buffer{}
 	fmt.Fprintf(b, "# From %s (%s), sha256:%s.\n", cleanText(r.Source), r.Options.Format, r.SHA256)
 	if d := r.Options.Datum; d != nil {
 		fmt.Fprintf(b, "# Datum: %s N, %s E, %s m above the ellipsoid of WGS 84; y axis %s degrees clockwise from north.\n",
@@ -40,10 +40,11 @@ func (r *Result) WriteYAML(w io.Writer) error {
 	for i := range r.Zones {
 		r.Zones[i].write(b)
 	}
-	return b.Flush()
+	_, err := w.Write(b.Bytes())
+	return err
 }
 
-func (z *Zone) write(b *bufio.Writer) {
+func (z *Zone) write(b *bytes.Buffer) {
 	fmt.Fprintf(b, "  - zone_id: %s\n    zone_type: %s\n    floor: %s\n    vertices: ", quoteID(z.ID), z.Type, quoteID(z.Floor))
 	writeRing(b, z.Outer)
 	b.WriteString("\n")
@@ -66,7 +67,7 @@ func (z *Zone) write(b *bufio.Writer) {
 	fmt.Fprintf(b, "    reason: '%s'\n", strings.ReplaceAll(z.Reason, "'", "''"))
 }
 
-func writeRing(b *bufio.Writer, ring Ring) {
+func writeRing(b *bytes.Buffer, ring Ring) {
 	b.WriteByte('[')
 	for i, v := range ring {
 		if i > 0 {

@@ -78,7 +78,7 @@ func (f *importFlags) run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer root.Close() //nolint:errcheck // only read from
 	r, err := zones.Import(root.FS(), filepath.Base(file), f.options)
 	report := cmd.ErrOrStderr()
 	if err != nil {

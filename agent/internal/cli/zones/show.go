@@ -74,10 +74,11 @@ wrongly.`,
 				return usage("--floor: expected one of the policy's floors (%s), found %q", strings.Join(floors(p), ", "), floor)
 			}
 			v := zones.View{Floor: floor}
-			note := ""
-			if v.At, note, err = moment("at", at, p.Timezone.Location); err != nil {
+			when, note, err := moment("at", at, p.Timezone.Location)
+			if err != nil {
 				return err
 			}
+			v.At = when
 			if note != "" {
 				fmt.Fprintln(cmd.ErrOrStderr(), note)
 			}
