@@ -286,3 +286,32 @@ func TestTextIsStable(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestMoreZonesThanAVerdictNames puts thirty zones around the robot: a verdict has room for eight, an answer for all, and
+// each is as far as a formula of its own says.
+func TestMoreZonesThanAVerdictNames(t *testing.T) {
+	cfg := demo(t)
+	p := *cfg.Policy
+	p.Floors, p.Zones = []config.Floor{{ID: "f", Unbounded: "for the test"}}, nil
+	for i := range 30 {
+		sin, cos := math.Sincos(float64(i) * math.Pi / 15)
+		x, y := math.Round(1500*cos)/1000, math.Round(1500*sin)/1000
+		p.Zones = append(p.Zones, config.Zone{
+			ID: string(rune('A' + i)), Type: config.ZoneBlocked, Floor: "f", Reason: "a post",
+			Vertices: []config.Point{{X: x, Y: y}, {X: x + 0.1, Y: y}, {X: x, Y: y + 0.1}},
+		})
+	}
+	q := question(cfg, "f", 0, 0, "2026-11-02T12:00")
+	q.Policy, q.Speed = &p, &geofence.Velocity{}
+	a, err := Ask(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range a.Zones {
+		z := &a.Zones[i]
+		want := zones.Distance(&p.Zones[i], cfg.Profile.Body.Footprint, 0, 0, 0)
+		if z.State != InReach || z.DistanceM == nil || math.Abs(*z.DistanceM-want) > 0.002 {
+			t.Errorf("%+v, expected to be %v m away", z, want)
+		}
+	}
+}

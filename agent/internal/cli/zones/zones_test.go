@@ -1,6 +1,8 @@
 package zones
 
 import (
+	"bytes"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -57,5 +59,28 @@ func TestMoment(t *testing.T) {
 	at, note, err := moment("at", "2026-10-25T02:30", berlin)
 	if err != nil || note == "" || at.UTC().Format("15:04") != "00:30" {
 		t.Errorf("%v %q %v", at, note, err)
+	}
+}
+
+// TestTranscriptInTheDocs keeps the answer that docs/policy.md shows what the program says.
+func TestTranscriptInTheDocs(t *testing.T) {
+	const root = "../../../.."
+	doc, err := os.ReadFile(filepath.Join(root, "docs", "policy.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	cmd := NewExplain()
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetOut(&out)
+	cmd.SetArgs([]string{
+		"--policy", filepath.Join(root, "configs/demo/policy.yaml"), "--profile", filepath.Join(root, "configs/demo/profile.yaml"),
+		"--at", "10,12.5,1.5708", "--floor", "ground", "--time", "2026-11-02T22:00", "--robot", "demo-humanoid-01", "--speed", "0.8,0,0",
+	})
+	if err := cmd.Execute(); !errors.Is(err, cli.ErrNo) {
+		t.Fatalf("%v, expected a denial", err)
+	}
+	if !bytes.Contains(doc, out.Bytes()) {
+		t.Errorf("docs/policy.md shows another answer than:\n%s", out.Bytes())
 	}
 }
