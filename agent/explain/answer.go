@@ -167,7 +167,7 @@ func (e *enquiry) zones(deciding int) []Zone {
 	for i := range e.q.Policy.Zones {
 		z := &e.q.Policy.Zones[i]
 		one := Zone{ID: z.ID, Type: z.Type, Floor: z.Floor, Reason: z.Reason, Certain: true}
-		if next, ok := zones.NextChange(e.q.Policy, z, e.q.At); ok {
+		if next, ok := e.changes.Next(e.q.Policy, z, e.q.At); ok {
 			one.NextChange = e.local(next).Format(time.RFC3339)
 		}
 		if one.State, one.Why = e.silent(z, one.NextChange); one.State == "" {

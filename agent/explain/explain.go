@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/zones"
 	"github.com/robowarden/robowarden/geofence"
 )
 
@@ -85,6 +86,7 @@ type enquiry struct {
 	verdict geofence.Verdict
 	cmd     geofence.Velocity
 	limit   geofence.Limit
+	changes zones.Changes
 }
 
 func (e *enquiry) now() geofence.Instant {

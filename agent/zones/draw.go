@@ -56,6 +56,7 @@ type picture struct {
 	scale, x0, y1 float64
 	w, h          float64 // of the map, in pixels
 	edges         shape
+	changes       Changes
 }
 
 // Draw writes one floor as an SVG that needs nothing else: no font, no script, no other file. Kinds differ by hatch and
@@ -120,7 +121,7 @@ func (d *picture) collect() {
 func (d *picture) state(z *config.Zone) (active bool, words string) {
 	on := ActiveAt(d.p, z, d.view.At)
 	until := ""
-	if next, ok := NextChange(d.p, z, d.view.At); ok {
+	if next, ok := d.changes.Next(d.p, z, d.view.At); ok {
 		until = " until " + d.local(next).Format("Mon 15:04")
 	}
 	switch {
@@ -178,11 +179,16 @@ func (d *picture) fit() {
 	}
 }
 
-// anchor is where a zone's number stands: where it has most room; for KEEP_IN, beside its first corner, out of the way.
+// anchor is where a zone's number stands: where it has most room; for KEEP_IN, at its upper left corner, out of the way.
 func (d *picture) anchor(z *drawn) (x, y float64) {
 	if z.zone.Type == config.ZoneKeepIn {
-		x, y = d.px(z.shape.x0), d.py(z.shape.y1)
-		return x + badge + 5, y + badge + 5
+		best := z.zone.Vertices[0]
+		for _, v := range z.zone.Vertices {
+			if v.Y-v.X > best.Y-best.X {
+				best = v
+			}
+		}
+		return d.px(best.X), d.py(best.Y)
 	}
 	mx, my, _ := roomiest(&z.shape, math.Inf(1), func(x, y float64) float64 { return -z.shape.signed(x, y) })
 	return d.px(mx), d.py(my)

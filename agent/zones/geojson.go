@@ -64,6 +64,7 @@ func (g *geo) feature(n *node, path string, i int) {
 		g.wrong(at, ruleType, "a Feature", n.found(), "")
 		return
 	}
+	g.strangers(g.t, n, path, "type", "id", "properties", "geometry", "bbox")
 	z := g.defaults(fmt.Sprintf("zone-%d", i+1))
 	z.at = at
 	if id := n.get("id"); id != nil && (id.kind == isString || id.kind == isNumber) && id.text != "" {

@@ -50,7 +50,7 @@ func Lint(p *config.Policy, profile *config.Profile, file string) *config.Proble
 	for i := range p.Zones {
 		z := &p.Zones[i]
 		l.shapes = append(l.shapes, shapeOf(z))
-		key := fmt.Sprint(z.Shifts, z.OutsideShifts)
+		key := scheduleKey(z)
 		if l.weeks[key] == nil {
 			l.weeks[key] = weekOf(p, z)
 		}
@@ -69,7 +69,7 @@ func Lint(p *config.Policy, profile *config.Profile, file string) *config.Proble
 }
 
 func (l *linter) week(i int) *week {
-	return l.weeks[fmt.Sprint(l.p.Zones[i].Shifts, l.p.Zones[i].OutsideShifts)]
+	return l.weeks[scheduleKey(&l.p.Zones[i])]
 }
 
 func (l *linter) find(path, rule, expected, found, hint string) {

@@ -1,6 +1,7 @@
 package zones
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -61,6 +62,27 @@ func NextChange(p *config.Policy, z *config.Zone, t time.Time) (time.Time, bool)
 	}
 	return time.Time{}, false
 }
+
+// Changes remembers the next change of each set of shifts at one instant, for policies with many zones. The zero value is
+// ready.
+type Changes struct{ known map[string]time.Time }
+
+// Next is NextChange for a policy and an instant that are always the same.
+func (c *Changes) Next(p *config.Policy, z *config.Zone, t time.Time) (time.Time, bool) {
+	key := scheduleKey(z)
+	next, known := c.known[key]
+	if !known {
+		next, _ = NextChange(p, z, t)
+		if c.known == nil {
+			c.known = map[string]time.Time{}
+		}
+		c.known[key] = next
+	}
+	return next, !next.IsZero()
+}
+
+// scheduleKey is equal for zones with the same shifts: ids have no blanks and no brackets.
+func scheduleKey(z *config.Zone) string { return fmt.Sprint(z.Shifts, z.OutsideShifts) }
 
 // Binds says whether a zone binds a robot with these roles.
 func Binds(z *config.Zone, roles []string) bool {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -190,6 +191,32 @@ func TestMaskIsSplitWhereAZoneWouldBeTooLarge(t *testing.T) {
 		}
 		if name == "sieve" {
 			checkMask(t, r, cells, shape.width, 0.05, 0, 0, 0)
+		}
+	}
+}
+
+// TestHostileMasksEndSoon draws what costs most: noise, nested frames, a checkerboard.
+func TestHostileMasksEndSoon(t *testing.T) {
+	const side = 1200
+	for name, in := range map[string]func(x, y int) bool{
+		"noise":        func(x, y int) bool { h := uint32(x*73856093 ^ y*19349663); h ^= h >> 13; h *= 0x5bd1e995; return h>>15&1 == 0 },
+		"frames":       func(x, y int) bool { return min(x, y, side-1-x, side-1-y)%2 == 0 },
+		"checkerboard": func(x, y int) bool { return (x+y)%2 == 0 },
+		"solid":        func(int, int) bool { return true },
+	} {
+		cells := make([]bool, side*side)
+		for i := range cells {
+			cells[i] = in(i%side, i/side)
+		}
+		began := time.Now()
+		r, err := Import(mapOf(cells, side, 0.05, 0, 0, 0), "m.yaml", Options{Format: Nav2, Floor: "f"})
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("%s took %v", name, took)
+		}
+		if err == nil && (len(r.Zones) == 0 || name == "noise" || name == "checkerboard") {
+			t.Errorf("%s: %d zones, expected them to be too many", name, len(r.Zones))
+		} else if err != nil && (name == "frames" || name == "solid") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package zones
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -90,6 +91,7 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 		im.leave(at, id.text, typ.text, why)
 		return
 	}
+	im.strangers(t, n, path, "zoneId", "zoneType", "zoneDescriptor", "vertices", "maximumSpeed")
 	z := Zone{ID: id.text, Type: typ.text, Floor: floor, at: at, Reason: im.vdaReason(n, set)}
 	if im.o.Prefix != "" {
 		z.ID = im.o.Prefix + z.ID
@@ -106,6 +108,19 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 	if ok {
 		z.Outer, z.sources = ring, []ringSource{src}
 		im.add(z)
+	}
+}
+
+// strangers notes what an object says besides what is read.
+func (im *importer) strangers(t *tree, n *node, path string, known ...string) {
+	var more []string
+	for _, key := range n.keys {
+		if !slices.Contains(known, key) {
+			more = append(more, key)
+		}
+	}
+	if len(more) > 0 {
+		im.note(t.at(n.off, path), ruleNotRead, strings.Join(known, ", "), strings.Join(more, ", "), "what these say is not in the zone")
 	}
 }
 

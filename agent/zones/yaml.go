@@ -20,7 +20,7 @@ func (r *Result) WriteYAML(w io.Writer) error {
 		fmt.Fprintf(b, "# Datum: %s N, %s E, %s m above the ellipsoid of WGS 84; y axis %s degrees clockwise from north.\n",
 			number(d.LatDeg), number(d.LonDeg), number(d.AltM), number(d.HeadingDeg))
 	}
-	fmt.Fprintf(b, "# Rounding to millimetres moved no vertex by more than %.2f mm.\n", ceilHundredth(1000*r.RoundedM))
+	fmt.Fprintf(b, "# Rounding to millimetres moved no vertex by more than %s mm.\n", r.RoundedMM())
 	for _, l := range r.Left {
 		fmt.Fprintf(b, "# NOT IMPORTED: %s\n", cleanComment(fmt.Sprintf("%s (%s): %s", l.Name, l.Kind, l.Why)))
 	}
@@ -101,4 +101,7 @@ func cleanComment(s string) string {
 	}, s)
 }
 
-func ceilHundredth(v float64) float64 { return math.Ceil(max(v*100-1e-6, 0)) / 100 }
+// RoundedMM is RoundedM in millimetres, rounded up to hundredths.
+func (r *Result) RoundedMM() string {
+	return fmt.Sprintf("%.2f", math.Ceil(max(1e5*r.RoundedM-1e-6, 0))/100)
+}

@@ -116,8 +116,8 @@ func (f *importFlags) report(w io.Writer, r *zones.Result, asJSON bool) error {
 	if err := r.RenderNotes(w, colourful(w)); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "imported: %d zones on floors %s; rounding moved no vertex by more than %.2f mm\n",
-		len(r.Zones), strings.Join(r.Floors(), ", "), 1000*r.RoundedM)
+	fmt.Fprintf(w, "imported: %d zones on floors %s; rounding moved no vertex by more than %s mm\n",
+		len(r.Zones), strings.Join(r.Floors(), ", "), r.RoundedMM())
 	for _, l := range r.Left {
 		fmt.Fprintf(w, "  NOT imported: %s (%s) at %s: %s\n", l.Name, l.Kind, l.Path, l.Why)
 	}
