@@ -110,6 +110,10 @@ func TestAsk(t *testing.T) {
 			map[string]string{"ground-walls": Decides},
 		},
 		{
+			"from the margin into the wall", question(cfg, "ground", 39.5, 5, "2026-11-02T12:00"), nil, Denied, "margin", "ground-walls",
+			map[string]string{"ground-walls": Decides},
+		},
+		{
 			"a pose that is nowhere", question(cfg, "ground", math.NaN(), 5, "2026-11-02T12:00"), nil, Denied, "pose-fault", "",
 			map[string]string{"ground-walls": OutOfReach},
 		},

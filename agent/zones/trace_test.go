@@ -199,7 +199,12 @@ func TestMaskIsSplitWhereAZoneWouldBeTooLarge(t *testing.T) {
 func TestHostileMasksEndSoon(t *testing.T) {
 	const side = 1200
 	for name, in := range map[string]func(x, y int) bool{
-		"noise":        func(x, y int) bool { h := uint32(x*73856093 ^ y*19349663); h ^= h >> 13; h *= 0x5bd1e995; return h>>15&1 == 0 },
+		"noise": func(x, y int) bool {
+			h := uint32(x*73856093 ^ y*19349663)
+			h ^= h >> 13
+			h *= 0x5bd1e995
+			return h>>15&1 == 0
+		},
 		"frames":       func(x, y int) bool { return min(x, y, side-1-x, side-1-y)%2 == 0 },
 		"checkerboard": func(x, y int) bool { return (x+y)%2 == 0 },
 		"solid":        func(int, int) bool { return true },
