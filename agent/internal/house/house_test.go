@@ -70,6 +70,8 @@ var never = map[string]string{
 	module + "/agent/internal/cli/keys":    "private keys are for the engineers' desks",
 	module + "/agent/internal/cli/station": "the station's commands belong to the station",
 	module + "/agent/fleet":                "the consumer belongs to the station",
+	module + "/agent/zones":                "drawings are read on the engineer's desk",
+	module + "/agent/explain":              "what-ifs are asked on the engineer's desk",
 	"github.com/sigstore/sigstore/pkg/signature/kms": "no cloud keys",
 }
 

@@ -1,4 +1,4 @@
-// Package station is the engineers' program: keys, signed orders, the demonstration; none of it is linked into the robot's.
+// Package station is the engineers' program: keys, signed orders, zones, the demonstration; none of it is linked into the robot's.
 package station
 
 import (
@@ -8,12 +8,13 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/cli/attest"
 	"github.com/robowarden/robowarden/agent/internal/cli/fleet"
 	"github.com/robowarden/robowarden/agent/internal/cli/keys"
+	"github.com/robowarden/robowarden/agent/internal/cli/zones"
 )
 
 // New returns the program with the engineers' tools.
 func New() *cobra.Command {
-	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, the demonstration")
+	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, zones, the demonstration")
 	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow(), fleet.New(),
-		attest.NewVerifier(), attest.NewVerify())
+		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain())
 	return root
 }

@@ -1,0 +1,141 @@
+package zones
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/robowarden/robowarden/agent/explain"
+	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/geofence"
+)
+
+// explainFlags is what explain is told.
+type explainFlags struct {
+	policy, profile, topics            string
+	at, floor, time, speed, clock, out string
+	stddev                             float64
+	who                                who
+}
+
+// NewExplain returns the command "explain".
+func NewExplain() *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain --policy P --profile R --at x,y,yaw --floor F --time TIME",
+		Short: "Say what the geofence would decide at a pose and a time, and why",
+		Long: `Explain asks the geofence, the same code as on the robot, about one pose at one time: the decision and the rule that
+decides, the zones that apply, the speed that would pass, and for each other zone why it did not. The policy need not be
+signed: it is a what-if, and nothing is put into force.
+
+Without --robot or --role nobody knows the robot's roles, and every zone may bind. Without --speed the robot stands and
+asks to go straight ahead as fast as it can. With it, the robot moves and is commanded so.
+
+Exit status: 0 motion is allowed, 1 motion is denied or a document is refused, 2 used wrongly.`,
+		Example: `  robowarden-station explain --policy policy.yaml --profile profile.yaml --at 9.5,13,1.57 --floor ground \
+    --time 2026-11-02T22:00 --robot hum-0007
+  robowarden-station explain --policy policy.yaml --profile profile.yaml --at 9.5,12,0 --floor ground \
+    --time 2026-11-02T22:00:00+01:00 --role delivery --speed 0.6,0,0.1 --output json`,
+		Args: cli.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	s := cmd.Flags()
+	s.StringVar(&f.policy, "policy", "", "the policy, plain YAML")
+	s.StringVar(&f.profile, "profile", "", "the robot's profile")
+	s.StringVar(&f.topics, "topics", "", "the topic mapping, for what stands in for an unknown covariance")
+	s.StringVar(&f.at, "at", "", "the pose x,y,yaw or x,y,yaw,z: metres and radians in the floor's map frame")
+	s.StringVar(&f.floor, "floor", "", "the floor's id")
+	s.StringVar(&f.time, "time", "", "the time, by the policy's clock (2026-11-02T22:00) or RFC 3339")
+	s.StringVar(&f.speed, "speed", "", "how the robot moves and is commanded: vx,vy,w in m/s and rad/s, base frame")
+	s.StringVar(&f.clock, "clock", "trusted", "how far the robot's clock is believed: trusted, holdover, untrusted")
+	s.Float64Var(&f.stddev, "stddev", 0, "the pose's standard deviation in metres; default: the profile's min_stddev_m")
+	s.StringVar(&f.out, "output", "text", "text for people, json for programs")
+	f.who.flags(cmd)
+	return cmd
+}
+
+func (f *explainFlags) run(cmd *cobra.Command) error {
+	asJSON, err := wantJSON(f.out)
+	if err != nil {
+		return err
+	}
+	for _, need := range []struct{ flag, value string }{
+		{"policy", f.policy}, {"profile", f.profile}, {"at", f.at}, {"floor", f.floor}, {"time", f.time},
+	} {
+		if need.value == "" {
+			return usage("--%s is needed", need.flag)
+		}
+	}
+	cfg, err := load(f.policy, f.profile, f.topics)
+	if err != nil {
+		return refused(cmd.ErrOrStderr(), err)
+	}
+	if cfg.Profile == nil {
+		return usage("%s: expected a document of kind robot-profile", f.profile)
+	}
+	q := explain.Question{Policy: cfg.Policy, Profile: cfg.Profile, Topics: cfg.Topics, Floor: f.floor}
+	note, err := f.question(&q)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		cmd.PrintErrln(note)
+	}
+	a, err := explain.Ask(&q)
+	if err != nil {
+		return coded{err, 2}
+	}
+	if asJSON {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		err = e.Encode(a)
+	} else {
+		err = a.WriteText(cmd.OutOrStdout())
+	}
+	if err == nil && a.Decision == explain.Denied {
+		return cli.ErrNo
+	}
+	return err
+}
+
+// question reads the flags into a question.
+func (f *explainFlags) question(q *explain.Question) (note string, err error) {
+	pose, err := numbers("at", f.at, 3, 4)
+	if err != nil {
+		return "", err
+	}
+	q.X, q.Y, q.Yaw = pose[0], pose[1], pose[2]
+	if len(pose) == 4 {
+		q.Z = pose[3]
+	}
+	if f.speed != "" {
+		v, err := numbers("speed", f.speed, 3, 3)
+		if err != nil {
+			return "", err
+		}
+		q.Speed = &geofence.Velocity{VX: v[0], VY: v[1], YawRate: v[2]}
+	}
+	if !(f.stddev >= 0 && f.stddev <= 1000) {
+		return "", usage("--stddev: expected metres, 0 or more, found %v", f.stddev)
+	}
+	q.StdDevM = f.stddev
+	var known bool
+	for _, trust := range []geofence.ClockTrust{geofence.ClockTrusted, geofence.ClockHoldover, geofence.ClockUntrusted} {
+		if f.clock == trust.String() {
+			q.Trust, known = trust, true
+		}
+	}
+	if !known {
+		return "", usage("--clock: expected trusted, holdover or untrusted, found %q", f.clock)
+	}
+	if q.At, note, err = moment("time", f.time, q.Policy.Timezone.Location); err != nil {
+		return "", err
+	}
+	if year := q.At.Year(); year < 2000 || year > 2200 {
+		return "", usage("--time: expected a year from 2000 to 2200, found %s", q.At.Format(time.RFC3339))
+	}
+	q.Roles, q.RolesKnown, err = f.who.resolve(q.Policy)
+	return note, err
+}
