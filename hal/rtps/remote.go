@@ -34,6 +34,15 @@ type RemoteParticipant struct {
 // Heard is when something was last taken from it, on the boot clock.
 func (r *RemoteParticipant) Heard() time.Duration { return time.Duration(r.heard.Load()) }
 
+// DataSource is the UDP source of what comes from it by unicast, samples included: Source, or another socket of the same
+// computer where multicast is sent from one of its own.
+func (r *RemoteParticipant) DataSource() netip.AddrPort {
+	if a := r.ways[pathUnicast].Load(); a != nil {
+		return *a
+	}
+	return r.Source
+}
+
 // Conflicts counts the datagrams that came in its name from another source and were not taken.
 func (r *RemoteParticipant) Conflicts() uint64 { return r.conflicts.Load() }
 
