@@ -97,6 +97,7 @@ func (l *loop) welcomed(ctx context.Context, w *contract.Welcome) error {
 	}
 	if l.nonce != w.Nonce {
 		l.session.reset()
+		l.noKey()
 		l.nonce, l.head = w.Nonce, contract.Head{}
 		l.signedHead, l.wanted = contract.Head{}, 0
 	}

@@ -1,12 +1,14 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -351,11 +353,18 @@ func (l *link) open(ctx context.Context) (net.Conn, error) {
 // counted counts the bytes of a connection.
 type counted struct {
 	net.Conn
-	l *link
+	l     *link
+	heard atomic.Bool // something was read
 }
+
+// refusalWait is how long a broker's alert may take that has hung up already.
+const refusalWait = 200 * time.Millisecond
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(true)
+	}
 	c.l.read.Add(uint64(n)) //nolint:gosec // n is not negative
 	return n, err
 }
@@ -363,5 +372,20 @@ func (c *counted) Read(p []byte) (int, error) {
 func (c *counted) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.l.written.Add(uint64(n)) //nolint:gosec // n is not negative
+	if err != nil && !c.heard.Load() {
+		err = cmp.Or(c.refusal(), err)
+	}
 	return n, err
+}
+
+// refusal is the broker's alert where it refuses our certificate: in TLS 1.3 it comes after the handshake, and a broker that
+// hangs up right behind it makes the first write fail before anybody has read it.
+func (c *counted) refusal() error {
+	_ = c.SetReadDeadline(time.Now().Add(refusalWait))
+	_, err := c.Conn.Read(make([]byte, 1))
+	_ = c.SetReadDeadline(time.Time{})
+	if err != nil && strings.Contains(err.Error(), "remote error: tls:") {
+		return err
+	}
+	return nil
 }

@@ -250,6 +250,7 @@ func (l *loop) open(ctx context.Context) {
 
 func (l *loop) opened(ctx context.Context, id *identity, err error) {
 	if err == nil {
+		l.keyFault = ""
 		l.writer.tier = string(id.tier)
 		if l.welcome != nil {
 			l.attesterFor(l.welcome)
@@ -263,7 +264,7 @@ func (l *loop) opened(ctx context.Context, id *identity, err error) {
 		l.note(KindFault, Fault{"device key", text})
 		l.log.Error().Err(err).Msg("without a device key nothing can be proven, and nothing is reported")
 	}
-	l.session.failed = "no device key: " + err.Error()
+	l.noKey()
 	l.group.Go(func() {
 		wake, stop := l.clock.After(identityRetry)
 		defer stop()
@@ -276,6 +277,13 @@ func (l *loop) opened(ctx context.Context, id *identity, err error) {
 			}
 		}
 	})
+}
+
+// noKey says that nothing can be proven, as long as there is no device key.
+func (l *loop) noKey() {
+	if l.keyFault != "" {
+		l.session.failed = "no device key: " + l.keyFault
+	}
 }
 
 // connect starts the connection to the broker once the robot's id is known.

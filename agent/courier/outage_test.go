@@ -52,9 +52,10 @@ func child(dir string) {
 	}
 	c.pace = quick()
 	ctx, stop := signalContext()
-	defer stop()
 	fmt.Println("runs")
-	if err := c.Run(ctx); err != nil {
+	err = c.Run(ctx)
+	stop()
+	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}

@@ -15,6 +15,7 @@ import (
 type promise struct {
 	following bool                 // nothing is sent; to is read for
 	to        evidencelog.Position // the acknowledged record
+	nearer    evidencelog.Position // an acknowledgement of less that came meanwhile
 	movedAt   time.Duration        // when a record was read last
 	astray    bool                 // records were passed over in vain: the caller rewinds
 	// refused is the last acknowledgement that the journal contradicts. Until patience nothing is followed, after a promise
@@ -33,6 +34,10 @@ const (
 // foresee keeps an acknowledgement of what was not read yet, and follows it if what is being sent lies before it.
 func (s *stream) foresee(now time.Duration, p evidencelog.Position) {
 	here := p.BootID == s.read.BootID
+	if s.following && here && p.Seq < s.to.Seq && p.Seq > s.nearer.Seq {
+		s.nearer = p // should the promise come to nothing
+		return
+	}
 	if p == s.refused || here && p.Seq <= s.read.Seq || p.Seq < s.future[p.BootID].Seq {
 		return // contradicted, or old
 	}
@@ -60,7 +65,7 @@ func (s *stream) follow(now time.Duration, p evidencelog.Position) bool {
 		return false
 	}
 	s.items, s.sent, s.bytes, s.ahead, s.timeout = nil, 0, 0, 0, 0
-	s.following, s.to, s.movedAt = true, p, now
+	s.following, s.to, s.nearer, s.movedAt = true, p, evidencelog.Position{}, now
 	return true
 }
 
@@ -91,6 +96,9 @@ func (s *stream) pass(now time.Duration, e *entry) (to *evidencelog.Position, pa
 // refuse gives a promise up.
 func (s *stream) refuse(now time.Duration) {
 	delete(s.future, s.to.BootID)
+	if s.nearer.Seq > 0 {
+		s.future[s.to.BootID] = s.nearer
+	}
 	s.following, s.astray = false, true
 	s.patience = now + distrust
 }

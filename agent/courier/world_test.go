@@ -104,8 +104,12 @@ func (w *world) deliver(list []byte) {
 
 const testBase = "site/v1/" + testRobot + "/"
 
+// newWorld makes a world of the test's own; worlds wait for most of their time, so they live side by side.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	if alone, ok := t.(*testing.T); ok {
+		alone.Parallel()
+	}
 	w := &world{
 		t: t, dir: t.TempDir(), life: time.Hour, verdict: order.VerdictAccepted,
 		records: map[string][]EventRecord{}, chain: map[string]evidencelog.Digest{}, toSend: make(chan arrival, 4096),

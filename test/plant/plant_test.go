@@ -202,9 +202,10 @@ func TestSlipShowsOnlyInTheTruth(t *testing.T) {
 
 func TestBurstsOfLostCommands(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, Config{LossProbability: 0.05, LossLength: 40, CommandTimeout: 200 * time.Millisecond, Seed: 7})
+	b := newBench(t, Config{LossProbability: 0.02, LossLength: 40, CommandTimeout: 200 * time.Millisecond, Seed: 7})
 	b.drive(t, 0.5, 0)
-	// A burst of 0.8 s outlasts the timeout: the robot gets going, stops and goes again.
+	// A burst of 0.8 s outlasts the timeout: the robot gets going, stops and goes again. There is a second between two bursts
+	// on average, in which it gets to its speed.
 	b.cruise(t, 0.5)
 	b.WaitTruth(t, 20*time.Second, "a burst", func(s oracle.Sample) bool { return s.Flags&oracle.TimedOut != 0 })
 	b.cruise(t, 0.5)

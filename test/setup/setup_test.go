@@ -130,7 +130,7 @@ func TestListHasNoDuplicates(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, p := range strings.Fields(string(out)) {
+	for p := range strings.FieldsSeq(string(out)) {
 		if seen[p] {
 			t.Errorf("apt.txt names %s twice", p)
 		}

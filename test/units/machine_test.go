@@ -19,7 +19,7 @@ import (
 )
 
 // limit bounds the machine's whole life. The processor is emulated, and other tests may have the host's.
-const limit = 14 * time.Minute
+const limit = 25 * time.Minute
 
 // steps is how many checks the machine makes; guest/checks.go lists them.
 const steps = 9

@@ -23,21 +23,23 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	var err error
-	switch {
-	case len(os.Args) == 4 && os.Args[1] == "gate":
-		err = gate(ctx, os.Args[2], os.Args[3])
-	case len(os.Args) == 2 && os.Args[1] == "load":
-		load(ctx)
-	default:
-		err = fmt.Errorf("usage: worker gate IN OUT | worker load; found %q", os.Args[1:])
-	}
-	if err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	switch {
+	case len(os.Args) == 4 && os.Args[1] == "gate":
+		return gate(ctx, os.Args[2], os.Args[3])
+	case len(os.Args) == 2 && os.Args[1] == "load":
+		load(ctx)
+		return nil
+	}
+	return fmt.Errorf("usage: worker gate IN OUT | worker load; found %q", os.Args[1:])
 }
 
 // clampMPS is the highest forward speed that gets through, as in the other peers.
