@@ -82,6 +82,10 @@ type ear struct {
 	now  time.Duration
 	path int // pathUnicast or pathGroup
 	buf  [65536]byte
+	// Of user data: when the datagram came in, on the boot clock, and by the kernel's note.
+	received time.Duration
+	arrived  int64
+	oob      [stampBytes]byte
 }
 
 // serveMeta reads one of the discovery sockets.

@@ -129,6 +129,11 @@ func (p *Participant) bind() (err error) {
 	if len(pairs) > 1 {
 		p.near = pairs[1]
 	}
+	for _, s := range pairs {
+		if err := s.user.stampArrivals(); err != nil {
+			return fmt.Errorf("rtps: times of arrival: %w", err)
+		}
+	}
 	// The kernel gives what it allows; less is no fault, and loss is repaired or counted.
 	_ = p.user.conn.SetReadBuffer(p.lim.ReceiveBuffer)
 	_ = p.meta.conn.SetReadBuffer(p.lim.ReceiveBuffer)

@@ -56,7 +56,7 @@ func (p *Participant) serveUser() {
 		if p.userKick.Load() {
 			continue
 		}
-		n, from, err := p.user.conn.ReadFromUDPAddrPort(e.buf[:])
+		n, from, err := p.user.receive(e)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			if !p.survive(err) {
 				return
@@ -76,7 +76,7 @@ func (p *Participant) serveUser() {
 func (p *Participant) serveNear() {
 	e, t := &ear{p: p}, p.taker
 	for {
-		n, from, err := p.near.user.conn.ReadFromUDPAddrPort(e.buf[:])
+		n, from, err := p.near.user.receive(e)
 		if err != nil {
 			if !p.survive(err) {
 				return
@@ -97,6 +97,7 @@ func (p *Participant) serveNear() {
 func (t *taker) turn(e *ear, b []byte, from netip.AddrPort) {
 	t.ear = e
 	e.now = t.p.cfg.Clock()
+	e.received = received(e.now, t.p.cfg.Civil(), e.arrived)
 	if f := t.p.cfg.drop; len(b) > 0 && (f == nil || !f(false, true, b)) {
 		e.from = unmap(from)
 		t.table = t.p.table.Load()
@@ -308,14 +309,14 @@ func (m *match) take(s *reliable.Sample) {
 	}
 	t := m.r.p.taker
 	if !m.accepted.Load() {
-		m.keep(s, t.now)
+		m.keep(s, t.received)
 		return
 	}
 	if m.kept != nil {
 		m.release()
 	}
 	x := &t.sample
-	*x = Sample{Writer: m.w, Seq: s.Seq, Stamp: s.Stamp.UnixNano(), Boot: t.now, Payload: s.Payload}
+	*x = Sample{Writer: m.w, Seq: s.Seq, Stamp: s.Stamp.UnixNano(), Boot: t.received, Payload: s.Payload}
 	if s.HasRelated {
 		x.Related, x.RelatedSeq = s.Related, s.RelatedSeq
 	}
@@ -323,7 +324,7 @@ func (m *match) take(s *reliable.Sample) {
 }
 
 func (m *match) hand(x *Sample) {
-	c, now := &m.r.counts, x.Boot
+	c, now := &m.r.counts, m.r.p.taker.now
 	if m.r.closed.Load() {
 		return
 	}
