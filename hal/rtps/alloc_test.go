@@ -13,6 +13,7 @@ func TestThePathIsFree(t *testing.T) {
 	b := start(t, d)
 	f, p := newForger(t), prefix(1)
 	f.known(b, p)
+	b.trust(p)
 	out := newWriter(t, b, WriterConfig{Topic: "rt/out", Type: typ, Reliable: true, Depth: 4, MaxSample: 1024})
 	var taken int
 	reliable := newReader(t, b, ReaderConfig{Reliable: true, MaxRateHz: 1 << 30, Handler: func(s *Sample) {

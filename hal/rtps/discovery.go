@@ -51,7 +51,7 @@ func (t *tally) add(participants, endpoints, bytes int) {
 
 // builtin is what of the specification's own endpoints we have.
 const builtin = wire.BuiltinSPDPWriter | wire.BuiltinSPDPReader | wire.BuiltinPubWriter | wire.BuiltinPubReader |
-	wire.BuiltinSubWriter | wire.BuiltinSubReader | wire.BuiltinLivelinessReader
+	wire.BuiltinSubWriter | wire.BuiltinSubReader | wire.BuiltinLivelinessReader | wire.BuiltinLivelinessWriter
 
 func (p *Participant) startDiscovery() {
 	p.seed = maphash.MakeSeed()

@@ -51,7 +51,7 @@ type Sample struct {
 	Stamp int64
 	// Boot is when it was received, on the boot clock.
 	Boot time.Duration
-	// Payload is the serialised data with its four bytes of encapsulation.
+	// Payload is the serialised data with its four bytes of encapsulation. RTPS pads it to a multiple of four bytes, or not.
 	Payload []byte
 	// Related is the sample that this one answers, as services of Fast DDS say it; RelatedSeq is 0 where there is none.
 	Related    wire.GUID
