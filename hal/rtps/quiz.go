@@ -96,3 +96,20 @@ func (p *Participant) answered(r *remote, s *wire.Submessage, now time.Duration)
 		p.question(r, now)
 	}
 }
+
+// reclaims tells whether a participant, whose unicast somebody else of its computer was first to forge, answers our question:
+// then that way is its own. Guesses are bounded by the budget of strangers.
+func (p *Participant) reclaims(r *remote, e *ear) bool {
+	s := &e.sub
+	way := r.ways[pathUnicast].Load()
+	if e.path != pathUnicast || r.proven.Load() || way == nil || *way == r.Source || !p.sameComputer(e.from.Addr(), r.Source.Addr()) {
+		return false
+	}
+	if s.Kind != wire.AckNack || s.Writer != wire.EntityLivelinessWriter || r.asked == 0 || s.Set.Base != r.asked {
+		return false
+	}
+	from := e.from
+	r.ways[pathUnicast].Store(&from)
+	p.answered(r, s, e.now)
+	return true
+}
