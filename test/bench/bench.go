@@ -12,8 +12,11 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/internal/wire"
@@ -74,6 +77,8 @@ type Config struct {
 	Visit time.Duration
 	// InFlight bounds the messages under way at MaxRate; default 32.
 	InFlight int
+	// Before, if not nil, is called before each round, to change what the workers live with.
+	Before func(round int)
 	// Log takes progress; default: nobody.
 	Log func(format string, args ...any)
 }
@@ -135,6 +140,9 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	for round := range cfg.Rounds {
 		cfg.Log("round %d of %d", round+1, cfg.Rounds)
+		if cfg.Before != nil {
+			cfg.Before(round)
+		}
 		for _, rate := range cfg.Rates {
 			for i := range lanes {
 				if ctx.Err() != nil {
@@ -282,12 +290,7 @@ func (l *lane) visit(ctx context.Context, rate float64, cfg Config) (Visit, erro
 		return Visit{}, err
 	}
 	v := Visit{Sent: sent, Stray: int(l.stray.Load()), Took: took, CPU: after.CPU - before.CPU, RSSBytes: after.RSSBytes}
-	for id := 1; id <= sent; id++ {
-		if d := l.got[id].Load(); d > 0 {
-			v.latencies = append(v.latencies, time.Duration(d))
-		}
-	}
-	v.sort()
+	v.measure(l.sent[1:sent+1], l.got[1:sent+1])
 	if len(v.latencies) == 0 {
 		return v, fmt.Errorf("none of %d messages came back", sent)
 	}
@@ -303,12 +306,17 @@ func (l *lane) usage() (proc.Usage, error) {
 
 // pace sends at a rate.
 func (l *lane) pace(ctx context.Context, rate float64, d time.Duration) int {
-	begin := time.Now()
+	// The runtime's timers come in steps of a millisecond, which would make pairs of messages out of 1 kHz.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var begin unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &begin); err != nil {
+		return 0
+	}
 	n := min(int(rate*d.Seconds()), maxIDs-1)
 	for i := range n {
-		due := begin.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait)
+		due := unix.NsecToTimespec(begin.Nano() + int64(float64(i)/rate*1e9))
+		for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &due, nil) == unix.EINTR {
 		}
 		if ctx.Err() != nil {
 			return i

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,13 +27,29 @@ type Visit struct {
 	CPU      time.Duration
 	RSSBytes int64
 
+	got       int
 	latencies []time.Duration // sorted
 }
 
 // Got counts the messages that came back.
-func (v Visit) Got() int { return len(v.latencies) }
+func (v Visit) Got() int { return v.got }
 
-func (v Visit) sort() { slices.Sort(v.latencies) }
+// measure takes when each message was sent and how long it took, 0 for one that did not come back. A node that passes on
+// the newest message only must not gain by that: a message that was passed over took as long as it took until a newer one
+// came back. What is lost behind the last one that came back has no latency.
+func (v *Visit) measure(sent, took []atomic.Int64) {
+	newest := int64(math.MaxInt64) // when the first of all later messages came back
+	for i := len(sent) - 1; i >= 0; i-- {
+		if d := took[i].Load(); d > 0 {
+			v.got++
+			newest = min(newest, sent[i].Load()+d)
+		}
+		if newest < math.MaxInt64 {
+			v.latencies = append(v.latencies, time.Duration(newest-sent[i].Load()))
+		}
+	}
+	slices.Sort(v.latencies)
+}
 
 // Quantile is a latency such that the share q (0…1) of messages took no longer; 0 without messages.
 func (v Visit) Quantile(q float64) time.Duration {
@@ -72,6 +89,17 @@ func (r *Report) Ratio(worker, baseline string, rate, q float64) float64 {
 		}
 	}
 	return median(ratios)
+}
+
+// Difference is the median over the rounds of a worker's quantile less the baseline's in the same round; NaN if either was
+// not measured. Its unit is nanoseconds.
+func (r *Report) Difference(worker, baseline string, rate, q float64) float64 {
+	a, b := r.Visits[Key{worker, rate}], r.Visits[Key{baseline, rate}]
+	var all []float64
+	for i := range min(len(a), len(b)) {
+		all = append(all, float64(a[i].Quantile(q)-b[i].Quantile(q)))
+	}
+	return median(all)
 }
 
 func median(v []float64) float64 {

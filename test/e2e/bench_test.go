@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +17,35 @@ import (
 	"github.com/robowarden/robowarden/test/plant"
 )
 
+// DESIGN's bars of latency.
+const (
+	sameJobBar  = 0.6                   // of roscpp's p50
+	additionBar = 15 * time.Microsecond // of the pipeline to that
+	loadBar     = 1.5                   // of a relay's p50 and p99, both under SCHED_FIFO beside a full load
+	// guardFIFO is the guard's own priority.
+	guardFIFO = 40
+	// driverFIFO is above all that is measured.
+	driverFIFO = 60
+)
+
+// Names of the workers beside the standard peers.
+const (
+	ours        = "robowarden"
+	sameJob     = "same job"
+	sameJobFIFO = "same job, FIFO"
+)
+
+// roundsOr is how many rounds a benchmark makes: ROBOWARDEN_ROUNDS, for a first look, or as many as its figures need.
+func roundsOr(n int) int {
+	if v, err := strconv.Atoi(os.Getenv("ROBOWARDEN_ROUNDS")); err == nil && v > 0 {
+		return v
+	}
+	return n
+}
+
 // BenchmarkGuardBesidePeers measures how long a command takes through the guard with its full pipeline (policy,
-// interlock, journal, a robot that feeds it), beside a relay, a roscpp and a rospy node that only pass it on, in turns
-// within one run. With ROBOWARDEN_REPORT it writes the report to that file.
+// interlock, journal, a robot that feeds it), and through the guard's transport alone, beside a relay, a roscpp and a rospy
+// node that do the same job, in turns within one run. With ROBOWARDEN_REPORT it writes the report to that file.
 func BenchmarkGuardBesidePeers(b *testing.B) {
 	m := ros.StartMaster(b, ros.Options{})
 	in, out := bench.Topics(bench.Gate, "guard")
@@ -26,20 +53,71 @@ func BenchmarkGuardBesidePeers(b *testing.B) {
 	s := newSite(b, m, siteConfig{lock: true, commandIn: in, commandOut: out, commandPublisher: "/bench_driver", journalMiB: 256})
 	g := s.start(b)
 	g.ready(b)
-	workers := append(bench.Peers(b, m, bench.Gate), bench.Worker{Name: "robowarden", PID: g.PID(), In: in, Out: out})
+	workers := append(bench.Peers(b, m, bench.Gate), bench.SameJob(b, m, sameJob, 0), bench.SameJob(b, m, sameJobFIFO, guardFIFO),
+		bench.Worker{Name: ours, PID: g.PID(), In: in, Out: out})
 	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Minute)
 	defer cancel()
 	for b.Loop() {
 		r, err := bench.Run(ctx, bench.Config{
-			Master: m.URI(), Job: bench.Gate, Workers: workers, Rates: []float64{100, 1000}, Rounds: 10, Visit: time.Second, Log: b.Logf,
+			Master: m.URI(), Job: bench.Gate, Workers: workers, Rates: []float64{100, 1000}, Rounds: roundsOr(12), Visit: time.Second, Log: b.Logf,
 		})
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.ReportMetric(r.Ratio("robowarden", "roscpp", 1000, 0.5), "p50/roscpp@1kHz")
-		b.ReportMetric(r.Ratio("robowarden", "roscpp", 100, 0.5), "p50/roscpp@100Hz")
 		report(b, g, r)
+		for _, rate := range r.Rates {
+			b.ReportMetric(r.Ratio(ours, bench.Roscpp, rate, 0.5), fmt.Sprintf("p50/roscpp@%gHz", rate))
+			same, added := r.Ratio(sameJob, bench.Roscpp, rate, 0.5), r.Difference(ours, sameJobFIFO, rate, 0.5)
+			b.ReportMetric(same, fmt.Sprintf("same-job-p50/roscpp@%gHz", rate))
+			b.ReportMetric(added/1e3, fmt.Sprintf("pipeline-µs@%gHz", rate))
+			figure(b, "%g Hz, same job beside roscpp: p50 %.2f × (bar %.2f), p99 %.2f ×", rate, same, sameJobBar, r.Ratio(sameJob, bench.Roscpp, rate, 0.99))
+			figure(b, "%g Hz, the full pipeline's addition to the same job, both under SCHED_FIFO: p50 %.1f µs (bar %.0f µs), p99 %.1f µs", rate,
+				added/1e3, float64(additionBar)/1e3, r.Difference(ours, sameJobFIFO, rate, 0.99)/1e3)
+		}
 	}
+}
+
+// BenchmarkGuardUnderLoad measures the guard beside a roscpp relay, both under SCHED_FIFO, while every processor is kept
+// busy: each reads the same robot's poses, joints and IMU at 1 kHz and a command at 1 kHz, and passes the command on.
+func BenchmarkGuardUnderLoad(b *testing.B) {
+	m := ros.StartMaster(b, ros.Options{})
+	in, out := bench.Topics(bench.Gate, "guard")
+	plant.Start(b, m, plant.Config{
+		CommandTopic: out, LockTopic: "/robowarden/lock", OdomHz: 1000, Extra: []string{"--joints-hz=1000", "--imu-hz=1000"},
+	})
+	s := newSite(b, m, siteConfig{lock: true, commandIn: in, commandOut: out, commandPublisher: "/bench_driver", journalMiB: 256})
+	g := s.start(b)
+	g.ready(b)
+	const relay = "roscpp relay, FIFO"
+	workers := []bench.Worker{bench.BusyRelay(b, m, relay, guardFIFO), {Name: ours, PID: g.PID(), In: in, Out: out}}
+	bench.Load(b)
+	bench.Realtime(b, driverFIFO)
+	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
+	defer cancel()
+	for b.Loop() {
+		r, err := bench.Run(ctx, bench.Config{
+			Master: m.URI(), Job: bench.Gate, Workers: workers, Rates: []float64{1000}, Rounds: roundsOr(12), Visit: 2 * time.Second, Log: b.Logf,
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		p50, p99 := r.Ratio(ours, relay, 1000, 0.5), r.Ratio(ours, relay, 1000, 0.99)
+		b.ReportMetric(p50, "p50/relay")
+		b.ReportMetric(p99, "p99/relay")
+		figure(b, "4 topics × 1 kHz under full load, guard and a roscpp relay under SCHED_FIFO: p50 %.1f and %.1f µs, %.2f × (bar %.1f); p99 %.1f and %.1f µs, %.2f × (bar %.1f)",
+			us(r.Quantile(ours, 1000, 0.5)), us(r.Quantile(relay, 1000, 0.5)), p50, loadBar,
+			us(r.Quantile(ours, 1000, 0.99)), us(r.Quantile(relay, 1000, 0.99)), p99, loadBar)
+	}
+}
+
+func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// figure logs a line and adds it to the report of make bench.
+func figure(b *testing.B, format string, args ...any) {
+	b.Helper()
+	line := fmt.Sprintf(format, args...)
+	b.Log(line)
+	keepFigure(b, line)
 }
 
 func report(b *testing.B, g *guard, r *bench.Report) {
@@ -56,10 +134,12 @@ func report(b *testing.B, g *guard, r *bench.Report) {
 			float64(u.RSSBytes)/1e6, float64(u.HWMBytes)/1e6, u.Threads, u.Files)
 	}
 	text.WriteString("\nThe guard runs its full pipeline (zones, triggers, ladder, journal, a robot that sends poses, joints and IMU);\n" +
-		"the others only pass the command on. Ratios are medians over rounds that visit everybody in turn.\n\n")
+		"the others only pass the command on: the same job is its transport without the rest. A message that a worker passed over for a newer one\n" +
+		"counts until that one came back. Ratios are medians over rounds that visit everybody in turn.\n\n")
 	if err := r.WriteMarkdown(&text, "roscpp"); err != nil {
 		b.Fatal(err)
 	}
+	text.WriteString("### Against the bars\n\n")
 	b.Log("\n" + text.String())
 	path := os.Getenv("ROBOWARDEN_REPORT")
 	if path == "" {

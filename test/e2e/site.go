@@ -66,8 +66,8 @@ type siteConfig struct {
 	operatorLink bool
 	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
 	commandIn, commandOut, commandPublisher string
-	// journalMiB is the quota, default 64.
-	journalMiB int
+	// journalMiB is the quota, default 64, segmentMiB one file of it, default 1.
+	journalMiB, segmentMiB int
 	// stateDir and journalDir replace the folders, for disks that misbehave.
 	stateDir, journalDir string
 }
@@ -114,9 +114,9 @@ version: 1
 serial: runner-1
 %s
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: %s, journal_dir: %s, control_socket: control.sock}
-%sjournal: {quota_mib: %d, segment_mib: 1}
+%sjournal: {quota_mib: %d, segment_mib: %d}
 log: {level: info, format: json}
-`, section, state, journal, heartbeat, quota))
+`, section, state, journal, heartbeat, quota, max(c.segmentMiB, 1)))
 	return s
 }
 

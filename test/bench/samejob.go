@@ -1,0 +1,86 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/robowarden/robowarden/test/internal/cpp"
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/internal/ros"
+)
+
+var built struct {
+	sync.Once
+	path string
+	err  error
+}
+
+// Program builds the benchmark's own program once, static as the product is.
+func Program(t testing.TB) string {
+	t.Helper()
+	built.Do(func() {
+		built.path = filepath.Join(cpp.Root(), "build", "bench_worker")
+		cmd := exec.Command("go", "build", "-trimpath", "-o", built.path, "./bench/worker")
+		cmd.Dir = cpp.Root()
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			built.err = fmt.Errorf("build: %w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.path
+}
+
+// SameJob starts the product's transport with nothing around it, which does what the peers do. FIFO, if not 0, is its
+// SCHED_FIFO priority, as the guard has one.
+func SameJob(t testing.TB, m *ros.Master, name string, fifo int) Worker {
+	t.Helper()
+	in, out := Topics(Gate, "same_job_"+strconv.Itoa(fifo))
+	p := m.Node(t, proc.Spec{Name: name, Argv: []string{Program(t), "gate", in, out}, FIFO: fifo})
+	return Worker{Name: name, PID: p.PID(), In: in, Out: out}
+}
+
+// BusyRelay starts a roscpp gate that reads a robot's odometry, joints and IMU besides, under SCHED_FIFO.
+func BusyRelay(t testing.TB, m *ros.Master, name string, fifo int) Worker {
+	t.Helper()
+	in, out := Topics(Gate, "busy_relay")
+	p := m.Node(t, proc.Spec{Name: name, Argv: []string{cpp.Binary(t, "bench_gate"), "busy", in, out, "__name:=bench_busy_relay"}, FIFO: fifo})
+	return Worker{Name: name, PID: p.PID(), In: in, Out: out}
+}
+
+// Load keeps all processors busy until the benchmark ends.
+func Load(t testing.TB) {
+	t.Helper()
+	proc.StartT(t, proc.Spec{Name: "load", Argv: []string{Program(t), "load"}})
+}
+
+// Realtime puts the driver, which is this process with all its threads, under SCHED_FIFO until the benchmark ends, so that
+// what is measured is the workers and not the scheduling of who measures. Whatever is started afterwards inherits it.
+func Realtime(t testing.TB, fifo int) {
+	t.Helper()
+	need.Root(t)
+	set := func(args ...string) error {
+		args = append(args, "--all-tasks", "--pid")
+		if out, err := exec.Command("chrt", append(args, strconv.Itoa(fifo), strconv.Itoa(os.Getpid()))...).CombinedOutput(); err != nil {
+			return fmt.Errorf("chrt: %w: %s", err, out)
+		}
+		return nil
+	}
+	if err := set("--fifo"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		fifo = 0
+		if err := set("--other"); err != nil {
+			t.Error(err)
+		}
+	})
+}
