@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
@@ -133,44 +134,74 @@ func keepMatched[T comparable](list []T, v T, matched bool) []T {
 	return without(list, v)
 }
 
-// servers lists the participants that read our requests and write replies that we read, by their writers, and a channel
-// that is closed when there are others.
-func (c *client) servers() (out []*rtps.RemoteWriter, news <-chan struct{}) {
+// server is one participant that reads our requests and writes replies that we read.
+type server struct {
+	asked   *rtps.RemoteReader
+	answers *rtps.RemoteWriter
+}
+
+// servers lists who offers the service, and returns a channel that is closed when others do.
+func (c *client) servers() (out []server, news <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, w := range c.answering {
-		if slices.ContainsFunc(c.askable, func(r *rtps.RemoteReader) bool { return r.Participant == w.Participant }) {
-			out = append(out, w)
+		i := slices.IndexFunc(c.askable, func(r *rtps.RemoteReader) bool { return r.Participant == w.Participant })
+		if i >= 0 {
+			out = append(out, server{c.askable[i], w})
 		}
 	}
 	return out, c.news
 }
 
+const (
+	// introduction is how long a server that just came is given to match our writer in turn: CycloneDDS passes over what was
+	// written before it has. That it acknowledges something, if only that there is nothing yet, shows that it has.
+	introduction = 300 * time.Millisecond
+	// introductionStep is how often that is looked at.
+	introductionStep = 2 * time.Millisecond
+)
+
 // ready waits for a server and says how to ask it.
 func (c *client) ready(ctx context.Context) (flavour, error) {
+	first := time.Duration(0)
+	step := time.NewTicker(introductionStep)
+	defer step.Stop()
 	for {
 		servers, news := c.servers()
-		if len(servers) > 0 {
-			return c.flavour(servers)
+		var again <-chan time.Time
+		if now := c.n.cfg.Clock(); len(servers) > 0 {
+			if first == 0 {
+				first = now
+			}
+			if introduced(servers) || now-first >= introduction {
+				return c.flavour(servers)
+			}
+			again = step.C
 		}
 		select {
 		case <-ctx.Done():
 			return 0, fmt.Errorf("%w: %w", ErrNoServer, context.Cause(ctx))
 		case <-news:
+		case <-again:
 		}
 	}
 }
 
+// introduced tells whether every server knows our writer.
+func introduced(servers []server) bool {
+	return !slices.ContainsFunc(servers, func(s server) bool { return s.asked.Heard() == 0 })
+}
+
 // flavour is the one way in which all servers can be asked. Several servers of a service are an error in ROS 2, which
 // nothing prevents.
-func (c *client) flavour(servers []*rtps.RemoteWriter) (flavour, error) {
-	f := c.n.flavourOf(servers[0].Participant)
-	for _, w := range servers[1:] {
+func (c *client) flavour(servers []server) (flavour, error) {
+	f := c.n.flavourOf(servers[0].answers.Participant)
+	for _, s := range servers[1:] {
 		c.n.rep.Emit(&bus.Event{
-			Kind: bus.PublisherConflict, Topic: c.name, Name: c.n.nameOf(w.Endpoint),
+			Kind: bus.PublisherConflict, Topic: c.name, Name: c.n.nameOf(s.answers.Endpoint),
 			Detail: fmt.Sprintf("%d servers offer this service; the first answer counts", len(servers)),
 		})
-		if c.n.flavourOf(w.Participant) != f {
+		if c.n.flavourOf(s.answers.Participant) != f {
 			return 0, ErrTwoKinds
 		}
 	}

@@ -2,10 +2,13 @@
 // services and watches who else is there; it never throttles a publisher, never serves a parameter or a service, and
 // never takes a name for a proof.
 //
-// Data goes from the participant's one receiving goroutine through a decoder that was made when the writer was matched
-// to the handler; nothing on that way allocates, waits or logs. Each writer is taken by exactly one of a subscription's
-// readers. Names of nodes come from ros_discovery_info and count only for endpoints of the very participant that sent
-// them.
+// Data goes from the participant's one receiving goroutine, through a decoder that was made when the writer was matched, to
+// the handler; nothing on that way allocates, waits or logs. Each writer is taken by exactly one of a subscription's
+// readers: best effort for what is monitored, so that we can hold up nobody, reliable for texts and for what was said
+// before we came. Names of nodes come from ros_discovery_info and count only for endpoints of the very participant that
+// sent them; a writer that no node claims is called by its address, such as "dds:192.168.123.161". A writer is
+// source-bound if its participant has answered at the address that it announces, nobody else was heard in its name, and no
+// other living participant has a node of the same name.
 //
 // Unsecured DDS has no authentication. A firewall around the robot's graph is a precondition, and every name that this
 // package reports is a claim: see msg.Strength, and Blind for what it cannot see at all.

@@ -18,9 +18,9 @@ import (
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
-// server is a service of another process, in the way of either implementation of ROS 2, written from what those do: the
+// offering is a service of another process, in the way of either implementation of ROS 2, written from what those do: the
 // one puts 16 bytes in front of the data and gets them back, the other names the request in the reply's inline QoS.
-type server struct {
+type offering struct {
 	t       testing.TB
 	flavour flavour
 	// answer turns the data of a request, without encapsulation and header, into that of the reply, nil for none.
@@ -33,14 +33,14 @@ type server struct {
 }
 
 // serve offers a service of a type such as "std_srvs/srv/SetBool".
-func (p *process) serve(name, typ string, f flavour, answer func([]byte) []byte) *server {
+func (p *process) serve(name, typ string, f flavour, answer func([]byte) []byte) *offering {
 	p.t.Helper()
 	kind := strings.Split(typ, "/")[1]
 	tn, err := parseType(typ, kind)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	s := &server{t: p.t, flavour: f, answer: answer}
+	s := &offering{t: p.t, flavour: f, answer: answer}
 	s.writer, err = p.NewWriter(rtps.WriterConfig{Topic: replyTopic(name), Type: tn.dds("_Response"), Reliable: true, Depth: 8})
 	if err != nil {
 		p.t.Fatal(err)
@@ -52,7 +52,7 @@ func (p *process) serve(name, typ string, f flavour, answer func([]byte) []byte)
 }
 
 // take answers a request, once the client's reader is matched: both implementations wait 100 ms for that.
-func (s *server) take(x *rtps.Sample) {
+func (s *offering) take(x *rtps.Sample) {
 	data := append([]byte(nil), x.Payload[4:]...)
 	var head []byte
 	of, seq, reader := x.Writer.GUID, x.Seq, x.Related
@@ -75,7 +75,7 @@ func (s *server) take(x *rtps.Sample) {
 	}()
 }
 
-func (s *server) reply(head, data []byte, of wire.GUID, seq wire.SeqNum) {
+func (s *offering) reply(head, data []byte, of wire.GUID, seq wire.SeqNum) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, string(data))
@@ -102,13 +102,13 @@ func (s *server) reply(head, data []byte, of wire.GUID, seq wire.SeqNum) {
 }
 
 // check takes the end of the server's process for no error.
-func (s *server) check(err error) {
+func (s *offering) check(err error) {
 	if err != nil && !errors.Is(err, rtps.ErrClosed) {
 		s.t.Error(err)
 	}
 }
 
-func (s *server) requests() []string {
+func (s *offering) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string(nil), s.seen...)
@@ -262,7 +262,7 @@ func offered(t *testing.T, n *running, name, typ string, servers int) *client {
 	return c
 }
 
-func known(c *client) []*rtps.RemoteWriter {
+func known(c *client) []server {
 	servers, _ := c.servers()
 	return servers
 }

@@ -31,7 +31,7 @@ func newAnnouncer(p *Participant, reader, writer wire.EntityID) *announcer {
 		reader: reader, writer: writer, depth: depth, live: map[wire.EntityID]*announcement{},
 		out: reliable.NewOutbox(reliable.OutboxConfig{
 			Reliable: true, TransientLocal: true, Depth: depth, MaxSample: maxOwnAnnouncement, FragmentSize: fragment,
-			MaxReaders: p.lim.Participants, StallAfter: neverStall,
+			MaxReaders: p.lim.Participants, StallAfter: neverStall, HeartbeatMax: burstEvery * 5,
 		}),
 	}
 }
@@ -120,6 +120,9 @@ func (p *Participant) dueFor(r *remote) (at time.Duration, ok bool) {
 func (p *Participant) acknowledged(r *remote, s *wire.Submessage, now time.Duration) {
 	a := p.pubs
 	switch s.Writer {
+	case wire.EntityLivelinessWriter:
+		p.answered(r, s, now)
+		return
 	case wire.EntitySEDPPubWriter:
 	case wire.EntitySEDPSubWriter:
 		a = p.subs
@@ -129,20 +132,29 @@ func (p *Participant) acknowledged(r *remote, s *wire.Submessage, now time.Durat
 	if s.Reader != a.reader {
 		return
 	}
+	// One without a reader for our questions, or with one that does not answer them, shows itself by asking.
+	if !r.admitted && (r.deaf || now-r.Since > quizPatience) {
+		p.admit(r, now)
+	}
 	if s.Kind == wire.NackFrag {
 		a.out.NackFrag(now, r.id, s)
 		return
 	}
 	a.out.AckNack(now, r.id, s)
-	if !r.proven.Load() && p.pubs.out.Acked(r.id) && p.subs.out.Acked(r.id) {
-		r.proven.Store(true)
+	if r.admitted && !r.answers.Load() && p.pubs.out.Acked(r.id) && p.subs.out.Acked(r.id) {
+		r.answers.Store(true)
+		for _, ep := range r.endpoints {
+			if !ep.Writer {
+				p.matchEndpoint(ep)
+			}
+		}
 	}
 }
 
 // Pauses of greetings.
 const (
 	greetFirst = 100 * time.Millisecond // doubles up to greetMax
-	greetMax   = time.Second
+	greetMax   = 4 * time.Second
 	greetLeast = 50 * time.Millisecond // between two that are asked for by the other's announcements
 )
 
@@ -153,11 +165,12 @@ func (p *Participant) greet(r *remote, now time.Duration) {
 	r.greeted = now
 	r.greetAt = now + min(greetFirst<<min(r.greets, 8), greetMax)
 	r.greets++
+	p.question(r, now)
 }
 
 // greetAgain answers an announcement of one that has not acknowledged yet.
 func (p *Participant) greetAgain(r *remote, now time.Duration) {
-	if !r.proven.Load() && now-r.greeted >= greetLeast {
+	if !r.answers.Load() && now-r.greeted >= greetLeast {
 		p.greet(r, now)
 	}
 }
@@ -170,12 +183,20 @@ const (
 
 // sayHello announces us to everybody, known or not.
 func (p *Participant) sayHello(now time.Duration) {
+	tried, went := false, false
 	if p.groupDest != nil {
-		p.mouth.send(p.hello, p.groupDest)
+		tried = true
+		if err := p.renewGroup(); err == nil {
+			went = p.mouth.send(p.hello, p.groupDest)
+		} else if p.rep.wants(SocketFailed) {
+			p.rep.emit(&Event{Kind: SocketFailed, Detail: clip("multicast: " + err.Error())})
+		}
 	}
 	for _, to := range p.probes {
-		p.mouth.send(p.hello, to)
+		tried = true
+		went = p.mouth.send(p.hello, to) || went
 	}
+	p.healthy.Store(went || !tried)
 	if p.hellos++; p.hellos < burst {
 		p.helloAt = now + burstEvery
 		return
@@ -211,6 +232,7 @@ func (p *Participant) farewell() {
 	if p.groupDest != nil {
 		p.mouth.send(bye, p.groupDest)
 	}
+	p.healthy.Store(false)
 	p.closed = true
 	p.rep.mute() // that all others are gone for us is no news
 	for _, r := range p.remotes {

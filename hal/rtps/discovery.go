@@ -51,7 +51,7 @@ func (t *tally) add(participants, endpoints, bytes int) {
 
 // builtin is what of the specification's own endpoints we have.
 const builtin = wire.BuiltinSPDPWriter | wire.BuiltinSPDPReader | wire.BuiltinPubWriter | wire.BuiltinPubReader |
-	wire.BuiltinSubWriter | wire.BuiltinSubReader | wire.BuiltinLivelinessReader
+	wire.BuiltinSubWriter | wire.BuiltinSubReader | wire.BuiltinLivelinessReader | wire.BuiltinLivelinessWriter
 
 func (p *Participant) startDiscovery() {
 	p.seed = maphash.MakeSeed()
@@ -230,6 +230,8 @@ func (e *ear) impostor(r *remote) {
 	kind, what := SourceConflict, "a datagram"
 	for ok, _ := e.msg.Next(s); ok; ok, _ = e.msg.Next(s) {
 		switch {
+		case p.reclaims(r, e):
+			what = "after another one who took its way, itself: the answer to our question"
 		case s.Kind == wire.Data && (s.Dispose || s.Unregister):
 			kind, what = ForeignDispose, "a farewell"
 		case s.Kind == wire.Data && s.Writer == wire.EntitySPDPWriter && kind == SourceConflict:
@@ -239,7 +241,7 @@ func (e *ear) impostor(r *remote) {
 	if p.rep.wants(kind) {
 		p.rep.emit(&Event{
 			Kind: kind, GUID: r.GUID, Participant: r.RemoteParticipant, Source: e.from,
-			Detail: what + " in its name; expected from " + r.Source.String() + " only",
+			Detail: what + " in its name; expected from " + r.Source.String() + " and " + r.DataSource().String() + " only",
 		})
 	}
 }

@@ -72,12 +72,24 @@ func quiet(t testing.TB, change ...func(*Config)) *Participant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go p.teller.run()
-	t.Cleanup(func() {
-		p.Close()
-		p.teller.stop()
-	})
+	t.Cleanup(func() { p.Close() })
 	return p
+}
+
+// tellAll tells what waits to be told.
+func (p *Participant) tellAll() {
+	for {
+		p.teller.mu.Lock()
+		q := p.teller.queue
+		p.teller.queue = nil
+		p.teller.mu.Unlock()
+		for i := range q {
+			p.teller.tell(&q[i])
+		}
+		if len(q) == 0 {
+			return
+		}
+	}
 }
 
 func heap() uint64 {
@@ -102,6 +114,7 @@ func TestMemory(t *testing.T) {
 	hear := func(b []byte, from netip.AddrPort) {
 		e.now, e.from = p.cfg.Clock(), from
 		e.hear(b)
+		p.tellAll()
 	}
 	long := strings.Repeat("x", 250)
 	for i := range 400 {
@@ -112,7 +125,7 @@ func TestMemory(t *testing.T) {
 		}), from)
 		p.mu.Lock()
 		if r := p.remotes[who]; r != nil {
-			r.proven.Store(true) // none gives way
+			r.answers.Store(true) // none gives way
 		}
 		p.mu.Unlock()
 		n := 10
@@ -157,6 +170,7 @@ func BenchmarkForged(b *testing.B) {
 	hear := func(d []byte, from netip.AddrPort) {
 		e.now, e.from = p.cfg.Clock(), from
 		e.hear(d)
+		p.tellAll()
 	}
 	take := func(d []byte, from netip.AddrPort) {
 		p.taking.Lock()

@@ -90,7 +90,7 @@ func TestLease(t *testing.T) {
 	b := start(t, d, func(c *Config) { c.Clock = w.clock })
 	r := newReader(t, b, ReaderConfig{Reliable: true})
 	matched(t, newWriter(t, a, WriterConfig{Reliable: true}), r)
-	eventually(t, "an answer", func() bool { return b.Participants()[0].Proven() })
+	eventually(t, "an answer", func() bool { return b.Participants()[0].answers.Load() })
 	mute.Store(true)
 	// look waits for two looks at the leases, so that all that was on its way has arrived before the second.
 	look := func() {

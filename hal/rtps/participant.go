@@ -213,7 +213,6 @@ func (p *Participant) run(ctx context.Context) error {
 		defer close(told)
 		p.teller.run()
 	}()
-	p.healthy.Store(p.ctx.Err() == nil)
 	<-p.ctx.Done()
 	p.shut() // whoever ended ctx may still be saying farewell
 	all.Wait()
@@ -225,7 +224,6 @@ func (p *Participant) run(ctx context.Context) error {
 // shut says farewell and closes the sockets, once.
 func (p *Participant) shut() {
 	p.once.Do(func() {
-		p.healthy.Store(false)
 		p.farewell()
 		p.cancel()
 		p.closeSockets()

@@ -34,10 +34,20 @@ type RemoteParticipant struct {
 // Heard is when something was last taken from it, on the boot clock.
 func (r *RemoteParticipant) Heard() time.Duration { return time.Duration(r.heard.Load()) }
 
+// DataSource is the UDP source of what comes from it by unicast, samples included: Source, or another socket of the same
+// computer where multicast is sent from one of its own.
+func (r *RemoteParticipant) DataSource() netip.AddrPort {
+	if a := r.ways[pathUnicast].Load(); a != nil {
+		return *a
+	}
+	return r.Source
+}
+
 // Conflicts counts the datagrams that came in its name from another source and were not taken.
 func (r *RemoteParticipant) Conflicts() uint64 { return r.conflicts.Load() }
 
-// Proven tells whether it has answered something that only a receiver at its announced address can have seen.
+// Proven tells whether it has answered questions that only a receiver at its announced address can have seen. Until then
+// Source may be forged; implementations without the builtin liveliness endpoints never prove theirs.
 func (r *RemoteParticipant) Proven() bool { return r.proven.Load() }
 
 // Endpoint is a remote writer or reader as discovery describes it. It does not change; an endpoint whose announcement
@@ -73,7 +83,13 @@ type RemoteReader struct {
 	*Endpoint
 	// Tag is the consumer's own. It is set in OnMatch.
 	Tag any
+
+	heard atomic.Int64
 }
+
+// Heard is when it last acknowledged or asked for something, on the boot clock; 0 before the first, and always for a
+// best-effort one. One that has is matched on its side too, so that what is written from then on counts for it.
+func (r *RemoteReader) Heard() time.Duration { return time.Duration(r.heard.Load()) }
 
 // VisitEndpoints calls f for every remote endpoint that is known, matched or not, in no order, with no lock held.
 func (p *Participant) VisitEndpoints(f func(*Endpoint)) {

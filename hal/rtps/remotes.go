@@ -20,7 +20,8 @@ const (
 type remoteState struct {
 	heard     atomic.Int64
 	conflicts atomic.Uint64
-	proven    atomic.Bool
+	answers   atomic.Bool  // it has acknowledged our announcements
+	proven    atomic.Bool  // see quiz
 	manual    atomic.Int64 // when it last asserted its manual liveliness
 	// ways are the sources by the way, nil until first heard on that way.
 	ways [2]atomic.Pointer[netip.AddrPort]
@@ -64,6 +65,10 @@ type remote struct {
 	greetAt           time.Duration
 	greeted           time.Duration
 	greets            int
+
+	quiz
+	builtin  uint32
+	admitted bool // what we have is announced to it
 }
 
 // endpointState is what discovery needs of an endpoint.
@@ -71,6 +76,20 @@ type endpointState struct {
 	digest uint64
 	bytes  int
 	to     netip.AddrPort // where it hears
+}
+
+// admit begins to announce our endpoints to a participant. That waits for a sign that there is one at its address: to a
+// forged source only a little is sent.
+func (p *Participant) admit(r *remote, now time.Duration) {
+	if r.admitted {
+		return
+	}
+	r.admitted = true
+	for _, a := range []*announcer{p.pubs, p.subs} {
+		if r.hears(r.builtin, a) {
+			a.out.Match(now, r.id, true, true)
+		}
+	}
 }
 
 // hears tells whether it has a reader for what an announcer says. One that names none of its builtin endpoints has them
@@ -189,11 +208,8 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 	p.remotes[d.GUID.Prefix] = r
 	p.count(r, 1, 0, 0)
 	p.readdress(r, d)
-	for _, a := range []*announcer{p.pubs, p.subs} {
-		if r.hears(d.Builtin, a) {
-			a.out.Match(e.now, r.id, true, true)
-		}
-	}
+	r.quiz.deaf = d.Builtin&wire.BuiltinLivelinessReader == 0
+	r.builtin = d.Builtin
 	p.dirty = true
 	p.generation.Add(1)
 	if p.rep.wants(ParticipantJoined) {
@@ -221,7 +237,8 @@ func (p *Participant) room(g wire.GUID, from netip.AddrPort, now time.Duration) 
 	a := p.computer(from.Addr())
 	here := p.computers[a]
 	switch {
-	case here != nil && here.participants >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
+	case here != nil && here.participants >= p.lim.ParticipantsPerAddress &&
+		!p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
 		why = fmt.Sprintf("the limit of %d participants of one address", p.lim.ParticipantsPerAddress)
 	case len(p.remotes) >= p.lim.Participants && !p.evict(now, func(*remote) bool { return true }):
 		why = fmt.Sprintf("the limit of %d participants", p.lim.Participants)
@@ -260,7 +277,7 @@ func (p *Participant) computer(a netip.Addr) netip.Addr {
 func (p *Participant) evict(now time.Duration, may func(*remote) bool) bool {
 	var oldest *remote
 	for _, r := range p.remotes {
-		if !r.proven.Load() && now-r.Since > p.lim.Unproven && may(r) && (oldest == nil || r.Since < oldest.Since) {
+		if !r.answers.Load() && now-r.Since > p.lim.Unproven && may(r) && (oldest == nil || r.Since < oldest.Since) {
 			oldest = r
 		}
 	}

@@ -71,11 +71,17 @@ func (p *Participant) discoveryTimers(now time.Duration) time.Duration {
 	}
 	next := min(p.helloAt, p.checkAt)
 	for _, r := range p.remotes {
-		if !r.proven.Load() {
+		if !r.answers.Load() {
 			if now >= r.greetAt {
 				p.greet(r, now)
 			}
 			next = min(next, r.greetAt)
+		}
+		if r.open() {
+			if now >= r.quiz.next {
+				p.question(r, now)
+			}
+			next = min(next, r.quiz.next)
 		}
 		at, ok := p.dueFor(r)
 		if ok && at <= now {
@@ -96,7 +102,7 @@ func (p *Participant) checkLeases(now time.Duration) {
 	const patience = 4 // announcements come at least twice in so many Unproven
 	for _, r := range p.remotes {
 		lease := r.lease
-		if !r.proven.Load() {
+		if !r.answers.Load() {
 			lease = min(lease, patience*p.lim.Unproven)
 		}
 		if silent := now - r.Heard(); silent > lease {

@@ -240,6 +240,7 @@ func (w *Writer) acknowledged(g wire.GUID, s *wire.Submessage, now time.Duration
 		return
 	}
 	o.heard = now
+	o.r.heard.Store(int64(now))
 	if s.Kind == wire.NackFrag {
 		w.out.NackFrag(now, o.id, s)
 	} else {

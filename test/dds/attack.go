@@ -89,12 +89,12 @@ func Forgeries(content []byte) []Forgery {
 		}},
 		{"participant-dispose", func(e *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
 			p := v.GUID.Prefix()
-			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.ParticipantWriter, e.Builtin(p, rtps.ParticipantWriter).Last+1, rtps.PIDParticipantGUID,
+			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.ParticipantWriter, e.Of(p, rtps.ParticipantWriter).Last+1, rtps.PIDParticipantGUID,
 				p.GUID(rtps.ParticipantEntity)), append(e.Meta(p), group)
 		}},
 		{"writer-dispose", func(e *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
 			p := v.GUID.Prefix()
-			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.PublicationsWriter, e.Builtin(p, rtps.PublicationsWriter).Last+1, rtps.PIDEndpointGUID,
+			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.PublicationsWriter, e.Of(p, rtps.PublicationsWriter).Last+1, rtps.PIDEndpointGUID,
 				v.GUID), e.Meta(p)
 		}},
 		{"far-heartbeat", func(_ *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {

@@ -87,7 +87,7 @@ const silence = 500 * time.Millisecond
 
 func TestKilledGuardLeavesRobotAtRest(t *testing.T) {
 	t.Parallel()
-	onBuses(t, []bus.Kind{bus.Fast}, killedGuardLeavesRobotAtRest)
+	onBuses(t, []bus.Kind{bus.Cyclone}, killedGuardLeavesRobotAtRest)
 }
 
 func killedGuardLeavesRobotAtRest(t *testing.T, b bus.Bus) {
@@ -291,14 +291,14 @@ func TestRobotFaults(t *testing.T) {
 	}
 	if !longTier() {
 		run(bus.Cyclone, "nan_pose")
-		run(bus.Fast, "stop_odom")
+		run(bus.Cyclone, "stop_odom")
 	}
 }
 
 // TestRobotThatKeepsMovingIsTold climbs the ladder: nothing that the guard does stops this robot, so it has to say so.
 func TestRobotThatKeepsMovingIsTold(t *testing.T) {
 	t.Parallel()
-	onBuses(t, []bus.Kind{bus.Cyclone, bus.Fast}, robotThatKeepsMovingIsTold)
+	onBuses(t, []bus.Kind{bus.Cyclone}, robotThatKeepsMovingIsTold)
 }
 
 func robotThatKeepsMovingIsTold(t *testing.T, b bus.Bus) {
@@ -312,7 +312,7 @@ func robotThatKeepsMovingIsTold(t *testing.T, b bus.Bus) {
 
 func TestSignedStopFromTheBus(t *testing.T) {
 	t.Parallel()
-	onBuses(t, []bus.Kind{bus.Fast}, signedStopFromTheBus)
+	onBuses(t, []bus.Kind{bus.Cyclone}, signedStopFromTheBus)
 }
 
 func signedStopFromTheBus(t *testing.T, b bus.Bus) {

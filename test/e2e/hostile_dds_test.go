@@ -50,10 +50,10 @@ func forger(f dds.Forgery, topic string, fromSource bool, trip ...string) ddsAtt
 func ddsAttacks() map[string]ddsAttack {
 	all := map[string]ddsAttack{
 		"unknown node commands":       intruder("/intruder", "/cmd_vel_raw", "twist", "publisher.unknown", "publisher.second"),
-		"second planner commands":     intruder("/planner", "/cmd_vel_raw", "twist", "publisher.second", "publisher.unknown"),
+		"second planner commands":     intruder("/planner", "/cmd_vel_raw", "twist", "publisher.second", "publisher.conflict"),
 		"unknown node commands base":  intruder("/intruder", "/cmd_vel", "twist", "gate.bypass"),
 		"guard's namesake commands":   intruder("/robowarden", "/cmd_vel", "twist", "gate.bypass"),
-		"second plant tells odometry": intruder("/plant", "/odom", "odometry", "publisher.second", "publisher.unknown", "pose.jump", "pose.conflict"),
+		"second plant tells odometry": intruder("/plant", "/odom", "odometry", "publisher.second", "publisher.conflict"),
 		"unknown node tells odometry": intruder("/intruder", "/odom", "odometry"),
 		"long texts as orders":        intruder("/intruder", "/robowarden/orders", "string"),
 		"flood of announcements": {nil, func(t *testing.T, d *domain.Domain, x *dds.Attacker) {

@@ -193,6 +193,21 @@ func TestBestEffortIsNotLedAstray(t *testing.T) {
 	}
 }
 
+// TestATrailIsNotHeldByAForgedNumber: after two forged numbers, of which the second is behind the first and ahead of the
+// genuine ones, those are believed as soon.
+func TestATrailIsNotHeldByAForgedNumber(t *testing.T) {
+	b := newBench(t, InboxConfig{})
+	b.expect(data(6, "genuine"), Delivered)
+	b.expect(data(67, "forged"), Delivered)
+	b.expect(data(64, "forged"), Old)
+	begun := b.now
+	for n := wire.SeqNum(7); b.take(data(n, "genuine")) == Old; n++ {
+		if b.now += 500 * time.Millisecond; b.now-begun > 4*time.Second {
+			t.Fatalf("blind after %v", b.now-begun)
+		}
+	}
+}
+
 // TestAJumpThatLasts: after a pause in which a writer sent more than the window, the Inbox goes on where it is.
 func TestAJumpThatLasts(t *testing.T) {
 	b := newBench(t, InboxConfig{})
