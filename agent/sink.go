@@ -22,10 +22,20 @@ type busSink struct {
 	rungs      []*rung
 	seq        atomic.Uint64
 	log        zerolog.Logger
+
+	// sending guards twist, which is what the publisher is given the address of: one of its own for each command would be
+	// made on the heap, since the publisher is not known before the profile is. It is held while nothing waits.
+	sending sync.Mutex
+	twist   msg.Twist
 }
 
 // Command publishes a velocity command unless a newer one went out.
-func (s *busSink) Command(seq uint64, t msg.Twist) { _, _ = s.command.PublishTwist(seq, &t) }
+func (s *busSink) Command(seq uint64, t msg.Twist) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	s.twist = t
+	_, _ = s.command.PublishTwist(seq, &s.twist)
+}
 
 // Lock publishes the lock's value unless a newer one went out.
 func (s *busSink) Lock(seq uint64, locked bool) {

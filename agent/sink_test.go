@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/hal/bus"
+	"github.com/robowarden/robowarden/hal/msg"
 )
 
 // service is a vendor's service that answers when the test says so.
@@ -116,4 +119,29 @@ func TestWithdrawnWishIsNotCalled(t *testing.T) {
 	defer cancel()
 	go func() { _ = r.run(ctx, zerolog.Nop()) }()
 	quiet(t, "a withdrawn wish was called", called)
+}
+
+// notePublisher remembers the last command.
+type notePublisher struct {
+	publisher
+	seq   uint64
+	twist msg.Twist
+}
+
+func (p *notePublisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
+	p.seq, p.twist = seq, *t
+	return bus.Sent{Delivered: 1}, nil
+}
+
+// TestCommandMakesNothingOnTheHeap: whichever bus the profile names.
+func TestCommandMakesNothingOnTheHeap(t *testing.T) {
+	p := &notePublisher{}
+	s := &busSink{command: p}
+	var seq uint64
+	if n := testing.AllocsPerRun(100, func() { seq++; s.Command(seq, msg.Twist{Linear: msg.Vec3{X: float64(seq)}}) }); n != 0 {
+		t.Errorf("%v allocations for a command", n)
+	}
+	if p.seq != seq || p.twist.Linear.X != float64(seq) {
+		t.Errorf("command %d at %v m/s went out, want %d", p.seq, p.twist.Linear.X, seq)
+	}
 }

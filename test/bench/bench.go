@@ -134,6 +134,11 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	return rounds(ctx, cfg, func(worker int, rate float64) (Visit, error) { return lanes[worker].visit(ctx, rate, cfg) })
+}
+
+// rounds visits every worker at every rate in every round.
+func rounds(ctx context.Context, cfg Config, visit func(worker int, rate float64) (Visit, error)) (*Report, error) {
 	r := &Report{Job: cfg.Job, Rates: cfg.Rates, Visits: map[Key][]Visit{}}
 	for _, w := range cfg.Workers {
 		r.Workers = append(r.Workers, w.Name)
@@ -144,16 +149,17 @@ func Run(ctx context.Context, cfg Config) (*Report, error) {
 			cfg.Before(round)
 		}
 		for _, rate := range cfg.Rates {
-			for i := range lanes {
+			for i := range cfg.Workers {
 				if ctx.Err() != nil {
 					return nil, ctx.Err()
 				}
-				l := lanes[(i+round)%len(lanes)]
-				v, err := l.visit(ctx, rate, cfg)
+				worker := (i + round) % len(cfg.Workers)
+				name := cfg.Workers[worker].Name
+				v, err := visit(worker, rate)
 				if err != nil {
-					return nil, fmt.Errorf("bench: %s at %s: %w", l.worker.Name, rateName(rate), err)
+					return nil, fmt.Errorf("bench: %s at %s: %w", name, rateName(rate), err)
 				}
-				key := Key{l.worker.Name, rate}
+				key := Key{name, rate}
 				r.Visits[key] = append(r.Visits[key], v)
 			}
 		}
@@ -297,11 +303,13 @@ func (l *lane) visit(ctx context.Context, rate float64, cfg Config) (Visit, erro
 	return v, nil
 }
 
-func (l *lane) usage() (proc.Usage, error) {
-	if l.worker.PID == 0 {
+func (l *lane) usage() (proc.Usage, error) { return l.worker.usage() }
+
+func (w Worker) usage() (proc.Usage, error) {
+	if w.PID == 0 {
 		return proc.UsageOf(os.Getpid())
 	}
-	return proc.UsageOf(l.worker.PID)
+	return proc.UsageOf(w.PID)
 }
 
 // pace sends at a rate.

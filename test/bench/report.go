@@ -39,14 +39,13 @@ func (v Visit) Got() int { return v.got }
 // came back. What is lost behind the last one that came back has no latency.
 func (v *Visit) measure(sent, took []atomic.Int64) {
 	newest := int64(math.MaxInt64) // when the first of all later messages came back
-	for i := range sent {
-		at := len(sent) - 1 - i // the last one first
-		if d := took[at].Load(); d > 0 {
+	for i := len(sent) - 1; i >= 0; i-- {
+		if d := took[i].Load(); d > 0 {
 			v.got++
-			newest = min(newest, sent[at].Load()+d)
+			newest = min(newest, sent[i].Load()+d)
 		}
 		if newest < math.MaxInt64 {
-			v.latencies = append(v.latencies, time.Duration(newest-sent[at].Load()))
+			v.latencies = append(v.latencies, time.Duration(newest-sent[i].Load()))
 		}
 	}
 	slices.Sort(v.latencies)
@@ -62,8 +61,9 @@ func (v Visit) Quantile(q float64) time.Duration {
 
 // Report is the result of a run.
 type Report struct {
-	// Job, Workers and Rates say what was measured.
+	// Job, Workers and Rates say what was measured; Where, if not "", under which conditions.
 	Job     Job
+	Where   string
 	Workers []string
 	Rates   []float64
 	// Visits are all measurements, round by round.
@@ -77,6 +77,15 @@ func (r *Report) Quantile(worker string, rate, q float64) time.Duration {
 		d = append(d, float64(v.Quantile(q)))
 	}
 	return time.Duration(median(d))
+}
+
+// CPU is the share of one processor that a worker used while messages were sent at a rate.
+func (r *Report) CPU(worker string, rate float64) float64 {
+	var cpu, took time.Duration
+	for _, v := range r.Visits[Key{worker, rate}] {
+		cpu, took = cpu+v.CPU, took+v.Took
+	}
+	return cpu.Seconds() / took.Seconds()
 }
 
 // Ratio is the median over the rounds of a worker's quantile over the baseline's in the same round; NaN if either was
@@ -114,11 +123,24 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
+// Only is what was measured in the rounds of one kind, counted from 0, with what is to stand behind the job's name.
+func (r *Report) Only(where string, of func(round int) bool) *Report {
+	out := &Report{Job: r.Job, Where: where, Workers: r.Workers, Rates: r.Rates, Visits: map[Key][]Visit{}}
+	for key, visits := range r.Visits {
+		for round, v := range visits {
+			if of(round) {
+				out.Visits[key] = append(out.Visits[key], v)
+			}
+		}
+	}
+	return out
+}
+
 // WriteMarkdown writes one table for each rate. Ratios are to the baseline, which is the name of a worker.
 func (r *Report) WriteMarkdown(w io.Writer, baseline string) error {
 	var b strings.Builder
 	for _, rate := range r.Rates {
-		fmt.Fprintf(&b, "### %s, %s\n\n", r.Job, rateName(rate))
+		fmt.Fprintf(&b, "### %s%s, %s\n\n", r.Job, r.Where, rateName(rate))
 		fmt.Fprintf(&b, "| worker | p50 µs | p99 µs | max µs | p50 / %[1]s | p99 / %[1]s | back / sent | per s | CPU %% | CPU µs/msg | RSS MB |\n", baseline)
 		b.WriteString("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 		for _, name := range r.Workers {

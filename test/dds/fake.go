@@ -25,6 +25,7 @@ type Fake struct {
 	mu    sync.Mutex
 	known map[rtps.Prefix]netip.AddrPort // where others hear discovery
 	user  map[rtps.Prefix]netip.AddrPort // and data
+	acked map[rtps.Prefix]bool           // who has acknowledged all writers
 	count uint32
 }
 
@@ -34,7 +35,7 @@ const fakeLease = 20 * time.Second
 // NewFake puts a participant with some writers of a topic on the host, for the length of the test.
 func NewFake(t testing.TB, h *netns.Host, r *rand.Rand, writers ...rtps.Endpoint) *Fake {
 	t.Helper()
-	f := &Fake{known: map[rtps.Prefix]netip.AddrPort{}, user: map[rtps.Prefix]netip.AddrPort{}}
+	f := &Fake{known: map[rtps.Prefix]netip.AddrPort{}, user: map[rtps.Prefix]netip.AddrPort{}, acked: map[rtps.Prefix]bool{}}
 	f.Prefix = randomPrefix(r)
 	for i, w := range writers {
 		w.GUID = f.Prefix.GUID(rtps.EntityID{byte(i >> 8), byte(i), 1, 3})
@@ -113,6 +114,9 @@ func (f *Fake) answer(s rtps.Sub) {
 		return
 	}
 	f.count++
+	if s.Kind == rtps.KindAckNack && s.Writer == rtps.PublicationsWriter && s.Seq > int64(len(f.Writers)) {
+		f.acked[s.Source] = true
+	}
 	switch {
 	case s.Kind == rtps.KindHeartbeat && s.Writer[3] == 0xc2:
 		reader := s.Writer
@@ -157,14 +161,22 @@ func (f *Fake) Tell(p *rtps.Packet) {
 	}
 }
 
+// Known is how many participants have acknowledged that they know all of the fake's writers.
+func (f *Fake) Known() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.acked)
+}
+
 // Crowd is many fakes with some writers each, on topics of their own.
-func Crowd(t testing.TB, h *netns.Host, r *rand.Rand, participants, writers int) {
+func Crowd(t testing.TB, h *netns.Host, r *rand.Rand, participants, writers int) (all []*Fake) {
 	t.Helper()
 	for i := range participants {
 		list := make([]rtps.Endpoint, writers)
 		for k := range list {
 			list[k] = rtps.Endpoint{Topic: fmt.Sprintf("rt/crowd_%d_%d", i, k), Type: "std_msgs::msg::dds_::String_", Reliable: true}
 		}
-		NewFake(t, h, r, list...)
+		all = append(all, NewFake(t, h, r, list...))
 	}
+	return all
 }

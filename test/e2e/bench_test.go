@@ -43,6 +43,11 @@ func roundsOr(n int) int {
 	return n
 }
 
+// spanOr is how long a benchmark counts: ten seconds for each of ROBOWARDEN_ROUNDS, for a first look, or the whole span.
+func spanOr(whole time.Duration) time.Duration {
+	return min(whole, time.Duration(roundsOr(1<<20))*10*time.Second)
+}
+
 // BenchmarkGuardBesidePeers measures how long a command takes through the guard with its full pipeline (policy,
 // interlock, journal, a robot that feeds it), and through the guard's transport alone, beside a relay, a roscpp and a rospy
 // node that do the same job, in turns within one run. With ROBOWARDEN_REPORT it writes the report to that file.

@@ -107,6 +107,12 @@ func mb[T ~int64 | ~uint64](n T) float64 { return float64(n) / 1e6 }
 // keepFigure adds a line to the report of make bench.
 func keepFigure(b *testing.B, line string) {
 	b.Helper()
+	keepText(b, "- "+line+"\n")
+}
+
+// keepText adds text to the report of make bench.
+func keepText(b *testing.B, text string) {
+	b.Helper()
 	path := os.Getenv("ROBOWARDEN_REPORT")
 	if path == "" {
 		return
@@ -115,7 +121,7 @@ func keepFigure(b *testing.B, line string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := fmt.Fprintf(f, "- %s\n", line); err != nil {
+	if _, err := f.WriteString(text); err != nil {
 		b.Fatal(err)
 	}
 	if err := f.Close(); err != nil {

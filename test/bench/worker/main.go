@@ -1,8 +1,14 @@
-// Command worker is what a benchmark needs beside the peers: the product's own transport doing the same job as they do, and
+// Command worker is what a benchmark needs beside the peers: the product's own transports doing the same job as they do, and
 // a load for the processors.
 //
 //	worker gate IN OUT   Twist in, forward speed clamped, Twist out
 //	worker load          keeps every processor and some memory busy until it is killed
+//
+// On DDS, in a domain and at an address:
+//
+//	worker participant DOMAIN ADDRESS IN OUT   the participant alone: Twist in reliably, the same bytes out
+//	worker node DOMAIN ADDRESS IN OUT          the guard's node: Twist in as the guard reads it, clamped, Twist out
+//	worker reader DOMAIN ADDRESS TOPIC         the participant alone: Odometry in reliably, decoded
 package main
 
 import (
@@ -38,8 +44,10 @@ func run() error {
 	case len(os.Args) == 2 && os.Args[1] == "load":
 		load(ctx)
 		return nil
+	case len(os.Args) >= 5:
+		return onDDS(ctx, os.Args[1], os.Args[2], os.Args[3], os.Args[4:])
 	}
-	return fmt.Errorf("usage: worker gate IN OUT | worker load; found %q", os.Args[1:])
+	return fmt.Errorf("usage: see the package; found %q", os.Args[1:])
 }
 
 // clampMPS is the highest forward speed that gets through, as in the other peers.
@@ -61,13 +69,17 @@ func gate(ctx context.Context, in, out string) error {
 	var seq uint64
 	if _, err := n.SubscribeCommand(bus.Subscription{Topic: in, Allow: []string{"/bench_driver"}}, 0, func(m *msg.Command) {
 		seq++
-		t := m.Twist
-		t.Linear.X = math.Min(math.Max(t.Linear.X, -clampMPS), clampMPS)
-		_, _ = pub.PublishTwist(seq, &t) // a reader that is gone is the driver's matter
+		_, _ = pub.PublishTwist(seq, clamped(m)) // a reader that is gone is the driver's matter
 	}); err != nil {
 		return err
 	}
 	return n.Run(ctx)
+}
+
+// clamped is the command as it is passed on.
+func clamped(m *msg.Command) *msg.Twist {
+	m.Twist.Linear.X = math.Min(math.Max(m.Twist.Linear.X, -clampMPS), clampMPS)
+	return &m.Twist
 }
 
 // load works on more memory than caches hold, one goroutine for each processor.

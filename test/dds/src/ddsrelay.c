@@ -1,9 +1,9 @@
 /* A relay as simple as it can be: takes rt/cmd_vel_raw and writes what it took to rt/cmd_vel, in C on CycloneDDS, in the
    listener, without a copy. What a gate in between costs is measured beside this.
 
-     ddsrelay <domain> <address>
+     ddsrelay <domain> <address> [<in topic> <out topic>]
 
-   It writes "ready" when it is on the bus. */
+   It writes "ready" when it is on the bus. Topics are named as on the wire. */
 #include <dds/dds.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,10 +38,12 @@ static void on_data(dds_entity_t reader, void* arg) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fprintf(stderr, "usage: ddsrelay <domain> <address>\n");
+  if (argc != 3 && argc != 5) {
+    fprintf(stderr, "usage: ddsrelay <domain> <address> [<in topic> <out topic>]\n");
     return 2;
   }
+  const char* from = argc == 5 ? argv[3] : "rt/cmd_vel_raw";
+  const char* to = argc == 5 ? argv[4] : "rt/cmd_vel";
   const dds_domainid_t domain = (dds_domainid_t)atoi(argv[1]);
   char config[512];
   snprintf(config, sizeof config,
@@ -51,8 +53,8 @@ int main(int argc, char** argv) {
   need(dds_create_domain(domain, config), "domain");
   const dds_entity_t participant = need(dds_create_participant(domain, NULL, NULL), "participant");
   const dds_topic_descriptor_t* twist = &geometry_msgs_msg_dds__Twist__desc;
-  const dds_entity_t in = need(dds_create_topic(participant, twist, "rt/cmd_vel_raw", NULL, NULL), "rt/cmd_vel_raw");
-  const dds_entity_t out = need(dds_create_topic(participant, twist, "rt/cmd_vel", NULL, NULL), "rt/cmd_vel");
+  const dds_entity_t in = need(dds_create_topic(participant, twist, from, NULL, NULL), from);
+  const dds_entity_t out = need(dds_create_topic(participant, twist, to, NULL, NULL), to);
   dds_qos_t* qos = dds_create_qos();
   dds_qset_reliability(qos, DDS_RELIABILITY_RELIABLE, DDS_INFINITY);
   dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, 10);

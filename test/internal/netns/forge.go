@@ -32,6 +32,13 @@ func (h *Host) Forger(t testing.TB) *Forger {
 // Send sends one datagram that seems to come from the address.
 func (f *Forger) Send(t testing.TB, from, to netip.AddrPort, payload []byte) {
 	t.Helper()
+	if err := f.Try(from, to, payload); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Try is Send for other goroutines than the test's.
+func (f *Forger) Try(from, to netip.AddrPort, payload []byte) error {
 	n := 20 + 8 + len(payload)
 	b := make([]byte, 28, n)
 	b[0], b[8], b[9] = 4<<4|5, 64, syscall.IPPROTO_UDP // version and head, time to live, protocol
@@ -44,6 +51,7 @@ func (f *Forger) Send(t testing.TB, from, to netip.AddrPort, payload []byte) {
 	binary.BigEndian.PutUint16(b[24:], uint16(n-20)) // and no checksum, which UDP allows
 	b = append(b, payload...)
 	if err := unix.Sendto(f.fd, b, 0, &unix.SockaddrInet4{Addr: dst}); err != nil {
-		t.Fatalf("netns: forge from %v to %v: %v", from, to, err)
+		return fmt.Errorf("netns: forge from %v to %v: %w", from, to, err)
 	}
+	return nil
 }
