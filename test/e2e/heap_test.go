@@ -35,7 +35,9 @@ const heapPatience = 5 * time.Minute
 // BenchmarkHeapObjects embeds the agent as a vendor does, in this process, lets a robot and a planner feed it four topics at
 // 1 kHz, and counts what the whole process allocates, journal and all, over a million messages. Nothing else runs in the
 // process meanwhile, and all its peers are processes of their own.
-func BenchmarkHeapObjects(b *testing.B) { heapObjects(b, ros.StartMaster(b, ros.Options{}), "whole process") }
+func BenchmarkHeapObjects(b *testing.B) {
+	heapObjects(b, ros.StartMaster(b, ros.Options{}), "whole process")
+}
 
 // BenchmarkHeapObjectsOnDDS is BenchmarkHeapObjects on DDS, with peers on CycloneDDS.
 func BenchmarkHeapObjectsOnDDS(b *testing.B) {
