@@ -102,7 +102,8 @@ func (p *Participant) NewReader(c ReaderConfig) (*Reader, error) {
 		return nil, err
 	}
 	if c.MaxRateHz < 1 || c.Handler == nil {
-		return nil, fmt.Errorf("rtps: reader of %s: rate %d Hz, handler given: %t; expected 1 or more and a handler", c.Topic, c.MaxRateHz, c.Handler != nil)
+		return nil, fmt.Errorf("rtps: reader of %s: rate %d Hz, handler given: %t; expected 1 or more and a handler",
+			c.Topic, c.MaxRateHz, c.Handler != nil)
 	}
 	c.UserData = slices.Clone(c.UserData)
 	r := &Reader{p: p, cfg: c, max: c.MaxSample, matches: map[wire.GUID]*match{}}

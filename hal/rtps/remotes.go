@@ -237,7 +237,8 @@ func (p *Participant) room(g wire.GUID, from netip.AddrPort, now time.Duration) 
 	a := p.computer(from.Addr())
 	here := p.computers[a]
 	switch {
-	case here != nil && here.participants >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
+	case here != nil && here.participants >= p.lim.ParticipantsPerAddress &&
+		!p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
 		why = fmt.Sprintf("the limit of %d participants of one address", p.lim.ParticipantsPerAddress)
 	case len(p.remotes) >= p.lim.Participants && !p.evict(now, func(*remote) bool { return true }):
 		why = fmt.Sprintf("the limit of %d participants", p.lim.Participants)

@@ -122,7 +122,8 @@ func listenPairs(hosts []netip.Addr, domain int) ([]*pair, error) {
 			break
 		}
 	}
-	return nil, fmt.Errorf("rtps: domain %d: no free ports of %d to %d on %v (a robot has its own domain id, and at most 120 participants are on a host): %w",
+	return nil, fmt.Errorf(
+		"rtps: domain %d: no free ports of %d to %d on %v (a robot has its own domain id, and at most 120 participants are on a host): %w",
 		domain, metaPort(domain, 0), userPort(domain, maxIndex), hosts, err)
 }
 
