@@ -37,8 +37,13 @@ int main(int argc, char** argv) {
     node->start();
     std::atomic<bool> done{false};
     std::thread watch([&] {
-      for (int matched = 0; !done; std::this_thread::sleep_for(std::chrono::milliseconds(2)))
-        if (const int n = pub->readers(); n != matched) std::printf("matched %d\n", matched = n);
+      for (int matched = 0; !done; std::this_thread::sleep_for(std::chrono::milliseconds(2))) {
+        const int n = pub->readers();
+        if (n == matched) continue;
+        // The reader's side may need a moment longer.
+        if (n > matched) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        std::printf("matched %d\n", matched = n);
+      }
     });
     int said = 0;
     for (std::string line; node->ok() && std::getline(std::cin, line);) {
