@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -54,7 +55,12 @@ func main() {
 	flag.Parse()
 	t := &tally{requireAll: os.Getenv("REQUIRE_ALL") == "1", output: map[string][]string{}}
 	start := time.Now()
-	for _, m := range modules(*qualify) {
+	packages, err := list(".")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tally:", err)
+		os.Exit(1)
+	}
+	for _, m := range modules(*qualify, packages) {
 		if err := t.run(m); err != nil {
 			fmt.Fprintln(os.Stderr, "tally:", err)
 			t.failed++
@@ -84,9 +90,13 @@ func main() {
 	}
 }
 
-// modules lists what is run. Packages of the test module use real nodes and the machine's clock, so they run one after
-// the other; a busy machine is not what they measure.
-func modules(qualify bool) []module {
+// heavy are the packages of the test module that need the machine for themselves: robots that drive, and emulated computers.
+var heavy = []string{"./e2e", "./machine", "./units"}
+
+// modules lists what is run. Packages of the test module use real nodes and the machine's clock, so the heavy ones run one
+// after the other; a busy machine is not what they measure. Of the others, which wait for most of their time, two run at a
+// time in the short tier.
+func modules(qualify bool, packages []string) []module {
 	// The time limit is for what hangs; the tier's budget is watched by the list of the slowest.
 	timeout, env, parallel := "-timeout=30m", "test", "-parallel=2"
 	if qualify {
@@ -100,11 +110,35 @@ func modules(qualify bool) []module {
 	if qualify {
 		first = append([]string{"-cover"}, first...)
 	}
+	// What takes minutes by its nature stands behind the tag, so that a short run skips nothing.
+	args := []string{"-tags=" + env, "-p=1", timeout, parallel}
+	if qualify {
+		return []module{{"..", first}, {".", append(args, "./...")}}
+	}
+	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool { return slices.Contains(heavy, p) })
 	return []module{
 		{"..", first},
-		// What takes minutes by its nature stands behind the tag, so that a short run skips nothing.
-		{".", []string{"-tags=" + env, "-p=1", timeout, parallel, "./..."}},
+		{".", append([]string{"-tags=" + env, "-p=2", timeout, parallel}, light...)},
+		{".", append(args, heavy...)},
 	}
+}
+
+// list names the packages of the module in a folder as paths below it.
+func list(dir string) ([]string, error) {
+	cmd := exec.Command("go", "list", "./...")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var all []string
+	for name := range strings.FieldsSeq(string(out)) {
+		_, path, ok := strings.Cut(name, "/test/")
+		if ok {
+			all = append(all, "./"+path)
+		}
+	}
+	return all, nil
 }
 
 func (t *tally) run(m module) error {

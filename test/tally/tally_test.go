@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -44,5 +46,35 @@ func TestTallyKeepsCoverageAndSeeds(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"T: x_test.go:1: seed 7"}, r.seeds); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestEveryPackageIsRunOnce(t *testing.T) {
+	packages, err := list("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(packages) < 20 {
+		t.Fatalf("only %d packages of this module: %q", len(packages), packages)
+	}
+	seen := map[string]int{}
+	for _, m := range modules(false, packages)[1:] {
+		for _, a := range m.args {
+			if strings.HasPrefix(a, "./") {
+				seen[a]++
+			}
+		}
+	}
+	for _, p := range packages {
+		if seen[p] != 1 {
+			t.Errorf("%s is run %d times", p, seen[p])
+		}
+		delete(seen, p)
+	}
+	if len(seen) > 0 {
+		t.Errorf("packages that are not there: %v", seen)
+	}
+	if last := modules(true, packages)[1].args; last[len(last)-1] != "./..." || !slices.Contains(last, "-p=1") {
+		t.Errorf("make qualify runs %q", last)
 	}
 }
