@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -56,7 +57,12 @@ func main() {
 	if *qualify {
 		t.qualify(*only, *report)
 	} else {
-		for _, m := range modules() {
+		packages, err := list(".")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "tally:", err)
+			os.Exit(1)
+		}
+		for _, m := range modules(packages) {
 			t.try(m)
 		}
 	}
@@ -72,16 +78,42 @@ func main() {
 	}
 }
 
-// modules lists what a short run runs. Packages of the test module use real nodes and the machine's clock, so they run one
-// after the other; a busy machine is not what they measure.
-func modules() []module {
+// heavy are the packages of the test module that need the machine for themselves: robots that drive, peers that send a
+// thousand times a second, and emulated computers.
+var heavy = []string{"./dds", "./e2e", "./machine", "./units"}
+
+// modules lists what a short run runs. Packages of the test module use real nodes and the machine's clock, so the heavy ones
+// run one after the other; a busy machine is not what they measure. Of the others, which wait for most of their time, two
+// run at a time.
+func modules(packages []string) []module {
 	setTier("test")
-	// The time limit is for what hangs; the tier's budget is watched by the list of the slowest.
+	// The time limit is for what hangs; the tier's budget is watched by the list of the slowest. What takes minutes by its
+	// nature stands behind the tag qualify, so that a short run skips nothing.
+	const tag, timeout, parallel = "-tags=test", "-timeout=30m", "-parallel=2"
+	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool { return slices.Contains(heavy, p) })
 	return []module{
-		{"..", []string{"-p=2", "-timeout=30m", "./..."}},
-		// What takes minutes by its nature stands behind the tag qualify, so that a short run skips nothing.
-		{".", []string{"-tags=test", "-p=1", "-timeout=30m", "-parallel=2", "./..."}},
+		{"..", []string{"-p=2", timeout, "./..."}},
+		{".", append([]string{tag, "-p=2", timeout, parallel}, light...)},
+		{".", append([]string{tag, "-p=1", timeout, parallel}, heavy...)},
 	}
+}
+
+// list names the packages of the module in a folder as paths below it.
+func list(dir string) ([]string, error) {
+	cmd := exec.Command("go", "list", "./...")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	var all []string
+	for name := range strings.FieldsSeq(string(out)) {
+		_, path, ok := strings.Cut(name, "/test/")
+		if ok {
+			all = append(all, "./"+path)
+		}
+	}
+	return all, nil
 }
 
 func setTier(tier string) {

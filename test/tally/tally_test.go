@@ -88,3 +88,30 @@ func TestRoomsThatAreNotThereAreRefused(t *testing.T) {
 		t.Errorf("no names picked %v, %v; want all rooms", got, err)
 	}
 }
+
+func TestEveryPackageIsRunOnce(t *testing.T) {
+	packages, err := list("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(packages) < 20 {
+		t.Fatalf("only %d packages of this module: %q", len(packages), packages)
+	}
+	seen := map[string]int{}
+	for _, m := range modules(packages)[1:] {
+		for _, a := range m.args {
+			if strings.HasPrefix(a, "./") {
+				seen[a]++
+			}
+		}
+	}
+	for _, p := range packages {
+		if seen[p] != 1 {
+			t.Errorf("%s is run %d times", p, seen[p])
+		}
+		delete(seen, p)
+	}
+	if len(seen) > 0 {
+		t.Errorf("packages that are not there: %v", seen)
+	}
+}
