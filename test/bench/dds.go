@@ -38,7 +38,7 @@ func RunOn(ctx context.Context, t testing.TB, d *domain.Domain, driverFIFO int, 
 	if err != nil {
 		return nil, err
 	}
-	defer b.Stop(3 * time.Second) // another run may have one of the same name
+	defer b.leave() // another run may have one of the same name
 	return rounds(ctx, cfg, func(worker int, rate float64) (Visit, error) {
 		return b.measure(ctx, cfg.Workers[worker], worker, rate, cfg.Visit)
 	})
@@ -77,6 +77,15 @@ func startDriver(ctx context.Context, t testing.TB, d *domain.Domain, fifo int, 
 		}
 	}
 	return b, nil
+}
+
+// leave has the driver say farewell and ends it.
+func (b *driver) leave() {
+	_ = b.commands.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	_, _ = b.Wait(ctx)
+	b.Kill()
 }
 
 // measure visits a worker and reads what it used meanwhile.

@@ -161,11 +161,16 @@ func (f *Fake) Tell(p *rtps.Packet) {
 	}
 }
 
-// Known is how many participants have acknowledged that they know all of the fake's writers.
-func (f *Fake) Known() int {
+// KnownTo tells whether a participant of the vendor has acknowledged that it knows all of the fake's writers.
+func (f *Fake) KnownTo(vendor [2]byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.acked)
+	for p := range f.acked {
+		if [2]byte(p[:2]) == vendor {
+			return true
+		}
+	}
+	return false
 }
 
 // Crowd is many fakes with some writers each, on topics of their own.
