@@ -2,6 +2,7 @@ package rtps
 
 import (
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"net"
 	"net/netip"
@@ -81,14 +82,15 @@ type ear struct {
 	from netip.AddrPort
 	now  time.Duration
 	path int // pathUnicast or pathGroup
-	buf  [65536]byte
+	breath
+	buf [65536]byte
 }
 
 // serveMeta reads one of the discovery sockets.
 func (p *Participant) serveMeta(s *socket, path int) {
 	e := &ear{p: p, path: path}
 	for {
-		n, from, err := s.conn.ReadFromUDPAddrPort(e.buf[:])
+		n, from, err := s.receive(e)
 		if err != nil {
 			if !p.survive(err) {
 				return
@@ -255,7 +257,7 @@ type stream struct {
 
 // Caps of what a participant's discovery may make us hold. Type information of some vendors makes announcements long.
 const (
-	maxAnnouncement = 16 << 10
+	maxAnnouncement = 32 << 10
 	heldDiscovery   = 32 << 10
 	maxAssertion    = 256
 )
@@ -284,6 +286,10 @@ func (st *stream) take(e *ear) {
 	case wire.HeartbeatFrag:
 		st.in.HeartbeatFrag(e.now, s)
 	case wire.AckNack, wire.NackFrag:
+	}
+	if n := max(int(s.SampleSize), len(s.Payload)); v == reliable.Refused && n > maxAnnouncement && st.writer != wire.EntityLivelinessWriter {
+		p.cap(wire.GUID{Prefix: e.msg.Source, Entity: st.writer}, e.from, "",
+			fmt.Sprintf("an announcement of %d bytes is not taken in: the limit is %d", n, maxAnnouncement))
 	}
 	if v == reliable.Conflict || v == reliable.Jump || jump {
 		p.doubted(v, wire.GUID{Prefix: e.msg.Source, Entity: st.writer}, st.r.RemoteParticipant, nil, e.from, s.Seq)

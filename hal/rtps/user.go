@@ -53,7 +53,7 @@ func (p *Participant) serveUser() {
 		if p.userKick.Load() {
 			continue
 		}
-		n, from, err := p.user.conn.ReadFromUDPAddrPort(e.buf[:])
+		n, from, err := p.user.receive(e)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			if !p.survive(err) {
 				return
@@ -73,7 +73,7 @@ func (p *Participant) serveUser() {
 func (p *Participant) serveNear() {
 	e, t := &ear{p: p}, p.taker
 	for {
-		n, from, err := p.near.user.conn.ReadFromUDPAddrPort(e.buf[:])
+		n, from, err := p.near.user.receive(e)
 		if err != nil {
 			if !p.survive(err) {
 				return
