@@ -19,6 +19,8 @@ type discovery struct {
 	remotes   map[wire.Prefix]*remote
 	computers map[netip.Addr]*tally
 	all       tally
+	preferred map[string]bool
+	extra     int       // endpoints of preferred topics beyond the caps
 	held      int       // bytes that all matches together can have us hold
 	ids       []*remote // by the id of SEDP's outboxes; nil is free
 	strangers *buckets
@@ -57,6 +59,7 @@ const builtin = wire.BuiltinSPDPWriter | wire.BuiltinSPDPReader | wire.BuiltinPu
 func (p *Participant) startDiscovery() {
 	p.seed = maphash.MakeSeed()
 	p.remotes, p.computers = map[wire.Prefix]*remote{}, map[netip.Addr]*tally{}
+	p.preferred = map[string]bool{}
 	p.ids = make([]*remote, p.lim.Participants)
 	p.strangers = newBuckets()
 	p.readers, p.writers = map[wire.EntityID]*Reader{}, map[wire.EntityID]*Writer{}

@@ -111,7 +111,7 @@ func (p *Participant) matchEndpoint(ep *Endpoint) {
 
 // matchWriter matches a remote writer with one of our readers, if they fit. The caller holds mu.
 func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
-	if ep.Topic != r.cfg.Topic {
+	if ep.Topic != r.cfg.Topic || ep.unreadable {
 		return
 	}
 	d := ep.describe()
@@ -176,7 +176,7 @@ func (p *Participant) giveWay(r *Reader) bool {
 
 // matchReader matches a remote reader with one of our writers, if they fit. The caller holds mu.
 func (p *Participant) matchReader(w *Writer, ep *Endpoint) {
-	if ep.Topic != w.cfg.Topic {
+	if ep.Topic != w.cfg.Topic || ep.unreadable {
 		return
 	}
 	d := ep.describe()

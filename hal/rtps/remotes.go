@@ -79,6 +79,8 @@ type endpointState struct {
 	digest uint64
 	bytes  int
 	to     netip.AddrPort // where it hears
+	// extra says that it is beyond the caps, unreadable that its announcement did not parse as a whole.
+	extra, unreadable bool
 }
 
 // hears tells whether it has a reader for what an announcer says. One that names none of its builtin endpoints has them
