@@ -158,9 +158,12 @@ func (n *Node) conflict(e *rtps.Event) {
 	}
 }
 
-// concerns tells whether an event is about a writer: about itself, or about its participant as a whole.
+// concerns tells whether an event is about a writer: about itself, or about its participant as a whole. What somebody says
+// of another one's endpoints is about these, for whoever else reads them may have believed it.
 func concerns(e *rtps.Event, w *rtps.RemoteWriter) bool {
 	switch {
+	case e.Kind == rtps.ForeignDispose || e.Kind == rtps.ForeignEndpoint:
+		return e.GUID.Prefix == w.GUID.Prefix && (e.GUID.Entity == wire.EntityParticipant || e.GUID.Entity == w.GUID.Entity)
 	case e.Endpoint != nil:
 		return e.Endpoint == w.Endpoint
 	case e.Participant != nil:

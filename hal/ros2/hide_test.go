@@ -130,3 +130,20 @@ func TestUnseenIsNotKnown(t *testing.T) {
 	})
 	eventually(t, "an unknown graph again", func() bool { return !g.last().Known })
 }
+
+// TestFarewellByAnother: a farewell of a publisher that somebody says under his own name is told on the publisher's topic:
+// others on the domain may have believed it.
+func TestFarewellByAnother(t *testing.T) {
+	d := freeDomain(t)
+	n := startNode(t, d)
+	if _, err := n.SubscribePose(bus.Subscription{Topic: "/odom", Type: bus.TypeOdometry, Allow: []string{"/base"}}, func(*msg.Pose) {}); err != nil {
+		t.Fatal(err)
+	}
+	h := startHider(t, n)
+	base := startProcess(t, d, true)
+	w := base.writer("/odom", bus.TypeOdometry, quality{})
+	base.node("/base", w)
+	n.ev.await(t, bus.PublisherConnected, "/odom", "/base")
+	h.send(wire.AppendDispose(wire.AppendHeader(nil, h.who), wire.EntitySPDPReader, wire.EntitySPDPWriter, 2, base.GUID(), wire.StatusDisposed))
+	n.ev.await(t, bus.PublisherConflict, "/odom", "/base")
+}

@@ -197,14 +197,14 @@ func (e *ear) known(r *remote) {
 	}
 }
 
-// stranger looks at a datagram in the name of somebody unknown: only an announcement is of interest.
+// strangerLook is how many submessages of a stranger's datagram are looked at: announcements begin with themselves.
+const strangerLook = 4
+
+// stranger looks at a datagram in the name of somebody unknown: only an announcement is of interest. What else comes from
+// there is nobody's fault, as for those who still know the guard before this one, and counts for no budget.
 func (e *ear) stranger() {
 	p, s := e.p, &e.sub
-	if !p.strangers.take(e.now, e.from.Addr(), p.lim.UnknownPerAddress, p.lim.Unknown) {
-		p.flood(e.from, wire.GUID{Prefix: e.msg.Sender, Entity: wire.EntityParticipant}, p.lim.UnknownPerAddress)
-		return
-	}
-	for {
+	for range strangerLook {
 		ok, err := e.msg.Next(s)
 		if err != nil {
 			p.malformed(e.from, wire.GUID{Prefix: e.msg.Sender}, err)
@@ -217,6 +217,10 @@ func (e *ear) stranger() {
 			return
 		}
 		if s.Kind == wire.Data && s.Writer == wire.EntitySPDPWriter && (!e.msg.HasDest || e.msg.Dest == p.prefix) {
+			if !p.strangers.take(e.now, e.from.Addr(), p.lim.UnknownPerAddress, p.lim.Unknown) {
+				p.flood(e.from, wire.GUID{Prefix: e.msg.Sender, Entity: wire.EntityParticipant}, p.lim.UnknownPerAddress)
+				return
+			}
 			e.announced(nil)
 			return
 		}

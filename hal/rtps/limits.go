@@ -51,8 +51,8 @@ const (
 	// DefaultHeldTotal bounds what all writers together could make us hold so. A match that would go beyond is not made, or
 	// one of a writer that is not accepted gives way.
 	DefaultHeldTotal = 96 << 20
-	// DefaultUnknownPerAddress bounds the datagrams of discovery per second from participants that are not known, per
-	// address, with a burst of the same: all of a computer's participants answer when we come.
+	// DefaultUnknownPerAddress bounds the announcements per second of participants that are not known, per address, with a
+	// burst of the same: all of a computer's participants answer when we come.
 	DefaultUnknownPerAddress = 200
 	// DefaultUnknown bounds those of all addresses together: 200 nodes that start at once are taken in within a second.
 	DefaultUnknown = 400

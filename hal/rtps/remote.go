@@ -34,6 +34,15 @@ type RemoteParticipant struct {
 // Heard is when something was last taken from it, on the boot clock.
 func (r *RemoteParticipant) Heard() time.Duration { return time.Duration(r.heard.Load()) }
 
+// From is the UDP source of what it says by unicast, user data among it: Source, but for implementations that have another
+// socket for each interface's multicast.
+func (r *RemoteParticipant) From() netip.AddrPort {
+	if way := r.ways[pathUnicast].Load(); way != nil {
+		return *way
+	}
+	return r.Source
+}
+
 // Conflicts counts the datagrams that came in its name from another source and were not taken.
 func (r *RemoteParticipant) Conflicts() uint64 { return r.conflicts.Load() }
 
