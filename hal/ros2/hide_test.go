@@ -147,3 +147,26 @@ func TestFarewellByAnother(t *testing.T) {
 	h.send(wire.AppendDispose(wire.AppendHeader(nil, h.who), wire.EntitySPDPReader, wire.EntitySPDPWriter, 2, base.GUID(), wire.StatusDisposed))
 	n.ev.await(t, bus.PublisherConflict, "/odom", "/base")
 }
+
+// TestCrowdOfLists: one participant with as many lists of nodes as are read does not keep out those of others, whose nodes
+// would be strangers then.
+func TestCrowdOfLists(t *testing.T) {
+	d := freeDomain(t)
+	n := startNode(t, d)
+	if _, err := n.SubscribePose(bus.Subscription{Topic: "/odom", Type: bus.TypeOdometry, Allow: []string{"/base"}}, func(*msg.Pose) {}); err != nil {
+		t.Fatal(err)
+	}
+	h := startHider(t, n)
+	for k := range DefaultMatches {
+		h.writer("/x", 1+k, func(e *wire.EndpointData) {
+			e.Topic, e.Type, e.QoS.Durability = discoveryTopic, "rmw_dds_common::msg::dds_::ParticipantEntitiesInfo_", wire.TransientLocal
+		})
+		if k%50 == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+	eventually(t, "the crowd", func() bool { return n.part.Stats().Endpoints == DefaultMatches })
+	base := startProcess(t, d, true)
+	base.node("/base", base.writer("/odom", bus.TypeOdometry, quality{}))
+	n.ev.await(t, bus.PublisherConnected, "/odom", "/base")
+}

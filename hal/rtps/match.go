@@ -146,6 +146,9 @@ func (p *Participant) matchCap(m *match) string {
 	if p.teller.full() {
 		return "a callback does not return"
 	}
+	if most := r.cfg.PerParticipant; most > 0 && r.matchedOf(m.w.Participant) >= most {
+		return fmt.Sprintf("the limit of %d writers of one participant", most)
+	}
 	if len(r.matches) >= p.lim.WritersPerReader && !p.giveWay(r) {
 		return fmt.Sprintf("the limit of %d writers of one reader", p.lim.WritersPerReader)
 	}
@@ -161,6 +164,16 @@ func (p *Participant) matchCap(m *match) string {
 		}
 	}
 	return ""
+}
+
+// matchedOf counts a participant's writers that are matched with the reader. The caller holds Participant.mu.
+func (r *Reader) matchedOf(rp *RemoteParticipant) (n int) {
+	for _, m := range r.matches {
+		if m.w.Participant == rp {
+			n++
+		}
+	}
+	return n
 }
 
 // giveWay ends a match of a reader whose writer was refused, if there is one.
