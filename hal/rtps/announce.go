@@ -177,7 +177,7 @@ const (
 // sayHello announces us to everybody, known or not.
 func (p *Participant) sayHello(now time.Duration) {
 	if p.groupDest != nil {
-		p.mouth.send(p.hello, p.groupDest)
+		p.grouped(p.mouth.send(p.hello, p.groupDest))
 	}
 	for _, to := range p.probes {
 		p.mouth.send(p.hello, to)
@@ -190,6 +190,20 @@ func (p *Participant) sayHello(now time.Duration) {
 	for _, r := range p.remotes {
 		p.mouth.send(p.hello, r.meta)
 	}
+}
+
+// mostUnsent is how many announcements in a row may find no way to the group.
+const mostUnsent = 3
+
+// grouped notes whether an announcement went out to the group. Where none does, the interface is gone, and with it our place
+// in the group, even if one of the same address comes back: whoever joins is not seen any more.
+func (p *Participant) grouped(sent bool) {
+	if sent {
+		p.unsent = 0
+	} else {
+		p.unsent++
+	}
+	p.cutOff.Store(p.unsent >= mostUnsent)
 }
 
 // farewell takes leave of everybody and stops discovery.

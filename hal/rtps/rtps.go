@@ -113,5 +113,5 @@ func (p *Participant) Stats() Stats {
 	}
 }
 
-// Healthy tells whether Run serves and its sockets work.
-func (p *Participant) Healthy() bool { return p.healthy.Load() }
+// Healthy tells whether Run serves and its sockets work: those of multicast too, where it is used.
+func (p *Participant) Healthy() bool { return p.healthy.Load() && !p.cutOff.Load() }
