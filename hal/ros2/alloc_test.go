@@ -51,7 +51,7 @@ func TestQuietGraphAllocatesNothing(t *testing.T) {
 	p := participant(1)
 	n.dir.learn(p, listOf(1, node("driver", gid(1, 1))))
 	n.dir.keep([]*rtps.RemoteParticipant{p})
-	n.faces.first, n.faces.tell = map[*rtps.Endpoint]time.Duration{}, map[*rtps.RemoteParticipant]int{}
+	n.faces.first, n.faces.tell = map[face]time.Duration{}, map[*rtps.RemoteParticipant]int{}
 	s := &Sub{n: n, topic: "/x", idle: time.Hour, links: map[*rtps.RemoteWriter]*link{}}
 	s.newDecoder = func(p *msg.Peer) cdr.Decoder { return cdr.NewBool(p, func(*msg.Bool) {}) }
 	l := &link{s: s, w: &rtps.RemoteWriter{Endpoint: endpoint(p, 1)}}

@@ -36,8 +36,11 @@ type nodeList struct {
 }
 
 const (
-	// maxListed bounds all lists together, so that no crowd can grow them: 16384 endpoints without their nodes.
-	maxListed = 1 << 14
+	// maxList bounds one list: as many endpoints as a participant can announce, and as many nodes as it can have. maxListed
+	// bounds all of them, and is their sum: with less, a few long lists would keep out those of others, who were strangers
+	// then.
+	maxList   = rtps.DefaultEndpointsPerParticipant + DefaultMaxNodes*nodeWeight
+	maxListed = maxList * rtps.DefaultParticipants
 	// nodeWeight is what a node counts besides an endpoint: its name.
 	nodeWeight = 4
 )
@@ -52,7 +55,7 @@ type learned struct {
 	usurped bool
 	// invalid counts names that no node can have, and twice the endpoints that two of its nodes claim.
 	invalid, twice int
-	// full is true if the list was not taken because all lists together are too long.
+	// full is true if the list was not taken because it is too long, or all lists together are.
 	full bool
 }
 
@@ -108,7 +111,7 @@ func (d *directory) replace(p *rtps.RemoteParticipant, list *nodeList, l *learne
 	if old := d.lists[p]; old != nil {
 		before = old.weight
 	}
-	if d.weight-before+list.weight > maxListed {
+	if list.weight > maxList || d.weight-before+list.weight > maxListed {
 		l.full = true
 		return
 	}

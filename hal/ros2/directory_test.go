@@ -3,7 +3,6 @@ package ros2
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -105,28 +104,30 @@ func TestDirectoryReplaces(t *testing.T) {
 	}
 }
 
+// TestDirectoryIsFull: a list that is too long is not taken, and no crowd with long lists keeps another one's out.
 func TestDirectoryIsFull(t *testing.T) {
 	d := newDirectory("/robowarden")
-	var gids []cdr.GID
-	for i := range 2000 {
-		gids = append(gids, gid(0, uint16(i)))
-	}
-	full := 0
-	for n := range byte(20) {
-		mine := slices.Clone(gids)
-		for i := range mine {
-			mine[i][3] = n
+	crowd := func(n byte, size int) *cdr.Entities {
+		var gids []cdr.GID
+		for i := range size {
+			gids = append(gids, gid(n, uint16(i)))
 		}
-		if d.learn(participant(n), listOf(n, node("crowd", mine...))).full {
-			full++
+		return listOf(n, node("crowd", gids...))
+	}
+	if !d.learn(participant(250), crowd(250, maxList)).full || d.weight != 0 {
+		t.Errorf("a list of %d endpoints and a node was taken, expected at most %d in all", maxList, maxList)
+	}
+	for n := range byte(250) {
+		if d.learn(participant(n), crowd(n, maxList-nodeWeight)).full {
+			t.Fatalf("the list of participant %d was not taken", n)
 		}
 	}
-	if d.weight > maxListed || full != 12 {
-		t.Errorf("weight %d, %d lists refused; expected at most %d, and 12", d.weight, full, maxListed)
+	base := participant(251)
+	if d.learn(base, listOf(251, node("base", gid(251, 1)))).full || d.weight > maxListed {
+		t.Errorf("no room for one more; weight %d, expected at most %d", d.weight, maxListed)
 	}
-	// One that is there already may still shrink its list.
-	if l := d.learn(participant(0), listOf(0)); l.full {
-		t.Error("an empty list has no room")
+	if name, _ := d.node(endpoint(base, 1)); name != "/base" {
+		t.Errorf("it is called %q", name)
 	}
 }
 

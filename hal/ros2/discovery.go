@@ -52,7 +52,8 @@ func (n *Node) openDiscovery() error {
 	}
 	d.reader, err = n.part.NewReader(rtps.ReaderConfig{
 		Topic: discoveryTopic, Type: t.dds(""), Reliable: true, TransientLocal: true, MaxSample: discoveryBytes,
-		MaxRateHz: discoveryRate, UserData: n.hashes.data(t.String()), Handler: n.listed, OnMatch: n.lister,
+		// Each participant has one list, so that all of them together find room.
+		MaxRateHz: discoveryRate, PerParticipant: 1, UserData: n.hashes.data(t.String()), Handler: n.listed, OnMatch: n.lister,
 	})
 	if err != nil {
 		return fmt.Errorf("ros2: read the lists of other nodes: %w", err)

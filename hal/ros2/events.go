@@ -7,6 +7,7 @@ import (
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/rtps"
+	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 // event turns what the participant tells into what the agent is told. Connections are told where they are made, see
@@ -25,7 +26,10 @@ func (n *Node) event(e *rtps.Event) {
 		n.pass(bus.RequestMalformed, e)
 	case rtps.CapReached:
 		n.cap(e)
-	case rtps.Flood, rtps.ParticipantRefused:
+	case rtps.Flood:
+		n.unseen()
+		n.pass(bus.RequestRefused, e)
+	case rtps.ParticipantRefused:
 		n.pass(bus.RequestRefused, e)
 	case rtps.ReaderStalled:
 		n.pass(bus.SubscriberStalled, e)
@@ -42,14 +46,31 @@ func (n *Node) pass(kind bus.EventKind, e *rtps.Event) {
 	n.rep.Emit(&bus.Event{Kind: kind, Topic: rosTopic(e.Topic), Name: n.eventName(e), Detail: e.Detail, Suppressed: e.Suppressed})
 }
 
+// unseen notes that somebody may be there whom discovery did not take in, for lack of room or time: for a while the graph
+// is not known. A crowd could hide a second writer else.
+func (n *Node) unseen() {
+	n.unseenAt.Store(int64(n.cfg.Clock()))
+	n.Poke()
+}
+
+// hides tells whether what a cap keeps out may write a watched topic: a participant, or an announcement too long to be read.
+// The endpoints of watched topics themselves have room beyond the caps.
+func hides(e *rtps.Event) bool {
+	return e.GUID.Entity == wire.EntityParticipant || e.GUID.Entity == wire.EntitySEDPPubWriter
+}
+
 // cap tells that a cap keeps somebody out. A graph may just be large: only a crowd of participants is nobody's honest doing.
 // Of a writer that is listened to it is a message that is too long.
 func (n *Node) cap(e *rtps.Event) {
 	switch {
+	case n.oversize(e):
+		return
+	case hides(e):
+		n.unseen()
+	}
+	switch {
 	case e.GUID.Entity.Writer():
-		if !n.oversize(e) {
-			n.pass(bus.PublisherRefused, e)
-		}
+		n.pass(bus.PublisherRefused, e)
 	case e.GUID.Entity.Reader():
 		n.pass(bus.SubscriberRefused, e)
 	default:
@@ -137,9 +158,12 @@ func (n *Node) conflict(e *rtps.Event) {
 	}
 }
 
-// concerns tells whether an event is about a writer: about itself, or about its participant as a whole.
+// concerns tells whether an event is about a writer: about itself, or about its participant as a whole. What somebody says
+// of another one's endpoints is about these, for whoever else reads them may have believed it.
 func concerns(e *rtps.Event, w *rtps.RemoteWriter) bool {
 	switch {
+	case e.Kind == rtps.ForeignDispose || e.Kind == rtps.ForeignEndpoint:
+		return e.GUID.Prefix == w.GUID.Prefix && (e.GUID.Entity == wire.EntityParticipant || e.GUID.Entity == w.GUID.Entity)
 	case e.Endpoint != nil:
 		return e.Endpoint == w.Endpoint
 	case e.Participant != nil:

@@ -52,19 +52,27 @@ const succession = 250 * time.Millisecond
 // faces holds what has to be remembered of remote endpoints and participants besides what discovery tells.
 type faces struct {
 	mu sync.Mutex
-	// first is when an endpoint was first asked about, on the boot clock.
-	first map[*rtps.Endpoint]time.Duration
+	// first is when an endpoint was first asked about, on the boot clock. One that is announced anew, as another
+	// rtps.Endpoint, is the same here: else it could stay without a name for ever.
+	first map[face]time.Duration
 	// tell holds the participants that offer a list of their nodes, with the number of writers that they do it with.
 	tell map[*rtps.RemoteParticipant]int
+}
+
+// face is an endpoint, however often it is announced.
+type face struct {
+	p  *rtps.RemoteParticipant
+	id wire.EntityID
 }
 
 func (f *faces) since(e *rtps.Endpoint, now time.Duration) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at, ok := f.first[e]
+	k := face{e.Participant, e.GUID.Entity}
+	at, ok := f.first[k]
 	if !ok {
 		at = now
-		f.first[e] = at
+		f.first[k] = at
 	}
 	return at
 }
@@ -92,10 +100,11 @@ func (f *faces) keep(visit func(func(*rtps.Endpoint))) {
 	if len(f.first) == 0 {
 		return
 	}
-	now := make(map[*rtps.Endpoint]time.Duration, len(f.first))
+	now := make(map[face]time.Duration, len(f.first))
 	visit(func(e *rtps.Endpoint) {
-		if at, ok := f.first[e]; ok {
-			now[e] = at
+		k := face{e.Participant, e.GUID.Entity}
+		if at, ok := f.first[k]; ok {
+			now[k] = at
 		}
 	})
 	f.first = now

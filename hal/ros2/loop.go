@@ -168,3 +168,13 @@ func (n *Node) known(now time.Duration) bool {
 	at := time.Duration(n.settledAt.Load())
 	return at != 0 && now >= at && n.part.Healthy()
 }
+
+// unseenFor is how long the graph does not count as known after somebody was not taken in: participants announce themselves
+// at least once in it (CycloneDDS every 8 s), and whoever is refused again is told again.
+const unseenFor = 10 * time.Second
+
+// whole tells whether everybody who announced himself lately was taken in.
+func (n *Node) whole(now time.Duration) bool {
+	at := time.Duration(n.unseenAt.Load())
+	return at == 0 || now-at >= unseenFor
+}

@@ -81,6 +81,8 @@ type Node struct {
 	stirred atomic.Uint64
 	// settledAt is when the graph counts as known, 0 while the participant does not work; known then is true.
 	settledAt atomic.Int64
+	// unseenAt is when discovery last did not take somebody in, 0 if it always did.
+	unseenAt atomic.Int64
 
 	// flavourOf tells how a participant's services pair requests and replies; tests have one of each kind.
 	flavourOf func(*rtps.RemoteParticipant) flavour
@@ -125,7 +127,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg: cfg, dir: newDirectory(cfg.Name), rep: bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
-		faces: faces{first: map[*rtps.Endpoint]time.Duration{}, tell: map[*rtps.RemoteParticipant]int{}},
+		faces: faces{first: map[face]time.Duration{}, tell: map[*rtps.RemoteParticipant]int{}},
 		done:  make(chan struct{}), poke: make(chan struct{}, 1), flavourOf: flavourOf,
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())

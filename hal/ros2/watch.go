@@ -33,7 +33,8 @@ type Watch struct {
 // WatchTopic reports on every change, and at least once per Limits.WatchInterval, who writes the topic. h is called on
 // the node's own goroutine, must not wait, and its argument is valid only during the call.
 //
-// Known is true while the participant works and has listened for Limits.SettleTime. Publishers are the nodes of all
+// Known is true while the participant works, has listened for Limits.SettleTime, and has had room and time for all who
+// announced themselves; a change of the publishers is reported as known in any case. Publishers are the nodes of all
 // writers of the topic, whatever their type or quality of service, whether listened to or not, ourselves included: one
 // entry for each node of each participant, so that two participants that claim one name are two. A writer whose node may
 // still become known is left out for that while, unless we publish the topic ourselves: then nobody else has any
@@ -48,6 +49,7 @@ func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, e
 	}
 	w := &Watch{n: n, topic: topic, consumer: consumer, h: h}
 	w.graph.Topic = topic
+	n.part.Prefer(ddsTopic(topic))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
@@ -81,7 +83,9 @@ func (w *Watch) look(now time.Duration, changed bool) {
 	if changed || !w.made || w.pending {
 		news = w.make(now)
 	}
-	g.Known, g.Registered = w.n.known(now), w.reached && w.n.part.Healthy()
+	// Whoever is seen to come is told in any case: a crowd must not hide him by making the graph unknown.
+	g.Known = w.n.known(now) && (news || w.n.whole(now))
+	g.Registered = w.reached && w.n.part.Healthy()
 	if !news && before == (graphState{g.Known, g.Registered, g.Total}) && w.at != 0 && now-w.at < w.n.cfg.Limits.WatchInterval {
 		return
 	}

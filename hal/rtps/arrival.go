@@ -22,8 +22,8 @@ func (s *socket) stampArrivals() error {
 	return err
 }
 
-// receive reads one datagram into e and notes when it came in.
-func (s *socket) receive(e *ear) (n int, from netip.AddrPort, err error) {
+// read reads one datagram into e and notes when it came in.
+func (s *socket) read(e *ear) (n int, from netip.AddrPort, err error) {
 	n, oobn, _, from, err := s.conn.ReadMsgUDPAddrPort(e.buf[:], e.oob[:])
 	e.arrived = arrival(e.oob[:max(oobn, 0)])
 	n = max(n, 0) // at a deadline there is nothing

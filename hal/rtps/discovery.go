@@ -2,6 +2,7 @@ package rtps
 
 import (
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"net"
 	"net/netip"
@@ -18,6 +19,8 @@ type discovery struct {
 	remotes   map[wire.Prefix]*remote
 	computers map[netip.Addr]*tally
 	all       tally
+	preferred map[string]bool
+	extra     int       // endpoints of preferred topics beyond the caps
 	held      int       // bytes that all matches together can have us hold
 	ids       []*remote // by the id of SEDP's outboxes; nil is free
 	strangers *buckets
@@ -31,6 +34,7 @@ type discovery struct {
 	hello     []byte // the datagram that announces us
 	helloAt   time.Duration
 	hellos    int
+	unsent    int           // announcements to the group in a row that were not sent
 	checkAt   time.Duration // when leases and liveliness are looked at next
 	dirty     bool          // the table is to be made anew
 	parsed    wire.ParticipantData
@@ -56,6 +60,7 @@ const builtin = wire.BuiltinSPDPWriter | wire.BuiltinSPDPReader | wire.BuiltinPu
 func (p *Participant) startDiscovery() {
 	p.seed = maphash.MakeSeed()
 	p.remotes, p.computers = map[wire.Prefix]*remote{}, map[netip.Addr]*tally{}
+	p.preferred = map[string]bool{}
 	p.ids = make([]*remote, p.lim.Participants)
 	p.strangers = newBuckets()
 	p.readers, p.writers = map[wire.EntityID]*Reader{}, map[wire.EntityID]*Writer{}
@@ -81,7 +86,8 @@ type ear struct {
 	from netip.AddrPort
 	now  time.Duration
 	path int // pathUnicast or pathGroup
-	buf  [65536]byte
+	breath
+	buf [65536]byte
 	// Of user data: when the datagram came in, on the boot clock, and by the kernel's note.
 	received time.Duration
 	arrived  int64
@@ -92,7 +98,7 @@ type ear struct {
 func (p *Participant) serveMeta(s *socket, path int) {
 	e := &ear{p: p, path: path}
 	for {
-		n, from, err := s.conn.ReadFromUDPAddrPort(e.buf[:])
+		n, from, err := s.receive(e)
 		if err != nil {
 			if !p.survive(err) {
 				return
@@ -196,14 +202,14 @@ func (e *ear) known(r *remote) {
 	}
 }
 
-// stranger looks at a datagram in the name of somebody unknown: only an announcement is of interest.
+// strangerLook is how many submessages of a stranger's datagram are looked at: announcements begin with themselves.
+const strangerLook = 4
+
+// stranger looks at a datagram in the name of somebody unknown: only an announcement is of interest. What else comes from
+// there is nobody's fault, as for those who still know the guard before this one, and counts for no budget.
 func (e *ear) stranger() {
 	p, s := e.p, &e.sub
-	if !p.strangers.take(e.now, e.from.Addr(), p.lim.UnknownPerAddress, p.lim.Unknown) {
-		p.flood(e.from, wire.GUID{Prefix: e.msg.Sender, Entity: wire.EntityParticipant}, p.lim.UnknownPerAddress)
-		return
-	}
-	for {
+	for range strangerLook {
 		ok, err := e.msg.Next(s)
 		if err != nil {
 			p.malformed(e.from, wire.GUID{Prefix: e.msg.Sender}, err)
@@ -216,6 +222,10 @@ func (e *ear) stranger() {
 			return
 		}
 		if s.Kind == wire.Data && s.Writer == wire.EntitySPDPWriter && (!e.msg.HasDest || e.msg.Dest == p.prefix) {
+			if !p.strangers.take(e.now, e.from.Addr(), p.lim.UnknownPerAddress, p.lim.Unknown) {
+				p.flood(e.from, wire.GUID{Prefix: e.msg.Sender, Entity: wire.EntityParticipant}, p.lim.UnknownPerAddress)
+				return
+			}
 			e.announced(nil)
 			return
 		}
@@ -261,7 +271,7 @@ type stream struct {
 
 // Caps of what a participant's discovery may make us hold. Type information of some vendors makes announcements long.
 const (
-	maxAnnouncement = 16 << 10
+	maxAnnouncement = 32 << 10
 	heldDiscovery   = 32 << 10
 	maxAssertion    = 256
 )
@@ -290,6 +300,10 @@ func (st *stream) take(e *ear) {
 	case wire.HeartbeatFrag:
 		st.in.HeartbeatFrag(e.now, s)
 	case wire.AckNack, wire.NackFrag:
+	}
+	if n := max(int(s.SampleSize), len(s.Payload)); v == reliable.Refused && n > maxAnnouncement && st.writer != wire.EntityLivelinessWriter {
+		p.cap(wire.GUID{Prefix: e.msg.Source, Entity: st.writer}, e.from, "",
+			fmt.Sprintf("an announcement of %d bytes is not taken in: the limit is %d", n, maxAnnouncement))
 	}
 	if v == reliable.Conflict || v == reliable.Jump || jump {
 		p.doubted(v, wire.GUID{Prefix: e.msg.Source, Entity: st.writer}, st.r.RemoteParticipant, nil, e.from, s.Seq)

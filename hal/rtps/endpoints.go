@@ -53,9 +53,13 @@ func (p *Participant) withdrawn(r *remote, s *reliable.Sample, writer bool) {
 // described takes what a participant says of one of its endpoints.
 func (p *Participant) described(r *remote, payload []byte, writer bool) {
 	d := &p.parsedEnd
-	if err := wire.ParseEndpoint(payload, writer, d); err != nil {
+	err := wire.ParseEndpoint(payload, writer, d)
+	if err != nil {
 		p.malformed(r.Source, d.GUID, err)
-		return
+		if !p.preferred[d.Topic] || d.GUID.Entity.Writer() != writer || !writer && !d.GUID.Entity.Reader() {
+			return
+		}
+		// Others may read more into it than we do: it is there, but matches nothing of ours.
 	}
 	if d.GUID.Prefix != r.GUID.Prefix {
 		if p.rep.wants(ForeignEndpoint) {
@@ -75,13 +79,17 @@ func (p *Participant) described(r *remote, payload []byte, writer bool) {
 		p.forget(r, old, "it is announced anew")
 	}
 	size := endpointBytes(d)
+	extra := false
 	if why := p.endpointCap(r, size); why != "" {
-		p.cap(d.GUID, r.Source, d.Topic, "an endpoint is not taken in: "+why)
-		return
+		if extra = p.preferred[d.Topic] && p.extra < extraEndpoints; !extra {
+			p.cap(d.GUID, r.Source, d.Topic, "an endpoint is not taken in: "+why)
+			return
+		}
+		p.extra++
 	}
 	ep := &Endpoint{
 		GUID: d.GUID, Participant: r.RemoteParticipant, Topic: d.Topic, Type: d.Type, QoS: d.QoS, UserData: d.UserData, Writer: writer,
-		endpointState: endpointState{digest: digest, bytes: size, to: r.data},
+		endpointState: endpointState{digest: digest, bytes: size, to: r.data, extra: extra, unreadable: err != nil},
 	}
 	if d.Unicast.N > 0 {
 		if to, ok := p.reachable(&d.Unicast, r.Source.Addr()); ok {
@@ -113,6 +121,18 @@ const (
 	participantShare         = 16   // one in so many of the bytes
 	computerNum, computerDen = 3, 4 // three quarters of both
 )
+
+// extraEndpoints is how many endpoints of preferred topics are taken in beyond the caps.
+const extraEndpoints = 256
+
+// Prefer names a topic whose endpoints are always taken in, up to extraEndpoints beyond the caps and even if their
+// announcements do not parse as a whole, so that nobody hides there behind a crowd or an odd announcement. It is called
+// before Run.
+func (p *Participant) Prefer(topic string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.preferred[topic] = true
+}
 
 // endpointCap says which cap keeps one more endpoint of a participant out, "" if none. Where a cap is shared, others who
 // have not answered give way.
@@ -156,6 +176,9 @@ func (p *Participant) sharedCap(a netip.Addr, size int) (why string, sharer func
 func (p *Participant) forget(r *remote, ep *Endpoint, why string) {
 	delete(r.endpoints, ep.GUID.Entity)
 	p.count(r, 0, -1, -ep.bytes)
+	if ep.extra {
+		p.extra--
+	}
 	p.generation.Add(1)
 	p.unmatchEndpoint(ep)
 	if p.rep.wants(EndpointRemoved) {

@@ -225,6 +225,17 @@ func (p *Participant) ownPrefix(e *ear) {
 	}
 }
 
+// swapped tells of a source that was taken for the participant's until that one was heard itself.
+func (p *Participant) swapped(r *RemoteParticipant, thief netip.AddrPort) {
+	r.conflicts.Add(1)
+	if p.rep.wants(SourceConflict) {
+		p.rep.emit(&Event{
+			Kind: SourceConflict, GUID: r.GUID, Participant: r, Source: thief,
+			Detail: "it was taken for " + r.Source.String() + ", which has spoken itself now",
+		})
+	}
+}
+
 // relayed hears somebody who speaks for another (INFO_SRC). No implementation does so without DDS Security.
 func (p *Participant) relayed(e *ear) {
 	if p.rep.wants(SourceConflict) {

@@ -51,10 +51,10 @@ const (
 	// DefaultHeldTotal bounds what all writers together could make us hold so. A match that would go beyond is not made, or
 	// one of a writer that is not accepted gives way.
 	DefaultHeldTotal = 96 << 20
-	// DefaultUnknownPerAddress bounds the announcements per second from addresses without a participant, per address, with
-	// a burst of the same: a node's start is a burst of ten.
-	DefaultUnknownPerAddress = 50
-	// DefaultUnknown bounds those of all such addresses together: 200 nodes that start at once are taken in within a second.
+	// DefaultUnknownPerAddress bounds the announcements per second of participants that are not known, per address, with a
+	// burst of the same: all of a computer's participants answer when we come.
+	DefaultUnknownPerAddress = 200
+	// DefaultUnknown bounds those of all addresses together: 200 nodes that start at once are taken in within a second.
 	DefaultUnknown = 400
 	// DefaultKnownPerParticipant bounds the discovery datagrams per second of one known participant, with a burst of the
 	// same. Starting nodes announce a few hundred endpoints at once.

@@ -112,7 +112,7 @@ func (p *Participant) matchEndpoint(ep *Endpoint) {
 
 // matchWriter matches a remote writer with one of our readers, if they fit. The caller holds mu.
 func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
-	if ep.Topic != r.cfg.Topic {
+	if ep.Topic != r.cfg.Topic || ep.unreadable {
 		return
 	}
 	d := ep.describe()
@@ -147,6 +147,9 @@ func (p *Participant) matchCap(m *match) string {
 	if p.teller.full() {
 		return "a callback does not return"
 	}
+	if most := r.cfg.PerParticipant; most > 0 && r.matchedOf(m.w.Participant) >= most {
+		return fmt.Sprintf("the limit of %d writers of one participant", most)
+	}
 	if len(r.matches) >= p.lim.WritersPerReader && !p.giveWay(r) {
 		return fmt.Sprintf("the limit of %d writers of one reader", p.lim.WritersPerReader)
 	}
@@ -164,6 +167,16 @@ func (p *Participant) matchCap(m *match) string {
 	return ""
 }
 
+// matchedOf counts a participant's writers that are matched with the reader. The caller holds Participant.mu.
+func (r *Reader) matchedOf(rp *RemoteParticipant) (n int) {
+	for _, m := range r.matches {
+		if m.w.Participant == rp {
+			n++
+		}
+	}
+	return n
+}
+
 // giveWay ends a match of a reader whose writer was refused, if there is one.
 func (p *Participant) giveWay(r *Reader) bool {
 	for _, m := range r.matches {
@@ -178,7 +191,7 @@ func (p *Participant) giveWay(r *Reader) bool {
 // matchReader matches a remote reader with one of our writers, if they fit. One whose participant has not answered yet has
 // to wait for that: a forged source cannot have data sent to its victim. The caller holds mu.
 func (p *Participant) matchReader(w *Writer, ep *Endpoint) {
-	if ep.Topic != w.cfg.Topic || !ep.Participant.answers.Load() {
+	if ep.Topic != w.cfg.Topic || ep.unreadable || !ep.Participant.answers.Load() {
 		return
 	}
 	d := ep.describe()

@@ -30,6 +30,7 @@ type Participant struct {
 	peers     map[netip.Addr]bool // Config.Peers, to which data may go wherever it is announced
 
 	healthy      atomic.Bool
+	cutOff       atomic.Bool // see grouped
 	generation   atomic.Uint64
 	sent         atomic.Uint64
 	sendFailures atomic.Uint64

@@ -26,6 +26,8 @@ type ReaderConfig struct {
 	// MaxRateHz caps the samples per second of one writer that Handler sees; 0 takes DefaultMaxRateHz. Those above it are
 	// counted as skipped.
 	MaxRateHz int
+	// PerParticipant bounds the writers of one participant that are matched; 0 takes as many as there is room for.
+	PerParticipant int
 	// UserData is the endpoint's user data, at most MaxUserData bytes.
 	UserData []byte
 	// Accept decides whether a writer is listened to; nil takes everybody. It is asked when the writer appears and again

@@ -31,13 +31,18 @@ type remoteState struct {
 // announcement. On each of the two ways the first source heard counts, and Source itself, once heard on a way, is the only
 // one: implementations that serve several interfaces have one socket for unicast and another for each interface's
 // multicast, but none speaks on one way from two.
+//
+// Where somebody else of its computer was heard on a way before Source was, two have spoken as one: that is told, for what
+// the other said until then was taken.
 func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int) bool {
 	way := r.ways[path].Load()
 	if way != nil && *way == src {
 		return true
 	}
 	if src == r.Source {
-		r.ways[path].Store(&r.Source)
+		if old := r.ways[path].Swap(&r.Source); old != nil && *old != src {
+			p.swapped(r, *old)
+		}
 		return true
 	}
 	if way != nil || !p.sameComputer(src.Addr(), r.Source.Addr()) {
@@ -76,6 +81,8 @@ type endpointState struct {
 	digest uint64
 	bytes  int
 	to     netip.AddrPort // where it hears
+	// extra says that it is beyond the caps, unreadable that its announcement did not parse as a whole.
+	extra, unreadable bool
 }
 
 // admit begins to announce our endpoints to a participant. That waits for a sign that there is one at its address: to a

@@ -247,7 +247,19 @@ func (w *Writer) acknowledged(g wire.GUID, s *wire.Submessage, now time.Duration
 		w.out.AckNack(now, o.id, s)
 	}
 	w.send(o, now)
-	w.schedule(now)
+	w.scheduleOne(o, now)
+}
+
+// scheduleOne is schedule for one reader. What the others are due was noted before, so an acknowledgement costs the same
+// however many readers there are: one datagram holds two thousand. The caller holds mu.
+func (w *Writer) scheduleOne(o *outlet, now time.Duration) {
+	w.stalls(o, now)
+	at, ok := w.out.Due(o.id)
+	if !ok || int64(at) >= w.due.Load() {
+		return
+	}
+	w.due.Store(int64(at))
+	w.p.kickTimers(max(now, at))
 }
 
 // connect begins to send to a reader, or puts it into its place; false if there is no room. Half of the room is kept for the
