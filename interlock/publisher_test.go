@@ -234,6 +234,7 @@ func TestMorePublishersNeverLoosen(t *testing.T) {
 // TestSharedNamesAreBoundedByMax: publishers without names of their own are counted.
 func TestSharedNamesAreBoundedByMax(t *testing.T) {
 	cfg := inputTopic()
+	cfg.Allowed, cfg.Shared = nameList("dds:10.0.0.7", "/planner"), [MaxNames]bool{0: true}
 	cfg.Max, cfg.Succession = 2, time.Minute
 	w, err := NewPublisherWatch(cfg)
 	if err != nil {
@@ -313,6 +314,14 @@ func TestPublisherWatchRefusesConfigurations(t *testing.T) {
 		if _, err := NewPublisherWatch(cfg); !hasConfigError(err, strings.TrimSpace(field)) {
 			t.Errorf("%q: got %v", field, err)
 		}
+	}
+	largest := inputTopic()
+	largest.Subject, largest.Succession, largest.Allowed = MaxChannels, maxDuration, Names{N: MaxNames}
+	for i := range largest.Allowed.Name {
+		largest.Allowed.Name[i] = "/node" + string(rune('a'+i))
+	}
+	if _, err := NewPublisherWatch(largest); err != nil {
+		t.Errorf("the largest of everything: %v", err)
 	}
 	for most, want := range map[int]bool{-1: false, 0: false, 1: true, 2: true} {
 		cfg := inputTopic()

@@ -101,7 +101,7 @@ func (l *link) become(id identity, now time.Duration) {
 	}
 	p := &msg.Peer{
 		ID: l.s.n.peerIDs.Add(1), Name: id.name, Strength: id.strength,
-		Addr: l.w.Participant.From(), Local: l.s.n.part.LocalData(),
+		Addr: l.w.Participant.DataSource(), Local: l.s.n.part.LocalData(),
 	}
 	l.s.count.connected.Add(1)
 	l.s.n.rep.Emit(&bus.Event{

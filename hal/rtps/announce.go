@@ -31,7 +31,7 @@ func newAnnouncer(p *Participant, reader, writer wire.EntityID) *announcer {
 		reader: reader, writer: writer, depth: depth, live: map[wire.EntityID]*announcement{},
 		out: reliable.NewOutbox(reliable.OutboxConfig{
 			Reliable: true, TransientLocal: true, Depth: depth, MaxSample: maxOwnAnnouncement, FragmentSize: fragment,
-			MaxReaders: p.lim.Participants, StallAfter: neverStall,
+			MaxReaders: p.lim.Participants, StallAfter: neverStall, HeartbeatMax: burstEvery * 5,
 		}),
 	}
 }
@@ -121,7 +121,7 @@ func (p *Participant) acknowledged(r *remote, s *wire.Submessage, now time.Durat
 	a := p.pubs
 	switch s.Writer {
 	case wire.EntityLivelinessWriter:
-		p.answered(r, s)
+		p.answered(r, s, now)
 		return
 	case wire.EntitySEDPPubWriter:
 	case wire.EntitySEDPSubWriter:
@@ -132,33 +132,40 @@ func (p *Participant) acknowledged(r *remote, s *wire.Submessage, now time.Durat
 	if s.Reader != a.reader {
 		return
 	}
+	// One without a reader for our questions, or with one that does not answer them, shows itself by asking.
+	if !r.admitted && (r.deaf || now-r.Since > quizPatience) {
+		p.admit(r, now)
+	}
 	if s.Kind == wire.NackFrag {
 		a.out.NackFrag(now, r.id, s)
 		return
 	}
 	a.out.AckNack(now, r.id, s)
-	if !r.answers.Load() && p.pubs.out.Acked(r.id) && p.subs.out.Acked(r.id) {
+	if r.admitted && !r.answers.Load() && p.pubs.out.Acked(r.id) && p.subs.out.Acked(r.id) {
 		r.answers.Store(true)
+		for _, ep := range r.endpoints {
+			if !ep.Writer {
+				p.matchEndpoint(ep)
+			}
+		}
 	}
 }
 
 // Pauses of greetings.
 const (
 	greetFirst = 100 * time.Millisecond // doubles up to greetMax
-	greetMax   = time.Second
+	greetMax   = 4 * time.Second
 	greetLeast = 50 * time.Millisecond // between two that are asked for by the other's announcements
 )
 
 // greet announces us to one participant. Some take what we say of our endpoints only after they have taken in ourselves, so
 // this is repeated until it has acknowledged.
 func (p *Participant) greet(r *remote, now time.Duration) {
-	if !r.answers.Load() {
-		p.mouth.send(p.hello, r.meta)
-	}
+	p.mouth.send(p.hello, r.meta)
 	r.greeted = now
 	r.greetAt = now + min(greetFirst<<min(r.greets, 8), greetMax)
 	r.greets++
-	p.question(r)
+	p.question(r, now)
 }
 
 // greetAgain answers an announcement of one that has not acknowledged yet.
@@ -176,12 +183,20 @@ const (
 
 // sayHello announces us to everybody, known or not.
 func (p *Participant) sayHello(now time.Duration) {
+	tried, went := false, false
 	if p.groupDest != nil {
-		p.grouped(p.mouth.send(p.hello, p.groupDest))
+		tried = true
+		if err := p.renewGroup(); err == nil {
+			went = p.mouth.send(p.hello, p.groupDest)
+		} else if p.rep.wants(SocketFailed) {
+			p.rep.emit(&Event{Kind: SocketFailed, Detail: clip("multicast: " + err.Error())})
+		}
 	}
 	for _, to := range p.probes {
-		p.mouth.send(p.hello, to)
+		tried = true
+		went = p.mouth.send(p.hello, to) || went
 	}
+	p.healthy.Store(went || !tried)
 	if p.hellos++; p.hellos < burst {
 		p.helloAt = now + burstEvery
 		return
@@ -190,20 +205,6 @@ func (p *Participant) sayHello(now time.Duration) {
 	for _, r := range p.remotes {
 		p.mouth.send(p.hello, r.meta)
 	}
-}
-
-// mostUnsent is how many announcements in a row may find no way to the group.
-const mostUnsent = 3
-
-// grouped notes whether an announcement went out to the group. Where none does, the interface is gone, and with it our place
-// in the group, even if one of the same address comes back: whoever joins is not seen any more.
-func (p *Participant) grouped(sent bool) {
-	if sent {
-		p.unsent = 0
-	} else {
-		p.unsent++
-	}
-	p.cutOff.Store(p.unsent >= mostUnsent)
 }
 
 // farewell takes leave of everybody and stops discovery.
@@ -231,6 +232,7 @@ func (p *Participant) farewell() {
 	if p.groupDest != nil {
 		p.mouth.send(bye, p.groupDest)
 	}
+	p.healthy.Store(false)
 	p.closed = true
 	p.rep.mute() // that all others are gone for us is no news
 	for _, r := range p.remotes {

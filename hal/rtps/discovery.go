@@ -34,7 +34,6 @@ type discovery struct {
 	hello     []byte // the datagram that announces us
 	helloAt   time.Duration
 	hellos    int
-	unsent    int           // announcements to the group in a row that were not sent
 	checkAt   time.Duration // when leases and liveliness are looked at next
 	dirty     bool          // the table is to be made anew
 	parsed    wire.ParticipantData
@@ -240,6 +239,8 @@ func (e *ear) impostor(r *remote) {
 	kind, what := SourceConflict, "a datagram"
 	for ok, _ := e.msg.Next(s); ok; ok, _ = e.msg.Next(s) {
 		switch {
+		case p.reclaims(r, e):
+			what = "after another one who took its way, itself: the answer to our question"
 		case s.Kind == wire.Data && (s.Dispose || s.Unregister):
 			kind, what = ForeignDispose, "a farewell"
 		case s.Kind == wire.Data && s.Writer == wire.EntitySPDPWriter && kind == SourceConflict:
@@ -249,7 +250,7 @@ func (e *ear) impostor(r *remote) {
 	if p.rep.wants(kind) {
 		p.rep.emit(&Event{
 			Kind: kind, GUID: r.GUID, Participant: r.RemoteParticipant, Source: e.from,
-			Detail: what + " in its name; expected from " + r.Source.String() + " only",
+			Detail: what + " in its name; expected from " + r.Source.String() + " and " + r.DataSource().String() + " only",
 		})
 	}
 }

@@ -100,7 +100,9 @@ func (p *Participant) described(r *remote, payload []byte, writer bool) {
 	p.count(r, 0, 1, size)
 	p.generation.Add(1)
 	if p.rep.wants(EndpointAdded) {
-		p.rep.emit(&Event{Kind: EndpointAdded, GUID: ep.GUID, Participant: r.RemoteParticipant, Endpoint: ep, Source: r.Source, Topic: ep.Topic, Detail: ep.Type})
+		p.rep.emit(&Event{
+			Kind: EndpointAdded, GUID: ep.GUID, Participant: r.RemoteParticipant, Endpoint: ep, Source: r.Source, Topic: ep.Topic, Detail: ep.Type,
+		})
 	}
 	p.matchEndpoint(ep)
 }
@@ -180,7 +182,9 @@ func (p *Participant) forget(r *remote, ep *Endpoint, why string) {
 	p.generation.Add(1)
 	p.unmatchEndpoint(ep)
 	if p.rep.wants(EndpointRemoved) {
-		p.rep.emit(&Event{Kind: EndpointRemoved, GUID: ep.GUID, Participant: r.RemoteParticipant, Endpoint: ep, Source: r.Source, Topic: ep.Topic, Detail: why})
+		p.rep.emit(&Event{
+			Kind: EndpointRemoved, GUID: ep.GUID, Participant: r.RemoteParticipant, Endpoint: ep, Source: r.Source, Topic: ep.Topic, Detail: why,
+		})
 	}
 }
 

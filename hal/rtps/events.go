@@ -204,7 +204,8 @@ func (p *Participant) malformed(from netip.AddrPort, g wire.GUID, err error) {
 
 func (p *Participant) flood(from netip.AddrPort, g wire.GUID, rate int) {
 	if p.rep.wants(Flood) {
-		p.rep.emit(&Event{Kind: Flood, GUID: g, Source: from, Detail: fmt.Sprintf("more than %d datagrams of discovery in a second; the rest is not looked at", rate)})
+		detail := fmt.Sprintf("more than %d datagrams of discovery in a second; the rest is not looked at", rate)
+		p.rep.emit(&Event{Kind: Flood, GUID: g, Source: from, Detail: detail})
 	}
 }
 

@@ -18,6 +18,7 @@ type match struct {
 	to *dest           // likewise; nil if we have nowhere to acknowledge to
 
 	accepted atomic.Bool
+	deciding atomic.Bool // Accept and OnMatch are running
 
 	// Of the teller's goroutine: OnMatch was told of it.
 	told bool
@@ -187,9 +188,10 @@ func (p *Participant) giveWay(r *Reader) bool {
 	return false
 }
 
-// matchReader matches a remote reader with one of our writers, if they fit. The caller holds mu.
+// matchReader matches a remote reader with one of our writers, if they fit. One whose participant has not answered yet has
+// to wait for that: a forged source cannot have data sent to its victim. The caller holds mu.
 func (p *Participant) matchReader(w *Writer, ep *Endpoint) {
-	if ep.Topic != w.cfg.Topic || ep.unreadable {
+	if ep.Topic != w.cfg.Topic || ep.unreadable || !ep.Participant.answers.Load() {
 		return
 	}
 	d := ep.describe()
@@ -270,6 +272,7 @@ func (p *Participant) tellMatch(m *match) {
 	m.queued = false
 	gone := m.gone
 	p.mu.Unlock()
+	m.deciding.Store(true)
 	c := &m.r.cfg
 	ok := !gone && (c.Accept == nil || c.Accept(m.w))
 	if ok != m.told && c.OnMatch != nil {
@@ -285,10 +288,11 @@ func (p *Participant) tellMatch(m *match) {
 		return // if that is news, it is queued
 	}
 	m.accepted.Store(ok)
+	m.deciding.Store(false)
 	if !m.inTable {
 		m.inTable, p.dirty = true, true
 		p.publish()
-	} else if ok {
+	} else {
 		p.kickUser()
 	}
 }

@@ -30,7 +30,6 @@ type Participant struct {
 	peers     map[netip.Addr]bool // Config.Peers, to which data may go wherever it is announced
 
 	healthy      atomic.Bool
-	cutOff       atomic.Bool // see grouped
 	generation   atomic.Uint64
 	sent         atomic.Uint64
 	sendFailures atomic.Uint64
@@ -214,7 +213,6 @@ func (p *Participant) run(ctx context.Context) error {
 		defer close(told)
 		p.teller.run()
 	}()
-	p.healthy.Store(p.ctx.Err() == nil)
 	<-p.ctx.Done()
 	p.shut() // whoever ended ctx may still be saying farewell
 	all.Wait()
@@ -226,8 +224,8 @@ func (p *Participant) run(ctx context.Context) error {
 // shut says farewell and closes the sockets, once.
 func (p *Participant) shut() {
 	p.once.Do(func() {
-		p.healthy.Store(false)
 		p.farewell()
+		p.healthy.Store(false) // an announcement may have gone out meanwhile
 		p.cancel()
 		p.closeSockets()
 	})

@@ -3,6 +3,7 @@ package rtps
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"time"
 
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
@@ -19,6 +20,7 @@ type quiz struct {
 	rights int         // in a row
 	wrongs int
 	sent   int32
+	next   time.Duration // when it is asked again
 }
 
 const (
@@ -26,6 +28,10 @@ const (
 	quizRights = 3  // in a row: a guess is right once in 2^36
 	quizWrongs = 8  // then it is not asked again
 	quizSent   = 64 // likewise
+	quizEvery  = 250 * time.Millisecond
+
+	// quizPatience is how long an answer is waited for, before asking for our announcements counts as a sign of life.
+	quizPatience = 2 * time.Second
 )
 
 func (q *quiz) step() wire.SeqNum {
@@ -59,7 +65,7 @@ func (q *quiz) answer(n wire.SeqNum) (proven, again bool) {
 func (r *remote) open() bool { return !r.proven.Load() && !r.deaf && r.sent < quizSent }
 
 // question asks a participant that has not proven itself.
-func (p *Participant) question(r *remote) {
+func (p *Participant) question(r *remote, now time.Duration) {
 	q := &r.quiz
 	if !r.open() {
 		return
@@ -68,13 +74,14 @@ func (p *Participant) question(r *remote) {
 		q.asked = 1 + q.step()
 	}
 	q.sent++
+	q.next = now + quizEvery
 	b := wire.AppendHeartbeat(p.mouth.begin(r.GUID.Prefix), wire.EntityLivelinessReader, wire.EntityLivelinessWriter,
 		q.asked, q.asked-1, q.sent, false, false)
 	p.mouth.send(b, r.meta)
 }
 
 // answered takes an acknowledgement of our liveliness writer.
-func (p *Participant) answered(r *remote, s *wire.Submessage) {
+func (p *Participant) answered(r *remote, s *wire.Submessage, now time.Duration) {
 	if s.Kind != wire.AckNack || s.Reader != wire.EntityLivelinessReader || r.proven.Load() {
 		return
 	}
@@ -82,7 +89,27 @@ func (p *Participant) answered(r *remote, s *wire.Submessage) {
 	if proven {
 		r.proven.Store(true)
 	}
-	if again {
-		p.question(r)
+	if r.rights > 0 {
+		p.admit(r, now)
 	}
+	if again {
+		p.question(r, now)
+	}
+}
+
+// reclaims tells whether a participant, whose unicast somebody else of its computer was first to forge, answers our question:
+// then that way is its own. Guesses are bounded by the budget of strangers.
+func (p *Participant) reclaims(r *remote, e *ear) bool {
+	s := &e.sub
+	way := r.ways[pathUnicast].Load()
+	if e.path != pathUnicast || r.proven.Load() || way == nil || *way == r.Source || !p.sameComputer(e.from.Addr(), r.Source.Addr()) {
+		return false
+	}
+	if s.Kind != wire.AckNack || s.Writer != wire.EntityLivelinessWriter || r.asked == 0 || s.Set.Base != r.asked {
+		return false
+	}
+	from := e.from
+	r.ways[pathUnicast].Store(&from)
+	p.answered(r, s, e.now)
+	return true
 }

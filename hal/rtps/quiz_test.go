@@ -1,6 +1,7 @@
 package rtps
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/robowarden/robowarden/hal/rtps/wire"
@@ -60,5 +61,41 @@ func TestProof(t *testing.T) {
 		if r.GUID.Prefix == p && r.Proven() {
 			t.Error("proven by guesses")
 		}
+	}
+}
+
+// TestReclaim: a participant that speaks by unicast from another socket than by multicast gets its way back from a forger who
+// was first, by its answer to the question that the forger did not see.
+func TestReclaim(t *testing.T) {
+	p := quiet(t)
+	at := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(localhost, port) }
+	genuine, forged, who := at(5001), at(6000), prefix(1)
+	hear := func(b []byte, from netip.AddrPort, path int) {
+		e := &ear{p: p, now: p.cfg.Clock(), from: from, path: path}
+		e.hear(b)
+	}
+	answer := func(n wire.SeqNum) []byte {
+		set := wire.SeqSet{Base: n}
+		return wire.AppendAckNack(wire.AppendHeader(nil, who), wire.EntityLivelinessReader, wire.EntityLivelinessWriter, &set, 1, true)
+	}
+	hear(hello(who, at(5002)), at(5000), pathGroup)
+	r := p.remotes[who]
+	hear(answer(1), forged, pathUnicast)
+	if r.DataSource() != forged {
+		t.Fatal("the forger is not first; the test could not fail")
+	}
+	hear(answer(1), genuine, pathUnicast)
+	if r.DataSource() != forged || r.Conflicts() != 1 {
+		t.Fatal("a way changes hands without an answer")
+	}
+	for range quizRights {
+		hear(answer(r.asked), genuine, pathUnicast)
+	}
+	if r.DataSource() != genuine || !r.Proven() {
+		t.Errorf("its source is %v, proven %t", r.DataSource(), r.Proven())
+	}
+	hear(answer(r.asked), forged, pathUnicast)
+	if r.DataSource() != genuine || r.Conflicts() != 3 {
+		t.Errorf("its source is %v, %d conflicts", r.DataSource(), r.Conflicts())
 	}
 }

@@ -53,7 +53,7 @@ type Sample struct {
 	Stamp int64
 	// Boot is when it was received, on the boot clock.
 	Boot time.Duration
-	// Payload is the serialised data with its four bytes of encapsulation.
+	// Payload is the serialised data with its four bytes of encapsulation. RTPS pads it to a multiple of four bytes, or not.
 	Payload []byte
 	// Related is the sample that this one answers, as services of Fast DDS say it; RelatedSeq is 0 where there is none.
 	Related    wire.GUID
@@ -104,7 +104,8 @@ func (p *Participant) NewReader(c ReaderConfig) (*Reader, error) {
 		return nil, err
 	}
 	if c.MaxRateHz < 1 || c.Handler == nil {
-		return nil, fmt.Errorf("rtps: reader of %s: rate %d Hz, handler given: %t; expected 1 or more and a handler", c.Topic, c.MaxRateHz, c.Handler != nil)
+		return nil, fmt.Errorf("rtps: reader of %s: rate %d Hz, handler given: %t; expected 1 or more and a handler",
+			c.Topic, c.MaxRateHz, c.Handler != nil)
 	}
 	c.UserData = slices.Clone(c.UserData)
 	r := &Reader{p: p, cfg: c, max: c.MaxSample, matches: map[wire.GUID]*match{}}

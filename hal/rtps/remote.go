@@ -34,11 +34,11 @@ type RemoteParticipant struct {
 // Heard is when something was last taken from it, on the boot clock.
 func (r *RemoteParticipant) Heard() time.Duration { return time.Duration(r.heard.Load()) }
 
-// From is the UDP source of what it says by unicast, user data among it: Source, but for implementations that have another
-// socket for each interface's multicast.
-func (r *RemoteParticipant) From() netip.AddrPort {
-	if way := r.ways[pathUnicast].Load(); way != nil {
-		return *way
+// DataSource is the UDP source of what comes from it by unicast, samples included: Source, or another socket of the same
+// computer where multicast is sent from one of its own.
+func (r *RemoteParticipant) DataSource() netip.AddrPort {
+	if a := r.ways[pathUnicast].Load(); a != nil {
+		return *a
 	}
 	return r.Source
 }

@@ -72,6 +72,8 @@ type remote struct {
 	greets            int
 
 	quiz
+	builtin  uint32
+	admitted bool // what we have is announced to it
 }
 
 // endpointState is what discovery needs of an endpoint.
@@ -81,6 +83,20 @@ type endpointState struct {
 	to     netip.AddrPort // where it hears
 	// extra says that it is beyond the caps, unreadable that its announcement did not parse as a whole.
 	extra, unreadable bool
+}
+
+// admit begins to announce our endpoints to a participant. That waits for a sign that there is one at its address: to a
+// forged source only a little is sent.
+func (p *Participant) admit(r *remote, now time.Duration) {
+	if r.admitted {
+		return
+	}
+	r.admitted = true
+	for _, a := range []*announcer{p.pubs, p.subs} {
+		if r.hears(r.builtin, a) {
+			a.out.Match(now, r.id, true, true)
+		}
+	}
 }
 
 // hears tells whether it has a reader for what an announcer says. One that names none of its builtin endpoints has them
@@ -200,11 +216,7 @@ func (e *ear) join(d *wire.ParticipantData, digest uint64) {
 	p.count(r, 1, 0, 0)
 	p.readdress(r, d)
 	r.quiz.deaf = d.Builtin&wire.BuiltinLivelinessReader == 0
-	for _, a := range []*announcer{p.pubs, p.subs} {
-		if r.hears(d.Builtin, a) {
-			a.out.Match(e.now, r.id, true, true)
-		}
-	}
+	r.builtin = d.Builtin
 	p.dirty = true
 	p.generation.Add(1)
 	if p.rep.wants(ParticipantJoined) {
@@ -232,7 +244,8 @@ func (p *Participant) room(g wire.GUID, from netip.AddrPort, now time.Duration) 
 	a := p.computer(from.Addr())
 	here := p.computers[a]
 	switch {
-	case here != nil && here.participants >= p.lim.ParticipantsPerAddress && !p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
+	case here != nil && here.participants >= p.lim.ParticipantsPerAddress &&
+		!p.evict(now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }):
 		why = fmt.Sprintf("the limit of %d participants of one address", p.lim.ParticipantsPerAddress)
 	case len(p.remotes) >= p.lim.Participants && !p.evict(now, func(*remote) bool { return true }):
 		why = fmt.Sprintf("the limit of %d participants", p.lim.Participants)

@@ -113,5 +113,6 @@ func (p *Participant) Stats() Stats {
 	}
 }
 
-// Healthy tells whether Run serves and its sockets work: those of multicast too, where it is used.
-func (p *Participant) Healthy() bool { return p.healthy.Load() && !p.cutOff.Load() }
+// Healthy tells whether Run serves and its last announcement went out: an interface that is down, or whose address is gone,
+// takes none.
+func (p *Participant) Healthy() bool { return p.healthy.Load() }

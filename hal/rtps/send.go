@@ -84,7 +84,8 @@ const lowestPort = 1024
 
 // sendable tells whether we send to an address that somebody at source announces. Anybody could otherwise aim what we send
 // at a third: the reflection that DDS implementations are known for. So the address has to be the announcement's own source
-// (or one of this computer, if that is), or, if the operator has named both source and address in Config.Peers, another one of a computer with several.
+// (or one of this computer, if that is), or, if the operator has named both source and address in Config.Peers, another one
+// of a computer with several.
 func (p *Participant) sendable(a netip.AddrPort, source netip.Addr) bool {
 	ip := a.Addr()
 	if a.Port() < lowestPort || ip.IsMulticast() || ip.IsUnspecified() || ip.Is4() != p.cfg.Host.Is4() {

@@ -122,7 +122,8 @@ func listenPairs(hosts []netip.Addr, domain int) ([]*pair, error) {
 			break
 		}
 	}
-	return nil, fmt.Errorf("rtps: domain %d: no free ports of %d to %d on %v (a robot has its own domain id, and at most 120 participants are on a host): %w",
+	return nil, fmt.Errorf(
+		"rtps: domain %d: no free ports of %d to %d on %v (a robot has its own domain id, and at most 120 participants are on a host): %w",
 		domain, metaPort(domain, 0), userPort(domain, maxIndex), hosts, err)
 }
 
@@ -171,9 +172,7 @@ func joinGroup(fd int, group, host netip.Addr, port uint16) error {
 		if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: int(port), Addr: group.As4()}); err != nil {
 			return os.NewSyscallError("bind", err)
 		}
-		err := syscall.SetsockoptIPMreq(fd, syscall.IPPROTO_IP, syscall.IP_ADD_MEMBERSHIP,
-			&syscall.IPMreq{Multiaddr: group.As4(), Interface: host.As4()})
-		return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP", err)
+		return addMember(fd, group, host)
 	}
 	index, err := zoneIndex(host)
 	if err != nil {
@@ -185,9 +184,36 @@ func joinGroup(fd int, group, host netip.Addr, port uint16) error {
 	if err := syscall.Bind(fd, &syscall.SockaddrInet6{Port: int(port), ZoneId: index, Addr: group.As16()}); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
+	return addMember(fd, group, host)
+}
+
+// addMember makes the socket a member of the group on host's interface; if it is one already, that is EADDRINUSE.
+func addMember(fd int, group, host netip.Addr) error {
+	if group.Is4() {
+		err := syscall.SetsockoptIPMreq(fd, syscall.IPPROTO_IP, syscall.IP_ADD_MEMBERSHIP,
+			&syscall.IPMreq{Multiaddr: group.As4(), Interface: host.As4()})
+		return os.NewSyscallError("setsockopt IP_ADD_MEMBERSHIP", err)
+	}
+	index, err := zoneIndex(host)
+	if err != nil {
+		return err
+	}
 	err = syscall.SetsockoptIPv6Mreq(fd, syscall.IPPROTO_IPV6, syscall.IPV6_JOIN_GROUP,
 		&syscall.IPv6Mreq{Multiaddr: group.As16(), Interface: index})
 	return os.NewSyscallError("setsockopt IPV6_JOIN_GROUP", err)
+}
+
+// renewGroup joins again, for a network adapter that was unplugged comes back without its members.
+func (p *Participant) renewGroup() error {
+	var err error
+	again := func(fd uintptr) { err = addMember(int(fd), p.cfg.Group, p.cfg.Host) }
+	if cerr := p.group.raw.Control(again); cerr != nil {
+		return cerr
+	}
+	if err != nil && !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return p.meta.sendToGroup(p.cfg.Host)
 }
 
 // sendToGroup makes a socket send multicast on host's interface only, no further than its network, and to ourselves too:

@@ -71,11 +71,17 @@ func (p *Participant) discoveryTimers(now time.Duration) time.Duration {
 	}
 	next := min(p.helloAt, p.checkAt)
 	for _, r := range p.remotes {
-		if !r.answers.Load() || r.open() {
+		if !r.answers.Load() {
 			if now >= r.greetAt {
 				p.greet(r, now)
 			}
 			next = min(next, r.greetAt)
+		}
+		if r.open() {
+			if now >= r.quiz.next {
+				p.question(r, now)
+			}
+			next = min(next, r.quiz.next)
 		}
 		at, ok := p.dueFor(r)
 		if ok && at <= now {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,14 +22,16 @@ type inletState struct {
 	second time.Duration // the beginning of the second in which taken counts
 	taken  int
 
-	// keeps says that the latest sample of a writer that is not accepted is kept in kept.
+	// kept holds samples of a writer that is not accepted: the latest, if keeps says so, and those that come while Accept and
+	// OnMatch run, which are not lost if the answer is yes.
 	keeps     bool
-	kept      []byte
-	keptSeq   wire.SeqNum
-	keptStamp int64
-	keptBoot  time.Duration
+	kept      []Sample
+	keptBytes int
 	lost      uint64
 }
+
+// maxKept bounds the samples that are kept while Accept and OnMatch run; their bytes are bounded by the reader's MaxSample.
+const maxKept = 16
 
 // taker looks at user data. Participant.taking guards it.
 type taker struct {
@@ -140,8 +143,12 @@ func (t *taker) refresh() {
 	t.table = t.p.table.Load()
 	t.now = t.p.cfg.Clock()
 	for _, m := range t.table.reliable {
-		if m.kept != nil && m.accepted.Load() {
-			m.release(t)
+		switch {
+		case m.kept == nil:
+		case m.accepted.Load():
+			m.release()
+		case !m.keeps && !m.deciding.Load():
+			m.kept, m.keptBytes = nil, 0 // the answer was no
 		}
 	}
 	t.answer()
@@ -305,7 +312,7 @@ func (m *match) take(s *reliable.Sample) {
 		return
 	}
 	if m.kept != nil {
-		m.release(t)
+		m.release()
 	}
 	x := &t.sample
 	*x = Sample{Writer: m.w, Seq: s.Seq, Stamp: s.Stamp.UnixNano(), Boot: t.now, Payload: s.Payload}
@@ -332,18 +339,27 @@ func (m *match) hand(x *Sample) {
 	m.r.cfg.Handler(x)
 }
 
-// keep holds the latest sample of a writer that is not accepted, in case it is later.
+// keep holds what may still be wanted of a writer that is not accepted.
 func (m *match) keep(s *reliable.Sample, now time.Duration) {
 	m.r.counts.unaccepted.Add(1)
-	if m.keeps {
-		m.kept = append(m.kept[:0], s.Payload...)
-		m.keptSeq, m.keptStamp, m.keptBoot = s.Seq, s.Stamp.UnixNano(), now
+	deciding := m.reliable && m.deciding.Load()
+	if !deciding || len(m.kept) >= maxKept || m.keptBytes+len(s.Payload) > m.r.max {
+		m.kept, m.keptBytes = nil, 0
 	}
+	if !deciding && !m.keeps {
+		return
+	}
+	m.kept = append(m.kept, Sample{
+		Writer: m.w, Seq: s.Seq, Stamp: s.Stamp.UnixNano(), Boot: now, Payload: slices.Clone(s.Payload), Related: s.Related, RelatedSeq: s.RelatedSeq,
+	})
+	m.keptBytes += len(s.Payload)
 }
 
 // release hands on what was kept.
-func (m *match) release(t *taker) {
-	t.sample = Sample{Writer: m.w, Seq: m.keptSeq, Stamp: m.keptStamp, Boot: m.keptBoot, Payload: m.kept}
-	m.kept = nil
-	m.hand(&t.sample)
+func (m *match) release() {
+	kept := m.kept
+	m.kept, m.keptBytes = nil, 0
+	for i := range kept {
+		m.hand(&kept[i])
+	}
 }

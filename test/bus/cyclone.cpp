@@ -212,9 +212,10 @@ class Cyclone : public Bus {
 
   // wait returns when the reader has something to say, and at least ten times a second.
   static void wait(dds_entity_t set) { dds_waitset_wait(set, nullptr, 0, DDS_MSECS(100)); }
-  static dds_entity_t waitset(dds_entity_t participant, dds_entity_t reader) {
+  // A status that is waited for has to be taken by whoever waits, or the wait never waits again.
+  static dds_entity_t waitset(dds_entity_t participant, dds_entity_t reader, uint32_t status) {
     const auto set = need(dds_create_waitset(participant), "waitset");
-    need(dds_set_status_mask(reader, DDS_DATA_AVAILABLE_STATUS | DDS_SUBSCRIPTION_MATCHED_STATUS), "status");
+    need(dds_set_status_mask(reader, status), "status");
     need(dds_waitset_attach(set, reader, reader), "waitset");
     return set;
   }
@@ -235,7 +236,7 @@ class Cyclone : public Bus {
 
   template <class M>
   void read(dds_entity_t reader, const Handler<M>& handler, const std::function<void(int)>& on_match) {
-    const auto set = waitset(participant_, reader);
+    const auto set = waitset(participant_, reader, DDS_DATA_AVAILABLE_STATUS | DDS_SUBSCRIPTION_MATCHED_STATUS);
     std::map<dds_instance_handle_t, rmw::Gid> writers;
     int matched = 0;
     while (ok()) {
@@ -272,7 +273,7 @@ class Cyclone : public Bus {
     const auto w = writer(topic_of(reply, rmw::reply(name)), q, id);
     const auto r = reader(topic_of(request, rmw::request(name)), q, id);
     threads_.emplace_back([=] {
-      const auto set = waitset(participant_, r);
+      const auto set = waitset(participant_, r, DDS_DATA_AVAILABLE_STATUS);
       std::vector<std::thread> calls;
       while (ok()) {
         wait(set);

@@ -1,4 +1,4 @@
-// Says on a topic, as std_msgs/String, each line that it reads.
+// Says on a topic, as std_msgs/String, each line that it reads; \n and \\ in it stand for a new line and for \.
 //
 //   say_cyclone --node=/courier --topic=/plant/fault
 //
@@ -11,6 +11,20 @@
 #include <thread>
 
 #include "bus.hpp"
+
+namespace {
+
+std::string plain(const std::string& line) {
+  std::string out;
+  for (size_t i = 0; i < line.size(); i++) {
+    const bool escaped = line[i] == '\\' && i + 1 < line.size();
+    if (escaped) i++;
+    out += escaped && line[i] == 'n' ? '\n' : line[i];
+  }
+  return out;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
@@ -28,7 +42,7 @@ int main(int argc, char** argv) {
     });
     int said = 0;
     for (std::string line; node->ok() && std::getline(std::cin, line);) {
-      pub->publish({line});
+      pub->publish({plain(line)});
       pub->flush(0.5);
       std::printf("said %d\n", ++said);
     }

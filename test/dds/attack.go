@@ -74,20 +74,27 @@ const (
 	far    = int64(1) << 40
 )
 
-// Forgeries are what anybody on the network can say in a publisher's name.
+// Forgeries are what anybody on the network can say in a publisher's name. A forged sample has the content, or, without
+// one, that of a sample of the victim's own.
 func Forgeries(content []byte) []Forgery {
+	said := func(v Stream) []byte {
+		if content == nil {
+			return v.Payload
+		}
+		return content
+	}
 	return []Forgery{
 		{"guid-spoofing", func(_ *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
-			return rtps.NewPacket(v.GUID.Prefix()).At(time.Now()).Data(rtps.Unknown, v.GUID.Entity(), v.Last+1, nil, content, false), keys(v.To)
+			return rtps.NewPacket(v.GUID.Prefix()).At(time.Now()).Data(rtps.Unknown, v.GUID.Entity(), v.Last+1, nil, said(v), false), keys(v.To)
 		}},
 		{"participant-dispose", func(e *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
 			p := v.GUID.Prefix()
-			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.ParticipantWriter, e.Builtin(p, rtps.ParticipantWriter).Last+1, rtps.PIDParticipantGUID,
+			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.ParticipantWriter, e.Of(p, rtps.ParticipantWriter).Last+1, rtps.PIDParticipantGUID,
 				p.GUID(rtps.ParticipantEntity)), append(e.Meta(p), group)
 		}},
 		{"writer-dispose", func(e *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
 			p := v.GUID.Prefix()
-			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.PublicationsWriter, e.Builtin(p, rtps.PublicationsWriter).Last+1, rtps.PIDEndpointGUID,
+			return rtps.NewPacket(p).Dispose(rtps.Unknown, rtps.PublicationsWriter, e.Of(p, rtps.PublicationsWriter).Last+1, rtps.PIDEndpointGUID,
 				v.GUID), e.Meta(p)
 		}},
 		{"far-heartbeat", func(_ *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
@@ -97,7 +104,7 @@ func Forgeries(content []byte) []Forgery {
 			return rtps.NewPacket(v.GUID.Prefix()).Gap(rtps.Unknown, v.GUID.Entity(), v.Last+1, far), keys(v.To)
 		}},
 		{"far-sample", func(_ *Eye, v Stream) (*rtps.Packet, []netip.AddrPort) {
-			return rtps.NewPacket(v.GUID.Prefix()).Data(rtps.Unknown, v.GUID.Entity(), v.Last+far, nil, content, false), keys(v.To)
+			return rtps.NewPacket(v.GUID.Prefix()).Data(rtps.Unknown, v.GUID.Entity(), v.Last+far, nil, said(v), false), keys(v.To)
 		}},
 	}
 }

@@ -3,6 +3,7 @@ package dds
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"sync"
 	"testing"
@@ -89,7 +90,8 @@ func (e *Eye) participant(s rtps.Sub) {
 
 func (e *Eye) publication(s rtps.Sub) {
 	p := rtps.Discovered(s.Payload)
-	if g := p[rtps.PIDEndpointGUID]; len(g) == 16 {
+	// A farewell names no topic.
+	if g := p[rtps.PIDEndpointGUID]; len(g) == 16 && p[rtps.PIDTopic] != nil {
 		w := e.stream(rtps.GUID(g))
 		w.Topic, w.Type = rtps.ParamText(p[rtps.PIDTopic]), rtps.ParamText(p[rtps.PIDType])
 	}
@@ -130,8 +132,29 @@ func (e *Eye) find(topic string) (Stream, bool) {
 	return Stream{}, false
 }
 
-// Builtin is what is known of one of a participant's built-in writers.
-func (e *Eye) Builtin(p rtps.Prefix, writer rtps.EntityID) Stream {
+// Stream waits until the writer of the GUID, in hexadecimal digits, was seen, and returns what is known of it now.
+func (e *Eye) Stream(t testing.TB, guid string) Stream {
+	t.Helper()
+	raw, err := hex.DecodeString(guid)
+	if err != nil || len(raw) != 16 {
+		t.Fatalf("%q is no GUID", guid)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for {
+		if s := e.Of(rtps.GUID(raw).Prefix(), rtps.GUID(raw).Entity()); s.Last > 0 {
+			return s
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("writer %s was not seen", guid)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// Of is what is known of one of a participant's writers.
+func (e *Eye) Of(p rtps.Prefix, writer rtps.EntityID) Stream {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.stream(p.GUID(writer)).clone()

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/test/driver"
-	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
 )
@@ -45,11 +45,14 @@ func seed(t testing.TB) uint64 {
 // TestDriveAtBlockedZone is the main job in its smallest form: a planner drives at a wall of air and the robot stands
 // before it; and the journal tells the same on another architecture.
 func TestDriveAtBlockedZone(t *testing.T) {
-	m := ros.StartMaster(t, ros.Options{})
+	onBuses(t, []bus.Kind{bus.Cyclone, bus.Fast}, driveAtBlockedZone)
+}
+
+func driveAtBlockedZone(t *testing.T, b bus.Bus) {
 	zone := oracle.Zone{ID: "pharmacy", Outer: ringOf(4, -2, 8, 2)}
-	p := plant.Start(t, m, plant.Config{})
-	s := newSite(t, m, siteConfig{zones: blockedZone("pharmacy", zone.Outer), lock: true})
-	driver.StartDrive(t, m, driver.Drive{VX: 1.2})
+	p := plant.Start(t, b, plant.Config{})
+	s := newSite(t, b, siteConfig{zones: blockedZone("pharmacy", zone.Outer), lock: true})
+	driver.StartDrive(t, b, driver.Drive{VX: 1.2})
 	g := s.start(t)
 	g.ready(t)
 	standing(t, p, 15*time.Second)
@@ -61,10 +64,13 @@ func TestDriveAtBlockedZone(t *testing.T) {
 
 // TestWithoutGuardRobotEnters is the off run: what the other tests of this file measure can fail.
 func TestWithoutGuardRobotEnters(t *testing.T) {
-	m := ros.StartMaster(t, ros.Options{})
+	onBuses(t, []bus.Kind{bus.Cyclone, bus.Fast}, withoutGuardRobotEnters)
+}
+
+func withoutGuardRobotEnters(t *testing.T, b bus.Bus) {
 	zone := oracle.Zone{ID: "pharmacy", Outer: ringOf(2, -2, 6, 2)}
-	p := plant.Start(t, m, plant.Config{})
-	driver.StartDrive(t, m, driver.Drive{VX: 1.2, Topic: "/cmd_vel"})
+	p := plant.Start(t, b, plant.Config{})
+	driver.StartDrive(t, b, driver.Drive{VX: 1.2, Topic: "/cmd_vel"})
 	until(t, 15*time.Second, "the robot in the zone", func() bool {
 		k, err := oracle.JudgeKeepOut(p.Truth(t), contour, []oracle.Zone{zone})
 		return err == nil && k.Inside
@@ -148,15 +154,14 @@ func drawApproach(r *rand.Rand, n int) approach {
 }
 
 // run drives at the edge and judges.
-func (a approach) run(t *testing.T) {
+func (a approach) run(t *testing.T, b bus.Bus) {
 	// The edge is the zone's left side, x = 0 before everything is turned by edgeYaw. The heading is off by incidence.
 	zone := oracle.Zone{ID: "edge", Outer: turned(ringOf(0, -6, 3, 6), a.edgeYaw)}
 	start := turned(oracle.Ring{{X: -a.distance * math.Cos(a.incidence), Y: -a.distance * math.Sin(a.incidence)}}, a.edgeYaw)[0]
 	a.plant.X, a.plant.Y, a.plant.Yaw = start.X, start.Y, math.Remainder(a.edgeYaw+a.incidence, 2*math.Pi)
-	m := ros.StartMaster(t, ros.Options{})
-	p := plant.Start(t, m, a.plant)
-	s := newSite(t, m, siteConfig{zones: blockedZone("edge", zone.Outer), lock: true})
-	driver.StartDrive(t, m, driver.Drive{VX: a.speed})
+	p := plant.Start(t, b, a.plant)
+	s := newSite(t, b, siteConfig{zones: blockedZone("edge", zone.Outer), lock: true})
+	driver.StartDrive(t, b, driver.Drive{VX: a.speed})
 	g := s.start(t)
 	g.ready(t)
 	standing(t, p, 25*time.Second)
@@ -167,37 +172,47 @@ func (a approach) run(t *testing.T) {
 	}
 }
 
-// TestApproaches draws approaches at BLOCKED edges: 20 in make test, 500 in make qualify.
+// TestApproaches draws approaches at BLOCKED edges: 20 in make test, 500 in make qualify, and on DDS a share of them.
 func TestApproaches(t *testing.T) {
 	s := seed(t)
-	n := 20
+	n := map[bus.Kind]int{bus.ROS: 20, bus.Cyclone: 1, bus.Fast: 1}
 	if longTier() {
-		n = 500
+		n = map[bus.Kind]int{bus.ROS: 500, bus.Cyclone: 100, bus.Fast: 100}
 	}
 	slots := make(chan struct{}, 4)
-	for i := range n {
-		a := drawApproach(rand.New(rand.NewPCG(s, uint64(i))), i) //nolint:gosec // not a secret
-		t.Run(fmt.Sprintf("%03d", i), func(t *testing.T) {
-			t.Parallel()
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			t.Logf("speed %.2f m/s, incidence %.0f°, lag %v, dead time %v, loss %.1f %%×%d", a.speed, a.incidence*180/math.Pi,
-				a.plant.Lag, a.plant.DeadTime, 100*a.plant.LossProbability, a.plant.LossLength)
-			a.run(t)
-		})
+	for kind, n := range n {
+		for i := range n {
+			a := drawApproach(rand.New(rand.NewPCG(s, uint64(i))), i) //nolint:gosec // not a secret
+			a.start(t, kind, i, slots)
+		}
 	}
+}
+
+// start runs the approach as a test of its own, when there is a slot for it.
+func (a approach) start(t *testing.T, kind bus.Kind, i int, slots chan struct{}) {
+	t.Run(fmt.Sprintf("%s %03d", kind, i), func(t *testing.T) {
+		t.Parallel()
+		slots <- struct{}{}
+		defer func() { <-slots }()
+		t.Logf("speed %.2f m/s, incidence %.0f°, lag %v, dead time %v, loss %.1f %%×%d", a.speed, a.incidence*180/math.Pi,
+			a.plant.Lag, a.plant.DeadTime, 100*a.plant.LossProbability, a.plant.LossLength)
+		a.run(t, meet(t, kind))
+	})
 }
 
 // TestDriveByIsNotSlowed drives past an edge at a distance that is not required: the guard must not be a nuisance.
 func TestDriveByIsNotSlowed(t *testing.T) {
-	m := ros.StartMaster(t, ros.Options{})
+	onBuses(t, nil, driveByIsNotSlowed)
+}
+
+func driveByIsNotSlowed(t *testing.T, b bus.Bus) {
 	// The contour's side runs at y = 0.2; the static margin is kept, and a little for the noise of the heading.
 	zone := oracle.Zone{ID: "side", Outer: ringOf(-1, 0.20+staticMargin+0.06, 12, 3)}
-	p := plant.Start(t, m, plant.Config{})
-	s := newSite(t, m, siteConfig{zones: blockedZone("side", zone.Outer), lock: true})
+	p := plant.Start(t, b, plant.Config{})
+	s := newSite(t, b, siteConfig{zones: blockedZone("side", zone.Outer), lock: true})
 	g := s.start(t)
 	g.ready(t)
-	driver.StartDrive(t, m, driver.Drive{VX: 1.2, Duration: 7 * time.Second})
+	driver.StartDrive(t, b, driver.Drive{VX: 1.2, Duration: 7 * time.Second})
 	standing(t, p, 25*time.Second)
 	truth := p.Truth(t)
 	k, err := oracle.JudgeKeepOut(truth, contour, []oracle.Zone{zone})

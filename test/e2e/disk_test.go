@@ -1,23 +1,21 @@
 package e2e
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
-	"github.com/robowarden/robowarden/test/internal/wire"
 	"github.com/robowarden/robowarden/test/plant"
 )
 
 // diskTrouble takes the journal's disk away from a guard whose robot drives: the robot rests for a reason, and the latch
 // of a stop that is ordered meanwhile is there after a restart, for it lies on another disk.
-func diskTrouble(t *testing.T, mode string) {
+func diskTrouble(t *testing.T, b bus.Bus, mode string) {
 	t.Helper()
 	disk := proc.NewDisk(t, 48<<20)
-	r := driving(t, siteConfig{lock: true, journalDir: disk.Dir + "/journal", journalMiB: 16}, plant.Config{})
+	r := driving(t, b, siteConfig{lock: true, journalDir: disk.Dir + "/journal", journalMiB: 16}, plant.Config{})
 	trigger := r.now(t)
 	switch mode {
 	case "full":
@@ -44,24 +42,10 @@ func diskTrouble(t *testing.T, mode string) {
 	r.g.Kill()
 }
 
-// publishText sends one line on a string topic, latched until the test ends.
-func publishText(t testing.TB, m *ros.Master, topic, text string) {
+// publishText says one line on a string topic.
+func publishText(t testing.TB, b bus.Bus, topic, text string) {
 	t.Helper()
-	n, err := wire.NewNode(wire.NodeConfig{Name: "/courier_" + suffix(text), Master: m.URI()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
-	defer cancel()
-	p, err := n.Advertise(ctx, wire.PublisherConfig{Topic: topic, Type: wire.String})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.WaitPeers(ctx, 1); err != nil {
-		t.Fatal(err)
-	}
-	p.Send(wire.StringBody(text))
+	b.Speaker(t, "/courier_"+suffix(text), topic).Say(t, text)
 }
 
 func suffix(text string) string { return sum(text)[:8] }

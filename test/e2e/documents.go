@@ -8,7 +8,7 @@ import (
 	"github.com/robowarden/robowarden/test/oracle"
 )
 
-func profileYAML(c siteConfig) string {
+func profileYAML(c siteConfig, bus string) string {
 	ladder := "  - {name: zeros, kind: zero-velocity, without_ros: false, stop_category: 2}\n"
 	if c.lock {
 		ladder += "  - {name: lock, kind: lock, without_ros: true, stop_category: 2}\n"
@@ -20,7 +20,7 @@ func profileYAML(c siteConfig) string {
 version: 1
 id: runner-test
 manufacturer: acme
-bus: ros1
+bus: %s
 gate: [velocity]
 body:
   base_frame: base_link
@@ -63,7 +63,7 @@ joints:
 %srest: {kind: park, balance_elsewhere: true}
 stop_ladder:
 %srequired_inputs: [pose, floor, odometry, joints, imu, graph]
-`, maxSpeedMPS, decelMPS2, detection, actuation, sigmaK, mapErrorM, jointsYAML(29), ladder)
+`, bus, maxSpeedMPS, decelMPS2, detection, actuation, sigmaK, mapErrorM, jointsYAML(29), ladder)
 }
 
 func jointsYAML(n int) string {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
 )
@@ -22,26 +22,25 @@ const cruise = 0.8
 
 // robot is a guard that holds a robot which a planner drives.
 type robot struct {
-	m *ros.Master
+	b bus.Bus
 	p *plant.Plant
 	s *site
 	g *guard
 }
 
 // driving starts everything and waits until the robot is under way.
-func driving(t *testing.T, c siteConfig, pc plant.Config) *robot {
+func driving(t *testing.T, b bus.Bus, c siteConfig, pc plant.Config) *robot {
 	t.Helper()
-	r := &robot{}
-	r.m = ros.StartMaster(t, ros.Options{})
+	r := &robot{b: b}
 	if c.lock {
 		pc.LockTopic = "/robowarden/lock"
 	}
-	r.p = plant.Start(t, r.m, pc)
-	r.s = newSite(t, r.m, c)
+	r.p = plant.Start(t, r.b, pc)
+	r.s = newSite(t, r.b, c)
 	if c.operatorLink {
-		driver.StartOperator(t, r.m, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
+		driver.StartOperator(t, r.b, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
 	}
-	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	driver.StartDrive(t, r.b, driver.Drive{VX: cruise})
 	r.g = r.s.start(t)
 	r.g.ready(t)
 	r.drives(t)
@@ -88,7 +87,11 @@ const silence = 500 * time.Millisecond
 
 func TestKilledGuardLeavesRobotAtRest(t *testing.T) {
 	t.Parallel()
-	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	onBuses(t, []bus.Kind{bus.Fast}, killedGuardLeavesRobotAtRest)
+}
+
+func killedGuardLeavesRobotAtRest(t *testing.T, b bus.Bus) {
+	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
 	trigger := r.now(t)
 	r.g.Kill()
 	r.restsWithin(t, trigger, silence+stopTime())
@@ -112,7 +115,11 @@ func TestKilledGuardLeavesRobotAtRest(t *testing.T) {
 
 func TestStoppedGuardLeavesRobotAtRest(t *testing.T) {
 	t.Parallel()
-	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	onBuses(t, nil, stoppedGuardLeavesRobotAtRest)
+}
+
+func stoppedGuardLeavesRobotAtRest(t *testing.T, b bus.Bus) {
+	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
 	trigger := r.now(t)
 	if err := r.g.Pause(); err != nil {
 		t.Fatal(err)
@@ -126,6 +133,10 @@ func TestStoppedGuardLeavesRobotAtRest(t *testing.T) {
 
 func TestGuardOutOfMemoryLeavesRobotAtRest(t *testing.T) {
 	t.Parallel()
+	onBuses(t, nil, guardOutOfMemoryLeavesRobotAtRest)
+}
+
+func guardOutOfMemoryLeavesRobotAtRest(t *testing.T, b bus.Bus) {
 	need.Root(t)
 	cg, err := proc.NewCgroup("robowarden-oom", 256<<20)
 	if err != nil {
@@ -136,10 +147,10 @@ func TestGuardOutOfMemoryLeavesRobotAtRest(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r := &robot{m: ros.StartMaster(t, ros.Options{})}
-	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
-	r.s = newSite(t, r.m, siteConfig{lock: true})
-	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	r := &robot{b: b}
+	r.p = plant.Start(t, r.b, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.b, siteConfig{lock: true})
+	driver.StartDrive(t, r.b, driver.Drive{VX: cruise})
 	r.g = r.s.startIn(t, cg)
 	r.g.ready(t)
 	r.drives(t)
@@ -157,7 +168,11 @@ func TestGuardOutOfMemoryLeavesRobotAtRest(t *testing.T) {
 
 func TestLatchSurvivesKill(t *testing.T) {
 	t.Parallel()
-	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	onBuses(t, nil, latchSurvivesKill)
+}
+
+func latchSurvivesKill(t *testing.T, b bus.Bus) {
+	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
 	trigger := r.now(t)
 	if got := r.g.order(t, r.s.stopOrder(t)); !got.Accepted || !got.Applied {
 		t.Fatalf("stop: %+v", got)
@@ -180,12 +195,15 @@ func TestLatchSurvivesKill(t *testing.T) {
 
 func TestHeartbeatLostHoldsThenStops(t *testing.T) {
 	t.Parallel()
-	r := &robot{}
-	r.m = ros.StartMaster(t, ros.Options{})
-	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
-	r.s = newSite(t, r.m, siteConfig{lock: true, operatorLink: true})
-	op := driver.StartOperator(t, r.m, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
-	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	onBuses(t, []bus.Kind{bus.Cyclone}, heartbeatLostHoldsThenStops)
+}
+
+func heartbeatLostHoldsThenStops(t *testing.T, b bus.Bus) {
+	r := &robot{b: b}
+	r.p = plant.Start(t, r.b, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.b, siteConfig{lock: true, operatorLink: true})
+	op := driver.StartOperator(t, r.b, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
+	driver.StartDrive(t, r.b, driver.Drive{VX: cruise})
 	r.g = r.s.start(t)
 	r.g.ready(t)
 	r.drives(t)
@@ -212,12 +230,15 @@ func TestHeartbeatLostHoldsThenStops(t *testing.T) {
 
 func TestWrongHeartbeatKeyIsHostile(t *testing.T) {
 	t.Parallel()
-	r := &robot{}
-	r.m = ros.StartMaster(t, ros.Options{})
-	r.p = plant.Start(t, r.m, plant.Config{LockTopic: "/robowarden/lock"})
-	r.s = newSite(t, r.m, siteConfig{lock: true, operatorLink: true})
-	op := driver.StartOperator(t, r.m, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
-	driver.StartDrive(t, r.m, driver.Drive{VX: cruise})
+	onBuses(t, nil, wrongHeartbeatKeyIsHostile)
+}
+
+func wrongHeartbeatKeyIsHostile(t *testing.T, b bus.Bus) {
+	r := &robot{b: b}
+	r.p = plant.Start(t, r.b, plant.Config{LockTopic: "/robowarden/lock"})
+	r.s = newSite(t, r.b, siteConfig{lock: true, operatorLink: true})
+	op := driver.StartOperator(t, r.b, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
+	driver.StartDrive(t, r.b, driver.Drive{VX: cruise})
 	r.g = r.s.start(t)
 	r.g.ready(t)
 	r.drives(t)
@@ -246,12 +267,13 @@ func TestRobotFaults(t *testing.T) {
 		"stop_joints":     {"joints.missing", 700 * time.Millisecond},
 	}
 	slots := make(chan struct{}, 3)
-	for fault, want := range faults {
-		t.Run(fault, func(t *testing.T) {
+	run := func(kind bus.Kind, fault string) {
+		want := faults[fault]
+		t.Run(string(kind)+" "+fault, func(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			r := driving(t, siteConfig{lock: true}, plant.Config{})
+			r := driving(t, meet(t, kind), siteConfig{lock: true}, plant.Config{})
 			seen := r.g.watchTriggers(t)
 			trigger := r.now(t)
 			r.p.Fault(t, fault)
@@ -261,12 +283,26 @@ func TestRobotFaults(t *testing.T) {
 			r.g.replayed(t)
 		})
 	}
+	for fault := range faults {
+		run(bus.ROS, fault)
+		for _, kind := range onDDS() {
+			run(kind, fault)
+		}
+	}
+	if !longTier() {
+		run(bus.Cyclone, "nan_pose")
+		run(bus.Fast, "stop_odom")
+	}
 }
 
 // TestRobotThatKeepsMovingIsTold climbs the ladder: nothing that the guard does stops this robot, so it has to say so.
 func TestRobotThatKeepsMovingIsTold(t *testing.T) {
 	t.Parallel()
-	r := driving(t, siteConfig{lock: true, services: true}, plant.Config{})
+	onBuses(t, []bus.Kind{bus.Cyclone, bus.Fast}, robotThatKeepsMovingIsTold)
+}
+
+func robotThatKeepsMovingIsTold(t *testing.T, b bus.Bus) {
+	r := driving(t, b, siteConfig{lock: true, services: true}, plant.Config{})
 	r.p.Fault(t, "keep_moving")
 	if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {
 		t.Fatalf("stop: %+v", got)
@@ -276,19 +312,25 @@ func TestRobotThatKeepsMovingIsTold(t *testing.T) {
 
 func TestSignedStopFromTheBus(t *testing.T) {
 	t.Parallel()
-	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	onBuses(t, []bus.Kind{bus.Fast}, signedStopFromTheBus)
+}
+
+func signedStopFromTheBus(t *testing.T, b bus.Bus) {
+	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
 	trigger := r.now(t)
-	publishText(t, r.m, "/robowarden/orders", string(r.s.stopOrder(t)))
+	publishText(t, r.b, "/robowarden/orders", string(r.s.stopOrder(t)))
 	r.g.await(t, "a stop", 10*time.Second, func(s agent.Status) bool { return has(s, "order.stop") })
 	_ = trigger
 	s, _ := r.g.status()
 	// A reset over the same path is refused: only stops are taken from the bus.
-	publishText(t, r.m, "/robowarden/orders", string(r.s.resetOrder(t, s, r.s.operator)))
+	publishText(t, r.b, "/robowarden/orders", string(r.s.resetOrder(t, s, r.s.operator)))
 	r.g.await(t, "a stop that stays", 3*time.Second, func(s agent.Status) bool { return s.AtRest && has(s, "order.stop") })
 }
 
 func TestFullAndReadOnlyDisk(t *testing.T) {
 	for _, mode := range []string{"full", "read-only"} {
-		t.Run(mode, func(t *testing.T) { diskTrouble(t, mode) })
+		t.Run(mode, func(t *testing.T) {
+			onBuses(t, nil, func(t *testing.T, b bus.Bus) { diskTrouble(t, b, mode) })
+		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/test/bench"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/malicious"
@@ -67,7 +68,7 @@ func TestMaliciousCourier(t *testing.T) {
 // stopped is a robot that was stopped, reset, and stopped again, and what an attacker knows of it.
 func stopped(t *testing.T, run uint64) (*robot, malicious.Target) {
 	t.Helper()
-	r := driving(t, siteConfig{lock: true}, plant.Config{})
+	r := driving(t, meet(t, bus.ROS), siteConfig{lock: true}, plant.Config{})
 	if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {
 		t.Fatalf("stop: %+v", got)
 	}

@@ -1,4 +1,4 @@
-// Package e2e runs the real static guard against real ROS 1 peers and judges it by ground truth; it never links the
+// Package e2e runs the real static guard against real peers on ROS 1 and DDS and judges it by ground truth; it never links the
 // guard into the test.
 package e2e
 
@@ -19,9 +19,9 @@ import (
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/cpp"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
 )
@@ -44,6 +44,7 @@ var contour = oracle.Contour{oracle.Rectangle(-0.30, -0.20, 0.30, 0.20)}
 // site is one deployment on disk: documents, keys, state and journal, all in a folder of the test's own.
 type site struct {
 	dir       string
+	bus       bus.Bus
 	operator  crypto.Signer
 	engineer  crypto.Signer
 	verifier  crypto.Signer
@@ -83,11 +84,12 @@ func zoneYAML(id, kind string, ring oracle.Ring, extra string) string {
 		id, kind, strings.Join(points, ", "), extra)
 }
 
-func newSite(t testing.TB, m *ros.Master, c siteConfig) *site {
+func newSite(t testing.TB, b bus.Bus, c siteConfig) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), revision: 1}
+	s := &site{dir: t.TempDir(), bus: b, revision: 1}
+	section, name := busYAML(b)
 	s.heartbeat = []byte("0123456789abcdef0123456789abcdef")
-	s.write(t, "profile.yaml", profileYAML(c))
+	s.write(t, "profile.yaml", profileYAML(c, name))
 	s.write(t, "topics.yaml", topicsYAML(c))
 	s.write(t, "operator.key", hex.EncodeToString(s.heartbeat)+"\n")
 	s.keys(t)
@@ -110,11 +112,11 @@ func newSite(t testing.TB, m *ros.Master, c siteConfig) *site {
 	s.write(t, "deployment.yaml", fmt.Sprintf(`kind: deployment
 version: 1
 serial: runner-1
-ros: {master_uri: %q, host: 127.0.0.1, node: /robowarden}
+%s
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: %s, journal_dir: %s, control_socket: control.sock}
 %sjournal: {quota_mib: %d, segment_mib: 1}
 log: {level: info, format: json}
-`, m.URI(), state, journal, heartbeat, quota))
+`, section, state, journal, heartbeat, quota))
 	return s
 }
 
@@ -240,7 +242,8 @@ func (s *site) start(t testing.TB) *guard { return s.startIn(t, nil) }
 // startIn starts the guard in a control group of its own.
 func (s *site) startIn(t testing.TB, cg *proc.Cgroup) *guard {
 	t.Helper()
-	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden", Argv: []string{binary(t), "guard", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}), site: s}
+	spec := proc.Spec{Name: "robowarden", Argv: []string{binary(t), "guard", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}
+	g := &guard{Process: s.bus.Node(t, spec), site: s}
 	t.Cleanup(func() {
 		if t.Failed() {
 			g.decisions(t)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/test/driver"
-	"github.com/robowarden/robowarden/test/internal/ros"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
 )
@@ -19,12 +19,18 @@ const maxMissionRatio = 1.10
 // TestDeliveryTour drives a ward with and without the guard: it may cost time, but hardly any. make test drives the first
 // legs, make qualify the ten minutes.
 func TestDeliveryTour(t *testing.T) {
+	for _, kind := range append([]bus.Kind{bus.ROS}, onDDS()...) {
+		t.Run(string(kind), func(t *testing.T) { deliveryTour(t, kind) })
+	}
+}
+
+func deliveryTour(t *testing.T, kind bus.Kind) {
 	tour := driver.WardTour(1, 1.0).First(2)
 	if longTier() {
 		tour = driver.WardTour(4, 1.0)
 	}
-	without := drive(t, tour, false)
-	with := drive(t, tour, true)
+	without := drive(t, kind, tour, false)
+	with := drive(t, kind, tour, true)
 	ratio, err := oracle.MissionRatio(with, without)
 	if err != nil {
 		t.Fatal(err)
@@ -36,21 +42,21 @@ func TestDeliveryTour(t *testing.T) {
 }
 
 // drive runs the tour once and returns its time by the planner's clock.
-func drive(t *testing.T, tour driver.Tour, guarded bool) time.Duration {
+func drive(t *testing.T, kind bus.Kind, tour driver.Tour, guarded bool) time.Duration {
 	t.Helper()
-	m := ros.StartMaster(t, ros.Options{})
-	p := plant.Start(t, m, plant.Config{X: driver.WardStart.X, Y: driver.WardStart.Y})
+	b := meet(t, kind)
+	p := plant.Start(t, b, plant.Config{X: driver.WardStart.X, Y: driver.WardStart.Y})
 	tour.Topic = "/cmd_vel"
 	var g *guard
 	if guarded {
 		tour.Topic = "/cmd_vel_raw"
-		s := newSite(t, m, siteConfig{zones: zonesYAML(driver.WardZones())})
+		s := newSite(t, b, siteConfig{zones: zonesYAML(driver.WardZones())})
 		g = s.start(t)
 		g.ready(t)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute)
 	defer cancel()
-	took, err := driver.TourTime(ctx, driver.StartTour(t, m, tour))
+	took, err := driver.TourTime(ctx, driver.StartTour(t, b, tour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,11 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/broker"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/cpp"
+	"github.com/robowarden/robowarden/test/internal/domain"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/plant"
 )
 
@@ -100,9 +101,9 @@ func command(t testing.TB, argv ...string) string {
 
 // newWhole starts everything but the robot: a broker with certificates for everybody, a TPM by which the binary was
 // measured, a verifier that knows the robot, and a consumer of its evidence.
-func newWhole(t testing.TB, m *ros.Master) *whole {
+func newWhole(t testing.TB, b bus.Bus) *whole {
 	t.Helper()
-	w := &whole{site: newSite(t, m, siteConfig{lock: true}), station: stationBinary(t)}
+	w := &whole{site: newSite(t, b, siteConfig{lock: true}), station: stationBinary(t)}
 	s := w.site
 	w.broker = broker.Start(t, broker.Options{Prefix: sitePrefix, Robots: []string{robotID}, Stations: []string{"verifier", "consumer", "eye"}})
 	tpm := softwareTPM(t)
@@ -215,9 +216,16 @@ func known(publishers []agent.PublisherStatus, pid int) bool {
 // TestWholeRobot is the main job in full: a robot that drives is guarded, attested, looked after and reported, and takes
 // an order from its desk; then its courier and its steward are killed and nothing loosens, stops or gets lost.
 func TestWholeRobot(t *testing.T) {
-	m := ros.StartMaster(t, ros.Options{})
-	p := plant.Start(t, m, plant.Config{LockTopic: "/robowarden/lock"})
-	w := newWhole(t, m)
+	t.Run("ros", func(t *testing.T) { wholeRobot(t, meet(t, bus.ROS)) })
+	for _, kind := range onDDS() {
+		// The desk is on this computer's own network.
+		t.Run(string(kind), func(t *testing.T) { wholeRobot(t, domain.Here(t, kind)) })
+	}
+}
+
+func wholeRobot(t *testing.T, b bus.Bus) {
+	p := plant.Start(t, b, plant.Config{LockTopic: "/robowarden/lock"})
+	w := newWhole(t, b)
 	g := &guard{Process: proc.StartT(t, proc.Spec{Name: "robowarden run", Argv: []string{binary(t), "run", "--deployment", w.site.path("deployment.yaml")}}), site: w.site}
 	w.guard = g
 	g.ready(t)
@@ -227,7 +235,7 @@ func TestWholeRobot(t *testing.T) {
 	t.Logf("attestation %+v, publishers %+v, confinement %s", st.Attestation, st.Publishers, st.Confinement)
 	until(t, 30*time.Second, "the guard's decisions at the desk", func() bool { return len(w.told("record")) > 5 })
 
-	driver.StartDrive(t, m, driver.Drive{VX: 0.3})
+	driver.StartDrive(t, b, driver.Drive{VX: 0.3})
 	until(t, 10*time.Second, "a robot that drives", func() bool { s := p.Truth(t).Samples; return len(s) > 0 && s[len(s)-1].Speed() > 0.2 })
 	for _, role := range []string{"courier", "steward"} {
 		if err := syscall.Kill(w.child(t, role), syscall.SIGKILL); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -25,11 +26,18 @@ func Binary(t testing.TB, name string) string {
 	t.Helper()
 	need.ROS(t)
 	need.DDS(t)
-	dir, err := build()
-	if err != nil {
-		t.Fatal(err)
+	built.Do(func() { built.dir, built.err = build() })
+	if built.err != nil {
+		t.Fatal(built.err)
 	}
-	return filepath.Join(dir, name)
+	return filepath.Join(built.dir, name)
+}
+
+// built is what this process has looked at; a source does not change while its tests run.
+var built struct {
+	sync.Once
+	dir string
+	err error
 }
 
 // build runs CMake and make. Test packages run as separate processes at the same time, so a file lock lets only one

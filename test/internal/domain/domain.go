@@ -1,4 +1,4 @@
-// Package domain gives a test a DDS domain in a network of its own; it never touches the machine's networks.
+// Package domain gives a test a DDS domain that nobody else is on; it never leaves the loopback.
 package domain
 
 import (
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,22 +15,52 @@ import (
 	"github.com/robowarden/robowarden/test/internal/proc"
 )
 
-// ID is the domain's number, the same for all tests: no two share a network.
+// ID is the number of domains in networks of their own, the same for all: no two share a network.
 const ID = 7
 
-// Domain is a DDS domain on the loopback of a network of the test's own.
+// Domain is a DDS domain on a loopback.
 type Domain struct {
-	// Host is the computer that all nodes are on.
-	Host *netns.Host
+	// Number is the domain's.
+	Number int
+	// Multicast says whether participants find each other by it.
+	Multicast bool
 
+	host   *netns.Host
 	vendor bus.Kind
 }
 
-// Start makes a domain whose peers are the vendor's.
+// Start makes a domain in a network of the test's own, whose peers are the vendor's.
 func Start(t testing.TB, vendor bus.Kind) *Domain {
 	t.Helper()
-	return &Domain{Host: netns.New(t), vendor: vendor}
+	return &Domain{Number: ID, Multicast: true, host: netns.New(t), vendor: vendor}
 }
+
+// Here makes a domain on this computer's own loopback, without multicast, for tests whose other parts are there. No other
+// test has its number meanwhile.
+func Here(t testing.TB, vendor bus.Kind) *Domain {
+	t.Helper()
+	// Up to 100, ports are below those that the kernel gives to others.
+	for n := 20; n <= 100; n++ {
+		lock, err := os.OpenFile(fmt.Sprintf("%s/robowarden-domain-%d.lock", os.TempDir(), n), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			_ = lock.Close()
+			continue
+		}
+		t.Cleanup(func() { _ = lock.Close() })
+		return &Domain{Number: n, vendor: vendor}
+	}
+	t.Fatal("domain: all of the numbers 20 to 100 are taken by other tests")
+	return nil
+}
+
+// Network is the domain's, nil for one that is here.
+func (d *Domain) Network() *netns.Host { return d.host }
+
+// Address is the one that all nodes use.
+func (d *Domain) Address() string { return "127.0.0.1" }
 
 // Kind is the vendor.
 func (d *Domain) Kind() bus.Kind { return d.vendor }
@@ -37,12 +68,19 @@ func (d *Domain) Kind() bus.Kind { return d.vendor }
 // Node starts a program in the domain's network, for the length of the test.
 func (d *Domain) Node(t testing.TB, spec proc.Spec) *proc.Process {
 	t.Helper()
-	return d.Host.Start(t, spec)
+	if d.host == nil {
+		return proc.StartT(t, spec)
+	}
+	return d.host.Start(t, spec)
 }
 
 // Join are the arguments that make one of the C++ peers the named node of this domain.
 func (d *Domain) Join(node string) []string {
-	return []string{"--node=" + node, fmt.Sprintf("--domain=%d", ID), "--host=" + d.Host.Address}
+	multicast := "off"
+	if d.Multicast {
+		multicast = "on"
+	}
+	return []string{"--node=" + node, fmt.Sprintf("--domain=%d", d.Number), "--host=" + d.Address(), "--multicast=" + multicast}
 }
 
 // Speaker starts a node that says texts on a topic.
@@ -66,12 +104,9 @@ type speaker struct {
 	said int
 }
 
-// Say waits until somebody listens, says the line and waits until it was acknowledged, or for half a second at most.
+// Say waits until somebody listens, says the text and waits until it was acknowledged, or for half a second at most.
 func (s *speaker) Say(t testing.TB, text string) {
 	t.Helper()
-	if strings.Contains(text, "\n") {
-		t.Fatalf("a line is said, found %q", text)
-	}
 	await := func(pattern string) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
@@ -82,7 +117,7 @@ func (s *speaker) Say(t testing.TB, text string) {
 	}
 	await(`(?m)^matched [1-9]\d*$`)
 	s.said++
-	if _, err := fmt.Fprintln(s.in, text); err != nil {
+	if _, err := fmt.Fprintln(s.in, strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(text)); err != nil {
 		t.Fatal(err)
 	}
 	await(fmt.Sprintf(`(?m)^said %d$`, s.said))

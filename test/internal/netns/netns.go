@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +59,8 @@ func Pair(t testing.TB) (a, b *Host) {
 	for i, h := range []*Host{a, b} {
 		h.plug(t, i)
 	}
+	a.awaitCarrier(t)
+	b.awaitCarrier(t)
 	return a, b
 }
 
@@ -76,7 +79,24 @@ func Switch(t testing.TB, computers int) []*Host {
 		h.plug(t, i)
 		hosts = append(hosts, h)
 	}
+	for _, h := range hosts {
+		h.awaitCarrier(t)
+	}
 	return hosts
+}
+
+// awaitCarrier waits until the kernel says that the cable is in at both ends: Fast DDS takes no interface before that, and
+// does not look again.
+func (h *Host) awaitCarrier(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) { // the pause of a poll
+		if strings.Contains(h.run(t, "ip", "-o", "link", "show", "dev", cable), " state UP ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("netns: the cable does not come up")
+		}
+	}
 }
 
 // plug gives the cable's end the i-th address.
@@ -107,12 +127,15 @@ func (h *Host) enter() []string {
 	return []string{"nsenter", "--target", strconv.Itoa(h.holder.PID()), "--net", "--mount", "--"}
 }
 
-func (h *Host) run(t testing.TB, argv ...string) {
+// run runs a command on the host to its end and returns what it wrote.
+func (h *Host) run(t testing.TB, argv ...string) string {
 	t.Helper()
 	full := append(h.enter(), argv...)
-	if out, err := exec.CommandContext(t.Context(), full[0], full[1:]...).CombinedOutput(); err != nil {
+	out, err := exec.CommandContext(t.Context(), full[0], full[1:]...).CombinedOutput()
+	if err != nil {
 		t.Fatalf("netns: %q: %v\n%s", argv, err, out)
 	}
+	return string(out)
 }
 
 // Lose drops the shares of UDP datagrams that come in and that go out, in per cent, each by chance.

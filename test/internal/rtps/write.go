@@ -170,3 +170,6 @@ func (e Endpoint) Payload() []byte {
 	}
 	return append(b, 1, 0, 0, 0)
 }
+
+// Raw is a datagram of any bytes.
+func Raw(b []byte) *Packet { return &Packet{b} }
