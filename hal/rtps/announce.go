@@ -191,7 +191,6 @@ func (p *Participant) sayHello(now time.Duration) {
 		} else if p.rep.wants(SocketFailed) {
 			p.rep.emit(&Event{Kind: SocketFailed, Detail: clip("multicast: " + err.Error())})
 		}
-		p.grouped(went)
 	}
 	for _, to := range p.probes {
 		tried = true
@@ -206,20 +205,6 @@ func (p *Participant) sayHello(now time.Duration) {
 	for _, r := range p.remotes {
 		p.mouth.send(p.hello, r.meta)
 	}
-}
-
-// mostUnsent is how many announcements in a row may find no way to the group.
-const mostUnsent = 3
-
-// grouped notes whether an announcement went out to the group. Where none does, the interface is gone, and with it our place
-// in the group, even if one of the same address comes back: whoever joins is not seen any more.
-func (p *Participant) grouped(sent bool) {
-	if sent {
-		p.unsent = 0
-	} else {
-		p.unsent++
-	}
-	p.cutOff.Store(p.unsent >= mostUnsent)
 }
 
 // farewell takes leave of everybody and stops discovery.

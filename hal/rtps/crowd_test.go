@@ -152,21 +152,3 @@ func TestBreath(t *testing.T) {
 		})
 	}
 }
-
-// TestCutOff: a participant that does not reach its group any more does not count as healthy, and does again when it does.
-func TestCutOff(t *testing.T) {
-	p := quiet(t)
-	p.healthy.Store(true)
-	for range mostUnsent {
-		if !p.Healthy() {
-			t.Fatal("it is cut off too early")
-		}
-		p.grouped(false)
-	}
-	if p.Healthy() {
-		t.Error("it does not reach its group, and counts as healthy")
-	}
-	if p.grouped(true); !p.Healthy() {
-		t.Error("it reaches its group again, and does not count as healthy")
-	}
-}

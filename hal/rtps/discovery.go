@@ -34,7 +34,6 @@ type discovery struct {
 	hello     []byte // the datagram that announces us
 	helloAt   time.Duration
 	hellos    int
-	unsent    int           // announcements to the group in a row that were not sent
 	checkAt   time.Duration // when leases and liveliness are looked at next
 	dirty     bool          // the table is to be made anew
 	parsed    wire.ParticipantData

@@ -30,7 +30,6 @@ type Participant struct {
 	peers     map[netip.Addr]bool // Config.Peers, to which data may go wherever it is announced
 
 	healthy      atomic.Bool
-	cutOff       atomic.Bool // see grouped
 	generation   atomic.Uint64
 	sent         atomic.Uint64
 	sendFailures atomic.Uint64
@@ -231,6 +230,7 @@ func (p *Participant) run(ctx context.Context) error {
 func (p *Participant) shut() {
 	p.once.Do(func() {
 		p.farewell()
+		p.healthy.Store(false) // an announcement may have gone out meanwhile
 		p.cancel()
 		p.closeSockets()
 	})

@@ -113,6 +113,6 @@ func (p *Participant) Stats() Stats {
 	}
 }
 
-// Healthy tells whether Run serves and its last announcement went out, to the group too where it is used: an interface that
-// is down, or whose address is gone, takes none.
-func (p *Participant) Healthy() bool { return p.healthy.Load() && !p.cutOff.Load() }
+// Healthy tells whether Run serves and its last announcement went out: an interface that is down, or whose address is gone,
+// takes none.
+func (p *Participant) Healthy() bool { return p.healthy.Load() }
