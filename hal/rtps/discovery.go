@@ -276,7 +276,10 @@ const (
 )
 
 func newStream(r *remote, reader, writer wire.EntityID, deliver reliable.Deliver) *stream {
-	c := reliable.InboxConfig{Reliable: true, MaxSample: maxAnnouncement, MaxHeldBytes: heldDiscovery, MaxPartials: 2}
+	c := reliable.InboxConfig{
+		Reliable: true, AskFromZero: r.Vendor == vendorFastDDS,
+		MaxSample: maxAnnouncement, MaxHeldBytes: heldDiscovery, MaxPartials: 2,
+	}
 	if writer == wire.EntityLivelinessWriter {
 		c.MaxSample, c.MaxHeldBytes, c.MaxPartials = maxAssertion, 8*maxAssertion, 1
 	}

@@ -134,7 +134,7 @@ func (p *Participant) matchWriter(r *Reader, ep *Endpoint) {
 	m.in = reliable.NewInbox(reliable.InboxConfig{
 		// A volatile writer itself decides what a reader that comes late gets.
 		Reliable: r.cfg.Reliable, SkipBacklog: !r.cfg.TransientLocal && ep.QoS.Durability != wire.Volatile,
-		MaxSample: r.max, MaxHeldBytes: m.cost,
+		AskFromZero: ep.Participant.Vendor == vendorFastDDS, MaxSample: r.max, MaxHeldBytes: m.cost,
 	})
 	m.deliver = m.take
 	r.matches[ep.GUID] = m

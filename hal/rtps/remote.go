@@ -8,6 +8,9 @@ import (
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
+// vendorFastDDS is Fast DDS's number among implementations.
+var vendorFastDDS = [2]byte{1, 15}
+
 // RemoteParticipant is somebody else on the domain. Exported fields do not change; a participant whose announcement
 // changes in them is a new RemoteParticipant with new endpoints.
 type RemoteParticipant struct {

@@ -38,6 +38,9 @@ type InboxConfig struct {
 	// SkipBacklog starts behind what the writer had when it was first heard of: for volatile readers of a writer that
 	// keeps old samples for latecomers. Else a reliable reader starts with the oldest that the writer has.
 	SkipBacklog bool
+	// AskFromZero asks for the first heartbeat by an ACKNACK from number 0, as Fast DDS's own readers do: to one from 1 its
+	// writers answer with their next periodic heartbeat only, up to 3 s later. The specification's numbers begin at 1.
+	AskFromZero bool
 	// MaxSample is the most bytes of one sample's payload with its encapsulation; at least 256. In fragments of less than
 	// 256 bytes less is taken: 256 fragments, or a 256th of MaxSample.
 	MaxSample int

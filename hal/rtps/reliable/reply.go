@@ -76,7 +76,10 @@ func (i *Inbox) Reply(now time.Duration, b []byte, reader, writer wire.EntityID)
 	if !a.heard {
 		a.wait, a.last = min(max(2*a.wait, askMin), askMax), now
 		a.at(now + a.wait)
-		set := wire.SeqSet{Base: max(i.Next(), 1)}
+		set := wire.SeqSet{Base: i.Next()}
+		if set.Base == 0 && !i.cfg.AskFromZero {
+			set.Base = 1
+		}
 		return i.acknack(b, reader, writer, &set, false)
 	}
 	set := wire.SeqSet{Base: i.next}
