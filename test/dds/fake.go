@@ -13,11 +13,15 @@ import (
 	"github.com/robowarden/robowarden/test/internal/rtps"
 )
 
-// Fake is a participant that is made of packets: it announces itself and its writers, answers what discovery asks, and
-// says whatever a test wants it to say.
+// Fake is a participant that is made of packets: it announces itself, its writers and its readers, answers what discovery
+// asks, and says whatever a test wants it to say.
 type Fake struct {
 	Prefix  rtps.Prefix
 	Writers []rtps.Endpoint
+	Readers []rtps.Endpoint
+	// Vendor is whose implementation it says to be; Heard, if not nil, is handed what is not discovery.
+	Vendor [2]byte
+	Heard  func(rtps.Sub)
 
 	conn *net.UDPConn
 	self netip.AddrPort
@@ -32,14 +36,23 @@ type Fake struct {
 // fakeLease is a fake participant's lease.
 const fakeLease = 20 * time.Second
 
-// NewFake puts a participant with some writers of a topic on the host, for the length of the test.
+// NewFake puts a participant with some writers on the host, for the length of the test.
 func NewFake(t testing.TB, h *netns.Host, r *rand.Rand, writers ...rtps.Endpoint) *Fake {
 	t.Helper()
-	f := &Fake{known: map[rtps.Prefix]netip.AddrPort{}, user: map[rtps.Prefix]netip.AddrPort{}, acked: map[rtps.Prefix]bool{}}
-	f.Prefix = randomPrefix(r)
-	for i, w := range writers {
-		w.GUID = f.Prefix.GUID(rtps.EntityID{byte(i >> 8), byte(i), 1, 3})
-		f.Writers = append(f.Writers, w)
+	f := &Fake{Prefix: randomPrefix(r), Vendor: [2]byte{1, 16}, Writers: writers}
+	f.Join(t, h)
+	return f
+}
+
+// Join puts the participant on the host, for the length of the test.
+func (f *Fake) Join(t testing.TB, h *netns.Host) {
+	t.Helper()
+	f.known, f.user, f.acked = map[rtps.Prefix]netip.AddrPort{}, map[rtps.Prefix]netip.AddrPort{}, map[rtps.Prefix]bool{}
+	for i := range f.Writers {
+		f.Writers[i].GUID = f.Prefix.GUID(rtps.EntityID{byte(i >> 8), byte(i), 1, 3})
+	}
+	for i := range f.Readers {
+		f.Readers[i].GUID = f.Prefix.GUID(rtps.EntityID{byte(i >> 8), byte(i), 2, 4})
 	}
 	h.Do(t, func() (err error) {
 		f.conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(h.Address)})
@@ -55,7 +68,6 @@ func NewFake(t testing.TB, h *netns.Host, r *rand.Rand, writers ...rtps.Endpoint
 		_ = f.conn.Close()
 		all.Wait()
 	})
-	return f
 }
 
 // randomPrefix is one of a vendor that nobody has heard of.
@@ -71,7 +83,7 @@ func (f *Fake) announce(stop chan struct{}) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
-		p := rtps.Participant{Prefix: f.Prefix, Meta: f.self, User: f.self, Lease: fakeLease, UserData: "enclave=/;"}
+		p := rtps.Participant{Prefix: f.Prefix, Vendor: f.Vendor, Meta: f.self, User: f.self, Lease: fakeLease, UserData: "enclave=/;"}
 		_, _ = f.conn.WriteToUDPAddrPort(p.Announce(1), group) // who does not hear it hears the next
 		select {
 		case <-stop:
@@ -105,7 +117,8 @@ func (f *Fake) answer(s rtps.Sub) {
 		}
 		if a, ok := locator(p[rtps.PIDMetatrafficUnicast]); ok && !f.known[s.Source].IsValid() {
 			f.known[s.Source] = a
-			f.publications(s.Source)
+			f.tell(s.Source, rtps.PublicationsReader, rtps.PublicationsWriter, f.Writers)
+			f.tell(s.Source, rtps.SubscriptionsReader, rtps.SubscriptionsWriter, f.Readers)
 		}
 		return
 	}
@@ -121,26 +134,30 @@ func (f *Fake) answer(s rtps.Sub) {
 	case s.Kind == rtps.KindHeartbeat && s.Writer[3] == 0xc2:
 		reader := s.Writer
 		reader[3] = 0xc7
-		f.send(to, rtps.NewPacket(f.Prefix).To(s.Source).AckNack(reader, s.Writer, s.Last+1, 0, nil, f.count))
+		f.send(to, rtps.NewPacket(f.Prefix).To(s.Source).AckNack(reader, s.Writer, s.Last+1, 0, nil, f.count, true))
 	case s.Kind == rtps.KindAckNack && s.Writer == rtps.PublicationsWriter && s.Flags&2 == 0:
-		f.publications(s.Source)
+		f.tell(s.Source, s.Reader, s.Writer, f.Writers)
+	case s.Kind == rtps.KindAckNack && s.Writer == rtps.SubscriptionsWriter && s.Flags&2 == 0:
+		f.tell(s.Source, s.Reader, s.Writer, f.Readers)
 	case s.Kind == rtps.KindAckNack && s.Writer[3] == 0xc2 && s.Flags&2 == 0:
 		f.send(to, rtps.NewPacket(f.Prefix).To(s.Source).Heartbeat(s.Reader, s.Writer, 1, 0, f.count, true))
+	case f.Heard != nil && s.Writer[3] != 0xc2:
+		f.Heard(s)
 	}
 }
 
-// publications tells of all writers. The caller holds mu.
-func (f *Fake) publications(dest rtps.Prefix) {
+// tell announces endpoints to one participant. The caller holds mu.
+func (f *Fake) tell(dest rtps.Prefix, reader, writer rtps.EntityID, list []rtps.Endpoint) {
 	to := f.known[dest]
-	for i, w := range f.Writers {
-		f.send(to, rtps.NewPacket(f.Prefix).To(dest).Data(rtps.PublicationsReader, rtps.PublicationsWriter, int64(i+1), nil, w.Payload(), false))
+	for i, e := range list {
+		f.send(to, rtps.NewPacket(f.Prefix).To(dest).Data(reader, writer, int64(i+1), nil, e.Payload(), false))
 	}
 	f.count++
-	f.send(to, rtps.NewPacket(f.Prefix).To(dest).Heartbeat(rtps.PublicationsReader, rtps.PublicationsWriter, 1, int64(len(f.Writers)), f.count, false))
+	f.send(to, rtps.NewPacket(f.Prefix).To(dest).Heartbeat(reader, writer, 1, int64(len(list)), f.count, false))
 }
 
 func (f *Fake) send(to netip.AddrPort, p *rtps.Packet) {
-	_, _ = f.conn.WriteToUDPAddrPort(p.Bytes(), to) // what is lost is asked for again
+	_, _ = f.conn.WriteToUDPAddrPort(p.Of(f.Vendor).Bytes(), to) // what is lost is asked for again
 }
 
 // Say sends a packet to where the others hear data.

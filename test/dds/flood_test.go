@@ -197,7 +197,7 @@ func TestFloods(t *testing.T) {
 			meta, _ := s.oursAt()
 			self := netip.AddrPortFrom(netip.MustParseAddr(s.hosts[2].Address), 40000)
 			return s.x.flooding(t, func() *rtps.Packet {
-				p := rtps.Participant{Prefix: randomPrefix(r), Meta: self, User: self, Lease: time.Hour}
+				p := rtps.Participant{Prefix: randomPrefix(r), Vendor: [2]byte{1, 16}, Meta: self, User: self, Lease: time.Hour}
 				return rtps.NewPacket(p.Prefix).Data(rtps.Unknown, rtps.ParticipantWriter, 1, nil, p.Payload(), false)
 			}, meta, group)
 		}},
@@ -266,7 +266,7 @@ func TestReflection(t *testing.T) {
 	spent := 0
 	s.under(t, floodSpan(), func(time.Time) int {
 		for range 20 {
-			p := rtps.Participant{Prefix: randomPrefix(r), Meta: innocent, User: innocent, Lease: time.Hour}
+			p := rtps.Participant{Prefix: randomPrefix(r), Vendor: [2]byte{1, 16}, Meta: innocent, User: innocent, Lease: time.Hour}
 			packet := rtps.NewPacket(p.Prefix).Data(rtps.Unknown, rtps.ParticipantWriter, 1, nil, p.Payload(), false)
 			s.x.Send(t, packet, meta)
 			spent += len(packet.Bytes())

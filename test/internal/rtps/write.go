@@ -101,18 +101,30 @@ func (p *Packet) Gap(reader, writer EntityID, start, next int64) *Packet {
 }
 
 // AckNack appends that the reader has all before base, and misses base and those after it that the bits say, the highest
-// bit first.
-func (p *Packet) AckNack(reader, writer EntityID, base int64, bits uint32, missing []uint32, count uint32) *Packet {
+// bit first. Final means that no heartbeat is asked for.
+func (p *Packet) AckNack(reader, writer EntityID, base int64, bits uint32, missing []uint32, count uint32, final bool) *Packet {
 	b := le.AppendUint32(number(ids(reader, writer), base), bits)
 	for _, m := range missing {
 		b = le.AppendUint32(b, m)
 	}
-	return p.Submessage(KindAckNack, 2, le.AppendUint32(b, count))
+	var flags byte
+	if final {
+		flags |= 2
+	}
+	return p.Submessage(KindAckNack, flags, le.AppendUint32(b, count))
+}
+
+// Of makes the packet one of that vendor's.
+func (p *Packet) Of(vendor [2]byte) *Packet {
+	copy(p.b[6:], vendor[:])
+	return p
 }
 
 // Participant is what SPDP says.
 type Participant struct {
 	Prefix Prefix
+	// Vendor is whose implementation it says to be.
+	Vendor [2]byte
 	// Meta and User are where it says that it listens.
 	Meta, User netip.AddrPort
 	Lease      time.Duration
@@ -123,7 +135,7 @@ type Participant struct {
 func (a Participant) Payload() []byte {
 	b := append([]byte{}, PLCDRLittle...)
 	b = Param(b, PIDVersion, []byte{2, 3})
-	b = Param(b, PIDVendor, []byte{1, 0x10})
+	b = Param(b, PIDVendor, a.Vendor[:])
 	g := a.Prefix.GUID(ParticipantEntity)
 	b = Param(b, PIDParticipantGUID, g[:])
 	b = Param(b, PIDBuiltin, []byte{0x3f, 0, 0, 0})
@@ -138,7 +150,7 @@ func (a Participant) Payload() []byte {
 
 // Announce is the whole datagram.
 func (a Participant) Announce(seq int64) []byte {
-	return NewPacket(a.Prefix).At(time.Now()).Data(Unknown, ParticipantWriter, seq, nil, a.Payload(), false).Bytes()
+	return NewPacket(a.Prefix).Of(a.Vendor).At(time.Now()).Data(Unknown, ParticipantWriter, seq, nil, a.Payload(), false).Bytes()
 }
 
 // Endpoint is what SEDP says.
