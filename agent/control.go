@@ -24,11 +24,12 @@ const (
 	maxBusy = 4
 	// clientTimeout is how long a client has for its request and for reading the answer.
 	clientTimeout = 5 * time.Second
-	// acceptRate and acceptBurst bound the connections that are looked at, whoever makes them. What comes faster waits in the
-	// kernel: a program that connects without end must not take the guard's time.
+	// acceptRate and acceptBurst bound the connections that are looked at, whoever makes them: a program that connects without
+	// end must not take the guard's time. What comes faster is closed, with a pause after each.
 	acceptRate, acceptBurst = 200, 100
-	// acceptPause is how long the guard looks away then.
-	acceptPause = 5 * time.Millisecond
+	acceptPause             = time.Millisecond
+	// acceptBacklog is how many wait in the kernel, so that who comes after a crowd waits a moment only.
+	acceptBacklog = 64
 	// busyTimeout is how long a client that finds no place has.
 	busyTimeout = 200 * time.Millisecond
 )
@@ -98,12 +99,13 @@ func (c *control) run(ctx context.Context) error {
 		if conn == nil {
 			return nil
 		}
-		for !rate.take(time.Now(), 1) {
+		if !rate.take(time.Now(), 1) {
+			_ = conn.Close()
 			select {
 			case <-ctx.Done():
-				return conn.Close()
 			case <-time.After(acceptPause):
 			}
+			continue
 		}
 		who, err := c.users.admit(conn)
 		if err != nil {

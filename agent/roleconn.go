@@ -42,6 +42,7 @@ type roleConn struct {
 	checkpointed               time.Time
 	judging                    chan struct{}
 	dropped                    atomic.Uint64
+	welcomed                   atomic.Bool
 }
 
 func newRoleConn(r *roles, conn *net.UnixConn, role contract.Role) *roleConn {

@@ -70,17 +70,22 @@ func (r *roles) serve(ctx context.Context, conn *net.UnixConn, who guest, hello 
 		r.refuse(conn, frame.ID, contract.FailureVersion, versions(h))
 		return
 	}
-	w := r.welcome()
-	w.Version = version
-	if err := pushBody(conn, frame.ID, w); err != nil {
-		r.log.Warn().Err(err).Msg("role: not welcomed")
-		return
-	}
 	c := newRoleConn(r, conn, h.Role)
 	c.version = version
+	// It has the role before it hears so: else of two that come one after the other the first could end up with it. Until it
+	// has been welcomed, nothing is pushed to it.
 	if !r.enter(c) {
 		return
 	}
+	w := r.welcome()
+	w.Version = version
+	if err := pushBody(conn, frame.ID, w); err != nil {
+		r.leave(c)
+		r.log.Warn().Err(err).Msg("role: not welcomed")
+		return
+	}
+	c.welcomed.Store(true)
+	r.peers.poke()
 	r.log.Info().Str(keyRole, string(h.Role)).Str("program", h.Program).Uint32(keyUID, who.uid).Int32("pid", who.pid).Msg("role connected")
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	reason := c.read()
@@ -125,11 +130,14 @@ func (r *roles) leave(c *roleConn) {
 	}
 }
 
-// of returns the role's connection, nil without one.
+// of returns the role's connection, nil without one that has been welcomed.
 func (r *roles) of(role contract.Role) *roleConn {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.conns[role]
+	if c := r.conns[role]; c != nil && c.welcomed.Load() {
+		return c
+	}
+	return nil
 }
 
 // connected lists the roles that are there.

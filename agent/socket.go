@@ -30,10 +30,26 @@ func listenAt(path string, mode os.FileMode) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("%w; a socket's path has at most 107 bytes", err)
 	}
 	l.SetUnlinkOnClose(false)
+	if err := backlog(l, acceptBacklog); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	if err := errors.Join(os.Chmod(private, mode), os.Rename(private, path)); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// backlog bounds the connections that wait to be accepted.
+func backlog(l *net.UnixListener, n int) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = unix.Listen(int(fd), n) }); err != nil {
+		return err
+	}
+	return inner
 }
 
 // mayReplace refuses a path that a typing error led to a file: only what an earlier run has left may go.

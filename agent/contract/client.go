@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -67,9 +68,19 @@ func (c *Conn) introduce(hello Frame) (Welcome, error) {
 	return w, nil
 }
 
+// crowdPause is how long a client waits before it tries again where too many others wait to be let in.
+const crowdPause = 5 * time.Millisecond
+
 func dial(ctx context.Context, socket string) (*net.UnixConn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unixpacket", socket)
+	for errors.Is(err, syscall.EAGAIN) && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(crowdPause):
+			conn, err = d.DialContext(ctx, "unixpacket", socket)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("guard's socket %s: %w; is the guard running, and may this user talk to it?", socket, err)
 	}

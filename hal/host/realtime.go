@@ -13,9 +13,13 @@ import (
 // Priority is the guard's SCHED_FIFO priority: above ordinary work, below the kernel's own threads at 50.
 const Priority = 40
 
-// rtTime is how long a thread of the guard may compute without ever blocking. A spin that lasts longer is a fault: the
-// kernel sends SIGXCPU and then kills, and a killed guard leaves the robot to its lock and base timeouts.
-const rtTimeSoft, rtTimeHard = 500_000, 1_000_000 // microseconds
+// How long a thread of the guard may compute without ever blocking, in microseconds. A spin that lasts longer is a fault: the
+// kernel sends SIGXCPU and then kills, and a killed guard leaves the robot to its lock and base timeouts. A start reads and
+// compiles documents, which takes a slow or busy computer a while; then nothing is guarded yet.
+const (
+	rtTimeSoft, rtTimeHard   = 500_000, 1_000_000
+	startTimeSoft, startHard = 10_000_000, 20_000_000
+)
 
 // realtimeMark is set in the environment of the process that [Realtime] has become.
 const realtimeMark = "ROBOWARDEN_REALTIME"
@@ -33,7 +37,7 @@ func Realtime() error {
 	if err := setFIFO(); err != nil {
 		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
 	}
-	limit := unix.Rlimit{Cur: rtTimeSoft, Max: rtTimeHard}
+	limit := unix.Rlimit{Cur: startTimeSoft, Max: startHard}
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
 		return fmt.Errorf("limit of real-time spinning: %w", err)
 	}
@@ -44,6 +48,16 @@ func Realtime() error {
 	// The mark comes first: a process that could not change its class must not start itself over and over.
 	err = syscall.Exec(self, os.Args, append(os.Environ(), realtimeMark+"=1")) //nolint:gosec // the same program with the same arguments
 	return fmt.Errorf("start anew: %w", err)
+}
+
+// BoundSpinning puts the limit of a running guard into force: a thread that computes for a second without blocking is killed
+// with its process. It is called once the start is over; without real-time scheduling it means nothing.
+func BoundSpinning() error {
+	limit := unix.Rlimit{Cur: rtTimeSoft, Max: rtTimeHard}
+	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
+		return fmt.Errorf("limit of real-time spinning: %w", err)
+	}
+	return nil
 }
 
 type schedParam struct{ priority int32 }

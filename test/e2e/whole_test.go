@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -265,6 +266,10 @@ func wholeRobot(t *testing.T, b bus.Bus) {
 	w.run(t)
 	g := w.guard
 	st := w.attested(t, p)
+	limits := string(must(os.ReadFile(fmt.Sprintf("/proc/%d/limits", w.child(t, "guard"))))(t))
+	if !regexp.MustCompile(`Max realtime timeout +500000 +1000000 `).MatchString(limits) && st.Scheduling == "real-time" {
+		t.Errorf("a guard that spins is not ended:\n%s", limits)
+	}
 	t.Logf("attestation %+v, publishers %+v, confinement %s", st.Attestation, st.Publishers, st.Confinement)
 	until(t, 30*time.Second, "the guard's decisions at the desk", func() bool { return len(w.told("record")) > 5 })
 

@@ -116,7 +116,13 @@ func newGuard() *cobra.Command {
 				})
 			},
 			Confined: func(r *confine.Report) { a.Confined(r.String()) },
-			Loops:    []notify.Progress{a}, Growth: guardGrowth, Run: a.Run, Log: log,
+			Loops:    []notify.Progress{a}, Growth: guardGrowth, Log: log,
+			Run: func(ctx context.Context) error {
+				if err := host.BoundSpinning(); err != nil {
+					log.Warn().Err(err).Msg("a guard that spins is not ended by the kernel")
+				}
+				return a.Run(ctx)
+			},
 		})
 	}
 	return cmd
