@@ -10,8 +10,10 @@ import (
 const (
 	// Version is the newest. 2 knows [FrameKeys], and [Peer] has a transport.
 	Version = 2
-	// VersionKeys and VersionTransport are the first that know these.
-	VersionKeys, VersionTransport = 2, 2
+	// VersionKeys is the first that knows [FrameKeys].
+	VersionKeys = 2
+	// VersionTransport is the first in which [Peer] has a transport.
+	VersionTransport = 2
 	// OldestVersion is the oldest.
 	OldestVersion = 1
 )

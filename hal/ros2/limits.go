@@ -15,8 +15,9 @@ const (
 	// announcements at the start and their answers.
 	DefaultSettleTime = 1500 * time.Millisecond
 	// DefaultNameTimeout is how long a writer of a participant that speaks ROS may stay without a node; then it is
-	// called by its address.
-	DefaultNameTimeout = time.Second
+	// called by its address. On a starved computer the list came more than a second after the writer, and a stranger on a
+	// gated topic latches a stop; nothing is taken from a writer meanwhile.
+	DefaultNameTimeout = 2 * time.Second
 	// DefaultRawTimeout is the same for a participant that does not offer the list of its nodes at all.
 	DefaultRawTimeout = 250 * time.Millisecond
 	// DefaultIdleTimeout is how long a publisher may say nothing before it is reported.
