@@ -25,10 +25,11 @@ const (
 	// clientTimeout is how long a client has for its request and for reading the answer.
 	clientTimeout = 5 * time.Second
 	// acceptRate and acceptBurst bound the connections that are looked at, whoever makes them: a program that connects without
-	// end must not take the guard's time. What comes faster is closed, with a pause after each.
+	// end must not take the guard's time. What comes faster waits in the kernel; acceptPause is how long the guard looks away.
 	acceptRate, acceptBurst = 200, 100
-	acceptPause             = time.Millisecond
-	// acceptBacklog is how many wait in the kernel, so that who comes after a crowd waits a moment only.
+	acceptPause             = 5 * time.Millisecond
+	// acceptBacklog is how many may wait there: who comes after a crowd waits a third of a second, and a tool that finds no
+	// place in it tries again.
 	acceptBacklog = 64
 	// busyTimeout is how long a client that finds no place has.
 	busyTimeout = 200 * time.Millisecond
@@ -99,13 +100,12 @@ func (c *control) run(ctx context.Context) error {
 		if conn == nil {
 			return nil
 		}
-		if !rate.take(time.Now(), 1) {
-			_ = conn.Close()
+		for !rate.take(time.Now(), 1) {
 			select {
 			case <-ctx.Done():
+				return conn.Close()
 			case <-time.After(acceptPause):
 			}
-			continue
 		}
 		who, err := c.users.admit(conn)
 		if err != nil {

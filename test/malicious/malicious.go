@@ -63,10 +63,16 @@ func dial(ctx context.Context, socket string) (link, error) {
 	return link{conn}, nil
 }
 
-// enter opens a lasting connection in a role.
+// enter opens a lasting connection in a role. As every client does, it waits for a while where the guard has a queue.
 func enter(ctx context.Context, t Target, role string) (link, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for {
 		l, err := dial(ctx, t.Socket)
+		if errors.Is(err, unix.EAGAIN) && ctx.Err() == nil {
+			time.Sleep(time.Millisecond) // The pause of a poll.
+			continue
+		}
 		if err != nil {
 			return l, err
 		}
