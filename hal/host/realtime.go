@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +54,15 @@ func Realtime() error {
 
 // BoundSpinning puts the limit of a running guard into force: a thread that computes for a second without blocking is killed
 // with its process. It is called once the start is over; without real-time scheduling it means nothing.
+//
+// The kernel counts from when a thread was last woken, the start included: one that computed for longer than the new limit
+// would be killed at its next tick. So this thread, which did the start's work, sleeps before.
 func BoundSpinning() error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Nanosleep(&unix.Timespec{Nsec: int64(2 * time.Millisecond)}, nil); err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("limit of real-time spinning: %w", err)
+	}
 	limit := unix.Rlimit{Cur: rtTimeSoft, Max: rtTimeHard}
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
 		return fmt.Errorf("limit of real-time spinning: %w", err)

@@ -31,7 +31,8 @@ type Role struct {
 	// Growth is how much the heap may grow before it is collected, in percent; 0 leaves it as it is.
 	Growth int
 	// SettleAfter is how long the role runs before what only its start needed is given back. 0 is before it runs, for a role
-	// that must not wait for a page later.
+	// that must not wait for a page later: it keeps the program's pages, for one that has to come from a dead disk would hold
+	// up a command.
 	SettleAfter time.Duration
 	// Run runs the role until its context ends.
 	Run func(context.Context) error
@@ -49,7 +50,11 @@ func Run(ctx context.Context, r *Role) error {
 	if err != nil {
 		return err
 	}
-	program, unknown := mappings() // behind the walls there is no way to /proc
+	var program []span
+	var unknown error
+	if r.SettleAfter > 0 {
+		program, unknown = mappings() // behind the walls there is no way to /proc
+	}
 	report, err := r.Confine()
 	r.tell(&report, err)
 	if err != nil && r.Insist {
