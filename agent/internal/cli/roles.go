@@ -36,6 +36,9 @@ func deploymentFlag(cmd *cobra.Command) *string {
 const (
 	thrift      = 40
 	guardGrowth = 50
+	// startSpell is how long a guard counts as starting for the limit of spinning: until then it touches most of its memory
+	// for the first time, which a computer whose memory is cold makes it pay for without a pause.
+	startSpell = 10 * time.Second
 )
 
 // settleAfter is when steward and courier have started in full, connections and attestation included. The guard gives back
@@ -118,9 +121,12 @@ func newGuard() *cobra.Command {
 			Confined: func(r *confine.Report) { a.Confined(r.String()) },
 			Loops:    []notify.Progress{a}, Growth: guardGrowth, Log: log,
 			Run: func(ctx context.Context) error {
-				if err := host.BoundSpinning(); err != nil {
-					log.Warn().Err(err).Msg("a guard that spins is not ended by the kernel")
-				}
+				bound := time.AfterFunc(startSpell, func() {
+					if err := host.BoundSpinning(); err != nil {
+						log.Warn().Err(err).Msg("a guard that spins is not ended by the kernel")
+					}
+				})
+				defer bound.Stop()
 				return a.Run(ctx)
 			},
 		})
