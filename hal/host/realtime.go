@@ -12,8 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Priority is the guard's SCHED_FIFO priority: above ordinary work, below the kernel's own threads at 50.
+// Priority is the guard's real-time priority: above ordinary work, below the kernel's own threads at 50.
 const Priority = 40
+
+// roundRobin is the guard's class, SCHED_RR in <sched.h>. It is SCHED_FIFO for whoever is alone at its priority. Beside
+// others, SCHED_FIFO never ends a Go program's waiting: its runtime has a thread spin, without a word to the kernel, until
+// another of its threads has swept, and where every processor spins so for a thread that is queued behind the spinner, all
+// stand still until the kernel kills them. Here the turn passes on after a slice of 100 ms.
+const roundRobin = 2
 
 // How long a thread of the guard may compute without ever blocking, in microseconds. A spin that lasts longer is a fault: the
 // kernel sends SIGXCPU and then kills, and a killed guard leaves the robot to its lock and base timeouts. A start reads and
@@ -26,7 +32,7 @@ const (
 // realtimeMark is set in the environment of the process that [Realtime] has become.
 const realtimeMark = "ROBOWARDEN_REALTIME"
 
-// Realtime puts the whole process under SCHED_FIFO with its memory locked, and returns nil once it is so. It has to be
+// Realtime puts the whole process under SCHED_RR with its memory locked, and returns nil once it is so. It has to be
 // called before anything else runs: only the first thread can be changed from inside, so the program starts itself anew
 // and every thread of the Go runtime inherits the class. Giving single threads of a Go program real-time priority would
 // invert priorities against its others.
@@ -34,9 +40,9 @@ const realtimeMark = "ROBOWARDEN_REALTIME"
 // Without the right to do so (CAP_SYS_NICE, CAP_IPC_LOCK) it returns an error and the process goes on as it was.
 func Realtime() error {
 	if os.Getenv(realtimeMark) != "" {
-		return errors.Join(lockMemory(), checkFIFO())
+		return errors.Join(lockMemory(), checkClass())
 	}
-	if err := setFIFO(); err != nil {
+	if err := setClass(roundRobin); err != nil {
 		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
 	}
 	limit := unix.Rlimit{Cur: startTimeSoft, Max: startHard}
@@ -72,25 +78,24 @@ func BoundSpinning() error {
 
 type schedParam struct{ priority int32 }
 
-// setFIFO changes the calling thread, which becomes the whole process by exec.
-func setFIFO() error {
+// setClass changes the calling thread, which becomes the whole process by exec.
+func setClass(class uintptr) error {
 	p := schedParam{Priority}
-	const fifo = 1                                                                                    // SCHED_FIFO in <sched.h>
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, fifo, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
 	if errno != 0 {
 		return errno
 	}
 	return nil
 }
 
-// checkFIFO tells whether the class was really inherited.
-func checkFIFO() error {
+// checkClass tells whether the class was really inherited.
+func checkClass() error {
 	policy, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, 0, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("real-time scheduling: %w", errno)
 	}
-	if policy != 1 {
-		return fmt.Errorf("real-time scheduling: expected SCHED_FIFO (1), found class %d", policy)
+	if policy != roundRobin {
+		return fmt.Errorf("real-time scheduling: expected SCHED_RR (%d), found class %d", roundRobin, policy)
 	}
 	return nil
 }

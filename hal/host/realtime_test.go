@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,15 +16,92 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// startEnv makes the test's program play a guard's start; its value says how the limit is lowered.
-const startEnv = "ROBOWARDEN_TEST_START"
+// startEnv makes the test's program play a guard's start; its value says how the limit is lowered. classEnv makes it collect
+// garbage again and again in that class.
+const (
+	startEnv = "ROBOWARDEN_TEST_START"
+	classEnv = "ROBOWARDEN_TEST_CLASS"
+)
 
 func TestMain(m *testing.M) {
 	if how := os.Getenv(startEnv); how != "" {
 		fmt.Println(busyStart(how))
 		os.Exit(0)
 	}
+	if class := os.Getenv(classEnv); class != "" {
+		fmt.Println(collect(class))
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
+}
+
+// collect becomes a process whose threads are all in the class, as [Realtime] does it, and makes and collects garbage.
+func collect(class string) string {
+	if os.Getenv(realtimeMark) == "" {
+		// What stands still ends by itself.
+		limit := unix.Rlimit{Cur: 2 * rtTimeSoft, Max: 2 * rtTimeHard}
+		if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
+			return err.Error()
+		}
+		n, err := strconv.Atoi(class)
+		if err == nil {
+			err = setClass(uintptr(n))
+		}
+		if err == nil {
+			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
+		}
+		return err.Error()
+	}
+	held := make([][]byte, 20_000)
+	for round := range 40 {
+		for i := range 3000 {
+			held[(round*3000+i)%len(held)] = make([]byte, 300)
+		}
+		debug.FreeOSMemory()
+		time.Sleep(time.Millisecond) // As between two messages: blocks, so that the limit of spinning begins anew.
+	}
+	return "alive"
+}
+
+// TestProgramsOfOneClassDoNotStandStill: more real-time Go programs than processors collect garbage at once; SCHED_FIFO, the
+// "off" run, has them spin for each other until the kernel kills all but one.
+func TestProgramsOfOneClassDoNotStandStill(t *testing.T) {
+	const fifo = 1
+	for class, alive := range map[int]bool{roundRobin: true, fifo: false} {
+		outs := make(chan string)
+		programs := runtime.NumCPU() + 1
+		for range programs {
+			go func() { outs <- play(t, classEnv+"="+strconv.Itoa(class)) }()
+		}
+		through := 0
+		for range programs {
+			switch said := <-outs; {
+			case strings.Contains(said, "operation not permitted"):
+				defer t.Skip("no right to real-time scheduling")
+			case said == "alive":
+				through++
+			default:
+				t.Logf("class %d: %s", class, said)
+			}
+		}
+		if got := through == programs; got != alive && !t.Skipped() {
+			t.Errorf("class %d: %d of %d programs came through; expected all: %t", class, through, programs, alive)
+		}
+	}
+}
+
+// play runs this program in another part and returns what it said, with its end if that was none of its own.
+func play(t *testing.T, env ...string) string {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe")
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	said := strings.TrimSpace(string(out))
+	if err != nil {
+		return strings.TrimSpace(said + " " + err.Error())
+	}
+	return said
 }
 
 // busyStart computes for longer than a running guard may, under the limit of a start, and goes on under that of a running
@@ -31,7 +111,7 @@ func busyStart(how string) string {
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &start); err != nil {
 		return err.Error()
 	}
-	if err := setFIFO(); err != nil {
+	if err := setClass(roundRobin); err != nil {
 		return err.Error()
 	}
 	compute(1300 * time.Millisecond)
@@ -61,22 +141,13 @@ func compute(d time.Duration) {
 // TestABusyStartIsNotCounted: a start that computed for longer than a running guard may is no reason to be killed; without
 // the sleep in between, the "off" run, the kernel does it.
 func TestABusyStartIsNotCounted(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for how, alive := range map[string]bool{"asleep": true, "awake": false} {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		cmd := exec.CommandContext(ctx, self)
-		cmd.Env = append(os.Environ(), startEnv+"="+how, "GODEBUG=asyncpreemptoff=1")
-		out, err := cmd.CombinedOutput()
-		said := strings.TrimSpace(string(out))
+		said := play(t, startEnv+"="+how, "GODEBUG=asyncpreemptoff=1")
 		if strings.Contains(said, "operation not permitted") {
 			t.Skip("no right to real-time scheduling")
 		}
-		if got := err == nil && said == "alive"; got != alive {
-			t.Errorf("%s: %v, said %q; expected it alive: %t", how, err, said, alive)
+		if got := said == "alive"; got != alive {
+			t.Errorf("%s: said %q; expected it alive: %t", how, said, alive)
 		}
 	}
 }

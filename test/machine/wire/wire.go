@@ -72,7 +72,7 @@ type Running struct {
 	Threads, Files         int
 	// CPU is user and system time so far, by the machine's clock.
 	CPU time.Duration
-	// Policy is the scheduling policy as the kernel numbers it; 1 is SCHED_FIFO.
+	// Policy is the scheduling policy as the kernel numbers it; 2 is SCHED_RR.
 	Policy int
 }
 

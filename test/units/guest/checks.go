@@ -146,13 +146,13 @@ func identities() (string, error) {
 		}
 		all = append(all, r+" uid "+id)
 	}
-	// Field 41 of stat is the scheduling class: 1 is SCHED_FIFO.
+	// Field 41 of stat is the scheduling class: 2 is SCHED_RR.
 	stat := readText(fmt.Sprintf("/proc/%d/stat", mainPID("guard")))
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 39 || fields[38] != "1" {
-		return "", fmt.Errorf("guard: expected SCHED_FIFO, found class %s", fields[38])
+	if len(fields) < 39 || fields[38] != "2" {
+		return "", fmt.Errorf("guard: expected SCHED_RR, found class %s", fields[38])
 	}
-	return strings.Join(all, ", ") + ", guard under SCHED_FIFO", nil
+	return strings.Join(all, ", ") + ", guard under SCHED_RR", nil
 }
 
 func readText(path string) string {
