@@ -60,7 +60,7 @@ func (w *writer) create(path string) (File, error) {
 
 // relistEvery is after how many segments the directory is listed anew. In between its content is known: nobody else should
 // write there, and what somebody puts there all the same counts a little later.
-const relistEvery = 32
+const relistEvery = 128
 
 // overQuota finds how many of the oldest segments, and which evidence, have to
 // go before a new full segment fits. Everything in the directory counts.
