@@ -310,7 +310,7 @@ func TestRefusedOrdersDoNothing(t *testing.T) {
 		{"an operator grants", o.sign(o.order(order.KindGrant), "olga"), "wrong-role"},
 		{"unknown trigger", o.sign(unknown, "olga"), "unknown-trigger"},
 		{"unknown zone", o.sign(zone, "sven"), "unknown-zone"},
-		{"unsupported scope", o.sign(scope, "sven"), "unsupported"},
+		{"a zone that no grant opens", o.sign(scope, "sven"), "wrong-zone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := o.orders.apply(c.envelope)
