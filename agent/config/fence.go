@@ -91,7 +91,7 @@ func (p *Policy) translate(clean func(parts ...any) bool) *translation {
 // zone translates one zone, and adds the role and the shift that it needs.
 func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	out := geofence.ZoneSpec{
-		ID: z.ID, Floor: z.Floor, Kind: kindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
+		ID: z.ID, Floor: z.Floor, Kind: KindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
 		Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
 		Loss: lossOf(z), Facts: factsOf(z), MaxDwell: z.MaxDwell, Within: z.Within,
 	}
@@ -114,7 +114,8 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	return out
 }
 
-func kindOf(zoneType string) geofence.Kind {
+// KindOf is the geofence's kind for a zone type, KindUnset for another word.
+func KindOf(zoneType string) geofence.Kind {
 	for k := geofence.Blocked; int(k) <= len(ZoneTypes()); k++ {
 		if k.String() == zoneType {
 			return k
