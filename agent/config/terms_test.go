@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,31 +33,35 @@ func withZone(t *testing.T, zone string) (*Policy, error) {
 
 func TestTermsOfAZone(t *testing.T) {
 	for zone, fault := range map[string]string{
-		"zone_type: NO_MANIPULATION":                                      "",
-		"zone_type: PRIVACY":                                              "",
-		"zone_type: DWELL_LIMIT, max_dwell: 90s":                          "",
-		"zone_type: RELEASE":                                              "",
-		"zone_type: RELEASE, release_loss: EVACUATE":                      "",
-		"zone_type: RELEASE, release_loss: CONTINUE, within: 10s":         "",
-		"zone_type: DOOR, opened_by: [badge, door, task], max_dwell: 90s": "",
-		"zone_type: NO_STOP, within: 10s":                                 "",
-		"zone_type: DWELL_LIMIT":                                          "max_dwell",
-		"zone_type: RELEASE, release_loss: CONTINUE":                      "within",
-		"zone_type: RELEASE, within: 10s":                                 "within",
-		"zone_type: RELEASE, release_loss: GO":                            "release_loss",
-		"zone_type: RELEASE, max_dwell: 10s":                              "max_dwell",
-		"zone_type: RELEASE, max_speed_mps: 0.3":                          "max_speed_mps",
-		"zone_type: DOOR, max_dwell: 90s":                                 "opened_by",
-		"zone_type: DOOR, opened_by: [badge]":                             "max_dwell",
-		"zone_type: DOOR, opened_by: [key], max_dwell: 90s":               "opened_by",
-		"zone_type: DOOR, opened_by: [badge, badge], max_dwell: 90s":      "opened_by",
-		"zone_type: DOOR, opened_by: [], max_dwell: 90s":                  "opened_by",
-		"zone_type: NO_STOP":                                              "within",
-		"zone_type: NO_STOP, within: 20m":                                 "within",
-		"zone_type: NO_STOP, within: 0s":                                  "within",
-		"zone_type: BLOCKED, release_loss: STOP":                          "release_loss",
-		"zone_type: PRIVACY, opened_by: [badge]":                          "opened_by",
-		"zone_type: DWELL_LIMIT, max_dwell: 25h":                          "max_dwell",
+		"zone_type: NO_MANIPULATION":                                          "",
+		"zone_type: PRIVACY":                                                  "",
+		"zone_type: DWELL_LIMIT, max_dwell: 90s":                              "",
+		"zone_type: RELEASE":                                                  "",
+		"zone_type: RELEASE, release_loss: EVACUATE":                          "",
+		"zone_type: RELEASE, release_loss: CONTINUE, within: 10s":             "",
+		"zone_type: DOOR, opened_by: [badge, door, task], max_dwell: 90s":     "",
+		"zone_type: NO_STOP, within: 10s":                                     "",
+		"zone_type: BLOCKED, unless_attested: true":                           "",
+		"zone_type: BLOCKED, unless_attested: false":                          "unless_attested",
+		"zone_type: BLOCKED, unless_attested: true, roles: [delivery]":        "unless_attested",
+		"zone_type: BLOCKED, unless_attested: true, except_roles: [delivery]": "unless_attested",
+		"zone_type: DWELL_LIMIT":                                              "max_dwell",
+		"zone_type: RELEASE, release_loss: CONTINUE":                          "within",
+		"zone_type: RELEASE, within: 10s":                                     "within",
+		"zone_type: RELEASE, release_loss: GO":                                "release_loss",
+		"zone_type: RELEASE, max_dwell: 10s":                                  "max_dwell",
+		"zone_type: RELEASE, max_speed_mps: 0.3":                              "max_speed_mps",
+		"zone_type: DOOR, max_dwell: 90s":                                     "opened_by",
+		"zone_type: DOOR, opened_by: [badge]":                                 "max_dwell",
+		"zone_type: DOOR, opened_by: [key], max_dwell: 90s":                   "opened_by",
+		"zone_type: DOOR, opened_by: [badge, badge], max_dwell: 90s":          "opened_by",
+		"zone_type: DOOR, opened_by: [], max_dwell: 90s":                      "opened_by",
+		"zone_type: NO_STOP":                                                  "within",
+		"zone_type: NO_STOP, within: 20m":                                     "within",
+		"zone_type: NO_STOP, within: 0s":                                      "within",
+		"zone_type: BLOCKED, release_loss: STOP":                              "release_loss",
+		"zone_type: PRIVACY, opened_by: [badge]":                              "opened_by",
+		"zone_type: DWELL_LIMIT, max_dwell: 25h":                              "max_dwell",
 	} {
 		p, err := withZone(t, zone)
 		switch {
@@ -102,7 +107,9 @@ func TestTermsReachTheGeofence(t *testing.T) {
 // TestZoneTypesOfPlannersAreRefusedWithTheReason: a zone that is drawn and not enforced would be worse than none.
 func TestZoneTypesOfPlannersAreRefusedWithTheReason(t *testing.T) {
 	for _, k := range geofence.PlannerKinds() {
-		if _, err := withZone(t, "zone_type: "+k.Word); err == nil || !strings.Contains(err.Error(), k.Why) {
+		_, err := withZone(t, "zone_type: "+k.Word)
+		var p *Problems
+		if !errors.As(err, &p) || len(p.List) != 1 || !strings.Contains(p.List[0].Hint, k.Why) {
 			t.Errorf("%s: %v, expected %q", k.Word, err, k.Why)
 		}
 	}

@@ -139,8 +139,7 @@ func (d *picture) state(z *config.Zone) (active bool, words string) {
 		words = lookOf(z.Type).now
 	}
 	words += until
-	if len(z.Roles)+len(z.ExceptRoles) > 0 {
-		one := config.Zone{Roles: z.Roles, ExceptRoles: z.ExceptRoles}
+	if one := (config.Zone{Roles: z.Roles, ExceptRoles: z.ExceptRoles, UnlessAttested: z.UnlessAttested}); conditions(&one) != "" {
 		words += ", " + conditions(&one)
 	}
 	return true, words
