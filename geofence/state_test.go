@@ -45,6 +45,11 @@ func sceneSpec(t tb, seed uint64) Spec {
 		case 2:
 			z.Roles = []string{[]string{"porter", "cleaner"}[rng.IntN(2)]}
 		}
+		if rng.IntN(3) == 0 {
+			if dressed(&z, rng); z.MaxDwell > 0 {
+				z.MaxDwell = time.Second
+			}
+		}
 		if rng.IntN(8) == 0 {
 			z.Floor = "f1"
 		}
@@ -71,6 +76,12 @@ func newScene(t tb, seed uint64) *scene {
 // spoil breaks the input in one of many ways, seldom.
 func (s *scene) spoil(in *Inputs) {
 	rng := s.rng
+	if rng.IntN(20) == 0 {
+		in.Leases[rng.IntN(MaxLeases)] = Lease{
+			State: LeaseState(rng.IntN(int(leaseEnd))), Zone: rng.IntN(50) - 2, Until: s.rig.now.Boot + time.Duration(rng.IntN(6000)-1000)*time.Millisecond, //nolint:gosec // small
+			MaxSpeedMPS: []float64{0.3, 1, 0, math.NaN(), math.Inf(1)}[rng.IntN(5)], Facts: FactSet(rng.IntN(9)), //nolint:gosec // small
+		}
+	}
 	switch rng.IntN(400) {
 	case 0:
 		in.Pose.X += 2
@@ -246,6 +257,9 @@ func TestSaneRejectsEveryNonsense(t *testing.T) {
 		"spread":        func(m *memory) { m.track.spread = -1 },
 		"huge spread":   func(m *memory) { m.track.spread = 1e7 },
 		"depth":         func(m *memory) { m.egressDepth = -1 },
+		"left zone":     func(m *memory) { m.leaves = 99 },
+		"left below":    func(m *memory) { m.leaves = -2 },
+		"left depth":    func(m *memory) { m.leaveDepth = -1 },
 		"velocity":      func(m *memory) { m.track.velocity.vx = 1e6 },
 		"side velocity": func(m *memory) { m.issued.last.vy = -1e6 },
 		"spinning":      func(m *memory) { m.issued.sent[7].w = 1000 },
@@ -352,6 +366,8 @@ func fill(v reflect.Value, n *int) {
 		v.SetFloat(float64(*n) + 0.5)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Uint8:
+		v.SetUint(uint64(uint8(*n)))
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(*n))
 	default:

@@ -9,7 +9,7 @@ import (
 
 const (
 	stateMagic   = "RWIS"
-	stateVersion = 1
+	stateVersion = 2
 	policyMagic  = "RWIP"
 	// maxReason bounds the length of a rule's reason in bytes.
 	maxReason = 512
@@ -38,6 +38,8 @@ func appendPolicy(b []byte, p *Policy) []byte {
 	for _, d := range [...]time.Duration{p.FlapWindow, p.FlapMerge, p.MaxGap, p.DockDwell, p.SecondPerson} {
 		b = appendTime(b, d)
 	}
+	b = appendAxes(b, p.Cap)
+	b = appendBool(b, p.CapLatches)
 	for t := range NumTriggers {
 		r := &p.Rules[t]
 		b = appendBool(b, r.Enabled)
@@ -63,6 +65,8 @@ func (r *reader) policy() Policy {
 	for _, d := range [...]*time.Duration{&p.FlapWindow, &p.FlapMerge, &p.MaxGap, &p.DockDwell, &p.SecondPerson} {
 		*d = r.duration(maxDuration, "a duration of the policy")
 	}
+	p.Cap = r.axes()
+	p.CapLatches = r.bool("whether hearsay latches")
 	for t := range NumTriggers {
 		rule := &p.Rules[t]
 		rule.Enabled = r.bool("enabled")
@@ -99,6 +103,8 @@ func (m *Machine) AppendState(b []byte) []byte {
 	}
 	b = appendBool(b, m.dirty)
 	b = appendTime(b, m.dockQuiet)
+	b = appendBool(b, m.creeping)
+	b = appendTime(b, m.crept)
 	for t := range NumTriggers {
 		b = m.slots[t].append(b)
 	}
@@ -129,6 +135,8 @@ func (m *Machine) RestoreState(b []byte) error {
 	}
 	n.dirty = r.bool("dirty")
 	n.dockQuiet = r.span(maxDuration, "the dock's dwell")
+	n.creeping = r.bool("creeping")
+	n.crept = r.span(maxDuration, "the time crept")
 	for t := range NumTriggers {
 		n.slots[t] = r.slot()
 		if n.slots[t].on != n.on.Has(t) || n.latched.Has(t) != (n.on.Has(t) && n.demand(t).Latches()) {

@@ -118,6 +118,16 @@ const (
 	PublisherUnproven
 	// PublisherConflict is publisher.conflict: two senders as one publisher.
 	PublisherConflict
+	// ZoneNoManipulation is zone.no-manipulation: no manipulation here.
+	ZoneNoManipulation
+	// ZonePrivacy is zone.privacy: privacy zone.
+	ZonePrivacy
+	// ZoneDwell is zone.dwell: too long in a zone.
+	ZoneDwell
+	// ZoneDoorHeld is zone.door-held: door held.
+	ZoneDoorHeld
+	// ZoneLeaseLost is zone.lease-lost: lease lost inside.
+	ZoneLeaseLost
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
@@ -188,14 +198,14 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 500, ClearOnDwell),
 	},
 	JointsMissing: {
-		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing,
+		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true, Hearsay: true,
 		Text:     "Joint states are missing, old or incomplete.",
 		Playbook: "Check the joint state publisher and the profile's joint names.",
 		Default:  rule(hold(), 200, 1000, ClearOnDwell, attending),
 		Bounds:   disablable(arms(ManipulatorsHold), 2000, ClearOnDwell),
 	},
 	JointsInvalid: {
-		Code: "joints.invalid", Title: "impossible joint states", Class: ClassBody, UnknownAs: JointsMissing,
+		Code: "joints.invalid", Title: "impossible joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true, Hearsay: true,
 		Text:     "A joint's value is NaN, infinite or outside its limits.",
 		Playbook: "Look at the named joint's encoder.",
 		Default:  rule(hold(), 0, 1000, ClearOnDwell, attending),
@@ -216,7 +226,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   disablable(free(), 5000, ClearOnClear),
 	},
 	BatteryLow: {
-		Code: "battery.low", Title: "battery low", Class: ClassBody, UnknownAs: BatteryLow, Overridable: true,
+		Code: "battery.low", Title: "battery low", Class: ClassBody, UnknownAs: BatteryLow, Overridable: true, Hearsay: true,
 		Text:     "The battery is below the limit, or its state is unknown.",
 		Playbook: "Let the robot dock, or charge it by hand.",
 		Default:  rule(dock(), 5000, 10000, ClearOnDwell, attending),
@@ -251,7 +261,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 200, ClearOnDwell),
 	},
 	HeartbeatLate: {
-		Code: "channel.heartbeat-late", Title: "heartbeat late", Class: ClassChannel, UnknownAs: HeartbeatLost,
+		Code: "channel.heartbeat-late", Title: "heartbeat late", Class: ClassChannel, UnknownAs: HeartbeatLost, Creeps: true,
 		Text:     "A channel that the task needs has not answered a challenge within its first timeout.",
 		Playbook: "Check the operator's desk and the radio link.",
 		Default:  rule(hold(), 0, 500, ClearOnDwell, attending),
@@ -265,7 +275,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 1000, ClearOnDwell),
 	},
 	HeartbeatHostile: {
-		Code: "channel.heartbeat-hostile", Title: "wrong heartbeat answers", Class: ClassChannel, UnknownAs: HeartbeatLost, Overridable: true,
+		Code: "channel.heartbeat-hostile", Title: "wrong heartbeat answers", Class: ClassChannel, UnknownAs: HeartbeatLost, Overridable: true, Hearsay: true,
 		Text:     "Somebody answers challenges wrongly, or again.",
 		Playbook: "Find out who sends on the answer topic; change the channel's key if it may be known.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
@@ -279,7 +289,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 0, ClearOnClear),
 	},
 	CommandInvalid: {
-		Code: "channel.command-invalid", Title: "impossible commands", Class: ClassChannel, UnknownAs: CommandInvalid, Overridable: true,
+		Code: "channel.command-invalid", Title: "impossible commands", Class: ClassChannel, UnknownAs: CommandInvalid, Overridable: true, Hearsay: true,
 		Text:     "Commands that are NaN, infinite, old or from the future keep coming.",
 		Playbook: "Look at the planner or the operator's desk that sends them.",
 		Default:  rule(holdStill(), 100, 2000, ClearOnDwell, attending),
@@ -419,7 +429,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(stop(), 0, ClearByOperator),
 	},
 	OrderHold: {
-		Code: "order.hold", Title: "hold ordered", Class: ClassOrder, UnknownAs: OrderHold,
+		Code: "order.hold", Title: "hold ordered", Class: ClassOrder, UnknownAs: OrderHold, Creeps: true,
 		Text:     "A hold is in force by order or schedule.",
 		Playbook: "It ends when it is taken back.",
 		Default:  rule(holdStill(), 0, 0, ClearOnClear, attending),
@@ -468,14 +478,14 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(stop(), 1000, ClearByOperator),
 	},
 	ManipulatorsUntold: {
-		Code: "manipulators.untold", Title: "arms move while disabled", Class: ClassActuation, UnknownAs: JointsMissing, Overridable: true,
+		Code: "manipulators.untold", Title: "arms move while disabled", Class: ClassActuation, UnknownAs: JointsMissing, Overridable: true, Hearsay: true,
 		Text:     "An arm or hand moves although manipulators are held or disabled.",
 		Playbook: "Keep away from the arms; find out who commands them.",
 		Default:  rule(stop(), 500, 2000, ClearByOperator, incident),
 		Bounds:   disablable(arms(ManipulatorsDisabled), 2000, ClearOnDwell),
 	},
 	PerceptionOpen: {
-		Code: "perception.open", Title: "recording while private", Class: ClassActuation, UnknownAs: PerceptionOpen, Overridable: true,
+		Code: "perception.open", Title: "recording while private", Class: ClassActuation, UnknownAs: PerceptionOpen, Overridable: true, Hearsay: true,
 		Text:     "A camera or microphone is active, or its state unknown, while the robot must be private.",
 		Playbook: "Close the device; find out which process opened it.",
 		Default:  rule(stop(), 1000, 1000, ClearOnDwell, incident),
@@ -534,5 +544,41 @@ var triggerTable = [NumTriggers]Info{
 		Playbook: "Find the second sender; the log names both addresses. Treat it as an intrusion until it is explained.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
 		Bounds:   disablable(limited(0.5), 5000, ClearOnDwell),
+	},
+	ZoneNoManipulation: {
+		Code: "zone.no-manipulation", Title: "no manipulation here", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true,
+		Text:     "The robot is, or may be, in a zone in which arms and hands rest.",
+		Playbook: "Nothing to do. Work with the arms goes on outside of the zone.",
+		Default:  rule(arms(ManipulatorsDisabled), 0, 0, ClearOnClear, attending),
+		Bounds:   atLeast(arms(ManipulatorsHold), 500, ClearOnClear),
+	},
+	ZonePrivacy: {
+		Code: "zone.privacy", Title: "privacy zone", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true,
+		Text:     "The robot is, or may be, in a zone in which cameras and microphones are closed.",
+		Playbook: "Nothing to do. The robot needs neither to leave the zone.",
+		Default:  rule(unseen(), 0, 0, ClearOnClear, responsible),
+		Bounds:   atLeast(private(), 500, ClearOnClear),
+	},
+	// A robot that stays too long has to be able to go: it may move slowly, and do nothing else.
+	ZoneDwell: {
+		Code: "zone.dwell", Title: "too long in a zone", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true, Creeps: true,
+		Text:     "The robot has been in a zone for longer than it may stay there.",
+		Playbook: "Send the robot on; look what keeps it there.",
+		Default:  rule(slowAndIdle(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 60000, ClearOnClear),
+	},
+	ZoneDoorHeld: {
+		Code: "zone.door-held", Title: "door held", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true, Creeps: true,
+		Text:     "The robot has been in a door for longer than a door may be held.",
+		Playbook: "Send the robot on; look whether somebody followed it through the door.",
+		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 60000, ClearOnClear),
+	},
+	ZoneLeaseLost: {
+		Code: "zone.lease-lost", Title: "lease lost inside", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true,
+		Text:     "The lease of the zone in which the robot is was revoked or has expired; it creeps on or out, as the zone says.",
+		Playbook: "Ask the fleet management why, or sign a new lease.",
+		Default:  rule(slowAndIdle(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   atLeast(free(), 1000, ClearOnClear),
 	},
 }

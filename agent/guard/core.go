@@ -28,8 +28,10 @@ type Core struct {
 	body  body
 	chain chain
 	grant grant
-	order orderState
-	trust trust
+	// leases are the answers to requests for zones.
+	leases [geofence.MaxLeases]leaseSlot
+	order  orderState
+	trust  trust
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -276,7 +278,7 @@ func differs(a, b *interlock.Decision) bool {
 // looks says whether an event of this kind makes the geofence look again.
 func looks(k EventKind) bool {
 	switch k {
-	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder:
+	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder, EventAttestation, EventSession:
 		return true
 	default:
 		return false
@@ -287,6 +289,7 @@ func looks(k EventKind) bool {
 func (c *Core) look() {
 	in := c.fenceInputs()
 	c.fence.Step(c.now, &in, &c.verdict)
+	c.moveLeases(c.now.Boot)
 	c.stepPending(&in, c.motion.State == interlock.Standing)
 }
 

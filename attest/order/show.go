@@ -241,6 +241,9 @@ func (r *AttestationResult) effects() []string {
 }
 
 func (g *Grant) effect() string {
+	if g.Answer != AnswerGranted {
+		return fmt.Sprintf("says of the robot's request for zone %s that it is %s: the robot may not enter", g.Zone, g.Answer)
+	}
 	what := "lets the robot be inside zone "
 	if g.Scope == ScopeEgress {
 		what = "lets the robot move to leave zone "
@@ -249,7 +252,11 @@ func (g *Grant) effect() string {
 	if g.SingleUse {
 		s += ", once"
 	}
-	return s
+	var facts strings.Builder
+	for _, f := range g.Facts {
+		facts.WriteString(", vouching for the " + string(f))
+	}
+	return s + facts.String()
 }
 
 func (l *KeyList) effects() []string {
