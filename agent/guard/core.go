@@ -384,6 +384,12 @@ func (c *Core) sendLock(ev *Event, fx *Effects) {
 	fx.SendLock, fx.Locked = true, locked
 }
 
+// Decision is what the core decided last. It is valid until the next event.
+func (c *Core) Decision() *interlock.Decision { return &c.decision }
+
+// Verdict is what the geofence said last. It is valid until the next event.
+func (c *Core) Verdict() *geofence.Verdict { return &c.verdict }
+
 // twist turns interlock's velocity into the wire-neutral one.
 func twist(v interlock.Velocity) msg.Twist {
 	return msg.Twist{
