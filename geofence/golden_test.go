@@ -8,7 +8,7 @@ import (
 
 // goldenDigest is the digest of the scene's decisions. It must come out on
 // every architecture; it changes only with a deliberate change of decisions.
-const goldenDigest = 0x6f085fc176aedd57
+const goldenDigest = 0xb8169ce27d43d849
 
 // lcg draws numbers without any function that could differ between machines.
 type lcg uint64

@@ -183,4 +183,7 @@ type Robot struct {
 	// standard deviations, a zone's hold.
 	ReleaseMarginM float64
 	ReleaseDwell   time.Duration
+	// Second is what is expected of a second source of poses; nil for a robot that
+	// has one source only.
+	Second *Agreement
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // stateVersion is the first byte of a state. A change of layout raises it.
-const stateVersion = 2
+const stateVersion = 3
 
 // ErrState means that a state cannot be restored: it is damaged, of another
 // version, or of a fence with another set. The fence keeps the state it had.
@@ -81,6 +81,15 @@ func (c *codec) memory(m *memory) {
 	c.track(&m.track)
 	c.history(&m.issued)
 	c.brakes(&m.brakes)
+	c.agreement(&m.agreement)
+}
+
+func (c *codec) agreement(a *agreement) {
+	whole(c, &a.differs)
+	whole(c, &a.lost)
+	whole(c, &a.goodSince)
+	c.flag(&a.apart)
+	c.flag(&a.good)
 }
 
 func (c *codec) track(t *track) {
@@ -237,6 +246,8 @@ func (f *Fence) sane(m *memory) bool {
 	for _, u := range append([]twist{t.velocity, h.last}, h.sent[:]...) {
 		ok = ok && math.Abs(u.vx) <= 1e5 && math.Abs(u.vy) <= 1e5 && math.Abs(u.w) <= 100
 	}
+	a := &m.agreement
+	ok = ok && a.differs >= 0 && a.lost >= 0 && a.goodSince >= 0
 	return ok && m.brakes.sane()
 }
 

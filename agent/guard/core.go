@@ -191,6 +191,8 @@ func (c *Core) take(ev *Event) {
 		if c.params.Pose.OdometryIsPose {
 			c.body.takeVelocity(ev.Pose, ev.Boot)
 		}
+	case EventSecondPose:
+		c.body.takeSecond(ev.Pose, ev.Boot, &c.params.Pose)
 	case EventOdometry:
 		c.body.takeVelocity(ev.Pose, ev.Boot)
 	case EventTransform:

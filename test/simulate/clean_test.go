@@ -61,6 +61,9 @@ func TestCleanDelivery(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		sum.add(got)
+		if int(sum.hours)%100 == 0 {
+			t.Logf("so far %.0f h: %d false holds, %d trips, %d times stuck", sum.hours, sum.stops, sum.trips, sum.stuck)
+		}
 	})
 	rate := float64(sum.stops+sum.stuck+sum.trips) / sum.hours
 	t.Logf("figures: %.0f simulated hours of clean delivery, %d deliveries, %d events: %d false holds, %d trips, %d times stuck: %.4f false stops per hour; %v, %.0f times real time on one processor",

@@ -50,6 +50,8 @@ type Config struct {
 	// Period is the planner's; Plan gives its command, or none.
 	Period time.Duration
 	Plan   func(s *Sim) (vx, vy, w float64, ok bool)
+	// Second, if set, is a second source of poses, at the first one's rate.
+	Second func(s *Sim) (msg.Pose, bool)
 	// Open passes every command by the guard: the off case.
 	Open bool
 	// Step is the longest step of the robot's motion.
@@ -101,6 +103,7 @@ const (
 	sourceIMU
 	sourceSlow
 	sourcePlan
+	sourceSecond
 	sources
 )
 
@@ -129,7 +132,7 @@ func (s *Sim) period(source int) time.Duration {
 	switch source {
 	case sourceTick:
 		return s.Senses.Tick
-	case sourcePose:
+	case sourcePose, sourceSecond:
 		return s.Senses.Pose
 	case sourceSlow:
 		return time.Second
@@ -257,6 +260,12 @@ func (s *Sim) fire(source int) {
 		s.apply(guard.Event{Kind: guard.EventTick, Tick: guard.Tick{Trust: 2, JournalOK: true, BusOK: true, Heard: true}})
 	case sourcePose:
 		s.locate()
+	case sourceSecond:
+		if s.Second != nil {
+			if p, ok := s.Second(s); ok {
+				s.apply(guard.Event{Kind: guard.EventSecondPose, Pose: &p})
+			}
+		}
 	case sourceOdometry:
 		o := msg.Pose{Header: s.header("odom"), HasTwist: true}
 		t := &o.Twist
