@@ -12,7 +12,7 @@ import (
 // count watches for stops that nothing justifies: in a clean run, every one.
 func (n *clean) count(s *Sim, c *courier) {
 	held, trip := false, false
-	var moved time.Duration
+	moved := s.now
 	note := func(what string) {
 		if n.first == "" {
 			text, _ := guard.DescribeDecision(s.core.AppendDecision(nil))

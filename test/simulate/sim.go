@@ -323,16 +323,21 @@ func (s *Sim) slow() {
 	s.apply(guard.Event{Kind: guard.EventFloor, Floor: 0})
 	s.apply(guard.Event{Kind: guard.EventDevice, Device: &msg.Device{Header: s.header(""), Kind: msg.Battery, ChargeRatio: 0.8}})
 	for i := range s.Params.Watches {
-		w := &s.Params.Watches[i]
-		g := msg.Graph{Boot: s.now, Topic: w.Topic, Known: true, Total: 1}
-		if g.Publishers[0] = self; w.Config.Output {
-			g.Registered, g.ConsumerKnown, g.SourcesTotal = true, true, 1
-			g.Sources[0] = self
-		} else {
-			g.Publishers[0] = w.Config.Allowed.Name[0]
-		}
+		g := graph(&s.Params.Watches[i], s.now)
 		s.apply(guard.Event{Kind: guard.EventGraph, Graph: &g})
 	}
+}
+
+// graph is what a bus in order says about a topic.
+func graph(w *guard.WatchParams, now time.Duration) msg.Graph {
+	g := msg.Graph{Boot: now, Topic: w.Topic, Known: true, Total: 1}
+	if g.Publishers[0] = self; w.Config.Output {
+		g.Registered, g.ConsumerKnown, g.SourcesTotal = true, true, 1
+		g.Sources[0] = self
+	} else {
+		g.Publishers[0] = w.Config.Allowed.Name[0]
+	}
+	return g
 }
 
 // apply gives the core an event and the world what comes of it.
