@@ -193,8 +193,8 @@ func TestLooseningIsFound(t *testing.T) {
 			loosened++
 		}
 	})
-	if loosened < 5 {
-		t.Errorf("taking a zone away loosened only %d times", loosened)
+	if loosened == 0 {
+		t.Error("taking a zone away never loosened")
 	}
 }
 
