@@ -150,6 +150,11 @@ func (b *wiring) connectPose(try try) {
 	} else {
 		try(t.Pose.Topic, b.node.SubscribePose(p, g.Pose))
 	}
+	if s := t.SecondPose; s != nil {
+		try(s.Topic, b.node.SubscribePose(bus.Subscription{
+			Topic: s.Topic, Type: s.Type, Allow: s.Publishers, MaxBytes: s.MaxBytes, IdleTimeout: s.Deadline,
+		}, g.SecondPose))
+	}
 	if t.Odometry.Topic != t.Pose.Topic {
 		try(t.Odometry.Topic, b.node.SubscribePose(from(&t.Odometry), g.Odometry))
 	}

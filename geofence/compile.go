@@ -34,6 +34,10 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 		return nil, errors.Join(c.errs...)
 	}
 	robot.Footprint = slices.Clone(robot.Footprint)
+	if robot.Second != nil {
+		second := *robot.Second
+		robot.Second = &second
+	}
 	c.set.robot = robot
 	c.set.body = newBody(robot.Footprint)
 	c.set.index()

@@ -58,6 +58,7 @@ type memory struct {
 	track      track
 	issued     history
 	brakes     brakes
+	agreement  agreement
 }
 
 // level is the hysteresis of one zone.
@@ -139,6 +140,7 @@ func (f *Fence) reachNow() float64 {
 func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 	f.work = 0
 	faults := f.observe(now, in)
+	faults |= f.agree(now, in, faults)
 	faults |= f.reschedule(now, in.Roles)
 	f.mem.faults = faults
 	f.grant(in.Egress)
@@ -162,7 +164,7 @@ func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 
 // holding are the faults that hold this robot.
 func (f *Fence) holding() FaultSet {
-	all := faultEnd - 1
+	all := (faultEnd - 1) &^ FaultSecondLost
 	if f.set.robot.AssumedStdDevM > 0 {
 		all &^= FaultCovarianceUnknown
 	}

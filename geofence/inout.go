@@ -71,7 +71,10 @@ type Egress struct {
 
 // Inputs is all that Step looks at beside its own memory.
 type Inputs struct {
-	Pose     Pose
+	Pose Pose
+	// Second is the newest pose of a second source, for a robot that has one
+	// ([Robot].Second).
+	Second   Pose
 	Velocity Measured
 	Motion   Motion
 	// Roles is a bit set of [Set.RoleIndex] values. 0 means unknown: then every
@@ -139,6 +142,12 @@ const (
 	FaultClock
 	// FaultNotValid: civil time is outside the set's NotBefore and NotAfter.
 	FaultNotValid
+	// FaultDisagree: two sources of poses have differed for too long; latched, and
+	// nobody knows which of them is right.
+	FaultDisagree
+	// FaultSecondLost: the second source of poses is missing, stale or unusable. It
+	// does not hold by itself: what one source less means is the caller's to say.
+	FaultSecondLost
 	faultEnd
 )
 

@@ -3,9 +3,11 @@ package geofence
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -231,5 +233,27 @@ func TestEachFloorHasItsOwnKeepInHold(t *testing.T) {
 	r.at(0, 2.5, 0)
 	if r.levels[2].place != PlaceUnknown || r.levels[3].place != Inside {
 		t.Errorf("levels %v", r.levels)
+	}
+}
+
+func TestCutsOf(t *testing.T) {
+	e := edge{ax: 0, ay: 0, bx: 1000, by: 0}
+	for name, tc := range map[string]struct {
+		ring []Vertex
+		want []float64
+	}{
+		"apart":               {rect(0, 100, 1000, 200), []float64{0, 1}},
+		"across the middle":   {rect(400, -100, 600, 100), []float64{0, 0.4, 0.6, 1}},
+		"over the second end": {rect(400, -100, 1600, 100), []float64{0, 0.4, 1}},
+		"along":               {rect(250, 0, 750, 100), []float64{0, 0.25, 0.25, 0.25, 0.75, 0.75, 0.75, 1}},
+		"along and beyond":    {rect(-500, 0, 1500, 100), []float64{0, 0, 1, 1}},
+	} {
+		got := cutsOf(&e, ringEdges(nil, tc.ring), nil)
+		if got[0] != 0 || got[len(got)-1] != 1 {
+			t.Errorf("%s: %v, want 0 first and 1 last", name, got)
+		}
+		if diff := cmp.Diff(slices.Compact(tc.want), slices.Compact(got)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }

@@ -169,15 +169,21 @@ func TestHoldIsReleasedByMarginAndDwell(t *testing.T) {
 	if at(m+0.151).Place != Outside {
 		t.Fatal("not released after margin and dwell")
 	}
-	// From inside: first to the margin, by the edge, then out of it.
+	// From inside: first to the margin, by the edge and the pose's blur, then out of it.
 	r.held(-0.3, 0, 0)
 	r.pass(time.Second)
+	blur := r.blur() / 1000
+	for range 100 {
+		if at(blur+0.149).Place != Inside {
+			t.Fatal("the hold was released within what the pose's noise may be")
+		}
+	}
 	for range 40 {
-		if at(0.151).Place != Inside {
+		if at(blur+0.151).Place != Inside {
 			t.Fatal("the hold was released before the dwell")
 		}
 	}
-	if v := at(0.151); v.Place != Margin || v.Hold {
+	if v := at(blur + 0.151); v.Place != Margin || v.Hold {
 		t.Fatalf("after the dwell: %v", v.Place)
 	}
 }

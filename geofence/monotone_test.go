@@ -199,6 +199,15 @@ func TestNothingLoosens(t *testing.T) {
 		k := rapid.Float64Range(1, 3).Draw(t, "k")
 		m.cmd = Velocity{m.cmd.VX * k, m.cmd.VY * k, m.cmd.YawRate * k}
 	})
+	// The robot follows its command, faster than it was told to: on a straight way, more speed only costs.
+	neverLoosens(t, "a faster robot", func(t *rapid.T, m *moment) {
+		if m.cmd.YawRate != 0 {
+			t.Skip("on an arc")
+		}
+		k := rapid.Float64Range(1, 1.2).Draw(t, "k")
+		v := &m.in.Velocity
+		v.VX, v.VY = v.VX*k, v.VY*k
+	})
 	neverLoosens(t, "weaker brakes", func(t *rapid.T, m *moment) {
 		k := rapid.Float64Range(0.2, 1).Draw(t, "k")
 		m.robot.DecelMPS2, m.robot.AngularDecelRadPS2 = m.robot.DecelMPS2*k, m.robot.AngularDecelRadPS2*k
@@ -220,6 +229,9 @@ func TestNothingLoosens(t *testing.T) {
 		"frame":      func(m *moment) { m.in.Pose.FrameOK = false },
 		"stamp":      func(m *moment) { m.in.Pose.StampNS = 0 },
 		"leases":     func(m *moment) { m.in.Leases = [MaxLeases]Lease{} },
+		"arrival":    func(m *moment) { m.in.Pose.Boot += time.Hour },
+		"rotation":   func(m *moment) { m.in.Pose.QW, m.in.Pose.QZ = 0, 0 },
+		"speed":      func(m *moment) { m.in.Velocity.VX = math.NaN() },
 	} {
 		neverLoosens(t, "lost: "+name, func(_ *rapid.T, m *moment) { change(m) })
 	}
@@ -254,8 +266,8 @@ func TestLooseningIsFound(t *testing.T) {
 			loosened++
 		}
 	})
-	if loosened < 5 {
-		t.Errorf("taking a zone away loosened only %d times", loosened)
+	if loosened == 0 {
+		t.Error("taking a zone away never loosened")
 	}
 }
 

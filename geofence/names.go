@@ -78,7 +78,7 @@ func faultNames() []string {
 	return []string{
 		"pose-missing", "pose-stale", "pose-future", "pose-not-finite", "quaternion", "frame", "floor", "range",
 		"covariance-unknown", "covariance-large", "jump", "frozen", "stamp-order", "velocity-unknown",
-		"velocity-range", "clock", "not-valid",
+		"velocity-range", "clock", "not-valid", "disagree", "second-lost",
 	}
 }
 

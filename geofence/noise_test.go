@@ -13,6 +13,9 @@ func stand(t *testing.T, clear, keep float64, dwell time.Duration, release float
 	t.Helper()
 	robot := wheels()
 	robot.ReleaseDwell, robot.ReleaseMarginM = dwell, release
+	if release < 0.01 {
+		robot.SigmaK, robot.JumpSlackM = 1, 1
+	}
 	r := newRig(t, site(wall(0)), robot)
 	r.in.Pose.VarX, r.in.Pose.VarY = 9e-4, 9e-4
 	rng := rand.New(rand.NewPCG(4, uint64(1000*(clear+1))))

@@ -15,7 +15,7 @@ type number struct {
 }
 
 func robotNumbers(r *Robot) []number {
-	return []number{
+	out := []number{
 		{"MaxSpeedMPS", &r.MaxSpeedMPS, 0.01, 50, false},
 		{"MaxYawRateRadPS", &r.MaxYawRateRadPS, 0.01, 50, false},
 		{"AccelMPS2", &r.AccelMPS2, 0.01, 100, false},
@@ -34,6 +34,10 @@ func robotNumbers(r *Robot) []number {
 		{"JumpSlackRad", &r.JumpSlackRad, 0.001, 3, false},
 		{"ReleaseMarginM", &r.ReleaseMarginM, 0.001, 10, false},
 	}
+	if r.Second != nil {
+		out = append(out, number{"Second.SlackM", &r.Second.SlackM, 0.001, 10, false}, number{"Second.SlackRad", &r.Second.SlackRad, 0.001, 3, false})
+	}
+	return out
 }
 
 type span struct {
@@ -43,7 +47,7 @@ type span struct {
 }
 
 func robotDurations(r *Robot) []span {
-	return []span{
+	out := []span{
 		{"Reaction", &r.Reaction, time.Millisecond, 5 * time.Second},
 		{"CommandPeriod", &r.CommandPeriod, time.Millisecond, 5 * time.Second},
 		{"PoseMaxAge", &r.PoseMaxAge, time.Millisecond, 5 * time.Second},
@@ -52,6 +56,10 @@ func robotDurations(r *Robot) []span {
 		{"RecoverDwell", &r.RecoverDwell, time.Millisecond, time.Hour},
 		{"ReleaseDwell", &r.ReleaseDwell, time.Millisecond, time.Hour},
 	}
+	if r.Second != nil {
+		out = append(out, span{"Second.After", &r.Second.After, time.Millisecond, time.Minute})
+	}
+	return out
 }
 
 // footprintLimit bounds a footprint's vertices in millimetres: a body of 50 m.

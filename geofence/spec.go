@@ -200,8 +200,12 @@ type Robot struct {
 	// RecoverPoses consistent poses and RecoverDwell of time clear a latched pose fault.
 	RecoverPoses int
 	RecoverDwell time.Duration
-	// ReleaseMarginM beyond the margin (about 5 standard deviations of the pose's
-	// noise), for ReleaseDwell, release a zone's hold.
+	// ReleaseMarginM (about 5 standard deviations of the pose's noise) for
+	// ReleaseDwell release: beyond the margin, that; beyond the edge and SigmaK
+	// standard deviations, a zone's hold.
 	ReleaseMarginM float64
 	ReleaseDwell   time.Duration
+	// Second is what is expected of a second source of poses; nil for a robot that
+	// has one source only.
+	Second *Agreement
 }

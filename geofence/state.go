@@ -87,6 +87,15 @@ func (c *codec) memory(m *memory) {
 	c.track(&m.track)
 	c.history(&m.issued)
 	c.brakes(&m.brakes)
+	c.agreement(&m.agreement)
+}
+
+func (c *codec) agreement(a *agreement) {
+	whole(c, &a.differs)
+	whole(c, &a.lost)
+	whole(c, &a.goodSince)
+	c.flag(&a.apart)
+	c.flag(&a.good)
 }
 
 func (c *codec) lease(l *Lease) {
@@ -264,6 +273,8 @@ func (f *Fence) sane(m *memory) bool {
 	for _, u := range append([]twist{t.velocity, h.last}, h.sent[:]...) {
 		ok = ok && math.Abs(u.vx) <= 1e5 && math.Abs(u.vy) <= 1e5 && math.Abs(u.w) <= 100
 	}
+	a := &m.agreement
+	ok = ok && a.differs >= 0 && a.lost >= 0 && a.goodSince >= 0
 	return ok && m.brakes.sane()
 }
 

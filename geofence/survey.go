@@ -127,10 +127,15 @@ func (f *Fence) breaches(o *obstacle, x, y int32) bool {
 // uncertainty, the map's, rounding, and what acceleration can have added to the
 // motion since.
 func (f *Fence) margin(age float64) float64 {
-	r, t := &f.set.robot, &f.mem.track
-	blur := float64(r.SigmaK * (t.sigma + float64(t.spread*f.set.body.radius)))
+	r := &f.set.robot
 	drift := float64(float64(500*r.AccelMPS2) * float64(age*age))
-	return blur + float64(1000*r.MapErrorM) + drift + roundingMM
+	return f.blur() + float64(1000*r.MapErrorM) + drift + roundingMM
+}
+
+// blur is what the pose's uncertainty alone can move the contour by, in millimetres.
+func (f *Fence) blur() float64 {
+	r, t := &f.set.robot, &f.mem.track
+	return float64(r.SigmaK * (t.sigma + float64(t.spread*f.set.body.radius)))
 }
 
 // settle applies the hysteresis to every level.
@@ -193,7 +198,9 @@ func (f *Fence) free(slot int) {
 
 // settleOne moves one level and returns the place that holds. Worse places hold
 // at once, better ones after a margin and a dwell: from inside, ReleaseMarginM
-// beyond the edge; from the margin, ReleaseMarginM beyond the margin.
+// and the pose's blur beyond the edge; from the margin, ReleaseMarginM beyond
+// the margin. Without the blur, a slow error of the pose that put a standing
+// robot inside would end the hold by itself when it swings back, and hold again.
 func (f *Fence) settleOne(slot int, clear float64, inside bool, m float64) Place {
 	l, r := &f.levels[slot], &f.set.robot
 	release := float64(1000 * r.ReleaseMarginM)
@@ -218,6 +225,8 @@ func (f *Fence) settleOne(slot int, clear float64, inside bool, m float64) Place
 	}
 	if l.place == Margin {
 		release += m
+	} else {
+		release += f.blur()
 	}
 	if !(clear >= release) || inside {
 		l.timing = false

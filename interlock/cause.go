@@ -167,6 +167,10 @@ const (
 	CauseTwoSenders
 	// CauseNameTwice means that two publishers have one name.
 	CauseNameTwice
+	// CauseSourcesDiffer means that two sources of one value differ.
+	CauseSourcesDiffer
+	// CauseUnusable means that a value is missing, old or cannot be believed.
+	CauseUnusable
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -253,6 +257,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseInputsOverdue:     {"inputs-overdue", "required inputs have not come within the policy's startup.input_timeout"},
 	CauseTwoSenders:        {"two-senders", "somebody else speaks in a publisher's name"},
 	CauseNameTwice:         {"name-twice", "two publishers have one name"},
+	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
+	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 }
 

@@ -128,6 +128,10 @@ const (
 	ZoneDoorHeld
 	// ZoneLeaseLost is zone.lease-lost: lease lost inside.
 	ZoneLeaseLost
+	// PoseDisagreement is pose.disagreement: two sources of poses differ.
+	PoseDisagreement
+	// PoseSecondMissing is pose.second-missing: no second source of poses.
+	PoseSecondMissing
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
@@ -580,5 +584,19 @@ var triggerTable = [NumTriggers]Info{
 		Playbook: "Ask the fleet management why, or sign a new lease.",
 		Default:  rule(slowAndIdle(), 0, 1000, ClearOnDwell, attending),
 		Bounds:   atLeast(free(), 1000, ClearOnClear),
+	},
+	PoseDisagreement: {
+		Code: "pose.disagreement", Title: "two sources of poses differ", Class: ClassPose, UnknownAs: PoseMissing, Overridable: true,
+		Text:     "The two sources of poses that the topic mapping names differ by more than both may be wrong.",
+		Playbook: "Look where the robot really is and which source is right; look for a forged feed before resetting.",
+		Default:  rule(hold(), 0, 2000, ClearOnDwell, responsible),
+		Bounds:   atLeast(hold(), 200, ClearOnDwell),
+	},
+	PoseSecondMissing: {
+		Code: "pose.second-missing", Title: "no second source of poses", Class: ClassPose, UnknownAs: PoseSecondMissing, Overridable: true,
+		Text:     "The second source of poses that the topic mapping names is missing, old or unusable.",
+		Playbook: "Check the second source's publisher, its frame, its stamps and its covariance.",
+		Default:  rule(limited(0.3), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 5000, ClearOnClear),
 	},
 }

@@ -73,6 +73,9 @@ func (d *document) checkProcesses(t *Topics) {
 // publishers are all nodes that the mapping listens to.
 func (t *Topics) publishers() []string {
 	out := slices.Clone(t.Pose.Publishers)
+	if t.SecondPose != nil {
+		out = append(out, t.SecondPose.Publishers...)
+	}
 	for _, s := range t.slots() {
 		if s.topic != nil {
 			out = append(out, s.topic.Publishers...)
@@ -98,6 +101,9 @@ func (t *Topics) publishers() []string {
 // Names are all topics that the mapping names.
 func (t *Topics) Names() []string {
 	out := []string{t.Pose.Topic, t.CommandOut.Topic}
+	if t.SecondPose != nil {
+		out = append(out, t.SecondPose.Topic)
+	}
 	for _, s := range t.slots() {
 		if s.topic != nil {
 			out = append(out, s.topic.Topic)
@@ -171,6 +177,7 @@ func (d *document) checkPose(t *Topics) {
 	if byFrame && p.Frame != "" {
 		d.wrong(at("pose", "frame"), ruleExclusive, "the frames under floor.frames alone", p.Frame, "delete the key")
 	}
+	d.checkSecondPose(t)
 	if p.Type != TypeTF {
 		return
 	}
@@ -187,6 +194,26 @@ func (d *document) checkPose(t *Topics) {
 	}
 	if first := t.TF.Chain[0]; !byFrame && first != p.Frame && p.Frame != "" {
 		d.wrong(at("tf", "chain", 0), "chain", p.Frame+", the pose's frame", first, "the chain leads from the map to the base")
+	}
+}
+
+// checkSecondPose checks that the second source is another one: in the same frame, but by somebody else on another topic.
+func (d *document) checkSecondPose(t *Topics) {
+	s, p := t.SecondPose, &t.Pose
+	if s == nil {
+		return
+	}
+	if p.Frame != "" && s.Frame != p.Frame && s.Frame != "" {
+		d.wrong(at("second_pose", "frame"), ruleOrder, p.Frame+", the pose's frame", s.Frame, "poses in two frames cannot be compared")
+	}
+	if len(t.Floor.Frames) > 0 {
+		d.wrong(at("second_pose"), ruleExclusive, "a floor that is fixed or said on a topic", "floor.frames",
+			"with one map frame per floor there is no frame in which both could be given")
+	}
+	for i, name := range s.Publishers {
+		if slices.Contains(p.Publishers, name) {
+			d.wrong(at("second_pose", "publishers", i), ruleDuplicate, "another node than the pose's", name, "who forges one would forge both")
+		}
 	}
 }
 

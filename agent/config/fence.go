@@ -258,6 +258,9 @@ func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
 	}
 	if topics != nil {
 		r.AssumedStdDevM, r.AssumedYawStdDevRad = topics.Pose.AssumedStddevM, topics.Pose.AssumedYawStddevRad
+		if s := topics.SecondPose; s != nil {
+			r.Second = &geofence.Agreement{SlackM: s.SlackM, SlackRad: s.SlackRad, After: s.After}
+		}
 	}
 	return r
 }

@@ -136,11 +136,11 @@ func TestRobotIsWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	topics := &Topics{Pose: PoseTopic{AssumedStddevM: 0.05, AssumedYawStddevRad: 0.03}}
+	topics := &Topics{Pose: PoseTopic{AssumedStddevM: 0.05, AssumedYawStddevRad: 0.03}, SecondPose: &SecondPose{}}
 	if n := zeroFields(fenceRobot(cfg.Profile, topics)); len(n) > 0 {
 		t.Errorf("not filled: %v", n)
 	}
-	if n := zeroFields(plainRobot()); !slices.Equal(n, []string{"AssumedStdDevM", "AssumedYawStdDevRad"}) {
+	if n := zeroFields(plainRobot()); !slices.Equal(n, []string{"AssumedStdDevM", "AssumedYawStdDevRad", "Second"}) {
 		t.Errorf("not filled: %v", n)
 	}
 	spec := geofence.Spec{Floors: []geofence.FloorSpec{{ID: "a", WithoutKeepIn: geofence.Allow}}}

@@ -142,7 +142,7 @@ type PoseQuality struct {
 	RecoverPoses int `cfg:"recover_poses" range:"[2,1000]" eg:"recover_poses: 10"`
 	// RecoverDwell … and for how long they must have come.
 	RecoverDwell time.Duration `cfg:"recover_dwell" range:"[50ms,60s]" eg:"recover_dwell: 2s"`
-	// ReleaseMarginM is how far clear of an edge, in metres, the robot must be before a violation is over.
+	// ReleaseMarginM is how far clear of an edge and of what the pose's noise may be, in metres, the robot must be before a violation is over.
 	ReleaseMarginM float64 `cfg:"release_margin_m" range:"(0,5]" eg:"release_margin_m: 0.15"`
 	// ReleaseDwell is how long it must stay so.
 	ReleaseDwell time.Duration `cfg:"release_dwell" range:"[50ms,60s]" eg:"release_dwell: 2s"`

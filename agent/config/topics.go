@@ -30,6 +30,8 @@ type Topics struct {
 	ID string `cfg:"id" form:"id" eg:"id: runner-2-stock-image"`
 	// Pose is where the robot is in the map.
 	Pose PoseTopic `cfg:"pose" eg:"pose: {topic: /amcl_pose, type: geometry_msgs/PoseWithCovarianceStamped, frame: map, publishers: [/amcl]}"`
+	// SecondPose is a second source of poses that has to agree with the first, nil where there is none.
+	SecondPose *SecondPose `cfg:"second_pose,optional" eg:"second_pose: {topic: /uwb/pose, type: geometry_msgs/PoseWithCovarianceStamped, frame: map, publishers: [/uwb], slack_m: 0.15, slack_rad: 0.2, after: 500ms}"`
 	// Floor says on which floor the robot is.
 	Floor FloorSource `cfg:"floor" eg:"floor: {fixed: ground}"`
 	// Odometry is the velocity as the base measures it.
@@ -111,6 +113,29 @@ type PoseTopic struct {
 	AssumedYawStddevRad float64 `cfg:"assumed_yaw_stddev_rad,optional" range:"(0,1]" eg:"assumed_yaw_stddev_rad: 0.03"`
 	// Publishers are the only nodes that are listened to.
 	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/amcl]"`
+	// MaxBytes is the largest message that is read; the default is 64 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
+	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"1s" eg:"deadline: 1s"`
+}
+
+// SecondPose is the subscription to a second source of the robot's pose, independent of the first. It is never used in the
+// first one's place: where the two differ for too long, nobody knows which is right, and the robot is held.
+type SecondPose struct {
+	// Topic is the absolute name.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /uwb/pose"`
+	// Type is the message type, one that carries a covariance.
+	Type string `cfg:"type" kin:"msg" enum:"nav_msgs/Odometry|geometry_msgs/PoseWithCovarianceStamped" eg:"type: geometry_msgs/PoseWithCovarianceStamped"`
+	// Frame is the map frame that messages must carry. A pose in an odometry frame drifts away, so it cannot be compared.
+	Frame string `cfg:"frame" form:"frame" eg:"frame: map"`
+	// Publishers are the only nodes that are listened to.
+	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/uwb]"`
+	// SlackM is how far, in metres, the two may differ beyond sigma_k standard deviations of both.
+	SlackM float64 `cfg:"slack_m" range:"(0,5]" eg:"slack_m: 0.15"`
+	// SlackRad is the same for the heading, in radians.
+	SlackRad float64 `cfg:"slack_rad" range:"(0,3]" eg:"slack_rad: 0.2"`
+	// After is how long they may differ, or the second may be missing, before that is a fault.
+	After time.Duration `cfg:"after" range:"[20ms,10s]" eg:"after: 500ms"`
 	// MaxBytes is the largest message that is read; the default is 64 KiB.
 	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
 	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.

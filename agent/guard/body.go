@@ -13,6 +13,7 @@ import (
 type body struct {
 	seen      InputSet
 	pose      poseState
+	second    poseState
 	floor     int
 	velocity  velocityState
 	joints    jointState
@@ -63,19 +64,30 @@ type batteryState struct {
 	charging bool
 }
 
-// takePose stores a pose. The covariance's xy block is the rows' upper half; a lower half that differs makes the
-// matrix no covariance, which shows as NaN.
+// takePose stores a pose and, where the frame says it, the floor.
 func (b *body) takePose(p *msg.Pose, boot time.Duration, params *PoseParams) {
 	b.seen |= InputPose
 	s := &b.pose
-	s.boot, s.stamp, s.p, s.q = boot, p.Stamp, p.Position, p.Orientation
-	s.frameOK = params.Frame != "" && p.Frame == params.Frame
+	s.take(p, boot, params.Frame)
 	for i := range params.Frames {
 		if p.Frame == params.Frames[i].Frame {
 			s.frameOK = true
 			b.setFloor(params.Frames[i].Floor)
 		}
 	}
+}
+
+// takeSecond stores a pose of the second source. It says nothing about the floor.
+func (b *body) takeSecond(p *msg.Pose, boot time.Duration, params *PoseParams) {
+	b.seen |= InputSecondPose
+	b.second.take(p, boot, params.SecondFrame)
+}
+
+// take stores a message. The covariance's xy block is the rows' upper half; a lower half that differs makes the matrix no
+// covariance, which shows as NaN.
+func (s *poseState) take(p *msg.Pose, boot time.Duration, frame string) {
+	s.boot, s.stamp, s.p, s.q = boot, p.Stamp, p.Position, p.Orientation
+	s.frameOK = frame != "" && p.Frame == frame
 	s.hasCovariance = p.HasCovariance
 	c := &p.Covariance
 	s.cov = [4]float64{c[0], c[1], c[7], c[35]}

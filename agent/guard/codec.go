@@ -21,7 +21,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.flag(ev.Tick.JournalOK)
 		e.flag(ev.Tick.BusOK)
 		e.flag(ev.Tick.Heard)
-	case EventPose, EventOdometry:
+	case EventPose, EventOdometry, EventSecondPose:
 		e.pose(ev.Pose)
 	case EventTransform:
 		e.header(&ev.Transform.Header)

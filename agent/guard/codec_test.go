@@ -32,7 +32,7 @@ func genEvent(t *rapid.T) *Event {
 	switch ev.Kind {
 	case EventTick:
 		ev.Tick = Tick{Late: time.Duration(rapid.Int64().Draw(t, "late")), Trust: 2, JournalOK: flag(), BusOK: flag(), Heard: flag()}
-	case EventPose, EventOdometry:
+	case EventPose, EventOdometry, EventSecondPose:
 		ev.Pose = &msg.Pose{Header: head, Child: name(), Position: vec(), Orientation: quat(), HasCovariance: flag(), HasTwist: flag()}
 		if ev.Pose.HasCovariance {
 			ev.Pose.Covariance[rapid.IntRange(0, 35).Draw(t, "cov")] = f()

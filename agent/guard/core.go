@@ -193,6 +193,8 @@ func (c *Core) take(ev *Event) {
 		if c.params.Pose.OdometryIsPose {
 			c.body.takeVelocity(ev.Pose, ev.Boot)
 		}
+	case EventSecondPose:
+		c.body.takeSecond(ev.Pose, ev.Boot, &c.params.Pose)
 	case EventOdometry:
 		c.body.takeVelocity(ev.Pose, ev.Boot)
 	case EventTransform:
@@ -386,6 +388,12 @@ func (c *Core) sendLock(ev *Event, fx *Effects) {
 	}
 	fx.SendLock, fx.Locked = true, locked
 }
+
+// Decision is what the core decided last. It is valid until the next event.
+func (c *Core) Decision() *interlock.Decision { return &c.decision }
+
+// Verdict is what the geofence said last. It is valid until the next event.
+func (c *Core) Verdict() *geofence.Verdict { return &c.verdict }
 
 // twist turns interlock's velocity into the wire-neutral one.
 func twist(v interlock.Velocity) msg.Twist {

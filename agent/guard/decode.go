@@ -30,7 +30,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	switch ev.Kind {
 	case EventTick:
 		ev.Tick = Tick{Late: d.duration(), Trust: d.u8(), JournalOK: d.flag(), BusOK: d.flag(), Heard: d.flag()}
-	case EventPose, EventOdometry:
+	case EventPose, EventOdometry, EventSecondPose:
 		ev.Pose = &s.pose
 		s.decodePose(&d)
 	case EventTransform:

@@ -56,8 +56,10 @@ const (
 	EventSession EventKind = 19
 	// EventProcess is the steward's unsigned fact about the process behind one connection.
 	EventProcess EventKind = 20
+	// EventSecondPose is a pose from a second source, which has to agree with the first.
+	EventSecondPose EventKind = 21
 	// lastEvent is the newest kind.
-	lastEvent = EventProcess
+	lastEvent = EventSecondPose
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -70,7 +72,7 @@ type Event struct {
 	Civil int64
 
 	Tick      Tick
-	Pose      *msg.Pose // EventPose and EventOdometry
+	Pose      *msg.Pose // EventPose, EventOdometry and EventSecondPose
 	Transform *msg.Transform
 	Joints    *msg.Joints
 	IMU       *msg.IMU
@@ -205,7 +207,7 @@ func (ev *Event) String() string {
 	switch ev.Kind {
 	case EventTick:
 		return fmt.Sprintf("tick, %v late, clock trust %d", ev.Tick.Late, ev.Tick.Trust)
-	case EventPose, EventOdometry:
+	case EventPose, EventOdometry, EventSecondPose:
 		p := ev.Pose
 		return fmt.Sprintf("%s (%.3f, %.3f) in %q, stamp %d", kindNames[ev.Kind], p.Position.X, p.Position.Y, p.Frame, p.Stamp)
 	case EventTransform:
@@ -243,5 +245,5 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "unknown",
 }

@@ -225,6 +225,9 @@ func (g *Guard) SetBusOK(ok bool) {
 // Pose takes a pose from the localisation.
 func (g *Guard) Pose(p *msg.Pose) { g.begin(EventPose).Pose = p; g.finish() }
 
+// SecondPose takes a pose from the second source.
+func (g *Guard) SecondPose(p *msg.Pose) { g.begin(EventSecondPose).Pose = p; g.finish() }
+
 // Odometry takes a velocity from the base.
 func (g *Guard) Odometry(p *msg.Pose) { g.begin(EventOdometry).Pose = p; g.finish() }
 

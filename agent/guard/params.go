@@ -64,6 +64,8 @@ type PoseParams struct {
 	Frames []FrameFloor
 	// Floor is the index of the only floor, or -1 if an input or the frame says it.
 	Floor int
+	// SecondFrame is the frame that poses of the second source must carry, empty without one.
+	SecondFrame string
 	// Chain lists the frames from map to base where the pose comes from tf.
 	Chain []string
 	// OdometryIsPose is true if pose and velocity come in the same message.
@@ -135,4 +137,5 @@ const (
 	InputCameras
 	InputMicrophones
 	InputGraph
+	InputSecondPose
 )

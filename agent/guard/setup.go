@@ -99,6 +99,9 @@ func roleBits(cfg *config.Config, set *geofence.Set) (uint64, error) {
 func poseParams(cfg *config.Config) PoseParams {
 	t := cfg.Topics
 	p := PoseParams{Frame: t.Pose.Frame, Floor: -1, OdometryIsPose: t.Pose.Topic == t.Odometry.Topic}
+	if t.SecondPose != nil {
+		p.SecondFrame = t.SecondPose.Frame
+	}
 	if t.Floor.Fixed != "" {
 		p.Floor = cfg.Policy.FloorIndex(t.Floor.Fixed)
 	}

@@ -11,8 +11,8 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases and restrictions beside motion are remembered. A replay of a journal with older ones is refused by
-// this number; the program that wrote it replays it.
+// snapshotVersion is 5 since leases, restrictions beside motion and a second source of poses are remembered. A replay of a
+// journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 5
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -210,14 +210,15 @@ func (d *decoder) own(c *Core) {
 
 func (e *encoder) body(b *body) {
 	e.u16(uint16(b.seen))
-	p := &b.pose
-	e.duration(p.boot)
-	e.i64(p.stamp)
-	e.vec(p.p)
-	e.quat(p.q)
-	e.flag(p.frameOK)
-	e.flag(p.hasCovariance)
-	e.f64s(p.cov[:])
+	for _, p := range [...]*poseState{&b.pose, &b.second} {
+		e.duration(p.boot)
+		e.i64(p.stamp)
+		e.vec(p.p)
+		e.quat(p.q)
+		e.flag(p.frameOK)
+		e.flag(p.hasCovariance)
+		e.f64s(p.cov[:])
+	}
 	e.u16(uint16(int16(b.floor))) //nolint:gosec // Compile caps floors at 256
 	e.duration(b.velocity.boot)
 	e.f64(b.velocity.vx)
@@ -244,9 +245,10 @@ func (e *encoder) body(b *body) {
 
 func (d *decoder) body(b *body) {
 	b.seen = InputSet(d.u16())
-	p := &b.pose
-	p.boot, p.stamp, p.p, p.q, p.frameOK, p.hasCovariance = d.duration(), d.i64(), d.vec(), d.quat(), d.flag(), d.flag()
-	d.f64s(p.cov[:])
+	for _, p := range [...]*poseState{&b.pose, &b.second} {
+		p.boot, p.stamp, p.p, p.q, p.frameOK, p.hasCovariance = d.duration(), d.i64(), d.vec(), d.quat(), d.flag(), d.flag()
+		d.f64s(p.cov[:])
+	}
 	b.floor = int(int16(d.u16())) //nolint:gosec // as written
 	b.velocity = velocityState{boot: d.duration(), vx: d.f64(), vy: d.f64(), wz: d.f64()}
 	b.joints = jointState{

@@ -20,13 +20,8 @@ const never = time.Duration(math.MinInt64)
 func (c *Core) fenceInputs() geofence.Inputs {
 	b := &c.body
 	in := geofence.Inputs{
-		Pose: geofence.Pose{
-			Seen: b.seen&InputPose != 0, Boot: b.pose.boot, StampNS: b.pose.stamp,
-			X: b.pose.p.X, Y: b.pose.p.Y, Z: b.pose.p.Z,
-			QX: b.pose.q.X, QY: b.pose.q.Y, QZ: b.pose.q.Z, QW: b.pose.q.W,
-			FrameOK: b.pose.frameOK, Floor: b.floor, HasCovariance: b.pose.hasCovariance,
-			VarX: b.pose.cov[0], CovXY: b.pose.cov[1], VarY: b.pose.cov[2], VarYaw: b.pose.cov[3],
-		},
+		Pose:   b.pose.fence(b.seen&InputPose != 0, b.floor),
+		Second: b.second.fence(b.seen&InputSecondPose != 0, b.floor),
 		Velocity: geofence.Measured{
 			Known: b.seen&InputOdometry != 0, Boot: b.velocity.boot,
 			Velocity: geofence.Velocity{VX: b.velocity.vx, VY: b.velocity.vy, YawRate: b.velocity.wz},
@@ -43,6 +38,15 @@ func (c *Core) fenceInputs() geofence.Inputs {
 		in.Roles &^= c.params.Unattested
 	}
 	return in
+}
+
+// fence is a pose in the geofence's terms.
+func (s *poseState) fence(seen bool, floor int) geofence.Pose {
+	return geofence.Pose{
+		Seen: seen, Boot: s.boot, StampNS: s.stamp, X: s.p.X, Y: s.p.Y, Z: s.p.Z, QX: s.q.X, QY: s.q.Y, QZ: s.q.Z, QW: s.q.W,
+		FrameOK: s.frameOK, Floor: floor, HasCovariance: s.hasCovariance,
+		VarX: s.cov[0], CovXY: s.cov[1], VarY: s.cov[2], VarYaw: s.cov[3],
+	}
 }
 
 // secondSource is what something else than the localisation says about motion: the joints that carry the robot where
@@ -137,6 +141,8 @@ var poseFaults = [...]poseFault{
 	{geofence.FaultVelocityRange, interlock.OdometryMissing, interlock.CauseOutOfLimits},
 	{geofence.FaultClock, interlock.ClockJump, interlock.CauseBootClockBack},
 	{geofence.FaultNotValid, interlock.PolicyExpired, interlock.CauseExpired},
+	{geofence.FaultDisagree, interlock.PoseDisagreement, interlock.CauseSourcesDiffer},
+	{geofence.FaultSecondLost, interlock.PoseSecondMissing, interlock.CauseUnusable},
 }
 
 func (c *Core) poseConditions(set *[interlock.NumTriggers]interlock.Condition) {

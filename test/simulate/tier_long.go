@@ -1,0 +1,6 @@
+//go:build qualify
+
+package simulate
+
+// long is true in make qualify.
+const long = true
