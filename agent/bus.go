@@ -13,12 +13,15 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/ros2"
 )
 
 // wiring is the guard's connection to the robot's bus: the subscriptions of the topic mapping and the sink for its
 // effects.
 type wiring struct {
 	node node
+	// dds reads what only a vendor's types carry; nil on a bus without such.
+	dds *ros2.Node
 	// own says whether a message is the guard's own, heard on a topic that it writes as well.
 	own func(*msg.Peer) bool
 	// blind counts who is there whom the node cannot see into; nil for a bus without such.
@@ -105,15 +108,7 @@ func (b *wiring) connect(g *guard.Guard) error {
 		try(c.Topic, b.node.SubscribeCommand(bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command))
 	}
 	b.connectPose(try)
-	if t.Joints != nil {
-		try(t.Joints.Topic, b.node.SubscribeJoints(from(t.Joints), jointNames(b.cfg.Profile), g.Joints))
-	}
-	if t.IMU != nil {
-		try(t.IMU.Topic, b.node.SubscribeIMU(from(t.IMU), g.IMU))
-	}
-	if t.Battery != nil {
-		try(t.Battery.Topic, b.node.SubscribeBattery(from(t.Battery), 0, g.Device))
-	}
+	b.connectSensors(try)
 	b.connectDevices(try)
 	b.connectTexts(try)
 	b.watch(&errs)

@@ -54,7 +54,7 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 	if err != nil {
 		return fmt.Errorf("dds: %w", err)
 	}
-	b.node = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}
+	b.node, b.dds = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}, n
 	for _, s := range []*config.Service{b.cfg.Topics.Services.Stop, b.cfg.Topics.Services.Dock} {
 		if s == nil {
 			continue

@@ -58,11 +58,19 @@ func freeDomain(t *testing.T) int {
 // newDomainSite runs a guard; edits are pairs of what to replace in the topic mapping, and by what.
 func newDomainSite(t *testing.T, edits ...string) *domainSite {
 	t.Helper()
+	return newDomainSiteOf(t, "diff-drive-ros2", edits...)
+}
+
+func newDomainSiteOf(t *testing.T, example string, edits ...string) *domainSite {
+	t.Helper()
 	s := &domainSite{domain: freeDomain(t)}
 	pin := ""
-	s.testSite = newSiteOf(t, "diff-drive-ros2", func(name string, raw []byte) []byte {
+	s.testSite = newSiteOf(t, example, func(name string, raw []byte) []byte {
 		text := strings.Replace(string(raw), "domain: 0", fmt.Sprintf("domain: %d", s.domain), 1)
+		text = strings.Replace(text, "humanoid-01", "diff-01", 1) // orders of the test are for this serial
 		switch name {
+		case "deployment.yaml":
+			text = strings.NewReplacer("host: 192.168.123.164, multicast: true", "host: 127.0.0.1, multicast: false").Replace(text)
 		case "topics.yaml":
 			text = strings.NewReplacer(edits...).Replace(text)
 			pin = fmt.Sprintf(`  topics: "sha256:%x"`, sha256.Sum256([]byte(text)))

@@ -106,7 +106,10 @@ func (d *document) checkDDS(s *DDS) {
 	}
 }
 
-const ruleOpenBus = "open-bus"
+const (
+	ruleOpenBus  = "open-bus"
+	ruleWrongBus = "wrong-bus"
+)
 
 func loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
@@ -152,7 +155,17 @@ func (d *document) checkNames(t *Topics, bus string) {
 	}
 	for _, p := range t.named() {
 		if IsAddress(p.name) {
-			d.wrong(p.where, "wrong-bus", "a node's name, for a profile with bus: ros1", p.name, "only a DDS writer can be without a node")
+			d.wrong(p.where, ruleWrongBus, "a node's name, for a profile with bus: ros1", p.name, "only a DDS writer can be without a node")
+		}
+	}
+	for _, topic := range t.anyTopics() {
+		if name := *topic.name; name != "" && !topic.plain && !strings.HasPrefix(name, "/") {
+			d.wrong(topic.where, ruleWrongBus, "a topic of ROS, for a profile with bus: ros1", name, "only DDS has topics without a slash")
+		}
+	}
+	for _, key := range []string{"joints", "imu", "battery"} {
+		if d.has(key, "fields") {
+			d.wrong(at(key, "fields"), ruleWrongBus, "no fields, for a profile with bus: ros1", "fields", "vendors' types are read on ROS 2 and DDS alone")
 		}
 	}
 }

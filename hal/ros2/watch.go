@@ -44,7 +44,7 @@ type Watch struct {
 // it for Limits.NameTimeout, matched with one; so a base that asks for a quality of service that we do not offer counts as
 // not reached. ConsumerKnown is always false: DDS has no way to ask a reader to whom it listens.
 func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, error) {
-	if !validName(topic) || consumer != "" && !validPeer(consumer) {
+	if !validName(topic) && !validRaw(topic) || consumer != "" && !validPeer(consumer) {
 		return nil, fmt.Errorf("ros2: watch topic %s, consumer %s; expected fully qualified names", clip(topic, 80), clip(consumer, 80))
 	}
 	w := &Watch{n: n, topic: topic, consumer: consumer, h: h}

@@ -169,7 +169,7 @@ func TestGraphIsUnknownAtFirst(t *testing.T) {
 
 func TestWatchesThatAreRefused(t *testing.T) {
 	n := startNode(t, freeDomain(t))
-	for _, c := range [][2]string{{"odom", ""}, {"", ""}, {"/odom", "base"}, {"/odom", "dds:host"}} {
+	for _, c := range [][2]string{{"rt/odom", ""}, {"", ""}, {"/odom", "base"}, {"/odom", "dds:host"}} {
 		if _, err := n.WatchTopic(c[0], c[1], func(*msg.Graph) {}); err == nil {
 			t.Errorf("topic %q, consumer %q pass", c[0], c[1])
 		}
