@@ -36,7 +36,7 @@ type wiring struct {
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
 	peers  *peerTable
-	// topics are all that the guard reads, writes or watches.
+	// topics are all that the guard reads, writes, watches or calls.
 	topics map[string]bool
 }
 
@@ -247,18 +247,23 @@ func (b *wiring) graph(g *msg.Graph) {
 	b.guard.Graph(g)
 }
 
-// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics, or the
-// guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
+// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics or
+// services, or the guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
 // with two interfaces may look the same.
 func (b *wiring) concerns(e *bus.Event) bool {
 	return e.Peer != nil || b.topics[e.Topic] || e.Name == b.cfg.Deployment.Node(b.cfg.Profile.Bus)
 }
 
-// mapped are all topics of a mapping.
+// mapped are all topics and services of a mapping.
 func mapped(t *config.Topics) map[string]bool {
 	out := map[string]bool{}
 	for _, topic := range t.Names() {
 		out[topic] = true
+	}
+	for _, s := range []*config.Service{t.Services.Stop, t.Services.Dock} {
+		if s != nil {
+			out[s.Name] = true
+		}
 	}
 	return out
 }

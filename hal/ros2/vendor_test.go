@@ -58,7 +58,9 @@ func jointsPayload(big bool) []byte {
 	return p.b
 }
 
-func imuPayload(big bool) []byte { return newPayload(big).f32(1, 2, 3, 4, 5, 6, 0.125, 0.25, 0.5, 0.75).b }
+func imuPayload(big bool) []byte {
+	return newPayload(big).f32(1, 2, 3, 4, 5, 6, 0.125, 0.25, 0.5, 0.75).b
+}
 
 func batteryPayload(big bool) []byte { return newPayload(big).u8(80).u32(7).b }
 
