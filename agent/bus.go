@@ -25,7 +25,7 @@ type wiring struct {
 	// own says whether a message is the guard's own, heard on a topic that it writes as well.
 	own func(*msg.Peer) bool
 	// blind counts who is there whom the node cannot see into; nil for a bus without such.
-	blind func() (secured, sharedMemory int)
+	blind func() ros2.Blindness
 	cfg   *config.Config
 	sink  *busSink
 	diag  publisher

@@ -66,7 +66,7 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 	}
 	// A participant does not hear itself: whoever speaks under the guard's name is somebody else.
 	b.own = func(*msg.Peer) bool { return false }
-	b.blind = func() (secured, sharedMemory int) { c := n.Blind(); return c.Secured, c.SharedMemory }
+	b.blind = n.Blind
 	return nil
 }
 
@@ -74,7 +74,8 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 func (b *wiring) status() BusStatus {
 	s := BusStatus{Kind: b.cfg.Profile.Bus, NotSeen: config.NotSeen(b.cfg.Profile.Bus)}
 	if b.blind != nil {
-		s.Secured, s.SharedMemory = b.blind()
+		c := b.blind()
+		s.Secured, s.SharedMemory, s.Refused, s.Fleeting = c.Secured, c.SharedMemory, c.Refused, c.Fleeting
 	}
 	return s
 }
@@ -87,6 +88,12 @@ func (s BusStatus) String() string {
 	}
 	if s.SharedMemory > 0 {
 		out += fmt.Sprintf(", shared memory of %d participants not seen", s.SharedMemory)
+	}
+	if s.Refused > 0 {
+		out += fmt.Sprintf(", %d participants not taken in", s.Refused)
+	}
+	if s.Fleeting > 0 {
+		out += fmt.Sprintf(", %d writers of watched topics left before they were known", s.Fleeting)
 	}
 	return out
 }

@@ -320,13 +320,17 @@ func TestWhatIsNotSeenIsSaid(t *testing.T) {
 	if got := b.status().String(); got != "ros2" {
 		t.Errorf("with nobody hidden: %q", got)
 	}
-	b.blind = func() (secured, sharedMemory int) { return 2, 3 }
+	b.blind = func() ros2.Blindness { return ros2.Blindness{Secured: 2, SharedMemory: 3, Refused: 4, Fleeting: 5} }
 	s := b.status()
-	if s.Secured != 2 || s.SharedMemory != 3 || len(s.NotSeen) == 0 {
+	if s.Secured != 2 || s.SharedMemory != 3 || s.Refused != 4 || s.Fleeting != 5 || len(s.NotSeen) == 0 {
 		t.Errorf("%+v", s)
 	}
-	if got := s.String(); !strings.Contains(got, "2 secured participants not seen") || !strings.Contains(got, "shared memory of 3 participants not seen") {
-		t.Errorf("for diagnostics: %q", got)
+	for _, want := range []string{
+		"2 secured participants not seen", "shared memory of 3 participants not seen", "4 participants not taken in", "5 writers of watched topics",
+	} {
+		if got := s.String(); !strings.Contains(got, want) {
+			t.Errorf("for diagnostics: %q without %q", got, want)
+		}
 	}
 	b.cfg.Profile.Bus = config.BusROS1
 	if s := b.status(); len(s.NotSeen) != 0 {

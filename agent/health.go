@@ -42,6 +42,10 @@ type BusStatus struct {
 	// data past it.
 	Secured      int `json:"secured,omitempty"`
 	SharedMemory int `json:"shared_memory,omitempty"`
+	// Refused counts the participants that announced themselves in the last 30 s and were not taken in.
+	Refused int `json:"refused,omitempty"`
+	// Fleeting counts the writers of watched topics that have left before it was known whose they were, since the start.
+	Fleeting uint64 `json:"fleeting,omitempty"`
 }
 
 // PolicyStatus names the policy in force.

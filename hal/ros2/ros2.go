@@ -61,14 +61,16 @@ type Config struct {
 
 // Node is one node of a ROS 2 graph, with a participant of its own.
 type Node struct {
-	cfg     Config
-	part    *rtps.Participant
-	dir     *directory
-	faces   faces
-	disc    discovery
-	hashes  hashes
-	rep     *bus.Reporter
-	peerIDs atomic.Uint32
+	cfg   Config
+	part  *rtps.Participant
+	dir   *directory
+	faces faces
+	disc  discovery
+	// strangers are those of whom no more is known than that they were there.
+	strangers strangers
+	hashes    hashes
+	rep       *bus.Reporter
+	peerIDs   atomic.Uint32
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -223,36 +225,4 @@ func (n *Node) wait() { n.waiting.Store(true) }
 func (n *Node) stir() {
 	n.stirred.Add(1)
 	n.Poke()
-}
-
-// Blindness says what is on this bus that the node cannot see. Each number greater than zero is a limit of every
-// statement about the bus.
-type Blindness struct {
-	// Secured counts participants that speak DDS Security: their endpoints and data are hidden from us.
-	Secured int
-	// SharedMemory counts participants of Fast DDS that are not alone on their computer. Such exchange data through
-	// shared memory, which is on no wire: we get what they publish, but not what somebody injects there.
-	SharedMemory int
-}
-
-// Blind counts the participants that limit what the node can see.
-func (n *Node) Blind() Blindness { return blindness(n.part.Participants()) }
-
-func blindness(list []*rtps.RemoteParticipant) Blindness {
-	var b Blindness
-	at := map[netip.Addr]int{}
-	for _, p := range list {
-		if p.Secured {
-			b.Secured++
-		}
-		if p.Vendor == vendorFastDDS {
-			at[p.Source.Addr()]++
-		}
-	}
-	for _, k := range at {
-		if k > 1 {
-			b.SharedMemory += k
-		}
-	}
-	return b
 }
