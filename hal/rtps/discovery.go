@@ -86,7 +86,8 @@ type ear struct {
 	now  time.Duration
 	path int // pathUnicast or pathGroup
 	breath
-	buf [65536]byte
+	intake intake
+	buf    [65536]byte
 	// Of user data: when the datagram came in, on the boot clock, and by the kernel's note.
 	received time.Duration
 	arrived  int64
