@@ -48,7 +48,7 @@ func (b *wiring) openROS1(clock guard.Clock) error {
 func (b *wiring) openROS2(clock guard.Clock) error {
 	d := b.cfg.Deployment.DDS
 	n, err := ros2.New(ros2.Config{
-		Name: d.Node, Domain: d.Domain, Host: d.Host, Multicast: d.Multicast, Peers: d.Peers,
+		Name: d.Node, Domain: d.Domain, Host: d.Host, Multicast: d.Multicast, Peers: d.Peers, Computers: d.Computers,
 		Clock: clock.Boot, Civil: clock.Civil, Log: b.log, OnEvent: b.event,
 	})
 	if err != nil {

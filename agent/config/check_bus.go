@@ -96,6 +96,7 @@ func (d *document) checkDDS(s *DDS) {
 				"one interface with one address is used; give that interface's address of the peers' family")
 		}
 	}
+	d.checkComputers(s, host)
 	if s.Domain >= firstEphemeralDomain && s.Domain <= lastEphemeralDomain {
 		d.warn(at("dds", "domain"), "ephemeral-ports", fmt.Sprintf("0 to %d or %d to 232", firstEphemeralDomain-1, lastEphemeralDomain+1), strconv.Itoa(s.Domain),
 			"this domain's ports are among those that Linux hands out by itself; any program may hold them at the next start")
@@ -103,6 +104,28 @@ func (d *document) checkDDS(s *DDS) {
 	if !host.IsLoopback() {
 		d.warn(at("dds"), ruleOpenBus, "a domain on this computer alone, or a firewall around the robot's own computers", "host "+s.Host,
 			"whoever reaches the domain can command the robot and speak in the name of any node; let nobody else in")
+	}
+}
+
+// checkComputers checks that each computer of several addresses is told apart from the others.
+func (d *document) checkComputers(s *DDS, host netip.Addr) {
+	seen := map[string]bool{}
+	for i, list := range s.Computers {
+		where := at("dds", "computers", i)
+		if n := len(list); n < 2 || n > 4 {
+			d.wrong(where, "list-length", "2 to 4 addresses", count(n, "address"), "a computer with one address need not be named")
+		}
+		for k, text := range list {
+			a, err := netip.ParseAddr(text)
+			switch {
+			case err != nil: // reported as it was read
+			case a.Is4() != host.Is4() || a.IsLoopback():
+				d.wrong(where.item(k), "address-family", "an address of the same family as host, "+s.Host+", and no loopback", text, "")
+			case seen[text]:
+				d.wrong(where.item(k), ruleDuplicate, "each address once", text+" again", "an address belongs to one computer")
+			}
+			seen[text] = true
+		}
 	}
 }
 

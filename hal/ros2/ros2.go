@@ -43,6 +43,8 @@ type Config struct {
 	Multicast bool
 	// Peers are addresses of computers to find by unicast: where multicast is off (ROS_STATIC_PEERS, localhost only).
 	Peers []string
+	// Computers are the addresses of each computer that has several and speaks from more than one of them.
+	Computers [][]string
 	// Enclave is the node's security enclave as ROS 2 names it; empty is "/".
 	Enclave string
 	// Clock reads CLOCK_BOOTTIME; it stamps every message and event and measures the age of what publishers send.
@@ -127,6 +129,12 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	computers := make([][]netip.Addr, len(cfg.Computers))
+	for i, list := range cfg.Computers {
+		if computers[i], err = parsePeers(list); err != nil {
+			return nil, err
+		}
+	}
 	n := &Node{
 		cfg: cfg, dir: newDirectory(cfg.Name), rep: bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
 		faces: faces{first: map[face]time.Duration{}, tell: map[*rtps.RemoteParticipant]int{}},
@@ -134,7 +142,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.part, err = rtps.New(rtps.Config{
-		Domain: cfg.Domain, Host: host, Multicast: cfg.Multicast, Peers: peers, Name: cfg.Name,
+		Domain: cfg.Domain, Host: host, Multicast: cfg.Multicast, Peers: peers, Computers: computers, Name: cfg.Name,
 		UserData: []byte("enclave=" + cfg.Enclave + ";"),
 		Clock:    cfg.Clock, Civil: cfg.Civil, OnEvent: n.event, Limits: cfg.Limits.RTPS,
 	})

@@ -255,7 +255,7 @@ func (e *ear) impostor(r *remote) {
 	if p.rep.wants(kind) {
 		p.rep.emit(&Event{
 			Kind: kind, GUID: r.GUID, Participant: r.RemoteParticipant, Source: e.from,
-			Detail: what + " in its name; expected from " + r.Source.String() + " and " + r.DataSource().String() + " only",
+			Detail: what + " in its name; expected from " + r.Source.String() + " and " + r.DataSource().String() + " only" + p.advice(r.Source.Addr(), e.from.Addr()),
 		})
 	}
 }
