@@ -73,11 +73,17 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 // status is the bus, and what goes on there unseen.
 func (b *wiring) status() BusStatus {
 	s := BusStatus{Kind: b.cfg.Profile.Bus, NotSeen: config.NotSeen(b.cfg.Profile.Bus)}
-	if b.blind != nil {
-		c := b.blind()
-		s.Secured, s.SharedMemory, s.Refused, s.Fleeting = c.Secured, c.SharedMemory, c.Refused, c.Fleeting
-	}
+	c := b.unseen()
+	s.Secured, s.SharedMemory, s.Refused, s.Fleeting = c.Secured, c.SharedMemory, c.Refused, c.Fleeting
 	return s
+}
+
+// unseen counts what limits the guard's sight. It allocates nothing while the participants are the same.
+func (b *wiring) unseen() ros2.Blindness {
+	if b.blind == nil {
+		return ros2.Blindness{}
+	}
+	return b.blind()
 }
 
 // String is the status in one line, for diagnostics: what limits the guard's sight now.

@@ -26,11 +26,24 @@ type Blindness struct {
 	Fleeting uint64
 }
 
-// Blind counts the participants that limit what the node can see.
+// Blind counts the participants that limit what the node can see. It counts anew when they have changed, so that who asks
+// once a second makes no garbage.
 func (n *Node) Blind() Blindness {
-	b := blindness(n.part.Participants())
+	now := n.part.Generation() // before the list: what changes in between is counted at the next call
+	last := n.blind.Load()
+	if last == nil || last.generation != now {
+		last = &counted{now, blindness(n.part.Participants())}
+		n.blind.Store(last)
+	}
+	b := last.Blindness
 	b.Refused, b.Fleeting = n.strangers.count(n.cfg.Clock())
 	return b
+}
+
+// counted is what was counted at one generation of the participant's knowledge.
+type counted struct {
+	generation uint64
+	Blindness
 }
 
 func blindness(list []*rtps.RemoteParticipant) Blindness {

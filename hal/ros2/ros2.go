@@ -83,6 +83,8 @@ type Node struct {
 	// waiting is true while a writer's name may become known soon; stirred changes with every match.
 	waiting atomic.Bool
 	stirred atomic.Uint64
+	// blind is what Blind counted last.
+	blind atomic.Pointer[counted]
 	// settledAt is when the graph counts as known, 0 while the participant does not work; known then is true.
 	settledAt atomic.Int64
 	// unseenAt is when discovery last did not take somebody in, 0 if it always did.
