@@ -60,9 +60,10 @@ func (in *intake) call(fd uintptr) bool {
 			continue
 		case syscall.EAGAIN:
 			return false
+		default:
+			in.n, in.errn = int(n), errno //nolint:gosec // at most the buffer's size
+			return true
 		}
-		in.n, in.errn = int(n), errno //nolint:gosec // at most the buffer's size
-		return true
 	}
 }
 
