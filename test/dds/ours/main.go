@@ -4,6 +4,7 @@
 //	ours ddspub --topic=/odom --type=odometry --count=1000 --rate=1000 --wait=1
 //	ours ddssub --topic=/odom --type=odometry --count=1000
 //	ours relay
+//	ours call --topic=/robot/stop --count=3
 //	ours body --mapping=../configs/examples/humanoid-dds/topics.yaml
 package main
 
@@ -120,7 +121,7 @@ func (o options) participant(w *out) (*rtps.Participant, error) {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("ours: expected ddspub, ddssub, relay or body")
+		return errors.New("ours: expected ddspub, ddssub, relay, body or call")
 	}
 	o, err := parse(args[1:])
 	if err != nil {
@@ -129,8 +130,11 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	w := &out{}
-	if args[0] == "body" {
+	switch args[0] {
+	case "body":
 		return body(ctx, w, o)
+	case "call":
+		return call(ctx, w, o)
 	}
 	w.line("created %d", boot())
 	p, err := o.participant(w)
