@@ -13,16 +13,19 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/ros2"
 )
 
 // wiring is the guard's connection to the robot's bus: the subscriptions of the topic mapping and the sink for its
 // effects.
 type wiring struct {
 	node node
+	// dds reads what only a vendor's types carry; nil on a bus without such.
+	dds *ros2.Node
 	// own says whether a message is the guard's own, heard on a topic that it writes as well.
 	own func(*msg.Peer) bool
 	// blind counts who is there whom the node cannot see into; nil for a bus without such.
-	blind func() (secured, sharedMemory int)
+	blind func() ros2.Blindness
 	cfg   *config.Config
 	sink  *busSink
 	diag  publisher
@@ -33,7 +36,7 @@ type wiring struct {
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
 	peers  *peerTable
-	// topics are all that the guard reads, writes or watches.
+	// topics are all that the guard reads, writes, watches or calls.
 	topics map[string]bool
 }
 
@@ -105,15 +108,7 @@ func (b *wiring) connect(g *guard.Guard) error {
 		try(c.Topic, b.node.SubscribeCommand(bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command))
 	}
 	b.connectPose(try)
-	if t.Joints != nil {
-		try(t.Joints.Topic, b.node.SubscribeJoints(from(t.Joints), jointNames(b.cfg.Profile), g.Joints))
-	}
-	if t.IMU != nil {
-		try(t.IMU.Topic, b.node.SubscribeIMU(from(t.IMU), g.IMU))
-	}
-	if t.Battery != nil {
-		try(t.Battery.Topic, b.node.SubscribeBattery(from(t.Battery), 0, g.Device))
-	}
+	b.connectSensors(try)
 	b.connectDevices(try)
 	b.connectTexts(try)
 	b.watch(&errs)
@@ -257,18 +252,23 @@ func (b *wiring) graph(g *msg.Graph) {
 	b.guard.Graph(g)
 }
 
-// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics, or the
-// guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
+// concerns says whether a conflict of publishers is about somebody whom the guard listens to, one of its topics or
+// services, or the guard itself. What goes on among others on the bus is counted and told, but it is no reason to hold the robot: a computer
 // with two interfaces may look the same.
 func (b *wiring) concerns(e *bus.Event) bool {
 	return e.Peer != nil || b.topics[e.Topic] || e.Name == b.cfg.Deployment.Node(b.cfg.Profile.Bus)
 }
 
-// mapped are all topics of a mapping.
+// mapped are all topics and services of a mapping.
 func mapped(t *config.Topics) map[string]bool {
 	out := map[string]bool{}
 	for _, topic := range t.Names() {
 		out[topic] = true
+	}
+	for _, s := range []*config.Service{t.Services.Stop, t.Services.Dock} {
+		if s != nil {
+			out[s.Name] = true
+		}
 	}
 	return out
 }

@@ -48,13 +48,13 @@ func (b *wiring) openROS1(clock guard.Clock) error {
 func (b *wiring) openROS2(clock guard.Clock) error {
 	d := b.cfg.Deployment.DDS
 	n, err := ros2.New(ros2.Config{
-		Name: d.Node, Domain: d.Domain, Host: d.Host, Multicast: d.Multicast, Peers: d.Peers,
+		Name: d.Node, Domain: d.Domain, Host: d.Host, Multicast: d.Multicast, Peers: d.Peers, Computers: d.Computers,
 		Clock: clock.Boot, Civil: clock.Civil, Log: b.log, OnEvent: b.event,
 	})
 	if err != nil {
 		return fmt.Errorf("dds: %w", err)
 	}
-	b.node = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}
+	b.node, b.dds = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}, n
 	for _, s := range []*config.Service{b.cfg.Topics.Services.Stop, b.cfg.Topics.Services.Dock} {
 		if s == nil {
 			continue
@@ -66,21 +66,22 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 	}
 	// A participant does not hear itself: whoever speaks under the guard's name is somebody else.
 	b.own = func(*msg.Peer) bool { return false }
-	b.blind = func() (secured, sharedMemory int) { c := n.Blind(); return c.Secured, c.SharedMemory }
+	b.blind = n.Blind
 	return nil
 }
 
 // status is the bus, and what goes on there unseen.
 func (b *wiring) status() BusStatus {
 	s := BusStatus{Kind: b.cfg.Profile.Bus, NotSeen: config.NotSeen(b.cfg.Profile.Bus)}
-	s.Secured, s.SharedMemory = b.unseen()
+	c := b.unseen()
+	s.Secured, s.SharedMemory, s.Refused, s.Fleeting = c.Secured, c.SharedMemory, c.Refused, c.Fleeting
 	return s
 }
 
-// unseen counts the participants that limit what the guard sees. It allocates nothing while they are the same.
-func (b *wiring) unseen() (secured, sharedMemory int) {
+// unseen counts what limits the guard's sight. It allocates nothing while the participants are the same.
+func (b *wiring) unseen() ros2.Blindness {
 	if b.blind == nil {
-		return 0, 0
+		return ros2.Blindness{}
 	}
 	return b.blind()
 }
@@ -93,6 +94,12 @@ func (s BusStatus) String() string {
 	}
 	if s.SharedMemory > 0 {
 		out += fmt.Sprintf(", shared memory of %d participants not seen", s.SharedMemory)
+	}
+	if s.Refused > 0 {
+		out += fmt.Sprintf(", %d participants not taken in", s.Refused)
+	}
+	if s.Fleeting > 0 {
+		out += fmt.Sprintf(", %d writers of watched topics left before they were known", s.Fleeting)
 	}
 	return out
 }

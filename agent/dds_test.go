@@ -58,11 +58,19 @@ func freeDomain(t *testing.T) int {
 // newDomainSite runs a guard; edits are pairs of what to replace in the topic mapping, and by what.
 func newDomainSite(t *testing.T, edits ...string) *domainSite {
 	t.Helper()
+	return newDomainSiteOf(t, "diff-drive-ros2", edits...)
+}
+
+func newDomainSiteOf(t *testing.T, example string, edits ...string) *domainSite {
+	t.Helper()
 	s := &domainSite{domain: freeDomain(t)}
 	pin := ""
-	s.testSite = newSiteOf(t, "diff-drive-ros2", func(name string, raw []byte) []byte {
+	s.testSite = newSiteOf(t, example, func(name string, raw []byte) []byte {
 		text := strings.Replace(string(raw), "domain: 0", fmt.Sprintf("domain: %d", s.domain), 1)
+		text = strings.Replace(text, "humanoid-01", "diff-01", 1) // orders of the test are for this serial
 		switch name {
+		case "deployment.yaml":
+			text = strings.NewReplacer("host: 192.168.123.164, multicast: true", "host: 127.0.0.1, multicast: false").Replace(text)
 		case "topics.yaml":
 			text = strings.NewReplacer(edits...).Replace(text)
 			pin = fmt.Sprintf(`  topics: "sha256:%x"`, sha256.Sum256([]byte(text)))
@@ -312,13 +320,17 @@ func TestWhatIsNotSeenIsSaid(t *testing.T) {
 	if got := b.status().String(); got != "ros2" {
 		t.Errorf("with nobody hidden: %q", got)
 	}
-	b.blind = func() (secured, sharedMemory int) { return 2, 3 }
+	b.blind = func() ros2.Blindness { return ros2.Blindness{Secured: 2, SharedMemory: 3, Refused: 4, Fleeting: 5} }
 	s := b.status()
-	if s.Secured != 2 || s.SharedMemory != 3 || len(s.NotSeen) == 0 {
+	if s.Secured != 2 || s.SharedMemory != 3 || s.Refused != 4 || s.Fleeting != 5 || len(s.NotSeen) == 0 {
 		t.Errorf("%+v", s)
 	}
-	if got := s.String(); !strings.Contains(got, "2 secured participants not seen") || !strings.Contains(got, "shared memory of 3 participants not seen") {
-		t.Errorf("for diagnostics: %q", got)
+	for _, want := range []string{
+		"2 secured participants not seen", "shared memory of 3 participants not seen", "4 participants not taken in", "5 writers of watched topics",
+	} {
+		if got := s.String(); !strings.Contains(got, want) {
+			t.Errorf("for diagnostics: %q without %q", got, want)
+		}
 	}
 	b.cfg.Profile.Bus = config.BusROS1
 	if s := b.status(); len(s.NotSeen) != 0 {

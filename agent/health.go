@@ -8,6 +8,7 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/bus"
+	"github.com/robowarden/robowarden/hal/ros2"
 )
 
 // Status is what the guard's tools and pages show.
@@ -42,6 +43,10 @@ type BusStatus struct {
 	// data past it.
 	Secured      int `json:"secured,omitempty"`
 	SharedMemory int `json:"shared_memory,omitempty"`
+	// Refused counts the participants that announced themselves in the last 30 s and were not taken in.
+	Refused int `json:"refused,omitempty"`
+	// Fleeting counts the writers of watched topics that have left before it was known whose they were, since the start.
+	Fleeting uint64 `json:"fleeting,omitempty"`
 }
 
 // PolicyStatus names the policy in force.
@@ -86,10 +91,10 @@ func (a *Agent) Status() any {
 
 // diagnosis is what goes out on /diagnostics, and what it was made from.
 type diagnosis struct {
-	brief                 guard.Brief
-	cfg                   *config.Config
-	secured, sharedMemory int
-	list                  []bus.DiagnosticStatus
+	brief  guard.Brief
+	cfg    *config.Config
+	unseen ros2.Blindness
+	list   []bus.DiagnosticStatus
 }
 
 // diagnostics gives what goes out now. It is made anew when it differs, so that a robot on which nothing changes makes no
@@ -97,9 +102,9 @@ type diagnosis struct {
 func (a *Agent) diagnostics() []bus.DiagnosticStatus {
 	now := diagnosis{brief: a.guard.Brief()}
 	now.cfg, _ = a.current()
-	now.secured, now.sharedMemory = a.bus.unseen()
+	now.unseen = a.bus.unseen()
 	was := &a.diagnosis
-	if was.list == nil || now.brief != was.brief || now.cfg != was.cfg || now.secured != was.secured || now.sharedMemory != was.sharedMemory {
+	if was.list == nil || now.brief != was.brief || now.cfg != was.cfg || now.unseen != was.unseen {
 		now.list = a.diagnose(now.cfg)
 		a.diagnosis = now
 	}

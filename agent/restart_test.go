@@ -46,8 +46,14 @@ func newSiteOf(t *testing.T, example string, edit func(name string, raw []byte) 
 			s.policy = string(raw)
 		}
 	}
+	definitions, err := filepath.Glob(filepath.Join("..", "configs", "examples", example, "*.idl"))
+	s.must(err)
+	for _, name := range definitions {
+		raw, err := os.ReadFile(name)
+		s.must(err)
+		s.write(filepath.Base(name), raw)
+	}
 	s.write("operator.key", []byte(strings.Repeat("ab", 32)))
-	var err error
 	s.root, err = order.GenerateKey(order.Ed25519)
 	s.must(err)
 	s.engineer, err = order.GenerateKey(order.Ed25519)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -362,10 +363,17 @@ func (a *Agent) storeDocuments(cfg *config.Config) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("store documents: %w", err)
 	}
-	for digest, raw := range map[string][]byte{
-		cfg.Digests.Policy.String(): cfg.Raw.Policy, cfg.Digests.Profile.String(): cfg.Raw.Profile, cfg.Digests.Topics.String(): cfg.Raw.Topics,
+	documents := maps.Clone(cfg.Raw.Definitions)
+	if documents == nil {
+		documents = map[string][]byte{}
+	}
+	for digest, raw := range map[config.Digest][]byte{
+		cfg.Digests.Policy: cfg.Raw.Policy, cfg.Digests.Profile: cfg.Raw.Profile, cfg.Digests.Topics: cfg.Raw.Topics,
 	} {
-		path := filepath.Join(folder, strings.TrimPrefix(digest, "sha256:")+".yaml")
+		documents[strings.TrimPrefix(digest.String(), "sha256:")+".yaml"] = raw
+	}
+	for name, raw := range documents {
+		path := filepath.Join(folder, name)
 		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, raw) { //nolint:gosec // our own folder
 			continue
 		}

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml
+//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml examples/*/*.idl
 var files embed.FS
 
 // FS returns the files, by their path below this folder.
@@ -21,6 +21,8 @@ const (
 	DiffDrive = "examples/diff-drive"
 	// DiffDriveROS2 is the same robot with ROS 2: only the profile's bus and the deployment's way to it differ.
 	DiffDriveROS2 = "examples/diff-drive-ros2"
+	// HumanoidDDS is a humanoid whose body speaks plain DDS in its vendor's types, which are in unitree_hg.idl.
+	HumanoidDDS = "examples/humanoid-dds"
 )
 
 // Messages is the folder of the JSON Schemas of what a robot sends: one for each topic, its slash written as a hyphen, and

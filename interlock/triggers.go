@@ -545,7 +545,7 @@ var triggerTable = [NumTriggers]Info{
 	PublisherConflict: {
 		Code: "publisher.conflict", Title: "two senders as one publisher", Class: ClassPublisher, UnknownAs: BusLost, Overridable: true,
 		Text:     "Two senders speak as one publisher.",
-		Playbook: "Find the second sender; the log names both addresses. Treat it as an intrusion until it is explained.",
+		Playbook: "Find the second sender; the log names both addresses. A computer that speaks from two of its own has to be named in the deployment (dds.computers). Treat anything else as an intrusion until it is explained.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
 		Bounds:   disablable(limited(0.5), 5000, ClearOnDwell),
 	},

@@ -96,6 +96,7 @@ func (d *document) checkDDS(s *DDS) {
 				"one interface with one address is used; give that interface's address of the peers' family")
 		}
 	}
+	d.checkComputers(s, host)
 	if s.Domain >= firstEphemeralDomain && s.Domain <= lastEphemeralDomain {
 		d.warn(at("dds", "domain"), "ephemeral-ports", fmt.Sprintf("0 to %d or %d to 232", firstEphemeralDomain-1, lastEphemeralDomain+1), strconv.Itoa(s.Domain),
 			"this domain's ports are among those that Linux hands out by itself; any program may hold them at the next start")
@@ -106,7 +107,32 @@ func (d *document) checkDDS(s *DDS) {
 	}
 }
 
-const ruleOpenBus = "open-bus"
+// checkComputers checks that each computer of several addresses is told apart from the others.
+func (d *document) checkComputers(s *DDS, host netip.Addr) {
+	seen := map[string]bool{}
+	for i, list := range s.Computers {
+		where := at("dds", "computers", i)
+		if n := len(list); n < 2 || n > 4 {
+			d.wrong(where, "list-length", "2 to 4 addresses", count(n, "address"), "a computer with one address need not be named")
+		}
+		for k, text := range list {
+			a, err := netip.ParseAddr(text)
+			switch {
+			case err != nil: // reported as it was read
+			case a.Is4() != host.Is4() || a.IsLoopback():
+				d.wrong(where.item(k), "address-family", "an address of the same family as host, "+s.Host+", and no loopback", text, "")
+			case seen[text]:
+				d.wrong(where.item(k), ruleDuplicate, "each address once", text+" again", "an address belongs to one computer")
+			}
+			seen[text] = true
+		}
+	}
+}
+
+const (
+	ruleOpenBus  = "open-bus"
+	ruleWrongBus = "wrong-bus"
+)
 
 func loopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
@@ -152,7 +178,17 @@ func (d *document) checkNames(t *Topics, bus string) {
 	}
 	for _, p := range t.named() {
 		if IsAddress(p.name) {
-			d.wrong(p.where, "wrong-bus", "a node's name, for a profile with bus: ros1", p.name, "only a DDS writer can be without a node")
+			d.wrong(p.where, ruleWrongBus, "a node's name, for a profile with bus: ros1", p.name, "only a DDS writer can be without a node")
+		}
+	}
+	for _, topic := range t.anyTopics() {
+		if name := *topic.name; name != "" && !topic.plain && !strings.HasPrefix(name, "/") {
+			d.wrong(topic.where, ruleWrongBus, "a topic of ROS, for a profile with bus: ros1", name, "only DDS has topics without a slash")
+		}
+	}
+	for _, key := range []string{"joints", "imu", "battery"} {
+		if d.has(key, "fields") {
+			d.wrong(at(key, "fields"), ruleWrongBus, "no fields, for a profile with bus: ros1", "fields", "vendors' types are read on ROS 2 and DDS alone")
 		}
 	}
 }

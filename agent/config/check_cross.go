@@ -14,6 +14,7 @@ func (l *loader) check() {
 	}
 	if topics != nil {
 		topics.checkTopics(c.Topics)
+		topics.checkVendor(c)
 	}
 	if policy != nil {
 		var robot *profileDocument
@@ -30,6 +31,7 @@ func (l *loader) check() {
 	if profile != nil && topics != nil {
 		profile.checkMapped(c.Profile, c.Topics)
 		topics.checkFrames(c.Profile, c.Topics)
+		topics.checkJointNames(c.Profile, c.Topics)
 	}
 	if policy != nil && topics != nil {
 		policy.checkAgainstTopics(topics, c.Policy, c.Topics)

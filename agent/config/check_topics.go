@@ -13,21 +13,33 @@ type slot struct {
 	types []string
 	// anyone is true where the content proves itself and publishers need not be named.
 	anyone bool
+	// vendor is true where the type is the vendor's.
+	vendor bool
+}
+
+// sensor is the slot of a sensor. One with fields has a type of the vendor's, of which checkVendor takes care.
+func sensor[F any](where *path, s *Sensor[F], usual string) slot {
+	out := slot{where: where, topic: s.Plain(), types: []string{usual}}
+	if s != nil {
+		out.vendor = s.Fields != nil
+	}
+	return out
 }
 
 func (t *Topics) slots() []slot {
 	return []slot{
-		{at("odometry"), &t.Odometry, []string{TypeOdometry}, false},
-		{at("joints"), t.Joints, []string{TypeJointState}, false},
-		{at("imu"), t.IMU, []string{TypeIMU}, false},
-		{at("battery"), t.Battery, []string{TypeBattery}, false},
-		{at("floor", "topic"), t.Floor.Topic, []string{TypeString}, false},
-		{at("orders"), t.Orders, []string{TypeString}, true},
+		{at("odometry"), &t.Odometry, []string{TypeOdometry}, false, false},
+		sensor(at("joints"), t.Joints, TypeJointState),
+		sensor(at("imu"), t.IMU, TypeIMU),
+		sensor(at("battery"), t.Battery, TypeBattery),
+		{at("floor", "topic"), t.Floor.Topic, []string{TypeString}, false, false},
+		{at("orders"), t.Orders, []string{TypeString}, true, false},
 	}
 }
 
 // checkTopics checks what the types cannot say about a topic mapping, and fills in types that leave no choice.
 func (d *document) checkTopics(t *Topics) {
+	t.spellTopics()
 	for _, s := range t.slots() {
 		if s.topic != nil && s.topic.Topic != "" {
 			d.checkSlot(s)
@@ -142,6 +154,7 @@ func deviceNames(devices []Device) []string {
 
 func (d *document) checkSlot(s slot) {
 	switch {
+	case s.vendor:
 	case s.topic.Type == "":
 		s.topic.Type = s.types[0]
 	case !slices.Contains(s.types, s.topic.Type):

@@ -14,6 +14,8 @@ type Config struct {
 	Deployment *Deployment
 	// HeartbeatKeys holds the key of each endpoint that the deployment names.
 	HeartbeatKeys map[string]Secret
+	// Vendor says how to read the sensors whose types only the vendor knows.
+	Vendor Vendor
 	// Raw holds the documents as they were read; Policy is the YAML inside the signed set.
 	Raw Raw
 	// Digests are the SHA-256 digests of Raw.
@@ -46,7 +48,11 @@ func (c *Config) Forget() {
 }
 
 // Raw holds the documents' bytes.
-type Raw struct{ Profile, Topics, Policy, Deployment []byte }
+type Raw struct {
+	Profile, Topics, Policy, Deployment []byte
+	// Definitions are those of the vendor's types, by the name that [StoredDefinition] gives them.
+	Definitions map[string][]byte
+}
 
 // Digests are the documents' SHA-256 digests.
 type Digests struct{ Profile, Topics, Policy Digest }

@@ -93,6 +93,9 @@ type DDS struct {
 	Multicast bool `cfg:"multicast" eg:"multicast: false"`
 	// Peers are computers that are asked one by one, as ROS_STATIC_PEERS names them; on a loopback host it is this computer.
 	Peers []string `cfg:"peers,optional" len:"0..32" form:"ip" eg:"peers: [192.168.123.161]"`
+	// Computers lists the addresses of each computer that has several and speaks from more than one, 2 to 4 of them. Without
+	// this a participant that does is a conflict and holds the robot, for nobody but the operator knows that they are one.
+	Computers [][]string `cfg:"computers,optional" len:"0..16" form:"ip" eg:"computers: [[192.168.123.161, 192.168.123.162]]"`
 	// Node is the guard's node name.
 	Node string `cfg:"node" form:"node" eg:"node: /robowarden"`
 }

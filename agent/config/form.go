@@ -29,6 +29,12 @@ const (
 	noJointGate   = "only velocity commands are gated; joint commands close a balance loop, and a guard in that loop would make the robot fall, so the agent does no more than watch who publishes them (monitored)"
 )
 
+// pathForm is a path into a message, and pathHint how to write one.
+const (
+	pathForm = `[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,8}\])*`
+	pathHint = "fields are parted by dots, an element's number stands in brackets"
+)
+
 // forms lists the shapes of text that fields name.
 var forms = compileForms([]form{
 	{"gate", `^velocity$`, "velocity", noJointGate, ruleJointGate, nil},
@@ -37,6 +43,11 @@ var forms = compileForms([]form{
 	{"name", `^[A-Za-z][A-Za-z0-9_/.-]{0,127}$`, "a name as the bus carries it", "", "", nil},
 	{"frame", `^[A-Za-z][A-Za-z0-9_/]{0,63}$`, "a frame's name without a leading slash", "tf2 frames have no leading slash", "", nil},
 	{"topic", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "an absolute name such as /odom", "start with a slash; names relative to a node can change their meaning", "", nil},
+	{
+		"anytopic", `^((rt)?(/[A-Za-z_][A-Za-z0-9_]*){1,16}|dds:[A-Za-z_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+){0,15})$`,
+		"an absolute name such as /odom, or a DDS topic: rt/lowstate, or dds: and a name that is none of ROS",
+		"start with a slash; names relative to a node can change their meaning", "", nil,
+	},
 	{"node", `^(/[A-Za-z_][A-Za-z0-9_]*){1,16}$`, "a node's absolute name such as /move_base", "start with a slash, as rosnode list or ros2 node list shows it", "", nil},
 	{
 		"publisher", `^((/[A-Za-z_][A-Za-z0-9_]*){1,16}|dds:[0-9a-f][0-9a-f.:]{1,44})$`,
@@ -47,6 +58,15 @@ var forms = compileForms([]form{
 	{"unit", `^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,240}\.(service|scope)$`, "a systemd unit such as plant.service", "with its ending .service or .scope, as systemctl status shows it", "", nil},
 	{"sha256", `^[0-9a-f]{64}$`, "the 64 lower-case hexadecimal digits of a SHA-256", "sha256sum prints them", "", nil},
 	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/(msg/)?[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
+	{
+		"vendortype", `^[A-Za-z][A-Za-z0-9_]*(/(msg/)?[A-Z][A-Za-z0-9_]*|(::[A-Za-z_][A-Za-z0-9_]*){1,15})$`,
+		"a message type such as sensor_msgs/Imu, or as DDS names it, such as unitree_hg::msg::dds_::LowState_", "", "", nil,
+	},
+	{"definition", `^[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.(idl|msg)$`, "the name of a file beside this one that ends in .idl or .msg", "no folder: it lies where this document lies", "", nil},
+	{"joint", `^([A-Za-z][A-Za-z0-9_/.-]{0,127}|-)$`, "a joint's name, or - for an element that is no joint", "", "", nil},
+	{"number", `^` + pathForm + `$`, "the path of a number such as bms_state.soc", pathHint, "", nil},
+	{"elements", `^` + pathForm + `\[\*\](\.[A-Za-z_][A-Za-z0-9_]*|\[[0-9]{1,8}\])*$`, "a path with the star for an element's number, such as motor_state[*].q", pathHint, "", nil},
+	{"vector", `^` + pathForm + `(\[\*\]|\.\*)$`, "a path that ends in a star, such as imu_state.gyroscope[*] or imu.gyro.*", pathHint, "", nil},
 	{"http", `^http://[^/?#@]+:[0-9]{1,5}/?$`, "an address such as http://127.0.0.1:11311", "host and port, nothing more", "", nil},
 	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},
 	{"levels", `^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){0,7}$`, "one to eight levels of an MQTT topic such as hospital/robots", "no wildcards, no slash at either end", "", nil},

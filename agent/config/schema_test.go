@@ -87,13 +87,19 @@ func (w *schemaWriter) group(t reflect.Type) object {
 	properties, required := object{}, []string{}
 	for _, f := range w.dec.fields[t] {
 		p := w.value(&f, f.typ)
-		p["description"] = w.docs[t.Name()+"."+t.Field(f.index).Name]
+		p["description"] = w.docs[docName(t)+"."+t.Field(f.index).Name]
 		properties[f.name] = p
 		if !f.optional {
 			required = append(required, f.name)
 		}
 	}
 	return object{"type": "object", "additionalProperties": false, "properties": properties, "required": required}
+}
+
+// docName is the name under which a type's comments are, without its parameters.
+func docName(t reflect.Type) string {
+	name, _, _ := strings.Cut(t.Name(), "[")
+	return name
 }
 
 func (w *schemaWriter) value(f *field, t reflect.Type) object {
@@ -268,7 +274,7 @@ func beyondSchema() []string {
 		ruleDuplicate, ruleUnknownName, ruleOrder, ruleExclusive, ruleSecondSource, "needs-ros", "power-cut", "no-stop",
 		"required-input", "topic-clash", "chain", "covariance", "geometry", "grid", "never", "unbounded-floor", "off-without-reason",
 		"no-effect", "trigger-bounds", "unknown-timezone", "unreadable-file", "key-file", "duplicate-entry", "unused",
-		"switched-off",
+		"switched-off", ruleDefinition, ruleDigest, ruleUnknownType, ruleFieldPath, ruleRawTopic,
 	}
 }
 
@@ -332,7 +338,7 @@ func TestTags(t *testing.T) {
 			if !strings.HasPrefix(f.example, f.name+": ") {
 				t.Errorf("%s: example %q", where, f.example)
 			}
-			if w.docs[typ.Name()+"."+typ.Field(f.index).Name] == "" {
+			if w.docs[docName(typ)+"."+typ.Field(f.index).Name] == "" {
 				t.Errorf("%s has no doc comment", where)
 			}
 			if _, ok := formNamed(f.form); !ok {
@@ -349,7 +355,7 @@ func TestTags(t *testing.T) {
 			if f.preset != "" && !f.optional {
 				t.Errorf("%s is required and has a default", where)
 			}
-			if f.preset != "" && !strings.Contains(w.docs[typ.Name()+"."+typ.Field(f.index).Name], "default is") {
+			if f.preset != "" && !strings.Contains(w.docs[docName(typ)+"."+typ.Field(f.index).Name], "default is") {
 				t.Errorf("%s does not tell its default", where)
 			}
 		}

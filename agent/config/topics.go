@@ -39,11 +39,14 @@ type Topics struct {
 	// TF is the transform tree, needed only for a pose of type tf2_msgs/TFMessage.
 	TF *TFChain `cfg:"tf,optional" eg:"tf: {topic: /tf, static_topic: /tf_static, chain: [map, odom, base_link], publishers: [/amcl, /base_driver]}"`
 	// Joints is the joints' state.
-	Joints *Topic `cfg:"joints,optional" eg:"joints: {topic: /joint_states, publishers: [/robot_driver]}"`
+	Joints *Sensor[JointFields] `cfg:"joints,optional" eg:"joints: {topic: /joint_states, publishers: [/robot_driver]}"`
 	// IMU is the inertial unit.
-	IMU *Topic `cfg:"imu,optional" eg:"imu: {topic: /imu/data, frame: imu_link, publishers: [/imu_driver]}"`
+	IMU *Sensor[IMUFields] `cfg:"imu,optional" eg:"imu: {topic: /imu/data, frame: imu_link, publishers: [/imu_driver]}"`
 	// Battery is the main energy store.
-	Battery *Topic `cfg:"battery,optional" eg:"battery: {topic: /battery, publishers: [/battery_driver]}"`
+	Battery *Sensor[BatteryFields] `cfg:"battery,optional" eg:"battery: {topic: /battery, publishers: [/battery_driver]}"`
+	// Definitions are files beside this one that define the vendor's message types, for sensors with fields. A policy that
+	// pins this document pins their content too, by their digests.
+	Definitions []Definition `cfg:"definitions,optional" len:"0..64" eg:"definitions: [{file: unitree_hg.idl, digest: \"sha256:…\"}]"`
 	// Cameras report which image sensors are active.
 	Cameras []Device `cfg:"cameras,optional" len:"0..16" eg:"cameras: [{name: head, topic: /camera/active, type: std_msgs/Bool, publishers: [/camera]}]"`
 	// Microphones report which audio sensors are active.
@@ -67,6 +70,89 @@ type Topics struct {
 	Heartbeats []Heartbeat `cfg:"heartbeats,optional" len:"0..16" eg:"heartbeats: [{endpoint: operator, challenge_topic: /robowarden/challenge, response_topic: /robowarden/response, publishers: [/operator]}]"`
 	// Processes are the processes that are demanded behind publishers.
 	Processes []Process `cfg:"processes,optional" len:"0..64" eg:"processes: [{node: /move_base, unit: navigation.service, uid: 1001}]"`
+}
+
+// Definition is a file of the vendor's message types, as the vendor ships it.
+type Definition struct {
+	// File is its name; it lies beside the topic mapping, and its ending says what it is: .idl or .msg.
+	File string `cfg:"file" form:"definition" eg:"file: unitree_hg.idl"`
+	// Type is the name of the one message that a .msg defines; an .idl names its types itself.
+	Type string `cfg:"type,optional" kin:"msg" form:"rostype" eg:"type: unitree_hg/MotorState"`
+	// Digest is the SHA-256 of the file. A file with another content is refused.
+	Digest Digest `cfg:"digest" eg:"digest: \"sha256:…\""`
+}
+
+// Sensor is a subscription to one of the robot's own sensors. With Fields it reads a type that only the vendor knows, on ROS
+// 2 or plain DDS; without, the type that ROS has for it.
+type Sensor[F any] struct {
+	// Topic is the absolute name. With fields it may be a DDS topic: rt/lowstate is /lowstate, and dds:LowState is none of ROS.
+	Topic string `cfg:"topic" form:"anytopic" eg:"topic: /imu/data"`
+	// Type is the message type. With fields it is one of the definitions', as ROS or as DDS names it.
+	Type string `cfg:"type,optional" kin:"msg" form:"vendortype" eg:"type: sensor_msgs/Imu"`
+	// Frame is the frame_id that messages must carry; empty where the message's frame does not matter.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: imu_link"`
+	// Publishers are the only nodes that are listened to.
+	Publishers []string `cfg:"publishers,optional" len:"1..16" form:"publisher" eg:"publishers: [/imu_driver]"`
+	// MaxBytes is the largest message that is read; the default is 64 KiB.
+	MaxBytes int `cfg:"max_bytes,optional" range:"[64,1048576]" default:"65536" eg:"max_bytes: 65536"`
+	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
+	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"1s" eg:"deadline: 1s"`
+	// Fields says which fields of a vendor's type are meant.
+	Fields *F `cfg:"fields,optional" eg:"fields: {gyro: \"imu_state.gyroscope[*]\"}"`
+}
+
+// Plain is the subscription without the fields; nil where there is none.
+func (s *Sensor[F]) Plain() *Topic {
+	if s == nil {
+		return nil
+	}
+	return &Topic{s.Topic, s.Type, s.Frame, s.Publishers, s.MaxBytes, s.Deadline}
+}
+
+// Paths into a vendor's type name fields parted by dots and elements in brackets, from 0: motor_state[3].q. Where one path
+// stands for several numbers it has a star.
+
+// JointFields says where a vendor's type has the joints.
+type JointFields struct {
+	// Names are the profile's joints in the order of the elements that the star stands for; "-" is an element that is none.
+	Names []string `cfg:"names" len:"1..256" form:"joint" eg:"names: [left_hip_pitch_joint, left_hip_roll_joint]"`
+	// Position is where each joint is, in rad or m; the star is the element's number.
+	Position string `cfg:"position" form:"elements" eg:"position: \"motor_state[*].q\""`
+	// Velocity is how fast each joint moves, in rad/s or m/s.
+	Velocity string `cfg:"velocity,optional" form:"elements" eg:"velocity: \"motor_state[*].dq\""`
+	// Effort is each joint's torque or force, in N·m or N.
+	Effort string `cfg:"effort,optional" form:"elements" eg:"effort: \"motor_state[*].tau_est\""`
+	// Degrees is true where positions and velocities come in degrees.
+	Degrees bool `cfg:"degrees,optional" eg:"degrees: true"`
+}
+
+// IMUFields says where a vendor's type has the inertial unit. The star is 0, 1 and 2, or as .* the fields x, y and z.
+type IMUFields struct {
+	// Gyro is the angular velocity, in rad/s.
+	Gyro string `cfg:"gyro" form:"vector" eg:"gyro: \"imu_state.gyroscope[*]\""`
+	// Accel is the linear acceleration, in m/s².
+	Accel string `cfg:"accel,optional" form:"vector" eg:"accel: \"imu_state.accelerometer[*]\""`
+	// Quaternion is the orientation; it has a fourth element, or a field w.
+	Quaternion string `cfg:"quaternion,optional" form:"vector" eg:"quaternion: \"imu_state.quaternion[*]\""`
+	// QuaternionOrder is the order of the quaternion's elements; there is none by default, since vendors differ. A
+	// quaternion of the fields x, y, z and w has no order.
+	QuaternionOrder string `cfg:"quaternion_order,optional" enum:"wxyz|xyzw" eg:"quaternion_order: wxyz"`
+	// Degrees is true where the angular velocity comes in degrees a second.
+	Degrees bool `cfg:"degrees,optional" eg:"degrees: true"`
+	// StandardGravity is true where the acceleration comes in multiples of 9.80665 m/s².
+	StandardGravity bool `cfg:"standard_gravity,optional" eg:"standard_gravity: true"`
+}
+
+// BatteryFields says where a vendor's type has the battery.
+type BatteryFields struct {
+	// Charge is how full the battery is.
+	Charge string `cfg:"charge" form:"number" eg:"charge: bms_state.soc"`
+	// Full is the charge of a full battery: 100 where it comes in percent.
+	Full float64 `cfg:"full" range:"(0,1000000]" eg:"full: 100"`
+	// Charging is a number that tells whether the battery is being charged.
+	Charging string `cfg:"charging,optional" form:"number" eg:"charging: bms_state.current"`
+	// ChargingWhen says which values of that number mean so.
+	ChargingWhen string `cfg:"charging_when,optional" enum:"not-zero|positive|negative" eg:"charging_when: positive"`
 }
 
 // Process is what is demanded of the process behind a publisher. The steward says which process it is; until it does, and
@@ -220,8 +306,8 @@ type CommandIn struct {
 type Monitored struct {
 	// Name is the topic's name in triggers and logs.
 	Name string `cfg:"name" form:"id" eg:"name: joint-commands"`
-	// Topic is the absolute name. A DDS topic such as rt/lowcmd is /lowcmd, as ROS 2 would name it.
-	Topic string `cfg:"topic" form:"topic" eg:"topic: /lowcmd"`
+	// Topic is the absolute name, or that of a DDS topic: rt/lowcmd is /lowcmd, and dds:LowCmd is none of ROS.
+	Topic string `cfg:"topic" form:"anytopic" eg:"topic: rt/lowcmd"`
 	// Publishers are the only ones that may publish there. Anybody else is a trigger.
 	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/walker]"`
 	// MaxPublishers is how many of them may publish at once; the default is 1.

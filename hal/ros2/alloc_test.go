@@ -96,6 +96,12 @@ func decoderOf(t *testing.T, k kindOf, h func()) decoderFor {
 			return cdr.NewValues(p, 0, func(*msg.Values) { h() }), nil
 		case "vendor_msgs/LowState":
 			return newFields(p, lowState, 0, func(*msg.Values) { h() }), nil
+		case "acme::Joints":
+			return newVendorJoints(p, &acmeJoints, func(*msg.Joints) { h() }), nil
+		case "acme::msg::dds_::Imu_":
+			return newVendorIMU(p, &acmeIMU, func(*msg.IMU) { h() }), nil
+		case "acme/msg/Battery":
+			return newVendorBattery(p, &acmeBattery, 0, func(*msg.Device) { h() }), nil
 		case bus.TypeImu:
 			return cdr.NewIMU(p, func(*msg.IMU) { h() }), nil
 		case bus.TypeBatteryState:

@@ -16,18 +16,19 @@ import (
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
-// client is our end of one service: a writer of requests and a reader of replies, announced once and kept, so that a call
+// client is our end of one service: writers of requests and a reader of replies, announced once and kept, so that a call
 // need not wait for discovery.
 //
 // The two implementations of ROS 2 pair a reply with its request in different ways. With rmw_cyclonedds both payloads begin
 // with a number of the client's own and one of the request. With rmw_fastrtps (and rmw_connextdds) the reply names the
-// request's writer and number in its inline QoS. Which way a server goes is told by its vendor.
+// request's writer and number in its inline QoS. Which way a server goes is told by its vendor. So there is a writer for
+// each way, whose requests are for those servers alone: read the other way they would mean something else.
 type client struct {
-	n      *Node
-	name   string
-	typ    typeName
-	writer *rtps.Writer
-	reader *rtps.Reader
+	n       *Node
+	name    string
+	typ     typeName
+	writers [prefixed + 1]*rtps.Writer // by flavour
+	reader  *rtps.Reader
 	// id is the client's own number, of which others must not have the same.
 	id [8]byte
 
@@ -48,8 +49,8 @@ type requestKey struct {
 	seq     int64
 }
 
-// call is a request without its reply.
-type call struct{ reply chan []byte }
+// call is a request without its reply. There is room for one in each way that it is sent.
+type call struct{ reply chan answer }
 
 // flavour is a way to pair requests and replies.
 type flavour uint8
@@ -67,6 +68,9 @@ func flavourOf(p *rtps.RemoteParticipant) flavour {
 	}
 	return related
 }
+
+// both lists the flavours.
+func both() []flavour { return []flavour{related, prefixed} }
 
 // Errors of calls.
 var (
@@ -90,16 +94,13 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 	}
 	// rmw_cyclonedds finds the reader of a request's writer by this, and answers once it has matched it.
 	who := "clientid=" + hex.EncodeToString(c.id[:]) + ";"
-	var err error
-	c.writer, err = n.part.NewWriter(rtps.WriterConfig{
-		Topic: requestTopic(name), Type: t.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: requestBytes,
-		UserData: append([]byte(who), n.hashes.data(t.String()+"_Request")...),
-		OnMatch: func(r *rtps.RemoteReader, matched bool) {
-			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
-		},
-	})
-	if err != nil {
-		return nil, err
+	for _, f := range both() {
+		w, err := c.newWriter(f, who)
+		if err != nil {
+			c.closeWriters()
+			return nil, err
+		}
+		c.writers[f] = w
 	}
 	reader, err := n.part.NewReader(rtps.ReaderConfig{
 		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, MaxSample: n.cfg.Limits.MaxServiceBytes,
@@ -109,13 +110,36 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 		},
 	})
 	if err != nil {
-		c.writer.Close()
+		c.closeWriters()
 		return nil, err
 	}
 	c.mu.Lock() // a reply to somebody else may be there already
 	c.reader = reader
 	c.mu.Unlock()
 	return c, nil
+}
+
+// newWriter makes the writer of requests to the servers of one flavour.
+func (c *client) newWriter(f flavour, who string) (*rtps.Writer, error) {
+	config := rtps.WriterConfig{
+		Topic: requestTopic(c.name), Type: c.typ.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: requestBytes,
+		UserData: append([]byte(who), c.n.hashes.data(c.typ.String()+"_Request")...),
+		Serves:   func(r *rtps.RemoteReader) bool { return c.n.flavourOf(r.Participant) == f },
+	}
+	config.OnMatch = func(r *rtps.RemoteReader, matched bool) {
+		if config.Serves(r) {
+			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
+		}
+	}
+	return c.n.part.NewWriter(config)
+}
+
+func (c *client) closeWriters() {
+	for _, w := range c.writers {
+		if w != nil {
+			w.Close()
+		}
+	}
 }
 
 // met notes that an endpoint of a server has come or gone, and wakes the calls that wait for that.
@@ -161,8 +185,8 @@ const (
 	introductionStep = 2 * time.Millisecond
 )
 
-// ready waits for a server and says how to ask it.
-func (c *client) ready(ctx context.Context) (flavour, error) {
+// ready waits for a server and says how to ask those that there are.
+func (c *client) ready(ctx context.Context) ([]flavour, error) {
 	first := time.Duration(0)
 	step := time.NewTicker(introductionStep)
 	defer step.Stop()
@@ -174,13 +198,13 @@ func (c *client) ready(ctx context.Context) (flavour, error) {
 				first = now
 			}
 			if introduced(servers) || now-first >= introduction {
-				return c.flavour(servers)
+				return c.ways(servers), nil
 			}
 			again = step.C
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("%w: %w", ErrNoServer, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", ErrNoServer, context.Cause(ctx))
 		case <-news:
 		case <-again:
 		}
@@ -192,58 +216,110 @@ func introduced(servers []server) bool {
 	return !slices.ContainsFunc(servers, func(s server) bool { return s.asked.Heard() == 0 })
 }
 
-// flavour is the one way in which all servers can be asked. Several servers of a service are an error in ROS 2, which
-// nothing prevents.
-func (c *client) flavour(servers []server) (flavour, error) {
-	f := c.n.flavourOf(servers[0].answers.Participant)
-	for _, s := range servers[1:] {
-		c.n.rep.Emit(&bus.Event{
-			Kind: bus.PublisherConflict, Topic: c.name, Name: c.n.nameOf(s.answers.Endpoint),
-			Detail: fmt.Sprintf("%d servers offer this service; the first answer counts", len(servers)),
-		})
-		if c.n.flavourOf(s.answers.Participant) != f {
-			return 0, ErrTwoKinds
+// ways are the flavours of the servers. Several servers of a service are an error in ROS 2, which nothing prevents; that
+// there are is told.
+func (c *client) ways(servers []server) (out []flavour) {
+	for _, f := range both() {
+		if slices.ContainsFunc(servers, func(s server) bool { return c.n.flavourOf(s.answers.Participant) == f }) {
+			out = append(out, f)
 		}
 	}
-	return f, nil
+	if len(servers) > 1 {
+		how := "the first good answer counts"
+		if len(out) > 1 {
+			how = "they are asked in two ways, and " + how
+		}
+		for _, s := range servers[1:] {
+			c.n.rep.Emit(&bus.Event{
+				Kind: bus.PublisherConflict, Topic: c.name, Name: c.n.nameOf(s.answers.Endpoint),
+				Detail: fmt.Sprintf("%d servers offer this service; %s. Find out who offers it besides the robot's own", len(servers), how),
+			})
+		}
+	}
+	return out
 }
 
 // encoder appends a request's payload, with the header if there is one.
 type encoder func(b []byte, id *cdr.RequestID) []byte
 
-// do sends one request and returns the reply's payload, and the header to read it with.
-func (c *client) do(ctx context.Context, enc encoder) ([]byte, *cdr.RequestID, error) {
-	f, err := c.ready(ctx)
+// answer is a reply's payload, and the header to read it with.
+type answer struct {
+	payload []byte
+	id      *cdr.RequestID
+}
+
+// do sends a request and returns its answer. Where servers of two kinds offer the service, each kind is asked, which is
+// for requests that may be made twice only; the first answer that is good counts, or, if none is, the first at all.
+func (c *client) do(ctx context.Context, enc encoder, twice bool, good func(answer) bool) (answer, error) {
+	ways, err := c.ready(ctx)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
-	key, k, err := c.send(f, enc)
-	if err != nil {
-		return nil, nil, err
+	if len(ways) > 1 && !twice {
+		return answer{}, ErrTwoKinds
 	}
-	defer func() {
-		c.mu.Lock()
+	k := &call{reply: make(chan answer, len(ways))}
+	keys, err := c.sendAll(ways, enc, k)
+	defer c.forget(keys)
+	if len(keys) == 0 {
+		return answer{}, err
+	}
+	return c.await(ctx, k, len(keys), good)
+}
+
+// sendAll sends a request in each way. What cannot be sent in one may still go in the other.
+func (c *client) sendAll(ways []flavour, enc encoder, k *call) (keys []requestKey, err error) {
+	for _, f := range ways {
+		key, sendErr := c.send(f, enc, k)
+		if sendErr != nil {
+			err = errors.Join(err, sendErr)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys, err
+}
+
+// forget ends the waiting for answers.
+func (c *client) forget(keys []requestKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range keys {
 		delete(c.wait, key)
-		c.mu.Unlock()
-	}()
-	for {
-		servers, news := c.servers()
-		if len(servers) == 0 {
+	}
+}
+
+// await waits for a good answer, or for so many.
+func (c *client) await(ctx context.Context, k *call, most int, good func(answer) bool) (answer, error) {
+	var first *answer
+	otherwise := func(err error) (answer, error) {
+		if first != nil {
+			return *first, nil
+		}
+		return answer{}, err
+	}
+	for range most {
+		for waiting := true; waiting; {
+			servers, news := c.servers()
+			if len(servers) == 0 && len(k.reply) == 0 {
+				return otherwise(fmt.Errorf("%w any more", ErrNoServer))
+			}
 			select {
-			case b := <-k.reply:
-				return b, header(f), nil
-			default:
-				return nil, nil, fmt.Errorf("%w any more", ErrNoServer)
+			case a := <-k.reply:
+				if good(a) {
+					return a, nil
+				}
+				if first == nil {
+					first = &a
+				}
+				waiting = false
+			case <-ctx.Done():
+				return otherwise(fmt.Errorf("no reply: %w", context.Cause(ctx)))
+			case <-news:
 			}
 		}
-		select {
-		case b := <-k.reply:
-			return b, header(f), nil
-		case <-ctx.Done():
-			return nil, nil, fmt.Errorf("no reply: %w", context.Cause(ctx))
-		case <-news:
-		}
 	}
+	return *first, nil
 }
 
 func header(f flavour) *cdr.RequestID {
@@ -254,7 +330,7 @@ func header(f flavour) *cdr.RequestID {
 }
 
 // send writes a request and notes it. The lock keeps a quick reply from coming before the note.
-func (c *client) send(f flavour, enc encoder) (requestKey, *call, error) {
+func (c *client) send(f flavour, enc encoder, k *call) (requestKey, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.seq++
@@ -264,14 +340,14 @@ func (c *client) send(f flavour, enc encoder) (requestKey, *call, error) {
 	}
 	s, err := c.write(enc(nil, id), f)
 	if err != nil {
-		return requestKey{}, nil, err
+		return requestKey{}, err
 	}
-	key, k := requestKey{f, int64(s.Seq)}, &call{reply: make(chan []byte, 1)}
+	key := requestKey{f, int64(s.Seq)}
 	if f == prefixed {
 		key.seq = id.Seq
 	}
 	c.wait[key] = k
-	return key, k, nil
+	return key, nil
 }
 
 // unknownSeq is RTPS's way to say that a number is not known.
@@ -281,9 +357,9 @@ const unknownSeq = wire.SeqNum(-1 << 32)
 // matched that, as one of rmw_cyclonedds does for the client's number in the user data.
 func (c *client) write(payload []byte, f flavour) (rtps.Sent, error) {
 	if f == related {
-		return c.writer.WriteRelated(c.seq, payload, c.reader.GUID(), unknownSeq)
+		return c.writers[f].WriteRelated(c.seq, payload, c.reader.GUID(), unknownSeq)
 	}
-	return c.writer.Write(c.seq, payload)
+	return c.writers[f].Write(c.seq, payload)
 }
 
 // replied takes a reply of any server to any client, ours among them.
@@ -291,11 +367,10 @@ func (c *client) replied(x *rtps.Sample) {
 	f := c.n.flavourOf(x.Writer.Participant)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if k := c.wait[requestKey{f, c.answered(f, x)}]; k != nil {
-		select {
-		case k.reply <- append([]byte(nil), x.Payload...):
-		default: // a second answer
-		}
+	key := requestKey{f, c.answered(f, x)}
+	if k := c.wait[key]; k != nil {
+		delete(c.wait, key) // the first answer in each way counts
+		k.reply <- answer{append([]byte(nil), x.Payload...), header(f)}
 	}
 }
 
@@ -306,7 +381,7 @@ func (c *client) answered(f flavour, x *rtps.Sample) int64 {
 		if id, err := cdr.ParseReplyID(x.Payload); err == nil && id.Client == c.id {
 			return id.Seq
 		}
-	case c.reader != nil && (x.Related == c.reader.GUID() || x.Related == c.writer.GUID()):
+	case c.reader != nil && (x.Related == c.reader.GUID() || x.Related == c.writers[related].GUID()):
 		return int64(x.RelatedSeq)
 	}
 	return 0

@@ -180,6 +180,7 @@ func (n *Node) ownEndpoints(f func(*rtps.Reader, *rtps.Writer)) {
 		f(nil, p.writer)
 	}
 	for _, c := range clients {
-		f(c.reader, c.writer)
+		f(c.reader, c.writers[related])
+		f(nil, c.writers[prefixed])
 	}
 }

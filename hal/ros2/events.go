@@ -14,7 +14,10 @@ import (
 // Sub.match; what is nobody's fault goes to the log only.
 func (n *Node) event(e *rtps.Event) {
 	switch e.Kind {
-	case rtps.ParticipantJoined, rtps.ParticipantLeft, rtps.ParticipantLeaseEnded, rtps.EndpointAdded, rtps.EndpointRemoved:
+	case rtps.ParticipantJoined, rtps.ParticipantLeft, rtps.ParticipantLeaseEnded, rtps.EndpointAdded:
+		n.stir()
+	case rtps.EndpointRemoved:
+		n.left(e)
 		n.stir()
 	case rtps.EndpointMismatch:
 		n.mismatch(e)
@@ -30,6 +33,7 @@ func (n *Node) event(e *rtps.Event) {
 		n.unseen()
 		n.pass(bus.RequestRefused, e)
 	case rtps.ParticipantRefused:
+		n.strangers.refuse(e.GUID, n.cfg.Clock())
 		n.pass(bus.RequestRefused, e)
 	case rtps.ReaderStalled:
 		n.pass(bus.SubscriberStalled, e)
@@ -67,6 +71,9 @@ func (n *Node) cap(e *rtps.Event) {
 		return
 	case hides(e):
 		n.unseen()
+	}
+	if e.GUID.Entity == wire.EntityParticipant {
+		n.strangers.refuse(e.GUID, n.cfg.Clock())
 	}
 	switch {
 	case e.GUID.Entity.Writer():

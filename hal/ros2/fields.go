@@ -17,7 +17,17 @@ func (n *Node) SubscribeFields(s bus.Subscription, plan *idl.Plan, channel int, 
 	if plan == nil || plan.Len() > msg.MaxValues {
 		return nil, fmt.Errorf("ros2: topic %s: expected a plan of 1 to %d fields", clip(s.Topic, 80), msg.MaxValues)
 	}
-	return n.subscribe(s, s.Type, bus.Latest, func(p *msg.Peer) cdr.Decoder { return newFields(p, plan, channel, h) })
+	return n.subscribeVendor(s, func(p *msg.Peer) cdr.Decoder { return newFields(p, plan, channel, h) })
+}
+
+// subscribeVendor subscribes to a type that only the vendor knows. It is read as it comes, best effort: such types say how
+// the robot is, many times a second.
+func (n *Node) subscribeVendor(s bus.Subscription, mk decoderFor) (*Sub, error) {
+	t, err := checkVendor(&s)
+	if err != nil {
+		return nil, err
+	}
+	return n.subscribeAs(s, t, s.Type, bus.Latest, mk)
 }
 
 // fields decodes what a plan names.

@@ -54,7 +54,7 @@ func FuzzReply(f *testing.F) {
 		}
 		n := &Node{flavourOf: func(*rtps.RemoteParticipant) flavour { return kind }}
 		c := &client{n: n, id: [8]byte{1, 2, 3, 4, 5, 6, 7, 8}, wait: map[requestKey]*call{}}
-		k := &call{reply: make(chan []byte, 1)}
+		k := &call{reply: make(chan answer, 1)}
 		c.wait[requestKey{kind, 7}] = k
 		w := &rtps.RemoteWriter{Endpoint: endpoint(participant(1), 1)}
 		x := &rtps.Sample{Writer: w, Payload: payload, Related: wire.GUID{Prefix: prefixOf(9)}, RelatedSeq: wire.SeqNum(seq)}

@@ -253,7 +253,7 @@ type quality struct{ reliable, local bool }
 // writer offers a topic of a type such as "std_msgs/String".
 func (p *process) writer(topic, typ string, q quality) *rtps.Writer {
 	p.t.Helper()
-	name, err := parseType(typ, "msg")
+	name, err := parseVendorType(typ)
 	if err != nil {
 		p.t.Fatal(err)
 	}

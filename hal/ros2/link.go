@@ -118,6 +118,7 @@ func (l *link) become(id identity, now time.Duration) {
 	if !l.start(p) {
 		l.gone(p, "the subscription is closed")
 	}
+	l.s.n.stir() // who is known to be a consumer may have changed
 }
 
 // gone tells the farewell of a peer.

@@ -82,8 +82,27 @@ func splitNode(full string) (namespace, name string) {
 	return full[:i], full[i+1:]
 }
 
-// ddsTopic is the DDS name of a ROS topic.
-func ddsTopic(topic string) string { return prefixTopic + topic }
+// validRaw tells whether s can be a DDS topic's name as it is on the wire: without a leading slash, and not one that ROS
+// gives to a topic, a service or itself.
+func validRaw(s string) bool {
+	if s == "" || len(s) > maxName || s[0] == '/' || s == discoveryTopic || rosTopic(s) != s {
+		return false
+	}
+	for i := range len(s) {
+		if b := s[i]; b <= ' ' || b > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// ddsTopic is the DDS name of a topic. One of ROS begins with a slash; any other has its name already.
+func ddsTopic(topic string) string {
+	if !strings.HasPrefix(topic, "/") {
+		return topic
+	}
+	return prefixTopic + topic
+}
 
 // rosTopic is the ROS name of a DDS topic; names of raw DDS stay as they are.
 func rosTopic(dds string) string {
@@ -102,8 +121,9 @@ func replyTopic(service string) string   { return prefixReply + service + "Reply
 // action names the parts of an action (https://design.ros2.org/articles/actions.html).
 func action(name, part string) string { return name + "/_action/" + part }
 
-// typeName is a ROS interface: package, kind ("msg", "srv" or "action") and name.
-type typeName struct{ pkg, kind, name string }
+// typeName is a ROS interface: package, kind ("msg", "srv" or "action") and name. A type that is none of ROS has raw alone,
+// its name on the wire.
+type typeName struct{ pkg, kind, name, raw string }
 
 // parseType reads "pkg/Type" or "pkg/kind/Type"; the short form takes the given kind.
 func parseType(s, kind string) (typeName, error) {
@@ -124,6 +144,24 @@ func parseType(s, kind string) (typeName, error) {
 	return t, nil
 }
 
+// parseVendorType reads a message's type as parseType does, or as it is on the wire, such as
+// "unitree_hg::msg::dds_::LowState_": there every name in the modules counts as it stands.
+func parseVendorType(s string) (typeName, error) {
+	if strings.Contains(s, "/") {
+		return parseType(s, "msg")
+	}
+	parts := strings.Split(s, "::")
+	for _, p := range parts {
+		if len(s) > maxName || !validToken(p) {
+			return typeName{}, fmt.Errorf("type %s; expected package/Type, or its name on the wire such as package::msg::dds_::Type_", clip(s, 80))
+		}
+	}
+	if name, ours := strings.CutSuffix(parts[len(parts)-1], "_"); ours && len(parts) == 4 && parts[1] == "msg" && parts[2] == "dds_" && name != "" {
+		return typeName{pkg: parts[0], kind: "msg", name: name}, nil
+	}
+	return typeName{raw: s}, nil
+}
+
 func validToken(s string) bool {
 	if s == "" || digit(s[0]) {
 		return false
@@ -139,11 +177,19 @@ func validToken(s string) bool {
 // dds is the type's name on the wire: "pkg::msg::dds_::Type_". suffix is "" for messages, "_Request" and "_Response"
 // for services.
 func (t typeName) dds(suffix string) string {
+	if t.raw != "" {
+		return t.raw
+	}
 	return t.pkg + "::" + t.kind + "::dds_::" + t.name + suffix + "_"
 }
 
 // String is the type as ROS 2 writes it.
-func (t typeName) String() string { return t.pkg + "/" + t.kind + "/" + t.name }
+func (t typeName) String() string {
+	if t.raw != "" {
+		return t.raw
+	}
+	return t.pkg + "/" + t.kind + "/" + t.name
+}
 
 func digit(b byte) bool { return b >= '0' && b <= '9' }
 

@@ -83,8 +83,10 @@ var (
 	navServices = [...]navService{navSend, navResult, navCancel}
 )
 
+// request asks the navigator once: a goal that two navigators take is driven to twice.
 func (v *Navigator) request(ctx context.Context, s navService, enc encoder) ([]byte, *cdr.RequestID, error) {
-	return v.n.request(ctx, action(v.name, s.part), s.typ, s.kind, enc)
+	a, err := v.n.request(ctx, action(v.name, s.part), s.typ, s.kind, enc, false, func(answer) bool { return true })
+	return a.payload, a.id, err
 }
 
 // Goal is one goal that the navigator accepted.

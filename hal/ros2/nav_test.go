@@ -157,13 +157,13 @@ func TestClientsAreOfOurNode(t *testing.T) {
 	if _, err := n.Navigator("/navigate_to_pose"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "six endpoints of a node", func() bool {
+	eventually(t, "nine endpoints of a node", func() bool {
 		named := 0
 		m.part.VisitEndpoints(func(e *rtps.Endpoint) {
 			if name, _ := m.dir.node(e); name == "/robowarden" {
 				named++
 			}
 		})
-		return named == 6
+		return named == 3*3 // three services, each with a reader of replies and a writer for either kind of server
 	})
 }

@@ -43,6 +43,8 @@ type Config struct {
 	Multicast bool
 	// Peers are addresses of computers to find by unicast: where multicast is off (ROS_STATIC_PEERS, localhost only).
 	Peers []string
+	// Computers are the addresses of each computer that has several and speaks from more than one of them.
+	Computers [][]string
 	// Enclave is the node's security enclave as ROS 2 names it; empty is "/".
 	Enclave string
 	// Clock reads CLOCK_BOOTTIME; it stamps every message and event and measures the age of what publishers send.
@@ -61,14 +63,16 @@ type Config struct {
 
 // Node is one node of a ROS 2 graph, with a participant of its own.
 type Node struct {
-	cfg     Config
-	part    *rtps.Participant
-	dir     *directory
-	faces   faces
-	disc    discovery
-	hashes  hashes
-	rep     *bus.Reporter
-	peerIDs atomic.Uint32
+	cfg   Config
+	part  *rtps.Participant
+	dir   *directory
+	faces faces
+	disc  discovery
+	// strangers are those of whom no more is known than that they were there.
+	strangers strangers
+	hashes    hashes
+	rep       *bus.Reporter
+	peerIDs   atomic.Uint32
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -127,6 +131,12 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	computers := make([][]netip.Addr, len(cfg.Computers))
+	for i, list := range cfg.Computers {
+		if computers[i], err = parsePeers(list); err != nil {
+			return nil, err
+		}
+	}
 	n := &Node{
 		cfg: cfg, dir: newDirectory(cfg.Name), rep: bus.NewReporter(cfg.Clock, cfg.OnEvent, cfg.Limits.EventsPerSecond),
 		faces: faces{first: map[face]time.Duration{}, tell: map[*rtps.RemoteParticipant]int{}},
@@ -134,7 +144,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	n.part, err = rtps.New(rtps.Config{
-		Domain: cfg.Domain, Host: host, Multicast: cfg.Multicast, Peers: peers, Name: cfg.Name,
+		Domain: cfg.Domain, Host: host, Multicast: cfg.Multicast, Peers: peers, Computers: computers, Name: cfg.Name,
 		UserData: []byte("enclave=" + cfg.Enclave + ";"),
 		Clock:    cfg.Clock, Civil: cfg.Civil, OnEvent: n.event, Limits: cfg.Limits.RTPS,
 	})
@@ -225,51 +235,4 @@ func (n *Node) wait() { n.waiting.Store(true) }
 func (n *Node) stir() {
 	n.stirred.Add(1)
 	n.Poke()
-}
-
-// Blindness says what is on this bus that the node cannot see. Each number greater than zero is a limit of every
-// statement about the bus.
-type Blindness struct {
-	// Secured counts participants that speak DDS Security: their endpoints and data are hidden from us.
-	Secured int
-	// SharedMemory counts participants of Fast DDS that are not alone on their computer. Such exchange data through
-	// shared memory, which is on no wire: we get what they publish, but not what somebody injects there.
-	SharedMemory int
-}
-
-// Blind counts the participants that limit what the node can see. It counts anew when they have changed, so that who asks
-// once a second makes no garbage.
-func (n *Node) Blind() Blindness {
-	now := n.part.Generation() // before the list: what changes in between is counted at the next call
-	if last := n.blind.Load(); last != nil && last.generation == now {
-		return last.Blindness
-	}
-	b := counted{now, blindness(n.part.Participants())}
-	n.blind.Store(&b)
-	return b.Blindness
-}
-
-// counted is what was counted at one generation of the participant's knowledge.
-type counted struct {
-	generation uint64
-	Blindness
-}
-
-func blindness(list []*rtps.RemoteParticipant) Blindness {
-	var b Blindness
-	at := map[netip.Addr]int{}
-	for _, p := range list {
-		if p.Secured {
-			b.Secured++
-		}
-		if p.Vendor == vendorFastDDS {
-			at[p.Source.Addr()]++
-		}
-	}
-	for _, k := range at {
-		if k > 1 {
-			b.SharedMemory += k
-		}
-	}
-	return b
 }

@@ -31,31 +31,36 @@ func (n *Node) PrepareService(name, typ string) error {
 	return err
 }
 
-// request calls a service once within ctx.
-func (n *Node) request(ctx context.Context, name, typ, kind string, enc encoder) ([]byte, *cdr.RequestID, error) {
+// request calls a service within ctx; twice allows that servers of two kinds are both asked, and good then says which
+// answer counts.
+func (n *Node) request(ctx context.Context, name, typ, kind string, enc encoder, twice bool, good func(answer) bool) (answer, error) {
 	c, err := n.serviceClient(name, typ, kind)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(n.ctx, func() { cancel(ErrClosed) })()
-	b, id, err := c.do(ctx, enc)
+	a, err := c.do(ctx, enc, twice, good)
 	if err != nil {
-		return nil, nil, fmt.Errorf("ros2: service %s: %w", name, err)
+		return answer{}, fmt.Errorf("ros2: service %s: %w", name, err)
 	}
-	return b, id, nil
+	return a, nil
 }
 
-// callResult makes a call whose response is a flag and a text.
+// callResult makes a call whose response is a flag and a text. Such calls say what is to be, not what is to change, so
+// that servers of two kinds may both be asked.
 func (n *Node) callResult(ctx context.Context, name, typ string, enc encoder) (bus.ServiceResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.ServiceTimeout)
 	defer cancel()
-	b, id, err := n.request(ctx, name, typ, "srv", enc)
+	a, err := n.request(ctx, name, typ, "srv", enc, true, func(a answer) bool {
+		r, err := cdr.ParseResult(a.payload, a.id)
+		return err == nil && r.Success
+	})
 	if err != nil {
 		return bus.ServiceResult{}, err
 	}
-	r, err := cdr.ParseResult(b, id)
+	r, err := cdr.ParseResult(a.payload, a.id)
 	if err != nil {
 		return bus.ServiceResult{}, fmt.Errorf("ros2: service %s: response: %w", name, err)
 	}
@@ -88,11 +93,13 @@ func (n *Node) CallTrigger(ctx context.Context, name string) (bus.ServiceResult,
 func (n *Node) CallEmpty(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Limits.ServiceTimeout)
 	defer cancel()
-	b, id, err := n.request(ctx, name, TypeEmpty, "srv", cdr.AppendEmpty)
+	a, err := n.request(ctx, name, TypeEmpty, "srv", cdr.AppendEmpty, true, func(a answer) bool {
+		return cdr.ParseEmpty(a.payload, a.id) == nil
+	})
 	if err != nil {
 		return err
 	}
-	if err := cdr.ParseEmpty(b, id); err != nil {
+	if err := cdr.ParseEmpty(a.payload, a.id); err != nil {
 		return fmt.Errorf("ros2: service %s: response: %w", name, err)
 	}
 	return nil

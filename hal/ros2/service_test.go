@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/robowarden/robowarden/hal/bus"
+	"github.com/robowarden/robowarden/hal/ros2/cdr"
 	"github.com/robowarden/robowarden/hal/rtps"
 	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
@@ -277,7 +278,7 @@ func waiting(n *Node) (out int) {
 	return out
 }
 
-// TestTwoServers: servers that must be asked in two ways are not asked at all, two of one kind are told as a conflict.
+// TestTwoServers: two servers of one kind are told as a conflict, and the first answer counts.
 func TestTwoServers(t *testing.T) {
 	d := freeDomain(t)
 	n := startNode(t, d)
@@ -285,22 +286,87 @@ func TestTwoServers(t *testing.T) {
 	yes := func([]byte) []byte { return resultData(true, "") }
 	p.serve("/stop", "std_srvs/srv/Trigger", related, yes)
 	q.serve("/stop", "std_srvs/srv/Trigger", related, yes)
-	c := offered(t, n, "/stop", TypeTrigger, 2)
+	offered(t, n, "/stop", TypeTrigger, 2)
 	if got, err := n.CallTrigger(t.Context(), "/stop"); err != nil || !got.Success {
 		t.Errorf("%+v, %v", got, err)
 	}
 	n.ev.await(t, bus.PublisherConflict, "/stop", "dds:127.0.0.1")
-	if _, err := c.flavour(known(c)); err != nil {
-		t.Error(err)
-	}
-	two := &Node{cfg: n.cfg, rep: n.rep, dir: n.dir}
-	two.flavourOf = func(r *rtps.RemoteParticipant) flavour {
-		if r.GUID == p.GUID() {
-			return prefixed
+}
+
+// TestServersOfTwoKinds: a second server, of the other kind and with whatever answer, does not keep a stop from the first
+// one, and neither is sent what is meant for the other.
+func TestServersOfTwoKinds(t *testing.T) {
+	yes := func(data []byte) []byte { return resultData(data[0] == 1, "mine") }
+	for name, other := range map[string]func([]byte) []byte{
+		"agrees": yes, "refuses": func([]byte) []byte { return resultData(false, "no") }, "says nothing": func([]byte) []byte { return nil },
+		"answers rubbish": func([]byte) []byte { return []byte{2, 0, 0, 0, 1, 0, 0, 0, 0} },
+	} {
+		for own, ours := range flavours {
+			t.Run(name+", ours "+own, func(t *testing.T) {
+				t.Parallel()
+				d := freeDomain(t)
+				n := startNode(t, d)
+				p, q := startProcess(t, d, true), startProcess(t, d, true)
+				theirs := related + prefixed - ours
+				n.flavourOf = func(r *rtps.RemoteParticipant) flavour {
+					if r.GUID == p.GUID() {
+						return ours
+					}
+					return theirs
+				}
+				good, bad := p.serve("/stop", "std_srvs/srv/SetBool", ours, yes), q.serve("/stop", "std_srvs/srv/SetBool", theirs, other)
+				offered(t, n, "/stop", TypeSetBool, 2)
+				for i := range 3 {
+					if got, err := n.CallSetBool(t.Context(), "/stop", true); err != nil || !got.Success {
+						t.Fatalf("call %d: %+v, %v", i, got, err)
+					}
+				}
+				n.ev.await(t, bus.PublisherConflict, "/stop", "dds:127.0.0.1")
+				eventually(t, "both were asked", func() bool { return len(good.requests()) == 3 && len(bad.requests()) == 3 })
+				for _, r := range append(good.requests(), bad.requests()...) {
+					if strings.TrimRight(r, "\x00") != "\x01" {
+						t.Errorf("a server was sent %x", r)
+					}
+				}
+				if waiting(n.Node) != 0 {
+					t.Error("a call is waited for that has ended")
+				}
+				// A goal for a navigator is another matter: it would be driven to twice.
+				c, err := n.serviceClient("/stop", TypeSetBool, "srv")
+				if err != nil {
+					t.Fatal(err)
+				}
+				enc := func(b []byte, id *cdr.RequestID) []byte { return cdr.AppendSetBool(b, id, true) }
+				if _, err := c.do(t.Context(), enc, false, func(answer) bool { return true }); !errors.Is(err, ErrTwoKinds) {
+					t.Errorf("a request that must not be made twice: %v", err)
+				}
+			})
 		}
-		return related
 	}
-	if _, err := (&client{n: two}).flavour(known(c)); !errors.Is(err, ErrTwoKinds) {
-		t.Errorf("two kinds: %v", err)
+}
+
+// TestNoGoodAnswer: where nobody agrees, it is the first answer that is told, once both have said something or the time is
+// over.
+func TestNoGoodAnswer(t *testing.T) {
+	for name, second := range map[string]func([]byte) []byte{
+		"refuses too": func([]byte) []byte { return resultData(false, "no") }, "says nothing": func([]byte) []byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := freeDomain(t)
+			n := startNode(t, d, func(c *Config) { c.Limits.ServiceTimeout = time.Second })
+			p, q := startProcess(t, d, true), startProcess(t, d, true)
+			n.flavourOf = func(r *rtps.RemoteParticipant) flavour {
+				if r.GUID == p.GUID() {
+					return related
+				}
+				return prefixed
+			}
+			p.serve("/stop", "std_srvs/srv/Trigger", related, func([]byte) []byte { return resultData(false, "no") })
+			q.serve("/stop", "std_srvs/srv/Trigger", prefixed, second)
+			offered(t, n, "/stop", TypeTrigger, 2)
+			if got, err := n.CallTrigger(t.Context(), "/stop"); err != nil || got != (bus.ServiceResult{Message: `"no"`}) {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
 	}
 }

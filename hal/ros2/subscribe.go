@@ -161,23 +161,40 @@ func check(c *bus.Subscription, typ string) (typeName, error) {
 			return t, fmt.Errorf("ros2: topic %s: type %s; expected %s", c.Topic, clip(c.Type, 80), typ)
 		}
 	}
+	return t, checkRest(c, typ)
+}
+
+// checkVendor is check for a type that only the vendor knows, on a topic of ROS or of plain DDS.
+func checkVendor(c *bus.Subscription) (typeName, error) {
+	if !validName(c.Topic) && !validRaw(c.Topic) {
+		return typeName{}, fmt.Errorf("ros2: topic %s; expected a name such as \"/odom\", or one of plain DDS that ROS gives to nobody", clip(c.Topic, 80))
+	}
+	t, err := parseVendorType(c.Type)
+	if err != nil {
+		return t, fmt.Errorf("ros2: topic %s: %w", c.Topic, err)
+	}
+	return t, checkRest(c, c.Type)
+}
+
+// checkRest looks at what is said besides topic and type.
+func checkRest(c *bus.Subscription, typ string) error {
 	if (len(c.Allow) == 0) == !c.AllowAny {
-		return t, fmt.Errorf("ros2: topic %s: give the names of the nodes that may publish, or AllowAny, and not both", c.Topic)
+		return fmt.Errorf("ros2: topic %s: give the names of the nodes that may publish, or AllowAny, and not both", c.Topic)
 	}
 	for _, a := range c.Allow {
 		if !validPeer(a) {
-			return t, fmt.Errorf("ros2: topic %s: allowed publisher %s; expected a node such as \"/planner\", or \"dds:\" and an address",
+			return fmt.Errorf("ros2: topic %s: allowed publisher %s; expected a node such as \"/planner\", or \"dds:\" and an address",
 				c.Topic, clip(a, 80))
 		}
 	}
 	if c.MaxBytes < 0 || c.MaxRateHz < 0 || c.IdleTimeout < 0 || c.Mode > bus.Every {
-		return t, fmt.Errorf("ros2: topic %s: MaxBytes %d, MaxRateHz %d, IdleTimeout %v, Mode %d; expected none negative and a known mode",
+		return fmt.Errorf("ros2: topic %s: MaxBytes %d, MaxRateHz %d, IdleTimeout %v, Mode %d; expected none negative and a known mode",
 			c.Topic, c.MaxBytes, c.MaxRateHz, c.IdleTimeout, c.Mode)
 	}
 	if typ == bus.TypeString && c.MaxBytes > usualBytes(typ) || c.MaxBytes > rtps.MaxMaxSample {
-		return t, fmt.Errorf("ros2: topic %s: MaxBytes %d; expected at most %d", c.Topic, c.MaxBytes, usualBytes(typ))
+		return fmt.Errorf("ros2: topic %s: MaxBytes %d; expected at most %d", c.Topic, c.MaxBytes, usualBytes(typ))
 	}
-	return t, nil
+	return nil
 }
 
 // latestRateHz bounds the messages per second of one publisher in mode Latest: ten times what any controller sends.
@@ -189,6 +206,11 @@ func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk d
 	if err != nil {
 		return nil, err
 	}
+	return n.subscribeAs(c, t, typ, fallback, mk)
+}
+
+// subscribeAs makes the readers of what has been checked.
+func (n *Node) subscribeAs(c bus.Subscription, t typeName, typ string, fallback bus.Mode, mk decoderFor) (*Sub, error) {
 	text := typ == bus.TypeString
 	s := &Sub{
 		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny, holds: text,

@@ -98,6 +98,21 @@ func kinds() []kindOf {
 		{"/lowstate", "vendor_msgs/LowState", func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeFields(s, lowState, 6, func(m *msg.Values) { h(line(m.Channel, m.N, m.Data[:2]), &m.Header) })
 		}, func(big bool) []byte { return newPayload(big).u32(3).f64(1.5, 2.5, 3.5).u32(7).b }, []string{"6 2 [7 2.5]"}},
+		{"acme/joints", "acme::Joints", func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
+			return n.SubscribeJointFields(s, acmeJoints, func(m *msg.Joints) {
+				h(line(m.N, m.Seen, m.Position[:3], m.Velocity[:3], m.HasVelocity, m.HasEffort), &m.Header)
+			})
+		}, jointsPayload, []string{"3 5 [2 NaN 1] [-4 NaN -2] true false"}},
+		{"/acme_imu", "acme::msg::dds_::Imu_", func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
+			return n.SubscribeIMUFields(s, acmeIMU, func(m *msg.IMU) {
+				h(line(m.AngularVelocity, m.LinearAcceleration, m.Orientation, m.HasOrientation), &m.Header)
+			})
+		}, imuPayload, []string{"{2 4 6} {40 50 60} {0.25 0.5 0.75 0.125} true"}},
+		{"/acme_battery", "acme/msg/Battery", func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
+			return n.SubscribeBatteryFields(s, acmeBattery, 3, func(m *msg.Device) {
+				h(line(m.Kind, m.Index, m.ChargeRatio, m.Charging, m.Active), &m.Header)
+			})
+		}, batteryPayload, []string{line(msg.Battery, 3, 0.8, true, true)}},
 		{"/diagnostics", bus.TypeDiagnosticArray, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeDiagnostics(s, func(m *msg.Diagnostic) { h(line(m.Level, string(m.Name)), &m.Header) })
 		}, func(bool) []byte {
@@ -202,6 +217,36 @@ func TestSubscriptionsThatAreRefused(t *testing.T) {
 			_, err := n.SubscribeFields(any("/x", "a/B"), nil, 0, func(*msg.Values) {})
 			return err
 		}(), "plan"},
+		"joints without a plan": {func() error {
+			_, err := n.SubscribeJointFields(any("/x", "a/B"), JointFields{Index: []int{0}, N: 1, Scale: 1}, func(*msg.Joints) {})
+			return err
+		}(), "a plan for 1 joints"},
+		"joint twice": {func() error {
+			f := acmeJoints
+			f.Index = []int{2, 2}
+			_, err := n.SubscribeJointFields(any("/x", "a/B"), f, func(*msg.Joints) {})
+			return err
+		}(), "there twice"},
+		"half an inertial unit": {func() error {
+			f := acmeIMU
+			f.HasOrientation = false
+			_, err := n.SubscribeIMUFields(any("/x", "a/B"), f, func(*msg.IMU) {})
+			return err
+		}(), "plan of 6 values"},
+		"no full battery": {func() error {
+			f := acmeBattery
+			f.Full = 0
+			_, err := n.SubscribeBatteryFields(any("/x", "a/B"), f, 0, func(*msg.Device) {})
+			return err
+		}(), "full charge"},
+		"raw topic of a service": {func() error {
+			_, err := n.SubscribeBatteryFields(any("rq/x", "a/B"), acmeBattery, 0, func(*msg.Device) {})
+			return err
+		}(), "plain DDS"},
+		"raw type with a space": {func() error {
+			_, err := n.SubscribeBatteryFields(any("x", "a:: B"), acmeBattery, 0, func(*msg.Device) {})
+			return err
+		}(), "name on the wire"},
 		"battery as a camera": {func() error {
 			_, err := n.SubscribeDevice(any("/x", ""), msg.Battery, 0, func(*msg.Device) {})
 			return err

@@ -8,7 +8,6 @@ import (
 
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/rtps"
-	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 // Watch is a running graph watch. Everything that it reports is the word of the participants themselves.
@@ -41,10 +40,11 @@ type Watch struct {
 // business there, and it is listed by its address.
 //
 // Registered says that our own writer of the topic is announced and, if discovery has shown a reader of the consumer on
-// it for Limits.NameTimeout, matched with one; so a base that asks for a quality of service that we do not offer counts as
-// not reached. ConsumerKnown is always false: DDS has no way to ask a reader to whom it listens.
+// it for Limits.NameTimeout, matched with one of each participant that says it is the consumer, and among them the one that we
+// know to be it, if we listen to it. So a base that asks for a quality of service that we do not offer counts as not reached,
+// and a namesake does not stand in for it. ConsumerKnown is always false: DDS has no way to ask a reader to whom it listens.
 func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, error) {
-	if !validName(topic) || consumer != "" && !validPeer(consumer) {
+	if !validName(topic) && !validRaw(topic) || consumer != "" && !validPeer(consumer) {
 		return nil, fmt.Errorf("ros2: watch topic %s, consumer %s; expected fully qualified names", clip(topic, 80), clip(consumer, 80))
 	}
 	w := &Watch{n: n, topic: topic, consumer: consumer, h: h}
@@ -106,7 +106,7 @@ func (w *Watch) make(now time.Duration) bool {
 	w.made = true
 	topic := ddsTopic(w.topic)
 	own := w.n.publisher(w.topic)
-	var c census
+	c := census{bound: w.n.bound(w.consumer)}
 	w.pending = false
 	w.n.part.VisitEndpoints(func(e *rtps.Endpoint) {
 		if e.Topic == topic {
@@ -117,7 +117,7 @@ func (w *Watch) make(now time.Duration) bool {
 		c.names = append(c.names, w.n.cfg.Name)
 	}
 	slices.Sort(c.names)
-	w.reached = own != nil && own.reaches(c.consumers)
+	w.reached = own != nil && own.reaches(&c)
 	if !first && slices.Equal(c.names, w.names) {
 		return false
 	}
@@ -145,15 +145,17 @@ func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration)
 	known := now-w.n.faces.since(e, now) >= w.n.cfg.Limits.NameTimeout
 	w.pending = w.pending || !known
 	if known && id.name == w.consumer {
-		c.consumers = append(c.consumers, e.GUID)
+		c.consumers = append(c.consumers, e)
 	}
 }
 
 // census counts the writers of a topic by node.
 type census struct {
-	names     []string
-	seen      map[holder]bool
-	consumers []wire.GUID
+	names []string
+	seen  map[holder]bool
+	// consumers are the readers of whoever is named as the consumer; bound are the participants that are known to be it.
+	consumers []*rtps.Endpoint
+	bound     []*rtps.RemoteParticipant
 }
 
 // holder is a name in one participant.
@@ -172,15 +174,39 @@ func (c *census) add(p *rtps.RemoteParticipant, name string) {
 	}
 }
 
-// reaches tells whether one of the readers is matched, or whether there are none to be.
-func (p *Publisher) reaches(readers []wire.GUID) bool {
-	if len(readers) == 0 {
-		return true
+// bound lists the participants that speak as the node to us and are bound to their source. Which process they are, the
+// steward says of the same ones.
+func (n *Node) bound(name string) (out []*rtps.RemoteParticipant) {
+	if name == "" {
+		return nil
 	}
-	for _, r := range p.writer.Matched() {
-		if slices.Contains(readers, r.GUID) {
-			return true
+	for _, s := range n.subscriptions() {
+		for _, l := range s.linked(nil) {
+			if p := l.now(); p != nil && p.Name == name && p.Strength >= msg.SourceBound && !slices.Contains(out, l.w.Participant) {
+				out = append(out, l.w.Participant)
+			}
 		}
 	}
-	return false
+	return out
+}
+
+// reaches tells whether our writer serves the consumer: a reader of every participant that says it is, and among them one
+// that is known to be it, if any is. So a namesake does not stand in for it. Without a reader of that name there is nobody to
+// be reached yet.
+func (p *Publisher) reaches(c *census) bool {
+	if len(c.consumers) == 0 {
+		return true
+	}
+	served := map[*rtps.RemoteParticipant]bool{}
+	for _, r := range p.writer.Matched() {
+		served[r.Participant] = served[r.Participant] || slices.ContainsFunc(c.consumers, func(e *rtps.Endpoint) bool { return e.GUID == r.GUID })
+	}
+	known := len(c.bound) == 0
+	for _, e := range c.consumers {
+		if !served[e.Participant] {
+			return false
+		}
+		known = known || slices.Contains(c.bound, e.Participant)
+	}
+	return known
 }

@@ -3,7 +3,6 @@ package rtps
 import (
 	"encoding/binary"
 	"math/bits"
-	"net/netip"
 	"syscall"
 	"time"
 )
@@ -20,14 +19,6 @@ func (s *socket) stampArrivals() error {
 		return cerr
 	}
 	return err
-}
-
-// read reads one datagram into e and notes when it came in.
-func (s *socket) read(e *ear) (n int, from netip.AddrPort, err error) {
-	n, oobn, _, from, err := s.conn.ReadMsgUDPAddrPort(e.buf[:], e.oob[:])
-	e.arrived = arrival(e.oob[:max(oobn, 0)])
-	n = max(n, 0) // at a deadline there is nothing
-	return n, from, err
 }
 
 // arrival is the kernel's note in a control message, in nanoseconds since the Unix epoch; 0 if there is none.

@@ -86,7 +86,8 @@ type ear struct {
 	now  time.Duration
 	path int // pathUnicast or pathGroup
 	breath
-	buf [65536]byte
+	intake intake
+	buf    [65536]byte
 	// Of user data: when the datagram came in, on the boot clock, and by the kernel's note.
 	received time.Duration
 	arrived  int64
@@ -254,7 +255,7 @@ func (e *ear) impostor(r *remote) {
 	if p.rep.wants(kind) {
 		p.rep.emit(&Event{
 			Kind: kind, GUID: r.GUID, Participant: r.RemoteParticipant, Source: e.from,
-			Detail: what + " in its name; expected from " + r.Source.String() + " and " + r.DataSource().String() + " only",
+			Detail: what + " in its name; expected from " + r.Source.String() + " and " + r.DataSource().String() + " only" + p.advice(r.Source.Addr(), e.from.Addr()),
 		})
 	}
 }

@@ -225,6 +225,14 @@ func (p *Participant) ownPrefix(e *ear) {
 	}
 }
 
+// advice says what to do about a participant that speaks from two addresses.
+func (p *Participant) advice(bound, other netip.Addr) string {
+	if p.sameComputer(bound, other) {
+		return ""
+	}
+	return "; if both addresses are one computer's, name them in the deployment, dds: {computers: [[" + bound.String() + ", " + other.String() + "]]}"
+}
+
 // swapped tells of a source that was taken for the participant's until that one was heard itself.
 func (p *Participant) swapped(r *RemoteParticipant, thief netip.AddrPort) {
 	r.conflicts.Add(1)

@@ -45,6 +45,7 @@ type outlet struct {
 	id        int
 	reliable  bool
 	first     bool
+	passed    bool // the samples are not for it
 	stalled   bool
 	connected bool
 	owes      time.Duration // since when it has something to acknowledge, 0 if it has not
@@ -301,10 +302,11 @@ func (p *Participant) tellMatch(m *match) {
 func (p *Participant) tellOutlet(o *outlet) {
 	c := &o.w.cfg
 	first := c.FirstReaders != nil && c.FirstReaders(o.r)
+	served := c.Serves == nil || c.Serves(o.r)
 	p.mu.Lock()
 	o.queued = false
 	ok := !o.gone
-	if ok && !o.w.connect(o, first, p.lim.ReadersPerWriter) {
+	if ok && !o.w.connect(o, first, served, p.lim.ReadersPerWriter) {
 		p.cap(o.r.GUID, o.r.Participant.Source, o.r.Topic,
 			fmt.Sprintf("a reader is not sent to: the limit of %d readers of one writer, half of them for the named ones", p.lim.ReadersPerWriter))
 		ok = false

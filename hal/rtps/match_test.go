@@ -192,8 +192,12 @@ func TestTheRefusedGiveWay(t *testing.T) {
 
 // TestSources: on each way one source of the participant's computer counts, and the announced one for good.
 func TestSources(t *testing.T) {
-	p := quiet(t, func(c *Config) { c.Host = localhost })
-	p.cfg.Host = netip.MustParseAddr("10.1.1.1")
+	ip := netip.MustParseAddr
+	p := quiet(t, func(c *Config) {
+		c.Host = localhost
+		c.Computers = [][]netip.Addr{{ip("10.1.1.4"), ip("10.1.1.5")}, {ip("10.1.1.6"), ip("10.1.1.7")}}
+	})
+	p.cfg.Host = ip("10.1.1.1")
 	at := netip.MustParseAddrPort
 	type try struct {
 		from string
@@ -226,6 +230,18 @@ func TestSources(t *testing.T) {
 			{"127.0.0.1:5001", pathUnicast, true},
 			{"127.0.0.1:5002", pathUnicast, false},
 			{"10.1.1.1:5001", pathUnicast, false},
+		}},
+		"a computer of two addresses": {"10.1.1.4:5000", []try{
+			{"10.1.1.5:7000", pathGroup, true},
+			{"10.1.1.5:7001", pathGroup, false},
+			{"10.1.1.5:5000", pathUnicast, true},
+			{"10.1.1.4:5000", pathUnicast, true},
+			{"10.1.1.4:5000", pathGroup, true},
+			{"10.1.1.5:7000", pathGroup, true},
+			{"10.1.1.5:5001", pathUnicast, false},
+			{"10.1.1.4:5001", pathUnicast, false},
+			{"10.1.1.6:5000", pathUnicast, false}, // of another computer of two
+			{"10.1.1.2:5000", pathUnicast, false},
 		}},
 		"another computer, by loopback": {"10.1.1.2:5000", []try{
 			{"127.0.0.1:5000", pathUnicast, false},
@@ -305,22 +321,27 @@ func TestIPv6(t *testing.T) {
 func TestConfig(t *testing.T) {
 	good := Config{Host: localhost, Clock: boot, Civil: civil}
 	for name, change := range map[string]func(*Config){
-		"domain":           func(c *Config) { c.Domain = 233 },
-		"no host":          func(c *Config) { c.Host = netip.Addr{} },
-		"any host":         func(c *Config) { c.Host = netip.IPv4Unspecified() },
-		"multicast host":   func(c *Config) { c.Host = netip.MustParseAddr("239.255.0.1") },
-		"foreign host":     func(c *Config) { c.Host = netip.MustParseAddr("192.0.2.1") },
-		"no clock":         func(c *Config) { c.Clock = nil },
-		"no civil clock":   func(c *Config) { c.Civil = nil },
-		"lease":            func(c *Config) { c.Lease = 1 },
-		"user data":        func(c *Config) { c.UserData = make([]byte, MaxUserData+1) },
-		"name":             func(c *Config) { c.Name = string(make([]byte, MaxName+1)) },
-		"peer":             func(c *Config) { c.Peers = []netip.Addr{netip.IPv6Loopback()} },
-		"group":            func(c *Config) { c.Multicast, c.Group = true, localhost },
-		"limits":           func(c *Config) { c.Limits.Endpoints = -1 },
-		"probes":           func(c *Config) { c.Limits.Probe = 121 },
-		"leases":           func(c *Config) { c.Limits.MinLease = DefaultMaxLease + 1 },
-		"group for IPv6":   func(c *Config) { c.Multicast, c.Host = true, netip.IPv6Loopback() },
+		"domain":          func(c *Config) { c.Domain = 233 },
+		"no host":         func(c *Config) { c.Host = netip.Addr{} },
+		"any host":        func(c *Config) { c.Host = netip.IPv4Unspecified() },
+		"multicast host":  func(c *Config) { c.Host = netip.MustParseAddr("239.255.0.1") },
+		"foreign host":    func(c *Config) { c.Host = netip.MustParseAddr("192.0.2.1") },
+		"no clock":        func(c *Config) { c.Clock = nil },
+		"no civil clock":  func(c *Config) { c.Civil = nil },
+		"lease":           func(c *Config) { c.Lease = 1 },
+		"user data":       func(c *Config) { c.UserData = make([]byte, MaxUserData+1) },
+		"name":            func(c *Config) { c.Name = string(make([]byte, MaxName+1)) },
+		"peer":            func(c *Config) { c.Peers = []netip.Addr{netip.IPv6Loopback()} },
+		"group":           func(c *Config) { c.Multicast, c.Group = true, localhost },
+		"limits":          func(c *Config) { c.Limits.Endpoints = -1 },
+		"probes":          func(c *Config) { c.Limits.Probe = 121 },
+		"leases":          func(c *Config) { c.Limits.MinLease = DefaultMaxLease + 1 },
+		"group for IPv6":  func(c *Config) { c.Multicast, c.Host = true, netip.IPv6Loopback() },
+		"computer of one": func(c *Config) { c.Computers = [][]netip.Addr{{netip.MustParseAddr("10.0.0.1")}} },
+		"computer by twos": func(c *Config) {
+			a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+			c.Computers = [][]netip.Addr{{a, b}, {b, netip.MustParseAddr("10.0.0.3")}}
+		},
 		"group without v4": func(c *Config) { c.Multicast, c.Group = true, netip.MustParseAddr("ff02::1") },
 	} {
 		c := good

@@ -28,6 +28,7 @@ type Participant struct {
 	groupDest *dest
 	probes    []*dest
 	peers     map[netip.Addr]bool // Config.Peers, to which data may go wherever it is announced
+	homes     map[netip.Addr]home // the addresses of computers that have several
 
 	healthy      atomic.Bool
 	generation   atomic.Uint64
@@ -65,8 +66,13 @@ func New(c Config) (*Participant, error) {
 	c.Host = c.Host.Unmap()
 	c.UserData, c.Peers = slices.Clone(c.UserData), slices.Clone(c.Peers)
 	p := &Participant{
-		cfg: c, lim: c.Limits, peers: map[netip.Addr]bool{},
+		cfg: c, lim: c.Limits, peers: map[netip.Addr]bool{}, homes: map[netip.Addr]home{},
 		timerKick: make(chan struct{}, 1),
+	}
+	for i, list := range c.Computers {
+		for k, a := range list {
+			p.homes[a.Unmap()] = home{computer: i, address: k}
+		}
 	}
 	p.prefix[0], p.prefix[1] = wire.OurVendor[0], wire.OurVendor[1]
 	if _, err := rand.Read(p.prefix[2:]); err != nil {
@@ -112,7 +118,40 @@ func (c *Config) check() error {
 			return fmt.Errorf("rtps: peer %s for host %s; expected a unicast address of the same family", a, c.Host)
 		}
 	}
+	if err := c.checkComputers(); err != nil {
+		return err
+	}
 	return c.Limits.check()
+}
+
+func (c *Config) checkComputers() error {
+	seen := map[netip.Addr]bool{}
+	for _, list := range c.Computers {
+		if len(list) < 2 || len(list) > maxHomes {
+			return fmt.Errorf("rtps: a computer with %d addresses; expected 2 to %d", len(list), maxHomes)
+		}
+		for _, a := range list {
+			a = a.Unmap()
+			if !a.IsValid() || a.IsMulticast() || a.IsUnspecified() || a.IsLoopback() || a.Is4() != c.Host.Unmap().Is4() || seen[a] {
+				return fmt.Errorf("rtps: address %s of a computer; expected a unicast address of the host's family, and each address once", a)
+			}
+			seen[a] = true
+		}
+	}
+	return nil
+}
+
+// maxHomes bounds the addresses of one computer.
+const maxHomes = 4
+
+// home is one of the addresses of a computer that has several.
+type home struct{ computer, address int }
+
+// together tells whether the operator has named both as addresses of one computer.
+func (p *Participant) together(a, b netip.Addr) bool {
+	x, known := p.homes[a]
+	y, also := p.homes[b]
+	return known && also && x.computer == y.computer
 }
 
 func (p *Participant) bind() (err error) {
@@ -177,8 +216,10 @@ func loopback(a netip.Addr) netip.Addr {
 // own tells whether an address is Host, or the loopback, on which only this computer can speak: the same computer.
 func (p *Participant) own(a netip.Addr) bool { return a == p.cfg.Host || a.IsLoopback() }
 
-// sameComputer tells whether two addresses are one, or both this computer's.
-func (p *Participant) sameComputer(a, b netip.Addr) bool { return a == b || p.own(a) && p.own(b) }
+// sameComputer tells whether two addresses are one, or both this computer's, or one other's by the operator's word.
+func (p *Participant) sameComputer(a, b netip.Addr) bool {
+	return a == b || p.own(a) && p.own(b) || p.together(a, b)
+}
 
 // withZone gives a link-local group host's zone.
 func withZone(group, host netip.Addr) netip.Addr {

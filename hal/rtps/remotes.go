@@ -25,12 +25,19 @@ type remoteState struct {
 	manual    atomic.Int64 // when it last asserted its manual liveliness
 	// ways are the sources by the way, nil until first heard on that way.
 	ways [2]atomic.Pointer[netip.AddrPort]
+	// homes are likewise those at the addresses of a computer that the operator says has several.
+	homes [2][maxHomes]atomic.Pointer[netip.AddrPort]
 }
 
 // speaks tells whether a datagram from src may be the participant's own. It must come from the computer of its first
 // announcement. On each of the two ways the first source heard counts, and Source itself, once heard on a way, is the only
 // one: implementations that serve several interfaces have one socket for unicast and another for each interface's
 // multicast, but none speaks on one way from two.
+//
+// A computer that the operator says has several addresses may speak from each of them: there, too, the first source heard on
+// a way counts. Without his word a second address stays a stranger's, and a conflict, for as long as both speak: a question
+// that goes to the second address shows only that somebody answers there. Once the first falls silent for its lease, the
+// second one is taken in anew.
 //
 // Where somebody else of its computer was heard on a way before Source was, two have spoken as one: that is told, for what
 // the other said until then was taken.
@@ -45,10 +52,15 @@ func (p *Participant) speaks(r *RemoteParticipant, src netip.AddrPort, path int)
 		}
 		return true
 	}
+	first := src
+	if src.Addr() != r.Source.Addr() && p.together(src.Addr(), r.Source.Addr()) {
+		at := &r.homes[path][p.homes[src.Addr()].address]
+		known := at.Load()
+		return known != nil && *known == src || known == nil && at.CompareAndSwap(nil, &first)
+	}
 	if way != nil || !p.sameComputer(src.Addr(), r.Source.Addr()) {
 		return false
 	}
-	first := src
 	return r.ways[path].CompareAndSwap(nil, &first)
 }
 

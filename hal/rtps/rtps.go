@@ -39,6 +39,9 @@ type Config struct {
 	// Limits.Probe-1. A loopback Host is always among them. Data goes to their announced addresses wherever else these
 	// point, see Limits.
 	Peers []netip.Addr
+	// Computers lists, for each computer that has several addresses, these: what a participant of it says counts from any of
+	// them. Which addresses are one computer's only the operator knows: whoever answers at a second one may be anybody.
+	Computers [][]netip.Addr
 	// UserData is the participant's user data, at most MaxUserData bytes; ROS 2 puts "enclave=/;" there.
 	UserData []byte
 	// Name is the participant's entity name, at most MaxName bytes.

@@ -17,21 +17,6 @@ const (
 	fragment = maxDatagram - reliable.Overhead - 8
 )
 
-// dest is where something is sent to. It is not shared between goroutines that send, for the kernel's form of the address
-// is made anew within it at every call.
-type dest struct {
-	addr netip.AddrPort
-	sa   syscall.Sockaddr
-}
-
-func newDest(a netip.AddrPort) *dest {
-	if a.Addr().Is4() {
-		return &dest{a, &syscall.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}}
-	}
-	index, _ := zoneIndex(a.Addr())
-	return &dest{a, &syscall.SockaddrInet6{Port: int(a.Port()), ZoneId: index, Addr: a.Addr().As16()}}
-}
-
 // mouth sends datagrams of one goroutine, or of one lock's holders, without waiting and without allocating. All mouths
 // send from the one socket, so that we have one UDP source.
 type mouth struct {
@@ -41,7 +26,7 @@ type mouth struct {
 	buf []byte // a datagram under construction
 	out []byte
 	to  *dest
-	err error
+	err syscall.Errno
 
 	user bool
 }
@@ -53,7 +38,7 @@ func (p *Participant) newMouth(user bool) *mouth {
 }
 
 func (m *mouth) call(fd uintptr) {
-	m.err = syscall.Sendto(int(fd), m.out, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, m.to.sa)
+	m.err = sendTo(fd, m.out, m.to)
 }
 
 // send hands b to the socket; false if it had no room, or refused it.
@@ -61,11 +46,11 @@ func (m *mouth) send(b []byte, to *dest) bool {
 	if f := m.p.cfg.drop; f != nil && f(true, m.user, b) {
 		return true
 	}
-	m.out, m.to, m.err = b, to, nil
+	m.out, m.to, m.err = b, to, 0
 	if err := m.raw.Control(m.fn); err != nil {
 		return false
 	}
-	if m.err != nil {
+	if m.err != 0 {
 		m.p.sendFailures.Add(1)
 		return false
 	}

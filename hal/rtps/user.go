@@ -222,7 +222,7 @@ func (t *taker) impostor(r *RemoteParticipant) {
 	if t.p.rep.wants(SourceConflict) {
 		t.p.rep.emit(&Event{
 			Kind: SourceConflict, GUID: r.GUID, Participant: r, Source: t.from,
-			Detail: "user data in its name; expected from " + r.Source.String() + " only",
+			Detail: "user data in its name; expected from " + r.Source.String() + " only" + t.p.advice(r.Source.Addr(), t.from.Addr()),
 		})
 	}
 }

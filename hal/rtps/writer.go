@@ -31,6 +31,9 @@ type WriterConfig struct {
 	// FirstReaders names the readers that matter: they are sent to first, and half of Limits.ReadersPerWriter is kept for
 	// them. It is asked when a reader is matched and by Rematch, on the goroutine of OnEvent. It may be nil.
 	FirstReaders func(*RemoteReader) bool
+	// Serves says which matched readers the samples are for; nil serves all. The others are kept up to date that there is
+	// nothing for them, so that they do not ask. It is asked as FirstReaders is, and excludes TransientLocal.
+	Serves func(*RemoteReader) bool
 	// OnMatch is told of readers that are sent to from now on, and of those that are no longer, on the goroutine of
 	// OnEvent. It may be nil.
 	OnMatch func(r *RemoteReader, matched bool)
@@ -78,6 +81,9 @@ func (p *Participant) NewWriter(c WriterConfig) (*Writer, error) {
 	}
 	if c.Depth < 1 || c.Depth > MaxDepth {
 		return nil, fmt.Errorf("rtps: writer of %s: depth %d; expected 1 to %d", c.Topic, c.Depth, MaxDepth)
+	}
+	if c.Serves != nil && c.TransientLocal {
+		return nil, fmt.Errorf("rtps: writer of %s: what is kept for late readers is for all; expected no choice of readers with TransientLocal", c.Topic)
 	}
 	c.UserData = slices.Clone(c.UserData)
 	w := &Writer{
@@ -152,14 +158,25 @@ func (w *Writer) write(seq uint64, payload []byte, of wire.GUID, ofSeq wire.SeqN
 		return Sent{}, ErrTooLong
 	}
 	for _, o := range w.outlets {
-		if w.send(o, now) {
+		switch {
+		case o.passed:
+			w.pass(o, now)
+		case w.send(o, now):
 			s.Delivered++
-		} else {
+		default:
 			s.Behind++
 		}
 	}
 	w.schedule(now)
 	return s, nil
+}
+
+// pass makes a sample none of a reader's: for it the writer begins behind that sample, as for one that has just come. The
+// caller holds mu.
+func (w *Writer) pass(o *outlet, now time.Duration) {
+	w.out.Unmatch(o.id)
+	w.out.Match(now, o.id, o.reliable, false)
+	w.send(o, now)
 }
 
 const (
@@ -264,12 +281,13 @@ func (w *Writer) scheduleOne(o *outlet, now time.Duration) {
 
 // connect begins to send to a reader, or puts it into its place; false if there is no room. Half of the room is kept for the
 // readers that matter.
-func (w *Writer) connect(o *outlet, first bool, most int) bool {
+func (w *Writer) connect(o *outlet, first, served bool, most int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return false
 	}
+	o.passed = !served
 	if !o.connected {
 		others := 0
 		for _, x := range w.outlets {

@@ -4,6 +4,8 @@
 //	ours ddspub --topic=/odom --type=odometry --count=1000 --rate=1000 --wait=1
 //	ours ddssub --topic=/odom --type=odometry --count=1000
 //	ours relay
+//	ours call --topic=/robot/stop --count=3
+//	ours body --mapping=../configs/examples/humanoid-dds/topics.yaml
 package main
 
 import (
@@ -28,7 +30,7 @@ import (
 type options struct {
 	domain, depth, size                      int
 	count, first                             int64
-	host, peers, topic, typ                  string
+	host, peers, topic, typ, mapping         string
 	multicast, reliable, latched, each       onOff
 	rate, idle, settle, flush, linger, lease float64
 	wait, maxSample                          int
@@ -55,6 +57,7 @@ func parse(args []string) (options, error) {
 	f.Var(&o.multicast, "multicast", "on or off")
 	f.StringVar(&o.topic, "topic", "/odom", "topic")
 	f.StringVar(&o.typ, "type", "odometry", "odometry, twist, string or image")
+	f.StringVar(&o.mapping, "mapping", "", "topic mapping whose sensors body reads")
 	f.Int64Var(&o.count, "count", 0, "samples, 0 for no end")
 	f.Int64Var(&o.first, "first", 1, "number of the first sample")
 	f.Float64Var(&o.rate, "rate", 50, "samples a second")
@@ -118,7 +121,7 @@ func (o options) participant(w *out) (*rtps.Participant, error) {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("ours: expected ddspub, ddssub or relay")
+		return errors.New("ours: expected ddspub, ddssub, relay, body or call")
 	}
 	o, err := parse(args[1:])
 	if err != nil {
@@ -127,6 +130,12 @@ func run(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	w := &out{}
+	switch args[0] {
+	case "body":
+		return body(ctx, w, o)
+	case "call":
+		return call(ctx, w, o)
+	}
 	w.line("created %d", boot())
 	p, err := o.participant(w)
 	if err != nil {
