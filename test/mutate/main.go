@@ -2,6 +2,7 @@
 // comparison, an operator, a number, a statement) and runs the tests; it never writes into the package's folder.
 //
 //	go run ./mutate -pkg ../geofence -n 60 -seed 1
+//	go run ./mutate -pkg ../interlock -kind guards -n 0 -bar 100
 //
 // The mutants are drawn by the seed among all that the package's files allow. One that does not compile is no mutant and
 // is drawn again. Those listed in equivalent.txt, each with its reason, change nothing that anybody could see; they are
@@ -35,6 +36,7 @@ type options struct {
 	bar     float64
 	timeout time.Duration
 	only    string
+	kind    string
 	list    bool
 	args    []string
 }
@@ -42,12 +44,13 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.pkg, "pkg", "../geofence", "the package's folder")
-	flag.IntVar(&o.n, "n", 60, "how many mutants")
+	flag.IntVar(&o.n, "n", 60, "how many mutants; 0 for all")
 	flag.Uint64Var(&o.seed, "seed", 1, "draws the mutants")
 	flag.IntVar(&o.jobs, "j", 1, "how many to try at a time")
 	flag.Float64Var(&o.bar, "bar", 90, "per cent of the mutants that must be killed")
 	flag.DurationVar(&o.timeout, "timeout", 3*time.Minute, "a mutant whose tests take longer is killed")
 	flag.StringVar(&o.only, "only", "", "only mutants whose line in the report contains this: a file, a function, one mutant")
+	flag.StringVar(&o.kind, "kind", kindAny, "what to change: any, guards (guard clauses left out), clauses (every if and case left out)")
 	flag.BoolVar(&o.list, "list", false, "list the drawn mutants and try none")
 	flag.Parse()
 	o.args = flag.Args() // for the tests: -rapid.checks=30
@@ -61,7 +64,10 @@ func main() {
 
 // run draws, tries and counts.
 func run(ctx context.Context, o options, out io.Writer) error {
-	all, err := mutants(o.pkg)
+	if o.kind != kindAny && o.kind != kindGuards && o.kind != kindClauses {
+		return fmt.Errorf("kind %q: expected %s, %s or %s", o.kind, kindAny, kindGuards, kindClauses)
+	}
+	all, err := mutants(o.pkg, o.kind)
 	if err != nil {
 		return err
 	}
@@ -79,22 +85,36 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if o.n == 0 {
+		o.n = len(all)
+	}
 	rng := rand.New(rand.NewPCG(o.seed, uint64(len(all))))
 	rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	fmt.Fprintf(out, "%d possible mutants of %s, seed %d\n", len(all), o.pkg, o.seed)
+	fmt.Fprintf(out, "%d possible mutants of %s, kind %s, seed %d\n", len(all), o.pkg, o.kind, o.seed)
 	if o.list {
 		for _, m := range all[:min(o.n, len(all))] {
 			fmt.Fprintln(out, m)
 		}
 		return nil
 	}
+	tryOne := func(ctx context.Context, m mutant) (fate, string, error) { return attempt(ctx, m, o.timeout, o.args) }
 	// Tests that fail by themselves would kill everything.
 	same := all[0]
 	same.to, same.text, same.what = same.from, "", "no change"
-	if how, detail, err := attempt(ctx, same, o.timeout, o.args); err != nil || how != survived {
+	if o.kind != kindAny {
+		b, err := assemble(ctx, o.pkg, all, o.timeout, o.args)
+		if b != nil {
+			defer func() { _ = os.RemoveAll(b.dir) }()
+		}
+		if err != nil {
+			return err
+		}
+		b.number[same.place()], tryOne = -1, b.one
+	}
+	if how, detail, err := tryOne(ctx, same); err != nil || how != survived {
 		return errors.Join(fmt.Errorf("the tests of %s fail without any change (%s); mend them first", o.pkg, detail), err)
 	}
-	t := try{options: o, known: known, left: all, out: out}
+	t := try{options: o, known: known, left: all, out: out, one: tryOne}
 	var wg sync.WaitGroup
 	for range max(o.jobs, 1) {
 		wg.Go(func() { t.work(ctx) })
@@ -111,6 +131,7 @@ type try struct {
 	options
 	known map[string]string
 	out   io.Writer
+	one   func(ctx context.Context, m mutant) (fate, string, error)
 
 	mu                          sync.Mutex
 	left                        []mutant
@@ -145,7 +166,7 @@ func (t *try) work(ctx context.Context) {
 			t.count(&t.same, "equivalent", m, why)
 			continue
 		}
-		switch how, detail, err := attempt(ctx, m, t.timeout, t.args); {
+		switch how, detail, err := t.one(ctx, m); {
 		case err != nil:
 			t.mu.Lock()
 			t.err = err

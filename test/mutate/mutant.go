@@ -26,6 +26,7 @@ type mutant struct {
 	from, to int
 	text     string
 	what     string
+	cond     bool // it makes a condition false, and nothing else
 }
 
 func (m mutant) String() string {
@@ -47,8 +48,8 @@ var swaps = map[token.Token][]token.Token{
 	token.OR_ASSIGN: {token.AND_ASSIGN},
 }
 
-// mutants finds all that the files of a package allow, tests aside, in the order of files and offsets.
-func mutants(dir string) ([]mutant, error) {
+// mutants finds all of a kind that the files of a package allow, tests aside, in the order of files and offsets.
+func mutants(dir, kind string) ([]mutant, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, err
@@ -70,7 +71,12 @@ func mutants(dir string) ([]mutant, error) {
 		for _, d := range file.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
 				f := finder{fset: fset, src: src, file: name, fn: fn.Name.Name, all: &all}
-				ast.Inspect(fn.Body, f.visit)
+				if kind == kindAny {
+					ast.Inspect(fn.Body, f.visit)
+					continue
+				}
+				g := guards{finder: f, every: kind == kindClauses}
+				ast.Inspect(fn.Body, g.visit)
 			}
 		}
 	}

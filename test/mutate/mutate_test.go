@@ -8,7 +8,7 @@ import (
 )
 
 func TestMutantsOfAKnownPackage(t *testing.T) {
-	all, err := mutants("testdata/clamp")
+	all, err := mutants("testdata/clamp", kindAny)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestMutantsOfAKnownPackage(t *testing.T) {
 
 func TestKilledAndSurvived(t *testing.T) {
 	var out bytes.Buffer
-	err := run(t.Context(), options{pkg: "testdata/clamp", n: 99, seed: 1, jobs: 2, bar: 90, timeout: time.Minute}, &out)
+	err := run(t.Context(), options{pkg: "testdata/clamp", kind: kindAny, n: 99, seed: 1, jobs: 2, bar: 90, timeout: time.Minute}, &out)
 	if err == nil || !strings.Contains(err.Error(), "expected at least 90.0 %") {
 		t.Errorf("Half has no test, and yet: %v", err)
 	}
@@ -49,7 +49,7 @@ func TestKilledAndSurvived(t *testing.T) {
 func TestTheSeedDraws(t *testing.T) {
 	list := func(seed uint64) string {
 		var out bytes.Buffer
-		if err := run(t.Context(), options{pkg: "../../geofence", n: 20, seed: seed, list: true}, &out); err != nil {
+		if err := run(t.Context(), options{pkg: "../../geofence", kind: kindAny, n: 20, seed: seed, list: true}, &out); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
@@ -72,14 +72,41 @@ func TestEquivalentsNeedAReason(t *testing.T) {
 }
 
 func TestTestsThatFailByThemselves(t *testing.T) {
-	o := options{pkg: "testdata/clamp", n: 1, seed: 1, timeout: time.Minute, args: []string{"-test.run=[", "-no.such.flag"}}
+	o := options{pkg: "testdata/clamp", kind: kindAny, n: 1, seed: 1, timeout: time.Minute, args: []string{"-test.run=[", "-no.such.flag"}}
 	if err := run(t.Context(), o, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "without any change") {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestAFolderWithoutCode(t *testing.T) {
-	if err := run(t.Context(), options{pkg: t.TempDir(), n: 1}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "-pkg") {
+	if err := run(t.Context(), options{pkg: t.TempDir(), kind: kindAny, n: 1}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "-pkg") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestGuardClauses takes out what leaves a function early; one build serves every condition.
+func TestGuardClauses(t *testing.T) {
+	var out bytes.Buffer
+	o := options{pkg: "testdata/doors", kind: kindGuards, seed: 1, jobs: 1, bar: 100, timeout: time.Minute}
+	if err := run(t.Context(), o, &out); err == nil || !strings.Contains(err.Error(), "expected at least 100.0 %") {
+		t.Errorf("Locked's case of nobody has no test, and yet: %v", err)
+	}
+	for _, line := range []string{
+		"killed     doors.go:8 Open: the guard is left out at 3 (TestDoors)",
+		"killed     doors.go:19 Locked: the case is left out at 7 (TestDoors)",
+		"SURVIVED   doors.go:21 Locked: the case is left out at 7",
+		"killed     doors.go:31 Named: the case is left out at 2 (TestDoors)",
+		"3 of 4 killed (75.0 %), 0 equivalent, 0 did not compile",
+	} {
+		if !strings.Contains(out.String(), line) {
+			t.Errorf("expected %q in:\n%s", line, out.String())
+		}
+	}
+	all, err := mutants("testdata/doors", kindClauses)
+	if err != nil || len(all) != 5 {
+		t.Errorf("expected the four guards and one more if, found %v, %v", all, err)
+	}
+	if err := run(t.Context(), options{pkg: "testdata/doors", kind: "doors"}, &out); err == nil {
+		t.Error("a kind that there is not was taken")
 	}
 }
