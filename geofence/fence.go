@@ -35,6 +35,7 @@ type Fence struct {
 
 	// Scratch space.
 	work    int
+	found   []int32 // zones near the pose
 	contour contour
 	probe   contour
 	mover   mover
@@ -98,7 +99,7 @@ func New(set *Set) *Fence {
 		most = max(most, len(set.floors[i].solid.zones))
 		pieces = max(pieces, set.floors[i].pieces)
 	}
-	f.cands = make([]candidate, 0, most+1)
+	f.cands, f.found = make([]candidate, 0, most+1), make([]int32, 0, most)
 	f.keep.edges = make([]edge, 0, pieces)
 	f.keep.zone = make([]int32, 0, pieces)
 	f.keep.runs = make([]bounds, 0, pieces/runEdges+1)

@@ -55,7 +55,18 @@ func beyond(gap2, best2 float64) bool { return gap2 > best2+float64(best2*0x1p-3
 // level holds those of 2^fanBits neighbours of the one below.
 type tree struct {
 	zones  []int32
+	leaves []leaf
 	levels [][]bounds
+	// spacing is half the side of a square that holds one zone in the mean, in millimetres: how far a
+	// search for the nearest one looks at first.
+	spacing int64
+	kinds   uint64 // those that are there at all
+}
+
+// leaf is what a query needs of a zone, together: its kind, and its edges and their boxes in the Set.
+type leaf struct {
+	kind                 Kind
+	lo, hi, runLo, runHi int32
 }
 
 // newTree sorts zones by their boxes, which it grows by the zones' margins.
@@ -69,11 +80,18 @@ func newTree(all []zone, list []int32) tree {
 		return cmp.Or(cmp.Compare(code(a), code(b)), cmp.Compare(a, b))
 	})
 	level := make([]bounds, len(list))
+	t.leaves = make([]leaf, len(list))
 	for k, i := range list {
-		level[k] = all[i].reach().bounds()
+		z := &all[i]
+		t.kinds |= 1 << z.kind
+		level[k], t.leaves[k] = z.reach().bounds(), leaf{z.kind, z.lo, z.hi, z.runLo, z.runHi}
 	}
 	for t.levels = append(t.levels, level); len(level) > 1; t.levels = append(t.levels, level) {
 		level = packed(level, 1<<fanBits)
+	}
+	for i := range level {
+		wide, high := float64(level[i].x1)-float64(level[i].x0), float64(level[i].y1)-float64(level[i].y0)
+		t.spacing = int64(math.Ceil(math.Sqrt(float64(wide*high)/float64(len(list))) / 2))
 	}
 	return t
 }
@@ -109,48 +127,13 @@ walk:
 	return len(t.zones)
 }
 
-// nearer is the place of the first zone from k on that can be as near to a point
-// as best2, or how many zones there are.
-func (t *tree) nearer(k int, x, y int32, best2 float64) int {
-walk:
-	for k < len(t.zones) {
-		for l := t.starts(k); l > 0; l-- {
-			if beyond(t.levels[l][k>>(fanBits*l)].gap2(x, y), best2) {
-				k += 1 << (fanBits * l)
-				continue walk
-			}
-		}
-		if !beyond(t.levels[0][k].gap2(x, y), best2) {
-			return k
-		}
-		k++
-	}
-	return len(t.zones)
-}
-
 // starts is the highest level of which a box begins with place k.
 func (t *tree) starts(k int) int {
 	return min(bits.TrailingZeros(uint(k))/fanBits, len(t.levels)-1)
 }
 
-// close is the place of a zone whose box is near to a point, as a first guess.
-func (t *tree) close(x, y int32) int {
-	k := 0
-	for l := len(t.levels) - 2; l >= 0; l-- {
-		level := t.levels[l]
-		first := k << fanBits
-		k = first
-		for j := first + 1; j < min(first+1<<fanBits, len(level)); j++ {
-			if level[j].gap2(x, y) < level[k].gap2(x, y) {
-				k = j
-			}
-		}
-	}
-	return k
-}
-
 func (t *tree) bytes() int {
-	n := 4 * len(t.zones)
+	n := (4 + leafBytes) * len(t.zones)
 	for _, level := range t.levels {
 		n += boundsBytes * len(level)
 	}
@@ -159,8 +142,8 @@ func (t *tree) bytes() int {
 
 // Sizes in memory, and what a map needs for each entry with its key's header.
 const (
-	edgeBytes, boundsBytes, coverBytes, zoneBytes = 16, 16, 24, 224
-	entryBytes                                    = 48
+	edgeBytes, boundsBytes, coverBytes, zoneBytes, leafBytes = 16, 16, 24, 224, 20
+	entryBytes                                               = 48
 )
 
 // Bytes is how much memory the zones take up, with their index and texts; a fence on them needs about half as much again.
@@ -198,6 +181,11 @@ func appendRuns(runs []bounds, edges []edge) []bounds {
 		runs[len(runs)-1].join(s)
 	}
 	return runs
+}
+
+// leafOutline is the outline of the zone at a place of a tree.
+func (s *Set) leafOutline(l *leaf) outline {
+	return outline{s.edges[l.lo:l.hi], s.runs[l.runLo:l.runHi]}
 }
 
 // run is the part of the edges that share box r.

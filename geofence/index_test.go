@@ -24,28 +24,18 @@ func TestTreeFindsWhatMeets(t *testing.T) {
 		for range 50 {
 			x, y := rng.Int32N(12_000)-1000, rng.Int32N(12_000)-1000
 			q := bounds{x, y, x + rng.Int32N(1500), y + rng.Int32N(1500)}
-			near2 := float64(rng.Int32N(4_000_000))
-			var met, near []int32
+			var met, want []int32
 			for k := tree.next(0, &q); k < n; k = tree.next(k+1, &q) {
 				met = append(met, tree.zones[k])
 			}
-			for k := tree.nearer(0, x, y, near2); k < n; k = tree.nearer(k+1, x, y, near2) {
-				near = append(near, tree.zones[k])
-			}
-			var wantMet, wantNear []int32
 			for i := range zones {
-				b := zones[i].reach().bounds()
-				if b.meets(&q) {
-					wantMet = append(wantMet, int32(i))
-				}
-				if !beyond(b.gap2(x, y), near2) {
-					wantNear = append(wantNear, int32(i))
+				if b := zones[i].reach().bounds(); b.meets(&q) {
+					want = append(want, int32(i))
 				}
 			}
 			slices.Sort(met)
-			slices.Sort(near)
-			if !slices.Equal(met, wantMet) || !slices.Equal(near, wantNear) {
-				t.Fatalf("%d zones, %+v: met %v, want %v; near %v, want %v", n, q, met, wantMet, near, wantNear)
+			if !slices.Equal(met, want) {
+				t.Fatalf("%d zones, %+v: met %v, want %v", n, q, met, want)
 			}
 		}
 	}
@@ -55,7 +45,7 @@ func TestSizesAreThoseInMemory(t *testing.T) {
 	for _, tc := range []struct {
 		of   any
 		size int
-	}{{edge{}, edgeBytes}, {bounds{}, boundsBytes}, {cover{}, coverBytes}, {zone{}, zoneBytes}} {
+	}{{edge{}, edgeBytes}, {bounds{}, boundsBytes}, {cover{}, coverBytes}, {zone{}, zoneBytes}, {leaf{}, leafBytes}} {
 		if got := int(reflect.TypeOf(tc.of).Size()); got > tc.size || got < tc.size-64 {
 			t.Errorf("%T takes %d bytes, counted are %d", tc.of, got, tc.size)
 		}

@@ -49,7 +49,7 @@ func (s *Set) parts(t *tree, b *parts3, heights []Height, dst []int) []int {
 		if heights != nil {
 			from, to = int64(heights[i].FromMM), int64(heights[i].ToMM)
 		}
-		if o := s.outline(&s.zones[i]); b.touches(&o, s.zones[i].box.bounds(), from, to) {
+		if o := s.leafOutline(&t.leaves[k]); b.touches(&o, &t.levels[0][k], from, to) {
 			dst = append(dst, int(i))
 		}
 	}
@@ -84,8 +84,8 @@ func (b *parts3) set(parts []Part) bool {
 	return true
 }
 
-// touches says whether any part has a point in common with a prism.
-func (b *parts3) touches(o *outline, box bounds, from, to int64) bool {
+// touches says whether any part has a point in common with a prism that lies in a box.
+func (b *parts3) touches(o *outline, box *bounds, from, to int64) bool {
 	if b.top < from || b.low > to {
 		return false
 	}
@@ -95,7 +95,7 @@ func (b *parts3) touches(o *outline, box bounds, from, to int64) bool {
 	}
 	for i := range b.n {
 		c := &b.plan[i]
-		if b.to[i] >= from && b.from[i] <= to && c.box.meets(&box) && c.touches(o) {
+		if b.to[i] >= from && b.from[i] <= to && c.box.meets(box) && c.touches(o) {
 			return true
 		}
 	}

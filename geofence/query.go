@@ -11,8 +11,8 @@ import (
 var (
 	// ErrFloor means an index that is no floor of the set.
 	ErrFloor = errors.New("geofence: the floor of a query is not in the set; ask FloorIndex")
-	// ErrQuery means a point beyond MaxCoordinateMM, a ring that has not 3 to MaxFootprint vertices, or a radius below 0.
-	ErrQuery = fmt.Errorf("geofence: a query's points lie within ±%d mm, its ring has 3 to %d vertices, its radius is at least 0 and at most %d mm",
+	// ErrQuery means a point beyond MaxCoordinateMM, a ring that has not 3 to MaxFootprint vertices, no kind, or a radius below 0.
+	ErrQuery = fmt.Errorf("geofence: a query's points lie within ±%d mm, its ring has 3 to %d vertices, its kind is set, its radius is at least 0 and at most %d mm",
 		MaxCoordinateMM, MaxFootprint, MaxRadiusMM)
 )
 
@@ -40,7 +40,7 @@ func (s *Set) At(floor int, at Vertex, dst []int) ([]int, error) {
 func (s *Set) at(t *tree, at Vertex, dst []int) []int {
 	q := bounds{at.X, at.Y, at.X, at.Y}
 	for k := t.next(0, &q); k < len(t.zones); k = t.next(k+1, &q) {
-		if o := s.outline(&s.zones[t.zones[k]]); o.locate(at.X, at.Y) != away {
+		if o := s.leafOutline(&t.leaves[k]); o.locate(at.X, at.Y) != away {
 			dst = append(dst, int(t.zones[k]))
 		}
 	}
@@ -53,6 +53,9 @@ func (s *Set) at(t *tree, at Vertex, dst []int) []int {
 func (s *Set) SignedDistance(floor int, at Vertex, kind Kind) (mm float64, zone int, err error) {
 	if err := s.check(floor, at); err != nil {
 		return math.NaN(), NoZone, err
+	}
+	if kind == KindUnset {
+		return math.NaN(), NoZone, ErrQuery
 	}
 	t := s.treeOf(floor, kind)
 	if depth2, i := s.depth2(t, at, kind); i != NoZone {
@@ -67,9 +70,8 @@ func (s *Set) depth2(t *tree, at Vertex, kind Kind) (best2 float64, zone int) {
 	best2, zone = -1, NoZone
 	q := bounds{at.X, at.Y, at.X, at.Y}
 	for k := t.next(0, &q); k < len(t.zones); k = t.next(k+1, &q) {
-		i := int(t.zones[k])
-		o := s.outline(&s.zones[i])
-		if s.zones[i].kind != kind || o.locate(at.X, at.Y) == away {
+		i, o := int(t.zones[k]), s.leafOutline(&t.leaves[k])
+		if t.leaves[k].kind != kind || o.locate(at.X, at.Y) == away {
 			continue
 		}
 		if d := o.near2(at.X, at.Y, math.Inf(1)); d > best2 || d == best2 && i < zone {
@@ -79,28 +81,35 @@ func (s *Set) depth2(t *tree, at Vertex, kind Kind) (best2 float64, zone int) {
 	return best2, zone
 }
 
-// near2 is the square of the distance to the nearest zone of a kind, for a point in none of them.
+// near2 is the square of the distance to the nearest zone of a kind, for a point in none of them. It looks at squares round the point,
+// each twice as wide as the one before, until it has found one, and then once at all that can be as near as that.
 func (s *Set) near2(t *tree, at Vertex, kind Kind) (best2 float64, zone int) {
 	best2, zone = math.Inf(1), NoZone
-	consider := func(i int) {
-		if s.zones[i].kind != kind {
-			return
+	if t.kinds>>kind&1 == 0 {
+		return best2, zone
+	}
+	here := box{int64(at.X), int64(at.Y), int64(at.X), int64(at.Y)}
+	for reach := max(t.spacing, 1); ; {
+		q := here.grow(reach).bounds()
+		for k := t.next(0, &q); k < len(t.zones); k = t.next(k+1, &q) {
+			if t.leaves[k].kind != kind {
+				continue
+			}
+			i, o := int(t.zones[k]), s.leafOutline(&t.leaves[k])
+			// The next number also sees an equal, of which the first decides.
+			if d := o.near2(at.X, at.Y, math.Nextafter(best2, math.Inf(1))); d < best2 || d == best2 && i < zone {
+				best2, zone = d, i
+			}
 		}
-		o := s.outline(&s.zones[i])
-		// The next number also sees an equal, of which the first decides.
-		if d := o.near2(at.X, at.Y, math.Nextafter(best2, math.Inf(1))); d < best2 || d == best2 && i < zone {
-			best2, zone = d, i
+		switch near := math.Sqrt(best2); {
+		case near <= float64(reach) || reach > 4*MaxCoordinateMM:
+			return best2, zone
+		case zone != NoZone:
+			reach = int64(math.Ceil(near))
+		default:
+			reach *= 2
 		}
 	}
-	if len(t.zones) > 0 {
-		consider(int(t.zones[t.close(at.X, at.Y)]))
-	}
-	for k := t.nearer(0, at.X, at.Y, best2); k < len(t.zones); k = t.nearer(k+1, at.X, at.Y, best2) {
-		if i := int(t.zones[k]); i != zone {
-			consider(i)
-		}
-	}
-	return best2, zone
 }
 
 // Footprint appends the zones of a floor, of any kind, that a closed simple polygon has a point in common with.
@@ -122,7 +131,7 @@ func (s *Set) Footprint(floor int, ring []Vertex, dst []int) ([]int, error) {
 
 func (s *Set) footprint(t *tree, p *polygon, dst []int) []int {
 	for k := t.next(0, &p.box); k < len(t.zones); k = t.next(k+1, &p.box) {
-		if o := s.outline(&s.zones[t.zones[k]]); p.touches(&o) {
+		if o := s.leafOutline(&t.leaves[k]); p.touches(&o) {
 			dst = append(dst, int(t.zones[k]))
 		}
 	}
@@ -196,7 +205,7 @@ func (s *Set) Capsule(floor int, from, to Vertex, radiusMM int32, dst []int) ([]
 
 func (s *Set) capsule(t *tree, c *capsule, dst []int) []int {
 	for k := t.next(0, &c.box); k < len(t.zones); k = t.next(k+1, &c.box) {
-		if o := s.outline(&s.zones[t.zones[k]]); c.touches(&o) {
+		if o := s.leafOutline(&t.leaves[k]); c.touches(&o) {
 			dst = append(dst, int(t.zones[k]))
 		}
 	}

@@ -214,6 +214,7 @@ func TestQueriesRefuse(t *testing.T) {
 		"At, range":         {ErrQuery, func() error { _, err := set.At(0, far, nil); return err }},
 		"distance, floor":   {ErrFloor, func() error { _, _, err := set.SignedDistance(2, Vertex{}, Blocked); return err }},
 		"distance, range":   {ErrQuery, func() error { _, _, err := set.SignedDistance(0, far, Blocked); return err }},
+		"distance, kind":    {ErrQuery, func() error { _, _, err := set.SignedDistance(0, Vertex{}, KindUnset); return err }},
 		"footprint, two":    {ErrQuery, func() error { _, err := set.Footprint(0, sq[:2], nil); return err }},
 		"footprint, many":   {ErrQuery, func() error { _, err := set.Footprint(0, make([]Vertex, MaxFootprint+1), nil); return err }},
 		"footprint, range":  {ErrQuery, func() error { _, err := set.Footprint(0, []Vertex{{}, {1, 0}, far}, nil); return err }},

@@ -1,7 +1,6 @@
 package geofence
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -16,13 +15,19 @@ func (f *Fence) survey() {
 	f.cands, f.dirty, f.overrun = f.cands[:0], false, false
 	f.contour.set(&f.set.body, t.at)
 	solid, around := &f.set.floors[t.floor].solid, f.contour.box.grow(int64(f.reach)).bounds()
-	for k := solid.next(0, &around); k < len(solid.zones) && f.work <= maxWork; k = solid.next(k+1, &around) {
+	f.found = f.found[:0]
+	for k := solid.next(0, &around); k < len(solid.zones); k = solid.next(k+1, &around) {
 		if i := solid.zones[k]; f.binds[i] != bindsNot {
-			f.consider(f.solid(i), f.binds[i])
+			f.found = append(f.found, i)
 		}
 	}
 	// In the order of the slots, whatever the index did: so ties fall alike.
-	slices.SortFunc(f.cands, func(a, b candidate) int { return cmp.Compare(a.slot, b.slot) })
+	slices.Sort(f.found)
+	for _, i := range f.found {
+		if f.work <= maxWork {
+			f.consider(f.solid(i), f.binds[i])
+		}
+	}
 	switch f.keep.mode {
 	case keepUnion:
 		f.consider(f.area(), bindsSurely)

@@ -101,13 +101,13 @@ type prepared struct {
 	p, end geofence.Vertex
 	r      int32
 	foot   []geofence.Vertex
-	parts  [links]geofence.Part
+	parts  []geofence.Part
 }
 
 func prepare(q *Query) (p prepared) {
 	p = prepared{p: geofence.Vertex(q.P), end: geofence.Vertex(q.End), r: q.R, foot: vertices(q.Foot)}
-	for i, l := range q.Links {
-		p.parts[i] = geofence.Part{A: geofence.Vertex(l.A), B: geofence.Vertex(l.B), AZ: l.AZ, BZ: l.BZ, RadiusMM: l.R}
+	for _, l := range q.Links {
+		p.parts = append(p.parts, geofence.Part{A: geofence.Vertex(l.A), B: geofence.Vertex(l.B), AZ: l.AZ, BZ: l.BZ, RadiusMM: l.R})
 	}
 	return p
 }
@@ -124,7 +124,7 @@ func (s *subject) ask(k Kind, p *prepared) (zones []int, mm float64, err error) 
 	case Capsule:
 		s.buf, err = s.set.Capsule(0, p.p, p.end, p.r, s.buf[:0])
 	case Parts:
-		s.buf, err = s.set.Parts(0, p.parts[:], s.heights, s.buf[:0])
+		s.buf, err = s.set.Parts(0, p.parts, s.heights, s.buf[:0])
 	}
 	return s.buf, mm, err
 }
