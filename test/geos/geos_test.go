@@ -1,8 +1,12 @@
 package geos
 
 import (
+	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
+
+	"github.com/robowarden/robowarden/geofence"
 )
 
 // rounds is how many worlds are drawn and how many places in each: 60 000 comparisons, or more than a million in the long tier.
@@ -101,6 +105,52 @@ func TestAWrongAnswerIsCaught(t *testing.T) {
 		if got.Ours == 0 {
 			t.Errorf("%s, wrong by a millimetre: nothing was caught", k)
 		}
+	}
+}
+
+// TestCompileRefusesWhatGEOSCallsInvalid draws rings on a coarse grid, where sides cross, touch, overlap and turn back all the time.
+func TestCompileRefusesWhatGEOSCallsInvalid(t *testing.T) {
+	p := startPeer(t)
+	rng := rand.New(rand.NewPCG(1, 0x1e57))
+	draw := func(n, side int32) []Point {
+		at := rng.Perm(int(side * side))
+		ring := make([]Point, n)
+		for i := range ring {
+			ring[i] = Point{int32(at[i]) % side, int32(at[i]) / side}
+		}
+		return ring
+	}
+	w := &World{Seed: 1, Zones: make([]Zone, 2500)}
+	for i := range w.Zones {
+		w.Zones[i].Rings = [][]Point{draw(3+rng.Int32N(5), 6)}
+		if i%2 == 0 { // with room for a hole, which may also lie outside, or across the rim
+			outer := []Point{{-1, -1}, {8, -1}, {8, 8}, {-1, 8}}
+			outer[rng.IntN(4)] = Point{rng.Int32N(10) - 1, rng.Int32N(10) - 1}
+			w.Zones[i].Rings = [][]Point{outer, w.Zones[i].Rings[0]}
+		}
+	}
+	b, err := p.load(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, touching := 0, 0
+	for i := range w.Zones {
+		one := &World{Zones: w.Zones[i : i+1]}
+		_, err := geofence.Compile(spec(one), robot())
+		switch {
+		case err == nil && !b.valid[i]:
+			t.Errorf("zone %d, %v: taken, but GEOS calls it invalid", i, w.Zones[i].Rings)
+		case err == nil:
+			taken++
+		case b.valid[i] && len(w.Zones[i].Rings) == 2 && strings.Contains(err.Error(), "meets"):
+			touching++ // a hole that touches the rim at a point is valid there, and two zones to us
+		case b.valid[i] && simple(w.Zones[i].Rings[0]):
+			t.Errorf("zone %d, %v: refused, but GEOS calls it valid: %v", i, w.Zones[i].Rings, err)
+		}
+	}
+	t.Logf("%d zones, %d valid to GEOS, %d taken, %d refused for a hole that touches", len(w.Zones), len(w.Zones)-b.invalid, taken, touching)
+	if taken < 300 || b.invalid < 300 {
+		t.Error("too few of either sort to compare")
 	}
 }
 

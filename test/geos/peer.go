@@ -83,6 +83,7 @@ func (t *tail) Write(b []byte) (int, error) {
 // built is what a world cost the peer.
 type built struct {
 	invalid int
+	valid   []bool
 	took    time.Duration
 	bytes   int64
 }
@@ -108,14 +109,20 @@ func (p *peer) load(w *World) (built, error) {
 	if err := p.send(b); err != nil {
 		return built{}, err
 	}
-	var head struct {
-		Invalid     int32
-		Took, Bytes int64
+	out := built{valid: make([]bool, len(w.Zones))}
+	var figures struct{ Took, Bytes int64 }
+	for _, v := range []any{out.valid, &figures} {
+		if err := binary.Read(p.out, binary.LittleEndian, v); err != nil {
+			return built{}, fmt.Errorf("geos peer: world: %w", err)
+		}
 	}
-	if err := binary.Read(p.out, binary.LittleEndian, &head); err != nil {
-		return built{}, fmt.Errorf("geos peer: world: %w", err)
+	for _, valid := range out.valid {
+		if !valid {
+			out.invalid++
+		}
 	}
-	return built{int(head.Invalid), time.Duration(head.Took), head.Bytes}, nil
+	out.took, out.bytes = time.Duration(figures.Took), figures.Bytes
+	return out, nil
 }
 
 // ask has all queries of one kind answered rounds times, and says how long all rounds but the last one took together.

@@ -2,7 +2,7 @@
  * It reads worlds and queries from standard input and writes answers to standard output; all numbers are little-endian.
  *
  *   'W' n, then for each zone: blocked from to rings, then for each ring: n, x y of each vertex
- *       -> invalid zones (i32), processor time of building in ns (i64), bytes on the heap (i64)
+ *       -> for each zone whether it is valid (u8), processor time of building in ns (i64), bytes on the heap (i64)
  *   'Q' kind rounds n, then n records of the kind's size
  *       -> processor time of all rounds but the last in ns (i64), then for each record:
  *          signed distance: f64 in mm; else: number of zones and their indices, ascending (i32)
@@ -99,7 +99,7 @@ static void drop_world(void) {
   all_edges_ready = NULL, all_edges = NULL, tree = NULL, zones = NULL, count = 0;
 }
 
-static int32_t read_zone(struct zone *z) {
+static uint8_t read_zone(struct zone *z) {
   GEOSGeometry *rings[MAX_RINGS];
   z->blocked = number(), z->from = number(), z->to = number();
   int n = number();
@@ -113,7 +113,7 @@ static int32_t read_zone(struct zone *z) {
   }
   z->area = GEOSGeom_createPolygon_r(ctx, rings[0], rings + 1, n - 1);
   z->edge = GEOSBoundary_r(ctx, z->area);
-  return GEOSisValid_r(ctx, z->area) == 1 ? 0 : 1;
+  return GEOSisValid_r(ctx, z->area) == 1;
 }
 
 /* warm makes GEOS build what it builds on first use. */
@@ -135,10 +135,11 @@ static void warm(void) {
 static void read_world(void) {
   drop_world();
   size_t before = mallinfo2().uordblks;
-  int32_t n = number(), invalid = 0;
+  int32_t n = number();
+  uint8_t *valid = malloc(n);
   zones = calloc(n, sizeof *zones);
   near = calloc(n, sizeof *near), hits = calloc(n, sizeof *hits);
-  for (count = 0; count < n; count++) invalid += read_zone(&zones[count]);
+  for (count = 0; count < n; count++) valid[count] = read_zone(&zones[count]);
   int64_t start = now();
   tree = GEOSSTRtree_create_r(ctx, 10);
   GEOSGeometry **edges = malloc(sizeof *edges * n * MAX_RINGS);
@@ -158,7 +159,8 @@ static void read_world(void) {
   free(edges);
   warm();
   int64_t took = now() - start, grown = (int64_t)(mallinfo2().uordblks - before);
-  put(&invalid, sizeof invalid, 1);
+  put(valid, 1, n);
+  free(valid);
   put(&took, sizeof took, 1);
   put(&grown, sizeof grown, 1);
 }
