@@ -48,14 +48,16 @@ func floors(s *geofence.Set) []string {
 
 // Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
 // over the robot holds it, and nothing latched is lost.
-func (c *Core) Load(p *Params) error {
+func (c *Core) Load(p *Params) error { return c.load(p, geofence.New(p.Set)) }
+
+// load does so with a fence that was made before, since that takes memory for each zone.
+func (c *Core) load(p *Params, next *geofence.Fence) error {
 	if err := c.Fits(p); err != nil {
 		return err
 	}
 	if err := c.machine.Load(p.Rules); err != nil {
 		return err
 	}
-	next := geofence.New(p.Set)
 	next.Carry(c.fence)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
@@ -65,11 +67,12 @@ func (c *Core) Load(p *Params) error {
 }
 
 // Load puts a new policy into force and notes it in the journal. document is what the record says: the policy's digest
-// and revision.
+// and revision. Whatever takes long was done before the loop has to wait.
 func (g *Guard) Load(p *Params, document []byte) error {
+	next := geofence.New(p.Set)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := g.opt.Core.Load(p); err != nil {
+	if err := g.opt.Core.load(p, next); err != nil {
 		return err
 	}
 	g.append(RecordPolicy, document, true)
