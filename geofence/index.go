@@ -16,7 +16,7 @@ import (
 
 const (
 	// fanBits is the logarithm of how many boxes share the next box above them.
-	fanBits = 3
+	fanBits = 2
 	// runEdges is how many edges of an outline share a box.
 	runEdges = 8
 )
