@@ -89,3 +89,15 @@ func BenchmarkLimit(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkCompile(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			spec := estate(n)
+			for b.Loop() {
+				set := compile(b, spec, wheels())
+				b.ReportMetric(float64(set.Bytes())/1e6, "MB")
+			}
+		})
+	}
+}

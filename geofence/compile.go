@@ -1,10 +1,8 @@
 package geofence
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -41,6 +39,11 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 	c.set.robot = robot
 	c.set.body = newBody(robot.Footprint)
 	c.set.index()
+	if n := c.set.Bytes(); n > MaxSetBytes {
+		item{c, "zones", -1, ""}.fail("", -1, "take up %d bytes of memory, expected at most %d; simplify outlines, split the site into several policies, or shorten texts",
+			n, MaxSetBytes)
+		return nil, errors.Join(c.errs...)
+	}
 	c.set.digest = c.set.sum()
 	return c.set, nil
 }
@@ -246,17 +249,21 @@ func (i item) polygon(rings [][]Vertex) {
 	}
 }
 
-// index lists each floor's zones.
+// index builds the boxes by which zones and edges are found.
 func (s *Set) index() {
+	solid := make([][]int32, len(s.floors))
 	for i := range s.zones {
 		z := &s.zones[i]
-		f := &s.floors[z.floor]
+		z.runLo = int32(len(s.runs))
+		s.runs = appendRuns(s.runs, s.ringsOf(z))
+		z.runHi = int32(len(s.runs))
 		if z.kind == KeepIn {
+			f := &s.floors[z.floor]
 			f.keep = append(f.keep, int32(i))
 			f.pieces += int(z.hi-z.lo) + int(z.coverHi-z.coverLo)
-			continue
+		} else {
+			solid[z.floor] = append(solid[z.floor], int32(i))
 		}
-		f.solid = append(f.solid, int32(i))
 		switch z.kind {
 		case DwellLimit, Door:
 			s.stays = append(s.stays, int32(i))
@@ -266,40 +273,7 @@ func (s *Set) index() {
 		}
 	}
 	for i := range s.floors {
-		s.group(&s.floors[i])
+		f := &s.floors[i]
+		f.solid, f.keepTree = newTree(s.zones, solid[i]), newTree(s.zones, slices.Clone(f.keep))
 	}
-}
-
-// blockZones is how many neighbouring zones share a box, so that a survey can
-// pass over them at once.
-const blockZones = 16
-
-// group orders a floor's zones along a curve that keeps neighbours together.
-func (s *Set) group(f *floor) {
-	code := func(i int32) uint64 {
-		b := &s.zones[i].box
-		return interleave(uint32((b.x0+b.x1)/2+MaxCoordinateMM)) | interleave(uint32((b.y0+b.y1)/2+MaxCoordinateMM))<<1
-	}
-	slices.SortFunc(f.solid, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(code(a), code(b)), cmp.Compare(a, b))
-	})
-	for k, i := range f.solid {
-		z := &s.zones[i]
-		f.boxes = append(f.boxes, z.box.grow(int64(math.Ceil(z.margin))))
-		if k%blockZones == 0 {
-			f.blocks = append(f.blocks, f.boxes[k])
-		}
-		last := &f.blocks[len(f.blocks)-1]
-		*last = last.add(f.boxes[k].x0, f.boxes[k].y0).add(f.boxes[k].x1, f.boxes[k].y1)
-	}
-}
-
-// interleave puts a zero between any two bits of v.
-func interleave(v uint32) uint64 {
-	x := uint64(v)
-	x = (x | x<<16) & 0x0000ffff0000ffff
-	x = (x | x<<8) & 0x00ff00ff00ff00ff
-	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f
-	x = (x | x<<2) & 0x3333333333333333
-	return (x | x<<1) & 0x5555555555555555
 }

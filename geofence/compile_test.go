@@ -60,6 +60,10 @@ func TestCompileRejectsShapes(t *testing.T) {
 		{"hole touching the rim", big, [][]Vertex{rect(0, 100, 50, 150)}, 1, somewhere, "the outer ring"},
 		{"holes touching", big, [][]Vertex{rect(100, 100, 200, 200), rect(200, 100, 300, 200)}, 2, somewhere, "hole 0"},
 		{"hole in a hole", big, [][]Vertex{rect(100, 100, 400, 400), rect(200, 200, 300, 300)}, 2, -1, "inside hole 0"},
+		{"three vertices, two of them distinct", []Vertex{{0, 0}, {9, 9}, {0, 0}}, nil, 0, 2, "repeats the first"},
+		{"spike in a hole", big, [][]Vertex{rect(500, 500, 600, 600), {{100, 100}, {200, 100}, {200, 200}, {300, 200}, {250, 200}, {100, 200}}}, 2, 3, "spike"},
+		{"bow tie for a hole", big, [][]Vertex{{{100, 100}, {200, 200}, {200, 100}, {100, 200}}}, 1, 2, "touch itself"},
+		{"hole without area", big, [][]Vertex{{{100, 100}, {200, 200}, {300, 300}}}, 1, -1, "no area"},
 		{"hole of two vertices", big, [][]Vertex{{{100, 100}, {200, 200}}}, 1, -1, "needs at least 3"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -38,9 +38,14 @@ func (f *Fence) depthAt(o *obstacle, x, y float64) float64 {
 		return 0
 	}
 	near2 := math.Inf(1)
-	for k := range o.edges {
-		e := &o.edges[k]
-		near2 = min(near2, pointEdge2(float64(e.ax)-x, float64(e.ay)-y, float64(e.bx)-x, float64(e.by)-y))
+	for r := range o.runs {
+		if beyond(o.runs[r].middle2(x, y), near2) {
+			continue
+		}
+		run := o.run(r)
+		for k := range run {
+			near2 = min(near2, middle2(&run[k], x, y))
+		}
 	}
 	return math.Sqrt(near2)
 }
@@ -69,18 +74,24 @@ func (f *Fence) sideDeeper(o *obstacle, ax, ay, dx, dy, most float64) bool {
 	y0, y1 := min(ay, ay+dy)-most, max(ay, ay+dy)+most
 	for t := 0.0; t < 1 && f.work <= maxWork; {
 		reach, next := t, 1.0
-		for i := range o.edges {
-			e := &o.edges[i]
-			if float64(e.minX()) > x1 || float64(e.maxX()) < x0 || float64(e.minY()) > y1 || float64(e.maxY()) < y0 {
+		for r := range o.runs {
+			if s := &o.runs[r]; float64(s.x0) > x1 || float64(s.x1) < x0 || float64(s.y0) > y1 || float64(s.y1) < y0 {
 				continue
 			}
-			f.work++
-			switch from, to := pieceNear(e, ax, ay, dx, dy, most); {
-			case to <= t || from >= next:
-			case from <= t+joint:
-				reach = max(reach, to)
-			default:
-				next = from
+			run := o.run(r)
+			for i := range run {
+				e := &run[i]
+				if float64(e.minX()) > x1 || float64(e.maxX()) < x0 || float64(e.minY()) > y1 || float64(e.maxY()) < y0 {
+					continue
+				}
+				f.work++
+				switch from, to := pieceNear(e, ax, ay, dx, dy, most); {
+				case to <= t || from >= next:
+				case from <= t+joint:
+					reach = max(reach, to)
+				default:
+					next = from
+				}
 			}
 		}
 		f.work += 1 + len(o.edges)/8

@@ -54,8 +54,13 @@ func (c *contour) outline(b *body, p frame) {
 
 // gap2 is a lower bound of the squared distance between an edge and a box.
 func gap2(e *edge, b box) float64 {
-	dx := max(0, int64(e.minX())-b.x1, b.x0-int64(e.maxX()))
-	dy := max(0, int64(e.minY())-b.y1, b.y0-int64(e.maxY()))
+	return boundsGap2(&bounds{e.minX(), e.minY(), e.maxX(), e.maxY()}, b)
+}
+
+// boundsGap2 is the squared distance between two boxes.
+func boundsGap2(s *bounds, b box) float64 {
+	dx := max(0, int64(s.x0)-b.x1, b.x0-int64(s.x1))
+	dy := max(0, int64(s.y0)-b.y1, b.y0-int64(s.y1))
 	fx, fy := float64(dx), float64(dy)
 	return float64(fx*fx) + float64(fy*fy)
 }
@@ -81,7 +86,7 @@ func (c *contour) edge2(e *edge, open bool) float64 {
 // distance returns the distance in millimetres between the contour's sides and
 // the edges, at most limit, and the index of the nearest edge, -1 if none is
 // closer. It is 0 where any of them meet, decided exactly on the rounded contour.
-func (c *contour) distance(edges []edge, open bool, limit float64, work *int) (float64, int) {
+func (c *contour) distance(o *outline, open bool, limit float64, work *int) (float64, int) {
 	best2, nearest := float64(limit*limit), -1
 	// Rounding moves a vertex by less than the millimetre by which the box grows.
 	around := c.box.grow(1)
@@ -90,36 +95,58 @@ func (c *contour) distance(edges []edge, open bool, limit float64, work *int) (f
 	mx, my := float64(c.box.x0+c.box.x1)/2, float64(c.box.y0+c.box.y1)/2
 	radius := length(mx-float64(around.x0), my-float64(around.y0))
 	far2 := float64((limit + radius) * (limit + radius))
-	first, first2 := 0, far2
-	for i := range edges {
-		if d := middle2(&edges[i], mx, my); d < first2 {
-			first, first2 = i, d
+	first := o.closest(mx, my, far2)
+	for r := -1; r < len(o.runs); r++ {
+		// The first one stands before all runs.
+		from, run := first, o.edges[first:first+1]
+		if r >= 0 {
+			if s := &o.runs[r]; boundsGap2(s, around) >= best2 || beyond(s.middle2(mx, my), far2) {
+				continue
+			}
+			from, run = r*runEdges, o.run(r)
 		}
-	}
-	for k := range edges {
-		i := k
-		switch k { // the first one changes places
-		case 0:
-			i = first
-		case first:
-			i = 0
-		}
-		e := &edges[i]
-		gap := gap2(e, around)
-		if gap >= best2 || middle2(e, mx, my) > far2 {
-			continue
-		}
-		*work += c.n
-		if gap == 0 && c.meets(e) {
-			return 0, i
-		}
-		if d := c.edge2(e, open); d < best2 {
-			best2, nearest = d, i
-			reach := math.Sqrt(d) + radius
-			far2 = float64(reach * reach)
+		for k := range run {
+			e, i := &run[k], from+k
+			gap := gap2(e, around)
+			if gap >= best2 || middle2(e, mx, my) > far2 || r >= 0 && i == first {
+				continue
+			}
+			*work += c.n
+			if gap == 0 && c.meets(e) {
+				return 0, i
+			}
+			if d := c.edge2(e, open); d < best2 {
+				best2, nearest = d, i
+				reach := math.Sqrt(d) + radius
+				far2 = float64(reach * reach)
+			}
 		}
 	}
 	return math.Sqrt(best2), nearest
+}
+
+// closest is the edge that is nearest to a point, the first one if none is nearer than far2.
+func (o *outline) closest(x, y, far2 float64) int {
+	first := 0
+	for r := range o.runs {
+		if beyond(o.runs[r].middle2(x, y), far2) {
+			continue
+		}
+		run := o.run(r)
+		for k := range run {
+			if d := middle2(&run[k], x, y); d < far2 {
+				first, far2 = r*runEdges+k, d
+			}
+		}
+	}
+	return first
+}
+
+// middle2 is the squared distance between a rectangle and the middle of a contour.
+func (s *bounds) middle2(x, y float64) float64 {
+	dx := max(0, float64(s.x0)-x, x-float64(s.x1))
+	dy := max(0, float64(s.y0)-y, y-float64(s.y1))
+	return float64(dx*dx) + float64(dy*dy)
 }
 
 // middle2 is the squared distance between an edge and the middle of a contour.

@@ -1,5 +1,7 @@
 package geofence
 
+import "math/bits"
+
 // Exact predicates on integer millimetres. Coordinates are at most 2^30 in
 // magnitude, so differences fit 32 bits, products 62 bits and a difference of
 // two products 63 bits: nothing overflows, nothing rounds.
@@ -61,29 +63,93 @@ const (
 // locate places a point against the rings whose edges are given, by the
 // even-odd rule: holes need no mark and winding does not matter.
 func locate(edges []edge, x, y int32) where {
-	in := false
+	switch odd, on := crossings(edges, x, y); {
+	case on:
+		return onEdge
+	case odd:
+		return within
+	}
+	return away
+}
+
+// crossings says whether a ray from a point towards greater x crosses an odd
+// number of edges, and whether the point is on one of them.
+func crossings(edges []edge, x, y int32) (odd, on bool) {
 	for i := range edges {
 		e := &edges[i]
 		if (e.ay > y) == (e.by > y) {
 			// No crossing of the ray; the point may still lie on a horizontal
 			// edge or on an upper end.
 			if (e.ay == y || e.by == y) && inBox(e, x, y) && side(e.ax, e.ay, e.bx, e.by, x, y) == 0 {
-				return onEdge
+				return odd, true
 			}
 			continue
 		}
 		s := side(e.ax, e.ay, e.bx, e.by, x, y)
 		if s == 0 {
-			return onEdge
+			return odd, true
 		}
 		if (s > 0) == (e.by > e.ay) {
-			in = !in
+			odd = !odd
 		}
 	}
-	if in {
-		return within
+	return odd, false
+}
+
+// dot is (b - a)·(p - a) of an edge from a to b. It would overflow where all three lie
+// in the outermost corners and p is b.
+func dot(e *edge, x, y int32) int64 {
+	return (int64(e.bx)-int64(e.ax))*(int64(x)-int64(e.ax)) + (int64(e.by)-int64(e.ay))*(int64(y)-int64(e.ay))
+}
+
+// square2 is the squared distance between two points; it fits 64 bits without a sign.
+func square2(ax, ay, bx, by int32) uint64 {
+	dx, dy := int64(bx)-int64(ax), int64(by)-int64(ay)
+	return uint64(dx*dx) + uint64(dy*dy)
+}
+
+// vertexEdge2 is the squared distance between a point and an edge, each step of it
+// exact but the last ones, which are rounded: it is never wrong by more than 2^-50 of itself.
+func vertexEdge2(e *edge, x, y int32) float64 {
+	back := edge{e.bx, e.by, e.ax, e.ay}
+	switch {
+	case x == e.ax && y == e.ay || x == e.bx && y == e.by:
+		return 0
+	case dot(e, x, y) <= 0:
+		return float64(square2(e.ax, e.ay, x, y))
+	case dot(&back, x, y) <= 0:
+		return float64(square2(e.bx, e.by, x, y))
 	}
-	return away
+	c := float64(side(e.ax, e.ay, e.bx, e.by, x, y))
+	return float64(c*c) / float64(square2(e.ax, e.ay, e.bx, e.by))
+}
+
+// closeTo says whether a point is at most so far from an edge that the square of
+// the distance is r2, which is at most 2^62.
+func closeTo(e *edge, x, y int32, r2 uint64) bool {
+	back := edge{e.bx, e.by, e.ax, e.ay}
+	switch {
+	case x == e.ax && y == e.ay || x == e.bx && y == e.by:
+		return true
+	case dot(e, x, y) <= 0:
+		return square2(e.ax, e.ay, x, y) <= r2
+	case dot(&back, x, y) <= 0:
+		return square2(e.bx, e.by, x, y) <= r2
+	}
+	// (c/l)² <= r², written without a quotient, in 128 bits.
+	c := side(e.ax, e.ay, e.bx, e.by, x, y)
+	c = max(c, -c)
+	hi, lo := bits.Mul64(uint64(c), uint64(c))
+	rhi, rlo := bits.Mul64(r2, square2(e.ax, e.ay, e.bx, e.by))
+	return hi < rhi || hi == rhi && lo <= rlo
+}
+
+// edgesClose says whether two closed segments are at most so far from each other
+// that the square of the distance is r2: if they do not meet, then an end of one
+// is a nearest point.
+func edgesClose(e, g *edge, r2 uint64) bool {
+	return touch(e, g) || closeTo(e, g.ax, g.ay, r2) || closeTo(e, g.bx, g.by, r2) ||
+		closeTo(g, e.ax, e.ay, r2) || closeTo(g, e.bx, e.by, r2)
 }
 
 // ringEdges appends the edges of a ring.

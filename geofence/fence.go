@@ -37,6 +37,7 @@ type Fence struct {
 
 	// Scratch space.
 	work    int
+	found   []int32 // zones near the pose
 	contour contour
 	probe   contour
 	mover   mover
@@ -70,11 +71,11 @@ type level struct {
 
 // obstacle is what a contour can be near to: a zone, or the edge of the keep-in area.
 type obstacle struct {
-	edges []edge
-	open  bool // the edges are pieces, not closed rings
-	kind  Kind
-	zone  int32 // for the keep-in area, the zone of its nearest piece
-	slot  int32 // in Fence.levels
+	outline
+	open bool // the edges are pieces, not closed rings
+	kind Kind
+	zone int32 // for the keep-in area, the zone of its nearest piece
+	slot int32 // in Fence.levels
 	// margin is the obstacle's own, and size half its narrower side, in millimetres.
 	margin, size float64
 	speed        float64
@@ -103,12 +104,13 @@ func New(set *Set) *Fence {
 	}
 	most, pieces := 0, 0
 	for i := range set.floors {
-		most = max(most, len(set.floors[i].solid))
+		most = max(most, len(set.floors[i].solid.zones))
 		pieces = max(pieces, set.floors[i].pieces)
 	}
-	f.cands = make([]candidate, 0, most+1)
+	f.cands, f.found = make([]candidate, 0, most+1), make([]int32, 0, most)
 	f.keep.edges = make([]edge, 0, pieces)
 	f.keep.zone = make([]int32, 0, pieces)
+	f.keep.runs = make([]bounds, 0, pieces/runEdges+1)
 	f.mem.track.floor = -1
 	f.mem.egress.Zone, f.mem.leaves = NoZone, NoZone
 	for i := range f.mem.brakes.axis {
@@ -208,7 +210,7 @@ func (f *Fence) bind() {
 		f.binds[i] = f.set.zones[i].binds(f.mem.plan)
 	}
 	f.planned, f.dirty = f.mem.track.floor, true
-	f.keep.mode, f.keep.edges, f.keep.zone = keepFree, f.keep.edges[:0], f.keep.zone[:0]
+	f.keep.clear()
 	if n := f.mem.track.floor; n >= 0 {
 		f.keep.build(f.set, &f.set.floors[n], f.binds)
 	}

@@ -157,17 +157,22 @@ const (
 // keepArea is the keep-in area of the current floor: its edge, and which zones make it up.
 type keepArea struct {
 	mode keepMode
-	// edges are the pieces of the area's edge, zone the zone each came from.
-	edges []edge
-	zone  []int32
+	// outline holds the pieces of the area's edge, zone the zone each came from.
+	outline
+	zone []int32
 	// margin is the greatest margin of the zones that make it up, in millimetres.
 	margin float64
+}
+
+// clear makes it an area without an edge, where the robot is free.
+func (k *keepArea) clear() {
+	k.mode, k.edges, k.runs, k.zone, k.margin = keepFree, k.edges[:0], k.runs[:0], k.zone[:0], 0
 }
 
 // build sets the area for a floor from what binds. It needs no memory beyond
 // the capacity that New reserved.
 func (k *keepArea) build(s *Set, f *floor, binds []bound) {
-	k.edges, k.zone, k.margin = k.edges[:0], k.zone[:0], 0
+	k.clear()
 	need := bindsNot
 	for _, i := range f.keep {
 		need = max(need, binds[i])
@@ -188,6 +193,7 @@ func (k *keepArea) build(s *Set, f *floor, binds []bound) {
 			k.margin = max(k.margin, s.zones[i].margin)
 		}
 	}
+	k.runs = appendRuns(k.runs, k.edges)
 }
 
 // addZone adds the uncovered stretches of a zone's edges.
@@ -227,14 +233,18 @@ func (k *keepArea) piece(s *Set, i int, e int32, from, to float64) {
 
 // holds says whether a point is in the area, its edge excluded.
 func (k *keepArea) holds(s *Set, f *floor, binds []bound, x, y int32) bool {
-	for _, i := range f.keep {
-		z := &s.zones[i]
-		if k.mode == keepUnion && binds[i] == bindsSurely {
-			if z.box.has(x, y) && locate(s.ringsOf(z), x, y) == within {
+	if k.mode == keepUnion {
+		at := bounds{x, y, x, y}
+		for n := f.keepTree.next(0, &at); n < len(f.keep); n = f.keepTree.next(n+1, &at) {
+			i := f.keepTree.zones[n]
+			if o := s.outline(&s.zones[i]); binds[i] == bindsSurely && o.locate(x, y) == within {
 				return true
 			}
 		}
-		if k.mode == keepEach && binds[i] == bindsMaybe && locate(s.ringsOf(z), x, y) != within {
+		return false
+	}
+	for _, i := range f.keep {
+		if o := s.outline(&s.zones[i]); k.mode == keepEach && binds[i] == bindsMaybe && o.locate(x, y) != within {
 			return false
 		}
 	}

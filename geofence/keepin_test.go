@@ -193,7 +193,7 @@ func TestUnionIsNeverTooLarge(t *testing.T) {
 			if out && deep {
 				// Within one zone, but it may lie on the raw edge of a cut by less
 				// than the trim: only then the area may refuse.
-				d, _ := f.probe.distance(f.keep.edges, true, 1e6, &f.work)
+				d, _ := f.probe.distance(&f.keep.outline, true, 1e6, &f.work)
 				if d > 5 {
 					t.Fatalf("at %+v the area refuses what one zone covers, %.2f mm from its edge", at, d)
 				}

@@ -10,6 +10,7 @@ import (
 type Set struct {
 	zones  []zone
 	edges  []edge
+	runs   []bounds
 	floors []floor
 	covers []cover
 	shifts [][]window
@@ -34,6 +35,7 @@ type zone struct {
 	kind             Kind
 	floor            int32
 	lo, hi           int32 // its edges in Set.edges
+	runLo, runHi     int32 // their boxes in Set.runs
 	box              box
 	speed            float64
 	margin           float64
@@ -45,12 +47,9 @@ type zone struct {
 type floor struct {
 	id            string
 	withoutKeepIn Access
-	// solid are the zones other than KeepIn, neighbours together; boxes are
-	// theirs, grown by their margins, blocks the boxes of each blockZones of them.
-	solid  []int32
-	boxes  []box
-	blocks []box
-	keep   []int32
+	// keep are the KeepIn zones, keepTree holds them, solid all others.
+	keep            []int32
+	solid, keepTree tree
 	// pieces bounds how many pieces the keep-in edge can consist of.
 	pieces int
 }
@@ -110,6 +109,8 @@ func (s *Set) RoleIndex(name string) (int, bool) { i, ok := s.roleByID[name]; re
 func (s *Set) Digest() uint64 { return s.digest }
 
 func (s *Set) ringsOf(z *zone) []edge { return s.edges[z.lo:z.hi] }
+
+func (s *Set) outline(z *zone) outline { return outline{s.edges[z.lo:z.hi], s.runs[z.runLo:z.runHi]} }
 
 // hasher is FNV-1a with 64 bits.
 type hasher uint64

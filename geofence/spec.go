@@ -22,6 +22,9 @@ const (
 	MaxRoles = 64
 	// MaxFootprint is the greatest number of vertices of the robot's contour.
 	MaxFootprint = 32
+	// MaxSetBytes is the memory that a Set may take up, see [Set.Bytes]; a robot holds two
+	// of them while it goes from one to the next.
+	MaxSetBytes = 12 << 20
 )
 
 // Vertex is a point in millimetres: of a zone in the map frame, of a footprint

@@ -1,7 +1,6 @@
 package geofence
 
 import (
-	"cmp"
 	"math"
 	"slices"
 )
@@ -15,20 +14,20 @@ func (f *Fence) survey() {
 	t := &f.mem.track
 	f.cands, f.dirty, f.overrun = f.cands[:0], false, false
 	f.contour.set(&f.set.body, t.at)
-	fl := &f.set.floors[t.floor]
-	around := f.contour.box.grow(int64(f.reach))
-	for n, block := range fl.blocks {
-		if !around.meets(block) {
-			continue
-		}
-		for k := n * blockZones; k < min((n+1)*blockZones, len(fl.solid)); k++ {
-			if i := fl.solid[k]; f.binds[i] != bindsNot && around.meets(fl.boxes[k]) && f.work <= maxWork {
-				f.consider(f.solid(i), f.binds[i])
-			}
+	solid, around := &f.set.floors[t.floor].solid, f.contour.box.grow(int64(f.reach)).bounds()
+	f.found = f.found[:0]
+	for k := solid.next(0, &around); k < len(solid.zones); k = solid.next(k+1, &around) {
+		if i := solid.zones[k]; f.binds[i] != bindsNot {
+			f.found = append(f.found, i)
 		}
 	}
 	// In the order of the slots, whatever the index did: so ties fall alike.
-	slices.SortFunc(f.cands, func(a, b candidate) int { return cmp.Compare(a.slot, b.slot) })
+	slices.Sort(f.found)
+	for _, i := range f.found {
+		if f.work <= maxWork {
+			f.consider(f.solid(i), f.binds[i])
+		}
+	}
 	switch f.keep.mode {
 	case keepUnion:
 		f.consider(f.area(), bindsSurely)
@@ -43,7 +42,7 @@ func (f *Fence) survey() {
 func (f *Fence) solid(i int32) obstacle {
 	z := &f.set.zones[i]
 	return obstacle{
-		edges: f.set.ringsOf(z), kind: z.kind, zone: i, slot: i, margin: z.margin, speed: z.speed,
+		outline: f.set.outline(z), kind: z.kind, zone: i, slot: i, margin: z.margin, speed: z.speed,
 		size: float64(min(z.box.x1-z.box.x0, z.box.y1-z.box.y0)) / 2,
 	}
 }
@@ -51,7 +50,7 @@ func (f *Fence) solid(i int32) obstacle {
 // area is the edge of the current floor's keep-in area as an obstacle.
 func (f *Fence) area() obstacle {
 	return obstacle{
-		edges: f.keep.edges, open: true, kind: KeepIn, zone: f.keep.zone[0],
+		outline: f.keep.outline, open: true, kind: KeepIn, zone: f.keep.zone[0],
 		slot: int32(len(f.set.zones) + f.mem.track.floor), margin: f.keep.margin, size: math.Inf(1),
 	}
 }
@@ -90,12 +89,12 @@ func (f *Fence) look(o *obstacle, c *contour, limit float64) (clear float64, ins
 		z := &f.set.zones[o.zone]
 		// Without a crossing edge, one point of either tells whether one contains the other.
 		x, y := c.sides[0].ax, c.sides[0].ay
-		inside = z.box.has(x, y) && locate(o.edges, x, y) != away || c.contains(o.edges[0].ax, o.edges[0].ay)
+		inside = z.box.has(x, y) && o.locate(x, y) != away || c.contains(o.edges[0].ax, o.edges[0].ay)
 	}
 	if inside {
 		return 0, true, -1
 	}
-	clear, nearest = c.distance(o.edges, o.open, limit, &f.work)
+	clear, nearest = c.distance(&o.outline, o.open, limit, &f.work)
 	return clear, clear == 0, nearest
 }
 
@@ -120,7 +119,7 @@ func (f *Fence) breaches(o *obstacle, x, y int32) bool {
 	if o.kind == KeepIn {
 		return !f.keep.holds(f.set, &f.set.floors[f.mem.track.floor], f.binds, x, y)
 	}
-	return f.set.zones[o.zone].box.has(x, y) && locate(o.edges, x, y) != away
+	return f.set.zones[o.zone].box.has(x, y) && o.locate(x, y) != away
 }
 
 // margin is the static margin in millimetres for a pose of the given age: its

@@ -96,18 +96,25 @@ func (m *mover) next(b *body, to frame, r float64) {
 // hit returns the fraction of the chord at which the first edge is met, or never.
 func (m *mover) hit(b *body, o *obstacle, r float64, work *int) float64 {
 	first := never
-	for i := range o.edges {
-		e := &o.edges[i]
-		if int64(e.minX()) > m.box.x1 || int64(e.maxX()) < m.box.x0 || int64(e.minY()) > m.box.y1 || int64(e.maxY()) < m.box.y0 {
+	reach := m.box.bounds()
+	for k := range o.runs {
+		if !o.runs[k].meets(&reach) {
 			continue
 		}
-		*work += m.n
-		first = min(first, m.edge(e, r, o.open), m.corner(b, float64(e.ax), float64(e.ay), r))
-		if o.open {
-			first = min(first, m.corner(b, float64(e.bx), float64(e.by), r))
-		}
-		if first <= 0 {
-			return 0
+		run := o.run(k)
+		for i := range run {
+			e := &run[i]
+			if e.minX() > reach.x1 || e.maxX() < reach.x0 || e.minY() > reach.y1 || e.maxY() < reach.y0 {
+				continue
+			}
+			*work += m.n
+			first = min(first, m.edge(e, r, o.open), m.corner(b, float64(e.ax), float64(e.ay), r))
+			if o.open {
+				first = min(first, m.corner(b, float64(e.bx), float64(e.by), r))
+			}
+			if first <= 0 {
+				return 0
+			}
 		}
 	}
 	return first

@@ -68,7 +68,7 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 }
 
 // Load puts a new policy into force and notes it in the journal. document is what the record says: the policy's digest
-// and revision.
+// and revision. Whatever takes long was done before the loop has to wait.
 func (g *Guard) Load(p *Params, document []byte) error {
 	next := geofence.New(p.Set) // What it allocates, no message has to wait for.
 	g.mu.Lock()

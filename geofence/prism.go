@@ -1,0 +1,128 @@
+package geofence
+
+import "slices"
+
+// MaxParts is the greatest number of body parts in a query.
+const MaxParts = 64
+
+// Height is a closed range above the floor, in millimetres.
+type Height struct{ FromMM, ToMM int32 }
+
+// Part is a part of the body in the map frame: a capsule in space, that is a ball of a radius that goes straight from A
+// at height AZ to B at height BZ, all in millimetres.
+type Part struct {
+	A, B     Vertex
+	AZ, BZ   int32
+	RadiusMM int32
+}
+
+// height is the range that the capsule takes up; its ends may lie 2^20 mm beyond 32 bits.
+func (p *Part) height() (from, to int64) {
+	return int64(min(p.AZ, p.BZ)) - int64(p.RadiusMM), int64(max(p.AZ, p.BZ)) + int64(p.RadiusMM)
+}
+
+// Parts appends the zones of a floor, of any kind, that some part of the body has a point in common with. Zone i is the
+// prism over its outline in the range heights[i], or of any height where heights is nil. A slanted part counts with its
+// whole height everywhere along it: it may seem to touch what it passes above or below, never the other way round.
+func (s *Set) Parts(floor int, parts []Part, heights []Height, dst []int) ([]int, error) {
+	var b parts3
+	if err := s.check(floor); err != nil {
+		return dst, err
+	}
+	if len(parts) > MaxParts || heights != nil && len(heights) != len(s.zones) || !b.set(parts) {
+		return dst, ErrQuery
+	}
+	if len(parts) == 0 {
+		return dst, nil
+	}
+	f := &s.floors[floor]
+	n := len(dst)
+	dst = s.parts(&f.keepTree, &b, heights, s.parts(&f.solid, &b, heights, dst))
+	slices.Sort(dst[n:])
+	return dst, nil
+}
+
+func (s *Set) parts(t *tree, b *parts3, heights []Height, dst []int) []int {
+	for k := t.next(0, &b.box); k < len(t.zones); k = t.next(k+1, &b.box) {
+		i := t.zones[k]
+		from, to := int64(-1<<62), int64(1<<62)
+		if heights != nil {
+			from, to = int64(heights[i].FromMM), int64(heights[i].ToMM)
+		}
+		if o := s.leafOutline(&t.leaves[k]); b.touches(&o, &t.levels[0][k], from, to) {
+			dst = append(dst, int(i))
+		}
+	}
+	return dst
+}
+
+// parts3 is the whole body: its parts over the floor, their heights, and the box round all.
+type parts3 struct {
+	n        int
+	plan     [MaxParts]capsule
+	from, to [MaxParts]int64
+	box      bounds
+	low, top int64
+}
+
+func (b *parts3) set(parts []Part) bool {
+	b.n = len(parts)
+	for i := range parts {
+		p, c := &parts[i], &b.plan[i]
+		if p.RadiusMM < 0 || p.RadiusMM > MaxRadiusMM || !onMap(p.A) || !onMap(p.B) {
+			return false
+		}
+		*c = capsule{axis: edge{p.A.X, p.A.Y, p.B.X, p.B.Y}, radius: p.RadiusMM}
+		c.prepare()
+		b.from[i], b.to[i] = p.height()
+		if i == 0 {
+			b.box, b.low, b.top = c.box, b.from[0], b.to[0]
+		}
+		b.box.join(c.box)
+		b.low, b.top = min(b.low, b.from[i]), max(b.top, b.to[i])
+	}
+	return true
+}
+
+// touches says whether any part has a point in common with a prism that lies in a box.
+func (b *parts3) touches(o *outline, box *bounds, from, to int64) bool {
+	if b.top < from || b.low > to {
+		return false
+	}
+	// Where no edge is near to the body, all of it is inside or all outside.
+	if !o.nears(&b.box) {
+		return b.someAt(from, to) && o.locate(b.plan[0].axis.ax, b.plan[0].axis.ay) != away
+	}
+	for i := range b.n {
+		c := &b.plan[i]
+		if b.to[i] >= from && b.from[i] <= to && c.box.meets(box) && c.touches(o) {
+			return true
+		}
+	}
+	return false
+}
+
+// someAt says whether any part is within a range of heights.
+func (b *parts3) someAt(from, to int64) bool {
+	for i := range b.n {
+		if b.to[i] >= from && b.from[i] <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// nears says whether the box of any edge meets a rectangle.
+func (o *outline) nears(q *bounds) bool {
+	for r := range o.runs {
+		if !o.runs[r].meets(q) {
+			continue
+		}
+		for _, e := range o.run(r) {
+			if e.maxX() >= q.x0 && e.minX() <= q.x1 && e.maxY() >= q.y0 && e.minY() <= q.y1 {
+				return true
+			}
+		}
+	}
+	return false
+}
