@@ -26,7 +26,8 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 	c.floors(spec.Floors)
 	c.roles(spec.Roles)
 	c.shifts(spec.Shifts)
-	c.zones(spec.Zones)
+	c.set.chain = c.chain(robot.Chain)
+	c.zones(spec.Zones, &robot)
 	if len(c.errs) == 0 {
 		c.keepIn()
 	}
@@ -34,6 +35,7 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 		return nil, errors.Join(c.errs...)
 	}
 	robot.Footprint = slices.Clone(robot.Footprint)
+	robot.Chain = nil // compiled
 	c.set.robot = robot
 	c.set.body = newBody(robot.Footprint)
 	c.set.index()
@@ -155,7 +157,7 @@ func (i item) window(k int, spec WindowSpec) window {
 	return w
 }
 
-func (c *compiler) zones(specs []ZoneSpec) {
+func (c *compiler) zones(specs []ZoneSpec, robot *Robot) {
 	vertices := 0
 	for i, spec := range capped(c, "zones", specs, MaxZones) {
 		at := item{c, "zones", i, spec.ID}
@@ -172,6 +174,7 @@ func (c *compiler) zones(specs []ZoneSpec) {
 		z.roles = at.names("Roles", spec.Roles, c.set.roleByID)
 		z.shifts = at.names("Shifts", spec.Shifts, c.shiftByID)
 		at.kind(&spec, &z)
+		at.limb(&spec, &z, robot)
 		z.lo = int32(len(c.set.edges))
 		n := len(spec.Outer)
 		for _, h := range spec.Holes {
@@ -250,10 +253,18 @@ func (s *Set) index() {
 			f.pieces += int(z.hi-z.lo) + int(z.coverHi-z.coverLo)
 			continue
 		}
-		f.solid = append(f.solid, int32(i))
+		if z.limb {
+			f.limbs.zones = append(f.limbs.zones, int32(i))
+			z.slot = int32(2 * len(s.limbs))
+			s.limbs = append(s.limbs, int32(i))
+		}
+		if z.contour {
+			f.solid = append(f.solid, int32(i))
+		}
 	}
 	for i := range s.floors {
 		s.group(&s.floors[i])
+		s.floors[i].limbs.group(s)
 	}
 }
 

@@ -33,6 +33,8 @@ type Fence struct {
 	minute         int64 // the civil minute for which mem.plan was made
 	reach          float64
 
+	limb limbs
+
 	// Scratch space.
 	work    int
 	contour contour
@@ -107,6 +109,10 @@ func New(set *Set) *Fence {
 		f.mem.brakes.axis[i].share = 1
 	}
 	f.reach = f.reachNow()
+	f.limb = newLimbs(set)
+	if set.chain != nil {
+		f.forward()
+	}
 	return f
 }
 
@@ -144,6 +150,7 @@ func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 		f.unsettle()
 	}
 	f.report(usable, out)
+	f.stepParts(usable, &out.Parts)
 }
 
 // holding are the faults that hold this robot.

@@ -176,6 +176,14 @@ const (
 	ReasonMeasuredMotion
 	// ReasonBudget: a bound on computation was reached; the restrictive answer stands.
 	ReasonBudget
+	// ReasonPartInside: a part reaches into a zone.
+	ReasonPartInside
+	// ReasonPartMargin: a part is so close to a zone that it may be inside before it is at rest.
+	ReasonPartMargin
+	// ReasonPartUnknown: joints are unknown, and what they could reach meets a zone.
+	ReasonPartUnknown
+	// ReasonView: a camera may see into a zone.
+	ReasonView
 	reasonEnd
 )
 
@@ -232,6 +240,8 @@ type Verdict struct {
 	BrakeShare, TurnBrakeShare float64
 	// ScheduleUntrusted says that shifts were judged without a trusted clock.
 	ScheduleUntrusted bool
+	// Parts is about the body's parts and cameras.
+	Parts PartsVerdict
 }
 
 // Limit is the answer to one command.

@@ -30,6 +30,7 @@ func (r Reason) String() string {
 		"none", "not-ready", "pose-fault", "command-not-finite", "profile-speed", "pose-quality",
 		"speed-zone", "speed-ahead", "edge-ahead", "margin", "inside", "egress", "egress-direction",
 		"floor-denied", "measured-motion", "budget",
+		"part-inside", "part-margin", "part-unknown", "view",
 	})
 }
 
