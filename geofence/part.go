@@ -109,7 +109,10 @@ func (f *Fence) Posture(p *Posture) {
 	}
 	m := &f.limb.posture
 	m.have, m.boot, m.known = true, p.Boot, p.Known
-	m.position, m.speed = [MaxJoints]float64{}, [MaxJoints]float64{}
+	for i := range c.links {
+		l := &c.links[i]
+		m.position[l.number], m.speed[l.number] = 0, 0
+	}
 	for i := range c.links {
 		l := &c.links[i]
 		n := l.number

@@ -94,14 +94,13 @@ func (f *Fence) spread() box {
 		}
 		p, q := &l.parts[i], &l.at[i]
 		*q = capsule{to.apply(p.a), to.apply(p.b), p.r}
-		m := still + float64(swing*max(p.a.norm(), p.b.norm())) + p.blur + float64(late*p.speed)
+		m := still + float64(swing*math.Sqrt(max(p.a.dot(p.a), p.b.dot(p.b)))) + p.blur + float64(late*p.speed)
 		l.margin[i] = m
-		g := q.r + m + release
-		l.boxes[i] = box{
-			int64(math.Floor(min(q.a.x, q.b.x) - g)), int64(math.Floor(min(q.a.y, q.b.y) - g)),
-			int64(math.Ceil(max(q.a.x, q.b.x) + g)), int64(math.Ceil(max(q.a.y, q.b.y) + g)),
-		}
-		all = all.add(l.boxes[i].x0, l.boxes[i].y0).add(l.boxes[i].x1, l.boxes[i].y1)
+		g := q.r + m + release + 1 // so that cutting to whole ones cuts off nothing
+		b := &l.boxes[i]
+		b.x0, b.x1 = int64(min(q.a.x, q.b.x)-g), int64(max(q.a.x, q.b.x)+g)
+		b.y0, b.y1 = int64(min(q.a.y, q.b.y)-g), int64(max(q.a.y, q.b.y)+g)
+		all.x0, all.y0, all.x1, all.y1 = min(all.x0, b.x0), min(all.y0, b.y0), max(all.x1, b.x1), max(all.y1, b.y1)
 	}
 	for i := range l.cams {
 		p, s := &l.cams[i], &c.cameras[i]
