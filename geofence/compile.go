@@ -164,7 +164,8 @@ func (c *compiler) zones(specs []ZoneSpec, robot *Robot) {
 		at.name(c.set.zoneByID, "ID")
 		z := zone{kind: spec.Kind, margin: float64(spec.MarginM * 1000), info: ZoneInfo{
 			ID: spec.ID, Name: spec.Name, Floor: spec.Floor, Kind: spec.Kind,
-			MaxSpeedMPS: spec.MaxSpeedMPS, Reason: spec.Reason,
+			MaxSpeedMPS: spec.MaxSpeedMPS, Loss: spec.Loss, Facts: spec.Facts, MaxDwell: spec.MaxDwell, Within: spec.Within,
+			Reason: spec.Reason,
 		}}
 		f, ok := c.set.floorByID[spec.Floor]
 		if !ok {
@@ -200,13 +201,14 @@ func (i item) kind(spec *ZoneSpec, z *zone) {
 			i.fail("MaxSpeedMPS", -1, "is %v m/s, expected [0.001, 50] for a SpeedLimit zone; use Blocked for none at all", v)
 		}
 		z.speed = float64(spec.MaxSpeedMPS * 1000)
-	case Blocked, KeepIn:
+	case Blocked, KeepIn, NoManipulation, Privacy, DwellLimit, Release, Door, NoStop:
 		if spec.MaxSpeedMPS != 0 {
 			i.fail("MaxSpeedMPS", -1, "is %v m/s, expected none for a %v zone; draw a SpeedLimit zone over it", spec.MaxSpeedMPS, spec.Kind)
 		}
 	default:
-		i.fail("Kind", -1, "is %v, expected Blocked, SpeedLimit or KeepIn", spec.Kind)
+		i.fail("Kind", -1, "is %v, expected Blocked, SpeedLimit, KeepIn or another kind of zone", spec.Kind)
 	}
+	i.terms(spec)
 	if v := spec.MarginM; !finite(v) || v < 0 || v > 10 {
 		i.fail("MarginM", -1, "is %v m, expected [0, 10]", v)
 	}
@@ -258,8 +260,16 @@ func (s *Set) index() {
 			z.slot = int32(2 * len(s.limbs))
 			s.limbs = append(s.limbs, int32(i))
 		}
-		if z.contour {
-			f.solid = append(f.solid, int32(i))
+		if !z.contour {
+			continue
+		}
+		f.solid = append(f.solid, int32(i))
+		switch z.kind {
+		case DwellLimit, Door:
+			s.stays = append(s.stays, int32(i))
+		case NoManipulation, Privacy:
+			s.quiet = append(s.quiet, int32(i))
+		default:
 		}
 	}
 	for i := range s.floors {

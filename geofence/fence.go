@@ -21,6 +21,8 @@ type Fence struct {
 	// levels holds one entry for each zone, then one for each floor's keep-in area.
 	levels []level
 	held   int // levels that are not free
+	// stays are the clocks of Set.stays.
+	stays []stay
 
 	// What follows is computed from set, mem and levels.
 	binds   []bound
@@ -51,9 +53,13 @@ type memory struct {
 	egress  Egress
 	// egressDepth is the smallest depth, in millimetres, since the grant began.
 	egressDepth float64
-	track       track
-	issued      history
-	brakes      brakes
+	// leaves is the zone that a robot without its lease leaves, NoZone for none, and leaveDepth its egressDepth.
+	leaves     int
+	leaveDepth float64
+	leases     [MaxLeases]Lease
+	track      track
+	issued     history
+	brakes     brakes
 }
 
 // level is the hysteresis of one zone.
@@ -92,6 +98,7 @@ func New(set *Set) *Fence {
 		set:     set,
 		levels:  make([]level, slots),
 		binds:   make([]bound, len(set.zones)),
+		stays:   make([]stay, len(set.stays)),
 		minute:  math.MinInt64,
 		planned: -1,
 	}
@@ -104,7 +111,7 @@ func New(set *Set) *Fence {
 	f.keep.edges = make([]edge, 0, pieces)
 	f.keep.zone = make([]int32, 0, pieces)
 	f.mem.track.floor = -1
-	f.mem.egress.Zone = NoZone
+	f.mem.egress.Zone, f.mem.leaves = NoZone, NoZone
 	for i := range f.mem.brakes.axis {
 		f.mem.brakes.axis[i].share = 1
 	}
@@ -141,6 +148,7 @@ func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 	faults |= f.reschedule(now, in.Roles)
 	f.mem.faults = faults
 	f.grant(in.Egress)
+	f.mem.leases = in.Leases
 	f.mem.stepped, f.mem.now = true, max(now.Boot, f.mem.now)
 	usable := f.usable()
 	if usable {
@@ -149,8 +157,9 @@ func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 	} else {
 		f.unsettle()
 	}
+	f.count(usable)
 	f.report(usable, out)
-	f.stepParts(usable, &out.Parts)
+	f.stepParts(usable, out)
 }
 
 // holding are the faults that hold this robot.

@@ -78,6 +78,9 @@ type Inputs struct {
 	// zone may bind, and the most restrictive answer holds.
 	Roles  uint64
 	Egress Egress
+	// Leases are the answers to requests for Release and Door zones, NoLease where unused. Of several for one zone the
+	// most restrictive counts; no lease is a closed zone.
+	Leases [MaxLeases]Lease
 }
 
 // Place is where the contour is, seen from one zone.
@@ -176,6 +179,22 @@ const (
 	ReasonMeasuredMotion
 	// ReasonBudget: a bound on computation was reached; the restrictive answer stands.
 	ReasonBudget
+	// ReasonNoManipulation: in a NoManipulation zone or its margin.
+	ReasonNoManipulation
+	// ReasonPrivacy: in a Privacy zone or its margin.
+	ReasonPrivacy
+	// ReasonDwell: stayed in a DwellLimit zone for too long.
+	ReasonDwell
+	// ReasonDoorHeld: stayed in a Door zone for too long.
+	ReasonDoorHeld
+	// ReasonPlaceUnknown: nobody knows where the robot is, so it may be in the zone.
+	ReasonPlaceUnknown
+	// ReasonContinue: the lease was lost inside, and the robot may go on at creep speed for a while.
+	ReasonContinue
+	// ReasonEvacuate: the lease was lost inside, and the robot may creep out.
+	ReasonEvacuate
+	// ReasonRefuge: held in a NoStop zone, at creep speed on the way out.
+	ReasonRefuge
 	// ReasonPartInside: a part reaches into a zone.
 	ReasonPartInside
 	// ReasonPartMargin: a part is so close to a zone that it may be inside before it is at rest.
@@ -240,8 +259,28 @@ type Verdict struct {
 	BrakeShare, TurnBrakeShare float64
 	// ScheduleUntrusted says that shifts were judged without a trusted clock.
 	ScheduleUntrusted bool
+	// Manipulators, Perception and Remote are the other axes' restrictions.
+	Manipulators, Perception, Remote Restriction
+	// Dwell is set once the robot stays in a DwellLimit zone for longer than it may, DoorHeld in a Door.
+	Dwell, DoorHeld Restriction
+	// Lost is set while the robot leaves a zone whose lease it lost, by LossContinue or LossEvacuate.
+	Lost Restriction
+	// Refuge is set while the robot is in a NoStop zone that it can leave in time, and nothing here holds it: then a hold
+	// by somebody else may become a creep, see [Fence.LimitRefuge]. RefugeWithin is the zone's bound.
+	Refuge       Restriction
+	RefugeWithin time.Duration
 	// Parts is about the body's parts and cameras.
 	Parts PartsVerdict
+}
+
+// Restriction says that a zone restricts something, which zone, and why.
+type Restriction struct {
+	On bool
+	// Zone is the zone's index; where several restrict alike, the first.
+	Zone   int
+	Reason Reason
+	// Certain is false where the zone binds only because roles, clock or place are unknown.
+	Certain bool
 }
 
 // Limit is the answer to one command.

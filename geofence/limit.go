@@ -34,12 +34,16 @@ type query struct {
 	reason  Reason
 	freeMM  float64
 	blocked bool // nothing can raise the ratio from 0 again
+	refuge  bool // only what leads out of a NoStop zone may pass
+	led     bool // the robot is in a NoStop zone
 }
 
 // Limit answers the gate: by which ratio must the command be scaled, on all
 // axes, so that the robot obeys every zone that binds. It changes nothing; what
 // is really sent on must be told to Issued. The zero command always passes.
-func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
+func (f *Fence) Limit(now Instant, cmd Velocity) Limit { return f.answer(now, cmd, false) }
+
+func (f *Fence) answer(now Instant, cmd Velocity, refuge bool) Limit {
 	f.work = 0
 	if reason := f.closed(now, cmd); reason != ReasonNone {
 		return Limit{Zone: NoZone, Reason: reason}
@@ -48,7 +52,7 @@ func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
 	if u == (twist{}) {
 		return Limit{Ratio: 1, Zone: NoZone, FreeM: math.Inf(1)}
 	}
-	q := query{f: f, now: now.Boot, ratio: 1, zone: NoZone, freeMM: math.Inf(1)}
+	q := query{f: f, now: now.Boot, ratio: 1, zone: NoZone, freeMM: math.Inf(1), refuge: refuge}
 	first := q.caps(u)
 	if !(first > 0) || !(float64(f.tip(u)*first) >= leastTip) {
 		return Limit{Zone: NoZone, Reason: ReasonProfileSpeed}
@@ -61,6 +65,9 @@ func (f *Fence) Limit(now Instant, cmd Velocity) Limit {
 	}
 	if f.work > maxWork {
 		q.block(NoZone, ReasonBudget)
+	}
+	if refuge && !q.led && !q.blocked {
+		q.block(NoZone, ReasonRefuge)
 	}
 	ratio := min(float64(first*q.ratio), 1)
 	return Limit{
@@ -137,20 +144,46 @@ func (q *query) judge(c *candidate) {
 	if place == Outside && !(c.clear >= m) {
 		place = Margin // the pose has aged since the Step
 	}
+	a, speed := q.f.access(c, q.now)
 	switch {
-	case c.kind == SpeedLimit:
-		q.speedZone(c, place, m)
+	case q.refuge && c.kind == NoStop:
+		q.leaveNoStop(c, place, m)
+	case a == open && math.IsInf(speed, 1):
+	case a == open:
+		q.speedZone(c, speed, place, m)
 	case place == Outside:
 		q.outside(c, m, 0, ReasonEdgeAhead)
 	case place == Margin:
 		q.creep(c, m, ReasonMargin, ReasonMargin)
+	case a == finishing && c.inside:
+		_, k := q.creeping()
+		q.lower(min(k, speed/q.u.speed()), c.zone, ReasonContinue, 0)
+	case a == finishing: // out again, but not released
+		q.creep(c, m, ReasonContinue, ReasonEgressDirection)
+	case a == leaving && !q.f.granted(c):
+		q.leave(c, m, q.f.leaveRecord(c), ReasonEvacuate)
 	case !q.f.granted(c):
 		q.block(c.zone, ReasonInside)
-	case c.inside:
-		q.egress(c)
-	default: // out again, but not released
-		q.creep(c, m, ReasonEgress, ReasonEgressDirection)
+	default:
+		q.leave(c, m, q.f.mem.egressDepth, ReasonEgress)
 	}
+}
+
+// leave lets the robot creep out of a zone, and no closer once it is out but not released.
+func (q *query) leave(c *candidate, m, record float64, reason Reason) {
+	if c.inside {
+		q.egress(c, record, reason)
+		return
+	}
+	q.creep(c, m, reason, ReasonEgressDirection)
+}
+
+// leaveRecord is the smallest depth of a robot that leaves without a lease, +Inf for a zone that has none.
+func (f *Fence) leaveRecord(c *candidate) float64 {
+	if f.mem.leaves != int(c.zone) {
+		return math.Inf(1)
+	}
+	return f.mem.leaveDepth
 }
 
 // entryShare of a zone's speed limit is what the approach aims at, so that a
@@ -158,8 +191,8 @@ func (q *query) judge(c *candidate) {
 const entryShare = 0.95
 
 // speedZone limits the linear speed, inside and before.
-func (q *query) speedZone(c *candidate, place Place, m float64) {
-	most := c.speed / q.u.speed()
+func (q *query) speedZone(c *candidate, speed float64, place Place, m float64) {
+	most := speed / q.u.speed()
 	entry := float64(entryShare * most)
 	switch {
 	case c.inside && most < 1:
@@ -324,16 +357,16 @@ const (
 	lessMM = 20.0
 )
 
-// egress lets the robot creep out of a zone by grant: nowhere on the way deeper
+// egress lets the robot creep out of a zone in which it was at least depth deep: nowhere on the way deeper
 // than by egressStep/2 and the error of a depth, and at the end outside or less
 // deep. Where it is deeper than it ever was by more than the pose's blur, it must
 // get less deep all the way. A zone narrower than the contour has no depth to
 // speak of; there, only getting out counts.
-func (q *query) egress(c *candidate) {
+func (q *query) egress(c *candidate, depth float64, reason Reason) {
 	f := q.f
 	u, k := q.creeping()
 	dur := min((f.set.body.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
-	now, record := -c.clear, f.mem.egressDepth+f.margin(0)
+	now, record := -c.clear, depth+f.margin(0)
 	most, less, fall := now+depthErrorMM, now-lessMM, 0.0
 	if now > record {
 		less, fall = min(less, record), egressStep/4
@@ -348,7 +381,7 @@ func (q *query) egress(c *candidate) {
 		at = f.mem.track.at.advance(u, float64(dur*i)/egressSamples)
 		f.probe.set(&f.set.body, at)
 		if _, inside, _ := f.look(&c.obstacle, &f.probe, 1); !inside && f.work <= maxWork {
-			q.lower(k, c.zone, ReasonEgress, 0)
+			q.lower(k, c.zone, reason, 0)
 			return
 		}
 		if !thin && f.deeper(&c.obstacle, at, most) {
@@ -360,7 +393,7 @@ func (q *query) egress(c *candidate) {
 		q.block(c.zone, ReasonEgressDirection)
 		return
 	}
-	q.lower(k, c.zone, ReasonEgress, 0)
+	q.lower(k, c.zone, reason, 0)
 }
 
 // deepens says whether the contour gets deeper than most under u before it can

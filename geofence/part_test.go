@@ -325,6 +325,75 @@ func TestPartsCarryOver(t *testing.T) {
 	}
 }
 
+// goldenPartsDigest is as goldenDigest, for parts and views.
+const goldenPartsDigest = 0xfb75c40f9a31f208
+
+func TestGoldenParts(t *testing.T) {
+	l := lcg(20261101)
+	spec := goldenSpec(&l, berlin(t))
+	for i := range spec.Zones {
+		if z := &spec.Zones[i]; z.Kind == Blocked {
+			z.Parts, z.Height = []string{[]string{"hands", "arms", "all"}[i%3], PartContour}, &Height{float64(1.2 * l.unit()), 1.3 + l.unit()}
+			if i%2 == 0 {
+				z.Views = []string{"eye"}
+			}
+		}
+	}
+	r := newRig(t, spec, limbed())
+	h := newHasher()
+	seen := map[string]int{}
+	p := Posture{HasVelocity: true}
+	for i := range 5000 {
+		r.pass(100 * time.Millisecond)
+		if l.pick(8) > 0 {
+			p.Boot, p.Known = r.now.Boot, math.MaxUint64
+			for k := range 4 {
+				p.Position[k], p.Velocity[k] = float64(5*l.unit())-2.5, l.unit()-0.5
+			}
+			if l.pick(10) == 0 {
+				p.Known = uint64(l.pick(16))
+			}
+			r.Posture(&p)
+		}
+		q := &r.in.Pose
+		q.Seen, q.Boot, q.StampNS = true, r.now.Boot, r.now.Civil.UnixNano()
+		if i%5 == 0 { // it was somewhere else meanwhile
+			r.pass(time.Minute)
+			q.Boot, q.StampNS = r.now.Boot, r.now.Civil.UnixNano()
+			q.X, q.Y = float64(30*l.unit()), float64(30*l.unit())
+			c := float64(2*l.unit()) - 1
+			q.QW, q.QZ = math.Sqrt((1+c)/2), math.Sqrt((1-c)/2)
+		}
+		if l.pick(50) == 0 {
+			q.Boot -= time.Second
+		}
+		v := r.step()
+		for _, n := range []uint64{uint64(v.Parts.Place), uint64(v.Parts.View), uint64(v.Parts.N)} {
+			h.uint(n)
+		}
+		for _, f := range v.Parts.Near[:v.Parts.N] {
+			h.uint(uint64(f.Zone)<<32 | uint64(uint32(f.Part)))
+			h.uint(uint64(f.Place)<<8 | uint64(f.Reason))
+			h.float(f.MarginM)
+			h.float(f.NeedM)
+			seen[f.Reason.String()+" "+f.Place.String()]++
+		}
+		seen["parts "+v.Parts.Place.String()]++
+		seen["view "+v.Parts.View.String()]++
+	}
+	t.Logf("digest %#x, seen %v", uint64(h), seen)
+	if uint64(h) != goldenPartsDigest {
+		t.Errorf("digest %#x, want %#x: decisions changed, or this machine computes differently", uint64(h), uint64(goldenPartsDigest))
+	}
+	for _, need := range []string{
+		"part-inside inside", "part-margin margin", "part-unknown inside", "view inside", "view margin", "parts outside", "view outside", "parts unknown",
+	} {
+		if seen[need] == 0 {
+			t.Errorf("the scene never saw %q", need)
+		}
+	}
+}
+
 func TestPartsAllocateNothing(t *testing.T) {
 	r := newLimbRig(t, limbed(), counter(), glass())
 	p := Posture{Boot: r.now.Boot, Known: math.MaxUint64}

@@ -5,50 +5,73 @@ import (
 	"slices"
 )
 
-// stepParts judges parts and cameras and writes out.Parts.
-func (f *Fence) stepParts(usable bool, out *PartsVerdict) {
+// stepParts judges parts and cameras, and joins what they restrict into the verdict.
+func (f *Fence) stepParts(usable bool, v *Verdict) {
+	out := &v.Parts
 	*out = PartsVerdict{Place: Outside, View: Outside}
 	if len(f.set.limbs) == 0 {
 		return
 	}
-	l, c := &f.limb, f.set.chain
 	if !usable {
-		for i := 0; i < len(l.levels) && l.held > 0; i++ {
-			l.levels[i].timing = false
-		}
-		if !c.used.empty() {
-			out.Place = PlaceUnknown
-		}
-		if c.usedCameras != 0 {
-			out.View = PlaceUnknown
-		}
+		f.blindParts(v)
 		return
 	}
-	if stale := !l.posture.have || f.mem.now-l.posture.boot > c.maxAge || f.mem.now < l.posture.boot; stale != l.stale {
+	l := &f.limb
+	if stale := !l.posture.have || f.mem.now-l.posture.boot > f.set.chain.maxAge || f.mem.now < l.posture.boot; stale != l.stale {
 		l.stale = stale
 		f.forward()
 	}
 	l.finds = l.finds[:0]
-	all := f.spread()
-	f.surveyParts(all)
+	f.surveyParts(f.spread())
 	f.surveyViews()
 	over := f.work > maxWork
 	f.settleLimbs()
 	for i := range l.finds {
-		p := &l.finds[i].PartFinding
-		if p.Place <= Outside {
-			continue
+		if p := &l.finds[i].PartFinding; p.Place > Outside {
+			v.part(p)
 		}
-		if p.View {
-			out.View = max(out.View, p.Place)
-		} else {
-			out.Place = max(out.Place, p.Place)
-		}
-		out.near(p)
 	}
 	if over {
-		out.Place, out.View = Inside, Inside
-		out.near(&PartFinding{Zone: NoZone, Part: -1, Place: Inside, Reason: ReasonBudget, Certain: true})
+		for _, view := range [...]bool{false, true} {
+			v.part(&PartFinding{Zone: NoZone, Part: -1, View: view, Place: Inside, Reason: ReasonBudget, Certain: true})
+		}
+	}
+}
+
+// part joins a finding: a part inside a zone rests, and a camera that might see into one is closed.
+func (v *Verdict) part(p *PartFinding) {
+	out := &v.Parts
+	if p.View {
+		out.View = max(out.View, p.Place)
+		v.Perception.restrict(int32(p.Zone), p.Reason, p.Certain) //nolint:gosec // Compile caps zones
+	} else {
+		out.Place = max(out.Place, p.Place)
+		if p.Place == Inside {
+			v.Manipulators.restrict(int32(p.Zone), p.Reason, p.Certain) //nolint:gosec // as above
+		}
+	}
+	out.near(p)
+}
+
+// blindParts restricts by every zone that the robot may be near to, while nobody knows where it is.
+func (f *Fence) blindParts(v *Verdict) {
+	l := &f.limb
+	for i := 0; i < len(l.levels) && l.held > 0; i++ {
+		l.levels[i].timing = false
+	}
+	for _, i := range f.set.limbs {
+		z := &f.set.zones[i]
+		if !f.maybeHere(i) {
+			continue
+		}
+		if !z.parts.empty() {
+			v.Parts.Place = PlaceUnknown
+			v.Manipulators.restrict(i, ReasonPlaceUnknown, false)
+		}
+		if z.views != 0 {
+			v.Parts.View = PlaceUnknown
+			v.Perception.restrict(i, ReasonPlaceUnknown, false)
+		}
 	}
 }
 

@@ -17,6 +17,9 @@ type Set struct {
 
 	floorByID, zoneByID, roleByID map[string]int
 
+	// stays are the zones that count how long the robot stays, quiet those that restrict only other axes than motion.
+	stays, quiet []int32
+
 	location            *time.Location
 	notBefore, notAfter time.Time
 
@@ -68,7 +71,12 @@ type ZoneInfo struct {
 	Kind            Kind
 	// MaxSpeedMPS is a SpeedLimit zone's limit, 0 for other kinds.
 	MaxSpeedMPS float64
-	Reason      string
+	// Loss, Facts, MaxDwell and Within are as in the ZoneSpec.
+	Loss     Loss
+	Facts    FactSet
+	MaxDwell time.Duration
+	Within   time.Duration
+	Reason   string
 }
 
 // Zones is the number of zones.
@@ -150,6 +158,11 @@ func (s *Set) sum() uint64 {
 		}
 		h.float(z.speed)
 		h.float(z.margin)
+		if z.kind > KeepIn {
+			for _, v := range []uint64{uint64(z.info.Loss), uint64(z.info.Facts), uint64(z.info.MaxDwell), uint64(z.info.Within)} {
+				h.uint(v)
+			}
+		}
 		z.sumLimb(&h)
 	}
 	for _, e := range s.edges {

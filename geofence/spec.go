@@ -43,6 +43,19 @@ const (
 	// that bind. The union is that of their open interiors: two zones that only
 	// share an edge do not join there, so draw them overlapping at a door.
 	KeepIn
+	// NoManipulation means that arms and hands rest while any part of the contour is inside or in the margin.
+	NoManipulation
+	// Privacy means that cameras and microphones are closed, and remote views with them, inside and in the margin.
+	Privacy
+	// DwellLimit means that staying inside or in the margin for MaxDwell without a break is an event with a restriction.
+	DwellLimit
+	// Release is Blocked unless a lease is in force (VDA 5050: RELEASE).
+	Release
+	// Door is Release that only a lease for one of its Facts opens, and being in it for MaxDwell is an event.
+	Door
+	// NoStop means that a hold inside may become a creep on the way out, for Within at most (fire door, lift).
+	NoStop
+	kindEnd
 )
 
 // Access says explicitly whether something is permitted.
@@ -111,6 +124,15 @@ type ZoneSpec struct {
 	Roles []string
 	// Shifts are those during which the zone binds; none means always.
 	Shifts []string
+	// Loss is what a robot inside a Release or Door zone may do once its lease is lost; LossUnset for the other kinds.
+	Loss Loss
+	// Facts are those of which a lease must name one to open a Door; 0 for the other kinds.
+	Facts FactSet
+	// MaxDwell is how long a robot may stay in a DwellLimit zone, or hold a Door, > 0; it is 0 for the other kinds.
+	MaxDwell time.Duration
+	// Within bounds from when a lease was lost how long LossContinue lets the robot go on, and how long a hold in a
+	// NoStop zone may be a creep, > 0; it is 0 for everything else.
+	Within time.Duration
 	// Reason is what a person is told when the zone decides.
 	Reason string
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -78,9 +79,30 @@ func (c *codec) memory(m *memory) {
 	c.flag(&m.egress.Active)
 	whole(c, &m.egress.Zone)
 	c.floats(&m.egressDepth)
+	whole(c, &m.leaves)
+	c.floats(&m.leaveDepth)
+	for i := range m.leases {
+		c.lease(&m.leases[i])
+	}
 	c.track(&m.track)
 	c.history(&m.issued)
 	c.brakes(&m.brakes)
+}
+
+func (c *codec) lease(l *Lease) {
+	whole(c, &l.State)
+	whole(c, &l.Zone)
+	whole(c, &l.Until)
+	c.floats(&l.MaxSpeedMPS)
+	whole(c, &l.Facts)
+}
+
+func (c *codec) stays(stays []stay) {
+	for i := range stays {
+		c.flag(&stays[i].on)
+		whole(c, &stays[i].since)
+		c.bad = c.bad || !stays[i].on && stays[i].since != 0
+	}
 }
 
 func (c *codec) track(t *track) {
@@ -180,6 +202,7 @@ func (f *Fence) AppendState(dst []byte) []byte {
 	c.uint(&digest)
 	c.memory(&m)
 	c.levels(f.levels, f.held)
+	c.stays(f.stays)
 	c.limbs(&f.limb.posture, f.limb.levels, f.limb.held)
 	sum := checksum(c.buf[start:])
 	c.uint(&sum)
@@ -205,12 +228,15 @@ func (f *Fence) RestoreState(state []byte) error {
 	c.memory(&m)
 	levels := make([]level, len(f.levels))
 	c.levels(levels, 0)
+	stays := make([]stay, len(f.stays))
+	c.stays(stays)
 	var limb limbs
 	limb.levels = make([]level, len(f.limb.levels))
 	c.limbs(&limb.posture, limb.levels, 0)
 	if c.bad || len(c.buf) != 0 || !f.sane(&m) || !limb.posture.sane() {
 		return fmt.Errorf("%w: its fields do not hold together; take an older snapshot", ErrState)
 	}
+	f.stays = stays
 	f.adopt(&m, levels)
 	f.adoptLimbs(&limb)
 	for i := range f.cands {
@@ -233,6 +259,7 @@ func (f *Fence) sane(m *memory) bool {
 	ok := t.floor >= -1 && t.floor < len(f.set.floors) && (!t.have || t.floor >= 0)
 	ok = ok && m.now >= 0 && t.delay >= 0 && t.moving >= 0 && t.good >= 0
 	ok = ok && m.egress.Zone >= NoZone && m.egress.Zone < len(f.set.zones) && m.egress.Active == (m.egress.Zone != NoZone)
+	ok = ok && m.leaves >= NoZone && m.leaves < len(f.set.zones) && m.leaveDepth >= 0
 	ok = ok && h.slot >= 0 && h.count >= 0 && int64(h.count) <= min(ringSlots, h.slot+1) && h.at >= 0
 	for _, p := range []frame{t.at, t.anchor} {
 		n := float64(p.c*p.c) + float64(p.s*p.s)
@@ -287,6 +314,7 @@ func (f *Fence) Carry(from *Fence) {
 	m := from.mem
 	m.plan = schedule{}
 	m.egress, m.egressDepth = Egress{Zone: NoZone}, 0
+	m.leaves, m.leaveDepth, m.leases = NoZone, 0, [MaxLeases]Lease{} // The next Step brings the leases by the new set's numbers.
 	if n, ok := f.set.FloorIndex(from.set.Floor(m.track.floor)); ok {
 		m.track.floor = n
 	} else {
@@ -301,6 +329,13 @@ func (f *Fence) Carry(from *Fence) {
 	for i := range from.levels {
 		if slot, ok := f.slotOf(from, i); ok {
 			levels[slot] = from.levels[i]
+		}
+	}
+	for k, i := range from.set.stays {
+		if n, ok := f.set.zoneByID[from.set.zones[i].info.ID]; ok {
+			if to := slices.Index(f.set.stays, int32(n)); to >= 0 { //nolint:gosec // Compile caps zones at 10 000
+				f.stays[to] = from.stays[k]
+			}
 		}
 	}
 	f.adopt(&m, levels)

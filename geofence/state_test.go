@@ -246,6 +246,9 @@ func TestSaneRejectsEveryNonsense(t *testing.T) {
 		"spread":        func(m *memory) { m.track.spread = -1 },
 		"huge spread":   func(m *memory) { m.track.spread = 1e7 },
 		"depth":         func(m *memory) { m.egressDepth = -1 },
+		"left zone":     func(m *memory) { m.leaves = 99 },
+		"left below":    func(m *memory) { m.leaves = -2 },
+		"left depth":    func(m *memory) { m.leaveDepth = -1 },
 		"velocity":      func(m *memory) { m.track.velocity.vx = 1e6 },
 		"side velocity": func(m *memory) { m.issued.last.vy = -1e6 },
 		"spinning":      func(m *memory) { m.issued.sent[7].w = 1000 },
@@ -352,6 +355,8 @@ func fill(v reflect.Value, n *int) {
 		v.SetFloat(float64(*n) + 0.5)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(int64(*n))
+	case reflect.Uint8:
+		v.SetUint(uint64(uint8(*n)))
 	case reflect.Uint32, reflect.Uint64:
 		v.SetUint(uint64(*n))
 	default:

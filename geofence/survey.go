@@ -70,7 +70,7 @@ func (f *Fence) consider(o obstacle, b bound) {
 	}
 	if c.inside {
 		c.clear = 0
-		if o.kind != SpeedLimit {
+		if o.kind.deep() {
 			c.clear = -f.depth(&c.obstacle, f.mem.track.at)
 		}
 	}
@@ -152,6 +152,23 @@ func (f *Fence) settle() {
 			}
 		}
 	}
+	f.settleLeaving()
+}
+
+// settleLeaving notes the first zone that the robot leaves without a lease, and how deep it was since it does.
+func (f *Fence) settleLeaving() {
+	for i := range f.cands {
+		c := &f.cands[i]
+		if a, _ := f.access(c, f.mem.now); a != leaving {
+			continue
+		}
+		if f.mem.leaves != int(c.zone) {
+			f.mem.leaves, f.mem.leaveDepth = int(c.zone), math.Inf(1)
+		}
+		f.mem.leaveDepth = min(f.mem.leaveDepth, max(-c.clear, 0))
+		return
+	}
+	f.mem.leaves, f.mem.leaveDepth = NoZone, 0
 }
 
 // settleFar lets the levels of obstacles out of reach run out.

@@ -463,7 +463,7 @@ func TestFaultNames(t *testing.T) {
 			t.Errorf("reason %d has no name", r)
 		}
 	}
-	if reasonEnd.String() != "invalid" || Kind(9).String() != "invalid" || KeepIn.String() != "KEEP_IN" || Margin.String() != "margin" || ClockHoldover.String() != "holdover" {
+	if reasonEnd.String() != "invalid" || Kind(99).String() != "invalid" || KeepIn.String() != "KEEP_IN" || Margin.String() != "margin" || ClockHoldover.String() != "holdover" {
 		t.Error("names")
 	}
 }

@@ -10,6 +10,11 @@ func (f *Fence) report(usable bool, out *Verdict) {
 	if out.Faults&f.holding() != 0 {
 		out.Hold, out.Reason = true, ReasonPoseFault
 	}
+	sure := usable && !f.overrun
+	f.overstayed(sure, out)
+	if !sure {
+		f.blind(out)
+	}
 	if !usable {
 		return
 	}
@@ -36,6 +41,7 @@ func (f *Fence) report(usable bool, out *Verdict) {
 		out.Place = Inside
 		out.hold(NoZone, ReasonBudget)
 	}
+	f.refuge(m, out)
 }
 
 // zoneVerdict describes one candidate.
@@ -46,16 +52,22 @@ func (f *Fence) zoneVerdict(c *candidate, m, react float64) ZoneVerdict {
 	}
 	decel, _ := f.decels()
 	decel /= 1000
-	most, late := c.speed/1000, float64(decel*react)
+	a, speed := f.access(c, f.mem.now)
+	most, late := speed/1000, float64(decel*react)
+	if math.IsInf(speed, 1) {
+		most = f.set.robot.MaxSpeedMPS
+	}
 	entry := float64(entryShare * most)
 	room := float64(float64(2*decel)*max(c.clear-m-c.margin, 0))/1000 + float64(entry*entry)
 	if room > 0 {
 		v.AllowedMPS = max(entry, room/(late+math.Sqrt(float64(late*late)+room)))
 	}
 	switch {
-	case c.kind == SpeedLimit && c.place == Outside:
+	case a == open && math.IsInf(speed, 1):
+		v.Reason, v.AllowedMPS = quietReason(c), most
+	case a == open && c.place == Outside:
 		v.Reason = ReasonSpeedAhead
-	case c.kind == SpeedLimit:
+	case a == open:
 		v.Reason, v.AllowedMPS = ReasonSpeedZone, most
 	case c.place == Outside:
 		v.Reason = ReasonEdgeAhead
@@ -63,10 +75,27 @@ func (f *Fence) zoneVerdict(c *candidate, m, react float64) ZoneVerdict {
 		v.Reason, v.AllowedMPS = ReasonMargin, 0
 	case f.granted(c):
 		v.Reason, v.AllowedMPS = ReasonEgress, 0
+	case a == leaving:
+		v.Reason, v.AllowedMPS = ReasonEvacuate, 0
+	case a == finishing:
+		v.Reason, v.AllowedMPS = ReasonContinue, most
 	default:
 		v.Reason, v.AllowedMPS = ReasonInside, 0
 	}
 	return v
+}
+
+// quietReason is what a zone that does not limit motion does to a robot in it.
+func quietReason(c *candidate) Reason {
+	switch {
+	case c.place == Outside:
+		return ReasonNone
+	case c.kind == NoManipulation:
+		return ReasonNoManipulation
+	case c.kind == Privacy:
+		return ReasonPrivacy
+	}
+	return ReasonNone
 }
 
 // near keeps the most restrictive zones: the worse place first, then the nearer.
@@ -85,10 +114,25 @@ func (v *Verdict) near(z ZoneVerdict) {
 
 // weigh joins a candidate's place into the whole verdict.
 func (f *Fence) weigh(c *candidate, v *Verdict) {
-	if c.kind == SpeedLimit {
-		if c.place >= Margin {
-			v.cap(c.speed/1000, int(c.zone), ReasonSpeedZone)
+	a, speed := f.access(c, f.mem.now)
+	if c.place >= Margin {
+		v.axes(c.kind, c.zone, ReasonNone, c.bound == bindsSurely)
+	}
+	if a == open {
+		if c.place >= Margin && !math.IsInf(speed, 1) {
+			v.cap(speed/1000, int(c.zone), ReasonSpeedZone)
 		}
+		return
+	}
+	if c.place == Inside && a != closed && !f.granted(c) {
+		// It is where it may be for now: no breach, and no better than a margin.
+		reason := ReasonContinue
+		if a == leaving {
+			reason = ReasonEvacuate
+		}
+		v.Place = max(v.Place, Margin)
+		v.Lost.restrict(c.zone, reason, c.bound == bindsSurely)
+		v.cap(speed/1000, int(c.zone), reason)
 		return
 	}
 	v.Place = max(v.Place, c.place)
@@ -148,7 +192,7 @@ func (f *Fence) motion(m float64, v *Verdict) {
 	v.RequiredM = (fl.way + float64(f.tip(fl.after)*(fl.holdS+f.stopS(fl.after))) + m) / 1000
 	for i := range f.cands {
 		c := &f.cands[i]
-		if c.kind == SpeedLimit || standing || !f.trips(&fl, c, min(roundingMM, c.clear/2)) {
+		if standing || f.passes(c) || !f.trips(&fl, c, min(roundingMM, c.clear/2)) {
 			continue
 		}
 		v.Trip = true
@@ -157,6 +201,16 @@ func (f *Fence) motion(m float64, v *Verdict) {
 		}
 		return
 	}
+}
+
+// passes says whether a zone forbids nothing of the motion that the robot has. A
+// lease that is about to end counts until it does: it is Limit that brakes then.
+func (f *Fence) passes(c *candidate) bool {
+	was := c.inside
+	c.inside = true
+	a, _ := f.access(c, f.mem.now)
+	c.inside = was
+	return a == open || a != closed && c.inside
 }
 
 func (f *Fence) trips(fl *flight, c *candidate, r float64) bool {

@@ -3,7 +3,7 @@ package interlock
 import "time"
 
 // decide joins what is active into the decision.
-func (m *Machine) decide(in *Inputs, credit time.Duration, out *Decision) {
+func (m *Machine) decide(in *Inputs, dt, credit time.Duration, out *Decision) {
 	axes := Unrestricted()
 	var worst listing
 	for t, ok := m.on.Next(0); ok; t, ok = m.on.Next(t + 1) {
@@ -18,6 +18,7 @@ func (m *Machine) decide(in *Inputs, credit time.Duration, out *Decision) {
 	joined := Join(axes, in.Fence)
 	out.ByFence = joined != axes
 	out.Axes, out.Dock = m.feasible(joined, in, out.PresentSet, credit)
+	out.Axes, out.Refuge = m.refuge(out.Axes, in, out.PresentSet, dt)
 	out.Modes = out.Axes.Modes()
 	out.Mode = out.Modes.leading()
 	switch out.Axes.Motion {

@@ -73,6 +73,8 @@ type Decision struct {
 	Category StopCategory
 	// Dock says whether and why "return to dock" fell to hold.
 	Dock DockDenial
+	// Refuge is true while a hold is a creep out of a zone in which the robot must not stand: only what leads out may pass.
+	Refuge bool
 	// ByFence is true if the geofence restricts some axis more than every trigger does.
 	ByFence bool
 	// PolicyWaits is true while looser parts of a new policy wait for standstill.
@@ -108,7 +110,7 @@ func (d *Decision) HeldByLatch() bool {
 }
 
 // MaxDecisionBytes is the largest length of what Decision.AppendBinary appends.
-const MaxDecisionBytes = 8 + 8 + 12 + 3 + 2 + 3 + 5*16 + 1 + MaxActive*(6+12+2+3*8+4)
+const MaxDecisionBytes = 8 + 8 + 12 + 3 + 2 + 4 + 5*16 + 1 + MaxActive*(6+12+2+3*8+4)
 
 // AppendBinary appends the decision in a form in which equal decisions are equal bytes, on every architecture. It
 // never fails, and does not allocate if b has room for MaxDecisionBytes.
@@ -118,6 +120,7 @@ func (d *Decision) AppendBinary(b []byte) ([]byte, error) {
 	b = appendAxes(b, d.Axes)
 	b = append(b, uint8(d.Mode), uint8(d.Category), uint8(d.Dock))
 	b = binary.LittleEndian.AppendUint16(b, uint16(d.Modes))
+	b = appendBool(b, d.Refuge)
 	b = appendBool(b, d.ByFence)
 	b = appendBool(b, d.PolicyWaits)
 	b = appendBool(b, d.LatchesChanged)

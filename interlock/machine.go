@@ -23,6 +23,8 @@ type Inputs struct {
 	SuspendedMPS float64
 	// HoldImpossible is true while the robot cannot stay where it is with power kept (battery, heat); hold becomes stop.
 	HoldImpossible bool
+	// Refuge is a way out of a zone in which the robot must not stand.
+	Refuge Refuge
 }
 
 // slot is the state of one trigger.
@@ -78,6 +80,9 @@ type Machine struct {
 	dirty bool
 	// dockQuiet is for how long docking has been possible.
 	dockQuiet time.Duration
+	// creeping is true while the hold is a creep to the refuge, crept for how long the present hold has been one.
+	creeping bool
+	crept    time.Duration
 }
 
 // New returns a machine that decides by p. It starts closed: Startup is active until every required input has been

@@ -58,6 +58,20 @@ func remote(r Remote) Axes {
 	return a
 }
 
+// unseen closes cameras and microphones, and whatever from afar needs them.
+func unseen() Axes {
+	a := private()
+	a.Remote = RemoteBlocked
+	return a
+}
+
+// slowAndIdle lets a robot go its way slowly and do nothing on it.
+func slowAndIdle() Axes {
+	a := limited(0.3)
+	a.Manipulators = ManipulatorsHold
+	return a
+}
+
 // suspect lets a robot creep whose software may have been changed, and nobody drive it from afar.
 func suspect() Axes {
 	a := limited(0.3)

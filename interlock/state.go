@@ -9,7 +9,7 @@ import (
 
 const (
 	stateMagic   = "RWIS"
-	stateVersion = 1
+	stateVersion = 2
 	policyMagic  = "RWIP"
 	// maxReason bounds the length of a rule's reason in bytes.
 	maxReason = 512
@@ -99,6 +99,8 @@ func (m *Machine) AppendState(b []byte) []byte {
 	}
 	b = appendBool(b, m.dirty)
 	b = appendTime(b, m.dockQuiet)
+	b = appendBool(b, m.creeping)
+	b = appendTime(b, m.crept)
 	for t := range NumTriggers {
 		b = m.slots[t].append(b)
 	}
@@ -129,6 +131,8 @@ func (m *Machine) RestoreState(b []byte) error {
 	}
 	n.dirty = r.bool("dirty")
 	n.dockQuiet = r.span(maxDuration, "the dock's dwell")
+	n.creeping = r.bool("creeping")
+	n.crept = r.span(maxDuration, "the time crept")
 	for t := range NumTriggers {
 		n.slots[t] = r.slot()
 		if n.slots[t].on != n.on.Has(t) || n.latched.Has(t) != (n.on.Has(t) && n.demand(t).Latches()) {

@@ -44,7 +44,7 @@ func (m *Machine) Step(now time.Duration, in *Inputs, out *Decision) {
 			m.restless.Remove(t)
 		}
 	}
-	m.decide(in, credit, out)
+	m.decide(in, dt, credit, out)
 }
 
 // look reads the conditions. An unknown one makes the trigger present that answers for it, except that an input which

@@ -282,6 +282,9 @@ type Info struct {
 	UnknownAs Trigger
 	// Overridable says whether a signed, time-boxed override may suspend it.
 	Overridable bool
+	// Creeps says that a hold by it may become a creep out of a zone in which the robot must not stand, see [Refuge]: it
+	// casts no doubt on pose, commander or base.
+	Creeps bool
 }
 
 // Bounds limits what a policy may say about one trigger.

@@ -118,6 +118,16 @@ const (
 	PublisherUnproven
 	// PublisherConflict is publisher.conflict: two senders as one publisher.
 	PublisherConflict
+	// ZoneNoManipulation is zone.no-manipulation: no manipulation here.
+	ZoneNoManipulation
+	// ZonePrivacy is zone.privacy: privacy zone.
+	ZonePrivacy
+	// ZoneDwell is zone.dwell: too long in a zone.
+	ZoneDwell
+	// ZoneDoorHeld is zone.door-held: door held.
+	ZoneDoorHeld
+	// ZoneLeaseLost is zone.lease-lost: lease lost inside.
+	ZoneLeaseLost
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
@@ -188,14 +198,14 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 500, ClearOnDwell),
 	},
 	JointsMissing: {
-		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing,
+		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true,
 		Text:     "Joint states are missing, old or incomplete.",
 		Playbook: "Check the joint state publisher and the profile's joint names.",
 		Default:  rule(hold(), 200, 1000, ClearOnDwell, attending),
 		Bounds:   disablable(arms(ManipulatorsHold), 2000, ClearOnDwell),
 	},
 	JointsInvalid: {
-		Code: "joints.invalid", Title: "impossible joint states", Class: ClassBody, UnknownAs: JointsMissing,
+		Code: "joints.invalid", Title: "impossible joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true,
 		Text:     "A joint's value is NaN, infinite or outside its limits.",
 		Playbook: "Look at the named joint's encoder.",
 		Default:  rule(hold(), 0, 1000, ClearOnDwell, attending),
@@ -251,7 +261,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 200, ClearOnDwell),
 	},
 	HeartbeatLate: {
-		Code: "channel.heartbeat-late", Title: "heartbeat late", Class: ClassChannel, UnknownAs: HeartbeatLost,
+		Code: "channel.heartbeat-late", Title: "heartbeat late", Class: ClassChannel, UnknownAs: HeartbeatLost, Creeps: true,
 		Text:     "A channel that the task needs has not answered a challenge within its first timeout.",
 		Playbook: "Check the operator's desk and the radio link.",
 		Default:  rule(hold(), 0, 500, ClearOnDwell, attending),
@@ -419,7 +429,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(stop(), 0, ClearByOperator),
 	},
 	OrderHold: {
-		Code: "order.hold", Title: "hold ordered", Class: ClassOrder, UnknownAs: OrderHold,
+		Code: "order.hold", Title: "hold ordered", Class: ClassOrder, UnknownAs: OrderHold, Creeps: true,
 		Text:     "A hold is in force by order or schedule.",
 		Playbook: "It ends when it is taken back.",
 		Default:  rule(holdStill(), 0, 0, ClearOnClear, attending),
@@ -534,5 +544,41 @@ var triggerTable = [NumTriggers]Info{
 		Playbook: "Find the second sender; the log names both addresses. Treat it as an intrusion until it is explained.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
 		Bounds:   disablable(limited(0.5), 5000, ClearOnDwell),
+	},
+	ZoneNoManipulation: {
+		Code: "zone.no-manipulation", Title: "no manipulation here", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true,
+		Text:     "The robot is, or may be, in a zone in which arms and hands rest.",
+		Playbook: "Nothing to do. Work with the arms goes on outside of the zone.",
+		Default:  rule(arms(ManipulatorsDisabled), 0, 0, ClearOnClear, attending),
+		Bounds:   atLeast(arms(ManipulatorsHold), 500, ClearOnClear),
+	},
+	ZonePrivacy: {
+		Code: "zone.privacy", Title: "privacy zone", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true,
+		Text:     "The robot is, or may be, in a zone in which cameras and microphones are closed.",
+		Playbook: "Nothing to do. The robot needs neither to leave the zone.",
+		Default:  rule(unseen(), 0, 0, ClearOnClear, responsible),
+		Bounds:   atLeast(private(), 500, ClearOnClear),
+	},
+	// A robot that stays too long has to be able to go: it may move slowly, and do nothing else.
+	ZoneDwell: {
+		Code: "zone.dwell", Title: "too long in a zone", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true, Creeps: true,
+		Text:     "The robot has been in a zone for longer than it may stay there.",
+		Playbook: "Send the robot on; look what keeps it there.",
+		Default:  rule(slowAndIdle(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 60000, ClearOnClear),
+	},
+	ZoneDoorHeld: {
+		Code: "zone.door-held", Title: "door held", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true, Creeps: true,
+		Text:     "The robot has been in a door for longer than a door may be held.",
+		Playbook: "Send the robot on; look whether somebody followed it through the door.",
+		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 60000, ClearOnClear),
+	},
+	ZoneLeaseLost: {
+		Code: "zone.lease-lost", Title: "lease lost inside", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true,
+		Text:     "The lease of the zone in which the robot is was revoked or has expired; it creeps on or out, as the zone says.",
+		Playbook: "Ask the fleet management why, or sign a new lease.",
+		Default:  rule(slowAndIdle(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   atLeast(free(), 1000, ClearOnClear),
 	},
 }

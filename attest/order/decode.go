@@ -72,7 +72,12 @@ func (o *Order) decodeBody(b *object) {
 	case KindGrant:
 		o.Grant = &Grant{
 			Scope: Scope(b.str("scope")), Zone: b.str("zone"), MaxSpeedMPS: b.float("max_speed_mps"),
-			Expires: b.moment("expires"), SingleUse: b.boolean("single_use"),
+			Expires: b.moment("expires"), SingleUse: b.boolean("single_use"), Answer: Answer(b.optStr("answer")),
+		}
+		if b.optional("facts") != nil {
+			for _, f := range b.strs("facts", maxFacts) {
+				o.Grant.Facts = append(o.Grant.Facts, Fact(f))
+			}
 		}
 	case KindPolicySet:
 		o.PolicySet = &PolicySet{
@@ -161,6 +166,8 @@ type wireGrant struct {
 	MaxSpeedMPS float64 `json:"max_speed_mps"`
 	Expires     string  `json:"expires"`
 	SingleUse   bool    `json:"single_use"`
+	Answer      Answer  `json:"answer,omitempty"`
+	Facts       []Fact  `json:"facts,omitempty"`
 }
 
 type wirePolicySet struct {
@@ -222,7 +229,10 @@ func (o *Order) wireBody() any {
 		return wireReset{Triggers: o.Reset.Triggers, All: o.Reset.All}
 	case KindGrant:
 		g := o.Grant
-		return wireGrant{Scope: g.Scope, Zone: g.Zone, MaxSpeedMPS: g.MaxSpeedMPS, Expires: stamp(g.Expires), SingleUse: g.SingleUse}
+		return wireGrant{
+			Scope: g.Scope, Zone: g.Zone, MaxSpeedMPS: g.MaxSpeedMPS, Expires: stamp(g.Expires), SingleUse: g.SingleUse,
+			Answer: g.Answer, Facts: g.Facts,
+		}
 	case KindPolicySet:
 		p := o.PolicySet
 		return wirePolicySet{

@@ -139,6 +139,8 @@ const (
 	MaxTriggers = 64
 	// MaxResultReasons is the largest number of reasons in one attestation result.
 	MaxResultReasons = 16
+	// maxFacts is the largest number of facts in one grant.
+	maxFacts = 3
 	// MaxSequence is the largest sequence: every JSON reader holds it exactly.
 	MaxSequence = 1<<53 - 1
 	// MaxSequenceStep is how far a sequence may leap over the last accepted one. It keeps one mistyped number from

@@ -89,7 +89,40 @@ type Grant struct {
 	Expires time.Time
 	// SingleUse ends the grant when the robot has left the zone once.
 	SingleUse bool
+	// Answer is what became of a request for a zone, empty for a grant. Whatever is not granted allows nothing and ends
+	// what was granted before; only scope zone has it.
+	Answer Answer
+	// Facts are what the signer vouches for, for a zone that only a certain fact opens; only a grant of scope zone has them.
+	Facts []Fact
 }
+
+// Answer is what became of a request for a zone, in VDA 5050's words.
+type Answer string
+
+// The answers that a grant order can bring beside a grant.
+const (
+	// AnswerGranted is the empty value: the robot may enter.
+	AnswerGranted Answer = ""
+	// AnswerQueued means that others come first.
+	AnswerQueued Answer = "queued"
+	// AnswerRejected means no.
+	AnswerRejected Answer = "rejected"
+	// AnswerRevoked takes a grant back.
+	AnswerRevoked Answer = "revoked"
+)
+
+// Fact is what opens a door.
+type Fact string
+
+// The facts that a grant may vouch for.
+const (
+	// FactBadge means that an authorised badge was shown at the door.
+	FactBadge Fact = "badge"
+	// FactDoor means that the door is open for this robot.
+	FactDoor Fact = "door"
+	// FactTask means that the robot's task leads through the door.
+	FactTask Fact = "task"
+)
 
 // PolicySet replaces the policy. The digests pin the two documents that can disable a policy without touching it.
 type PolicySet struct {

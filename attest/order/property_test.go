@@ -59,6 +59,17 @@ func drawBody(t *rapid.T, s *site, o *order.Order) {
 			Expires:     noon.Add(time.Duration(rapid.IntRange(3, 3600).Draw(t, "expires")) * time.Second),
 			SingleUse:   rapid.Bool().Draw(t, "single use"),
 		}
+		if o.Grant.Scope == order.ScopeZone {
+			o.Grant.Answer = rapid.SampledFrom([]order.Answer{
+				order.AnswerGranted, order.AnswerQueued, order.AnswerRejected, order.AnswerRevoked,
+			}).Draw(t, "answer")
+			if o.Grant.Answer == order.AnswerGranted {
+				facts := rapid.SliceOfNDistinct(rapid.SampledFrom([]order.Fact{order.FactBadge, order.FactDoor, order.FactTask}), 0, 3, rapid.ID[order.Fact])
+				if list := facts.Draw(t, "facts"); len(list) > 0 {
+					o.Grant.Facts = list
+				}
+			}
+		}
 	case order.KindPolicySet:
 		policy := rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "policy")
 		o.PolicySet = &order.PolicySet{

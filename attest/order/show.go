@@ -241,6 +241,9 @@ func (r *AttestationResult) effects() []string {
 }
 
 func (g *Grant) effect() string {
+	if g.Answer != AnswerGranted {
+		return fmt.Sprintf("says of the robot's request for zone %s that it is %s: the robot may not enter", g.Zone, g.Answer)
+	}
 	what := "lets the robot be inside zone "
 	if g.Scope == ScopeEgress {
 		what = "lets the robot move to leave zone "
@@ -248,6 +251,9 @@ func (g *Grant) effect() string {
 	s := fmt.Sprintf("%s%s at up to %v m/s until %s", what, g.Zone, g.MaxSpeedMPS, stamp(g.Expires))
 	if g.SingleUse {
 		s += ", once"
+	}
+	for _, f := range g.Facts {
+		s += ", vouching for the " + string(f)
 	}
 	return s
 }

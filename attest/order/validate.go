@@ -172,6 +172,30 @@ func (g *Grant) check(o *Order) error {
 	if span := g.Expires.Sub(o.NotBefore); span <= 0 || span > day {
 		return fmt.Errorf("body.expires: is %s after not_before: expected more than 0 and at most %s", span, day)
 	}
+	return g.checkAnswer()
+}
+
+func (g *Grant) checkAnswer() error {
+	switch g.Answer {
+	case AnswerGranted, AnswerQueued, AnswerRejected, AnswerRevoked:
+	default:
+		return fmt.Errorf("body.answer: found %q: expected %q, %q or %q, or no answer for a grant",
+			clip(string(g.Answer)), AnswerQueued, AnswerRejected, AnswerRevoked)
+	}
+	if g.Answer != AnswerGranted && g.Scope != ScopeZone {
+		return fmt.Errorf("body.answer: is for scope %q only", ScopeZone)
+	}
+	if len(g.Facts) > 0 && (g.Scope != ScopeZone || g.Answer != AnswerGranted) {
+		return fmt.Errorf("body.facts: are for a grant of scope %q only", ScopeZone)
+	}
+	for i, f := range g.Facts {
+		if f != FactBadge && f != FactDoor && f != FactTask {
+			return fmt.Errorf("body.facts[%d]: found %q: expected %q, %q or %q", i, clip(string(f)), FactBadge, FactDoor, FactTask)
+		}
+		if slices.Contains(g.Facts[:i], f) {
+			return fmt.Errorf("body.facts[%d]: %q comes twice", i, f)
+		}
+	}
 	return nil
 }
 

@@ -64,7 +64,8 @@ func (s *signing) newReset() *cobra.Command {
 
 func (s *signing) newGrant() *cobra.Command {
 	var grant order.Grant
-	var scope string
+	var scope, answer string
+	var facts []string
 	var lasts time.Duration
 	cmd := s.bound(&cobra.Command{
 		Use:   "grant",
@@ -81,7 +82,10 @@ func (s *signing) newGrant() *cobra.Command {
 				if err != nil {
 					return nil, err
 				}
-				grant.Scope = order.Scope(scope)
+				grant.Scope, grant.Answer = order.Scope(scope), order.Answer(answer)
+				for _, f := range facts {
+					grant.Facts = append(grant.Facts, order.Fact(f))
+				}
 				grant.Expires = o.NotAfter
 				if lasts != 0 {
 					grant.Expires = o.NotBefore.Add(early + lasts.Truncate(time.Second))
@@ -96,6 +100,8 @@ func (s *signing) newGrant() *cobra.Command {
 	f.StringVar(&grant.Zone, "zone", "", "the zone's id")
 	f.Float64Var(&grant.MaxSpeedMPS, "max-speed", 0, "the speed allowed, in metres per second")
 	f.DurationVar(&lasts, "lasts", 0, "when the grant ends, counted from now (default with the order's validity)")
+	f.StringSliceVar(&facts, "fact", nil, "what you vouch for, for a DOOR zone: badge, door or task; may be given more than once")
+	f.StringVar(&answer, "answer", "", "instead of a grant: queued, rejected or revoked")
 	f.BoolVar(&grant.SingleUse, "single-use", false, "end the grant when the robot has left the zone once")
 	return cmd
 }
