@@ -46,10 +46,14 @@ func (c *Config) Forget() {
 }
 
 // Raw holds the documents' bytes.
-type Raw struct{ Profile, Topics, Policy, Deployment []byte }
+type Raw struct {
+	Profile, Topics, Policy, Deployment []byte
+	// URDF is the file that the profile names, nil if it names none.
+	URDF []byte
+}
 
 // Digests are the documents' SHA-256 digests.
-type Digests struct{ Profile, Topics, Policy Digest }
+type Digests struct{ Profile, Topics, Policy, URDF Digest }
 
 // SignedPolicy is what a signed policy set says.
 type SignedPolicy struct {
