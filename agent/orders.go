@@ -112,7 +112,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		return Receipt{Kind: string(kind), Reason: "wrong-path", Text: fmt.Sprintf(
 			"only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], kind)}
 	}
-	if kind == order.KindStop || kind == order.KindAttestationResult || kind == "" {
+	if kind == order.KindStop || kind == order.KindAttestationResult || kind == order.KindGrant || kind == "" {
 		// What tightens waits for nobody: neither for another order nor for the disk.
 		times, _ := o.now()
 		v, err := o.verifier.Load().Verify(times, envelope)
@@ -123,6 +123,8 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 			return o.stop(v, times)
 		case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted:
 			return o.refused(v, times)
+		case v.Order.Kind == order.KindGrant && v.Order.Grant.Answer != order.AnswerGranted:
+			return o.answered(v, times)
 		}
 	}
 	if !o.turn.enter() {
@@ -267,14 +269,15 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 // grant lets the robot leave one zone until the grant expires, measured on the boot clock from here.
 func (o *orders) grant(v *order.Verified, times order.Times, boot time.Duration, r *Receipt) {
 	g := v.Order.Grant
-	if g.Scope != order.ScopeEgress {
-		r.Accepted, r.Reason, r.Text = false, "unsupported", "only egress grants are taken: expected scope \"egress\""
-		return
-	}
 	zone, ok := o.zones().ZoneIndex(g.Zone)
 	if !ok {
 		r.Accepted, r.Reason = false, "unknown-zone"
 		r.Text = fmt.Sprintf("the policy in force has no zone %q", g.Zone)
+		return
+	}
+	if k := o.zones().Zone(zone).Kind; g.Scope == order.ScopeZone && k != geofence.Release && k != geofence.Door {
+		r.Accepted, r.Reason = false, "wrong-zone"
+		r.Text = fmt.Sprintf("zone %q is %v: only RELEASE and DOOR zones open by a grant; scope \"egress\" lets a robot leave any", g.Zone, k)
 		return
 	}
 	left := g.Expires.Sub(times.Civil) - times.Uncertainty
@@ -282,8 +285,52 @@ func (o *orders) grant(v *order.Verified, times order.Times, boot time.Duration,
 		r.Accepted, r.Reason, r.Text = false, string(order.Expired), "the grant has expired"
 		return
 	}
+	if g.Scope == order.ScopeZone {
+		o.lease(g, zone, boot+left, r)
+		r.Text = fmt.Sprintf("%s, for %v", r.Text, left.Round(time.Second))
+		return
+	}
 	res := o.guard.Order(guard.Order{Kind: guard.OrderGrant, Zone: zone, Expires: boot + left})
 	r.Applied, r.Text = res.Applied, fmt.Sprintf("the robot may leave zone %q at creep speed for %v", g.Zone, left.Round(time.Second))
+}
+
+// lease opens a zone until the boot clock's until.
+func (o *orders) lease(g *order.Grant, zone int, until time.Duration, r *Receipt) {
+	l := guard.LeaseOrder{State: geofence.Granted, MaxSpeedMPS: g.MaxSpeedMPS, Once: g.SingleUse}
+	for _, f := range g.Facts {
+		fact, _ := geofence.ParseFact(string(f)) // the order knows the same ones, a test compares the two
+		l.Facts |= fact
+	}
+	if info := o.zones().Zone(zone); info.Kind == geofence.Door && l.Facts&info.Facts == 0 {
+		r.Accepted, r.Reason = false, "wrong-fact"
+		r.Text = fmt.Sprintf("zone %q opens for %v, the grant vouches for %q", g.Zone, info.Facts, l.Facts)
+		return
+	}
+	res := o.guard.Order(guard.Order{Kind: guard.OrderLease, Zone: zone, Expires: until, Lease: l})
+	if r.Applied = res.Applied; !r.Applied {
+		r.Text = fmt.Sprintf("the robot has %d leases already, or this one is over", geofence.MaxLeases)
+		return
+	}
+	r.Text = fmt.Sprintf("the robot may be in zone %q at up to %v m/s", g.Zone, g.MaxSpeedMPS)
+}
+
+// answered applies an answer that grants nothing. It acts first and is made durable afterwards, as a stop does.
+func (o *orders) answered(v *order.Verified, times order.Times) Receipt {
+	g := v.Order.Grant
+	r := accepted(v)
+	zone, ok := o.zones().ZoneIndex(g.Zone)
+	if !ok {
+		r.Accepted, r.Reason = false, "unknown-zone"
+		r.Text = fmt.Sprintf("the policy in force has no zone %q", g.Zone)
+		return r
+	}
+	state := map[order.Answer]geofence.LeaseState{
+		order.AnswerQueued: geofence.Queued, order.AnswerRejected: geofence.Rejected, order.AnswerRevoked: geofence.Revoked,
+	}[g.Answer]
+	res := o.guard.Order(guard.Order{Kind: guard.OrderLease, Zone: zone, Lease: guard.LeaseOrder{State: state}})
+	r.Applied, r.Text = res.Applied, fmt.Sprintf("zone %q is %s: the robot may not enter", g.Zone, g.Answer)
+	o.recordUsed(v, times, &r)
+	return r
 }
 
 // errNoRoots is the start-up error of a robot that nobody can command.

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -124,7 +125,7 @@ type office struct {
 	times   order.Times
 }
 
-func newOffice(t *testing.T) *office {
+func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 	t.Helper()
 	o := &office{
 		t: t, fs: newFaultFS(), clock: &stepClock{}, journal: &discard{}, people: map[string]crypto.Signer{},
@@ -167,7 +168,7 @@ func newOffice(t *testing.T) *office {
 	if err := v.Fault(); err != nil {
 		t.Fatal(err)
 	}
-	params := demoParams(t)
+	params := demoParams(t, edit...)
 	core, err := guard.NewCore(params, guard.Start{})
 	if err != nil {
 		t.Fatal(err)
@@ -189,11 +190,23 @@ func newOffice(t *testing.T) *office {
 	return o
 }
 
-func demoParams(t *testing.T) *guard.Params {
+func demoParams(t *testing.T, edit ...func(policy string) string) *guard.Params {
 	t.Helper()
-	var files []string
-	for _, name := range []string{"profile.yaml", "topics.yaml", "policy.yaml"} {
-		files = append(files, filepath.Join("..", "configs", "demo", name))
+	demo := func(name string) string { return filepath.Join("..", "configs", "demo", name) }
+	files := []string{demo("profile.yaml"), demo("topics.yaml"), demo("policy.yaml")}
+	if len(edit) > 0 {
+		raw, err := os.ReadFile(files[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(raw)
+		for _, f := range edit {
+			text = f(text)
+		}
+		files[2] = filepath.Join(t.TempDir(), "policy.yaml")
+		if err := os.WriteFile(files[2], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cfg, err := config.Load(nil, files...)
 	if err != nil {
@@ -310,7 +323,7 @@ func TestRefusedOrdersDoNothing(t *testing.T) {
 		{"an operator grants", o.sign(o.order(order.KindGrant), "olga"), "wrong-role"},
 		{"unknown trigger", o.sign(unknown, "olga"), "unknown-trigger"},
 		{"unknown zone", o.sign(zone, "sven"), "unknown-zone"},
-		{"unsupported scope", o.sign(scope, "sven"), "unsupported"},
+		{"a zone that no grant opens", o.sign(scope, "sven"), "wrong-zone"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := o.orders.apply(c.envelope)

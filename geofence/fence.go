@@ -149,6 +149,11 @@ func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 	f.mem.faults = faults
 	f.grant(in.Egress)
 	f.mem.leases = in.Leases
+	for i := range f.mem.leases {
+		if l := &f.mem.leases[i]; !(l.MaxSpeedMPS > 0) || math.IsInf(l.MaxSpeedMPS, 1) {
+			l.MaxSpeedMPS = 0 // opens nothing, see lease
+		}
+	}
 	f.mem.stepped, f.mem.now = true, max(now.Boot, f.mem.now)
 	usable := f.usable()
 	if usable {

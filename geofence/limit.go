@@ -160,8 +160,10 @@ func (q *query) judge(c *candidate) {
 		q.lower(min(k, speed/q.u.speed()), c.zone, ReasonContinue, 0)
 	case a == finishing: // out again, but not released
 		q.creep(c, m, ReasonContinue, ReasonEgressDirection)
+		q.lower(speed/q.u.speed(), c.zone, ReasonContinue, 0)
 	case a == leaving && !q.f.granted(c):
 		q.leave(c, m, q.f.leaveRecord(c), ReasonEvacuate)
+		q.lower(speed/q.u.speed(), c.zone, ReasonEvacuate, 0)
 	case !q.f.granted(c):
 		q.block(c.zone, ReasonInside)
 	default:

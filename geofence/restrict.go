@@ -86,22 +86,23 @@ func (f *Fence) overstayed(sure bool, v *Verdict) {
 }
 
 // refuge says whether the robot may be let out of the NoStop zone in which it
-// is: by a good pose, with nothing here against it, and where the way out is
-// short enough to creep it within the zone's bound.
+// is: by a good pose, with nothing here against it, where the zone surely binds,
+// since it permits something, and where the way out is short enough to creep it
+// within the zone's bound.
 func (f *Fence) refuge(m float64, v *Verdict) {
 	if v.Faults&f.holding() != 0 || v.Hold || v.Trip || f.poor() || f.overrun {
 		return
 	}
 	for i := range f.cands {
 		c := &f.cands[i]
-		if c.kind != NoStop || c.place != Inside || !(c.clear < m+c.margin) {
+		if c.kind != NoStop || c.bound != bindsSurely || c.place != Inside || !(c.clear < m+c.margin) {
 			continue
 		}
 		within := f.set.zones[c.zone].info.Within
 		if way := m + c.margin - c.clear; way > float64(float64(1000*f.set.robot.CreepMPS)*within.Seconds()) {
 			continue
 		}
-		v.Refuge.restrict(c.zone, ReasonRefuge, c.bound == bindsSurely)
+		v.Refuge.restrict(c.zone, ReasonRefuge, true)
 		if v.Refuge.Zone == int(c.zone) {
 			v.RefugeWithin = within
 		}

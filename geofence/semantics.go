@@ -133,6 +133,7 @@ func Semantics() []Case {
 	out = append(
 		out,
 		Case{NoStop, "held", motion(MotionHold, MotionHold, MotionCreepOut)},
+		Case{NoStop, "held, roles or clock unknown", motion(MotionHold, MotionHold, MotionHold)},
 		Case{NoStop, "held, way out too long for within", motion(MotionHold, MotionHold, MotionHold)})
 	return out
 }

@@ -66,6 +66,7 @@ NO_STOP|binds|hold|free|free|free
 NO_STOP|roles or clock unknown|hold|free|free|free
 NO_STOP|does not bind|hold|free|free|free
 NO_STOP|held|hold|hold|hold|creep out
+NO_STOP|held, roles or clock unknown|hold|hold|hold|hold
 NO_STOP|held, way out too long for within|hold|hold|hold|hold
 `
 

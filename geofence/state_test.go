@@ -45,6 +45,11 @@ func sceneSpec(t tb, seed uint64) Spec {
 		case 2:
 			z.Roles = []string{[]string{"porter", "cleaner"}[rng.IntN(2)]}
 		}
+		if rng.IntN(3) == 0 {
+			if dressed(&z, rng); z.MaxDwell > 0 {
+				z.MaxDwell = time.Second
+			}
+		}
 		if rng.IntN(8) == 0 {
 			z.Floor = "f1"
 		}
@@ -71,6 +76,12 @@ func newScene(t tb, seed uint64) *scene {
 // spoil breaks the input in one of many ways, seldom.
 func (s *scene) spoil(in *Inputs) {
 	rng := s.rng
+	if rng.IntN(20) == 0 {
+		in.Leases[rng.IntN(MaxLeases)] = Lease{
+			State: LeaseState(rng.IntN(int(leaseEnd))), Zone: rng.IntN(50) - 2, Until: s.rig.now.Boot + time.Duration(rng.IntN(6000)-1000)*time.Millisecond, //nolint:gosec // small
+			MaxSpeedMPS: []float64{0.3, 1, 0, math.NaN(), math.Inf(1)}[rng.IntN(5)], Facts: FactSet(rng.IntN(9)), //nolint:gosec // small
+		}
+	}
 	switch rng.IntN(400) {
 	case 0:
 		in.Pose.X += 2

@@ -116,6 +116,7 @@ func zonePlace(zone *path, e *geofence.SpecError) *path {
 			"ID": "zone_id", "Floor": "floor", "Kind": "zone_type", "Outer": "vertices", "Holes": "holes",
 			"MaxSpeedMPS": "max_speed_mps", "MarginM": "margin_m", "Roles": "roles", "Shifts": "shifts", "Reason": "reason",
 			"Height": "to_m", "Parts": "parts", "Views": "views",
+			"Loss": "release_loss", "Facts": "opened_by", "MaxDwell": "max_dwell", "Within": "within",
 		}[e.Field]
 		if key == "" {
 			return zone

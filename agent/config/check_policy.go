@@ -90,6 +90,7 @@ func (d *document) checkZone(p *Policy, i int, floors []string) {
 		d.wrong(where.child("margin_m"), ruleExclusive, "no margin_m in a "+ZoneKeepIn+" zone", trimFloat(z.MarginM),
 			"draw the outline that much smaller")
 	}
+	d.checkTerms(where, i, z)
 	d.references(where.child("roles"), z.Roles, p.Roles, "roles")
 	d.references(where.child("except_roles"), z.ExceptRoles, p.Roles, "roles")
 	shifts := names(p.Shifts, func(s Shift) string { return s.ID })

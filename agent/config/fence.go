@@ -93,6 +93,7 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	out := geofence.ZoneSpec{
 		ID: z.ID, Floor: z.Floor, Kind: kindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
 		Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
+		Loss: lossOf(z), Facts: factsOf(z), MaxDwell: z.MaxDwell, Within: z.Within,
 	}
 	out.Height, out.Parts, out.Views = z.height(), slices.Clone(z.Parts), slices.Clone(z.Views)
 	for _, h := range z.Holes {
@@ -115,15 +116,34 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 }
 
 func kindOf(zoneType string) geofence.Kind {
-	switch zoneType {
-	case ZoneBlocked:
-		return geofence.Blocked
-	case ZoneSpeedLimit:
-		return geofence.SpeedLimit
-	case ZoneKeepIn:
-		return geofence.KeepIn
+	for k := geofence.Blocked; int(k) <= len(ZoneTypes()); k++ {
+		if k.String() == zoneType {
+			return k
+		}
 	}
 	return geofence.KindUnset
+}
+
+// lossOf is what the document says of a lost lease, STOP where it says nothing; other types have none.
+func lossOf(z *Zone) geofence.Loss {
+	if z.Type != ZoneRelease && z.Type != ZoneDoor {
+		return geofence.LossUnset
+	}
+	for _, l := range [...]geofence.Loss{geofence.LossContinue, geofence.LossEvacuate} {
+		if l.String() == z.ReleaseLoss {
+			return l
+		}
+	}
+	return geofence.LossStop
+}
+
+func factsOf(z *Zone) geofence.FactSet {
+	var out geofence.FactSet
+	for _, name := range z.OpenedBy {
+		fact, _ := geofence.ParseFact(name)
+		out |= fact
+	}
+	return out
 }
 
 // millimetres converts points of a document, which are checked to lie on the grid.

@@ -70,14 +70,33 @@ const (
 	ZoneSpeedLimit = "SPEED_LIMIT"
 	// ZoneKeepIn is a place that no part of the robot may leave.
 	ZoneKeepIn = "KEEP_IN"
+	// ZoneNoManipulation is a place where arms and hands rest.
+	ZoneNoManipulation = "NO_MANIPULATION"
+	// ZonePrivacy is a place where cameras and microphones are closed.
+	ZonePrivacy = "PRIVACY"
+	// ZoneDwellLimit is a place in which the robot stays for a limited time only.
+	ZoneDwellLimit = "DWELL_LIMIT"
+	// ZoneRelease is closed unless a signed grant for this robot and this zone is in force.
+	ZoneRelease = "RELEASE"
+	// ZoneDoor is a RELEASE that opens for certain facts only, and in which the robot stays for a limited time only.
+	ZoneDoor = "DOOR"
+	// ZoneNoStop is a place in which a hold may become a creep on the way out.
+	ZoneNoStop = "NO_STOP"
 )
+
+// ZoneTypes lists all types of zone, in the order in which documents explain them.
+func ZoneTypes() []string {
+	return []string{
+		ZoneBlocked, ZoneSpeedLimit, ZoneKeepIn, ZoneNoManipulation, ZonePrivacy, ZoneDwellLimit, ZoneRelease, ZoneDoor, ZoneNoStop,
+	}
+}
 
 // Zone is one polygon and its rule. Coordinates are metres in the floor's map frame.
 type Zone struct {
 	// ID is unique within the policy.
 	ID string `cfg:"zone_id" form:"id" eg:"zone_id: pharmacy"`
 	// Type is what the zone means.
-	Type string `cfg:"zone_type" enum:"BLOCKED|SPEED_LIMIT|KEEP_IN" eg:"zone_type: BLOCKED"`
+	Type string `cfg:"zone_type" enum:"BLOCKED|SPEED_LIMIT|KEEP_IN|NO_MANIPULATION|PRIVACY|DWELL_LIMIT|RELEASE|DOOR|NO_STOP" eg:"zone_type: BLOCKED"`
 	// Floor is the floor's id.
 	Floor string `cfg:"floor" form:"id" eg:"floor: ground"`
 	// Vertices is the outer ring, either way round, not closed by repeating the first.
@@ -88,6 +107,16 @@ type Zone struct {
 	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.6"`
 	// MarginM is kept clear around the zone in addition to the pose's uncertainty, in metres.
 	MarginM float64 `cfg:"margin_m,optional" range:"[0,10]" eg:"margin_m: 0.10"`
+	// ReleaseLoss is what a robot does that is in a RELEASE or DOOR zone when its grant ends: STOP holds it where it is,
+	// CONTINUE lets it creep on for Within, EVACUATE lets it creep out. Absent means STOP.
+	ReleaseLoss string `cfg:"release_loss,optional" enum:"STOP|CONTINUE|EVACUATE" eg:"release_loss: EVACUATE"`
+	// OpenedBy are the facts of which a grant must vouch for one to open a DOOR.
+	OpenedBy []string `cfg:"opened_by,optional" len:"1..3" enum:"badge|door|task" eg:"opened_by: [badge, door]"`
+	// MaxDwell is how long the robot may stay in a DWELL_LIMIT or DOOR zone, its margin included.
+	MaxDwell time.Duration `cfg:"max_dwell,optional" range:"(0,24h]" eg:"max_dwell: 90s"`
+	// Within bounds for how long release_loss CONTINUE lets the robot go on, and for how long a hold in a NO_STOP zone may
+	// be a creep.
+	Within time.Duration `cfg:"within,optional" range:"(0,10m]" eg:"within: 10s"`
 	// Roles limits the zone to robots that have one of these roles; absent means every robot.
 	Roles []string `cfg:"roles,optional" len:"1..32" form:"id" eg:"roles: [cleaning]"`
 	// ExceptRoles exempts robots that have one of these roles. At most one of Roles and ExceptRoles is set.

@@ -206,7 +206,9 @@ func setString(n *strictyaml.Node, v reflect.Value, f *field) *Problem {
 			return nil
 		}
 		p := &Problem{Rule: "not-allowed"}
-		if c := closest(s, f.enum); c != "" {
+		if why := whyNotType(s); why != "" && slices.Contains(f.enum, ZoneBlocked) {
+			p.Hint = why
+		} else if c := closest(s, f.enum); c != "" {
 			p.Hint = "did you mean " + c + "?"
 		}
 		return p

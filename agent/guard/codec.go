@@ -187,6 +187,12 @@ func (e *encoder) order(o *Order) {
 	}
 	e.u16(uint16(int16(o.Zone)))
 	e.duration(o.Expires)
+	if l := &o.Lease; o.Kind == OrderLease {
+		e.u8(uint8(l.State))
+		e.f64(l.MaxSpeedMPS)
+		e.u8(uint8(l.Facts))
+		e.flag(l.Once)
+	}
 }
 
 func (e *encoder) process(p *Process) {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -67,6 +68,10 @@ func genEvent(t *rapid.T) *Event {
 		ev.Ack = Ack{Rung: 4, OK: flag()}
 	case EventOrder:
 		ev.Order = Order{Kind: OrderReset, Category: 2, All: flag(), Triggers: [2]uint64{rapid.Uint64().Draw(t, "bits"), 1}, Signers: [MaxPersons]Signer{{Person: 9, Role: 2}}, Zone: -1, Expires: 4}
+		if flag() {
+			ev.Order.Kind = OrderLease
+			ev.Order.Lease = LeaseOrder{State: geofence.Revoked, MaxSpeedMPS: f(), Facts: geofence.FactTask, Once: flag()}
+		}
 	case EventFloor:
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")
 	case EventLock:

@@ -28,8 +28,10 @@ type Core struct {
 	body  body
 	chain chain
 	grant grant
-	order orderState
-	trust trust
+	// leases are the answers to requests for zones.
+	leases [geofence.MaxLeases]leaseSlot
+	order  orderState
+	trust  trust
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -287,6 +289,7 @@ func looks(k EventKind) bool {
 func (c *Core) look() {
 	in := c.fenceInputs()
 	c.fence.Step(c.now, &in, &c.verdict)
+	c.moveLeases(c.now.Boot)
 	c.stepPending(&in, c.motion.State == interlock.Standing)
 }
 

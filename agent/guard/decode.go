@@ -3,6 +3,7 @@ package guard
 import (
 	"fmt"
 
+	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -97,6 +98,11 @@ func (s *EventStore) decodeFact(d *decoder) {
 			o.Signers[i] = Signer{Person: d.u64(), Role: interlock.Role(d.u8())}
 		}
 		o.Zone, o.Expires = int(int16(d.u16())), d.duration()
+		if o.Kind == OrderLease {
+			o.Lease = LeaseOrder{
+				State: geofence.LeaseState(d.u8()), MaxSpeedMPS: d.f64(), Facts: geofence.FactSet(d.u8()), Once: d.flag(),
+			}
+		}
 	case EventFloor:
 		ev.Floor = int(int16(d.u16()))
 	case EventAttestation:

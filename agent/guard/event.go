@@ -168,6 +168,8 @@ const (
 	OrderReset OrderKind = 2
 	// OrderGrant allows the robot to creep out of one zone until it expires.
 	OrderGrant OrderKind = 3
+	// OrderLease is the answer to a request for a zone.
+	OrderLease OrderKind = 4
 )
 
 // MaxPersons is the largest number of signers of one order that the core is told.
@@ -190,10 +192,12 @@ type Order struct {
 	Triggers interlock.TriggerSet
 	// Signers are those who signed a reset, zero where unused.
 	Signers [MaxPersons]Signer
-	// Zone is the zone index of a grant.
+	// Zone is the zone index of a grant or lease.
 	Zone int
-	// Expires is when a grant ends, on CLOCK_BOOTTIME.
+	// Expires is when a grant or lease ends, on CLOCK_BOOTTIME.
 	Expires time.Duration
+	// Lease is the rest of an OrderLease.
+	Lease LeaseOrder
 }
 
 // String is the event in a few words, for people who read a journal.

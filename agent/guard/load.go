@@ -57,6 +57,7 @@ func (c *Core) Load(p *Params) error {
 	}
 	next := geofence.New(p.Set)
 	next.Carry(c.fence)
+	c.keepLeases(c.params.Set, p.Set)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
 	c.policyFault = interlock.CauseNone
@@ -89,6 +90,7 @@ func (c *Core) stepPending(in *geofence.Inputs, standing bool) {
 	old := *in
 	old.Roles = 0 // Role indices belong to the new set; unknown roles bind everything.
 	old.Egress = geofence.Egress{Zone: geofence.NoZone}
+	renumber(&old.Leases, c.params.Set, c.pending.fence.Set())
 	if i, ok := c.pending.fence.Set().FloorIndex(c.params.Set.Floor(in.Pose.Floor)); ok {
 		old.Pose.Floor = i
 	} else {
@@ -104,6 +106,15 @@ func tighten(v, o *geofence.Verdict) {
 	if o.Place == geofence.PlaceUnknown || v.Place != geofence.PlaceUnknown && o.Place > v.Place {
 		v.Place = o.Place
 	}
+	for _, r := range [...]struct{ of, by *geofence.Restriction }{
+		{&v.Manipulators, &o.Manipulators}, {&v.Perception, &o.Perception}, {&v.Remote, &o.Remote},
+		{&v.Dwell, &o.Dwell}, {&v.DoorHeld, &o.DoorHeld}, {&v.Lost, &o.Lost},
+	} {
+		if !r.of.On && r.by.On {
+			*r.of = *r.by
+			r.of.Zone = geofence.NoZone // The index belongs to the set before.
+		}
+	}
 	v.Hold, v.Trip = v.Hold || o.Hold, v.Trip || o.Trip
 	if o.SpeedLimited {
 		if !v.SpeedLimited {
@@ -116,6 +127,9 @@ func tighten(v, o *geofence.Verdict) {
 
 // limitBoth is the geofence's answer to a command under both policies.
 func (c *Core) limitBoth(cmd geofence.Velocity) geofence.Limit {
+	if c.decision.Refuge {
+		return c.fence.LimitRefuge(c.now, cmd) // never while a policy waits, see conditions
+	}
 	l := c.fence.Limit(c.now, cmd)
 	if c.pending != nil {
 		if o := c.pending.fence.Limit(c.now, cmd); !(o.Ratio >= l.Ratio) {

@@ -19,6 +19,8 @@ func (c *Core) obey(ev *Event) {
 	case OrderGrant:
 		c.grant = grant{zone: o.Zone, expires: o.Expires}
 		c.order.result.Applied = o.Zone != geofence.NoZone && o.Expires > ev.Boot
+	case OrderLease:
+		c.order.result.Applied = c.takeLease(ev.Boot, o)
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 4 since conflicts of publishers are remembered. A replay of a journal with older ones is refused by
+// snapshotVersion is 5 since leases and restrictions beside motion are remembered. A replay of a journal with older ones is refused by
 // this number; the program that wrote it replays it.
-const snapshotVersion = 4
+const snapshotVersion = 5
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -23,6 +23,9 @@ func (c *Core) AppendLatches(b []byte) []byte { return c.machine.AppendLatches(b
 
 // errDemand is why a snapshot does not fit: it was taken under another topic mapping.
 var errDemand = errors.New("a connection's process is demanded by an entry that the topic mapping does not have")
+
+// errLease is why a snapshot does not fit: it was taken under another policy.
+var errLease = errors.New("a lease is for a zone that the policy does not have")
 
 // part is a piece of state that writes and restores itself.
 type part interface {
@@ -119,8 +122,10 @@ func (e *encoder) own(c *Core) {
 	}
 	e.u16(uint16(int16(c.grant.zone))) //nolint:gosec // Compile caps zones at 10 000
 	e.duration(c.grant.expires)
+	e.leases(&c.leases)
 	e.verdict(&c.verdict)
 	e.axes(c.decision.Axes)
+	e.flag(c.decision.Refuge)
 	e.u8(uint8(c.because()))
 	e.u64(c.decision.LatchedSet[0])
 	e.u64(c.decision.LatchedSet[1])
@@ -170,8 +175,9 @@ func (d *decoder) own(c *Core) {
 		c.chain.edges[i] = edge{seen: d.flag(), static: d.flag(), boot: d.duration(), stamp: d.i64(), t: d.vec(), r: d.quat()}
 	}
 	c.grant = grant{zone: int(int16(d.u16())), expires: d.duration()} //nolint:gosec // as written
+	d.leases(&c.leases, c.params.Set.Zones())
 	d.verdict(&c.verdict)
-	c.decision = interlock.Decision{Axes: d.axes()}
+	c.decision = interlock.Decision{Axes: d.axes(), Refuge: d.flag()}
 	if t := interlock.Trigger(d.u8()); t < interlock.NumTriggers {
 		c.decision.N, c.decision.Active[0].Trigger = 1, t
 	}
@@ -264,6 +270,10 @@ func (e *encoder) verdict(v *geofence.Verdict) {
 	e.flag(v.Trip)
 	e.flag(v.SpeedLimited)
 	e.f64(v.MaxSpeedMPS)
+	for _, r := range [...]*geofence.Restriction{&v.Manipulators, &v.Perception, &v.Remote, &v.Dwell, &v.DoorHeld, &v.Lost, &v.Refuge} {
+		e.restriction(r)
+	}
+	e.duration(v.RefugeWithin)
 }
 
 func (d *decoder) verdict(v *geofence.Verdict) {
@@ -271,6 +281,10 @@ func (d *decoder) verdict(v *geofence.Verdict) {
 		Faults: geofence.FaultSet(d.u32()), Place: geofence.Place(d.u8()), Zone: int(int16(d.u16())), //nolint:gosec // as written
 		Hold: d.flag(), Trip: d.flag(), SpeedLimited: d.flag(), MaxSpeedMPS: d.f64(),
 	}
+	for _, r := range [...]*geofence.Restriction{&v.Manipulators, &v.Perception, &v.Remote, &v.Dwell, &v.DoorHeld, &v.Lost, &v.Refuge} {
+		*r = d.restriction()
+	}
+	v.RefugeWithin = d.duration()
 }
 
 func (e *encoder) axes(a interlock.Axes) {

@@ -19,7 +19,7 @@ import (
 func disturb(rt *rapid.T, r *rig) {
 	inputs := []string{"tick", "pose", "odometry", "joints", "imu", "graph", "floor", "battery"}
 	names := []string{"/planner", "/operator_console", "/evil", nodeName}
-	kind := rapid.IntRange(0, 16).Draw(rt, "disturbance")
+	kind := rapid.IntRange(0, 17).Draw(rt, "disturbance")
 	switch kind {
 	case 0, 1:
 		name := rapid.SampledFrom(inputs).Draw(rt, "input")
@@ -48,6 +48,8 @@ func disturb(rt *rapid.T, r *rig) {
 		r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderGrant, Zone: zone, Expires: r.now + time.Minute}})
 	case 10:
 		r.skew += rapid.Int64Range(-int64(3*time.Second), int64(3*time.Second)).Draw(rt, "skew")
+	case 17:
+		r.apply(Event{Kind: EventOrder, Order: drawLease(rt, r)})
 	case 15:
 		r.apply(drawUnsigned(rt, r))
 	case 16:
@@ -114,7 +116,7 @@ func (s *shadow) follow(rt *rapid.T, ev *Event, fx *Effects) {
 // TestRestoredCoreGoesOnAlike takes snapshots at random moments of random days, and lets cores that were restored from
 // them follow.
 func TestRestoredCoreGoesOnAlike(t *testing.T) {
-	buses := []*Params{demandPlanner(t), ddsParams(t)}
+	buses := []*Params{demandPlanner(t), ddsParams(t), zonedParams(t)}
 	rapid.Check(t, func(rt *rapid.T) {
 		p := rapid.SampledFrom(buses).Draw(rt, "bus")
 		r := newRig(t, p, Start{Unclean: rapid.Bool().Draw(rt, "unclean")})

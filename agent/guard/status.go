@@ -36,6 +36,10 @@ type Status struct {
 	PoseAge  float64      `json:"pose_age_s"`
 	Required float64      `json:"required_m"`
 	Zones    []ZoneStatus `json:"zones"`
+	// Leases are the answers to requests for RELEASE and DOOR zones.
+	Leases []LeaseStatus `json:"leases"`
+	// Refuge is true while a hold is a creep out of a NO_STOP zone.
+	Refuge bool `json:"refuge,omitempty"`
 	// Gate says what became of the last command.
 	Gate string `json:"gate"`
 	// Attacks counts calls that no honest peer makes.
@@ -95,6 +99,8 @@ type ZoneStatus struct {
 	Place      string  `json:"place"`
 	MarginM    float64 `json:"margin_m"`
 	AllowedMPS float64 `json:"allowed_mps"`
+	// Rule is the geofence's word for what the zone does to the robot now.
+	Rule string `json:"rule"`
 }
 
 // Status takes the state as it is now. It allocates, so it is for tools and pages, a few times a second.
@@ -133,6 +139,7 @@ func (c *Core) status() Status {
 	if v.Floor >= 0 {
 		s.Floor = c.params.Set.Floor(v.Floor)
 	}
+	s.Leases, s.Refuge = c.leaseStatus(), d.Refuge
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	for i := range d.N {
@@ -145,6 +152,7 @@ func (c *Core) status() Status {
 		z := &v.Near[i]
 		s.Zones = append(s.Zones, ZoneStatus{
 			ID: c.params.Set.Zone(z.Zone).ID, Place: placeName(z.Place), MarginM: number(z.MarginM), AllowedMPS: number(z.AllowedMPS),
+			Rule: z.Reason.String(),
 		})
 	}
 	return s

@@ -38,6 +38,7 @@ func (c *Core) fenceInputs() geofence.Inputs {
 	if c.grant.zone != geofence.NoZone && c.now.Boot < c.grant.expires {
 		in.Egress = geofence.Egress{Active: true, Zone: c.grant.zone}
 	}
+	c.fenceLeases(&in.Leases)
 	return in
 }
 
@@ -90,6 +91,8 @@ func (c *Core) conditions(boot time.Duration) {
 	in.DockChannel = c.dockChannel()
 	in.DockPossible = c.params.HasDock && in.DockChannel != 0 && c.verdict.Place == geofence.Outside && !c.rungs.DockRefused
 	in.HoldImpossible = false
+	// The way out of a zone in which it must not stand is that of the policy in force alone.
+	in.Refuge = interlock.Refuge{Possible: c.verdict.Refuge.On && c.pending == nil, MPS: c.params.CreepMPS, Within: c.verdict.RefugeWithin}
 	in.Suspended, in.SuspendedMPS = interlock.TriggerSet{}, 0
 	if c.verdict.Place == geofence.Inside && c.grant.zone == c.verdict.Zone && boot < c.grant.expires {
 		// A grant lifts the hold of the one zone that it names; the geofence then lets only motion out of it pass.
@@ -151,6 +154,11 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	if v.Zone != geofence.NoZone {
 		zone = uint16(v.Zone + 1) //nolint:gosec // Compile caps zones at 10 000
 	}
+	if v.Place == geofence.PlaceUnknown && v.Faults == 0 {
+		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
+		return // nobody has looked yet
+	}
+	c.restrictions(set)
 	if v.Place == geofence.PlaceUnknown {
 		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
 		return
@@ -175,10 +183,51 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	}
 }
 
+// restrictions passes on what zones restrict beside motion, and what they tell. Under an unknown place it counts as well:
+// the geofence then restricts by every zone in which the robot may be.
+func (c *Core) restrictions(set *[interlock.NumTriggers]interlock.Condition) {
+	v := &c.verdict
+	lost := interlock.CauseExpired
+	if l, ok := c.lease(v.Lost.Zone); ok && v.Lost.On && l.State == geofence.Revoked {
+		lost = interlock.CauseOrdered
+	}
+	for _, r := range [...]struct {
+		of      []*geofence.Restriction
+		trigger interlock.Trigger
+		cause   interlock.Cause
+	}{
+		{[]*geofence.Restriction{&v.Manipulators}, interlock.ZoneNoManipulation, interlock.CauseNone},
+		{[]*geofence.Restriction{&v.Perception, &v.Remote}, interlock.ZonePrivacy, interlock.CauseNone},
+		{[]*geofence.Restriction{&v.Dwell}, interlock.ZoneDwell, interlock.CauseNone},
+		{[]*geofence.Restriction{&v.DoorHeld}, interlock.ZoneDoorHeld, interlock.CauseNone},
+		{[]*geofence.Restriction{&v.Lost}, interlock.ZoneLeaseLost, lost},
+	} {
+		set[r.trigger] = interlock.OK()
+		for _, o := range r.of {
+			if o.On {
+				set[r.trigger] = interlock.Fault(causeOf(o, r.cause), uint16(o.Zone+1)) //nolint:gosec // Compile caps zones at 10 000
+			}
+		}
+	}
+}
+
+// causeOf is the cause of a restriction, for one that is there only because the place is unknown that.
+func causeOf(r *geofence.Restriction, cause interlock.Cause) interlock.Cause {
+	if r.Reason == geofence.ReasonPlaceUnknown || cause == interlock.CauseNone && !r.Certain {
+		return interlock.CauseUnknownInput
+	}
+	return cause
+}
+
 // insideCause tells a robot that went in from a zone that came over it.
 func (c *Core) insideCause() interlock.Cause {
 	const settle = 2 * time.Second
+	l, leased := c.lease(c.verdict.Zone)
 	switch {
+	case leased && l.State == geofence.Revoked:
+		return interlock.CauseOrdered
+	case leased && l.State == geofence.Expired:
+		return interlock.CauseExpired
 	case c.verdict.Zone != geofence.NoZone && c.params.Set.Zone(c.verdict.Zone).Kind == geofence.KeepIn:
 		return interlock.CauseLeftKeepIn
 	case c.loadedAt != never && c.now.Boot-c.loadedAt < settle:
