@@ -11,7 +11,7 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases and restrictions beside motion are remembered. A replay of a journal with older ones is refused by
+// snapshotVersion is 5 since leases, postures and restrictions beside motion are remembered. A replay of a journal with older ones is refused by
 // this number; the program that wrote it replays it.
 const snapshotVersion = 5
 
@@ -274,6 +274,8 @@ func (e *encoder) verdict(v *geofence.Verdict) {
 		e.restriction(r)
 	}
 	e.duration(v.RefugeWithin)
+	e.u8(uint8(v.Parts.Place))
+	e.u8(uint8(v.Parts.View))
 }
 
 func (d *decoder) verdict(v *geofence.Verdict) {
@@ -285,6 +287,7 @@ func (d *decoder) verdict(v *geofence.Verdict) {
 		*r = d.restriction()
 	}
 	v.RefugeWithin = d.duration()
+	v.Parts.Place, v.Parts.View = geofence.Place(d.u8()), geofence.Place(d.u8())
 }
 
 func (e *encoder) axes(a interlock.Axes) {
