@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml
+//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml examples/*/*.urdf
 var files embed.FS
 
 // FS returns the files, by their path below this folder.
@@ -21,6 +21,8 @@ const (
 	DiffDrive = "examples/diff-drive"
 	// DiffDriveROS2 is the same robot with ROS 2: only the profile's bus and the deployment's way to it differ.
 	DiffDriveROS2 = "examples/diff-drive-ros2"
+	// Humanoid is the demonstration's robot with a URDF, and zones for its hands and its camera.
+	Humanoid = "examples/humanoid"
 )
 
 // Messages is the folder of the JSON Schemas of what a robot sends: one for each topic, its slash written as a hyphen, and
