@@ -362,10 +362,21 @@ func (a *Agent) storeDocuments(cfg *config.Config) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("store documents: %w", err)
 	}
-	for digest, raw := range map[string][]byte{
-		cfg.Digests.Policy.String(): cfg.Raw.Policy, cfg.Digests.Profile.String(): cfg.Raw.Profile, cfg.Digests.Topics.String(): cfg.Raw.Topics,
+	for _, d := range []struct {
+		digest config.Digest
+		raw    []byte
+		kind   string
+	}{
+		{cfg.Digests.Policy, cfg.Raw.Policy, ".yaml"},
+		{cfg.Digests.Profile, cfg.Raw.Profile, ".yaml"},
+		{cfg.Digests.Topics, cfg.Raw.Topics, ".yaml"},
+		{cfg.Digests.URDF, cfg.Raw.URDF, ".urdf"},
 	} {
-		path := filepath.Join(folder, strings.TrimPrefix(digest, "sha256:")+".yaml")
+		raw := d.raw
+		if raw == nil {
+			continue // a profile without a URDF
+		}
+		path := filepath.Join(folder, strings.TrimPrefix(d.digest.String(), "sha256:")+d.kind)
 		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, raw) { //nolint:gosec // our own folder
 			continue
 		}

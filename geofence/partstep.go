@@ -106,8 +106,8 @@ func (f *Fence) spread() box {
 	if !t.velocityOK {
 		speed, spin = float64(1000*topSpeed(r)), topYaw(r)
 	}
-	// Per millimetre from the base's origin, the heading's error, the tilt and the turn at hand move it.
-	swing := float64(r.SigmaK*t.spread) + c.tilt + float64(spin*(age+react))
+	// The heading's error and the turn at hand move it by so much per millimetre from the base's axis.
+	swing := float64(r.SigmaK*t.spread) + float64(spin*(age+react))
 	still += float64(speed * (age + react))
 	release := float64(1000 * r.ReleaseMarginM)
 	all := emptyBox()
@@ -117,7 +117,7 @@ func (f *Fence) spread() box {
 		}
 		p, q := &l.parts[i], &l.at[i]
 		*q = capsule{to.apply(p.a), to.apply(p.b), p.r}
-		m := still + float64(swing*math.Sqrt(max(p.a.dot(p.a), p.b.dot(p.b)))) + p.blur + float64(late*p.speed)
+		m := still + p.sway(swing, c.tilt) + p.blur + float64(late*p.speed)
 		l.margin[i] = m
 		g := q.r + m + release + 1 // so that cutting to whole ones cuts off nothing
 		b := &l.boxes[i]
@@ -131,10 +131,17 @@ func (f *Fence) spread() box {
 		if p.lost {
 			l.cones[i].half = math.Pi
 		}
-		l.margin[len(l.parts)+i] = still + float64(swing*p.a.norm()) + p.blur + float64(late*p.speed) + p.r
-		l.turn[i] = swing + p.twist + float64(late*p.spin)
+		l.margin[len(l.parts)+i] = still + p.sway(swing, c.tilt) + p.blur + float64(late*p.speed) + p.r
+		l.turn[i] = swing + c.tilt + p.twist + float64(late*p.spin)
 	}
 	return all
+}
+
+// sway is how far a part moves by turns of so many radians about the base's upright
+// axis, and by a tilt.
+func (p *partPose) sway(turn, tilt float64) float64 {
+	a, b := float64(p.a.x*p.a.x)+float64(p.a.y*p.a.y), float64(p.b.x*p.b.x)+float64(p.b.y*p.b.y)
+	return float64(turn*math.Sqrt(max(a, b))) + float64(tilt*math.Sqrt(max(a+float64(p.a.z*p.a.z), b+float64(p.b.z*p.b.z))))
 }
 
 // surveyParts finds, for each zone near to any part, the part that matters most.
