@@ -106,7 +106,7 @@ func TestHandsOverTheCounterRest(t *testing.T) {
 // TestSameHandTurnedAway turns the waist: the hand that is slow before the counter is free beside it.
 func TestSameHandTurnedAway(t *testing.T) {
 	for waist, want := range map[float64]interlock.Manipulators{0: interlock.ManipulatorsLimited, 2.6: interlock.ManipulatorsFree} {
-		r := bodyRig(t, 3.75, 4.5, map[int]float64{jointLeftShoulder: -1.5, jointWaistYaw: waist})
+		r := bodyRig(t, 3.72, 4.5, map[int]float64{jointLeftShoulder: -1.5, jointWaistYaw: waist})
 		if r.run(time.Second); r.arms() != want {
 			t.Errorf("waist at %v rad: arms %v, want %v: %+v", waist, r.arms(), want, r.core.status().Parts)
 		}
