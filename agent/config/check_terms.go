@@ -27,6 +27,14 @@ func (d *document) checkTerms(where *path, i int, z *Zone) {
 			})
 		}
 	}
+	if d.has("zones", i, "unless_attested") {
+		switch {
+		case !z.UnlessAttested && d.clean("zones", i):
+			d.wrong(where.child("unless_attested"), "no-effect", "unless_attested: true", "false", "delete the key: the zone then applies always")
+		case len(z.Roles)+len(z.ExceptRoles) > 0:
+			d.wrong(where.child("unless_attested"), ruleExclusive, "unless_attested, or roles, or except_roles", "more than one of them", "draw a zone for each")
+		}
+	}
 	for n, fact := range z.OpenedBy {
 		for m := range n {
 			if z.OpenedBy[m] == fact && fact != "" {

@@ -13,6 +13,18 @@ import (
 // unknown, and lets every zone bind it.
 const anyRobot = "*"
 
+// unattested is a role that a robot has while no verifier vouches for its software. Ids cannot contain its first letter.
+const unattested = "?unattested"
+
+// FenceUnattested is the geofence's name for the role that a robot has until a verifier vouches for its software, empty
+// for a policy in which no zone asks for it.
+func (p *Policy) FenceUnattested() string {
+	if slices.ContainsFunc(p.Zones, func(z Zone) bool { return z.UnlessAttested }) {
+		return unattested
+	}
+	return ""
+}
+
 // Fence returns the geofence's site and robot. Two things are translated because the geofence knows only the positive
 // form: except_roles becomes a role that robots without the named ones have, and outside_shifts becomes a shift that runs
 // when the named ones do not.
@@ -21,13 +33,17 @@ func (p *Policy) Fence(profile *Profile, topics *Topics) (geofence.Spec, geofenc
 	return t.spec, fenceRobot(profile, topics)
 }
 
-// FenceRoles returns the roles of a robot for the geofence, and false if the policy does not know the robot.
+// FenceRoles returns the roles of a robot for the geofence, as long as nobody vouches for its software, and false if the
+// policy does not know the robot.
 func (p *Policy) FenceRoles(serial string) ([]string, bool) {
 	own, known := p.RolesOf(serial)
 	if !known {
 		return nil, false
 	}
 	roles := append([]string{anyRobot}, own...)
+	if name := p.FenceUnattested(); name != "" {
+		roles = append(roles, name)
+	}
 	for _, z := range p.Zones {
 		name := exceptRole(z.ExceptRoles)
 		if name != "" && !slices.Contains(roles, name) && !overlap(own, z.ExceptRoles) {
@@ -91,7 +107,7 @@ func (p *Policy) translate(clean func(parts ...any) bool) *translation {
 // zone translates one zone, and adds the role and the shift that it needs.
 func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	out := geofence.ZoneSpec{
-		ID: z.ID, Floor: z.Floor, Kind: kindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
+		ID: z.ID, Floor: z.Floor, Kind: KindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
 		Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
 		Loss: lossOf(z), Facts: factsOf(z), MaxDwell: z.MaxDwell, Within: z.Within,
 	}
@@ -105,6 +121,12 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 			t.spec.Roles = append(t.spec.Roles, role)
 		}
 	}
+	if z.UnlessAttested {
+		out.Roles = []string{unattested}
+		if !slices.Contains(t.spec.Roles, unattested) {
+			t.spec.Roles = append(t.spec.Roles, unattested)
+		}
+	}
 	if shift := exceptRole(z.OutsideShifts); shift != "" {
 		out.Shifts = []string{shift}
 		if !slices.ContainsFunc(t.spec.Shifts, func(s geofence.ShiftSpec) bool { return s.ID == shift }) {
@@ -115,7 +137,8 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	return out
 }
 
-func kindOf(zoneType string) geofence.Kind {
+// KindOf is the geofence's kind for a zone type, KindUnset for another word.
+func KindOf(zoneType string) geofence.Kind {
 	for k := geofence.Blocked; int(k) <= len(ZoneTypes()); k++ {
 		if k.String() == zoneType {
 			return k

@@ -121,6 +121,9 @@ type Zone struct {
 	Roles []string `cfg:"roles,optional" len:"1..32" form:"id" eg:"roles: [cleaning]"`
 	// ExceptRoles exempts robots that have one of these roles. At most one of Roles and ExceptRoles is set.
 	ExceptRoles []string `cfg:"except_roles,optional" len:"1..32" form:"id" eg:"except_roles: [pharmacy-delivery]"`
+	// UnlessAttested true lets the zone apply only while no verifier vouches for the robot's software: evidence that is
+	// missing, refused or out of date counts as none. Not together with roles or except_roles.
+	UnlessAttested bool `cfg:"unless_attested,optional" eg:"unless_attested: true"`
 	// Shifts limits the zone to these shifts; absent means always.
 	Shifts []string `cfg:"shifts,optional" len:"1..64" form:"id" eg:"shifts: [night]"`
 	// OutsideShifts limits the zone to the time outside all of these shifts. At most one of Shifts and OutsideShifts is set.

@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -37,10 +39,44 @@ type Answer struct {
 	Place     string  `json:"place"`
 	MarginM   float64 `json:"margin_m"`
 	RequiredM float64 `json:"required_m"`
+	// Others are the restrictions of other axes than motion.
+	Others []Other `json:"others,omitempty"`
 	// Asked repeats the question.
 	Asked Asked `json:"asked"`
 	// Zones are all zones of the policy, in its order.
 	Zones []Zone `json:"zones"`
+}
+
+// Other is a restriction of another axis than motion.
+type Other struct {
+	// Axis is manipulators, perception or remote; State is rest, private or blocked.
+	Axis  string `json:"axis"`
+	State string `json:"state"`
+	// Zone restricts it by Rule, the geofence's own word; Meaning is the rule in a sentence.
+	Zone    string `json:"zone"`
+	Rule    string `json:"rule"`
+	Meaning string `json:"meaning"`
+}
+
+// others lists what the verdict restricts beside motion.
+func (e *enquiry) others() []Other {
+	var out []Other
+	v := &e.verdict
+	for _, o := range []struct {
+		axis, state string
+		is          geofence.Restriction
+	}{
+		{"manipulators", geofence.ArmsRest, v.Manipulators},
+		{"perception", geofence.PerceptionPrivate, v.Perception},
+		{"remote", geofence.RemoteBlocked, v.Remote},
+	} {
+		if o.is.On {
+			out = append(out, Other{
+				Axis: o.axis, State: o.state, Zone: e.set.Zone(o.is.Zone).ID, Rule: o.is.Reason.String(), Meaning: meaning(o.is.Reason),
+			})
+		}
+	}
+	return out
 }
 
 // Asked is the question as it was understood.
@@ -133,6 +169,7 @@ func (e *enquiry) answer() *Answer {
 		info := e.set.Zone(zone)
 		a.Zone, a.Reason = info.ID, info.Reason
 	}
+	a.Others = e.others()
 	a.Zones = e.zones(zone)
 	return a
 }
@@ -198,6 +235,9 @@ func (e *enquiry) silent(z *config.Zone, next string) (state, why string) {
 // near says what a zone that binds does to the robot.
 func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn string) {
 	z := &e.q.Policy.Zones[i]
+	if len(z.Parts)+len(z.Views) > 0 && e.body(one, i) {
+		return
+	}
 	if !ok && z.Type != config.ZoneKeepIn && e.verdict.Floor >= 0 {
 		n, ok = e.alone(i)
 	}
@@ -218,14 +258,63 @@ func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn
 		one.State, one.Why = e.placed(z, n)
 	}
 	if !one.Certain {
-		one.Why += "; it may not bind, but roles or the clock are not known"
+		one.Why += "; it may not bind, but roles, the clock or the robot's attestation are not known"
 	}
+}
+
+// body says what a zone does to parts and cameras; false where it binds the contour as well and nothing of the body is near.
+func (e *enquiry) body(one *Zone, i int) bool {
+	z, v := &e.q.Policy.Zones[i], &e.verdict.Parts
+	one.Certain = !e.uncertain(z)
+	binds := strings.Join(append(append([]string{}, z.Parts...), z.Views...), ", ")
+	for _, p := range v.Near[:v.N] {
+		if p.Zone != i {
+			continue
+		}
+		one.State, one.Place, one.DistanceM = Restricts, p.Place.String(), &p.MarginM
+		switch name := e.set.Part(p.Part); {
+		case p.View:
+			one.DistanceM = nil
+			one.Why = fmt.Sprintf("camera %s may see into it: it is closed", e.set.Camera(p.Part))
+		case p.Place == geofence.Inside:
+			one.Why = name + " is in it: arms and hands rest"
+		default:
+			one.Why = fmt.Sprintf("%s is %.2f m from it, less than the margin of %.2f m: arms are slow", name, p.MarginM, p.NeedM)
+		}
+		if p.Reason == geofence.ReasonPartUnknown {
+			one.Why += "; joints are not known, so all that they could reach counts"
+		}
+		return true
+	}
+	if slices.Contains(z.Parts, geofence.PartContour) {
+		return false
+	}
+	one.State, one.Why = OutOfReach, "it binds "+binds+", of which nothing is near or looks at it"
+	if e.verdict.Floor < 0 {
+		one.Why = "the pose cannot be used, so no place can be judged"
+	}
+	return true
 }
 
 // uncertain says whether a zone may bind only because something is not known.
 func (e *enquiry) uncertain(z *config.Zone) bool {
-	return !e.q.RolesKnown && len(z.Roles)+len(z.ExceptRoles) > 0 ||
+	return z.UnlessAttested || !e.q.RolesKnown && len(z.Roles)+len(z.ExceptRoles) > 0 ||
 		e.q.Trust == geofence.ClockUntrusted && len(z.Shifts)+len(z.OutsideShifts) > 0
+}
+
+// quiet says what a zone does that does not limit motion, "" for one that does.
+func quiet(zoneType string) string {
+	switch zoneType {
+	case config.ZoneNoManipulation:
+		return "arms and hands rest"
+	case config.ZonePrivacy:
+		return "cameras and microphones are closed"
+	case config.ZoneDwellLimit:
+		return "it may stay for a while only"
+	case config.ZoneNoStop:
+		return "a hold may become a creep on the way out"
+	}
+	return ""
 }
 
 func (e *enquiry) placed(z *config.Zone, n geofence.ZoneVerdict) (state, why string) {
@@ -233,6 +322,12 @@ func (e *enquiry) placed(z *config.Zone, n geofence.ZoneVerdict) (state, why str
 	switch {
 	case n.Place == geofence.Inside && z.Type == config.ZoneKeepIn:
 		return Restricts, fmt.Sprintf("part of the robot is outside of it, by %.2f m", -n.MarginM)
+	case quiet(z.Type) != "" && n.Place == geofence.Outside:
+		return InReach, fmt.Sprintf("its edge is %.2f m away; it does not limit motion", n.MarginM)
+	case quiet(z.Type) != "":
+		return Restricts, "the robot is in it or its margin: " + quiet(z.Type)
+	case (z.Type == config.ZoneRelease || z.Type == config.ZoneDoor) && n.Place == geofence.Inside:
+		return Restricts, fmt.Sprintf("part of the robot is in it, %.2f m deep, without a lease", -n.MarginM)
 	case n.Place == geofence.Inside && z.Type == config.ZoneSpeedLimit:
 		return Restricts, fmt.Sprintf("part of the robot is in it: at most %v m/s", z.MaxSpeedMPS)
 	case n.Place == geofence.Inside:

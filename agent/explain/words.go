@@ -44,6 +44,30 @@ func meaning(r geofence.Reason) string {
 		return "no KEEP_IN zone of this floor applies, and the floor is not unbounded, so the robot holds"
 	case geofence.ReasonMeasuredMotion:
 		return "the motion that the robot has cannot stop before an edge any more"
+	case geofence.ReasonNoManipulation:
+		return "the robot is in a zone, or its margin, in which arms and hands rest"
+	case geofence.ReasonPrivacy:
+		return "the robot is in a zone, or its margin, in which cameras and microphones are closed"
+	case geofence.ReasonDwell:
+		return "the robot has been in a zone for longer than it may stay there"
+	case geofence.ReasonDoorHeld:
+		return "the robot has been in a door for longer than a door may be held"
+	case geofence.ReasonPlaceUnknown:
+		return "nobody knows where the robot is, so it may be in the zone"
+	case geofence.ReasonContinue:
+		return "the robot lost its lease inside, and may creep on for a while"
+	case geofence.ReasonEvacuate:
+		return "the robot lost its lease inside, and may creep out"
+	case geofence.ReasonRefuge:
+		return "the robot is held in a zone in which it must not stand, and may creep out"
+	case geofence.ReasonPartInside:
+		return "a part of the robot's body reaches into a zone that is closed to it"
+	case geofence.ReasonPartMargin:
+		return "a part of the robot's body is so close to a zone that it may be inside before it is at rest"
+	case geofence.ReasonPartUnknown:
+		return "joints are not known, and what they could reach meets the zone"
+	case geofence.ReasonView:
+		return "a camera may see into a zone that it must not look into"
 	case geofence.ReasonBudget:
 		return "there is too much nearby to judge in time, so the robot holds"
 	}
@@ -91,6 +115,9 @@ func (a *Answer) WriteText(w io.Writer) error {
 		line("faults", "%s", a.Faults)
 	}
 	line("speed", "%.2f m/s of %.2f m/s asked%s", a.AllowedMPS, a.AskedMPS, turning(a))
+	for _, o := range a.Others {
+		line("", "%s %s by zone %s: %s", o.Axis, o.State, o.Zone, o.Meaning)
+	}
 	if a.ZoneLimitMPS != nil {
 		line("", "speed zones and the pose's quality allow %.2f m/s here", *a.ZoneLimitMPS)
 	}

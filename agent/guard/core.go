@@ -280,7 +280,7 @@ func differs(a, b *interlock.Decision) bool {
 // looks says whether an event of this kind makes the geofence look again.
 func looks(k EventKind) bool {
 	switch k {
-	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder:
+	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder, EventAttestation, EventSession:
 		return true
 	default:
 		return false

@@ -16,6 +16,9 @@ type Params struct {
 	Rules interlock.Policy
 	// Roles is the robot's role bits in Set.
 	Roles uint64
+	// Unattested is the bit among them that counts only while no verifier vouches for the robot's software, 0 if no zone
+	// asks for it.
+	Unattested uint64
 	// Pose says where poses come from and which floor they are on.
 	Pose PoseParams
 	// Joints says what a joint state must look like; N is 0 for a robot without joints.

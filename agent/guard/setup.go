@@ -65,6 +65,9 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		BatteryLow:   batteryLow,
 		HasBattery:   cfg.Topics.Battery != nil,
 	}
+	if i, ok := set.RoleIndex(cfg.Policy.FenceUnattested()); ok {
+		p.Unattested = 1 << i
+	}
 	if cfg.Topics.Lock != nil {
 		p.LockPeriod = cfg.Topics.Lock.Period()
 	}

@@ -39,6 +39,9 @@ func (c *Core) fenceInputs() geofence.Inputs {
 		in.Egress = geofence.Egress{Active: true, Zone: c.grant.zone}
 	}
 	c.fenceLeases(&in.Leases)
+	if c.trust.attested(c.now.Boot) {
+		in.Roles &^= c.params.Unattested
+	}
 	return in
 }
 

@@ -278,6 +278,11 @@ func (c *Core) Proven(id uint32) bool {
 	return false
 }
 
+// attested says whether a verifier's accepted result counts now, and nothing speaks against it.
+func (t *trust) attested(now time.Duration) bool {
+	return t.accepted && !t.refused && !t.claimed && now < t.until
+}
+
 func (t *trust) status(now time.Duration) AttestationStatus {
 	s := AttestationStatus{State: "unattested", Tier: TierNone.String()}
 	if t.accepted {
@@ -286,7 +291,7 @@ func (t *trust) status(now time.Duration) AttestationStatus {
 	switch {
 	case t.refused || t.claimed:
 		s.State = "failed"
-	case t.accepted && now < t.until:
+	case t.attested(now):
 		s.State, s.LeftS = "attested", (t.until - now).Seconds()
 	case t.accepted:
 		s.State = "expired"

@@ -370,3 +370,48 @@ func TestLeasesSurviveALoad(t *testing.T) {
 		t.Errorf("%d leases for zones that the policy does not have", got)
 	}
 }
+
+// TestAZoneForRobotsThatAreNotAttested opens with a verifier's yes and closes with everything that ends it.
+func TestAZoneForRobotsThatAreNotAttested(t *testing.T) {
+	accept := func(r *rig) {
+		r.apply(Event{Kind: EventAttestation, Attestation: Attestation{Verdict: VerdictAccepted, Tier: TierTPM, Until: r.now + 20*time.Second}})
+	}
+	for name, end := range map[string]func(*rig){
+		"refused": func(r *rig) {
+			r.apply(Event{Kind: EventAttestation, Attestation: Attestation{Verdict: VerdictRefused}})
+		},
+		"claimed failed": func(r *rig) {
+			r.apply(Event{Kind: EventSession, Session: Session{State: SessionFailed, Until: r.now + time.Minute}})
+		},
+		"expired": func(r *rig) { r.run(20 * time.Second) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := driving(t, corridorZone(t, "SPEED_LIMIT", "max_speed_mps: 0.2, unless_attested: true, "))
+			limited := func() bool {
+				for _, z := range r.core.verdict.Near[:r.core.verdict.N] {
+					if r.params.Set.Zone(z.Zone).ID == "test-zone" {
+						return true
+					}
+				}
+				return false
+			}
+			r.plant.x = 14
+			r.core.fence = geofence.New(r.params.Set) // the robot was carried: no jump
+			r.drive = nil
+			r.run(5 * time.Second)
+			if !limited() {
+				t.Error("never attested, and the zone does not bind")
+			}
+			accept(r)
+			r.run(time.Second)
+			if limited() {
+				t.Error("attested, and the zone binds")
+			}
+			end(r)
+			r.run(time.Second)
+			if !limited() {
+				t.Error("not attested any more, and the zone does not bind")
+			}
+		})
+	}
+}

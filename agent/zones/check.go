@@ -94,23 +94,16 @@ func (z *Zone) spec() geofence.ZoneSpec {
 	out := geofence.ZoneSpec{
 		ID: z.ID, Floor: z.Floor, Kind: kindOf(z.Type), Outer: z.Outer, MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM, Reason: z.Reason,
 	}
+	if z.Type == config.ZoneRelease {
+		out.Loss = geofence.LossStop // judged alike, whichever it is: the geometry is what is looked at
+	}
 	for _, h := range z.Holes {
 		out.Holes = append(out.Holes, h)
 	}
 	return out
 }
 
-func kindOf(zoneType string) geofence.Kind {
-	switch zoneType {
-	case config.ZoneBlocked:
-		return geofence.Blocked
-	case config.ZoneSpeedLimit:
-		return geofence.SpeedLimit
-	case config.ZoneKeepIn:
-		return geofence.KeepIn
-	}
-	return geofence.KindUnset
-}
+func kindOf(zoneType string) geofence.Kind { return config.KindOf(zoneType) }
 
 // Floors lists the floors that zones are on, in the order of the zones.
 func (r *Result) Floors() []string {

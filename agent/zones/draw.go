@@ -78,7 +78,7 @@ func Draw(w io.Writer, p *config.Policy, v View) error {
 	d.head(&p.Floors[i])
 	fmt.Fprintf(d, `<g transform="translate(%.1f %.1f)">`+"\n", edge, headRoom+edge/2)
 	d.ground()
-	for _, kind := range []string{config.ZoneKeepIn, config.ZoneSpeedLimit, config.ZoneBlocked} {
+	for _, kind := range drawOrder() {
 		for k := range d.zones {
 			if d.zones[k].zone.Type == kind {
 				d.area(&d.zones[k])
@@ -133,12 +133,13 @@ func (d *picture) state(z *config.Zone) (active bool, words string) {
 		words = "CLOSED"
 	case z.Type == config.ZoneSpeedLimit:
 		words = fmt.Sprintf("at most %s m/s", number(z.MaxSpeedMPS))
-	default:
+	case z.Type == config.ZoneKeepIn:
 		words = "must stay inside"
+	default:
+		words = lookOf(z.Type).now
 	}
 	words += until
-	if len(z.Roles)+len(z.ExceptRoles) > 0 {
-		one := config.Zone{Roles: z.Roles, ExceptRoles: z.ExceptRoles}
+	if one := (config.Zone{Roles: z.Roles, ExceptRoles: z.ExceptRoles, UnlessAttested: z.UnlessAttested}); conditions(&one) != "" {
 		words += ", " + conditions(&one)
 	}
 	return true, words

@@ -10,16 +10,40 @@ import (
 )
 
 // look is how a kind of zone is drawn: colours that the colour-blind tell apart (Okabe and Ito, 2008), and a hatch.
-type look struct{ colour, pattern, words string }
+// now says in a word what such a zone does while it holds.
+type look struct{ colour, pattern, words, now string }
+
+// drawOrder lists the kinds from the one that is drawn first to the one on top of all.
+func drawOrder() []string {
+	return []string{
+		config.ZoneKeepIn, config.ZoneSpeedLimit, config.ZoneDwellLimit, config.ZonePrivacy, config.ZoneNoManipulation, config.ZoneNoStop,
+		config.ZoneRelease, config.ZoneDoor, config.ZoneBlocked,
+	}
+}
+
+// plain lists the kinds that every legend explains; the table below it names the others.
+func plain() []string { return []string{config.ZoneBlocked, config.ZoneSpeedLimit, config.ZoneKeepIn} }
 
 func lookOf(zoneType string) look {
 	switch zoneType {
 	case config.ZoneBlocked:
-		return look{"#b34700", "url(#blocked)", "BLOCKED: no part of the robot may be inside"}
+		return look{"#b34700", "url(#blocked)", "BLOCKED: no part of the robot may be inside", "CLOSED"}
 	case config.ZoneSpeedLimit:
-		return look{"#0072b2", "url(#slow)", "SPEED_LIMIT: with its limit"}
+		return look{"#0072b2", "url(#slow)", "SPEED_LIMIT: with its limit", ""}
+	case config.ZoneNoManipulation:
+		return look{"#a3507f", "none", "NO_MANIPULATION: arms and hands rest", "arms rest"}
+	case config.ZonePrivacy:
+		return look{"#5b3a8c", "none", "PRIVACY: cameras and microphones closed", "nothing records"}
+	case config.ZoneDwellLimit:
+		return look{"#2f7fa8", "none", "DWELL_LIMIT: for a while only", "for a while only"}
+	case config.ZoneRelease:
+		return look{"#8a6100", "url(#blocked)", "RELEASE: closed without a lease", "closed without a lease"}
+	case config.ZoneDoor:
+		return look{"#8a6100", "none", "DOOR: closed without a lease", "closed without a lease"}
+	case config.ZoneNoStop:
+		return look{"#6b6b00", "none", "NO_STOP: a hold creeps out", "no standing"}
 	}
-	return look{"#00735a", "#ffffff", "KEEP_IN: no part of the robot may leave"}
+	return look{"#00735a", "#ffffff", "KEEP_IN: no part of the robot may leave", ""}
 }
 
 func escape(s string) string {
@@ -110,6 +134,8 @@ func (d *picture) number(z *drawn) {
 	words := map[bool]string{true: "CLOSED"}[z.zone.Type == config.ZoneBlocked && z.active]
 	if z.zone.Type == config.ZoneSpeedLimit && z.active {
 		words = number(z.zone.MaxSpeedMPS) + " m/s"
+	} else if z.active && words == "" {
+		words = l.now
 	}
 	width, height := (z.shape.x1-z.shape.x0)*d.scale, (z.shape.y1-z.shape.y0)*d.scale
 	if words == "" || width < 7.5*float64(len(words))+16 || height < 60 {
@@ -154,7 +180,7 @@ func tick(v, step float64) string {
 // legend explains kinds, dashes and the scale.
 func (d *picture) legend(y float64) {
 	x := edge
-	for _, kind := range []string{config.ZoneBlocked, config.ZoneSpeedLimit, config.ZoneKeepIn} {
+	for _, kind := range plain() {
 		l := lookOf(kind)
 		fmt.Fprintf(d, `<rect x="%.1f" y="%.1f" width="30" height="18" fill="%s" fill-opacity="0.2"/><rect x="%.1f" y="%.1f" width="30" height="18" fill="%s" stroke="%s" stroke-width="2.5"/>`,
 			x, y, l.colour, x, y, l.pattern, l.colour)

@@ -61,6 +61,8 @@ type Zone struct {
 	Holes                   []Ring
 	// MaxSpeedMPS is a SPEED_LIMIT zone's limit, MarginM what is kept clear besides.
 	MaxSpeedMPS, MarginM float64
+	// ReleaseLoss is a RELEASE zone's release_loss.
+	ReleaseLoss string
 
 	// at is the zone in its source; sources gives for each ring its place and, for each vertex, its position there.
 	at      place
@@ -185,8 +187,9 @@ const (
 	maxSpeedMPS     = 15 // the policy's own cap
 )
 
+// zoneTypes are those that a drawing can say all about; the others have terms that are written by hand.
 func zoneTypes() []string {
-	return []string{config.ZoneBlocked, config.ZoneSpeedLimit, config.ZoneKeepIn}
+	return []string{config.ZoneBlocked, config.ZoneSpeedLimit, config.ZoneKeepIn, config.ZoneNoManipulation, config.ZonePrivacy}
 }
 
 func isZoneType(s string) bool { return slices.Contains(zoneTypes(), s) }

@@ -200,7 +200,7 @@ func TestRefused(t *testing.T) {
 
 func TestLeftByName(t *testing.T) {
 	r, err := Import(fstest.MapFS{"s": {Data: []byte(zoneSetOf(
-		`{"zoneId":"gate","zoneType":"RELEASE",` + square4 + `},{"zoneId":"one way","zoneType":"DIRECTED",` + square4 + `},{"zoneId":"ok","zoneType":"BLOCKED",` + square4 + `}`))}},
+		`{"zoneId":"gate","zoneType":"RELEASE","releaseLossBehavior":"CONTINUE",` + square4 + `},{"zoneId":"one way","zoneType":"DIRECTED",` + square4 + `},{"zoneId":"ok","zoneType":"BLOCKED",` + square4 + `}`))}},
 		"s", Options{Format: VDA5050})
 	if err != nil {
 		t.Fatal(err)

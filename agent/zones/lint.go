@@ -112,6 +112,9 @@ func (l *linter) alone(i int) {
 
 // covers says whether zone j binds whenever zone i does.
 func (l *linter) covers(j, i int) bool {
+	if l.p.Zones[j].UnlessAttested && !l.p.Zones[i].UnlessAttested {
+		return false
+	}
 	for k := range l.binds[i] {
 		if l.binds[i][k] && !l.binds[j][k] {
 			return false

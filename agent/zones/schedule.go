@@ -145,5 +145,8 @@ func conditions(z *config.Zone) string {
 			parts = append(parts, c.word+strings.Join(c.list, ", "))
 		}
 	}
+	if z.UnlessAttested {
+		parts = append(parts, "unless the robot is attested")
+	}
 	return strings.Join(parts, ", ")
 }

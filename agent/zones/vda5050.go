@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/geofence"
 )
 
 // zoneSet reads VDA 5050 version 3.0.0, section 7.6: the message, or the zone set alone as a download has it.
@@ -58,19 +59,13 @@ func (im *importer) vdaFloor(t *tree, root *node, path string) string {
 	return ""
 }
 
-// vdaLeft says why a zone type of the standard has no place in a policy, "" for words that the standard does not have.
-func vdaLeft(zoneType string) string {
-	switch zoneType {
-	case "RELEASE":
-		return "a policy has no RELEASE zones yet: draw it as BLOCKED, or give access by roles and shifts"
-	case "LINE_GUIDED", "COORDINATED_REPLANNING":
-		return "it binds the planner; the guard sees motion, not plans"
-	case "ACTION":
-		return "it asks for actions; the guard only restricts"
-	case "PRIORITY", "PENALTY":
-		return "it is advice for path planning, not a limit"
-	case "DIRECTED", "BIDIRECTED":
-		return "a policy does not limit the direction of travel"
+// vdaLeft says why a zone has no place in a policy, "" if it has one or its type is no word of the standard.
+func vdaLeft(zoneType string, n *node) string {
+	if why := geofence.WhyNot(zoneType); why != "" {
+		return why
+	}
+	if loss := n.get("releaseLossBehavior"); zoneType == config.ZoneRelease && loss != nil && loss.kind == isString && loss.text == "CONTINUE" {
+		return "CONTINUE needs a bound that the standard does not have: draw it by hand, with release_loss: CONTINUE and within"
 	}
 	return ""
 }
@@ -87,11 +82,11 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 		return
 	}
 	seen[id.text] = true
-	if why := vdaLeft(typ.text); why != "" {
+	if why := vdaLeft(typ.text, n); why != "" {
 		im.leave(at, id.text, typ.text, why)
 		return
 	}
-	im.strangers(t, n, path, "zoneId", "zoneType", "zoneDescriptor", "vertices", "maximumSpeed")
+	im.strangers(t, n, path, "zoneId", "zoneType", "zoneDescriptor", "vertices", "maximumSpeed", "releaseLossBehavior")
 	z := Zone{ID: id.text, Type: typ.text, Floor: floor, at: at, Reason: im.vdaReason(n, set)}
 	if im.o.Prefix != "" {
 		z.ID = im.o.Prefix + z.ID
@@ -100,6 +95,10 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 	case config.ZoneBlocked:
 	case config.ZoneSpeedLimit:
 		z.MaxSpeedMPS = im.speed(t, n.get("maximumSpeed"), at, "maximumSpeed")
+	case config.ZoneRelease:
+		if z.ReleaseLoss = im.vdaLoss(t, n.get("releaseLossBehavior"), at); z.ReleaseLoss == "" {
+			return
+		}
 	default:
 		im.wrong(t.at(typ.off, path+".zoneType"), ruleUnknown, "a zone type of VDA 5050 version 3", typ.found(), "")
 		return
@@ -109,6 +108,18 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 		z.Outer, z.sources = ring, []ringSource{src}
 		im.add(z)
 	}
+}
+
+// vdaLoss reads what a robot does that loses its release, by the standard STOP where the zone says nothing.
+func (im *importer) vdaLoss(t *tree, n *node, zone place) string {
+	if n == nil {
+		return "STOP"
+	}
+	if n.kind == isString && (n.text == "STOP" || n.text == "EVACUATE") {
+		return n.text
+	}
+	im.wrong(t.at(n.off, zone.path+".releaseLossBehavior"), ruleUnknown, "STOP, CONTINUE or EVACUATE", n.found(), "")
+	return ""
 }
 
 // strangers notes what an object says besides what is read.

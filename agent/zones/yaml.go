@@ -64,6 +64,9 @@ func (z *Zone) write(b *bytes.Buffer) {
 	if z.MarginM > 0 {
 		fmt.Fprintf(b, "    margin_m: %s\n", strconv.FormatFloat(z.MarginM, 'f', -1, 64))
 	}
+	if z.ReleaseLoss != "" {
+		fmt.Fprintf(b, "    release_loss: %s\n", z.ReleaseLoss)
+	}
 	fmt.Fprintf(b, "    reason: '%s'\n", strings.ReplaceAll(z.Reason, "'", "''"))
 }
 

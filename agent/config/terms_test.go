@@ -1,0 +1,133 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/geofence"
+)
+
+// withZone is the demonstration's policy with one more zone.
+func withZone(t *testing.T, zone string) (*Policy, error) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(configsDir, "demo", "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(raw), "\n  # ---- upper floor ----",
+		"\n  - {zone_id: test-zone, floor: ground, vertices: [[15, 10], [18, 10], [18, 14], [15, 14]], reason: a test, "+zone+"}\n\n  # ---- upper floor ----", 1)
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := Load(nil, file)
+	if err != nil {
+		return nil, err
+	}
+	return cfg.Policy, nil
+}
+
+func TestTermsOfAZone(t *testing.T) {
+	for zone, fault := range map[string]string{
+		"zone_type: NO_MANIPULATION":                                          "",
+		"zone_type: PRIVACY":                                                  "",
+		"zone_type: DWELL_LIMIT, max_dwell: 90s":                              "",
+		"zone_type: RELEASE":                                                  "",
+		"zone_type: RELEASE, release_loss: EVACUATE":                          "",
+		"zone_type: RELEASE, release_loss: CONTINUE, within: 10s":             "",
+		"zone_type: DOOR, opened_by: [badge, door, task], max_dwell: 90s":     "",
+		"zone_type: NO_STOP, within: 10s":                                     "",
+		"zone_type: BLOCKED, unless_attested: true":                           "",
+		"zone_type: BLOCKED, unless_attested: false":                          "unless_attested",
+		"zone_type: BLOCKED, unless_attested: true, roles: [delivery]":        "unless_attested",
+		"zone_type: BLOCKED, unless_attested: true, except_roles: [delivery]": "unless_attested",
+		"zone_type: DWELL_LIMIT":                                              "max_dwell",
+		"zone_type: RELEASE, release_loss: CONTINUE":                          "within",
+		"zone_type: RELEASE, within: 10s":                                     "within",
+		"zone_type: RELEASE, release_loss: GO":                                "release_loss",
+		"zone_type: RELEASE, max_dwell: 10s":                                  "max_dwell",
+		"zone_type: RELEASE, max_speed_mps: 0.3":                              "max_speed_mps",
+		"zone_type: DOOR, max_dwell: 90s":                                     "opened_by",
+		"zone_type: DOOR, opened_by: [badge]":                                 "max_dwell",
+		"zone_type: DOOR, opened_by: [key], max_dwell: 90s":                   "opened_by",
+		"zone_type: DOOR, opened_by: [badge, badge], max_dwell: 90s":          "opened_by",
+		"zone_type: DOOR, opened_by: [], max_dwell: 90s":                      "opened_by",
+		"zone_type: NO_STOP":                                                  "within",
+		"zone_type: NO_STOP, within: 20m":                                     "within",
+		"zone_type: NO_STOP, within: 0s":                                      "within",
+		"zone_type: BLOCKED, release_loss: STOP":                              "release_loss",
+		"zone_type: PRIVACY, opened_by: [badge]":                              "opened_by",
+		"zone_type: DWELL_LIMIT, max_dwell: 25h":                              "max_dwell",
+	} {
+		p, err := withZone(t, zone)
+		switch {
+		case fault == "" && err != nil:
+			t.Errorf("%s: %v", zone, err)
+		case fault == "":
+			spec, _ := p.Fence(mustProfile(t), nil)
+			found := false
+			for _, z := range spec.Zones {
+				found = found || z.ID == "test-zone" && z.Kind != geofence.KindUnset && strings.HasPrefix(zone, "zone_type: "+z.Kind.String())
+			}
+			if !found {
+				t.Errorf("%s: not in the geofence's spec", zone)
+			}
+		case err == nil || !strings.Contains(err.Error(), fault):
+			t.Errorf("%s: found %v, expected a fault of %s", zone, err, fault)
+		}
+	}
+}
+
+// TestTermsReachTheGeofence compares what the document says with what the core is given.
+func TestTermsReachTheGeofence(t *testing.T) {
+	for zone, want := range map[string]geofence.ZoneSpec{
+		"zone_type: RELEASE": {Kind: geofence.Release, Loss: geofence.LossStop},
+		"zone_type: RELEASE, release_loss: CONTINUE, within: 10s": {Kind: geofence.Release, Loss: geofence.LossContinue, Within: 10 * time.Second},
+		"zone_type: DOOR, opened_by: [badge, task], max_dwell: 90s, release_loss: EVACUATE": {
+			Kind: geofence.Door, Loss: geofence.LossEvacuate, Facts: geofence.FactBadge | geofence.FactTask, MaxDwell: 90 * time.Second,
+		},
+	} {
+		p, err := withZone(t, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec, _ := p.Fence(mustProfile(t), nil)
+		for _, z := range spec.Zones {
+			if z.ID == "test-zone" && (z.Kind != want.Kind || z.Loss != want.Loss || z.Facts != want.Facts || z.MaxDwell != want.MaxDwell || z.Within != want.Within) {
+				t.Errorf("%s: %+v", zone, z)
+			}
+		}
+	}
+}
+
+// TestZoneTypesOfPlannersAreRefusedWithTheReason: a zone that is drawn and not enforced would be worse than none.
+func TestZoneTypesOfPlannersAreRefusedWithTheReason(t *testing.T) {
+	for _, k := range geofence.PlannerKinds() {
+		_, err := withZone(t, "zone_type: "+k.Word)
+		var p *Problems
+		if !errors.As(err, &p) || len(p.List) != 1 || !strings.Contains(p.List[0].Hint, k.Why) {
+			t.Errorf("%s: %v, expected %q", k.Word, err, k.Why)
+		}
+	}
+	if len(ZoneTypes()) != int(geofence.NoStop) {
+		t.Errorf("%d zone types, the geofence has %d kinds", len(ZoneTypes()), geofence.NoStop)
+	}
+	for _, name := range ZoneTypes() {
+		if KindOf(name) == geofence.KindUnset {
+			t.Errorf("%s is no kind of the geofence", name)
+		}
+	}
+}
+
+func mustProfile(t *testing.T) *Profile {
+	t.Helper()
+	cfg, err := Load(nil, filepath.Join(configsDir, "demo", "profile.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg.Profile
+}
