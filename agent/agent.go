@@ -74,7 +74,8 @@ type Agent struct {
 	oldest int64
 	verify *order.Verifier
 	// confined says behind which walls the process works, nil before it is known.
-	confined atomic.Pointer[string]
+	confined  atomic.Pointer[string]
+	diagnosis diagnosis
 	// newest is the newest trusted civil time, 0 before there is one.
 	newest atomic.Int64
 	// mu guards cfg and params, which a new policy replaces.

@@ -84,10 +84,31 @@ func (a *Agent) Status() any {
 	return s
 }
 
-// diagnostics is the guard's own health in ROS's words (REP-107).
+// diagnosis is what goes out on /diagnostics, and what it was made from.
+type diagnosis struct {
+	brief                 guard.Brief
+	cfg                   *config.Config
+	secured, sharedMemory int
+	list                  []bus.DiagnosticStatus
+}
+
+// diagnostics gives what goes out now. It is made anew when it differs, so that a robot on which nothing changes makes no
+// garbage by saying so. Only the health loop calls it.
 func (a *Agent) diagnostics() []bus.DiagnosticStatus {
+	now := diagnosis{brief: a.guard.Brief()}
+	now.cfg, _ = a.current()
+	now.secured, now.sharedMemory = a.bus.unseen()
+	was := &a.diagnosis
+	if was.list == nil || now.brief != was.brief || now.cfg != was.cfg || now.secured != was.secured || now.sharedMemory != was.sharedMemory {
+		now.list = a.diagnose(now.cfg)
+		a.diagnosis = now
+	}
+	return a.diagnosis.list
+}
+
+// diagnose is the guard's own health in ROS's words (REP-107).
+func (a *Agent) diagnose(cfg *config.Config) []bus.DiagnosticStatus {
 	s := a.guard.Status()
-	cfg, _ := a.current()
 	d := bus.DiagnosticStatus{Level: bus.LevelOK, Name: "robowarden: guard", HardwareID: a.robot, Message: s.Mode}
 	if s.Mode != "normal" {
 		d.Level = bus.LevelWarn

@@ -162,6 +162,8 @@ func (r *roles) push(ctx context.Context) error {
 	}()
 	tick := time.NewTicker(pushEvery)
 	defer tick.Stop()
+	gap := time.NewTimer(pushGap) // one for all rounds, since each would be garbage of its own
+	defer gap.Stop()
 	var told contract.Head
 	var lists [][]byte
 	var toldTo, listsTo *roleConn
@@ -178,10 +180,11 @@ func (r *roles) push(ctx context.Context) error {
 				lists, listsTo = now, c
 			}
 		}
+		gap.Reset(pushGap)
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pushGap):
+		case <-gap.C:
 		}
 		select {
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ func (m *Machine) Load(p Policy) error {
 	if err := p.Validate(); err != nil {
 		return err
 	}
+	p = p.Effective()
 	m.next = p
 	m.rules = tighter(&m.rules, &p)
 	m.waits = m.rules != p
@@ -60,6 +61,8 @@ func tighter(a, b *Policy) Policy {
 		MaxGap:       min(a.MaxGap, b.MaxGap),
 		DockDwell:    max(a.DockDwell, b.DockDwell),
 		SecondPerson: min(a.SecondPerson, b.SecondPerson),
+		Cap:          Join(a.Cap, b.Cap),
+		CapLatches:   a.CapLatches || b.CapLatches,
 	}
 	for t := range NumTriggers {
 		p.Rules[t] = tighterRule(&a.Rules[t], &b.Rules[t])

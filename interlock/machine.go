@@ -91,6 +91,7 @@ func New(p Policy) (*Machine, error) {
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
+	p = p.Effective()
 	m := &Machine{rules: p, restless: every()}
 	for t := range NumTriggers {
 		m.slots[t].budget = p.Rules[t].StartDelay

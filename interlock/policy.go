@@ -50,11 +50,16 @@ type Policy struct {
 	MaxGap time.Duration
 	// DockDwell is how long docking must have been possible again before MotionDockOnly stops falling to MotionHold.
 	DockDwell time.Duration
+	// Cap is the most that a trigger may demand that rests on hearsay, whatever its rule says; so nobody stops a robot
+	// for good by lying to it. At least as tight as Motion limited to 0.5 m/s.
+	Cap Axes
+	// CapLatches lets such triggers latch, by their rules and by the flap guard.
+	CapLatches bool
 	// SecondPerson is how long one person's reset waits for that of a second.
 	SecondPerson time.Duration
 }
 
-// DefaultPolicy returns the policy that the trigger table holds.
+// DefaultPolicy returns the policy that the trigger table holds, under the default cap on hearsay.
 func DefaultPolicy() Policy {
 	p := Policy{
 		StopCategory: Category2,
@@ -64,11 +69,12 @@ func DefaultPolicy() Policy {
 		MaxGap:       200 * time.Millisecond,
 		DockDwell:    2 * time.Second,
 		SecondPerson: 10 * time.Minute,
+		Cap:          hold(),
 	}
 	for t := range NumTriggers {
 		p.Rules[t] = triggerTable[t].Default
 	}
-	return p
+	return p.Effective()
 }
 
 // Field names the part of a policy that an error is about.
@@ -90,6 +96,7 @@ const (
 	FieldMaxGap       Field = "max_gap"
 	FieldDockDwell    Field = "dock_dwell"
 	FieldSecondPerson Field = "second_person"
+	FieldCap          Field = "cap"
 )
 
 // PolicyError is one thing that is wrong with a policy.
@@ -120,10 +127,16 @@ func (p *Policy) Validate() error {
 		errs = append(errs, &PolicyError{Trigger: t, Field: f, Found: fmt.Sprint(found), Want: want})
 	}
 	for t := range NumTriggers {
-		p.Rules[t].validate(t, bad)
+		p.Rules[t].validate(t, p.bounds(t), bad)
 	}
 	if p.StopCategory != Category1 && p.StopCategory != Category2 {
 		bad(NumTriggers, FieldStopCategory, p.StopCategory, "category 1 or category 2")
+	}
+	switch {
+	case p.Cap != p.Cap.Normal():
+		bad(NumTriggers, FieldCap, fmt.Sprintf("%+v", p.Cap), "its normal form: "+p.Cap.Normal().String())
+	case !p.Cap.TightAs(loosestCap()), p.Cap.Motion == MotionDockOnly:
+		bad(NumTriggers, FieldCap, p.Cap, "at least "+loosestCap().String()+", and not dock-only")
 	}
 	if p.FlapTrips < 2 || p.FlapTrips > MaxFlapTrips {
 		bad(NumTriggers, FieldFlapTrips, p.FlapTrips, fmt.Sprintf("2 to %d", MaxFlapTrips))
@@ -146,8 +159,7 @@ func (p *Policy) Validate() error {
 	return errors.Join(errs...)
 }
 
-func (r *Rule) validate(t Trigger, bad func(Trigger, Field, any, string)) {
-	b := &triggerTable[t].Bounds
+func (r *Rule) validate(t Trigger, b Bounds, bad func(Trigger, Field, any, string)) {
 	if !r.Enabled && !b.MayDisable {
 		bad(t, FieldEnabled, false, "true: this trigger cannot be disabled")
 	}

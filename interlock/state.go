@@ -38,6 +38,8 @@ func appendPolicy(b []byte, p *Policy) []byte {
 	for _, d := range [...]time.Duration{p.FlapWindow, p.FlapMerge, p.MaxGap, p.DockDwell, p.SecondPerson} {
 		b = appendTime(b, d)
 	}
+	b = appendAxes(b, p.Cap)
+	b = appendBool(b, p.CapLatches)
 	for t := range NumTriggers {
 		r := &p.Rules[t]
 		b = appendBool(b, r.Enabled)
@@ -63,6 +65,8 @@ func (r *reader) policy() Policy {
 	for _, d := range [...]*time.Duration{&p.FlapWindow, &p.FlapMerge, &p.MaxGap, &p.DockDwell, &p.SecondPerson} {
 		*d = r.duration(maxDuration, "a duration of the policy")
 	}
+	p.Cap = r.axes()
+	p.CapLatches = r.bool("whether hearsay latches")
 	for t := range NumTriggers {
 		rule := &p.Rules[t]
 		rule.Enabled = r.bool("enabled")

@@ -243,7 +243,7 @@ func (m *Machine) release(t Trigger) {
 // trip can never make the count smaller.
 func (m *Machine) trip(t Trigger, r *Rule) bool {
 	class := triggerTable[t].Class
-	if r.Constraint.Motion >= MotionLimited || class == ClassOrder || t == Startup {
+	if hearsay := triggerTable[t].Hearsay && !m.rules.CapLatches; hearsay || r.Constraint.Motion >= MotionLimited || class == ClassOrder || t == Startup {
 		return false
 	}
 	p := &m.trips[class]

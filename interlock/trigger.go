@@ -282,6 +282,9 @@ type Info struct {
 	UnknownAs Trigger
 	// Overridable says whether a signed, time-boxed override may suspend it.
 	Overridable bool
+	// Hearsay says that whoever gets onto the bus can cause it at no cost to himself, without passing a command: then
+	// Policy.Cap bounds what it demands.
+	Hearsay bool
 	// Creeps says that a hold by it may become a creep out of a zone in which the robot must not stand, see [Refuge]: it
 	// casts no doubt on pose, commander or base.
 	Creeps bool

@@ -96,8 +96,8 @@ func TestTriggersDocumentIsGenerated(t *testing.T) {
 		"A trigger fires once its cause has been there for the start delay, restricts the robot by its constraint, and\n" +
 		"ends as its clear condition says. A policy may change a rule within the bounds: constrain at least as much as\n" +
 		"the loosest constraint, delay no longer, demand no less for clearing.\n\n" +
-		"| no. | code | what has happened | constraint | start delay | clears | may reset | policy may say at least | unknown counts as | overridable | creeps out |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|\n")
+		"| no. | code | what has happened | constraint | start delay | clears | may reset | policy may say at least | unknown counts as | overridable | creeps out | hearsay |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	yes := map[bool]string{true: "yes", false: "no"}
 	for tr := range NumTriggers {
 		i := tr.Info()
@@ -112,12 +112,14 @@ func TestTriggersDocumentIsGenerated(t *testing.T) {
 		if i.Bounds.MayDisable {
 			bounds += "; may be disabled"
 		}
-		b.WriteString(sprint("| %d | `%s` | %s | %s | %v | %s | %s | %s | `%s` | %s | %s |\n",
+		b.WriteString(sprint("| %d | `%s` | %s | %s | %v | %s | %s | %s | `%s` | %s | %s | %s |\n",
 			tr, i.Code, i.Text, i.Default.Constraint, i.Default.StartDelay, clear, roles, bounds, i.UnknownAs,
-			yes[i.Overridable], yes[i.Creeps]))
+			yes[i.Overridable], yes[i.Creeps], yes[i.Hearsay]))
 	}
 	b.WriteString("\nRoles in brackets matter only where a policy or the flap guard makes the trigger latch. A hold by\n" +
-		"a trigger that creeps out may become a creep out of a zone in which the robot must not stand (`refuge.go`).\n\n## What to do\n\n")
+		"a trigger that creeps out may become a creep out of a zone in which the robot must not stand (`refuge.go`). What rests\n" +
+		"on hearsay demands no more than the policy's cap (" + DefaultPolicy().Cap.String() + " by default), and ends by itself unless the policy lets\n" +
+		"hearsay latch.\n\n## What to do\n\n")
 	for tr := range NumTriggers {
 		b.WriteString(sprint("- `%s` (%s): %s\n", tr, tr.Info().Title, tr.Info().Playbook))
 	}

@@ -198,14 +198,14 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 500, ClearOnDwell),
 	},
 	JointsMissing: {
-		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true,
+		Code: "joints.missing", Title: "no joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true, Hearsay: true,
 		Text:     "Joint states are missing, old or incomplete.",
 		Playbook: "Check the joint state publisher and the profile's joint names.",
 		Default:  rule(hold(), 200, 1000, ClearOnDwell, attending),
 		Bounds:   disablable(arms(ManipulatorsHold), 2000, ClearOnDwell),
 	},
 	JointsInvalid: {
-		Code: "joints.invalid", Title: "impossible joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true,
+		Code: "joints.invalid", Title: "impossible joint states", Class: ClassBody, UnknownAs: JointsMissing, Creeps: true, Hearsay: true,
 		Text:     "A joint's value is NaN, infinite or outside its limits.",
 		Playbook: "Look at the named joint's encoder.",
 		Default:  rule(hold(), 0, 1000, ClearOnDwell, attending),
@@ -226,7 +226,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   disablable(free(), 5000, ClearOnClear),
 	},
 	BatteryLow: {
-		Code: "battery.low", Title: "battery low", Class: ClassBody, UnknownAs: BatteryLow, Overridable: true,
+		Code: "battery.low", Title: "battery low", Class: ClassBody, UnknownAs: BatteryLow, Overridable: true, Hearsay: true,
 		Text:     "The battery is below the limit, or its state is unknown.",
 		Playbook: "Let the robot dock, or charge it by hand.",
 		Default:  rule(dock(), 5000, 10000, ClearOnDwell, attending),
@@ -275,7 +275,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 1000, ClearOnDwell),
 	},
 	HeartbeatHostile: {
-		Code: "channel.heartbeat-hostile", Title: "wrong heartbeat answers", Class: ClassChannel, UnknownAs: HeartbeatLost, Overridable: true,
+		Code: "channel.heartbeat-hostile", Title: "wrong heartbeat answers", Class: ClassChannel, UnknownAs: HeartbeatLost, Overridable: true, Hearsay: true,
 		Text:     "Somebody answers challenges wrongly, or again.",
 		Playbook: "Find out who sends on the answer topic; change the channel's key if it may be known.",
 		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
@@ -289,7 +289,7 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(hold(), 0, ClearOnClear),
 	},
 	CommandInvalid: {
-		Code: "channel.command-invalid", Title: "impossible commands", Class: ClassChannel, UnknownAs: CommandInvalid, Overridable: true,
+		Code: "channel.command-invalid", Title: "impossible commands", Class: ClassChannel, UnknownAs: CommandInvalid, Overridable: true, Hearsay: true,
 		Text:     "Commands that are NaN, infinite, old or from the future keep coming.",
 		Playbook: "Look at the planner or the operator's desk that sends them.",
 		Default:  rule(holdStill(), 100, 2000, ClearOnDwell, attending),
@@ -478,14 +478,14 @@ var triggerTable = [NumTriggers]Info{
 		Bounds:   atLeast(stop(), 1000, ClearByOperator),
 	},
 	ManipulatorsUntold: {
-		Code: "manipulators.untold", Title: "arms move while disabled", Class: ClassActuation, UnknownAs: JointsMissing, Overridable: true,
+		Code: "manipulators.untold", Title: "arms move while disabled", Class: ClassActuation, UnknownAs: JointsMissing, Overridable: true, Hearsay: true,
 		Text:     "An arm or hand moves although manipulators are held or disabled.",
 		Playbook: "Keep away from the arms; find out who commands them.",
 		Default:  rule(stop(), 500, 2000, ClearByOperator, incident),
 		Bounds:   disablable(arms(ManipulatorsDisabled), 2000, ClearOnDwell),
 	},
 	PerceptionOpen: {
-		Code: "perception.open", Title: "recording while private", Class: ClassActuation, UnknownAs: PerceptionOpen, Overridable: true,
+		Code: "perception.open", Title: "recording while private", Class: ClassActuation, UnknownAs: PerceptionOpen, Overridable: true, Hearsay: true,
 		Text:     "A camera or microphone is active, or its state unknown, while the robot must be private.",
 		Playbook: "Close the device; find out which process opened it.",
 		Default:  rule(stop(), 1000, 1000, ClearOnDwell, incident),

@@ -25,6 +25,9 @@ func (d *document) checkTriggers(p *Policy) {
 		d.checkEnabled(where, i, t)
 		d.checkConstraint(where.child("constraint"), t.Constraint)
 	}
+	if u := p.Unauthenticated; u != nil {
+		d.checkConstraint(at("unauthenticated", "constraint"), u.Constraint)
+	}
 	d.unique("triggers", "code", names(p.Triggers, func(t Trigger) string { return t.Code }))
 	if p.Startup.Release == "inputs" {
 		for i, t := range p.Triggers {
@@ -108,11 +111,29 @@ func (d *document) checkBounds(p *Policy) {
 			where = at("flap", "window")
 		case interlock.FieldFlapMerge:
 			where = at("flap", "merge")
+		case interlock.FieldCap:
+			where = at("unauthenticated", "constraint")
 		case interlock.FieldStopCategory:
 			where = at("stop_category")
 		default: // a trigger's field, found above
 		}
 		d.wrong(where, "trigger-bounds", pe.Want, pe.Found, hint)
+	}
+	d.checkCapped(p)
+}
+
+// checkCapped warns of rules that the cap on unauthenticated signals takes back.
+func (d *document) checkCapped(p *Policy) {
+	rules := p.Interlock()
+	counts := rules.Effective()
+	for i, t := range p.Triggers {
+		id, ok := interlock.ParseTrigger(t.Code)
+		if !ok || rules.Rules[id] == counts.Rules[id] || t.Constraint == nil && t.Clear == "" {
+			continue
+		}
+		d.warn(at("triggers", i), "capped", "a rule within the cap on unauthenticated signals",
+			counts.Rules[id].Constraint.String()+", clears "+counts.Rules[id].Clear.String(),
+			t.Code+" rests on hearsay: set unauthenticated to let it demand more")
 	}
 }
 

@@ -19,6 +19,14 @@ func (p *Policy) Interlock() interlock.Policy {
 	if f := p.Flap; f != nil {
 		out.FlapTrips, out.FlapWindow, out.FlapMerge = f.Trips, f.Window, f.Merge
 	}
+	if u := p.Unauthenticated; u != nil && u.Constraint != nil {
+		out.Cap, out.CapLatches = u.Constraint.axes().Normal(), u.Latch
+		for t := range interlock.NumTriggers {
+			if i := t.Info(); i.Hearsay {
+				out.Rules[t] = i.Default // as it is under the cap of this policy, not under the usual one
+			}
+		}
+	}
 	for i := range p.Triggers {
 		if id, ok := interlock.ParseTrigger(p.Triggers[i].Code); ok {
 			p.Triggers[i].apply(&out.Rules[id])

@@ -35,6 +35,9 @@ type Policy struct {
 	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose.stale, dwell: 2s}]"`
 	// StopCategory is the category by IEC 60204-1 of the strongest stop: 2 keeps power, 1 removes it after standstill.
 	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
+	// Unauthenticated caps what anybody on the bus can cause without a key and at no cost, such as a false battery gauge.
+	// Absent, it is a hold of motion and manipulators that ends by itself.
+	Unauthenticated *Unauthenticated `cfg:"unauthenticated,optional" eg:"unauthenticated: {constraint: {motion: hold, manipulators: hold}, latch: false}"`
 	// Flap says when triggers that come again and again stay latched; absent, the built-in values hold.
 	Flap *Flap `cfg:"flap,optional" eg:"flap: {trips: 5, window: 2m, merge: 2s}"`
 	// Reporting says what the courier may tell; absent, nothing before the robot is attested.
@@ -193,6 +196,15 @@ type Trigger struct {
 	Clear string `cfg:"clear,optional" enum:"on-clear|on-dwell|operator|two-persons|never" eg:"clear: operator"`
 	// ResetBy lists the signers' roles that may reset the trigger.
 	ResetBy []string `cfg:"reset_by,optional" len:"1..8" enum:"operator|supervisor|safety-engineer|security|service" eg:"reset_by: [operator, safety-engineer]"`
+}
+
+// Unauthenticated is the cap on signals that nobody has authenticated. The triggers that it counts for are marked as
+// hearsay in the table of triggers.
+type Unauthenticated struct {
+	// Constraint is the most that they may demand, whatever their rules say; motion at least limited to 0.5 m/s.
+	Constraint *Constraint `cfg:"constraint" eg:"constraint: {motion: hold, manipulators: hold}"`
+	// Latch true lets them stay until somebody resets them, as their rules and the flap guard say.
+	Latch bool `cfg:"latch" eg:"latch: false"`
 }
 
 // Flap is the guard against triggers that come and go.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // withZone is the demonstration's policy with one more zone.
@@ -130,4 +131,55 @@ func mustProfile(t *testing.T) *Profile {
 		t.Fatal(err)
 	}
 	return cfg.Profile
+}
+
+// TestCapOnUnauthenticatedSignals: what the policy says is what the interlock has, and what the cap takes back is told.
+func TestCapOnUnauthenticatedSignals(t *testing.T) {
+	const shipped = "unauthenticated: {constraint: {motion: hold, manipulators: hold}, latch: false}"
+	raw, err := os.ReadFile(filepath.Join(configsDir, "demo", "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(with string) (*Config, error) {
+		file := filepath.Join(t.TempDir(), "policy.yaml")
+		if err := os.WriteFile(file, []byte(strings.Replace(string(raw), shipped, with, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return Load(nil, file)
+	}
+	for with, fault := range map[string]string{
+		shipped: "",
+		"unauthenticated: {constraint: {motion: limited, max_speed_mps: 0.3}, latch: false}": "",
+		"unauthenticated: {constraint: {motion: stop, manipulators: disabled}, latch: true}": "",
+		"unauthenticated: {constraint: {motion: limited, max_speed_mps: 0.9}, latch: false}": "unauthenticated.constraint",
+		"unauthenticated: {constraint: {motion: dock-only}, latch: false}":                   "unauthenticated.constraint",
+		"unauthenticated: {constraint: {}, latch: false}":                                    "unauthenticated.constraint",
+		"unauthenticated: {constraint: {motion: hold}}":                                      "unauthenticated",
+		"unauthenticated: {latch: false}":                                                    "unauthenticated",
+	} {
+		cfg, err := load(with)
+		switch {
+		case fault != "" && (err == nil || !strings.Contains(err.Error(), fault)):
+			t.Errorf("%s: %v, expected a fault of %s", with, err, fault)
+		case fault == "" && err != nil:
+			t.Errorf("%s: %v", with, err)
+		case fault == "":
+			p := cfg.Policy.Interlock()
+			untold := p.Effective().Rules[interlock.ManipulatorsUntold]
+			if latches := strings.Contains(with, "latch: true"); untold.Clear.Latches() != latches || p.CapLatches != latches || !p.Cap.TightAs(untold.Constraint) && !latches {
+				t.Errorf("%s: cap %v, %t; manipulators.untold %v, %v", with, p.Cap, p.CapLatches, untold.Constraint, untold.Clear)
+			}
+		}
+	}
+	none, err := load("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := load(shipped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := none.Policy.Interlock(), same.Policy.Interlock(); a.Effective() != b.Effective() {
+		t.Error("what the demonstration writes down is not what holds without the key")
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // handClock is a clock that a test moves.
@@ -274,5 +275,22 @@ func BenchmarkApply(b *testing.B) {
 	})
 	if math.IsNaN(fx.Command.Linear.X) {
 		b.Fatal("NaN went out")
+	}
+}
+
+func TestBriefAllocatesNothing(t *testing.T) {
+	r := newRig(t, demoParams(t), Start{}).ready()
+	g := New(Options{Core: r.core})
+	before := g.Brief()
+	if n := testing.AllocsPerRun(100, func() { _ = g.Brief() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if g.Brief() != before || before.Axes.Motion < interlock.MotionLimited {
+		t.Errorf("brief %+v", before)
+	}
+	r.off["pose"] = true
+	r.run(2 * time.Second)
+	if g.Brief() == before {
+		t.Error("a held robot's brief is the same")
 	}
 }

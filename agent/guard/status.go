@@ -136,6 +136,29 @@ func (c *Core) partStatus() []PartStatus {
 	return out
 }
 
+// Brief is what a status says that changes rarely. Briefs can be compared: who shows a status again and again asks for one
+// first, which allocates nothing.
+type Brief struct {
+	Mode        interlock.Mode
+	Axes        interlock.Axes
+	Active      interlock.TriggerSet
+	Missing     InputSet
+	Overdue     bool
+	Advisory    bool
+	Attestation string
+}
+
+// Brief takes the state as it is now.
+func (g *Guard) Brief() Brief {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := g.opt.Core
+	return Brief{
+		Mode: c.decision.Mode, Axes: c.decision.Axes, Active: c.decision.ActiveSet, Missing: c.params.Required &^ c.body.seen,
+		Overdue: c.overdue(c.now.Boot), Advisory: c.params.Advisory, Attestation: c.trust.status(c.now.Boot).State,
+	}
+}
+
 // Status takes the state as it is now. It allocates, so it is for tools and pages, a few times a second.
 func (g *Guard) Status() Status {
 	var s Status

@@ -240,7 +240,12 @@ func appendTrailer(buf []byte, c *chain, prev *Digest, index, nextSeq, records u
 
 // segmentName is the file name of segment number index.
 func segmentName(index uint64) string {
-	return fmt.Sprintf("%0*d%s", segmentDigits, index, segmentSuffix)
+	var b [segmentDigits + len(segmentSuffix)]byte
+	copy(b[segmentDigits:], segmentSuffix)
+	for i := segmentDigits - 1; i >= 0; i, index = i-1, index/10 {
+		b[i] = byte('0' + index%10)
+	}
+	return string(b[:])
 }
 
 // segmentIndex is the inverse of segmentName.

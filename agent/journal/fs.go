@@ -110,13 +110,29 @@ func (osFS) Rename(from, to string) error {
 // Remove deletes a file.
 func (osFS) Remove(path string) error { return os.Remove(path) }
 
-// SyncDir returns when the entries of dir are on the disk.
+// SyncDir returns when the entries of dir are on the disk. It comes with every segment, and os.File would be garbage.
 func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
+	d, err := again(func() (int, error) {
+		return syscall.Open(dir, syscall.O_RDONLY|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	})
 	if err != nil {
-		return err
+		return &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return errors.Join(d.Sync(), d.Close())
+	_, err = again(func() (int, error) { return 0, syscall.Fsync(d) })
+	if err = errors.Join(err, syscall.Close(d)); err != nil {
+		return &fs.PathError{Op: "sync", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// again repeats a call that a signal has interrupted.
+func again(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != syscall.EINTR { //nolint:errorlint // the kernel's own
+			return n, err
+		}
+	}
 }
 
 // Lock locks the directory itself, which works on a full or read-only disk and

@@ -90,7 +90,7 @@ func (w *writer) resume(heads []headInfo, followed bool) error {
 		return nil
 	}
 	for _, h := range heads {
-		w.kept = append(w.kept, segmentRef{h.index, h.seg.FirstSeq})
+		w.kept = append(w.kept, segmentRef{index: h.index, firstSeq: h.seg.FirstSeq})
 	}
 	h := heads[len(heads)-1]
 	if oldest := h.seg.OldestIndex; oldest < heads[0].index {

@@ -33,7 +33,7 @@ func (w *writer) openSegment() error {
 	}
 	w.f, w.path, w.index = f, path, s.Index
 	w.session, w.afterFault = false, false
-	w.kept = append(w.kept, segmentRef{s.Index, s.FirstSeq})
+	w.kept = append(w.kept, segmentRef{index: s.Index, firstSeq: s.FirstSeq})
 	w.cur.sum, w.cur.size, w.cur.records = sum, headerLen, 0
 	w.done = w.cur
 	w.l.advance(w.done.next-1, w.done.sum, false)
@@ -58,14 +58,39 @@ func (w *writer) create(path string) (File, error) {
 	return nil, errors.Join(err, f.Close(), w.l.o.FS.Remove(path))
 }
 
+// relistEvery is after how many segments the directory is listed anew. In between its content is known: nobody else should
+// write there, and what somebody puts there all the same counts a little later.
+const relistEvery = 128
+
 // overQuota finds how many of the oldest segments, and which evidence, have to
 // go before a new full segment fits. Everything in the directory counts.
 func (w *writer) overQuota() (doomed int, evidence []string, err error) {
+	if w.relist--; w.relist < 0 || w.afterFault {
+		if evidence, err = w.list(); err != nil {
+			return 0, nil, err
+		}
+	}
+	total := blocks(w.l.o.SegmentBytes) + w.others
+	for i := range w.kept {
+		total += w.kept[i].bytes
+	}
+	for doomed < len(w.kept) && total > w.l.o.QuotaBytes {
+		total -= w.kept[doomed].bytes
+		doomed++
+	}
+	return doomed, evidence, nil
+}
+
+// list finds what lies in the directory, and which evidence has to go.
+func (w *writer) list() (evidence []string, err error) {
 	files, err := w.l.o.FS.List(w.l.dir)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	total := blocks(w.l.o.SegmentBytes)
+	w.relist, w.others = relistEvery, 0
+	for i := range w.kept {
+		w.kept[i].bytes = 0 // until it is found
+	}
 	sizes := make(map[string]int64, len(files))
 	var aside []FileInfo
 	next := segmentName(w.index + 1)
@@ -74,20 +99,20 @@ func (w *writer) overQuota() (doomed int, evidence []string, err error) {
 			continue // left over from a failed try
 		}
 		sizes[f.Name] = blocks(f.Size)
-		total += blocks(f.Size)
+		w.others += blocks(f.Size)
 		if strings.HasSuffix(f.Name, evidenceSuffix) {
 			aside = append(aside, f)
 		}
 	}
+	for i := range w.kept {
+		w.kept[i].bytes = sizes[segmentName(w.kept[i].index)]
+		w.others -= w.kept[i].bytes
+	}
 	evidence = oldestEvidence(aside, w.l.o.QuotaBytes/evidenceShare)
 	for _, name := range evidence {
-		total -= sizes[name]
+		w.others -= sizes[name]
 	}
-	for doomed < len(w.kept) && total > w.l.o.QuotaBytes {
-		total -= sizes[segmentName(w.kept[doomed].index)]
-		doomed++
-	}
-	return doomed, evidence, nil
+	return evidence, nil
 }
 
 // evidenceShare is the part of the quota that damaged files may take.

@@ -39,9 +39,11 @@ type writer struct {
 	logID      [16]byte
 	index      uint64 // number of the last segment made
 	kept       []segmentRef
-	session    bool // the next segment is the first of this Open
-	afterFault bool // the next segment replaces the undurable end of the last
-	closing    bool // write the close record when the ring is empty
+	others     int64 // bytes of everything else in the directory, when it was listed last
+	relist     int   // new segments until that is done again; 0 at first
+	session    bool  // the next segment is the first of this Open
+	afterFault bool  // the next segment replaces the undurable end of the last
+	closing    bool  // write the close record when the ring is empty
 
 	cur, done mark // written, durable
 	urgent    bool // an urgent record is written and not synced
@@ -55,7 +57,10 @@ type writer struct {
 }
 
 // segmentRef is a segment that is still there.
-type segmentRef struct{ index, firstSeq uint64 }
+type segmentRef struct {
+	index, firstSeq uint64
+	bytes           int64 // on the disk, in whole blocks
+}
 
 // waiting tells whether the writer is between two tries at a failing disk.
 func (w *writer) waiting() bool { return w.backoff != 0 && time.Now().Before(w.retryAt) }
@@ -286,6 +291,7 @@ func (w *writer) rotate() error {
 	if err := w.sync(); err != nil {
 		return err
 	}
+	w.kept[len(w.kept)-1].bytes = blocks(w.cur.size)
 	err := w.f.Close()
 	w.f = nil
 	if err != nil {

@@ -79,6 +79,8 @@ type Node struct {
 	// waiting is true while a writer's name may become known soon; stirred changes with every match.
 	waiting atomic.Bool
 	stirred atomic.Uint64
+	// blind is what Blind counted last.
+	blind atomic.Pointer[counted]
 	// settledAt is when the graph counts as known, 0 while the participant does not work; known then is true.
 	settledAt atomic.Int64
 	// unseenAt is when discovery last did not take somebody in, 0 if it always did.
@@ -235,8 +237,23 @@ type Blindness struct {
 	SharedMemory int
 }
 
-// Blind counts the participants that limit what the node can see.
-func (n *Node) Blind() Blindness { return blindness(n.part.Participants()) }
+// Blind counts the participants that limit what the node can see. It counts anew when they have changed, so that who asks
+// once a second makes no garbage.
+func (n *Node) Blind() Blindness {
+	now := n.part.Generation() // before the list: what changes in between is counted at the next call
+	if last := n.blind.Load(); last != nil && last.generation == now {
+		return last.Blindness
+	}
+	b := counted{now, blindness(n.part.Participants())}
+	n.blind.Store(&b)
+	return b.Blindness
+}
+
+// counted is what was counted at one generation of the participant's knowledge.
+type counted struct {
+	generation uint64
+	Blindness
+}
 
 func blindness(list []*rtps.RemoteParticipant) Blindness {
 	var b Blindness

@@ -71,7 +71,7 @@ func heapObjects(b *testing.B, m bus.Bus, what string) {
 		runtime.GC()
 		first, objects := head(b, s), allocated()
 		start := time.Now()
-		idle(b, min(spanOr(heapPatience), time.Duration(1.02*float64(heapMessages)/rate*float64(time.Second))))
+		idle(b, min(spanOr(heapPatience), time.Duration(1.06*float64(heapMessages)/rate*float64(time.Second))))
 		objects = allocated() - objects
 		took := time.Since(start)
 		messages := float64(head(b, s)-first) - took.Seconds()/tickPeriod.Seconds()

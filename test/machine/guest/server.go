@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -176,7 +177,7 @@ func put(r *http.Request) (struct{}, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return struct{}{}, err
 	}
-	return struct{}{}, os.WriteFile(path, b, 0o600)
+	return struct{}{}, writeDurable(path, b)
 }
 
 // tree returns a folder as a tar archive.
@@ -219,4 +220,21 @@ func field(text []byte, name string) int64 {
 		}
 	}
 	return 0
+}
+
+// writeDurable writes a file that a reset of the machine does not take back.
+func writeDurable(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
