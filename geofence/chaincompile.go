@@ -31,8 +31,11 @@ type chain struct {
 // the part turns by it; reach is how far the part's surface can be from the link's
 // origin, whatever the positions from here on are.
 type lever struct {
-	link              int32
+	link, number      int32
 	rate, turn, reach float64
+	// blur and twist are what the joints up to here and this one may be wrong by, in
+	// millimetres and radians of the part.
+	blur, twist float64
 }
 
 // part is a capsule in the frame of a link, -1 for the base.
@@ -310,7 +313,20 @@ func (k *chainer) levers(last int32, end, r float64) (lo, hi int32) {
 		k.out.path = append(k.out.path, v)
 		reach += l.at.norm()
 	}
-	slices.Reverse(k.out.path[lo:])
+	way := k.out.path[lo:]
+	slices.Reverse(way)
+	blur, twist := 0.0, 0.0
+	for i := range way {
+		v := &way[i]
+		l := &k.out.links[v.link]
+		fault := k.out.errorRad
+		if l.slides {
+			fault = k.out.errorMM / 1000
+		}
+		blur += float64(v.rate * fault)
+		twist += float64(v.turn * fault)
+		v.number, v.blur, v.twist = l.number, blur, twist
+	}
 	return lo, int32(len(k.out.path)) //nolint:gosec // as above
 }
 

@@ -172,30 +172,27 @@ func (f *Fence) forward() {
 // hold takes a part from its link's frame to the base's. Beyond a joint whose
 // position is not known, it is everything that it can reach from there.
 func (f *Fence) hold(p *partPose, on, lo, hi int32) {
-	c, l := f.set.chain, &f.limb
-	p.blur, p.twist, p.speed, p.spin, p.lost = 0, 0, 0, 0, false
-	for k := lo; k < hi; k++ {
-		v := &c.path[k]
-		if l.lost[v.link] >= 0 {
+	l := &f.limb
+	way := f.set.chain.path[lo:hi]
+	p.blur, p.twist, p.speed, p.spin, p.lost = 0, 0, 0, 0, on >= 0 && l.lost[on] >= 0
+	for k := range way {
+		v := &way[k]
+		if p.lost && l.lost[v.link] >= 0 {
 			at := l.frames[v.link].t
-			p.capsule, p.lost = capsule{at, at, v.reach}, true
+			p.capsule = capsule{at, at, v.reach}
 			return
 		}
-		j := &c.links[v.link]
-		fault := c.errorRad
-		if j.slides {
-			fault = c.errorMM / 1000
-		}
-		speed := l.posture.speed[j.number]
-		p.blur += float64(v.rate * fault)
+		speed := l.posture.speed[v.number]
 		p.speed += float64(v.rate * speed)
-		p.twist += float64(v.turn * fault)
 		p.spin += float64(v.turn * speed)
+		p.blur, p.twist = v.blur, v.twist
 	}
 	if on >= 0 {
 		at := &l.frames[on]
 		p.a, p.b = at.apply(p.a), at.apply(p.b)
-		p.axis = at.r.apply(p.axis)
+		if p.axis != (vec3{}) { // a camera's
+			p.axis = at.r.apply(p.axis)
+		}
 	}
 }
 

@@ -34,15 +34,25 @@ func (m *mat3) apply(v vec3) vec3 {
 }
 
 // times returns m·n.
-func (m *mat3) times(n *mat3) mat3 {
-	var out mat3
-	for r := 0; r < 9; r += 3 {
-		a, b, c := m[r], m[r+1], m[r+2]
-		out[r] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
-		out[r+1] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
-		out[r+2] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
-	}
+func (m *mat3) times(n *mat3) (out mat3) {
+	out.product(m, n)
 	return out
+}
+
+// product sets out to m·n; it is written out since forward kinematics consists of it.
+func (out *mat3) product(m, n *mat3) {
+	a, b, c := m[0], m[1], m[2]
+	out[0] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
+	out[1] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
+	out[2] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
+	a, b, c = m[3], m[4], m[5]
+	out[3] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
+	out[4] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
+	out[5] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
+	a, b, c = m[6], m[7], m[8]
+	out[6] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
+	out[7] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
+	out[8] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
 }
 
 func (m *mat3) transposed() mat3 {
@@ -144,7 +154,7 @@ func newLink(origin *rigid, axis vec3, slides bool) link {
 func (l *link) place(parent *rigid, value float64, out *rigid) {
 	if l.slides {
 		out.t = parent.apply(l.at.add(l.slide.scale(value)))
-		out.r = parent.r.times(&l.p)
+		out.r.product(&parent.r, &l.p)
 		return
 	}
 	sin, cos := sincos(value)
@@ -153,5 +163,5 @@ func (l *link) place(parent *rigid, value float64, out *rigid) {
 		turn[i] = l.p[i] + float64(cos*l.q[i]) + float64(sin*l.s[i])
 	}
 	out.t = parent.apply(l.at)
-	out.r = parent.r.times(&turn)
+	out.r.product(&parent.r, &turn)
 }

@@ -44,6 +44,7 @@ func fromShape(c *urdf.Collision, x [3]float64) float64 {
 		return math.Sqrt(sum)
 	case urdf.Cylinder:
 		return math.Hypot(math.Max(0, math.Hypot(x[0], x[1])-c.Radius), math.Max(0, math.Abs(x[2])-c.Length/2))
+	case urdf.Sphere, urdf.Mesh:
 	}
 	return math.Max(0, math.Sqrt(x[0]*x[0]+x[1]*x[1]+x[2]*x[2])-c.Radius)
 }
@@ -93,6 +94,10 @@ func TestCapsulesContainAndStateTheirExcess(t *testing.T) {
 			farthest = math.Max(farthest, fromShape(&c, on))
 			// The same direction's point of the shape: its corners and rims.
 			switch c.Shape {
+			case urdf.Sphere, urdf.Mesh:
+				for i := range in {
+					in[i] = c.Radius * d[i] / math.Sqrt(n)
+				}
 			case urdf.Box:
 				for i := range in {
 					in[i] = math.Copysign(c.Size[i]/2, d[i])
@@ -103,10 +108,6 @@ func TestCapsulesContainAndStateTheirExcess(t *testing.T) {
 					continue
 				}
 				in = [3]float64{c.Radius * d[0] / h, c.Radius * d[1] / h, math.Copysign(c.Length/2, d[2])}
-			default:
-				for i := range in {
-					in[i] = c.Radius * d[i] / math.Sqrt(n)
-				}
 			}
 			if out := fromSegment(&p, in) - p.RadiusM; out > 1e-12 {
 				t.Fatalf("%+v: %v stands out of %+v by %g m", c, in, p, out)

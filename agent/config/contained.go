@@ -214,7 +214,7 @@ func textSTL(text string) ([]triangle, error) {
 	var t triangle
 	n := 0
 	words := strings.Fields(text)
-	for i := 0; i < len(words); i++ {
+	for i := range words {
 		if words[i] != "vertex" {
 			continue
 		}
