@@ -131,8 +131,11 @@ func neverLoosens(t *testing.T, name string, change func(t *rapid.T, m *moment))
 				t.Fatalf("ratio %v (%v) became %v (%v)", before.Ratio, before.Reason, after.Ratio, after.Reason)
 			}
 			for _, r := range [...]struct{ before, after Restriction }{
-				{vb.Manipulators, va.Manipulators}, {vb.Perception, va.Perception}, {vb.Remote, va.Remote},
-				{vb.Dwell, va.Dwell}, {vb.DoorHeld, va.DoorHeld},
+				{vb.Manipulators, va.Manipulators},
+				{vb.Perception, va.Perception},
+				{vb.Remote, va.Remote},
+				{vb.Dwell, va.Dwell},
+				{vb.DoorHeld, va.DoorHeld},
 			} {
 				if r.before.On && !r.after.On {
 					t.Fatalf("restriction %+v is gone", r.before)

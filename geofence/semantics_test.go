@@ -131,6 +131,7 @@ func (c *cell) zone() ZoneSpec {
 		z.Facts, z.MaxDwell, z.Loss = FactBadge|FactTask, cellDwell, LossStop
 	case Release:
 		z.Loss = LossStop
+	default:
 	}
 	switch {
 	case strings.Contains(c.known, "CONTINUE"):
@@ -229,7 +230,7 @@ func (c *cell) observed(t *testing.T, leases []Lease) string {
 	if c.kind == NoStop && c.known == "binds" && v.Refuge.On != (c.place == Inside) {
 		t.Errorf("refuge %+v", v.Refuge)
 	}
-	e := Effect{Motion: motionWord(r, &v, towards, away)}
+	e := Effect{Motion: motionWord(&v, towards, away)}
 	word := func(r Restriction, certain bool, w string) string {
 		if !r.On {
 			return ""
@@ -248,7 +249,7 @@ func (c *cell) observed(t *testing.T, leases []Lease) string {
 }
 
 // motionWord tells from two answers which rule they come from.
-func motionWord(r *rig, v *Verdict, towards, away Limit) string {
+func motionWord(v *Verdict, towards, away Limit) string {
 	creep := wheels().CreepMPS
 	is := func(l Limit, mps float64) bool { return math.Abs(l.AllowedMPS-mps) < 1e-9 }
 	limited := func(l Limit) bool { return is(l, cellLimitMPS) || is(l, entryShare*cellLimitMPS) }
@@ -277,7 +278,7 @@ func motionWord(r *rig, v *Verdict, towards, away Limit) string {
 
 func TestEveryCellOfTheTable(t *testing.T) {
 	cells := 0
-	for _, row := range strings.Split(strings.TrimSpace(expected), "\n") {
+	for row := range strings.SplitSeq(strings.TrimSpace(expected), "\n") {
 		f := strings.Split(row, "|")
 		var kind Kind
 		for k := range kindEnd {

@@ -43,11 +43,11 @@ const (
 type FactSet uint8
 
 const (
-	// FactBadge: an authorised badge was shown at the door.
+	// FactBadge means that an authorised badge was shown at the door.
 	FactBadge FactSet = 1 << iota
-	// FactDoor: the door is open for this robot.
+	// FactDoor means that the door is open for this robot.
 	FactDoor
-	// FactTask: the robot's task leads through the door.
+	// FactTask means that the robot's task leads through the door.
 	FactTask
 	factEnd
 )

@@ -257,8 +257,11 @@ func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn
 		one.Place, one.DistanceM, one.TowardsMPS = n.Place.String(), &n.MarginM, &n.AllowedMPS
 		one.State, one.Why = e.placed(z, n)
 	}
-	if !one.Certain {
-		one.Why += "; it may not bind, but roles, the clock or the robot's attestation are not known"
+	switch {
+	case z.UnlessAttested:
+		one.Why += "; it binds unless a verifier vouches for the robot"
+	case !one.Certain:
+		one.Why += "; it may not bind, but roles or the clock are not known"
 	}
 }
 

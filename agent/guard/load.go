@@ -105,8 +105,12 @@ func tighten(v, o *geofence.Verdict) {
 	v.Faults |= o.Faults
 	v.Place = worsePlace(v.Place, o.Place)
 	for _, r := range [...]struct{ of, by *geofence.Restriction }{
-		{&v.Manipulators, &o.Manipulators}, {&v.Perception, &o.Perception}, {&v.Remote, &o.Remote},
-		{&v.Dwell, &o.Dwell}, {&v.DoorHeld, &o.DoorHeld}, {&v.Lost, &o.Lost},
+		{&v.Manipulators, &o.Manipulators},
+		{&v.Perception, &o.Perception},
+		{&v.Remote, &o.Remote},
+		{&v.Dwell, &o.Dwell},
+		{&v.DoorHeld, &o.DoorHeld},
+		{&v.Lost, &o.Lost},
 	} {
 		if !r.of.On && r.by.On {
 			*r.of = *r.by

@@ -252,10 +252,11 @@ func (g *Grant) effect() string {
 	if g.SingleUse {
 		s += ", once"
 	}
+	var facts strings.Builder
 	for _, f := range g.Facts {
-		s += ", vouching for the " + string(f)
+		facts.WriteString(", vouching for the " + string(f))
 	}
-	return s
+	return s + facts.String()
 }
 
 func (l *KeyList) effects() []string {
