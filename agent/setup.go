@@ -372,6 +372,9 @@ func (a *Agent) storeDocuments(cfg *config.Config) error {
 	} {
 		documents[strings.TrimPrefix(digest.String(), "sha256:")+".yaml"] = raw
 	}
+	if cfg.Raw.URDF != nil {
+		documents[strings.TrimPrefix(cfg.Digests.URDF.String(), "sha256:")+".urdf"] = cfg.Raw.URDF
+	}
 	for name, raw := range documents {
 		path := filepath.Join(folder, name)
 		if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, raw) { //nolint:gosec // our own folder

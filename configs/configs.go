@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml examples/*/*.idl
+//go:embed *.schema.json messages/*.schema.json demo/*.yaml examples/*/*.yaml examples/*/*.idl examples/*/*.urdf
 var files embed.FS
 
 // FS returns the files, by their path below this folder.
@@ -23,6 +23,8 @@ const (
 	DiffDriveROS2 = "examples/diff-drive-ros2"
 	// HumanoidDDS is a humanoid whose body speaks plain DDS in its vendor's types, which are in unitree_hg.idl.
 	HumanoidDDS = "examples/humanoid-dds"
+	// Humanoid is the demonstration's robot with a URDF, and zones for its hands and its camera.
+	Humanoid = "examples/humanoid"
 )
 
 // Messages is the folder of the JSON Schemas of what a robot sends: one for each topic, its slash written as a hyphen, and

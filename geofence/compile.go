@@ -24,7 +24,8 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 	c.floors(spec.Floors)
 	c.roles(spec.Roles)
 	c.shifts(spec.Shifts)
-	c.zones(spec.Zones)
+	c.set.chain = c.chain(robot.Chain)
+	c.zones(spec.Zones, &robot)
 	if len(c.errs) == 0 {
 		c.keepIn()
 	}
@@ -36,6 +37,7 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 		second := *robot.Second
 		robot.Second = &second
 	}
+	robot.Chain = nil // compiled
 	c.set.robot = robot
 	c.set.body = newBody(robot.Footprint)
 	c.set.index()
@@ -162,7 +164,7 @@ func (i item) window(k int, spec WindowSpec) window {
 	return w
 }
 
-func (c *compiler) zones(specs []ZoneSpec) {
+func (c *compiler) zones(specs []ZoneSpec, robot *Robot) {
 	vertices := 0
 	for i, spec := range capped(c, "zones", specs, MaxZones) {
 		at := item{c, "zones", i, spec.ID}
@@ -180,6 +182,7 @@ func (c *compiler) zones(specs []ZoneSpec) {
 		z.roles = at.names("Roles", spec.Roles, c.set.roleByID)
 		z.shifts = at.names("Shifts", spec.Shifts, c.shiftByID)
 		at.kind(&spec, &z)
+		at.limb(&spec, &z, robot)
 		z.lo = int32(len(c.set.edges))
 		n := len(spec.Outer)
 		for _, h := range spec.Holes {
@@ -251,7 +254,7 @@ func (i item) polygon(rings [][]Vertex) {
 
 // index builds the boxes by which zones and edges are found.
 func (s *Set) index() {
-	solid := make([][]int32, len(s.floors))
+	solid, limbs := make([][]int32, len(s.floors)), make([][]int32, len(s.floors))
 	for i := range s.zones {
 		z := &s.zones[i]
 		z.runLo = int32(len(s.runs))
@@ -261,9 +264,17 @@ func (s *Set) index() {
 			f := &s.floors[z.floor]
 			f.keep = append(f.keep, int32(i))
 			f.pieces += int(z.hi-z.lo) + int(z.coverHi-z.coverLo)
-		} else {
-			solid[z.floor] = append(solid[z.floor], int32(i))
+			continue
 		}
+		if z.limb {
+			limbs[z.floor] = append(limbs[z.floor], int32(i))
+			z.slot = int32(2 * len(s.limbs))
+			s.limbs = append(s.limbs, int32(i))
+		}
+		if !z.contour {
+			continue
+		}
+		solid[z.floor] = append(solid[z.floor], int32(i))
 		switch z.kind {
 		case DwellLimit, Door:
 			s.stays = append(s.stays, int32(i))
@@ -275,5 +286,6 @@ func (s *Set) index() {
 	for i := range s.floors {
 		f := &s.floors[i]
 		f.solid, f.keepTree = newTree(s.zones, solid[i]), newTree(s.zones, slices.Clone(f.keep))
+		f.limbs = s.limbsOf(limbs[i])
 	}
 }

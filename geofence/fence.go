@@ -35,6 +35,8 @@ type Fence struct {
 	minute         int64 // the civil minute for which mem.plan was made
 	reach          float64
 
+	limb limbs
+
 	// Scratch space.
 	work    int
 	found   []int32 // zones near the pose
@@ -117,6 +119,10 @@ func New(set *Set) *Fence {
 		f.mem.brakes.axis[i].share = 1
 	}
 	f.reach = f.reachNow()
+	f.limb = newLimbs(set)
+	if set.chain != nil {
+		f.forward()
+	}
 	return f
 }
 
@@ -162,6 +168,7 @@ func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 	}
 	f.count(usable)
 	f.report(usable, out)
+	f.stepParts(usable, out)
 }
 
 // holding are the faults that hold this robot.

@@ -142,7 +142,7 @@ func (t *tree) bytes() int {
 
 // Sizes in memory, and what a map needs for each entry with its key's header.
 const (
-	edgeBytes, boundsBytes, coverBytes, zoneBytes, leafBytes = 16, 16, 24, 224, 20
+	edgeBytes, boundsBytes, coverBytes, zoneBytes, leafBytes = 16, 16, 24, 248, 20
 	entryBytes                                               = 48
 )
 
@@ -155,7 +155,7 @@ func (s *Set) Bytes() int {
 	}
 	for i := range s.floors {
 		f := &s.floors[i]
-		n += f.solid.bytes() + f.keepTree.bytes() + 4*len(f.keep)
+		n += f.solid.bytes() + f.keepTree.bytes() + f.limbs.bytes() + 4*(len(f.keep)+len(f.limbs.views))
 	}
 	return n
 }

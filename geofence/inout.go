@@ -204,6 +204,14 @@ const (
 	ReasonEvacuate
 	// ReasonRefuge: held in a NoStop zone, at creep speed on the way out.
 	ReasonRefuge
+	// ReasonPartInside: a part reaches into a zone.
+	ReasonPartInside
+	// ReasonPartMargin: a part is so close to a zone that it may be inside before it is at rest.
+	ReasonPartMargin
+	// ReasonPartUnknown: joints are unknown, and what they could reach meets a zone.
+	ReasonPartUnknown
+	// ReasonView: a camera may see into a zone.
+	ReasonView
 	reasonEnd
 )
 
@@ -270,6 +278,8 @@ type Verdict struct {
 	// by somebody else may become a creep, see [Fence.LimitRefuge]. RefugeWithin is the zone's bound.
 	Refuge       Restriction
 	RefugeWithin time.Duration
+	// Parts is about the body's parts and cameras.
+	Parts PartsVerdict
 }
 
 // Restriction says that a zone restricts something, which zone, and why.

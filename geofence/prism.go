@@ -1,35 +1,38 @@
 package geofence
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
-// MaxParts is the greatest number of body parts in a query.
-const MaxParts = 64
+// MaxQueryParts is the greatest number of body parts in a query.
+const MaxQueryParts = 64
 
-// Height is a closed range above the floor, in millimetres.
-type Height struct{ FromMM, ToMM int32 }
+// Span is a closed range above the floor, in millimetres.
+type Span struct{ FromMM, ToMM int32 }
 
-// Part is a part of the body in the map frame: a capsule in space, that is a ball of a radius that goes straight from A
+// SpaceCapsule is a part of the body in the map frame: a capsule in space, that is a ball of a radius that goes straight from A
 // at height AZ to B at height BZ, all in millimetres.
-type Part struct {
+type SpaceCapsule struct {
 	A, B     Vertex
 	AZ, BZ   int32
 	RadiusMM int32
 }
 
 // height is the range that the capsule takes up; its ends may lie 2^20 mm beyond 32 bits.
-func (p *Part) height() (from, to int64) {
+func (p *SpaceCapsule) height() (from, to int64) {
 	return int64(min(p.AZ, p.BZ)) - int64(p.RadiusMM), int64(max(p.AZ, p.BZ)) + int64(p.RadiusMM)
 }
 
 // Parts appends the zones of a floor, of any kind, that some part of the body has a point in common with. Zone i is the
-// prism over its outline in the range heights[i], or of any height where heights is nil. A slanted part counts with its
+// prism over its outline in the range heights[i], or in its own where heights is nil. A slanted part counts with its
 // whole height everywhere along it: it may seem to touch what it passes above or below, never the other way round.
-func (s *Set) Parts(floor int, parts []Part, heights []Height, dst []int) ([]int, error) {
+func (s *Set) Parts(floor int, parts []SpaceCapsule, heights []Span, dst []int) ([]int, error) {
 	var b parts3
 	if err := s.check(floor); err != nil {
 		return dst, err
 	}
-	if len(parts) > MaxParts || heights != nil && len(heights) != len(s.zones) || !b.set(parts) {
+	if len(parts) > MaxQueryParts || heights != nil && len(heights) != len(s.zones) || !b.set(parts) {
 		return dst, ErrQuery
 	}
 	if len(parts) == 0 {
@@ -38,14 +41,15 @@ func (s *Set) Parts(floor int, parts []Part, heights []Height, dst []int) ([]int
 	f := &s.floors[floor]
 	n := len(dst)
 	dst = s.parts(&f.keepTree, &b, heights, s.parts(&f.solid, &b, heights, dst))
+	dst = s.parts(&f.limbs.tree, &b, heights, dst)
 	slices.Sort(dst[n:])
-	return dst, nil
+	return dst[:n+len(slices.Compact(dst[n:]))], nil // some bind both the contour and parts
 }
 
-func (s *Set) parts(t *tree, b *parts3, heights []Height, dst []int) []int {
+func (s *Set) parts(t *tree, b *parts3, heights []Span, dst []int) []int {
 	for k := t.next(0, &b.box); k < len(t.zones); k = t.next(k+1, &b.box) {
 		i := t.zones[k]
-		from, to := int64(-1<<62), int64(1<<62)
+		from, to := s.zones[i].span()
 		if heights != nil {
 			from, to = int64(heights[i].FromMM), int64(heights[i].ToMM)
 		}
@@ -56,23 +60,29 @@ func (s *Set) parts(t *tree, b *parts3, heights []Height, dst []int) []int {
 	return dst
 }
 
+// span is the zone's own range of heights in whole millimetres, at least as tall as it was written.
+func (z *zone) span() (from, to int64) {
+	const any, rounding = 1 << 40, 1e-6 // of a millimetre: what metres of a written height can be off by
+	return int64(math.Floor(max(z.low, -any) + rounding)), int64(math.Ceil(min(z.high, any) - rounding))
+}
+
 // parts3 is the whole body: its parts over the floor, their heights, and the box round all.
 type parts3 struct {
 	n        int
-	plan     [MaxParts]capsule
-	from, to [MaxParts]int64
+	plan     [MaxQueryParts]sweptDisk
+	from, to [MaxQueryParts]int64
 	box      bounds
 	low, top int64
 }
 
-func (b *parts3) set(parts []Part) bool {
+func (b *parts3) set(parts []SpaceCapsule) bool {
 	b.n = len(parts)
 	for i := range parts {
 		p, c := &parts[i], &b.plan[i]
 		if p.RadiusMM < 0 || p.RadiusMM > MaxRadiusMM || !onMap(p.A) || !onMap(p.B) {
 			return false
 		}
-		*c = capsule{axis: edge{p.A.X, p.A.Y, p.B.X, p.B.Y}, radius: p.RadiusMM}
+		*c = sweptDisk{axis: edge{p.A.X, p.A.Y, p.B.X, p.B.Y}, radius: p.RadiusMM}
 		c.prepare()
 		b.from[i], b.to[i] = p.height()
 		if i == 0 {

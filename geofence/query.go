@@ -188,7 +188,7 @@ func (p *polygon) meets(e *edge) bool {
 // Capsule appends the zones of a floor, of any kind, that a disk of a radius in millimetres has a point in common with
 // on its straight way from one point to another.
 func (s *Set) Capsule(floor int, from, to Vertex, radiusMM int32, dst []int) ([]int, error) {
-	c := capsule{axis: edge{from.X, from.Y, to.X, to.Y}, radius: radiusMM}
+	c := sweptDisk{axis: edge{from.X, from.Y, to.X, to.Y}, radius: radiusMM}
 	if radiusMM < 0 || radiusMM > MaxRadiusMM {
 		return dst, ErrQuery
 	}
@@ -198,12 +198,12 @@ func (s *Set) Capsule(floor int, from, to Vertex, radiusMM int32, dst []int) ([]
 	c.prepare()
 	f := &s.floors[floor]
 	n := len(dst)
-	dst = s.capsule(&f.keepTree, &c, s.capsule(&f.solid, &c, dst))
+	dst = s.swept(&f.keepTree, &c, s.swept(&f.solid, &c, dst))
 	slices.Sort(dst[n:])
 	return dst, nil
 }
 
-func (s *Set) capsule(t *tree, c *capsule, dst []int) []int {
+func (s *Set) swept(t *tree, c *sweptDisk, dst []int) []int {
 	for k := t.next(0, &c.box); k < len(t.zones); k = t.next(k+1, &c.box) {
 		if o := s.leafOutline(&t.leaves[k]); c.touches(&o) {
 			dst = append(dst, int(t.zones[k]))
@@ -212,22 +212,22 @@ func (s *Set) capsule(t *tree, c *capsule, dst []int) []int {
 	return dst
 }
 
-// capsule is a disk swept along a segment, in whole millimetres.
-type capsule struct {
+// sweptDisk is a disk swept along a segment, in whole millimetres.
+type sweptDisk struct {
 	axis   edge
 	radius int32
 	r2     uint64
 	box    bounds
 }
 
-func (c *capsule) prepare() {
+func (c *sweptDisk) prepare() {
 	a, r := &c.axis, c.radius
 	c.r2 = uint64(r) * uint64(r)
 	c.box = bounds{a.minX() - r, a.minY() - r, a.maxX() + r, a.maxY() + r}
 }
 
-// touches says whether the capsule and a zone have a point in common.
-func (c *capsule) touches(o *outline) bool {
+// touches says whether the swept disk and a zone have a point in common.
+func (c *sweptDisk) touches(o *outline) bool {
 	for r := range o.runs {
 		if !o.runs[r].meets(&c.box) {
 			continue
@@ -242,7 +242,7 @@ func (c *capsule) touches(o *outline) bool {
 	return o.locate(c.axis.ax, c.axis.ay) != away
 }
 
-func (c *capsule) near(e *edge) bool {
+func (c *sweptDisk) near(e *edge) bool {
 	return e.maxX() >= c.box.x0 && e.minX() <= c.box.x1 && e.maxY() >= c.box.y0 && e.minY() <= c.box.y1 &&
 		edgesClose(e, &c.axis, c.r2)
 }

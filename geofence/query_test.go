@@ -81,9 +81,9 @@ func (n naiveQueries) capsule(floor int, a, b Vertex, r int32) []int {
 	return n.zones(floor, func(_ *zone, edges []edge, _ int) bool { return n.capsuleIn(edges, a, b, r) })
 }
 
-func (n naiveQueries) parts(floor int, parts []Part, heights []Height) []int {
+func (n naiveQueries) parts(floor int, parts []SpaceCapsule, heights []Span) []int {
 	return n.zones(floor, func(_ *zone, edges []edge, i int) bool {
-		return slices.ContainsFunc(parts, func(p Part) bool {
+		return slices.ContainsFunc(parts, func(p SpaceCapsule) bool {
 			from, to := p.height()
 			return to >= int64(heights[i].FromMM) && from <= int64(heights[i].ToMM) && n.capsuleIn(edges, p.A, p.B, p.RadiusMM)
 		})
@@ -142,7 +142,7 @@ func TestQueriesEqualTheNaiveLoop(t *testing.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 11))
 		off := []int32{0, 0, 10_000_000, 1_000_000_000, -1_000_000_000}[rng.IntN(5)]
 		n := naiveQueries{compile(t, estateOf(rng, 1+rng.IntN(120), off, []int32{1, 1, 50, 500}[rng.IntN(4)]), wheels())}
-		heights := make([]Height, n.set.Zones())
+		heights := make([]Span, n.set.Zones())
 		for i := range heights {
 			heights[i].FromMM = rng.Int32N(2000) - 200
 			heights[i].ToMM = heights[i].FromMM + rng.Int32N(1500)
@@ -167,7 +167,7 @@ func TestQueriesEqualTheNaiveLoop(t *testing.T) {
 			same("Footprint", foot, n.footprint(floor, ring))
 			swept, err3 := n.set.Capsule(floor, p, q, r, nil)
 			same("Capsule", swept, n.capsule(floor, p, q, r))
-			var parts []Part
+			var parts []SpaceCapsule
 			for range 1 + rng.IntN(30) {
 				a := n.place(rng, off)
 				if len(parts) > 0 && rng.IntN(4) > 0 { // near to each other, as those of a body
@@ -175,7 +175,7 @@ func TestQueriesEqualTheNaiveLoop(t *testing.T) {
 					a.X += rng.Int32N(800) - 400
 				}
 				b := Vertex{a.X + rng.Int32N(300) - 150, a.Y + rng.Int32N(300) - 150}
-				parts = append(parts, Part{a, b, rng.Int32N(1800), rng.Int32N(1800), rng.Int32N(120)})
+				parts = append(parts, SpaceCapsule{a, b, rng.Int32N(1800), rng.Int32N(1800), rng.Int32N(120)})
 			}
 			met, err4 := n.set.Parts(floor, parts, heights, nil)
 			same("Parts", met, n.parts(floor, parts, heights))
@@ -224,10 +224,10 @@ func TestQueriesRefuse(t *testing.T) {
 		"capsule, range":    {ErrQuery, func() error { _, err := set.Capsule(0, far, Vertex{}, 1, nil); return err }},
 		"capsule, floor":    {ErrFloor, func() error { _, err := set.Capsule(2, Vertex{}, Vertex{}, 1, nil); return err }},
 		"parts, floor":      {ErrFloor, func() error { _, err := set.Parts(2, nil, nil, nil); return err }},
-		"parts, heights":    {ErrQuery, func() error { _, err := set.Parts(0, nil, make([]Height, 2), nil); return err }},
-		"parts, many":       {ErrQuery, func() error { _, err := set.Parts(0, make([]Part, MaxParts+1), nil, nil); return err }},
-		"parts, far":        {ErrQuery, func() error { _, err := set.Parts(0, []Part{{A: far}}, nil, nil); return err }},
-		"parts, bad radius": {ErrQuery, func() error { _, err := set.Parts(0, []Part{{RadiusMM: -1}}, nil, nil); return err }},
+		"parts, heights":    {ErrQuery, func() error { _, err := set.Parts(0, nil, make([]Span, 2), nil); return err }},
+		"parts, many":       {ErrQuery, func() error { _, err := set.Parts(0, make([]SpaceCapsule, MaxQueryParts+1), nil, nil); return err }},
+		"parts, far":        {ErrQuery, func() error { _, err := set.Parts(0, []SpaceCapsule{{A: far}}, nil, nil); return err }},
+		"parts, bad radius": {ErrQuery, func() error { _, err := set.Parts(0, []SpaceCapsule{{RadiusMM: -1}}, nil, nil); return err }},
 	} {
 		if err := tc.ask(); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
@@ -241,7 +241,7 @@ func TestQueriesRefuse(t *testing.T) {
 func TestQueriesDoNotAllocate(t *testing.T) {
 	set := compile(t, estate(400), wheels())
 	dst, ring := make([]int, 0, 64), star(rand.New(rand.NewPCG(1, 1)), 3000, 3000, 2000, 8)
-	parts := []Part{{A: Vertex{3000, 3000}, B: Vertex{3500, 3000}, RadiusMM: 100}}
+	parts := []SpaceCapsule{{A: Vertex{3000, 3000}, B: Vertex{3500, 3000}, RadiusMM: 100}}
 	if n := testing.AllocsPerRun(100, func() {
 		dst, _ = set.At(0, Vertex{6000, 6000}, dst[:0])
 		_, _, _ = set.SignedDistance(0, Vertex{3000, 3000}, Blocked)

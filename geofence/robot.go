@@ -103,6 +103,9 @@ func (c *compiler) checkRobot(r *Robot) {
 	if r.CreepMPS > r.MaxSpeedMPS {
 		c.robotError("CreepMPS", "is %v m/s, expected at most MaxSpeedMPS (%v m/s)", r.CreepMPS, r.MaxSpeedMPS)
 	}
+	if h := r.HeightM; !finite(h) || h < 0 || h > 10 {
+		c.robotError("HeightM", "is %v m, expected [0, 10], where 0 reaches every height", h)
+	}
 	c.checkFootprint(r)
 }
 

@@ -26,6 +26,8 @@ type Set struct {
 
 	robot  Robot
 	body   body
+	chain  *chain  // nil for a robot without one
+	limbs  []int32 // the zones that bind parts or cameras
 	digest uint64
 }
 
@@ -41,15 +43,23 @@ type zone struct {
 	margin           float64
 	roles, shifts    uint64
 	coverLo, coverHi int32 // its entries in Set.covers, for KeepIn
+	// low and high bound its prism above the floor. contour says that it binds the
+	// contour, limb that it binds parts or cameras: these.
+	low, high     float64
+	contour, limb bool
+	parts         partSet
+	views         uint8
+	slot          int32 // of its two levels in limbs.levels
 }
 
 // floor lists the zones of a floor, in the order of the Spec.
 type floor struct {
 	id            string
 	withoutKeepIn Access
-	// keep are the KeepIn zones, keepTree holds them, solid all others.
+	// keep are the KeepIn zones, keepTree holds them, solid all others that bind the contour.
 	keep            []int32
 	solid, keepTree tree
+	limbs           limbIndex
 	// pieces bounds how many pieces the keep-in edge can consist of.
 	pieces int
 }
@@ -154,6 +164,7 @@ func (s *Set) sum() uint64 {
 				h.uint(v)
 			}
 		}
+		z.sumLimb(&h)
 	}
 	for _, e := range s.edges {
 		h.uint(uint64(uint32(e.ax))<<32 | uint64(uint32(e.ay)))
@@ -189,4 +200,8 @@ func (s *Set) sumRobot(h *hasher) {
 		h.uint(uint64(*p.value))
 	}
 	h.uint(uint64(s.robot.RecoverPoses))
+	h.float(s.robot.HeightM)
+	if s.chain != nil {
+		s.chain.sum(h)
+	}
 }

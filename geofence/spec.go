@@ -115,6 +115,14 @@ type ZoneSpec struct {
 	// MarginM is kept clear around the zone in addition to the localisation's
 	// own margin, >= 0, in metres.
 	MarginM float64
+	// Height is the range above the floor that the zone's prism has, nil for all
+	// heights. The contour stands on the floor and is as high as the robot.
+	Height *Height
+	// Parts are groups of the robot's links that the zone binds instead of the
+	// contour; with [PartContour] among them, the contour as well. Blocked only.
+	Parts []string
+	// Views are cameras that may not look into the zone. Blocked only.
+	Views []string
 	// Roles are those whom the zone binds; none means everybody.
 	Roles []string
 	// Shifts are those during which the zone binds; none means always.
@@ -156,6 +164,10 @@ type Robot struct {
 	// Footprint is the contour of the robot with its load, a simple polygon in
 	// the base frame that contains the base's origin or not.
 	Footprint []Vertex
+	// HeightM is the robot's height with its load; 0 takes it to be taller than any zone.
+	HeightM float64
+	// Chain is the body's links and joints, nil where zones bind the contour alone.
+	Chain *ChainSpec
 	// MaxSpeedMPS and MaxYawRateRadPS bound what the robot can do at all; jumps
 	// and the reachable disk are measured against them, commands are cut to them.
 	MaxSpeedMPS, MaxYawRateRadPS float64

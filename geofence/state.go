@@ -131,7 +131,7 @@ func (c *codec) track(t *track) {
 	whole(c, &t.latched)
 	c.frame(&t.at)
 	c.frame(&t.anchor)
-	c.floats(&t.sigma, &t.spread)
+	c.floats(&t.sigma, &t.spread, &t.tilt.x, &t.tilt.y, &t.tilt.z, &t.tilt.w)
 	c.twist(&t.velocity)
 }
 
@@ -212,6 +212,7 @@ func (f *Fence) AppendState(dst []byte) []byte {
 	c.memory(&m)
 	c.levels(f.levels, f.held)
 	c.stays(f.stays)
+	c.limbs(&f.limb.posture, f.limb.levels, f.limb.held)
 	sum := checksum(c.buf[start:])
 	c.uint(&sum)
 	return c.buf
@@ -238,11 +239,15 @@ func (f *Fence) RestoreState(state []byte) error {
 	c.levels(levels, 0)
 	stays := make([]stay, len(f.stays))
 	c.stays(stays)
-	if c.bad || len(c.buf) != 0 || !f.sane(&m) {
+	var limb limbs
+	limb.levels = make([]level, len(f.limb.levels))
+	c.limbs(&limb.posture, limb.levels, 0)
+	if c.bad || len(c.buf) != 0 || !f.sane(&m) || !limb.posture.sane() {
 		return fmt.Errorf("%w: its fields do not hold together; take an older snapshot", ErrState)
 	}
 	f.stays = stays
 	f.adopt(&m, levels)
+	f.adoptLimbs(&limb)
 	for i := range f.cands {
 		f.cands[i].place = max(f.levels[f.cands[i].slot].place, Outside)
 	}
@@ -269,6 +274,9 @@ func (f *Fence) sane(m *memory) bool {
 		n := float64(p.c*p.c) + float64(p.s*p.s)
 		ok = ok && math.Abs(p.x) <= MaxCoordinateMM && math.Abs(p.y) <= MaxCoordinateMM && (n == 0 && !t.have || math.Abs(n-1) < 1e-6)
 	}
+	q := t.tilt
+	n := float64(q.x*q.x) + float64(q.y*q.y) + float64(q.z*q.z) + float64(q.w*q.w)
+	ok = ok && (n == 0 && !t.have || math.Abs(n-1) < 1e-6)
 	ok = ok && t.sigma >= 0 && t.sigma <= 1e9 && t.spread >= 0 && t.spread <= 1e6 && m.egressDepth >= 0
 	for _, u := range append([]twist{t.velocity, h.last}, h.sent[:]...) {
 		ok = ok && math.Abs(u.vx) <= 1e5 && math.Abs(u.vy) <= 1e5 && math.Abs(u.w) <= 100
@@ -342,6 +350,7 @@ func (f *Fence) Carry(from *Fence) {
 		}
 	}
 	f.adopt(&m, levels)
+	f.carryLimbs(from)
 	if f.usable() {
 		f.settle()
 	}

@@ -19,6 +19,7 @@ type track struct {
 	// at is the last usable pose with its times, its floor, and its standard
 	// deviations in mm and rad.
 	at            frame
+	tilt          quaternion // the whole orientation, heading included
 	atBoot        time.Duration
 	atStamp       int64
 	floor         int
@@ -119,6 +120,7 @@ func (f *Fence) accept(now Instant, p *Pose) {
 	}
 	t.have, t.at, t.atBoot, t.atStamp = true, next, p.Boot, p.StampNS
 	t.floor, t.sigma, t.spread = p.Floor, sigma, spread
+	t.tilt = quaternion{p.QX, p.QY, p.QZ, p.QW}.unit()
 	f.dirty = true
 }
 

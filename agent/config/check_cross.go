@@ -11,6 +11,7 @@ func (l *loader) check() {
 	profile, topics, policy, deployment := l.docs[KindProfile], l.docs[KindTopics], l.docs[KindPolicy], l.docs[KindDeployment]
 	if profile != nil {
 		profile.checkProfile(c.Profile)
+		l.checkKinematics(profile, c.Profile)
 	}
 	if topics != nil {
 		topics.checkTopics(c.Topics)
@@ -183,6 +184,7 @@ func (d *document) checkAgainstTopics(topics *document, p *Policy, t *Topics) {
 
 // checkAgainstProfile compares limits and stops with what the robot can do.
 func (d *document) checkAgainstProfile(p *Policy, profile *Profile) {
+	d.checkBodyNames(p, profile)
 	for i, z := range p.Zones {
 		if v := profile.Motion.MaxSpeedMPS; z.MaxSpeedMPS > v && v > 0 {
 			d.warn(at("zones", i, "max_speed_mps"), "no-effect", "less than the robot's max_speed_mps ("+trimFloat(v)+")", trimFloat(z.MaxSpeedMPS),

@@ -18,6 +18,8 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 	robot := plainRobot()
 	if profile != nil && profile.doc.errors == 0 {
 		robot = fenceRobot(profile.value, topics)
+	} else {
+		t.withoutBody() // nobody knows which parts there are
 	}
 	before := d.errors
 	_, err := geofence.Compile(t.spec, robot)
@@ -45,7 +47,7 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 // reference says whether a complaint is about a name: those are checked here too, and one that is wrong for another
 // reason must not be called unknown as well.
 func reference(e *geofence.SpecError) bool {
-	return e.Section == "zones" && (e.Field == "Floor" || e.Field == "Roles" || e.Field == "Shifts")
+	return e.Section == "zones" && (e.Field == "Floor" || e.Field == "Roles" || e.Field == "Shifts" || e.Field == "Parts" || e.Field == "Views")
 }
 
 // profileDocument is a profile with the document that it came from.
@@ -113,6 +115,7 @@ func zonePlace(zone *path, e *geofence.SpecError) *path {
 		key := map[string]string{
 			"ID": "zone_id", "Floor": "floor", "Kind": "zone_type", "Outer": "vertices", "Holes": "holes",
 			"MaxSpeedMPS": "max_speed_mps", "MarginM": "margin_m", "Roles": "roles", "Shifts": "shifts", "Reason": "reason",
+			"Height": "to_m", "Parts": "parts", "Views": "views",
 			"Loss": "release_loss", "Facts": "opened_by", "MaxDwell": "max_dwell", "Within": "within",
 		}[e.Field]
 		if key == "" {

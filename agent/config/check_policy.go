@@ -106,6 +106,7 @@ func (d *document) checkZone(p *Policy, i int, floors []string) {
 		d.wrong(where.child("outside_shifts"), "never", "shifts that leave some of the week", "shifts that cover all of it",
 			"the zone would never apply")
 	}
+	d.checkBodyZone(i, z)
 	d.onGrid(where.child("vertices"), z.Vertices)
 	for h, ring := range z.Holes {
 		d.onGrid(where.child("holes").item(h), ring)

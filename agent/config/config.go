@@ -52,10 +52,12 @@ type Raw struct {
 	Profile, Topics, Policy, Deployment []byte
 	// Definitions are those of the vendor's types, by the name that [StoredDefinition] gives them.
 	Definitions map[string][]byte
+	// URDF is the file that the profile names, nil if it names none.
+	URDF []byte
 }
 
 // Digests are the documents' SHA-256 digests.
-type Digests struct{ Profile, Topics, Policy Digest }
+type Digests struct{ Profile, Topics, Policy, URDF Digest }
 
 // SignedPolicy is what a signed policy set says.
 type SignedPolicy struct {

@@ -111,6 +111,7 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 		Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
 		Loss: lossOf(z), Facts: factsOf(z), MaxDwell: z.MaxDwell, Within: z.Within,
 	}
+	out.Height, out.Parts, out.Views = z.height(), slices.Clone(z.Parts), slices.Clone(z.Views)
 	for _, h := range z.Holes {
 		out.Holes = append(out.Holes, millimetres(h))
 	}
@@ -255,6 +256,10 @@ func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
 		FreezeAfter: p.Pose.FreezeAfter, JumpSlackM: p.Pose.JumpSlackM, JumpSlackRad: p.Pose.JumpSlackRad,
 		RecoverPoses: p.Pose.RecoverPoses, RecoverDwell: p.Pose.RecoverDwell,
 		ReleaseMarginM: p.Pose.ReleaseMarginM, ReleaseDwell: p.Pose.ReleaseDwell,
+	}
+	r.HeightM = p.Body.HeightM
+	if p.Kinematics != nil {
+		r.Chain = p.Kinematics.Chain
 	}
 	if topics != nil {
 		r.AssumedStdDevM, r.AssumedYawStdDevRad = topics.Pose.AssumedStddevM, topics.Pose.AssumedYawStddevRad

@@ -71,6 +71,7 @@ var forms = compileForms([]form{
 	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},
 	{"levels", `^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){0,7}$`, "one to eight levels of an MQTT topic such as hospital/robots", "no wildcards, no slash at either end", "", nil},
 	{"host", `^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`, "a host name or address", "", "", nil},
+	{"file", `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`, "a name in the same folder, without a slash", "what the guard reads lies beside the document that names it", "", nil},
 	{"path", `^[^\x00-\x1f]+$`, "a file's path", "", "", nil},
 	{"text", `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`, "text on one line", "", "", nil},
 })

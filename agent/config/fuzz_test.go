@@ -114,7 +114,15 @@ func tryLoad(t failer, src []byte) {
 func cores(t failer, cfg *Config) {
 	t.Helper()
 	if p := cfg.Policy; p != nil {
-		if _, err := geofence.Compile(p.translate(func(...any) bool { return true }).spec, plainRobot()); err != nil {
+		site := p.translate(func(...any) bool { return true })
+		if cfg.Profile == nil || cfg.Profile.Kinematics == nil {
+			site.withoutBody()
+		}
+		robot := plainRobot()
+		if cfg.Profile != nil && cfg.Profile.Kinematics != nil {
+			robot.Chain = cfg.Profile.Kinematics.Chain
+		}
+		if _, err := geofence.Compile(site.spec, robot); err != nil {
 			t.Fatalf("accepted, but not by the geofence: %v", err)
 		}
 		rules := p.Interlock()

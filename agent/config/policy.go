@@ -131,6 +131,16 @@ type Zone struct {
 	Shifts []string `cfg:"shifts,optional" len:"1..64" form:"id" eg:"shifts: [night]"`
 	// OutsideShifts limits the zone to the time outside all of these shifts. At most one of Shifts and OutsideShifts is set.
 	OutsideShifts []string `cfg:"outside_shifts,optional" len:"1..64" form:"id" eg:"outside_shifts: [day]"`
+	// FromM is the height above the floor in metres at which the zone begins; absent means far below.
+	FromM *float64 `cfg:"from_m,optional" range:"[-100,100]" eg:"from_m: 0.80"`
+	// ToM is the height at which it ends; absent means far above.
+	ToM *float64 `cfg:"to_m,optional" range:"[-100,100]" eg:"to_m: 1.40"`
+	// Parts are groups of the profile's kinematics.parts that a BLOCKED zone keeps out instead of the robot's outline; with
+	// contour among them, the outline as well.
+	Parts []string `cfg:"parts,optional" len:"1..17" form:"id" eg:"parts: [hands]"`
+	// Views are cameras of the profile's kinematics.cameras that may not look into a BLOCKED zone, whose outline then binds
+	// only with parts: [contour].
+	Views []string `cfg:"views,optional" len:"1..8" form:"id" eg:"views: [head]"`
 	// Reason is told to the people who ask why the robot stands.
 	Reason string `cfg:"reason" len:"3..256" eg:"reason: controlled drugs; no robots"`
 }

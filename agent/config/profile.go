@@ -30,6 +30,8 @@ type Profile struct {
 	Pose PoseQuality `cfg:"pose" eg:"pose: {max_age: 300ms, …}"`
 	// Joints describes the joints; a robot without any leaves the key out.
 	Joints *JointSet `cfg:"joints,optional" eg:"joints: {max_age: 200ms, list: […]}"`
+	// Kinematics is the body's parts, for zones that bind hands or cameras; absent, zones bind the outline alone.
+	Kinematics *Kinematics `cfg:"kinematics,optional" eg:"kinematics: {urdf: robot.urdf, …}"`
 	// Rest is the state in which the robot is safe for good.
 	Rest Rest `cfg:"rest" eg:"rest: {kind: park, balance_elsewhere: true}"`
 	// Ladder lists the ways to stop the robot in the order in which they are tried.

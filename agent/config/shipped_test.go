@@ -42,6 +42,9 @@ func install(t *testing.T, folder string) string {
 		}
 		write(t, filepath.Join(dir, filepath.Base(name)), string(src))
 	}
+	if src, err := fs.ReadFile(configs.FS(), folder+"/robot.urdf"); err == nil {
+		write(t, filepath.Join(dir, "robot.urdf"), string(src))
+	}
 	write(t, filepath.Join(dir, "operator.key"), demoKey+"\n")
 	write(t, filepath.Join(dir, "policy.bundle"), `{"payloadType": "test", "payload": "", "signatures": []}`)
 	return dir
@@ -78,7 +81,7 @@ func signed(t *testing.T, dir string, change func(*SignedPolicy)) PolicySource {
 
 // TestShippedConfigurations loads what ships as a robot does, and builds from it what the guard builds.
 func TestShippedConfigurations(t *testing.T) {
-	for _, folder := range []string{configs.Demo, configs.DiffDrive, configs.DiffDriveROS2, configs.HumanoidDDS} {
+	for _, folder := range []string{configs.Demo, configs.DiffDrive, configs.DiffDriveROS2, configs.HumanoidDDS, configs.Humanoid} {
 		if *update {
 			repin(t, filepath.Join(configsDir, folder))
 		}

@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -233,6 +235,9 @@ func (e *enquiry) silent(z *config.Zone, next string) (state, why string) {
 // near says what a zone that binds does to the robot.
 func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn string) {
 	z := &e.q.Policy.Zones[i]
+	if len(z.Parts)+len(z.Views) > 0 && e.body(one, i) {
+		return
+	}
 	if !ok && z.Type != config.ZoneKeepIn && e.verdict.Floor >= 0 {
 		n, ok = e.alone(i)
 	}
@@ -258,6 +263,40 @@ func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn
 	case !one.Certain:
 		one.Why += "; it may not bind, but roles or the clock are not known"
 	}
+}
+
+// body says what a zone does to parts and cameras; false where it binds the contour as well and nothing of the body is near.
+func (e *enquiry) body(one *Zone, i int) bool {
+	z, v := &e.q.Policy.Zones[i], &e.verdict.Parts
+	one.Certain = !e.uncertain(z)
+	binds := strings.Join(append(append([]string{}, z.Parts...), z.Views...), ", ")
+	for _, p := range v.Near[:v.N] {
+		if p.Zone != i {
+			continue
+		}
+		one.State, one.Place, one.DistanceM = Restricts, p.Place.String(), &p.MarginM
+		switch name := e.set.Part(p.Part); {
+		case p.View:
+			one.DistanceM = nil
+			one.Why = fmt.Sprintf("camera %s may see into it: it is closed", e.set.Camera(p.Part))
+		case p.Place == geofence.Inside:
+			one.Why = name + " is in it: arms and hands rest"
+		default:
+			one.Why = fmt.Sprintf("%s is %.2f m from it, less than the margin of %.2f m: arms are slow", name, p.MarginM, p.NeedM)
+		}
+		if p.Reason == geofence.ReasonPartUnknown {
+			one.Why += "; joints are not known, so all that they could reach counts"
+		}
+		return true
+	}
+	if slices.Contains(z.Parts, geofence.PartContour) {
+		return false
+	}
+	one.State, one.Why = OutOfReach, "it binds "+binds+", of which nothing is near or looks at it"
+	if e.verdict.Floor < 0 {
+		one.Why = "the pose cannot be used, so no place can be judged"
+	}
+	return true
 }
 
 // uncertain says whether a zone may bind only because something is not known.

@@ -37,6 +37,9 @@ type Question struct {
 	Speed *geofence.Velocity
 	// StdDevM and YawStdDevRad are the pose's standard deviations; 0 takes the profile's min_stddev_m and 0.001 rad.
 	StdDevM, YawStdDevRad float64
+	// Joints are positions in rad or m, by the profile's names; the robot keeps still. A joint that is not named is
+	// unknown: then all that it could reach counts.
+	Joints map[string]float64
 }
 
 // Decisions.
@@ -127,6 +130,16 @@ func (e *enquiry) step(f *geofence.Fence, out *geofence.Verdict) {
 	past := e.robot.Reaction + e.robot.PoseMaxAge
 	for at := boot - past; at <= boot; at += max(past/64, time.Millisecond) {
 		f.Issued(geofence.Instant{Boot: at, Civil: e.q.At.Add(at - boot), Trust: e.q.Trust}, speed)
+	}
+	if e.q.Profile.Joints != nil {
+		p := geofence.Posture{Boot: boot, HasVelocity: true}
+		for i, j := range e.q.Profile.Joints.List {
+			if v, ok := e.q.Joints[j.Name]; ok {
+				p.Known |= 1 << i
+				p.Position[i] = v
+			}
+		}
+		f.Posture(&p)
 	}
 	in := geofence.Inputs{
 		Pose:     e.pose(f.Set()),

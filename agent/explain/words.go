@@ -60,6 +60,14 @@ func meaning(r geofence.Reason) string {
 		return "the robot lost its lease inside, and may creep out"
 	case geofence.ReasonRefuge:
 		return "the robot is held in a zone in which it must not stand, and may creep out"
+	case geofence.ReasonPartInside:
+		return "a part of the robot's body reaches into a zone that is closed to it"
+	case geofence.ReasonPartMargin:
+		return "a part of the robot's body is so close to a zone that it may be inside before it is at rest"
+	case geofence.ReasonPartUnknown:
+		return "joints are not known, and what they could reach meets the zone"
+	case geofence.ReasonView:
+		return "a camera may see into a zone that it must not look into"
 	case geofence.ReasonBudget:
 		return "there is too much nearby to judge in time, so the robot holds"
 	}

@@ -62,6 +62,7 @@ type Core struct {
 	composed   msg.Pose
 	unclean    bool
 	pending    *pendingPolicy
+	posture    geofence.Posture // scratch space
 	beatStatus []interlock.HeartbeatStatus
 	// The last tick's answers of the two watches that look at ticks.
 	loopFault, clockFault interlock.Condition
@@ -165,7 +166,7 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	*fx = Effects{Seq: c.seq}
 	c.now = geofence.Instant{Boot: ev.Boot, Civil: time.Unix(0, ev.Civil).UTC(), Trust: geofence.ClockTrust(c.tick.Trust)}
 	c.take(ev)
-	if looks(ev.Kind) {
+	if looks(ev.Kind) || ev.Kind == EventJoints && c.params.Set.Limbs() {
 		// Otherwise the verdict of the last look stands; the geofence adds the pose's further age to every limit.
 		c.look()
 	}
@@ -204,6 +205,7 @@ func (c *Core) take(ev *Event) {
 		}
 	case EventJoints:
 		c.body.takeJoints(ev.Joints, ev.Boot, &c.params.Joints)
+		c.takePosture(ev.Joints, ev.Boot)
 	case EventIMU:
 		c.body.takeIMU(ev.IMU, ev.Boot)
 	case EventDevice:

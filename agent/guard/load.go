@@ -106,9 +106,7 @@ func (c *Core) stepPending(in *geofence.Inputs, standing bool) {
 // tighten joins what another verdict demands into v.
 func tighten(v, o *geofence.Verdict) {
 	v.Faults |= o.Faults
-	if o.Place == geofence.PlaceUnknown || v.Place != geofence.PlaceUnknown && o.Place > v.Place {
-		v.Place = o.Place
-	}
+	v.Place = worsePlace(v.Place, o.Place)
 	for _, r := range [...]struct{ of, by *geofence.Restriction }{
 		{&v.Manipulators, &o.Manipulators},
 		{&v.Perception, &o.Perception},
@@ -122,6 +120,7 @@ func tighten(v, o *geofence.Verdict) {
 			r.of.Zone = geofence.NoZone // The index belongs to the set before.
 		}
 	}
+	v.Parts.Place, v.Parts.View = worsePlace(v.Parts.Place, o.Parts.Place), worsePlace(v.Parts.View, o.Parts.View)
 	v.Hold, v.Trip = v.Hold || o.Hold, v.Trip || o.Trip
 	if o.SpeedLimited {
 		if !v.SpeedLimited {
@@ -130,6 +129,14 @@ func tighten(v, o *geofence.Verdict) {
 		v.SpeedLimited, v.MaxSpeedMPS = true, min(v.MaxSpeedMPS, o.MaxSpeedMPS)
 	}
 	v.RequiredM, v.MarginM = max(v.RequiredM, o.RequiredM), max(v.MarginM, o.MarginM)
+}
+
+// worsePlace joins two places; nobody knowing is the worst.
+func worsePlace(a, b geofence.Place) geofence.Place {
+	if a == geofence.PlaceUnknown || b == geofence.PlaceUnknown {
+		return geofence.PlaceUnknown
+	}
+	return max(a, b)
 }
 
 // limitBoth is the geofence's answer to a command under both policies.

@@ -11,8 +11,8 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases, restrictions beside motion and a second source of poses are remembered. A replay of a
-// journal with older ones is refused by this number; the program that wrote it replays it.
+// snapshotVersion is 5 since leases, postures, restrictions beside motion and a second source of poses are remembered. A
+// replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 5
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -276,6 +276,8 @@ func (e *encoder) verdict(v *geofence.Verdict) {
 		e.restriction(r)
 	}
 	e.duration(v.RefugeWithin)
+	e.u8(uint8(v.Parts.Place))
+	e.u8(uint8(v.Parts.View))
 }
 
 func (d *decoder) verdict(v *geofence.Verdict) {
@@ -287,6 +289,7 @@ func (d *decoder) verdict(v *geofence.Verdict) {
 		*r = d.restriction()
 	}
 	v.RefugeWithin = d.duration()
+	v.Parts.Place, v.Parts.View = geofence.Place(d.u8()), geofence.Place(d.u8())
 }
 
 func (e *encoder) axes(a interlock.Axes) {

@@ -36,6 +36,8 @@ type Status struct {
 	PoseAge  float64      `json:"pose_age_s"`
 	Required float64      `json:"required_m"`
 	Zones    []ZoneStatus `json:"zones"`
+	// Parts are the zones that a part of the body or a camera is in, or may be.
+	Parts []PartStatus `json:"parts,omitempty"`
 	// Leases are the answers to requests for RELEASE and DOOR zones.
 	Leases []LeaseStatus `json:"leases"`
 	// Refuge is true while a hold is a creep out of a NO_STOP zone.
@@ -103,6 +105,37 @@ type ZoneStatus struct {
 	Rule string `json:"rule"`
 }
 
+// PartStatus is one zone that restricts a part of the body or a camera.
+type PartStatus struct {
+	Zone string `json:"zone"`
+	// Part is the link, or the camera; empty where none is near any more and the zone still holds.
+	Part string `json:"part"`
+	// Place is inside or margin; MarginM is the distance in metres, NeedM what errors and the way to rest take of it.
+	Place   string  `json:"place"`
+	MarginM float64 `json:"margin_m"`
+	NeedM   float64 `json:"need_m"`
+	// Rule is the geofence's word: part-inside, part-margin, part-unknown, view.
+	Rule string `json:"rule"`
+}
+
+// partStatus names what the geofence found about parts and cameras.
+func (c *Core) partStatus() []PartStatus {
+	var out []PartStatus
+	v, set := &c.verdict.Parts, c.params.Set
+	for i := range v.N {
+		p := &v.Near[i]
+		s := PartStatus{
+			Zone: set.Zone(p.Zone).ID, Part: set.Part(p.Part), Place: placeName(p.Place), MarginM: number(p.MarginM), NeedM: number(p.NeedM),
+			Rule: p.Reason.String(),
+		}
+		if p.View {
+			s.Part = set.Camera(p.Part)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 // Brief is what a status says that changes rarely. Briefs can be compared: who shows a status again and again asks for one
 // first, which allocates nothing.
 type Brief struct {
@@ -163,6 +196,7 @@ func (c *Core) status() Status {
 		s.Floor = c.params.Set.Floor(v.Floor)
 	}
 	s.Leases, s.Refuge = c.leaseStatus(), d.Refuge
+	s.Parts = c.partStatus()
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	for i := range d.N {

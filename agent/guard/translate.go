@@ -67,6 +67,24 @@ func fresh(now, at time.Duration, seen bool, maxAge time.Duration) bool {
 	return seen && now-at <= maxAge
 }
 
+// takePosture gives the geofence the joints. What is wrong with one joint makes it unknown: then all that it could reach counts.
+func (c *Core) takePosture(j *msg.Joints, boot time.Duration) {
+	if !c.params.Set.Limbs() && c.pending == nil {
+		return
+	}
+	p := &c.posture
+	*p = geofence.Posture{Boot: boot, HasVelocity: j.HasVelocity, Position: j.Position, Velocity: j.Velocity}
+	for i := range min(j.N, c.params.Joints.N) {
+		if j.Seen&(1<<i) != 0 && c.params.Joints.check(j, i) == interlock.CauseNone {
+			p.Known |= 1 << i
+		}
+	}
+	c.fence.Posture(p)
+	if c.pending != nil {
+		c.pending.fence.Posture(p)
+	}
+}
+
 // standstillInput gives the estimator the newest measurement of each source.
 func (c *Core) standstillInput() interlock.StandstillInput {
 	b := &c.body
@@ -247,12 +265,16 @@ func (c *Core) insideCause() interlock.Cause {
 	return interlock.CauseEnteredZone
 }
 
-// fenceAxes is what the geofence demands without a trigger: the speed of the zones that the robot is in. The gate
-// applies the braking curve to each command by itself.
+// fenceAxes is what the geofence demands without a trigger: the speed of the zones that the robot is in, and slow arms
+// close to a zone that binds them. The gate applies the braking curve to each command by itself.
 func (c *Core) fenceAxes() interlock.Axes {
 	axes := interlock.Unrestricted()
 	if c.verdict.SpeedLimited {
 		axes.Motion, axes.MaxSpeedMPS = interlock.MotionLimited, c.verdict.MaxSpeedMPS
+	}
+	if c.verdict.Parts.Place == geofence.Margin {
+		// Inside is a trigger; in the margin arms may still work, with reduced limits.
+		axes.Manipulators = interlock.ManipulatorsLimited
 	}
 	return axes
 }

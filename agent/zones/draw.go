@@ -130,7 +130,7 @@ func (d *picture) state(z *config.Zone) (active bool, words string) {
 	case !on:
 		return false, "not in force" + until
 	case z.Type == config.ZoneBlocked:
-		words = "CLOSED"
+		words = blockedWords(z)
 	case z.Type == config.ZoneSpeedLimit:
 		words = fmt.Sprintf("at most %s m/s", number(z.MaxSpeedMPS))
 	case z.Type == config.ZoneKeepIn:
@@ -143,6 +143,26 @@ func (d *picture) state(z *config.Zone) (active bool, words string) {
 		words += ", " + conditions(&one)
 	}
 	return true, words
+}
+
+// blockedWords says to what a BLOCKED zone is closed.
+func blockedWords(z *config.Zone) string {
+	words := "CLOSED"
+	if len(z.Parts) > 0 {
+		words += " to " + strings.Join(z.Parts, ", ")
+	}
+	if len(z.Views) > 0 {
+		words += " to the view of " + strings.Join(z.Views, ", ")
+	}
+	switch {
+	case z.FromM != nil && z.ToM != nil:
+		words += fmt.Sprintf(" from %s to %s m", number(*z.FromM), number(*z.ToM))
+	case z.FromM != nil:
+		words += fmt.Sprintf(" from %s m up", number(*z.FromM))
+	case z.ToM != nil:
+		words += fmt.Sprintf(" up to %s m", number(*z.ToM))
+	}
+	return words
 }
 
 func (d *picture) local(t time.Time) time.Time {

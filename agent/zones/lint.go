@@ -137,7 +137,7 @@ func (l *linter) between(i int) {
 			inKeepIn = inKeepIn || !s.apart(&l.shapes[j])
 			continue
 		}
-		if s.boxes(&l.shapes[j]) && l.covers(j, i) && s.within(&l.shapes[j]) && l.overruled(i, j) {
+		if flat(z) && flat(o) && s.boxes(&l.shapes[j]) && l.covers(j, i) && s.within(&l.shapes[j]) && l.overruled(i, j) {
 			return
 		}
 	}
@@ -167,6 +167,12 @@ func (l *linter) overruled(i, j int) bool {
 		return false
 	}
 	return true
+}
+
+// flat says whether a zone binds the robot's outline at every height, and nothing else: only such zones can be compared in
+// the plane.
+func flat(z *config.Zone) bool {
+	return len(z.Parts)+len(z.Views) == 0 && z.FromM == nil && z.ToM == nil
 }
 
 // lost says what is lost with a zone that another one overrules.
@@ -222,7 +228,7 @@ func (l *linter) clearance(floor string, keep int, x, y float64) float64 {
 	room := -l.shapes[keep].signed(x, y)
 	for i := range l.p.Zones {
 		z := &l.p.Zones[i]
-		if z.Type == config.ZoneBlocked && z.Floor == floor && conditions(z) == "" {
+		if z.Type == config.ZoneBlocked && z.Floor == floor && flat(z) && conditions(z) == "" {
 			room = min(room, l.shapes[i].signed(x, y)-z.MarginM)
 		}
 	}

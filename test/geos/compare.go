@@ -13,7 +13,7 @@ import (
 // subject is the product's geometry on a world.
 type subject struct {
 	set     *geofence.Set
-	heights []geofence.Height
+	heights []geofence.Span
 	// wrong, if not nil, spoils a query before it is asked: so a test shows that it would notice.
 	wrong func(k Kind, q *Query)
 	buf   []int
@@ -28,7 +28,7 @@ func newSubject(w *World) (*subject, error) {
 		if err == nil {
 			s.set = set
 			for _, z := range w.Zones {
-				s.heights = append(s.heights, geofence.Height{FromMM: z.From, ToMM: z.To})
+				s.heights = append(s.heights, geofence.Span{FromMM: z.From, ToMM: z.To})
 			}
 			return s, nil
 		}
@@ -101,13 +101,13 @@ type prepared struct {
 	p, end geofence.Vertex
 	r      int32
 	foot   []geofence.Vertex
-	parts  []geofence.Part
+	parts  []geofence.SpaceCapsule
 }
 
 func prepare(q *Query) (p prepared) {
 	p = prepared{p: geofence.Vertex(q.P), end: geofence.Vertex(q.End), r: q.R, foot: vertices(q.Foot)}
 	for _, l := range q.Links {
-		p.parts = append(p.parts, geofence.Part{A: geofence.Vertex(l.A), B: geofence.Vertex(l.B), AZ: l.AZ, BZ: l.BZ, RadiusMM: l.R})
+		p.parts = append(p.parts, geofence.SpaceCapsule{A: geofence.Vertex(l.A), B: geofence.Vertex(l.B), AZ: l.AZ, BZ: l.BZ, RadiusMM: l.R})
 	}
 	return p
 }

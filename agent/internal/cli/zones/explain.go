@@ -2,10 +2,13 @@ package zones
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/explain"
 	"github.com/robowarden/robowarden/agent/internal/cli"
 	"github.com/robowarden/robowarden/geofence"
@@ -16,6 +19,7 @@ type explainFlags struct {
 	policy, profile, topics            string
 	at, floor, time, speed, clock, out string
 	stddev                             float64
+	joints                             map[string]string
 	who                                who
 }
 
@@ -50,6 +54,7 @@ Exit status: 0 motion is allowed, 1 motion is denied or a document is refused, 2
 	s.StringVar(&f.speed, "speed", "", "how the robot moves and is commanded: vx,vy,w in m/s and rad/s, base frame")
 	s.StringVar(&f.clock, "clock", "trusted", "how far the robot's clock is believed: trusted, holdover, untrusted")
 	s.Float64Var(&f.stddev, "stddev", 0, "the pose's standard deviation in metres; default: the profile's min_stddev_m")
+	s.StringToStringVar(&f.joints, "joints", nil, "joints' positions, name=value in rad or m; those not given are unknown, and all that they could reach counts")
 	s.StringVar(&f.out, "output", "text", "text for people, json for programs")
 	f.who.flags(cmd)
 	return cmd
@@ -100,6 +105,22 @@ func (f *explainFlags) run(cmd *cobra.Command) error {
 	return err
 }
 
+// positions reads the joints, which the profile must have.
+func (f *explainFlags) positions(p *config.Profile) (map[string]float64, error) {
+	out := map[string]float64{}
+	for name, text := range f.joints {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, usage("--joints: expected name=number, found %s=%s", name, text)
+		}
+		if p.Joints == nil || !slices.ContainsFunc(p.Joints.List, func(j config.Joint) bool { return j.Name == name }) {
+			return nil, usage("--joints: the profile has no joint %q", name)
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
 // question reads the flags into a question.
 func (f *explainFlags) question(q *explain.Question) (note string, err error) {
 	pose, err := numbers("at", f.at, 3, 4)
@@ -121,6 +142,9 @@ func (f *explainFlags) question(q *explain.Question) (note string, err error) {
 		return "", usage("--stddev: expected metres, 0 or more, found %v", f.stddev)
 	}
 	q.StdDevM = f.stddev
+	if q.Joints, err = f.positions(q.Profile); err != nil {
+		return "", err
+	}
 	var known bool
 	for _, trust := range []geofence.ClockTrust{geofence.ClockTrusted, geofence.ClockHoldover, geofence.ClockUntrusted} {
 		if f.clock == trust.String() {
