@@ -228,3 +228,89 @@ func TestAgreementIsChecked(t *testing.T) {
 		t.Error("the set shares memory with its caller")
 	}
 }
+
+func TestTheSecondSourcesPast(t *testing.T) {
+	gone := func(p *Pose) { p.Seen = false }
+	t.Run("silence is not added up", func(t *testing.T) {
+		p := newPair(t)
+		p.lasts(time.Second, -3)
+		for range 3 {
+			p.edit = gone
+			if v := p.lasts(400*time.Millisecond, -3); v.Faults != 0 {
+				t.Fatal(v.Faults)
+			}
+			p.edit = nil
+			p.lasts(50*time.Millisecond, -3)
+		}
+	})
+	t.Run("nor over a fault of the first", func(t *testing.T) {
+		p := newPair(t)
+		p.lasts(time.Second, -3)
+		p.edit = gone
+		p.lasts(400*time.Millisecond, -3)
+		p.edit, p.in.Pose.FrameOK = func(p *Pose) { p.FrameOK = true }, false
+		p.lasts(50*time.Millisecond, -3)
+		p.edit, p.in.Pose.FrameOK = gone, true
+		if v := p.lasts(300*time.Millisecond, -3); v.Faults&FaultSecondLost != 0 {
+			t.Error(v.Faults)
+		}
+	})
+	t.Run("agreement before silence does not count", func(t *testing.T) {
+		p := newPair(t)
+		p.lasts(time.Second, -3)
+		p.dx = 1
+		p.lasts(time.Second, -3)
+		p.dx = 0
+		p.lasts(100*time.Millisecond, -3)
+		p.edit = gone
+		p.lasts(p.set.robot.RecoverDwell, -3)
+		p.edit = nil
+		if v := p.lasts(100*time.Millisecond, -3); v.Faults&FaultDisagree == 0 {
+			t.Error("the disagreement ended with a tenth of a second of agreement")
+		}
+	})
+	t.Run("another floor is a disagreement", func(t *testing.T) {
+		robot := wheels()
+		robot.Second = &Agreement{SlackM: 0.2, SlackRad: 0.2, After: 500 * time.Millisecond}
+		spec := site(wall(0))
+		spec.Floors = append(spec.Floors, FloorSpec{ID: "another", WithoutKeepIn: Allow})
+		p := &pair{rig: newRig(t, spec, robot)}
+		p.edit = func(p *Pose) { p.Floor = len(spec.Floors) - 1 }
+		if v := p.lasts(time.Second, -3); v.Faults != FaultDisagree {
+			t.Errorf("%v", v.Faults)
+		}
+	})
+	t.Run("headings", func(t *testing.T) {
+		for _, yaw := range []float64{0.5, 1, 2, 3, -2} {
+			p := newPair(t)
+			step := func(off float64) FaultSet {
+				p.pass(50 * time.Millisecond)
+				s := &p.in.Second
+				*s = p.in.Pose
+				s.Seen, s.Boot, s.StampNS, s.X = true, p.now.Boot, p.now.Civil.UnixNano(), -3
+				s.QZ, s.QW = math.Sincos((yaw + off) / 2)
+				return p.at(-3, 0, yaw).Faults
+			}
+			for range 20 {
+				if f := step(0); f != 0 {
+					t.Fatalf("yaw %v: %v", yaw, f)
+				}
+			}
+			for range 20 {
+				step(0.5)
+			}
+			if f := step(0.5); f != FaultDisagree {
+				t.Errorf("yaw %v, off by 0.5: %v", yaw, f)
+			}
+		}
+	})
+	t.Run("any heading within a slack of all headings", func(t *testing.T) {
+		robot := wheels()
+		robot.Second = &Agreement{SlackM: 0.2, SlackRad: 3, After: 500 * time.Millisecond}
+		p := &pair{rig: newRig(t, site(wall(0)), robot), dyaw: math.Pi}
+		p.in.Pose.VarYaw = 1e-3
+		if v := p.lasts(time.Second, -3); v.Faults != 0 {
+			t.Errorf("%v", v.Faults)
+		}
+	})
+}

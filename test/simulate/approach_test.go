@@ -85,7 +85,7 @@ func (r *robot) drive(t *testing.T, seed uint64, open bool) approach {
 		},
 		Up:     Link{Delay: time.Millisecond, Jitter: between(1, 10*time.Millisecond), Loss: 0.02 * rng.Float64(), Burst: 1 + rng.IntN(3)},
 		Down:   Link{Delay: 0, Jitter: between(1, lateMost), Loss: a.Plant.LossProbability, Burst: a.Plant.LossLength},
-		Period: []time.Duration{20, 50}[rng.IntN(2)] * time.Millisecond,
+		Period: []time.Duration{20 * time.Millisecond, 50 * time.Millisecond}[rng.IntN(2)],
 	})
 	out := approach{what: a, arc: !open && rng.IntN(4) == 0}
 	if out.arc {

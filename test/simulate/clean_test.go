@@ -51,7 +51,7 @@ func (n *clean) add(o clean) {
 // TestCleanDelivery delivers in the demonstration's hospital, day and night, with nothing wrong but the noise, the latency
 // and the losses that the profile allows: at most one false stop in a hundred hours.
 func TestCleanDelivery(t *testing.T) {
-	s, hours := seed(t), number(t, "ROBOWARDEN_CLEAN_HOURS", 8, 1000)
+	s, hours := seed(t), number(t, "ROBOWARDEN_CLEAN_HOURS", 4, 1000)
 	const shift = 4 // hours of one robot
 	var mu sync.Mutex
 	var sum clean
@@ -81,17 +81,17 @@ func TestCleanDelivery(t *testing.T) {
 
 // TestDeliveryWithAFaultIsCounted is the off case: a localisation that freezes for 20 s every ten minutes is no clean run.
 func TestDeliveryWithAFaultIsCounted(t *testing.T) {
-	got := deliver(t, seed(t), 2*time.Hour, false, 10*time.Minute)
+	got := deliver(t, seed(t), time.Hour, false, 10*time.Minute)
 	t.Logf("figures: pose frozen for 20 s every 10 min: %d holds in %.0f h", got.stops, got.hours)
-	if got.stops < 4 {
-		t.Errorf("%d holds in 2 h with a pose that freezes: the count of false stops proves nothing", got.stops)
+	if got.stops < 2 {
+		t.Errorf("%d holds in an hour with a pose that freezes: the count of false stops proves nothing", got.stops)
 	}
 }
 
-// TestGuardedDeliveryIsNoSlower compares how many deliveries a robot makes with and without its guard. The hospital's speed
-// limits are the policy's wish, so the planner keeps them in both.
-func TestGuardedDeliveryIsNoSlower(t *testing.T) {
-	s, hours := seed(t), time.Duration(number(t, "ROBOWARDEN_MISSION_HOURS", 2, 40))*time.Hour
+// TestDeliveriesWithoutTheGuard counts how many deliveries a robot makes with and without its guard. The planner asks for 0.9
+// m/s everywhere, so the difference is what the policy's speed limits cost.
+func TestDeliveriesWithoutTheGuard(t *testing.T) {
+	s, hours := seed(t), time.Duration(number(t, "ROBOWARDEN_MISSION_HOURS", 1, 40))*time.Hour
 	with, without := deliver(t, s, hours, false, 0), deliver(t, s, hours, true, 0)
 	t.Logf("figures: %d deliveries in %v with the guard, %d without any limit", with.legs, hours, without.legs)
 	if with.legs == 0 || without.legs < with.legs {
