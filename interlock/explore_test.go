@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -398,8 +399,8 @@ func (x *explorer) replay(id int32, s *system) error {
 	}
 	*s = *begun
 	x.canonical(s)
-	for i := len(way) - 1; i >= 0; i-- {
-		if err := x.apply(s, &x.events[way[i]]); err != nil {
+	for _, i := range slices.Backward(way) {
+		if err := x.apply(s, &x.events[i]); err != nil {
 			return err
 		}
 		x.canonical(s)
@@ -407,12 +408,18 @@ func (x *explorer) replay(id int32, s *system) error {
 	return nil
 }
 
-// explore runs a plan that must hold, and prints how much there was.
-func explore(t *testing.T, p plan) {
+// takesSeconds leaves a test out of -short, with which test/mutate tries hundreds of mutants.
+func takesSeconds(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("an exploration takes seconds")
 	}
+}
+
+// explore runs a plan that must hold, and prints how much there was.
+func explore(t *testing.T, p plan) {
+	t.Helper()
+	takesSeconds(t)
 	x, err := newExplorer(p)
 	if err != nil {
 		t.Fatal(err)

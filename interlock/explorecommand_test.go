@@ -184,7 +184,7 @@ func (l *ladderMemory) check(x *explorer, s *system) error {
 func (l *ladderMemory) follow(s *system, cfg *LadderConfig, demand Demand) {
 	add := func(n *uint8, top int) { *n = uint8(min(int(*n)+s.quanta, top)) } //nolint:gosec // few
 	add(&l.since, quanta(int64(cfg.React)))
-	if demand != l.demand && !(l.demand == DemandStop && demand == DemandHold) {
+	if demand != l.demand && (l.demand != DemandStop || demand != DemandHold) {
 		l.since, l.confirmed, l.moved = 0, false, 0
 	}
 	l.demand = demand

@@ -11,6 +11,7 @@ import (
 // TestExplorationFindsWrongParts is the off run of the explorations: each part is wrong in one way, as if one of its
 // guard clauses were missing, and the rule that says so has to be broken.
 func TestExplorationFindsWrongParts(t *testing.T) {
+	takesSeconds(t)
 	for name, c := range map[string]struct {
 		plan  func() plan
 		rule  string
@@ -28,7 +29,7 @@ func TestExplorationFindsWrongParts(t *testing.T) {
 		"a reset asks for no role": {machinePlan, "a reset needs authority", wrong{reset: func(_ *explorer, _ *system, req *ResetRequest) {
 			req.Persons = append([]Person{{ID: 99, Role: RoleSupervisor}}, req.Persons...)
 		}}},
-		"one person counts as two": {machinePlan, "a reset needs authority", wrong{reset: func(_ *explorer, s *system, req *ResetRequest) {
+		"one person counts as two": {machinePlan, "a reset needs authority", wrong{reset: func(_ *explorer, s *system, _ *ResetRequest) {
 			for i := range s.m.slots {
 				s.m.slots[i].approver, s.m.slots[i].approvedAt = 99, s.now
 			}
@@ -161,6 +162,7 @@ func TestExplorationFindsWrongParts(t *testing.T) {
 
 // TestExplorationFindsACircle has a gate that never comes to rest: one bit of it changes with every step.
 func TestExplorationFindsACircle(t *testing.T) {
+	takesSeconds(t)
 	p := remotePlan()
 	p.wrong.gate = func(s *system, _ *GateInput) { s.g.armed ^= 1 << 40 }
 	x, err := newExplorer(p)
@@ -174,6 +176,7 @@ func TestExplorationFindsACircle(t *testing.T) {
 
 // TestExplorationEndsAtItsBound says so where there is no fixpoint within the bound.
 func TestExplorationEndsAtItsBound(t *testing.T) {
+	takesSeconds(t)
 	p := machinePlan()
 	p.most = 1000
 	x, err := newExplorer(p)
@@ -232,6 +235,7 @@ func plans() []plan {
 }
 
 func TestCanonicalFormLosesNothing(t *testing.T) {
+	takesSeconds(t)
 	for _, p := range plans() {
 		t.Run(p.name, func(t *testing.T) {
 			for seed := range uint64(20) {

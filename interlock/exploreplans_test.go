@@ -108,9 +108,7 @@ func pairPlan() plan {
 }
 
 func TestExploreOneMore(t *testing.T) {
-	if testing.Short() {
-		t.Skip("an exploration takes seconds")
-	}
+	takesSeconds(t)
 	states, err := explorePairs(pairPlan(), func(*system) {})
 	t.Logf("%d pairs of states, fixpoint %v", states, err == nil)
 	if err != nil {
@@ -120,6 +118,7 @@ func TestExploreOneMore(t *testing.T) {
 
 // TestExploreOneMoreFindsWrongMachines has a machine that counts a trip less for each pose that is missing.
 func TestExploreOneMoreFindsWrongMachines(t *testing.T) {
+	takesSeconds(t)
 	_, err := explorePairs(pairPlan(), func(s *system) {
 		if s.d.ActiveSet.Has(PoseMissing) && s.d.ActiveSet.Has(BatteryLow) {
 			s.d.Axes.Motion = MotionLimited

@@ -19,6 +19,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,7 +50,7 @@ func main() {
 	flag.IntVar(&o.jobs, "j", 1, "how many to try at a time")
 	flag.Float64Var(&o.bar, "bar", 90, "per cent of the mutants that must be killed")
 	flag.DurationVar(&o.timeout, "timeout", 3*time.Minute, "a mutant whose tests take longer is killed")
-	flag.StringVar(&o.only, "only", "", "only mutants whose line in the report contains this: a file, a function, one mutant")
+	flag.StringVar(&o.only, "only", "", "only mutants whose line in the report contains this, or one of several with | between: a file, a function, one mutant")
 	flag.StringVar(&o.kind, "kind", kindAny, "what to change: any, guards (guard clauses left out), clauses (every if and case left out)")
 	flag.BoolVar(&o.list, "list", false, "list the drawn mutants and try none")
 	flag.Parse()
@@ -72,7 +73,9 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		return err
 	}
 	if o.only != "" {
-		all = keep(all, func(m mutant) bool { return strings.Contains(m.String(), o.only) })
+		all = keep(all, func(m mutant) bool {
+			return slices.ContainsFunc(strings.Split(o.only, "|"), func(part string) bool { return strings.Contains(m.String(), part) })
+		})
 	}
 	if len(all) == 0 {
 		return fmt.Errorf("no mutant of %s contains %q; -list shows what there is", o.pkg, o.only)

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the list of linked packages anew")
+var update = flag.Bool("update", false, "write the list of linked packages, or docs/scenarios.md, anew")
 
 const (
 	module     = "github.com/robowarden/robowarden"
