@@ -12,10 +12,11 @@ import (
 
 // diskTrouble takes the journal's disk away from a guard whose robot drives: the robot rests for a reason, and the latch
 // of a stop that is ordered meanwhile is there after a restart, for it lies on another disk.
-func diskTrouble(t *testing.T, b bus.Bus, mode string) {
+func diskTrouble(t *testing.T, kind bus.Kind, mode string) {
 	t.Helper()
+	// Before the bus: a computer with a network of its own has the disks that were mounted when it was made.
 	disk := proc.NewDisk(t, 48<<20)
-	r := driving(t, b, siteConfig{lock: true, journalDir: disk.Dir + "/journal", journalMiB: 16}, plant.Config{})
+	r := driving(t, meet(t, kind), siteConfig{lock: true, journalDir: disk.Dir + "/journal", journalMiB: 16}, plant.Config{})
 	trigger := r.now(t)
 	switch mode {
 	case "full":

@@ -339,7 +339,12 @@ func signedStopFromTheBus(t *testing.T, b bus.Bus) {
 func TestFullAndReadOnlyDisk(t *testing.T) {
 	for _, mode := range []string{"full", "read-only"} {
 		t.Run(mode, func(t *testing.T) {
-			onBuses(t, nil, func(t *testing.T, b bus.Bus) { diskTrouble(t, b, mode) })
+			for _, kind := range append([]bus.Kind{bus.ROS}, onDDS()...) {
+				t.Run(string(kind), func(t *testing.T) {
+					t.Parallel()
+					diskTrouble(t, kind, mode)
+				})
+			}
 		})
 	}
 }
