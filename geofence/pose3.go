@@ -39,20 +39,20 @@ func (m *mat3) times(n *mat3) (out mat3) {
 	return out
 }
 
-// product sets out to m·n; it is written out since forward kinematics consists of it.
-func (out *mat3) product(m, n *mat3) {
-	a, b, c := m[0], m[1], m[2]
-	out[0] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
-	out[1] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
-	out[2] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
-	a, b, c = m[3], m[4], m[5]
-	out[3] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
-	out[4] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
-	out[5] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
-	a, b, c = m[6], m[7], m[8]
-	out[6] = float64(a*n[0]) + float64(b*n[3]) + float64(c*n[6])
-	out[7] = float64(a*n[1]) + float64(b*n[4]) + float64(c*n[7])
-	out[8] = float64(a*n[2]) + float64(b*n[5]) + float64(c*n[8])
+// product sets m to l·r; it is written out since forward kinematics consists of it.
+func (m *mat3) product(l, r *mat3) {
+	a, b, c := l[0], l[1], l[2]
+	m[0] = float64(a*r[0]) + float64(b*r[3]) + float64(c*r[6])
+	m[1] = float64(a*r[1]) + float64(b*r[4]) + float64(c*r[7])
+	m[2] = float64(a*r[2]) + float64(b*r[5]) + float64(c*r[8])
+	a, b, c = l[3], l[4], l[5]
+	m[3] = float64(a*r[0]) + float64(b*r[3]) + float64(c*r[6])
+	m[4] = float64(a*r[1]) + float64(b*r[4]) + float64(c*r[7])
+	m[5] = float64(a*r[2]) + float64(b*r[5]) + float64(c*r[8])
+	a, b, c = l[6], l[7], l[8]
+	m[6] = float64(a*r[0]) + float64(b*r[3]) + float64(c*r[6])
+	m[7] = float64(a*r[1]) + float64(b*r[4]) + float64(c*r[7])
+	m[8] = float64(a*r[2]) + float64(b*r[5]) + float64(c*r[8])
 }
 
 func (m *mat3) transposed() mat3 {
