@@ -56,12 +56,16 @@ func (s *bytesSource) spec() Spec {
 		spec.Shifts = append(spec.Shifts, ShiftSpec{ID: string('s' + rune(len(spec.Shifts))), Windows: []WindowSpec{w}})
 	}
 	for range s.byte() % 6 {
-		z := ZoneSpec{ID: string('z' + rune(len(spec.Zones))), Floor: "f", Kind: Kind(s.byte() % 5), Outer: s.ring()}
+		z := ZoneSpec{ID: string('z' + rune(len(spec.Zones))), Floor: "f", Kind: Kind(s.byte() % 12), Outer: s.ring()}
 		for range s.byte() % 3 {
 			z.Holes = append(z.Holes, s.ring())
 		}
 		if z.Kind == SpeedLimit {
 			z.MaxSpeedMPS = s.float()
+		}
+		if z.Kind > KeepIn {
+			z.Loss, z.Facts = Loss(s.byte()%5), FactSet(s.byte()%9)
+			z.MaxDwell, z.Within = time.Duration(s.byte()%3)*time.Second, time.Duration(s.byte()%3)*time.Second
 		}
 		if s.byte()%4 == 0 {
 			z.MarginM = s.float()

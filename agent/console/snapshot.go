@@ -77,7 +77,7 @@ type Mark struct {
 // Zone is one zone as its policy has it.
 type Zone struct {
 	ID string `json:"id"`
-	// Type is BLOCKED, SPEED_LIMIT or KEEP_IN.
+	// Type is the policy's zone_type.
 	Type  string    `json:"type"`
 	Floor string    `json:"floor"`
 	Outer []Point   `json:"outer"`

@@ -94,9 +94,16 @@
     if (ownFloor()) { halo.setAttribute("cx", state.snap.pose.x); halo.setAttribute("cy", -state.snap.pose.y); }
   };
 
+  // words says what a zone does besides stopping or slowing down the robot.
+  const words = {
+    NO_MANIPULATION: "arms at rest", PRIVACY: "cameras and microphones closed", DWELL_LIMIT: "for a while only",
+    RELEASE: "closed without a lease", DOOR: "closed without a lease", NO_STOP: "no standing",
+  };
+
   const drawScene = () => {
     const floor = floorOf(), groups = { KEEP_IN: $("g-keep"), SPEED_LIMIT: $("g-speed"), BLOCKED: $("g-blocked") };
     Object.values(groups).forEach((g) => g.replaceChildren());
+    Object.keys(words).forEach((type) => { groups[type] = groups.SPEED_LIMIT; });
     $("g-walls").replaceChildren(); $("labels").replaceChildren();
     state.shapes = [];
     const scene = state.scene || {};
@@ -200,6 +207,7 @@
       if (z.floor !== s.floor || !n || !n.applies || (n.state !== "inside" && n.state !== "near")) return;
       const away = n.state === "inside" ? "" : known(n.margin_m) ? `${num(Math.max(0, n.margin_m), 1)} m away` : "near";
       if (z.type === "SPEED_LIMIT") out.push([`${z.id}: at most ${num(z.max_speed_mps, 2)} m/s`, z.reason, away, "zone-rule"]);
+      else if (words[z.type]) out.push([`${z.id}: ${words[z.type]}`, z.reason, away, "zone-rule"]);
       else if (z.type === "BLOCKED") out.push([n.state === "inside" ? `Inside ${z.id}` : `Close to ${z.id}`, z.reason, away, "zone-stop"]);
       else if (n.state === "near") out.push([`Close to the edge of ${z.id}`, z.reason, away, "zone-stop"]);
     });
@@ -262,7 +270,7 @@
     const items = ((state.scene && state.scene.zones) || []).map((z, i) => [z, same ? states[i] : null]).filter(([z]) => z.floor === floorOf())
       .map(([z, n]) => [z.id, z.type, z.reason, z.max_speed_mps, n ? n.applies : true, n && n.applies && n.state ? n.state : ""]);
     keep($("zones"), items, ([id, type, reason, limit, applies, where]) => {
-      const kind = { BLOCKED: "forbidden", SPEED_LIMIT: `at most ${num(limit, 2)} m/s`, KEEP_IN: "stay inside" }[type] || type;
+      const kind = { BLOCKED: "forbidden", SPEED_LIMIT: `at most ${num(limit, 2)} m/s`, KEEP_IN: "stay inside" }[type] || words[type] || type;
       const li = el("li", type.replace(/[^A-Z_]/g, "") + (applies ? "" : " off"));
       li.append(el("b", "", id), el("span", "", applies ? kind + (where && where !== "clear" ? ` · ${where}` : "") : "not in force now"), el("p", "", reason));
       return li;
