@@ -30,7 +30,7 @@ func rooms() ([]room, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list of the test module's packages: %w", err)
 	}
-	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-timeout=150m", "./..."}}}}}
+	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}}}}}
 	for _, pkg := range strings.Fields(string(out)) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
