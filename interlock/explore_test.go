@@ -123,7 +123,7 @@ func quantised(change func(p *Policy)) Policy {
 }
 
 func newExplorer(p plan) (*explorer, error) {
-	x := &explorer{plan: p, policy: quantised(p.rules), known: map[[2]uint64]int32{}, in: *calm()}
+	x := &explorer{plan: p, policy: quantised(p.rules).Effective(), known: map[[2]uint64]int32{}, in: *calm()}
 	x.subjects = append(append(x.subjects, p.moved...), Startup, LatchUnreadable)
 	if p.ladder {
 		x.subjects = append(x.subjects, StopUnconfirmed, MotionUntold)

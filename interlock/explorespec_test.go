@@ -228,9 +228,12 @@ func (sp *spec) one(x *explorer, i int, t Trigger, now State, passed, credit int
 	}
 }
 
-// trip counts a trip of what keeps the robot from its way.
+// trip counts a trip of what keeps the robot from its way. What anybody on the bus can cause does not latch by toggling.
 func (sp *spec) trip(x *explorer, t Trigger, r *Rule) bool {
 	class := triggerTable[t].Class
+	if triggerTable[t].Hearsay && !x.policy.CapLatches {
+		return false
+	}
 	if !x.flaps || r.Constraint.Motion >= MotionLimited || class == ClassOrder || t == Startup {
 		return false
 	}

@@ -28,7 +28,7 @@ func check(t *testing.T, p property) {
 func refuted(t *testing.T, p property) {
 	t.Helper()
 	gen := rapid.Custom(func(t *rapid.T) error { return p(t) })
-	for seed := range 1000 {
+	for seed := range 10_000 {
 		if gen.Example(seed) != nil {
 			return
 		}

@@ -288,8 +288,8 @@ func TestEveryCauseThatStaysFires(t *testing.T) {
 		if out.ActiveSet.Has(tr) != p.Rules[tr].Enabled {
 			return fault("%v: active %v, enabled %v", tr, out.ActiveSet.Has(tr), p.Rules[tr].Enabled)
 		}
-		if p.Rules[tr].Enabled && !out.Axes.TightAs(p.Rules[tr].Constraint) {
-			return fault("%v: %v, want %v", tr, out.Axes, p.Rules[tr].Constraint)
+		if want := p.Effective().Rules[tr].Constraint; p.Rules[tr].Enabled && !out.Axes.TightAs(want) {
+			return fault("%v: %v, want %v", tr, out.Axes, want)
 		}
 		return nil
 	})

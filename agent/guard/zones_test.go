@@ -126,7 +126,7 @@ func TestZonesRestrictTheOtherAxes(t *testing.T) {
 			if c.trigger != interlock.NumTriggers && !r.active(c.trigger) {
 				t.Errorf("%v is not active: %s", c.trigger, r.state())
 			}
-			r.until("has left it", 20*time.Second, func() bool { return r.plant.x > 19 })
+			r.until("has left it", 20*time.Second, func() bool { return r.plant.x > 21 })
 			r.run(3 * time.Second)
 			check("behind it", interlock.Unrestricted())
 		})
@@ -153,7 +153,7 @@ func TestStayingTooLong(t *testing.T) {
 			r.off["pose"] = false
 			r.run(4 * time.Second)
 			r.drive = func() (float64, float64) { return 0.5, 0 }
-			r.until("has left it", 30*time.Second, func() bool { return r.plant.x > 19 })
+			r.until("has left it", 30*time.Second, func() bool { return r.plant.x > 21 })
 			r.run(5 * time.Second)
 			if r.active(c.trigger) {
 				t.Errorf("has left: %s", r.state())
