@@ -39,13 +39,14 @@ func (v Visit) Got() int { return v.got }
 // came back. What is lost behind the last one that came back has no latency.
 func (v *Visit) measure(sent, took []atomic.Int64) {
 	newest := int64(math.MaxInt64) // when the first of all later messages came back
-	for i := len(sent) - 1; i >= 0; i-- {
+	for i := range slices.Backward(sent) {
+		at := sent[i].Load()
 		if d := took[i].Load(); d > 0 {
 			v.got++
-			newest = min(newest, sent[i].Load()+d)
+			newest = min(newest, at+d)
 		}
 		if newest < math.MaxInt64 {
-			v.latencies = append(v.latencies, time.Duration(newest-sent[i].Load()))
+			v.latencies = append(v.latencies, time.Duration(newest-at))
 		}
 	}
 	slices.Sort(v.latencies)

@@ -31,7 +31,7 @@ func rooms() ([]room, error) {
 		return nil, fmt.Errorf("list of the test module's packages: %w", err)
 	}
 	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}}}}}
-	for _, pkg := range strings.Fields(string(out)) {
+	for pkg := range strings.FieldsSeq(string(out)) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}}}})
@@ -45,7 +45,7 @@ func pick(all []room, names string) ([]room, error) {
 		return all, nil
 	}
 	var out []room
-	for _, n := range strings.Split(names, ",") {
+	for n := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(all, func(r room) bool { return r.name == n })
 		if i < 0 {
 			var known []string
