@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -61,33 +60,6 @@ func collect(class string) string {
 		time.Sleep(time.Millisecond) // As between two messages: blocks, so that the limit of spinning begins anew.
 	}
 	return "alive"
-}
-
-// TestProgramsOfOneClassDoNotStandStill: more real-time Go programs than processors collect garbage at once; SCHED_FIFO, the
-// "off" run, has them spin for each other until the kernel kills all but one.
-func TestProgramsOfOneClassDoNotStandStill(t *testing.T) {
-	const fifo = 1
-	for class, alive := range map[int]bool{roundRobin: true, fifo: false} {
-		outs := make(chan string)
-		programs := runtime.NumCPU() + 1
-		for range programs {
-			go func() { outs <- play(t, classEnv+"="+strconv.Itoa(class)) }()
-		}
-		through := 0
-		for range programs {
-			switch said := <-outs; {
-			case strings.Contains(said, "operation not permitted"):
-				defer t.Skip("no right to real-time scheduling")
-			case said == "alive":
-				through++
-			default:
-				t.Logf("class %d: %s", class, said)
-			}
-		}
-		if got := through == programs; got != alive && !t.Skipped() {
-			t.Errorf("class %d: %d of %d programs came through; expected all: %t", class, through, programs, alive)
-		}
-	}
 }
 
 // play runs this program in another part and returns what it said, with its end if that was none of its own.

@@ -87,9 +87,9 @@ var heavy = []string{"./dds", "./e2e", "./machine", "./units"}
 // run at a time.
 func modules(packages []string) []module {
 	setTier("test")
-	// The time limit is for what hangs; the tier's budget is watched by the list of the slowest. What takes minutes by its
+	// The time limit is for what hangs: go test then says where. The tier's budget is watched by the list of the slowest. What takes minutes by its
 	// nature stands behind the tag qualify, so that a short run skips nothing.
-	const tag, timeout, parallel = "-tags=test", "-timeout=30m", "-parallel=2"
+	const tag, timeout, parallel = "-tags=test", "-timeout=15m", "-parallel=2"
 	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool { return slices.Contains(heavy, p) })
 	return []module{
 		{"..", []string{"-p=2", timeout, "./..."}},
@@ -216,6 +216,18 @@ func (t *tally) endPackage(e *event, key string) {
 			t.failed++
 			t.failures = append(t.failures, e.Package)
 			fmt.Print(text)
+			t.unfinished(e.Package)
+		}
+	}
+}
+
+// unfinished prints what the tests of a package wrote that never ended: one that hangs or brings the program down does not
+// say that it failed.
+func (t *tally) unfinished(pkg string) {
+	for key, lines := range t.output {
+		if strings.HasPrefix(key, pkg+".") && key != pkg+"." {
+			fmt.Printf("--- UNFINISHED %s\n%s", key, strings.Join(lines, ""))
+			delete(t.output, key)
 		}
 	}
 }

@@ -1,0 +1,37 @@
+//go:build qualify
+
+package host
+
+import (
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestProgramsOfOneClassDoNotStandStill: more real-time Go programs than processors collect garbage at once; SCHED_FIFO, the
+// "off" run, has them spin for each other until the kernel kills all but one.
+func TestProgramsOfOneClassDoNotStandStill(t *testing.T) {
+	const fifo = 1
+	for class, alive := range map[int]bool{roundRobin: true, fifo: false} {
+		outs := make(chan string)
+		programs := runtime.NumCPU() + 1
+		for range programs {
+			go func() { outs <- play(t, classEnv+"="+strconv.Itoa(class)) }()
+		}
+		through := 0
+		for range programs {
+			switch said := <-outs; {
+			case strings.Contains(said, "operation not permitted"):
+				defer t.Skip("no right to real-time scheduling")
+			case said == "alive":
+				through++
+			default:
+				t.Logf("class %d: %s", class, said)
+			}
+		}
+		if got := through == programs; got != alive && !t.Skipped() {
+			t.Errorf("class %d: %d of %d programs came through; expected all: %t", class, through, programs, alive)
+		}
+	}
+}
