@@ -40,9 +40,9 @@ qualify: setup ## the long tests, room by room (ROOMS=fleet,dds picks some); wri
 	@cd test && $(GO) run ./tally -qualify -rooms "$(ROOMS)" -report ../docs/qualification
 
 bench: setup ## latency beside roscpp, relay and rospy, geometry beside GEOS, heap objects, memory; writes docs/benchmarks.md
-	@cd test && for room in ./e2e ./geos; do \
-		ROBOWARDEN_REPORT=$(CURDIR)/docs/benchmarks.md $(GO) test $$room -run '^$$' -bench . -benchtime 1x -timeout 60m || exit 1; \
-	done
+	@cd test && missed=0; for room in ./e2e ./geos; do \
+		ROBOWARDEN_REPORT=$(CURDIR)/docs/benchmarks.md $(GO) test $$room -run '^$$' -bench . -benchtime 1x -timeout 60m || missed=1; \
+	done; exit $$missed
 
 size: build ## the robot binary against its budget
 	@n=$$(stat -c %s bin/robowarden-linux-arm64); printf 'arm64 robot binary: %d bytes of %d (%d %%)\n' $$n $(BUDGET) $$((100 * n / $(BUDGET))); test $$n -le $(BUDGET)
