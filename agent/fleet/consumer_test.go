@@ -408,3 +408,52 @@ func TestAlarmsAreCounted(t *testing.T) {
 		t.Errorf("alarms %v: expected two, the second with 99 more", b.alarms)
 	}
 }
+
+// TestProvenOverARestart: a consumer that starts anew knows what checkpoints have proven, whichever came first, and however
+// far back a checkpoint's record lies. It went by what it met while it read its file, and took nothing for proven.
+func TestProvenOverARestart(t *testing.T) {
+	for name, order := range map[string]func(b *bench, early []Record, cp Record){
+		"checkpoint last":  func(b *bench, early []Record, cp Record) { b.all(early...); b.all(cp) },
+		"checkpoint first": func(b *bench, early []Record, cp Record) { b.all(cp); b.all(early...) },
+		"checkpoint long after": func(b *bench, early []Record, cp Record) {
+			b.all(early...)
+			b.all(b.guard.writeN(3 * maxRecent)...)
+			b.all(cp)
+		},
+		"another boot since": func(b *bench, early []Record, cp Record) {
+			b.all(early...)
+			b.all(newSource("guard", testBoot(2)).writeN(5)...)
+			b.all(cp)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			b.guard = newSource("guard", testBoot(1))
+			early := b.guard.writeN(50)
+			last := b.guard.seq
+			cp := b.guard.checkpoint(t, newSource("courier", testBoot(1)), b.device)
+			order(b, early, cp)
+			for range 2 {
+				if got := b.proven(testBoot(1)); got != last {
+					t.Errorf("proven to %d: expected %d", got, last)
+				}
+				b.restart()
+			}
+			b.wants()
+		})
+	}
+}
+
+// TestHoleIsToldWithoutRoom: a record that came too early and found no room is missed as loudly as one that did.
+func TestHoleIsToldWithoutRoom(t *testing.T) {
+	b := newBench(t, nil)
+	guard, courier := newSource("guard", testBoot(1)), newSource("courier", testBoot(1))
+	guard.writeN(1)
+	list := guard.writeN(maxPending + 10)
+	b.all(list...)
+	courier.writeN(5)
+	b.all(courier.writeN(3)...)
+	b.now = b.now.Add(b.o.Patience)
+	b.c.Tick(b.now)
+	b.wants(Gap, Gap)
+}

@@ -159,6 +159,7 @@ type bench struct {
 	now     time.Time
 	device  crypto.Signer
 	key     crypto.Signer
+	guard   *source // where a test has one
 	records []Record
 	alarms  []Alarm
 	acks    []Message
@@ -203,6 +204,24 @@ func (b *bench) take(message []byte) {
 	b.t.Helper()
 	b.c.Take(b.now, eventTopic, message)
 	b.commit()
+}
+
+// all hands records over, as many messages as it takes.
+func (b *bench) all(list ...Record) {
+	b.t.Helper()
+	for part := range slices.Chunk(list, MaxRecords) {
+		b.take(event(b.t, part...))
+	}
+}
+
+// proven is how far checkpoints vouch for the guard's log of a boot.
+func (b *bench) proven(boot BootID) uint64 {
+	for _, p := range b.c.Positions() {
+		if p.Log == "guard" && p.Boot == boot {
+			return p.Proven
+		}
+	}
+	return 0
 }
 
 func (b *bench) commit() {

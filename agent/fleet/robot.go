@@ -50,6 +50,9 @@ func (c *Consumer) open(now time.Time, id string, device crypto.PublicKey) (*rob
 		return nil, err
 	}
 	r.store = s
+	for _, st := range r.streams {
+		c.prove(now, r, st)
+	}
 	if damaged > 0 {
 		c.bell.ring(now, Alarm{Code: StoreRepaired, Robot: id, Text: fmt.Sprintf("%d bytes at the end of %s were not whole", damaged, s.path)})
 	}
@@ -218,10 +221,14 @@ func (c *Consumer) heed(now time.Time, r *robot, rec *Record) {
 		if s == nil {
 			return
 		}
+		if !loud {
+			s.await(cp) // the records that it vouches for may come later in the file, or lie further back than memory reaches
+			return
+		}
 		switch settled, right := s.check(&cp, r.lookup(s)); {
 		case !settled:
 			s.await(cp)
-		case !right && loud:
+		case !right:
 			c.mismatch(now, r, &cp)
 		}
 	case KindLoss:

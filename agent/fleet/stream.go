@@ -48,6 +48,7 @@ type stream struct {
 	budget  *budget            // bounds what waits, over all logs of the robot
 	losses  []loss
 	since   time.Time // when the oldest hole was first seen
+	beyond  uint64    // a number behind it, whether its record is kept or not
 	told    bool      // its alarm was rung
 
 	blind    bool      // behind a loss after which the robot could not know its own chain value
@@ -142,9 +143,10 @@ func (s *stream) advance(now time.Time, r *Record, bridge bool) {
 	}
 	s.grew = true
 	s.drop(r.Seq)
-	s.since, s.told = time.Time{}, false
-	if len(s.pending) > 0 {
+	if s.told = false; s.beyond > s.last {
 		s.since = now // another hole
+	} else {
+		s.since, s.beyond = time.Time{}, 0
 	}
 }
 
@@ -153,6 +155,7 @@ func (s *stream) hold(now time.Time, r *Record) {
 	if s.since.IsZero() {
 		s.since = now
 	}
+	s.beyond = max(s.beyond, r.Seq) // even if there is no room for it: nothing is missing in silence
 	for s.budget.full(len(r.Payload)) {
 		furthest := r.Seq
 		for seq := range s.pending {
@@ -231,15 +234,14 @@ func (s *stream) overdue(now time.Time, patience time.Duration) (Alarm, bool) {
 	if s.told || s.since.IsZero() || now.Sub(s.since) < patience {
 		return Alarm{}, false
 	}
-	r := s.first()
-	if r == nil {
-		s.since = time.Time{}
-		return Alarm{}, false
+	behind := s.beyond
+	if r := s.first(); r != nil {
+		behind = r.Seq
 	}
 	s.told = true
 	return Alarm{
 		Code: Gap, Log: s.key.log, Boot: s.key.boot, Seq: s.last + 1,
-		Text: fmt.Sprintf("records between %d and %d are missing for %v, and the robot announces no loss", s.last, r.Seq, patience),
+		Text: fmt.Sprintf("records between %d and %d are missing for %v, and the robot announces no loss", s.last, behind, patience),
 	}, true
 }
 
