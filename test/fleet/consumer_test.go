@@ -23,7 +23,7 @@ type station struct {
 	bad   []fleet.Alarm
 	state []string
 	stop  func()
-	done  map[fleet.BootID]uint64 // proven by checkpoints, as of the last stop
+	done  map[fleet.BootID]uint64 // how far checkpoints vouch for the guard's log, by boot
 }
 
 // newStation makes a consumer that knows one robot and comes over the given address.
@@ -58,14 +58,20 @@ func newStation(t testing.TB, b *broker.Broker, r *robot, url string) *station {
 func (s *station) start() {
 	s.t.Helper()
 	var c *fleet.Consumer
+	o := s.o
+	o.OnRecord = func(id string, rec *fleet.Record) {
+		s.o.OnRecord(id, rec)
+		s.note(c)
+	}
 	// A process that is just being started still holds the file's lock for a moment.
 	if !await(s.t, "the consumer's file", 5*time.Second, func() (ok bool) {
 		var err error
-		c, err = fleet.Open(time.Now(), s.o)
+		c, err = fleet.Open(time.Now(), o)
 		return err == nil
 	}) {
 		s.t.Fatal("the consumer cannot be opened")
 	}
+	s.note(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -73,14 +79,6 @@ func (s *station) start() {
 		if err := fleet.Run(ctx, s.b, c); err != nil {
 			s.t.Error(err)
 		}
-		s.mu.Lock()
-		s.done = map[fleet.BootID]uint64{}
-		for _, p := range c.Positions() {
-			if p.Log == "guard" {
-				s.done[p.Boot] = p.Proven
-			}
-		}
-		s.mu.Unlock()
 		if err := c.Close(); err != nil {
 			s.t.Error(err)
 		}
@@ -129,10 +127,22 @@ func (s *station) told(code fleet.Code) bool {
 	return false
 }
 
-// proven is how far checkpoints vouch for the guard's log of a boot; to ask, the consumer is restarted.
+// note keeps what the consumer knows. Only its own goroutine may ask it; whoever stopped it in order to ask, again and again,
+// would keep it from hearing what it is asked about.
+func (s *station) note(c *fleet.Consumer) {
+	positions := c.Positions()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = map[fleet.BootID]uint64{}
+	for _, p := range positions {
+		if p.Log == "guard" {
+			s.done[p.Boot] = p.Proven
+		}
+	}
+}
+
+// proven is how far checkpoints vouch for the guard's log of a boot.
 func (s *station) proven(boot [16]byte) uint64 {
-	s.t.Helper()
-	s.restart()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.done[boot]

@@ -289,6 +289,9 @@ func TestCourierOverOutages(t *testing.T) {
 	if !await(t, "a checkpoint over everything", 20*time.Second, func() bool { return s.proven(list[len(list)-1].boot) >= last }) {
 		t.Errorf("proven up to %d: expected %d", s.proven(list[len(list)-1].boot), last)
 	}
+	if s.restart(); s.proven(list[len(list)-1].boot) < last {
+		t.Errorf("after a restart proven up to %d: expected %d", s.proven(list[len(list)-1].boot), last)
+	}
 	// The courier's own log goes on while it runs. Nobody attests this robot, so only safety events go out, and what lies
 	// before them: everything up to the newest checkpoint has to come, in the order in which it is there.
 	const checkpoint = 16
