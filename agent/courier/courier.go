@@ -159,7 +159,11 @@ func newLoop(c *Courier) *loop {
 }
 
 func (c *Courier) newReading(log, dir string) *reading {
-	return &reading{stream: newStream(log, backoff{first: c.pace.resendFirst, most: c.pace.resendMost, random: rand.Float64}), dir: dir}
+	r := &reading{stream: newStream(log, backoff{first: c.pace.resendFirst, most: c.pace.resendMost, random: rand.Float64}), dir: dir}
+	if marks := c.cursor.Marks[log]; len(marks) > 0 {
+		r.at = marks[0]
+	}
+	return r
 }
 
 // newLink prepares the connection to the broker once the robot's id is known.

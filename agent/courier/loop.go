@@ -39,6 +39,7 @@ type reading struct {
 	stop    context.CancelFunc
 	again   time.Duration // when to start reading again after it has ended, 0 while it runs
 	fault   string        // the last one that was noted
+	stalled string        // why nothing moved, as it was noted last
 }
 
 // job is work that may take long; what it returns runs on the loop.
@@ -195,8 +196,7 @@ func (l *loop) step(ctx context.Context) {
 			l.rewind(ctx, s)
 		}
 		if l.up && s.stale(now) {
-			l.resends++
-			l.log.Info().Str("log", s.log).Int("records", s.sent).Msg("the consumer acknowledged nothing; sending again")
+			l.again(s)
 			l.rewind(ctx, s)
 		}
 	}

@@ -82,6 +82,11 @@ func (l *loop) fill(s *metrics.Set) {
 			s.Gauge("robowarden_courier_unacknowledged_records", "Records that are sent and not acknowledged by the consumer.", float64(r.sent), "log", r.log)
 		}
 	}
+	for _, r := range l.streams { // samples of one name stand together
+		if r != nil {
+			s.Gauge("robowarden_courier_vain_repetitions", "How often a log was sent again since an acknowledgement moved it.", float64(r.vain), "log", r.log)
+		}
+	}
 	h := l.c.journal.Health()
 	s.Gauge("robowarden_courier_journal_writable", "1 while the courier's own journal can be written.", truth(h.Writable))
 	s.Counter("robowarden_courier_journal_lost_total", "Records that the courier's own journal lost.", h.Lost)

@@ -106,7 +106,8 @@ func pop(list *[]*parcel) *parcel {
 }
 
 // pick finds a log with something to send, in turn. Within a log the order is fixed, so a log goes with its most urgent
-// record that was read.
+// record that was read. Before the robot is attested, only what matters for safety goes, and what lies before it; if as much
+// as may be read ahead holds nothing of the kind, it is taken to lie before something that does, or no one would ever know.
 func (l *loop) pick(safety, attested bool) *reading {
 	for i := range l.streams {
 		s := l.streams[(l.turn+i)%len(l.streams)]
@@ -116,7 +117,7 @@ func (l *loop) pick(safety, attested bool) *reading {
 		if l.inFlight >= fewInFlight && len(s.items)-s.sent < fewRecords {
 			continue // while the broker is busy anyway, more of them fit into one message
 		}
-		if some, urgent := s.ready(); some && (urgent || !safety) {
+		if some, urgent := s.ready(); some && (urgent || !safety || !attested && !s.wants()) {
 			l.turn = (l.turn + i + 1) % len(l.streams)
 			return s
 		}
@@ -351,6 +352,6 @@ func (l *loop) moved(s *reading, to *evidencelog.Position, err error) {
 	}
 	if to != nil {
 		l.c.cursor.move(s.log, *to)
-		l.dirty = true
+		l.dirty, s.at = true, *to
 	}
 }

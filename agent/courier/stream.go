@@ -83,7 +83,9 @@ type stream struct {
 	acked  map[[16]byte]uint64               // by boot
 	future map[[16]byte]evidencelog.Position // acknowledgements of what was not read yet
 	read   evidencelog.Position              // what was read last, zero after a rewind
+	at     evidencelog.Position              // the cursor: what the consumer has acknowledged last
 	promise
+	stall
 
 	active  time.Duration // when something moved last
 	resend  backoff
@@ -94,7 +96,7 @@ type stream struct {
 func newStream(log string, resend backoff) *stream {
 	return &stream{
 		log: log, acked: map[[16]byte]uint64{}, future: map[[16]byte]evidencelog.Position{},
-		resend: resend, window: openRecords, windowBytes: openBytes, lookahead: aheadRecords,
+		stall: stall{asks: backoff{first: resend.first / askedFraction, most: resend.most, random: resend.random}}, resend: resend, window: openRecords, windowBytes: openBytes, lookahead: aheadRecords,
 	}
 }
 
@@ -136,6 +138,10 @@ func (s *stream) put(now time.Duration, e *entry) (*evidencelog.Position, error)
 
 // ack takes an acknowledgement that the guard has verified, at boot time now. It returns where the cursor is to go, or nil.
 func (s *stream) ack(now time.Duration, p evidencelog.Position) (*evidencelog.Position, error) {
+	s.heard = true
+	if s.repeats(now, p) {
+		return nil, nil
+	}
 	known := false
 	for i := range s.items {
 		q := &s.items[i].pos
@@ -187,6 +193,7 @@ func (s *stream) release(now time.Duration) *evidencelog.Position {
 func (s *stream) progress(now time.Duration) {
 	s.active, s.timeout = max(s.active, now), 0
 	s.resend.reset()
+	s.moves()
 }
 
 // forget drops what is known about boots that no record here belongs to any more.
@@ -254,7 +261,7 @@ func (s *stream) stale(now time.Duration) bool {
 	if s.timeout == 0 {
 		s.timeout = s.resend.wait()
 	}
-	return now-s.active >= s.timeout
+	return now-s.active >= s.timeout || s.asked(now)
 }
 
 // rewind forgets everything behind the cursor; the caller reads it again.
@@ -263,6 +270,7 @@ func (s *stream) rewind(now time.Duration) {
 	s.items, s.sent, s.bytes, s.ahead, s.timeout = nil, 0, 0, 0, 0
 	s.read, s.following, s.astray = evidencelog.Position{}, false, false
 	clear(s.acked)
+	s.askedAt = 0
 	s.touch(now)
 }
 

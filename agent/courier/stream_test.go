@@ -49,6 +49,9 @@ func (m *model) grow(boot byte, seq uint64) {
 func (m *model) start() {
 	m.stream = newStream(evidencelog.Guard, backoff{first: 10 * time.Second, most: time.Minute, random: half})
 	m.stream.window, m.stream.lookahead = m.window, m.window
+	if marks := m.cursor.Marks[evidencelog.Guard]; len(marks) > 0 {
+		m.stream.at = marks[0]
+	}
 	m.seek()
 }
 
@@ -68,6 +71,7 @@ func (m *model) seek() {
 func (m *model) moved(to *evidencelog.Position, err error) error {
 	if to != nil {
 		m.cursor.move(evidencelog.Guard, *to)
+		m.stream.at = *to
 		list := append([]evidencelog.Position(nil), m.cursor.Marks[evidencelog.Guard]...)
 		m.saved = append(m.saved, map[string][]evidencelog.Position{evidencelog.Guard: list})
 	}
