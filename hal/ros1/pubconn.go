@@ -53,13 +53,12 @@ func newPubConn(p *Publisher, conn *net.TCPConn, peer *msg.Peer) (*pubConn, erro
 	return c, nil
 }
 
-// writeNow is one write that does not wait; sockets of the net package are non-blocking.
+// writeNow is one write that does not wait.
 func (c *pubConn) writeNow(fd uintptr) {
-	for {
-		c.wrote, c.wrErr = syscall.Write(int(fd), c.out)
-		if !errors.Is(c.wrErr, syscall.EINTR) {
-			return
-		}
+	n, errno := send(fd, c.out)
+	c.wrote, c.wrErr = n, nil
+	if errno != 0 {
+		c.wrErr = errno
 	}
 }
 

@@ -3,7 +3,9 @@ package ros1
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,8 +34,10 @@ type stream struct {
 
 	buf        []byte
 	start, end int
-	tryRead    func(fd uintptr) bool
-	tried      int
+	// await and try are receiveWaiting and receiveNow; got and errno are what they found.
+	await, try func(fd uintptr) bool
+	got        int
+	errno      syscall.Errno
 	// began is the boot time of the first bytes of an incomplete message, or 0.
 	began time.Duration
 
@@ -63,7 +67,7 @@ func newStream(conn net.Conn, dec decoder, s *Sub) (*stream, error) {
 		size = 4 << 10
 	}
 	st.buf = make([]byte, size)
-	st.tryRead = st.readNow
+	st.await, st.try = st.receiveWaiting, st.receiveNow
 	st.lastRx.Store(int64(st.clock()))
 	return st, nil
 }
@@ -71,17 +75,20 @@ func newStream(conn net.Conn, dec decoder, s *Sub) (*stream, error) {
 // run reads until the connection ends or the peer breaks a rule.
 func (s *stream) run() error {
 	for {
-		n, err := s.conn.Read(s.buf[s.end:])
-		if n > 0 {
-			boot := s.clock()
-			s.lastRx.Store(int64(boot))
-			s.partialSince.Store(0)
-			s.end += n
-			if err := s.handle(boot); err != nil {
-				return err
-			}
+		if err := s.raw.Read(s.await); err != nil {
+			return err
 		}
-		if err != nil {
+		switch {
+		case s.errno != 0:
+			return os.NewSyscallError("recvfrom", s.errno)
+		case s.got == 0:
+			return io.EOF
+		}
+		boot := s.clock()
+		s.lastRx.Store(int64(boot))
+		s.partialSince.Store(0)
+		s.end += s.got
+		if err := s.handle(boot); err != nil {
 			return err
 		}
 	}
@@ -202,22 +209,22 @@ func (s *stream) deliverLatest(boot time.Duration) (moved bool, err error) {
 // the socket has.
 func (s *stream) more() {
 	s.end = copy(s.buf, s.buf[s.start:s.end])
-	s.start, s.tried = 0, 0
-	if s.raw.Read(s.tryRead) == nil && s.tried > 0 {
-		s.end += s.tried
+	s.start = 0
+	if s.raw.Read(s.try) == nil {
+		s.end += s.got // what else it found, the next read finds again
 	}
 }
 
-// readNow is one read that does not wait.
-func (s *stream) readNow(fd uintptr) bool {
-	for {
-		n, err := syscall.Read(int(fd), s.buf[s.end:])
-		if err == syscall.EINTR {
-			continue
-		}
-		s.tried = n
-		return true
-	}
+// receiveWaiting receives what the socket has; false says that there is nothing yet.
+func (s *stream) receiveWaiting(fd uintptr) bool {
+	s.got, s.errno = receive(fd, s.buf[s.end:])
+	return s.errno != syscall.EAGAIN
+}
+
+// receiveNow receives what the socket has, if there is anything.
+func (s *stream) receiveNow(fd uintptr) bool {
+	s.got, _ = receive(fd, s.buf[s.end:])
+	return true
 }
 
 func (s *stream) deliver(body []byte, boot time.Duration) error {
