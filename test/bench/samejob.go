@@ -48,6 +48,16 @@ func SameJob(t testing.TB, m *ros.Master, name string, fifo int) Worker {
 	return Worker{Name: name, PID: p.PID(), In: in, Out: out}
 }
 
+// SameJobForRobot is [SameJob] for two readers, as the guard has them: a robot, which is written to first, and the driver.
+// The robot is a roscpp node.
+func SameJobForRobot(t testing.TB, m *ros.Master, name string, fifo int) Worker {
+	t.Helper()
+	in, out := Topics(Gate, "robot_job_"+strconv.Itoa(fifo))
+	m.Node(t, proc.Spec{Name: name + " (robot)", Argv: []string{cpp.Binary(t, "bench_gate"), "gate", out, out + "/done", "__name:=bench_robot"}})
+	p := m.Node(t, proc.Spec{Name: name, Argv: []string{Program(t), "gate", in, out}, FIFO: fifo})
+	return Worker{Name: name, PID: p.PID(), In: in, Out: out}
+}
+
 // BusyRelay starts a roscpp gate that reads a robot's odometry, joints and IMU besides, under SCHED_FIFO.
 func BusyRelay(t testing.TB, m *ros.Master, name string, fifo int) Worker {
 	t.Helper()
