@@ -62,7 +62,7 @@ func TestConsumerComesBack(t *testing.T) {
 	}{
 		"it says where it is":         {func(m *model) evidencelog.Position { return m.journal[9] }, true},
 		"an older word comes late":    {func(m *model) evidencelog.Position { return m.journal[4] }, true},
-		"off: of another boot":        {func(m *model) evidencelog.Position { return evidencelog.Position{BootID: [16]byte{9}, Seq: 19} }, false},
+		"off: of another boot":        {func(*model) evidencelog.Position { return evidencelog.Position{BootID: [16]byte{9}, Seq: 19} }, false},
 		"off: it says nothing at all": {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -263,19 +263,17 @@ func openProcess(root string, pid int) (process, error) {
 
 func (p process) close() { _ = unix.Close(p.dir) }
 
-// read reads one small file of the process.
+// read reads one small file of the process, of which no more than limit counts.
 func (p process) read(name string, limit int) ([]byte, error) {
 	fd, err := unix.Openat(p.dir, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = unix.Close(fd) }()
-	buf := make([]byte, 0, min(limit, 4096))
-	for len(buf) < limit {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-		n, err := unix.Read(fd, buf[len(buf):min(cap(buf), limit)])
+	var part [4096]byte // on the stack: several files of each process are read, several times a second
+	var out []byte
+	for len(out) < limit {
+		n, err := unix.Read(fd, part[:min(len(part), limit-len(out))])
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -283,11 +281,11 @@ func (p process) read(name string, limit int) ([]byte, error) {
 			return nil, err
 		}
 		if n == 0 {
-			return buf, nil
+			break
 		}
-		buf = buf[:len(buf)+n]
+		out = append(out, part[:n]...)
 	}
-	return buf, nil
+	return out, nil
 }
 
 // eachSocket calls f for every socket that the process has open, and each before every descriptor of any kind.

@@ -16,13 +16,12 @@ func receive(fd uintptr, b []byte) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), //nolint:gosec // the kernel fills b
 			syscall.MSG_DONTWAIT, 0, 0)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			return int(n), 0 //nolint:gosec // at most len(b)
-		case syscall.EINTR:
-			continue
 		}
-		return 0, errno
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
 	}
 }
 
@@ -31,12 +30,11 @@ func send(fd uintptr, b []byte) (int, syscall.Errno) {
 	for {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), //nolint:gosec // the kernel reads b
 			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
-		switch errno {
-		case 0:
+		if errno == 0 {
 			return int(n), 0 //nolint:gosec // at most len(b)
-		case syscall.EINTR:
-			continue
 		}
-		return 0, errno
+		if errno != syscall.EINTR {
+			return 0, errno
+		}
 	}
 }

@@ -35,7 +35,7 @@ func deploymentFlag(cmd *cobra.Command) *string {
 // allocates next to nothing between two messages, so that it collects rarely all the same.
 const (
 	thrift      = 40
-	guardGrowth = 50
+	guardGrowth = 25
 	// startSpell is how long a guard counts as starting for the limit of spinning: until then it touches most of its memory
 	// for the first time, which a computer whose memory is cold makes it pay for without a pause.
 	startSpell = 10 * time.Second

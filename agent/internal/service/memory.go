@@ -22,6 +22,11 @@ func settle(percent int, program []span) error {
 		debug.SetGCPercent(percent)
 	}
 	debug.FreeOSMemory()
+	return release(program)
+}
+
+// release gives pages of the program back.
+func release(program []span) error {
 	for _, r := range program {
 		// The slice type of unix.Madvise would need unsafe pointers to what is no Go memory.
 		if _, _, errno := unix.RawSyscall(unix.SYS_MADVISE, r.begin, r.end-r.begin, unix.MADV_DONTNEED_LOCKED); errno != 0 && errno != unix.EINVAL {

@@ -69,11 +69,11 @@ func Run(ctx context.Context, r *Role) error {
 		}
 	}
 	settleNow()
-	if r.SettleAfter > 0 {
-		defer time.AfterFunc(r.SettleAfter, settleNow).Stop()
-	}
 	alive, dead := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
+	if r.SettleAfter > 0 {
+		watch.Go(func() { r.keepSmall(alive, settleNow, program) })
+	}
 	watch.Go(func() {
 		if err := r.watch(alive, n, report.String()); err != nil {
 			r.Log.Error().Err(err).Msg("the service manager could not be told; it may take this role for dead")
@@ -85,6 +85,35 @@ func Run(ctx context.Context, r *Role) error {
 	dead()
 	watch.Wait()
 	return err
+}
+
+// releaseEvery is how often pages of the program are given back. What is used all the time costs some dozen minor faults then.
+const releaseEvery = 5 * time.Second
+
+// keepSmall gives back what the start needed once it is over, and from then on the program's pages, again and again: those in
+// use come back at once, and what runs once in an hour, or was mapped because it lies beside, does not stay for good.
+func (r *Role) keepSmall(ctx context.Context, settleNow func(), program []span) {
+	started := time.NewTimer(r.SettleAfter)
+	defer started.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-started.C:
+		settleNow()
+	}
+	again := time.NewTicker(releaseEvery)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+		}
+		if err := release(program); err != nil {
+			r.Log.Warn().Err(err).Msg("pages of the program are not given back")
+			return
+		}
+	}
 }
 
 // tell names every wall that does not stand.
