@@ -30,11 +30,11 @@ func rooms() ([]room, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list of the test module's packages: %w", err)
 	}
-	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}}}}}
+	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}, false}}}}
 	for pkg := range strings.FieldsSeq(string(out)) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
-		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}}}})
+		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}, false}}})
 	}
 	return append(list, room{name: roomFuzz, fuzz: []string{"..", "."}}), nil
 }
