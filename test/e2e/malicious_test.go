@@ -156,7 +156,7 @@ func offLegitimateReset(t *testing.T, r *robot) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c, w, err := contract.Dial(ctx, r.s.path("control.sock"), contract.Hello{Role: contract.Courier, Min: 1, Max: 1, Program: "test"})
+	c, w, err := contract.Dial(ctx, r.s.path("control.sock"), contract.Hello{Role: contract.Courier, Min: contract.OldestVersion, Max: contract.OldestVersion, Program: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
