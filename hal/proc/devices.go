@@ -3,6 +3,7 @@ package proc
 import (
 	"context"
 	"errors"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -40,7 +41,7 @@ func Devices(ctx context.Context, root string, patterns []string) OpenDevices {
 		root = "/proc"
 	}
 	s := scan{root: root}
-	look := deviceLook{patterns: patterns, numbers: numbers(patterns)}
+	look := deviceLook{patterns: patterns, numbers: numbers(kernelDevices, patterns)}
 	for _, pid := range s.list() {
 		if ctx.Err() != nil {
 			look.out.Why = ReasonPending
@@ -61,9 +62,31 @@ func Devices(ctx context.Context, root string, patterns []string) OpenDevices {
 // device is a character device's number.
 type device struct{ major, minor uint32 }
 
-// numbers are those of the devices that are there now.
-func numbers(patterns []string) map[device]bool {
+// kernelDevices is where the kernel lists its character devices by number.
+const kernelDevices = "/sys/dev/char"
+
+// numbers are those of the devices that are there now: by the kernel's own list, whose names are those of the computer's /dev also for
+// a reader that has another, and by the files in the reader's.
+func numbers(kernel string, patterns []string) map[device]bool {
 	out := map[device]bool{}
+	entries, err := os.ReadDir(kernel)
+	if err != nil {
+		entries = nil // A computer without sysfs has the files.
+	}
+	for _, e := range entries {
+		major, minor, _ := strings.Cut(e.Name(), ":")
+		a, aerr := strconv.ParseUint(major, 10, 32)
+		b, berr := strconv.ParseUint(minor, 10, 32)
+		text, err := os.ReadFile(filepath.Join(kernel, e.Name(), "uevent")) //nolint:gosec // the kernel's own file
+		if aerr != nil || berr != nil || err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "DEVNAME="); ok && matches(patterns, "/dev/"+name) {
+				out[device{uint32(a), uint32(b)}] = true
+			}
+		}
+	}
 	for _, p := range patterns {
 		names, err := filepath.Glob(p)
 		if err != nil {
@@ -119,15 +142,22 @@ func (l *deviceLook) counts(dir int, name, target string) bool {
 		return false
 	}
 	clean := strings.TrimSuffix(target, " (deleted)")
-	for _, p := range l.patterns {
-		if ok, err := path.Match(p, clean); ok && err == nil {
-			return true
-		}
+	if matches(l.patterns, clean) {
+		return true
 	}
 	var st unix.Statx_t
 	// A file on a server that does not answer must not hold up the look: what the kernel knows already is enough.
 	err := unix.Statx(dir, name, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &st)
 	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFCHR && l.numbers[device{st.Rdev_major, st.Rdev_minor}]
+}
+
+func matches(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, err := path.Match(p, name); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *deviceLook) note(pid int, target string) {

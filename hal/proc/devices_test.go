@@ -85,6 +85,28 @@ func TestFindsADeviceByItsNumber(t *testing.T) {
 	}
 }
 
+// TestNumbersByTheKernelsList: a steward has a /dev of its own, without cameras.
+func TestNumbersByTheKernelsList(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"81:0": "MAJOR=81\nMINOR=0\nDEVNAME=video0\n", "116:24": "DEVNAME=snd/pcmC0D0c\n", "1:3": "DEVNAME=null\n", "x:y": "DEVNAME=video9\n", "4:5": "",
+	} {
+		if err := os.MkdirAll(filepath.Join(root, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name, "uevent"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := numbers(root, []string{"/dev/video*", "/dev/snd/pcmC*c"})
+	if len(got) != 2 || !got[device{81, 0}] || !got[device{116, 24}] {
+		t.Errorf("found %v", got)
+	}
+	if got := numbers(filepath.Join(root, "none"), []string{"/dev/null"}); !got[device{1, 3}] {
+		t.Errorf("without sysfs: %v, expected what /dev has", got)
+	}
+}
+
 func TestALookThatIsCutOffSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
