@@ -120,7 +120,8 @@ const askEvery = time.Second
 // ask says whether the driver has to be asked now.
 func (p *privacy) ask(boot time.Duration) bool {
 	private := p.since != never
-	if private == p.said && !(private && p.open && boot-p.asked >= askEvery) {
+	again := private && p.open && boot-p.asked >= askEvery
+	if private == p.said && !again {
 		return false
 	}
 	p.said, p.asked = private, boot
