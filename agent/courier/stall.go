@@ -59,7 +59,7 @@ var (
 	errUnheard    = errors.New("no acknowledgement of this log has come since the courier started: look whether a consumer runs, whether the broker lets it hear the robot and publish, and whether it still has its store")
 	errSetBack    = errors.New("the consumer acknowledges less than it did before, so its store was lost or set back: restore it, or stop the courier and remove its cursor.json, and everything that the journal holds is sent again")
 	errNotTaken   = errors.New("the consumer says where it is, and does not take what comes next: read its alarms")
-	errNotArrived = errors.New("the consumer acknowledges nothing: look whether it runs, and whether the broker keeps up")
+	errNotArrived = errors.New("the consumer acknowledges nothing: look whether it runs, whether the broker keeps up, and whether it still has its store")
 )
 
 // why says what is known about why nothing moves.
