@@ -114,13 +114,14 @@ func (p *Proxy) Cut() {
 	}
 }
 
-// Inject sends a message to every client that has this common name, as if the broker had it. It returns to how many.
+// Inject sends a message to every client that has this common name and is connected, as if the broker had it. It returns to
+// how many.
 func (p *Proxy) Inject(cn, topic string, payload []byte) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := 0
 	for c := range p.pairs {
-		if c.cn != cn {
+		if c.cn != cn || !c.greeted.Load() {
 			continue
 		}
 		m, ok := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
@@ -216,6 +217,7 @@ type pair struct {
 	p              *Proxy
 	cn             string
 	client, broker *end
+	greeted        atomic.Bool // the broker's CONNACK has passed: before it, a client takes nothing and hangs up
 }
 
 func (c *pair) close() {
@@ -242,6 +244,9 @@ func (c *pair) pump(from, to *end, up bool, rng *rand.Rand) {
 		if !ok {
 			if err := to.send(packet); err != nil {
 				return
+			}
+			if _, connack := packet.(*packets.ConnackPacket); connack && !up {
+				c.greeted.Store(true)
 			}
 			continue
 		}
