@@ -64,6 +64,8 @@ type player struct {
 	fx     guard.Effects
 	buf    []byte
 	broken bool
+	// watch, if set, sees every event that is applied.
+	watch Watcher
 	Result
 }
 
@@ -193,6 +195,9 @@ func (p *player) event(rec *journal.Record) error {
 		return err
 	}
 	p.core.Apply(ev, &p.fx)
+	if p.watch != nil {
+		p.watch.See(ev, p.core, &p.fx)
+	}
 	p.Events++
 	p.Digest = p.fx.Digest
 	if want := binary.LittleEndian.Uint64(rec.Payload[cut:]); p.fx.Digest != want {
