@@ -197,6 +197,9 @@ type Sample struct {
 // NoMargin is a sample's margin where no zone matters.
 const NoMargin = -1e9
 
+// cutRatio is the share of a command from which on it counts as passed: rounding is no cut.
+const cutRatio = 0.999
+
 // timeline watches a core and writes down what happens.
 type timeline struct {
 	Timeline
@@ -427,7 +430,7 @@ func (t *timeline) command(at float64, ev *guard.Event, core *guard.Core) {
 	switch {
 	case g.Dropped && !zero:
 		t.Commands.Dropped++
-	case g.Ratio < 1 && !zero:
+	case g.Ratio < cutRatio && !zero:
 		t.Commands.Clipped++
 	default:
 		t.Commands.Passed++

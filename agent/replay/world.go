@@ -80,11 +80,13 @@ type answer struct {
 }
 
 // forgive takes what a robot that cannot hear the guard would be blamed for out of the parameters: the ladder waits for it
-// for ever, and its arms may move while they are disabled. Everything else is decided as on the robot.
+// for ever, its arms may move while they are disabled, and its brakes are not taken for weak because it did not brake.
+// Everything else is decided as on the robot.
 func forgive(p *guard.Params) *guard.Params {
 	out := *p
 	out.Ladder.React = 24 * time.Hour
 	out.Joints.ArmsBelow = math.Inf(1)
+	out.Deaf = true
 	return &out
 }
 
