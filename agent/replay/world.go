@@ -50,6 +50,9 @@ type World struct {
 	Silent, Stopping uint32
 	// Stranger names, by the watch's topic, who publishes there besides those whom the mapping lists.
 	Stranger map[string]string
+	// Charge is the assumed battery's, in [0, 1]; Recording is true while assumed cameras and microphones are active.
+	Charge    float64
+	Recording bool
 	// JournalBroken is true while the journal cannot be written, BusSilent while the bus cannot be asked.
 	JournalBroken, BusSilent bool
 
@@ -100,7 +103,7 @@ func NewWorld(p *guard.Params, civil int64, a Assume, watchers ...Watcher) (*Wor
 		return nil, err
 	}
 	w := &World{
-		Trust: 2, params: p, core: core, assume: a, watchers: watchers, civil: civil,
+		Trust: 2, Charge: 0.8, params: p, core: core, assume: a, watchers: watchers, civil: civil,
 		now: WorldStart, tick: WorldStart, slow: WorldStart, sensors: WorldStart,
 		peer: msg.Peer{ID: 1 << 30, Name: "/assumed", Strength: msg.SourceBound},
 	}
@@ -114,6 +117,25 @@ func NewWorld(p *guard.Params, civil int64, a Assume, watchers ...Watcher) (*Wor
 	w.peers()
 	return w, nil
 }
+
+// Supply begins or ends to give an input as a sound robot has it.
+func (w *World) Supply(in guard.InputSet, on bool) {
+	if w.sensors < w.now {
+		w.sensors = w.now // What was due while nothing was supplied is not made up for.
+	}
+	if w.assume.Inputs |= in; !on {
+		w.assume.Inputs &^= in
+	}
+}
+
+// Vouch begins or ends to let a verifier vouch for the robot's software.
+func (w *World) Vouch(on bool) { w.assume.Attested = on }
+
+// Joint sets where an assumed joint is, in rad or m.
+func (w *World) Joint(i int, position float64) { w.joints.Position[i] = position }
+
+// Sent is the last event's effects.
+func (w *World) Sent() *guard.Effects { return &w.fx }
 
 // Core is the core under way.
 func (w *World) Core() *guard.Core { return w.core }
@@ -269,9 +291,9 @@ func (w *World) sound() {
 		input guard.InputSet
 		dev   msg.Device
 	}{
-		{guard.InputBattery, msg.Device{Header: h, Kind: msg.Battery, ChargeRatio: 0.8}},
-		{guard.InputCameras, msg.Device{Header: h, Kind: msg.Camera}},
-		{guard.InputMicrophones, msg.Device{Header: h, Kind: msg.Microphone}},
+		{guard.InputBattery, msg.Device{Header: h, Kind: msg.Battery, ChargeRatio: w.Charge}},
+		{guard.InputCameras, msg.Device{Header: h, Kind: msg.Camera, Active: w.Recording}},
+		{guard.InputMicrophones, msg.Device{Header: h, Kind: msg.Microphone, Active: w.Recording}},
 	} {
 		if w.assume.Inputs&d.input != 0 {
 			w.apply(guard.Event{Kind: guard.EventDevice, Device: &d.dev})
