@@ -66,6 +66,8 @@ type player struct {
 	broken bool
 	// watch, if set, sees every event that is applied.
 	watch Watcher
+	// swap, if set, puts another event in a recorded one's place.
+	swap func(*guard.Event) *guard.Event
 	Result
 }
 
@@ -193,6 +195,9 @@ func (p *player) event(rec *journal.Record) error {
 	ev, err := p.store.Decode(rec.Payload[:cut])
 	if err != nil {
 		return err
+	}
+	if p.swap != nil {
+		ev = p.swap(ev)
 	}
 	p.core.Apply(ev, &p.fx)
 	if p.watch != nil {

@@ -72,6 +72,11 @@ var never = map[string]string{
 	module + "/agent/fleet":                "the consumer belongs to the station",
 	module + "/agent/zones":                "drawings are read on the engineer's desk",
 	module + "/agent/explain":              "what-ifs are asked on the engineer's desk",
+	module + "/agent/recording":            "recordings are read on the engineer's desk",
+	module + "/agent/replay":               "what-ifs are asked on the engineer's desk",
+	module + "/agent/report":               "reports are drawn on the engineer's desk",
+	module + "/agent/policytest":           "policies are tested on the engineer's desk",
+	module + "/agent/policylint":           "policies are checked on the engineer's desk",
 	"github.com/sigstore/sigstore/pkg/signature/kms": "no cloud keys",
 }
 
