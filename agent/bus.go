@@ -124,17 +124,6 @@ func from(t *config.Topic) bus.Subscription {
 	}
 }
 
-func jointNames(p *config.Profile) []string {
-	if p.Joints == nil {
-		return nil
-	}
-	names := make([]string, len(p.Joints.List))
-	for i, j := range p.Joints.List {
-		names[i] = j.Name
-	}
-	return names
-}
-
 type try func(topic string, err error)
 
 func (b *wiring) connectPose(try try) {

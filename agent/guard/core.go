@@ -348,9 +348,13 @@ func (c *Core) move(ev *Event, fx *Effects) {
 	case c.gated.Ratio == 0:
 		c.passing = geofence.Velocity{} // Nothing passes; what is at zero already cannot be lowered.
 	}
-	if c.gated.Send {
+	told := c.gated.Send
+	v := &c.gated.Velocity
+	if c.params.Deaf {
+		told, v = in.New, &in.Command.Velocity
+	}
+	if told {
 		// The geofence has to know what is on its way to a robot that follows late.
-		v := &c.gated.Velocity
 		sent := geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
 		c.fence.Issued(c.now, sent)
 		if c.pending != nil {

@@ -59,6 +59,9 @@ type Params struct {
 	BatteryLow float64
 	// HasBattery, HasDock tell what the robot has.
 	HasBattery, HasDock bool
+	// Deaf is true in a what-if over a recording alone: the base then follows the commands as they came in, not what the gate
+	// sends, and what the geofence learns of its brakes has to be learned from those.
+	Deaf bool
 }
 
 // PoseParams says where poses come from.

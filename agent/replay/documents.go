@@ -2,8 +2,6 @@ package replay
 
 import (
 	"fmt"
-	"path/filepath"
-	"strings"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
@@ -13,11 +11,7 @@ import (
 // after its SHA-256. The digests are checked, so a changed document is not taken for the one that decided.
 func Documents(folder string) Params {
 	return func(s Start) (*guard.Params, error) {
-		var files []string
-		for _, digest := range []string{s.Profile, s.Topics, s.Policy} {
-			files = append(files, filepath.Join(folder, strings.TrimPrefix(digest, "sha256:")+".yaml"))
-		}
-		cfg, err := config.Load(nil, files...)
+		cfg, err := loadStored(folder, s)
 		if err != nil {
 			return nil, err
 		}

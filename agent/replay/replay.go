@@ -64,6 +64,10 @@ type player struct {
 	fx     guard.Effects
 	buf    []byte
 	broken bool
+	// watch, if set, sees every event that is applied.
+	watch Watcher
+	// swap, if set, puts another event in a recorded one's place.
+	swap func(*guard.Event) *guard.Event
 	Result
 }
 
@@ -192,7 +196,13 @@ func (p *player) event(rec *journal.Record) error {
 	if err != nil {
 		return err
 	}
+	if p.swap != nil {
+		ev = p.swap(ev)
+	}
 	p.core.Apply(ev, &p.fx)
+	if p.watch != nil {
+		p.watch.See(ev, p.core, &p.fx)
+	}
 	p.Events++
 	p.Digest = p.fx.Digest
 	if want := binary.LittleEndian.Uint64(rec.Payload[cut:]); p.fx.Digest != want {

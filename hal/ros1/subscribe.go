@@ -36,10 +36,7 @@ func (n *Node) SubscribeTransforms(s bus.Subscription, edges []bus.Edge, h func(
 		// One node sends different edges in different messages; the newest message is not the newest of each.
 		return nil, fmt.Errorf("ros1: topic %s: transforms are read in mode Every only", clip(s.Topic, 80))
 	}
-	edges = slices.Clone(edges)
-	for i, e := range edges {
-		edges[i] = bus.Edge{Parent: string(bare([]byte(e.Parent))), Child: string(bare([]byte(e.Child)))}
-	}
+	edges = bareEdges(edges)
 	s.MaxRateHz = orDefault(s.MaxRateHz, 10*bus.DefaultMaxRateHz)
 	return n.subscribe(s, bus.TypeTFMessage, bus.Every, func(p *msg.Peer) decoder {
 		d := &tfDecoder{edges: edges, max: n.cfg.Limits.MaxTransforms, h: h}
@@ -48,22 +45,40 @@ func (n *Node) SubscribeTransforms(s bus.Subscription, edges []bus.Edge, h func(
 	})
 }
 
+// bareEdges is a copy of the edges without the slashes that old senders begin frames with.
+func bareEdges(edges []bus.Edge) []bus.Edge {
+	edges = slices.Clone(edges)
+	for i, e := range edges {
+		edges[i] = bus.Edge{Parent: string(bare([]byte(e.Parent))), Child: string(bare([]byte(e.Child)))}
+	}
+	return edges
+}
+
 // SubscribeJoints reads sensor_msgs/JointState; joint i of the message handed to h is names[i].
 func (n *Node) SubscribeJoints(s bus.Subscription, names []string, h func(*msg.Joints)) (*Sub, error) {
-	if len(names) == 0 || len(names) > msg.MaxJoints {
-		return nil, fmt.Errorf("ros1: topic %s: %d joint names; expected 1 to %d", clip(s.Topic, 80), len(names), msg.MaxJoints)
-	}
 	names = slices.Clone(names)
-	index := make(map[string]int, len(names))
-	for i, name := range names {
-		if _, twice := index[name]; twice || name == "" {
-			return nil, fmt.Errorf("ros1: topic %s: joint name %s is empty or given twice", clip(s.Topic, 80), clip(name, 80))
-		}
-		index[name] = i
+	index, err := jointIndex(names)
+	if err != nil {
+		return nil, fmt.Errorf("ros1: topic %s: %w", clip(s.Topic, 80), err)
 	}
 	return n.subscribe(s, bus.TypeJointState, bus.Latest, func(p *msg.Peer) decoder {
 		return newJointDecoder(p, names, index, n.cfg.Limits.MaxJointNames, h)
 	})
+}
+
+// jointIndex numbers the names.
+func jointIndex(names []string) (map[string]int, error) {
+	if len(names) == 0 || len(names) > msg.MaxJoints {
+		return nil, fmt.Errorf("%d joint names; expected 1 to %d", len(names), msg.MaxJoints)
+	}
+	index := make(map[string]int, len(names))
+	for i, name := range names {
+		if _, twice := index[name]; twice || name == "" {
+			return nil, fmt.Errorf("joint name %s is empty or given twice", clip(name, 80))
+		}
+		index[name] = i
+	}
+	return index, nil
 }
 
 // SubscribeIMU reads sensor_msgs/Imu.

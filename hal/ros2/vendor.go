@@ -114,6 +114,13 @@ type IMUFields struct {
 
 // SubscribeIMUFields reads an inertial unit from a type that only the vendor knows.
 func (n *Node) SubscribeIMUFields(s bus.Subscription, f IMUFields, h func(*msg.IMU)) (*Sub, error) {
+	if err := f.check(); err != nil {
+		return nil, fmt.Errorf("ros2: topic %s: %w", clip(s.Topic, 80), err)
+	}
+	return n.subscribeVendor(s, func(p *msg.Peer) cdr.Decoder { return newVendorIMU(p, &f, h) })
+}
+
+func (f *IMUFields) check() error {
 	want := 3
 	if f.HasAcceleration {
 		want += 3
@@ -122,9 +129,9 @@ func (n *Node) SubscribeIMUFields(s bus.Subscription, f IMUFields, h func(*msg.I
 		want += 4
 	}
 	if f.Plan == nil || f.Plan.Len() != want || !(f.GyroScale > 0) || !(f.AccelerationScale > 0) {
-		return nil, fmt.Errorf("ros2: topic %s: expected a plan of %d values and scales above 0", clip(s.Topic, 80), want)
+		return fmt.Errorf("expected a plan of %d values and scales above 0", want)
 	}
-	return n.subscribeVendor(s, func(p *msg.Peer) cdr.Decoder { return newVendorIMU(p, &f, h) })
+	return nil
 }
 
 // vendorIMU decodes an inertial unit that a plan names.
@@ -185,14 +192,21 @@ type BatteryFields struct {
 
 // SubscribeBatteryFields reads the battery from a type that only the vendor knows, as battery number index.
 func (n *Node) SubscribeBatteryFields(s bus.Subscription, f BatteryFields, index int, h func(*msg.Device)) (*Sub, error) {
+	if err := f.check(); err != nil {
+		return nil, fmt.Errorf("ros2: topic %s: %w", clip(s.Topic, 80), err)
+	}
+	return n.subscribeVendor(s, func(p *msg.Peer) cdr.Decoder { return newVendorBattery(p, &f, index, h) })
+}
+
+func (f *BatteryFields) check() error {
 	want := 1
 	if f.Charging != 0 {
 		want++
 	}
 	if f.Plan == nil || f.Plan.Len() != want || !(f.Full > 0) || f.Charging > Negative {
-		return nil, fmt.Errorf("ros2: topic %s: expected a plan of %d values and a full charge above 0", clip(s.Topic, 80), want)
+		return fmt.Errorf("expected a plan of %d values and a full charge above 0", want)
 	}
-	return n.subscribeVendor(s, func(p *msg.Peer) cdr.Decoder { return newVendorBattery(p, &f, index, h) })
+	return nil
 }
 
 // vendorBattery decodes a battery that a plan names.

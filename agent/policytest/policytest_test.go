@@ -1,0 +1,118 @@
+package policytest
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/robowarden/robowarden/agent/config"
+)
+
+const demo = "../../configs/demo/"
+
+func demoConfig(t testing.TB) *config.Config {
+	t.Helper()
+	cfg, err := config.Load(nil, filepath.Join(demo, "policy.yaml"), filepath.Join(demo, "profile.yaml"), filepath.Join(demo, "topics.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// TestShippedCases runs the demonstration's cases: all pass, and every zone, shift and channel is exercised.
+func TestShippedCases(t *testing.T) {
+	f, err := Load(demo + "tests/policy-tests.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(demoConfig(t), f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range r.Outcomes {
+		if len(o.Failures) > 0 {
+			t.Errorf("%s: %q", o.Name, o.Failures)
+		}
+	}
+	c := &r.Coverage
+	if n := len(c.Zones.Missing) + len(c.Shifts.Missing) + len(c.Channels.Missing) + len(c.Rules.Missing); n > 0 || c.Zones.Of == 0 {
+		t.Errorf("not exercised: %+v", c)
+	}
+}
+
+// TestWrongExpectationsFail is the off case: each expectation is of what is not so.
+func TestWrongExpectationsFail(t *testing.T) {
+	for _, c := range []struct{ inputs, expect, says string }{
+		{"", "{at: 1s, mode: hold}", "expected mode hold, found limited"},
+		{"", "{at: 1s, motion: free}", "expected motion free, found limited"},
+		{"", "{at: 1s, max_speed_mps: 0.5}", "expected at most 0.5 m/s, found 0.8"},
+		{"", "{at: 1s, triggers: [pose.stale]}", "expected trigger pose.stale, found none"},
+		{"{at: 1s, silence: [pose]}", "{at: 5s, not_triggers: [pose.stale]}", "expected no trigger pose.stale"},
+		{"{at: 1s, silence: [joints]}", "{at: 5s, motion: limited}", "expected motion limited, found hold"},
+		{"{at: 1s, command: [0.5, 0, 0]}", "{at: 4s, command: dropped}", "expected command dropped, found passed"},
+		{"{at: 1s, command: [0.5, 0, 0]}", "{at: 4s, sent_at_most_mps: 0.4}", "expected at most 0.4 m/s sent"},
+		{"{at: 1s, stop: true}", "{at: 2s, motion: limited}", "found stop"},
+		{"{at: 1s, stop_by: operator}", "{at: 3s, not_triggers: [channel.stop-requested]}", "is active"},
+		{"{at: 1s, stranger: {topic: /cmd_vel_raw, name: /evil}}", "{at: 4s, not_triggers: [publisher.unknown]}", "is active"},
+		{"{at: 1s, clock: untrusted}", "{at: 2s, not_triggers: [clock.untrusted]}", "is active"},
+		{"{at: 1s, battery: 0.01}", "{at: 20s, motion: limited}", "found dock-only"},
+		{"{at: 1s, silence: [bus]}", "{at: 8s, not_triggers: [bus.lost]}", "is active"},
+		{"{at: 1s, silence: [journal]}", "{at: 8s, not_triggers: [journal.unwritable]}", "is active"},
+		{"", "{at: 1s, zone: ground-corridor, place: outside}", "expected zone ground-corridor outside, found inside"},
+	} {
+		raw := "tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n    inputs: [" + c.inputs + "]\n    expect: [" + c.expect + "]\n"
+		f, err := parse("x", []byte(raw))
+		if err != nil {
+			t.Fatalf("%s: %v", c.expect, err)
+		}
+		r, err := Run(demoConfig(t), f)
+		if err != nil {
+			t.Fatalf("%s: %v", c.expect, err)
+		}
+		if r.Failed != 1 || !strings.Contains(strings.Join(r.Outcomes[0].Failures, ""), c.says) {
+			t.Errorf("%s %s: %q; expected %q", c.inputs, c.expect, r.Outcomes[0].Failures, c.says)
+		}
+	}
+}
+
+func TestRefusedFiles(t *testing.T) {
+	const head = "tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n"
+	for raw, says := range map[string]string{
+		"tests: []\n":                      "one case or more",
+		"test: []\n":                       "unknown field",
+		head + "    expects: [{at: 1s}]\n": "unknown field",
+		head + "    expect: [{at: 1s, mod: hold}]\n":                                "unknown field",
+		head + "    expect: [{at: 1}]\n":                                            "1.5s or 2m",
+		head + "    expect: [{from: 1s}]\n":                                         "from and to",
+		head + "    expect: [{at: 1s, zone: dock}]\n":                               "zone and place",
+		head + "    inputs: [{at: 2s}, {at: 1s}]\n    expect: [{at: 1s}]\n":         "not before",
+		head + "    inputs: [{at: 2s, command: [1, 2]}]\n    expect: [{at: 1s}]\n":  "three numbers",
+		"tests:\n  - name: x\n    time: 2026-11-02T10:00\n    expect: [{at: 1s}]\n": "start: [x, y, yaw]",
+	} {
+		if _, err := parse("x", []byte(raw)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v; expected %q", raw, err, says)
+		}
+	}
+	for inputs, says := range map[string]string{
+		"{at: 1s, silence: [nobody]}": "no input and no endpoint", "{at: 1s, channel: x, command: [1, 0, 0]}": "not in the topic mapping",
+		"{at: 1s, joints: {x: 1}}": "not in the profile", "{at: 1s, lease: {zone: x, for: 1s}}": "not in the policy",
+		"{at: 1s, clock: late}": "trusted, holdover or untrusted", "{at: 1s, reset: [me]}": "expected roles", "{at: 1s, floor: x}": "no such floor",
+	} {
+		f, err := parse("x", []byte(head+"    inputs: ["+inputs+"]\n    expect: [{at: 1s}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Run(demoConfig(t), f); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v; expected %q", inputs, err, says)
+		}
+	}
+}
+
+func FuzzFile(f *testing.F) {
+	f.Add([]byte("tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n    inputs: [{at: 1s, command: [1, 0, 0]}]\n    expect: [{at: 1s, mode: hold}]\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if file, err := parse("x", raw); err == nil && len(file.Tests) == 0 {
+			t.Error("a file without cases was taken")
+		}
+	})
+}

@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/replay"
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/oracle"
+	"github.com/robowarden/robowarden/test/plant"
+)
+
+// recorder is ROS's own rosbag record, of which Debian has a program and a script that starts it.
+const recorder = "/usr/lib/rosbag/record"
+
+// TestRosbagAgreesWithJournal drives at a closed zone while ROS's own recorder runs beside the guard. Every message that the
+// guard decided about is in the bag with the same bits, and with those in place of the journalled ones every decision
+// comes out again. Then the bag alone, with receive times of the recorder's, leads to the same trips.
+func TestRosbagAgreesWithJournal(t *testing.T) {
+	path := recorder
+	if _, err := os.Stat(path); err != nil {
+		if path, err = exec.LookPath("rosbag"); err != nil {
+			need.Missing(t, "no rosbag here: run test/setup/install.sh")
+		}
+	}
+	for _, compression := range []string{"", "--lz4"} {
+		t.Run("rosbag"+compression, func(t *testing.T) { rosbagAgrees(t, path, compression) })
+	}
+}
+
+func rosbagAgrees(t *testing.T, path, compression string) {
+	b := meet(t, bus.ROS)
+	p := plant.Start(t, b, plant.Config{})
+	s := newSite(t, b, siteConfig{zones: blockedZone("wall", oracle.Rectangle(4, -3, 6, 3))})
+	file := s.path("drive.bag")
+	argv := []string{path}
+	if filepath.Base(path) == "rosbag" {
+		argv = append(argv, "record")
+	}
+	argv = append(argv, "-a", "-O", file)
+	if compression != "" {
+		argv = append(argv, compression)
+	}
+	rec := b.Node(t, proc.Spec{Name: "rosbag", Argv: argv})
+	until(t, 20*time.Second, "a recording that has begun", func() bool {
+		info, err := os.Stat(file + ".active")
+		return err == nil && info.Size() > 0
+	})
+	g := s.start(t)
+	g.ready(t)
+	driver.StartDrive(t, b, driver.Drive{VX: 1.0, Duration: 6 * time.Second})
+	g.standsUnheld(t, p, 30*time.Second)
+	live := g.replayed(t)
+	rec.Signal(syscall.SIGINT)
+	until(t, 20*time.Second, "a recording that is closed", func() bool { _, err := os.Stat(file); return err == nil })
+
+	a, err := replay.Agree(t.Context(), s.path("journal"), s.path("state/documents"), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !a.Checked.OK() || a.Checked.Digest != live.Digest {
+		t.Errorf("with the bag's messages: %+v; expected digest %016x", a.Checked, live.Digest)
+	}
+	journalled, found := 0, 0
+	for kind, k := range a.Kinds {
+		t.Logf("%s: %d journalled, %d of them in the bag", kind, k.Journalled, k.Found)
+		journalled, found = journalled+k.Journalled, found+k.Found
+	}
+	// The recorder subscribes by itself and may miss what comes before, and a message more here and there.
+	if journalled < 500 || float64(found) < 0.99*float64(journalled) {
+		t.Errorf("%d of %d journalled messages are in the bag", found, journalled)
+	}
+	bagAlone(t, s, file)
+}
+
+// bagAlone replays the bag by the station's program, as an engineer would.
+func bagAlone(t *testing.T, s *site, file string) {
+	s.write(t, "plain.yaml", s.policy)
+	raw := command(t, stationBinary(t), "replay", file, "--policy", s.path("plain.yaml"), "--profile", s.path("profile.yaml"),
+		"--topics", s.path("topics.yaml"), "--json", "--html", s.path("report.html"))
+	var r replay.Report
+	if err := json.NewDecoder(strings.NewReader(raw)).Decode(&r); err != nil {
+		t.Fatalf("%v: %.300s", err, raw)
+	}
+	if r.Timeline.Commands.Total == 0 || r.Timeline.Commands.Clipped == 0 {
+		t.Errorf("commands %+v; expected some to be cut before the wall", r.Timeline.Commands)
+	}
+	if info, err := os.Stat(s.path("report.html")); err != nil || info.Size() < 10_000 {
+		t.Errorf("report: %v", err)
+	}
+}
