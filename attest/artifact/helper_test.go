@@ -214,3 +214,7 @@ func signatureOf(t testing.TB, bundle []byte) []byte {
 	}
 	return doc.Envelope.Signatures[0].Sig
 }
+
+func pemBlock(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
