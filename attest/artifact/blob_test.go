@@ -164,7 +164,7 @@ func sparse(t testing.TB, size int64) string {
 
 // TestMemoryIsBounded hashes a large file and looks at how much was allocated.
 func TestMemoryIsBounded(t *testing.T) {
-	const size = 512 << 20
+	const size = 128 << 20
 	name := sparse(t, size)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
