@@ -319,3 +319,33 @@ func TreeDigest(files []File) [sha256.Size]byte {
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
+
+// SubjectDigest is the digest by which Model Signing names a model: the SHA-256 of its files' digests, sorted by path. It
+// does not cover the names.
+func SubjectDigest(files []File) [sha256.Size]byte {
+	sorted := slices.Clone(files)
+	slices.SortFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	h := sha256.New()
+	for i := range sorted {
+		h.Write(sorted[i].SHA256[:])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// HashFile hashes one file, whose name becomes its path.
+func HashFile(ctx context.Context, name string, progress func(done, total int64)) (File, error) {
+	t, err := openTree(name, true)
+	if err != nil {
+		return File{}, err
+	}
+	defer t.close()
+	t.takeSingle()
+	if len(t.faults) > 0 {
+		return File{}, &Error{Reason: Changed, Where: name, Detail: "cannot be signed", Faults: t.faults}
+	}
+	f := File{Path: t.single}
+	if f.SHA256, f.Size, err = t.hash(ctx, t.single, &meter{tell: progress, total: t.found[t.single]}); err != nil {
+		return File{}, unreadable(name, err)
+	}
+	return f, nil
+}
