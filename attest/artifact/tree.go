@@ -67,22 +67,11 @@ func (t *tree) close() { _ = t.root.Close() }
 // ListFolder hashes every file of a folder but the ignored ones, and refuses whatever else it holds. It returns the files
 // sorted by path.
 func ListFolder(ctx context.Context, name string, ignore []string, progress func(done, total int64)) ([]File, error) {
-	t, err := openTree(name, false)
+	t, files, err := scan(ctx, name, ignore)
 	if err != nil {
 		return nil, err
 	}
 	defer t.close()
-	t.ignore = ignore
-	if err := t.walk(ctx); err != nil {
-		return nil, err
-	}
-	files := make([]File, 0, len(t.found))
-	for p, size := range t.found {
-		files = append(files, File{Path: p, Size: size})
-	}
-	if err := SortFiles(files); err != nil {
-		return nil, err
-	}
 	meter := meter{tell: progress, total: t.total(files)}
 	for i := range files {
 		f := &files[i]
@@ -90,10 +79,41 @@ func ListFolder(ctx context.Context, name string, ignore []string, progress func
 			return nil, unreadable(f.Path, err)
 		}
 	}
-	if len(t.faults) > 0 {
-		return nil, &Error{Reason: Changed, Where: name, Detail: "holds what cannot be signed", Faults: t.faults}
-	}
 	return files, nil
+}
+
+// ScanFolder lists the files of a folder as [ListFolder] does, without reading them: their digests stay zero.
+func ScanFolder(ctx context.Context, name string, ignore []string) ([]File, error) {
+	t, files, err := scan(ctx, name, ignore)
+	if err != nil {
+		return nil, err
+	}
+	t.close()
+	return files, nil
+}
+
+func scan(ctx context.Context, name string, ignore []string) (*tree, []File, error) {
+	t, err := openTree(name, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.ignore = ignore
+	err = t.walk(ctx)
+	files := make([]File, 0, len(t.found))
+	for p, size := range t.found {
+		files = append(files, File{Path: p, Size: size})
+	}
+	if err == nil {
+		err = SortFiles(files)
+	}
+	if err == nil && len(t.faults) > 0 {
+		err = &Error{Reason: Changed, Where: name, Detail: "holds what cannot be signed", Faults: t.faults}
+	}
+	if err != nil {
+		t.close()
+		return nil, nil, err
+	}
+	return t, files, nil
 }
 
 // compare says whether the tree is what was signed: it returns the files with their sizes and what is ignored, or an
