@@ -27,6 +27,13 @@ type listener struct {
 	mu        sync.Mutex
 	sessions  []guard.Session
 	processes []guard.Process
+	artifacts []guard.Artifact
+}
+
+func (l *listener) Artifact(a guard.Artifact) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.artifacts = append(l.artifacts, a)
 }
 
 func (l *listener) Session(s guard.Session) {
@@ -312,7 +319,7 @@ func TestHelloIsRefused(t *testing.T) {
 		"no body":            {"H\x01\x00\x00\x00", contract.FailureMalformed},
 		"no id":              {"H", contract.FailureMalformed},
 		"unknown role":       {"H\x01\x00\x00\x00{\"role\":\"guard\",\"min_version\":1,\"max_version\":1}", contract.FailureMalformed},
-		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":3,\"max_version\":9}", contract.FailureVersion},
+		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":4,\"max_version\":9}", contract.FailureVersion},
 		"somebody else's":    {"H\x01\x00\x00\x00{\"role\":\"steward\",\"min_version\":1,\"max_version\":1}", contract.FailureNotYours},
 		"newest and present": {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":1,\"max_version\":9}", ""},
 	} {

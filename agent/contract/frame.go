@@ -8,8 +8,10 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest. 2 knows [FrameKeys], and [Peer] has a transport.
-	Version = 2
+	// Version is the newest. 2 knows [FrameKeys], and [Peer] has a transport; 3 knows [FrameArtifacts].
+	Version = 3
+	// VersionArtifacts is the first that knows [FrameArtifacts].
+	VersionArtifacts = 3
 	// VersionKeys is the first that knows [FrameKeys].
 	VersionKeys = 2
 	// VersionTransport is the first in which [Peer] has a transport.
@@ -58,6 +60,8 @@ const (
 	FrameAcknowledged byte = 'A'
 	// FrameKeys tells the courier the key lists in force: [Keys].
 	FrameKeys byte = 'K'
+	// FrameArtifacts is the steward's leased facts about artifacts: [Artifacts].
+	FrameArtifacts byte = 'F'
 	// FrameError says that a frame could not be taken: [Failure].
 	FrameError byte = 'E'
 )
@@ -102,7 +106,7 @@ func MaxBody(frame byte) (int, bool) {
 		return 1 << 20, true
 	case FrameStatusRequest:
 		return 0, true
-	case FrameHello, FrameWelcome, FrameReceipt, FrameSession, FrameHead, FrameCheckpoint, FrameAcknowledged, FrameError:
+	case FrameHello, FrameWelcome, FrameReceipt, FrameSession, FrameHead, FrameCheckpoint, FrameAcknowledged, FrameArtifacts, FrameError:
 		return small, true
 	}
 	return 0, false

@@ -270,6 +270,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.trust.takeSession(&ev.Session)
 	case EventProcess:
 		c.trust.takeProcess(&ev.Process, c.params.Processes)
+	case EventArtifact:
+		c.trust.takeArtifact(&ev.Artifact, c.params.Artifacts)
 	default:
 	}
 }

@@ -39,6 +39,8 @@ type Params struct {
 	Watches []WatchParams
 	// Processes are the processes that the mapping demands behind publishers.
 	Processes []ProcessDemand
+	// Artifacts are what the policy demands to run as released, at most [MaxArtifacts].
+	Artifacts []ArtifactDemand
 	// LockPeriod is how often the lock topic is sent; 0 for a robot without one.
 	LockPeriod time.Duration
 	// Required are the inputs that must have been seen before the robot may move.

@@ -57,6 +57,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),
+		Artifacts:  artifactDemands(cfg.Policy),
 		Required:   required(cfg.Profile),
 
 		InputTimeout: cfg.Policy.Startup.InputTimeout,
@@ -226,6 +227,15 @@ func processDemands(t *config.Topics) []ProcessDemand {
 		// The mapping's form allows nothing but the digits of a digest.
 		_, _ = hex.Decode(d.Exe[:], []byte(p.ExeSHA256))
 		out = append(out, d)
+	}
+	return out
+}
+
+// artifactDemands are the artifacts that the policy demands, in its order.
+func artifactDemands(p *config.Policy) []ArtifactDemand {
+	var out []ArtifactDemand
+	for _, a := range p.Artifacts {
+		out = append(out, ArtifactDemand{Name: a.Name, Manipulators: a.Governs == config.GovernsManipulators})
 	}
 	return out
 }

@@ -21,6 +21,8 @@ const (
 	RecordGuard journal.Kind = 4
 	// RecordSuppressed says that changes came too fast to be written: [Suppressed].
 	RecordSuppressed journal.Kind = 5
+	// RecordArtifact says which content of an artifact lies active, when that has changed: [contract.Artifact].
+	RecordArtifact journal.Kind = 6
 )
 
 // KindName is a record kind's name for people, empty for one that the steward does not write.
@@ -36,6 +38,8 @@ func KindName(k journal.Kind) string {
 		return "guard"
 	case RecordSuppressed:
 		return "suppressed"
+	case RecordArtifact:
+		return "artifact"
 	default:
 		return ""
 	}
