@@ -15,6 +15,12 @@ import (
 
 const otherHex = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 
+func (l *listener) Artifact(a guard.Artifact) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.artifacts = append(l.artifacts, a)
+}
+
 func aRelease() *order.Release {
 	return &order.Release{Version: "1", SettleS: 1, Artifacts: []order.Artifact{{Name: "grasp", Version: "1", SHA256: someHex, Files: 1, Fallbacks: []string{"ab" + someHex[2:]}}}}
 }

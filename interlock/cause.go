@@ -171,6 +171,10 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseDeviceOpen means that a process has a recording device open.
+	CauseDeviceOpen
+	// CausePaused means that the program stood still while it collected its garbage.
+	CausePaused
 	// CauseContentUnsaid means that nobody has said which content is active.
 	CauseContentUnsaid
 	// CauseWrongContent means that the content that is active is not one that the release names.
@@ -269,6 +273,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseNoRelease:         {"no-release", "no release in force names it"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
+	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
+	CausePaused:            {"paused", "the program stood still while it collected its garbage"},
 }
 
 // String returns the cause's code.

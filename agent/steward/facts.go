@@ -21,8 +21,11 @@ const (
 	RecordGuard journal.Kind = 4
 	// RecordSuppressed says that changes came too fast to be written: [Suppressed].
 	RecordSuppressed journal.Kind = 5
+	// RecordDevices says which recording devices are open while the robot has to be private, when that has changed:
+	// [contract.Devices].
+	RecordDevices journal.Kind = 6
 	// RecordArtifact says which content of an artifact lies active, when that has changed: [contract.Artifact].
-	RecordArtifact journal.Kind = 6
+	RecordArtifact journal.Kind = 7
 )
 
 // KindName is a record kind's name for people, empty for one that the steward does not write.
@@ -38,6 +41,8 @@ func KindName(k journal.Kind) string {
 		return "guard"
 	case RecordSuppressed:
 		return "suppressed"
+	case RecordDevices:
+		return "recording-devices"
 	case RecordArtifact:
 		return "artifact"
 	default:

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -126,17 +125,21 @@ func (r *robot) open(name string) (*slots.Store, func(), error) {
 	return s, closeAll, nil
 }
 
-// hookOf runs a boot loader's program with artifact and slot, nil without one.
-func hookOf(ctx context.Context, program, name string) func(string) error {
+// hookOf runs a boot loader's program with artifact and slot, nil without one. What it prints, it prints to the terminal.
+func hookOf(program, name string) func(string) error {
 	if program == "" {
 		return nil
 	}
 	return func(slot string) error {
-		out, err := exec.CommandContext(ctx, program, name, slot).CombinedOutput() //nolint:gosec // the caller names the program
+		p, err := os.StartProcess(program, []string{program, name, slot}, &os.ProcAttr{Files: []*os.File{nil, os.Stderr, os.Stderr}})
 		if err != nil {
-			return fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(string(out)))
+			return err
 		}
-		return nil
+		state, err := p.Wait()
+		if err == nil && !state.Success() {
+			err = fmt.Errorf("%s: %s", program, state)
+		}
+		return err
 	}
 }
 
@@ -201,7 +204,7 @@ func (in *installing) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer source.Close() //nolint:errcheck // it was read only
-	install := &slots.Install{Release: release, Source: source, Switch: hookOf(ctx, in.hook, name), Progress: Progress(cmd.ErrOrStderr())}
+	install := &slots.Install{Release: release, Source: source, Switch: hookOf(in.hook, name), Progress: Progress(cmd.ErrOrStderr())}
 	if demand.AtRest {
 		install.MayActivate = func() error { return in.atRest(ctx) }
 	}
@@ -305,7 +308,7 @@ func (r *robot) newRollback() *cobra.Command {
 				return err
 			}
 			defer done()
-			if err := store.Rollback(cmd.Context(), func() error { return r.atRest(cmd.Context()) }, hookOf(cmd.Context(), hook, args[0])); err != nil {
+			if err := store.Rollback(cmd.Context(), func() error { return r.atRest(cmd.Context()) }, hookOf(hook, args[0])); err != nil {
 				return refused(err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: slot %s is active again\n", args[0], store.Active())
