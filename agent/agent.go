@@ -67,8 +67,10 @@ type Agent struct {
 	peers   *peerTable
 	heads   *headKeeper
 	acks    *acknowledgements
-	store   *order.Store
-	ledger  *ledger
+	// releases has the signed release in force.
+	releases releases
+	store    *order.Store
+	ledger   *ledger
 	// unproven says why the policy in force could not be verified; the robot is stopped until one can.
 	unproven interlock.Cause
 	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
@@ -150,6 +152,8 @@ func (a *Agent) open() error {
 	}
 	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer
+	now, _ := a.orders.now()
+	a.openRelease(now)
 	a.openRoles(dep)
 	if err := a.control.open(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/attest/order"
 )
 
 // factsGap is the least time between two takings of facts by the guard. What comes faster replaces what waits.
@@ -20,6 +21,7 @@ type facts struct {
 		Session(guard.Session)
 		Process(guard.Process)
 		Recorders(guard.Recorders)
+		Artifact(guard.Artifact)
 	}
 	boot  func() time.Duration
 	peers *peerTable
@@ -35,16 +37,23 @@ type facts struct {
 	devices      contract.Devices
 	devicesUntil time.Duration
 	devicesNew   bool
+	// artifacts is what the steward said last of each artifact, until the end of its lease.
+	artifacts      map[string]contract.Artifact
+	artifactsUntil time.Duration
+	// demands names the artifacts that the policy demands, release the signed release in force; nil for neither.
+	demands func() []guard.ArtifactDemand
+	release func() *order.Release
 	// failed is set by a failure that a later claim has replaced before the guard took it.
 	failed bool
 
 	// What the guard was told last; only run uses it.
-	toldProcess map[uint32]guard.Process
-	toldSession guard.Session
+	toldProcess  map[uint32]guard.Process
+	toldSession  guard.Session
+	toldArtifact map[string]guard.Artifact
 }
 
 func newFacts(boot func() time.Duration, peers *peerTable) *facts {
-	return &facts{boot: boot, peers: peers, wake: make(chan struct{}, 1), toldProcess: map[uint32]guard.Process{}}
+	return &facts{boot: boot, peers: peers, wake: make(chan struct{}, 1), toldProcess: map[uint32]guard.Process{}, toldArtifact: map[string]guard.Artifact{}}
 }
 
 // takeProcesses replaces the list of processes. Their lease begins now.
@@ -65,6 +74,48 @@ func (f *facts) takeDevices(v *contract.Devices) {
 	f.devices, f.devicesUntil, f.devicesNew = *v, f.boot()+time.Duration(v.LeaseMS)*time.Millisecond, true
 	f.mu.Unlock()
 	f.rouse()
+}
+
+// takeArtifacts replaces the list of artifacts. Their lease begins now.
+func (f *facts) takeArtifacts(p *contract.Artifacts) {
+	list := make(map[string]contract.Artifact, len(p.Artifacts))
+	for _, q := range p.Artifacts {
+		list[q.Name] = q
+	}
+	f.mu.Lock()
+	f.artifacts, f.artifactsUntil = list, f.boot()+time.Duration(p.LeaseMS)*time.Millisecond
+	f.mu.Unlock()
+	f.rouse()
+}
+
+// handArtifacts tells the guard what is news about the artifacts that the policy demands, and renews leases in their second
+// half.
+func (f *facts) handArtifacts(now time.Duration) {
+	if f.demands == nil || f.release == nil {
+		return
+	}
+	f.mu.Lock()
+	list, until := f.artifacts, f.artifactsUntil
+	f.mu.Unlock()
+	release := f.release()
+	for _, d := range f.demands() {
+		a := judgeArtifact(d.Name, release, nil, until)
+		if q, ok := list[d.Name]; ok && until > now {
+			a = judgeArtifact(d.Name, release, &q, until)
+		}
+		told, before := f.toldArtifact[d.Name]
+		same := a
+		same.Until = told.Until
+		if before && same == told && a.Until-told.Until <= (told.Until-now)/2 && a.Until >= told.Until {
+			continue
+		}
+		// Nothing said is what the guard takes for granted, and it takes nothing back of what was found wrong.
+		if a.State == guard.ArtifactUnknown && a.Until == 0 && (!before || told.State == guard.ArtifactWrong) {
+			continue
+		}
+		f.guard.Artifact(a)
+		f.toldArtifact[d.Name] = a
+	}
 }
 
 // takeSession replaces the courier's claim.
@@ -119,6 +170,7 @@ func (f *facts) hand() {
 	if said {
 		f.handSession(now, session, at, failed)
 	}
+	f.handArtifacts(now)
 	demanded := f.peers.demanded()
 	for id := range f.toldProcess {
 		if _, there := demanded[id]; !there {

@@ -30,6 +30,9 @@ type Status struct {
 	// Roles are the other roles, Publishers the connections to publishers and who is behind them.
 	Roles      RolesStatus       `json:"roles"`
 	Publishers []PublisherStatus `json:"publishers"`
+	// Release is the signed release in force, nil without one, and Artifacts what is known of those that the policy demands.
+	Release   *ReleaseStatus         `json:"release,omitempty"`
+	Artifacts []guard.ArtifactStatus `json:"artifacts,omitempty"`
 	guard.Status
 }
 
@@ -74,6 +77,8 @@ func (a *Agent) Status() any {
 	}
 	s.Bus = a.bus.status()
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
+	s.Release = a.releaseStatus()
+	a.guard.With(func(c *guard.Core) { s.Artifacts = c.Artifacts() })
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()

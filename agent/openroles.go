@@ -11,6 +11,8 @@ import (
 func (a *Agent) openRoles(dep *config.Deployment) {
 	a.facts = newFacts(a.clock.Boot, a.peers)
 	a.facts.guard = a.guard
+	a.facts.release = a.releases.current
+	a.facts.demands = func() []guard.ArtifactDemand { _, p := a.current(); return p.Artifacts }
 	a.heads = &headKeeper{
 		dir: dep.Paths.JournalDir, boot: a.boot, state: a.state, log: a.log,
 		durable: func() uint64 { return a.journal.Health().DurableSeq },

@@ -191,7 +191,7 @@ func (o *orders) recordUsed(v *order.Verified, times order.Times, r *Receipt) {
 // loosen uses up an order, durably, and only then lets it take effect.
 func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
 	inForce := func() error { return nil }
-	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList {
+	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList || k == order.KindRelease {
 		var err error
 		if inForce, err = o.stage(v, envelope); err != nil {
 			return refusal(v, err)
@@ -211,6 +211,11 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			return refusal(v, err)
 		}
 		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
+	case order.KindRelease:
+		if err := inForce(); err != nil {
+			return refusal(v, err)
+		}
+		r.Applied, r.Text = true, "in force; `robowarden artifact install` brings its artifacts into their slots"
 	case order.KindAttestationResult:
 		o.attested(v, times, boot, &r)
 	case order.KindStop:

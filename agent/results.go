@@ -180,7 +180,8 @@ func resetRole(r order.Role) interlock.Role {
 		return interlock.RoleService
 	case order.RoleOperator:
 		return interlock.RoleOperator
-	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager, order.RoleVerifier, order.RoleConsumer:
+	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager, order.RoleVerifier, order.RoleConsumer,
+		order.RoleRelease, order.RoleArtifact:
 	}
 	return interlock.NumRoles
 }

@@ -111,6 +111,12 @@ func (c *roleConn) take(f contract.Frame, now time.Time) (code string, err error
 			return contract.FailureMalformed, err
 		}
 		c.roles.facts.takeDevices(&v)
+	case f.Type == contract.FrameArtifacts && steward:
+		var p contract.Artifacts
+		if err := f.Into(&p); err != nil {
+			return contract.FailureMalformed, err
+		}
+		c.roles.facts.takeArtifacts(&p)
 	case f.Type == contract.FrameSession && courier:
 		var s contract.Session
 		if err := f.Into(&s); err != nil {

@@ -28,6 +28,7 @@ type listener struct {
 	sessions  []guard.Session
 	processes []guard.Process
 	devices   []guard.Recorders
+	artifacts []guard.Artifact
 }
 
 func (l *listener) Recorders(r guard.Recorders) {

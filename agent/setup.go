@@ -290,6 +290,9 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 	if v.Order.Kind == order.KindKeyList {
 		return a.stageKeyList(v)
 	}
+	if v.Order.Kind == order.KindRelease {
+		return a.stageRelease(v, envelope)
+	}
 	p, err := signedPolicy(v)
 	if err != nil {
 		return nil, err

@@ -175,6 +175,12 @@ const (
 	CauseDeviceOpen
 	// CausePaused means that the program stood still while it collected its garbage.
 	CausePaused
+	// CauseContentUnsaid means that nobody has said which content is active.
+	CauseContentUnsaid
+	// CauseWrongContent means that the content that is active is not one that the release names.
+	CauseWrongContent
+	// CauseNoRelease means that no release in force names it.
+	CauseNoRelease
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -262,6 +268,9 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseTwoSenders:        {"two-senders", "somebody else speaks in a publisher's name"},
 	CauseNameTwice:         {"name-twice", "two publishers have one name"},
 	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
+	CauseContentUnsaid:     {"content-unsaid", "nobody has said which content is active"},
+	CauseWrongContent:      {"wrong-content", "the content that is active is not one that the release names"},
+	CauseNoRelease:         {"no-release", "no release in force names it"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},

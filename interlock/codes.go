@@ -136,6 +136,14 @@ const (
 	GuardMemory
 	// GuardDescriptors is guard.descriptors: file descriptors nearly used up.
 	GuardDescriptors
+	// ArtifactUntrusted is artifact.untrusted: what steers the robot is not as released.
+	ArtifactUntrusted
+	// ArtifactUnproven is artifact.unproven: nobody says what steers the robot.
+	ArtifactUnproven
+	// ManipulationUntrusted is artifact.manipulation-untrusted: what steers arms and hands is not as released.
+	ManipulationUntrusted
+	// ManipulationUnproven is artifact.manipulation-unproven: nobody says what steers arms and hands.
+	ManipulationUnproven
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

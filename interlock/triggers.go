@@ -478,4 +478,33 @@ var triggerTable = [NumTriggers]Info{
 		Default:  rule(dock(), 2000, 10000, ClearOnDwell, responsible),
 		Bounds:   atLeast(free(), 60000, ClearOnClear),
 	},
+	// A mismatch latches: what was measured is the steward's word, and its next word must not take a restriction away.
+	ArtifactUntrusted: {
+		Code: "artifact.untrusted", Title: "artifact not as released", Class: ClassSelf, UnknownAs: ArtifactUntrusted, Overridable: true,
+		Text:     "An artifact that steers the robot is not the one that the signed release in force names.",
+		Playbook: "Compare `robowarden artifact status` with the release; install it again or roll back, and find out who changed it, before resetting.",
+		Default:  rule(hold(), 0, 1000, ClearByOperator, incident),
+		Bounds:   atLeast(limited(0.5), 1000, ClearOnDwell),
+	},
+	ArtifactUnproven: {
+		Code: "artifact.unproven", Title: "artifact unknown", Class: ClassSelf, UnknownAs: ArtifactUnproven, Overridable: true,
+		Text:     "The policy names an artifact that steers the robot, and nobody says which content is active.",
+		Playbook: "Check that the steward runs, that a release is in force and that the artifact is installed.",
+		Default:  rule(hold(), 0, 500, ClearOnDwell, attending),
+		Bounds:   atLeast(limited(0.5), 10000, ClearOnClear),
+	},
+	ManipulationUntrusted: {
+		Code: "artifact.manipulation-untrusted", Title: "manipulation model not as released", Class: ClassSelf, UnknownAs: ManipulationUntrusted, Overridable: true,
+		Text:     "An artifact that steers arms and hands is not the one that the signed release in force names.",
+		Playbook: "Compare `robowarden artifact status` with the release; install it again or roll back, and find out who changed it, before resetting.",
+		Default:  rule(arms(ManipulatorsDisabled), 0, 1000, ClearByOperator, incident),
+		Bounds:   atLeast(arms(ManipulatorsHold), 1000, ClearOnDwell),
+	},
+	ManipulationUnproven: {
+		Code: "artifact.manipulation-unproven", Title: "manipulation model unknown", Class: ClassSelf, UnknownAs: ManipulationUnproven, Overridable: true,
+		Text:     "The policy names an artifact that steers arms and hands, and nobody says which content is active.",
+		Playbook: "Check that the steward runs, that a release is in force and that the artifact is installed.",
+		Default:  rule(arms(ManipulatorsDisabled), 0, 500, ClearOnDwell, attending),
+		Bounds:   atLeast(arms(ManipulatorsHold), 10000, ClearOnClear),
+	},
 }

@@ -71,6 +71,8 @@ type Steward struct {
 	StateDir string `cfg:"state_dir" form:"path" eg:"state_dir: /var/lib/robowarden-steward"`
 	// MetricsSocket is where metrics and health are served over HTTP on a unix socket; without it, they are not served.
 	MetricsSocket string `cfg:"metrics_socket,optional" form:"path" eg:"metrics_socket: /run/robowarden-steward/metrics.sock"`
+	// Artifacts is the folder with the slots of models and programs; without it, none are measured.
+	Artifacts string `cfg:"artifacts,optional" form:"path" eg:"artifacts: /var/lib/robowarden-artifacts"`
 }
 
 // ROS says how to reach a ROS 1 graph.

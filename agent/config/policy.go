@@ -42,6 +42,8 @@ type Policy struct {
 	Flap *Flap `cfg:"flap,optional" eg:"flap: {trips: 5, window: 2m, merge: 2s}"`
 	// Reporting says what the courier may tell; absent, nothing before the robot is attested.
 	Reporting *Reporting `cfg:"reporting,optional" eg:"reporting: {before_attestation: safety-events}"`
+	// Artifacts are the models and programs that must be the ones that the release in force names.
+	Artifacts []Artifact `cfg:"artifacts,optional" len:"1..16" eg:"artifacts: [{name: grasp-model, governs: manipulators}]"`
 	// Startup says how the robot leaves the closed state in which it starts.
 	Startup Startup `cfg:"startup" eg:"startup: {release: operator, input_timeout: 30s}"`
 }
@@ -249,6 +251,36 @@ type Reporting struct {
 // ReportsUnattested says whether safety events go out before the robot is attested.
 func (p *Policy) ReportsUnattested() bool {
 	return p.Reporting != nil && p.Reporting.BeforeAttestation == ReportSafetyEvents
+}
+
+// What an artifact governs.
+const (
+	// GovernsManipulators means arms and hands only: without it they are disabled, and the robot drives.
+	GovernsManipulators = "manipulators"
+	// GovernsMotion means where and how the robot drives: without it the robot holds.
+	GovernsMotion = "motion"
+)
+
+// Artifact is a model or a program that the robot shall run only as it was released.
+type Artifact struct {
+	// Name is the artifact's in releases.
+	Name string `cfg:"name" form:"id" eg:"name: grasp-model"`
+	// Governs is what depends on it: manipulators, or motion.
+	Governs string `cfg:"governs" enum:"manipulators|motion" eg:"governs: manipulators"`
+	// AnyTime lets a new one become active while the robot moves; otherwise it has to be at rest.
+	AnyTime bool `cfg:"any_time,optional" eg:"any_time: true"`
+	// Provenance is what must be known about how it was made, for whoever installs it; absent, nothing.
+	Provenance *Provenance `cfg:"provenance,optional" eg:"provenance: {builders: [\"https://ci.example/builder\"], model_version: true}"`
+}
+
+// Provenance is what a policy demands to be known about how an artifact was made.
+type Provenance struct {
+	// Builders are those that may have made it.
+	Builders []string `cfg:"builders" len:"1..16" eg:"builders: [\"https://ci.example/builder\"]"`
+	// ModelVersion demands that the model's version is named.
+	ModelVersion bool `cfg:"model_version,optional" eg:"model_version: true"`
+	// Datasets are the SHA-256 digests of data sets that must have gone into it.
+	Datasets []Digest `cfg:"datasets,optional" len:"1..32" eg:"datasets: [\"sha256:…\"]"`
 }
 
 // Startup says how the robot leaves the closed state in which it starts.

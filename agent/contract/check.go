@@ -23,6 +23,8 @@ const (
 	MaxKeyLists = 16
 	// MaxEnvelope is the largest acknowledgement in bytes.
 	MaxEnvelope = 32 << 10
+	// MaxArtifacts is the largest number of artifacts in [Artifacts].
+	MaxArtifacts = 64
 )
 
 func (Hello) frame() byte        { return FrameHello }
@@ -31,6 +33,7 @@ func (Peers) frame() byte        { return FramePeers }
 func (Processes) frame() byte    { return FrameProcesses }
 func (Devices) frame() byte      { return FrameDevices }
 func (Session) frame() byte      { return FrameSession }
+func (Artifacts) frame() byte    { return FrameArtifacts }
 func (Head) frame() byte         { return FrameHead }
 func (Checkpoint) frame() byte   { return FrameCheckpoint }
 func (Acknowledged) frame() byte { return FrameAcknowledged }
@@ -153,6 +156,31 @@ func (p *Process) check() error {
 		err = errors.Join(err, hexDigits("exe_sha256", p.ExeSHA256, 64))
 	}
 	return err
+}
+
+func (a Artifacts) check() error {
+	if err := lease(a.LeaseMS); err != nil {
+		return err
+	}
+	if len(a.Artifacts) > MaxArtifacts {
+		return fmt.Errorf("artifacts: expected at most %d, found %d", MaxArtifacts, len(a.Artifacts))
+	}
+	seen := make(map[string]bool, len(a.Artifacts))
+	for i := range a.Artifacts {
+		q := &a.Artifacts[i]
+		if q.Name == "" || len(q.Name) > 64 || seen[q.Name] {
+			return fmt.Errorf("artifacts[%d]: name: expected 1 to 64 bytes, each name once", i)
+		}
+		seen[q.Name] = true
+		err := errors.Join(text("name", q.Name), text("why", q.Why))
+		if q.SHA256 != "" {
+			err = errors.Join(err, hexDigits("sha256", q.SHA256, 64))
+		}
+		if err != nil {
+			return fmt.Errorf("artifact %q: %w", q.Name, err)
+		}
+	}
+	return nil
 }
 
 func (s Session) check() error {

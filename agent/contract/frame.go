@@ -8,10 +8,12 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest. 3 knows [FrameDevices], and [Peers] names recorders.
+	// Version is the newest. 3 knows [FrameDevices] and [FrameArtifacts], and [Peers] names recorders.
 	Version = 3
 	// VersionDevices is the first that knows [FrameDevices].
 	VersionDevices = 3
+	// VersionArtifacts is the first that knows [FrameArtifacts].
+	VersionArtifacts = 3
 	// OldestVersion is the oldest.
 	OldestVersion = 2
 )
@@ -58,6 +60,8 @@ const (
 	FrameAcknowledged byte = 'A'
 	// FrameKeys tells the courier the key lists in force: [Keys].
 	FrameKeys byte = 'K'
+	// FrameArtifacts is the steward's leased facts about artifacts: [Artifacts].
+	FrameArtifacts byte = 'F'
 	// FrameError says that a frame could not be taken: [Failure].
 	FrameError byte = 'E'
 )
@@ -102,7 +106,7 @@ func MaxBody(frame byte) (int, bool) {
 		return 1 << 20, true
 	case FrameStatusRequest:
 		return 0, true
-	case FrameHello, FrameWelcome, FrameReceipt, FrameSession, FrameHead, FrameCheckpoint, FrameAcknowledged, FrameError:
+	case FrameHello, FrameWelcome, FrameReceipt, FrameSession, FrameHead, FrameCheckpoint, FrameAcknowledged, FrameArtifacts, FrameError:
 		return small, true
 	}
 	return 0, false

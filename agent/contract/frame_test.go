@@ -27,6 +27,7 @@ func bodies() []Body {
 			{ID: 2, Why: "another computer"},
 		}},
 		&Devices{LeaseMS: 1000, Why: "not-permitted", Total: 2, Open: []OpenDevice{{Path: "/dev/video0", PID: 12, UID: 1000, Unit: "camera.service", Exe: "/usr/bin/camera"}}},
+		&Artifacts{LeaseMS: 3000, Artifacts: []Artifact{{Name: "grasp-model", SHA256: hex64}, {Name: "arm", Why: "no slot is active"}}},
 		&Session{State: SessionAttesting, Detail: "challenge received", Connected: true, LeaseMS: 1},
 		&Head{BootID: uuid1, Seq: 10, Digest: hex64, EvidenceSeq: 9, Evidence: hex64},
 		&Checkpoint{Log: "guard", BootID: uuid1, Seq: 1, Digest: hex64, Evidence: hex64, KeyID: "SHA256:x", Signature: []byte{1}},
@@ -52,6 +53,8 @@ func empty(b Body) Body {
 		return new(Devices)
 	case *Session:
 		return new(Session)
+	case *Artifacts:
+		return new(Artifacts)
 	case *Head:
 		return new(Head)
 	case *Checkpoint:
@@ -157,6 +160,10 @@ func TestBodiesAreStrict(t *testing.T) {
 		"lease as a fraction":      {FrameProcesses, `{"lease_ms":1.5}`, &Processes{}},
 		"found without a process":  {FrameProcesses, `{"lease_ms":1,"processes":[{"id":1,"found":true}]}`, &Processes{}},
 		"not found with content":   {FrameProcesses, `{"lease_ms":1,"processes":[{"id":1,"unit":"plant.service"}]}`, &Processes{}},
+		"an artifact twice":        {FrameArtifacts, `{"lease_ms":1,"artifacts":[{"name":"a"},{"name":"a"}]}`, &Artifacts{}},
+		"an artifact without name": {FrameArtifacts, `{"lease_ms":1,"artifacts":[{"sha256":""}]}`, &Artifacts{}},
+		"half an artifact digest":  {FrameArtifacts, `{"lease_ms":1,"artifacts":[{"name":"a","sha256":"ab"}]}`, &Artifacts{}},
+		"artifacts without lease":  {FrameArtifacts, `{"artifacts":[]}`, &Artifacts{}},
 		"negative user":            {FrameProcesses, `{"lease_ms":1,"processes":[{"id":1,"found":true,"pid":1,"uid":-1}]}`, &Processes{}},
 		"digest in capitals":       {FrameProcesses, `{"lease_ms":1,"processes":[{"id":1,"found":true,"pid":1,"exe_sha256":"` + strings.ToUpper(hex64) + `"}]}`, &Processes{}},
 		"short digest":             {FrameHead, `{"boot_id":"` + uuid1 + `","seq":1,"digest":"00","evidence":"` + hex64 + `"}`, &Head{}},

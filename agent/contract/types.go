@@ -126,6 +126,24 @@ type OpenDevice struct {
 	Exe  string `json:"exe"`
 }
 
+// Artifacts says which content of each artifact is active. It is unsigned: the guard compares it with the signed release,
+// and what is not said, or not any more, counts as unknown.
+type Artifacts struct {
+	// LeaseMS is for how long from its arrival the facts count, in milliseconds.
+	LeaseMS int64 `json:"lease_ms"`
+	// Artifacts has one entry for each artifact of this robot.
+	Artifacts []Artifact `json:"artifacts"`
+}
+
+// Artifact is what lies active of one artifact.
+type Artifact struct {
+	// Name is the artifact's, as in releases.
+	Name string `json:"name"`
+	// SHA256 is the tree digest of the active slot as it was measured, empty where it could not be; Why says why.
+	SHA256 string `json:"sha256"`
+	Why    string `json:"why"`
+}
+
 // States of a courier's session.
 const (
 	// SessionUnattested means that no attestation is under way.

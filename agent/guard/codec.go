@@ -50,7 +50,8 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventLock:
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders,
+		EventArtifact:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -96,6 +97,8 @@ func (e *encoder) fact(ev *Event) {
 		e.hostReport(&ev.Host)
 	case EventRecorders:
 		e.recorders(&ev.Recorders)
+	case EventArtifact:
+		e.artifact(&ev.Artifact)
 	default:
 	}
 }

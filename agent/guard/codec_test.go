@@ -10,6 +10,7 @@ import (
 
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // genEvent draws events of every kind, with the numbers that robots send and the ones that they should not.
@@ -80,6 +81,8 @@ func genEvent(t *rapid.T) *Event {
 		ev.Attestation = Attestation{Verdict: VerdictAccepted, Tier: Tier(rapid.IntRange(0, 2).Draw(t, "tier")), Until: 9} //nolint:gosec // small
 	case EventSession:
 		ev.Session = Session{State: SessionAttesting, Connected: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
+	case EventArtifact:
+		ev.Artifact = Artifact{Name: "grasp", State: ArtifactWrong, Cause: interlock.CauseWrongContent, Until: 3 * time.Second}
 	case EventProcess:
 		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
 	case EventHost:

@@ -283,6 +283,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.host.take(ev.Boot, &ev.Host)
 	case EventRecorders:
 		c.privacy.fact, c.privacy.told = ev.Recorders, ev.Boot
+	case EventArtifact:
+		c.trust.takeArtifact(&ev.Artifact, c.params.Artifacts)
 	default:
 	}
 }

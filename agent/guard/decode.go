@@ -61,7 +61,8 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	case EventLock:
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders,
+		EventArtifact:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -117,6 +118,8 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Host = d.hostReport()
 	case EventRecorders:
 		ev.Recorders = d.recorders()
+	case EventArtifact:
+		ev.Artifact = d.artifact()
 	default:
 	}
 }

@@ -62,8 +62,10 @@ const (
 	EventHost EventKind = 22
 	// EventRecorders is the steward's unsigned fact about recording devices.
 	EventRecorders EventKind = 23
+	// EventArtifact is the steward's fact about an artifact, compared with the signed release in force.
+	EventArtifact EventKind = 24
 	// lastEvent is the newest kind.
-	lastEvent = EventRecorders
+	lastEvent = EventArtifact
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -96,6 +98,7 @@ type Event struct {
 	Process     Process
 	Host        Host
 	Recorders   Recorders
+	Artifact    Artifact
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -249,6 +252,8 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("the guard itself: %d of %d descriptors, %d MiB left, longest pause %v", h.Descriptors, h.DescriptorLimit, h.MemoryLeft>>20, h.Pause)
 	case EventRecorders:
 		return fmt.Sprintf("recording devices: %d open, all processes looked at %t", ev.Recorders.Open, ev.Recorders.Complete)
+	case EventArtifact:
+		return fmt.Sprintf("artifact %q: %s, %s", ev.Artifact.Name, ev.Artifact.State, ev.Artifact.Cause.Text())
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -256,5 +261,6 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "host", "recorders", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "host", "recorders",
+	"artifact", "unknown",
 }

@@ -44,6 +44,8 @@ type Params struct {
 	// Recorders is true if the profile names recording devices: while the robot has to be private, the steward has to show
 	// that nobody has one open.
 	Recorders bool
+	// Artifacts are what the policy demands to run as released, at most [MaxArtifacts].
+	Artifacts []ArtifactDemand
 	// LockPeriod is how often the lock topic is sent; 0 for a robot without one.
 	LockPeriod time.Duration
 	// Required are the inputs that must have been seen before the robot may move.

@@ -59,6 +59,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Processes:  processDemands(cfg.Topics),
 		Devices:    [2]DeviceSet{devices(cfg.Topics.Cameras), devices(cfg.Topics.Microphones)},
 		Recorders:  len(cfg.Profile.Recorders) > 0,
+		Artifacts:  artifactDemands(cfg.Policy),
 		Required:   required(cfg.Profile),
 
 		InputTimeout: cfg.Policy.Startup.InputTimeout,
@@ -239,6 +240,15 @@ func devices(list []config.Device) DeviceSet {
 		if d.Type == config.TypeCameraInfo {
 			out.Streams |= 1 << i
 		}
+	}
+	return out
+}
+
+// artifactDemands are the artifacts that the policy demands, in its order.
+func artifactDemands(p *config.Policy) []ArtifactDemand {
+	var out []ArtifactDemand
+	for _, a := range p.Artifacts {
+		out = append(out, ArtifactDemand{Name: a.Name, Manipulators: a.Governs == config.GovernsManipulators})
 	}
 	return out
 }

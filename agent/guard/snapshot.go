@@ -11,8 +11,8 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 6 since the program's report on itself and the devices of a private robot are remembered. A
-// replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+// snapshotVersion is 6 since the program's report on itself, the devices of a private robot and facts about artifacts are
+// remembered. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -169,6 +169,7 @@ func (e *encoder) own(c *Core) {
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
+	e.artifacts(&c.trust)
 }
 
 func (d *decoder) own(c *Core) {
@@ -210,6 +211,7 @@ func (d *decoder) own(c *Core) {
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}
+	d.artifacts(&c.trust)
 }
 
 func (e *encoder) body(b *body) {

@@ -237,6 +237,12 @@ func (c *Core) subject(a *interlock.Active) string {
 		}
 		return ""
 	}
+	if t := a.Trigger; t >= interlock.ArtifactUntrusted && t <= interlock.ManipulationUnproven {
+		if n < len(c.params.Artifacts) {
+			return c.params.Artifacts[n].Name
+		}
+		return ""
+	}
 	switch a.Trigger.Info().Class {
 	case interlock.ClassZone:
 		return c.params.Set.Zone(n).ID

@@ -163,6 +163,8 @@ type trust struct {
 	peers                      [maxProven]proven
 	// more counts connections beyond the table.
 	more uint16
+	// artifacts are the facts about the artifacts that the policy demands.
+	artifacts [MaxArtifacts]artifactFact
 }
 
 // takeAttestation takes a verifier's result.
@@ -266,6 +268,7 @@ func (c *Core) trustConditions(boot time.Duration, set *[interlock.NumTriggers]i
 		}
 	}
 	set[interlock.PublisherProcess], set[interlock.PublisherUnproven] = wrong, unproven
+	c.artifactConditions(boot, set)
 }
 
 // Proven says of the connection with this id whether the process behind it is the demanded one now.

@@ -24,6 +24,8 @@ const (
 	// RecordDevices says which recording devices are open while the robot has to be private, when that has changed:
 	// [contract.Devices].
 	RecordDevices journal.Kind = 6
+	// RecordArtifact says which content of an artifact lies active, when that has changed: [contract.Artifact].
+	RecordArtifact journal.Kind = 7
 )
 
 // KindName is a record kind's name for people, empty for one that the steward does not write.
@@ -41,6 +43,8 @@ func KindName(k journal.Kind) string {
 		return "suppressed"
 	case RecordDevices:
 		return "recording-devices"
+	case RecordArtifact:
+		return "artifact"
 	default:
 		return ""
 	}

@@ -43,6 +43,8 @@ type Options struct {
 	// BootID is the kernel's id of this boot, Clock the boot clock.
 	BootID [16]byte
 	Clock  func() time.Duration
+	// Artifacts is the folder with the slots of artifacts, empty for none.
+	Artifacts string
 	// Finder looks; nil means this computer's [proc.Finder].
 	Finder Finder
 	// Devices looks for open recording devices; nil means this computer's [proc.Devices].
@@ -83,6 +85,8 @@ type Steward struct {
 	sent    atomic.Uint64
 	turns   atomic.Uint64
 	link    atomic.Bool
+	// artifacts measures slots, nil for none.
+	artifacts *artifacts
 
 	mu    sync.Mutex
 	facts []Fact
@@ -118,6 +122,9 @@ func New(o Options) (*Steward, error) {
 	var err error
 	if s.journal, err = journal.Open(JournalDir(o.StateDir), j); err != nil {
 		return nil, fmt.Errorf("steward: %w", err)
+	}
+	if o.Artifacts != "" {
+		s.artifacts = &artifacts{dir: o.Artifacts, clock: o.Clock, known: map[string]measured{}}
 	}
 	s.notes = notes{log: s.journal, clock: o.Clock, tokens: noteBurst}
 	return s, nil
@@ -231,6 +238,9 @@ func (s *Steward) session(ctx context.Context) error {
 	peers := make(chan contract.Peers, 1)
 	var reader sync.WaitGroup
 	reader.Go(func() { end(receive(conn, peers)) })
+	if welcome.Version >= contract.VersionArtifacts {
+		reader.Go(func() { s.tellArtifacts(ctx, conn) })
+	}
 	err = s.look(ctx, conn, peers)
 	end(err)
 	_ = conn.Close()

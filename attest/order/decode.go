@@ -93,6 +93,8 @@ func (o *Order) decodeBody(b *object) {
 		if b.optional("reasons") != nil {
 			o.AttestationResult.Reasons = b.strs("reasons", MaxResultReasons)
 		}
+	case KindRelease:
+		o.Release = decodeRelease(b)
 	}
 }
 
@@ -109,6 +111,17 @@ func decodeKeyList(b *object) *KeyList {
 		}
 		e.done()
 		list.Keys = append(list.Keys, key)
+	}
+	if b.optional("authorities") != nil {
+		for i, v := range b.array("authorities", maxAuthorities) {
+			e := asObject(&v, join(b.path, fmt.Sprintf("authorities[%d]", i)), b.fault)
+			a := Authority{Use: Use(e.str("use")), PEM: e.str("pem"), Name: e.str("name")}
+			if e.optional("identities") != nil {
+				a.Identities = e.strs("identities", maxIdentities)
+			}
+			e.done()
+			list.Authorities = append(list.Authorities, a)
+		}
 	}
 	if b.optional("required_signers") != nil {
 		r := b.object("required_signers")
@@ -178,8 +191,16 @@ type wirePolicySet struct {
 }
 
 type wireKeyList struct {
-	Keys            []wireKey    `json:"keys"`
-	RequiredSigners map[Kind]int `json:"required_signers,omitempty"`
+	Keys            []wireKey       `json:"keys"`
+	Authorities     []wireAuthority `json:"authorities,omitempty"`
+	RequiredSigners map[Kind]int    `json:"required_signers,omitempty"`
+}
+
+type wireAuthority struct {
+	Use        Use      `json:"use"`
+	PEM        string   `json:"pem"`
+	Name       string   `json:"name"`
+	Identities []string `json:"identities,omitempty"`
 }
 
 type wireResult struct {
@@ -248,9 +269,14 @@ func (o *Order) wireBody() any {
 				NotBefore: stamp(k.NotBefore), NotAfter: stamp(k.NotAfter), Demo: k.Demo,
 			})
 		}
+		for i := range o.KeyList.Authorities {
+			w.Authorities = append(w.Authorities, wireAuthority(o.KeyList.Authorities[i]))
+		}
 		return w
 	case KindAttestationResult:
 		return wireResult(*o.AttestationResult)
+	case KindRelease:
+		return o.Release.wire()
 	}
 	return nil
 }

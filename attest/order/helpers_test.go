@@ -58,13 +58,13 @@ func holderOf(t testing.TB, priv crypto.Signer, person string, roles ...order.Ro
 // site is one holder for each role, a key list and what a robot of the site is configured with.
 type site struct {
 	root, engineer, operator, fleet, vendor, button holder
-	verifierKey, consumer                           holder
+	verifierKey, consumer, release, maker           holder
 	list                                            *order.Order
 	cfg                                             order.Config
 }
 
 func (s *site) holders() []holder {
-	return []holder{s.root, s.engineer, s.operator, s.fleet, s.vendor, s.button, s.verifierKey, s.consumer}
+	return []holder{s.root, s.engineer, s.operator, s.fleet, s.vendor, s.button, s.verifierKey, s.consumer, s.release}
 }
 
 // newSite enrols a robot. The change, when not nil, edits the key list before it is signed.
@@ -79,12 +79,15 @@ func newSite(t testing.TB, change func(*site)) *site {
 		button:      newHolder(t, order.Ed25519, "button-3", order.RoleStopOnly),
 		verifierKey: newHolder(t, order.ECDSAP256, "verifier-1", order.RoleVerifier),
 		consumer:    newHolder(t, order.Ed25519, "consumer-1", order.RoleConsumer),
+		release:     newHolder(t, order.ECDSAP256, "release-1", order.RoleRelease),
+		maker:       newHolder(t, order.ECDSAP256, "maker-1", order.RoleArtifact),
 	}
 	s.list = base(order.KindKeyList)
 	s.list.KeyList = &order.KeyList{}
 	for _, h := range s.holders() {
 		s.list.KeyList.Keys = append(s.list.KeyList.Keys, h.key)
 	}
+	s.list.KeyList.Keys = append(s.list.KeyList.Keys, s.maker.key)
 	if change != nil {
 		change(s)
 	}
@@ -142,6 +145,14 @@ func sample(kind order.Kind) *order.Order {
 			Verdict: order.VerdictAccepted, Tier: order.TierTPM, EvidenceSHA256: order.Digest([]byte("evidence")),
 			Reasons: []string{"eventlog-absent"},
 		}
+	case order.KindRelease:
+		o.Release = &order.Release{
+			Version: "2026.11.3", SVN: 7, RollbackFloor: 5, Profiles: []string{order.Digest([]byte("profile"))}, SettleS: 600, Criteria: []string{"no-latch"},
+			Artifacts: []order.Artifact{
+				{Name: "arm-firmware", Version: "3.1", SHA256: order.Digest([]byte("firmware")), Size: 1 << 20, Files: 1},
+				{Name: "grasp-model", Version: "1.4", SHA256: order.Digest([]byte("model")), Size: 5 << 30, Files: 12, Fallbacks: []string{order.Digest([]byte("old"))}},
+			},
+		}
 	case order.KindKeyList:
 		panic("a key list needs a site")
 	}
@@ -168,6 +179,8 @@ func (s *site) signerOf(kind order.Kind) holder {
 		return s.engineer
 	case order.KindAttestationResult:
 		return s.verifierKey
+	case order.KindRelease:
+		return s.release
 	case order.KindStop, order.KindReset:
 	}
 	return s.operator

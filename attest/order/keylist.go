@@ -15,6 +15,8 @@ type KeyList struct {
 	// RequiredSigners raises the number of distinct persons that must sign a kind; a kind that is missing needs one.
 	// Stops always need one.
 	RequiredSigners map[Kind]int
+	// Authorities are whose certificates and timestamps count for artifacts.
+	Authorities []Authority
 }
 
 // Key is one entry of a key list.
@@ -52,6 +54,22 @@ func (l *KeyList) Find(id string) *Key {
 		}
 	}
 	return nil
+}
+
+// onlyArtifacts says whether the key signs artifacts and nothing else.
+func (k *Key) onlyArtifacts() bool { return len(k.Roles) == 1 && k.Roles[0] == RoleArtifact }
+
+// fingerprint computes the key's id, and says why the key cannot have its roles.
+func (k *Key) fingerprint() (string, error) {
+	if k.onlyArtifacts() {
+		_, id, err := ParseArtifactKey([]byte(k.PEM))
+		return id, err
+	}
+	pub, err := ParsePublicKey([]byte(k.PEM))
+	if err != nil {
+		return "", err
+	}
+	return KeyID(pub)
 }
 
 // maySign reports whether one of the key's roles may sign the kind.

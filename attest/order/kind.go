@@ -22,11 +22,13 @@ const (
 	KindKeyList Kind = "key-list"
 	// KindAttestationResult says whether a verifier believes what the robot has proven about itself.
 	KindAttestationResult Kind = "attestation-result"
+	// KindRelease says which artifacts the robot shall run.
+	KindRelease Kind = "release"
 )
 
 // Kinds lists every kind, in the order in which documents name them.
 func Kinds() []Kind {
-	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult}
+	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult, KindRelease}
 }
 
 // Role says what the holder of a key does at the site. It comes from the key list, never from an order.
@@ -54,13 +56,18 @@ const (
 	RoleVerifier Role = "verifier"
 	// RoleConsumer is for the program that keeps the fleet's records: acknowledgements, nothing else.
 	RoleConsumer Role = "consumer"
+	// RoleRelease puts releases together: it signs them, and nothing else.
+	RoleRelease Role = "release"
+	// RoleArtifact makes artifacts, such as models and firmware. It signs those, and no order. Only a key that has no other
+	// role may be ECDSA P-384 or RSA.
+	RoleArtifact Role = "artifact"
 )
 
 // Roles lists every role.
 func Roles() []Role {
 	return []Role{
 		RoleRoot, RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity, RoleFleetManager, RoleVendor, RoleStopOnly,
-		RoleVerifier, RoleConsumer,
+		RoleVerifier, RoleConsumer, RoleRelease, RoleArtifact,
 	}
 }
 
@@ -116,6 +123,10 @@ var rules = map[Kind]rule{
 	KindAttestationResult: {
 		signers: []Role{RoleVerifier},
 		loosens: true, bound: true, boundTwice: true, maxValidity: day, maxPayload: MaxPayload,
+	},
+	KindRelease: {
+		signers: []Role{RoleRelease, RoleSafetyEngineer}, stream: RoleRelease,
+		loosens: true, maxValidity: 10 * year, maxPayload: MaxPayload,
 	},
 }
 

@@ -42,6 +42,8 @@ type Order struct {
 	KeyList *KeyList
 	// AttestationResult is the body of an attestation result.
 	AttestationResult *AttestationResult
+	// Release is the body of a release.
+	Release *Release
 }
 
 // Binding ties an order to what no earlier or later run of the robot has. An empty field does not bind.

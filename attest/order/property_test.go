@@ -78,6 +78,12 @@ func drawBody(t *rapid.T, s *site, o *order.Order) {
 		}
 	case order.KindKeyList:
 		o.KeyList = s.list.KeyList
+	case order.KindRelease:
+		o.Release = sample(order.KindRelease).Release
+		o.Release.SVN = rapid.Uint64Range(0, order.MaxSequence).Draw(t, "svn")
+		o.Release.RollbackFloor = rapid.Uint64Range(0, o.Release.SVN).Draw(t, "floor")
+		o.Release.SettleS = rapid.IntRange(1, order.MaxSettleS).Draw(t, "settle")
+		o.Release.Artifacts[0].Size = rapid.Uint64Range(0, order.MaxSequence).Draw(t, "size")
 	case order.KindAttestationResult:
 		o.AttestationResult = &order.AttestationResult{
 			Verdict:        rapid.SampledFrom([]order.Verdict{order.VerdictAccepted, order.VerdictRefused}).Draw(t, "verdict"),

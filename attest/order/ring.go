@@ -32,6 +32,9 @@ type ringKey struct {
 func newRing(list *KeyList) (*ring, error) {
 	r := &ring{list: list, keys: make(map[string]ringKey, len(list.Keys))}
 	for i := range list.Keys {
+		if list.Keys[i].onlyArtifacts() {
+			continue // It signs no order and no document, and may be of a kind that none is signed with.
+		}
 		pub, err := ParsePublicKey([]byte(list.Keys[i].PEM))
 		if err != nil {
 			return nil, fmt.Errorf("keys[%d].pem: %w", i, err)

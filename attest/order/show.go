@@ -220,6 +220,8 @@ func (o *Order) effects() []string {
 		return o.KeyList.effects()
 	case o.AttestationResult != nil:
 		return o.AttestationResult.effects()
+	case o.Release != nil:
+		return o.Release.effects()
 	}
 	return nil
 }
@@ -268,6 +270,17 @@ func (l *KeyList) effects() []string {
 			s += ", DEMONSTRATION"
 		}
 		out = append(out, s)
+	}
+	for i := range l.Authorities {
+		a := &l.Authorities[i]
+		who := "everybody whom it certified"
+		if len(a.Identities) > 0 {
+			who = fmt.Sprintf("%q", a.Identities)
+		}
+		if a.Use == UseTimestamp {
+			who = "when a signature was made"
+		}
+		out = append(out, fmt.Sprintf("authority %s believed for %s: %s", a.Name, a.Use, who))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(l.RequiredSigners)) {
 		out = append(out, fmt.Sprintf("a %s needs %d persons", kind, l.RequiredSigners[kind]))

@@ -30,7 +30,7 @@ func TestShowSaysWhatAnOrderDoes(t *testing.T) {
 		{"policy", sample(order.KindPolicySet), []string{"revision 1 of the policy", "only with the robot profile sha256:", "sequence   1"}},
 		{"result", sample(order.KindAttestationResult), []string{"ACCEPTS", "quoted by a TPM", "reasons: eventlog-absent", "nonce " + nonce}},
 		{"refusal by a software key", refusal(), []string{"REFUSES", "SOFTWARE KEY", "reasons: agent-digest"}},
-		{"key list", s.orderOf(order.KindKeyList), []string{"these 8 keys", "olga [operator] until 2027", "a grant needs 1 persons"}},
+		{"key list", s.orderOf(order.KindKeyList), []string{"these 10 keys", "olga [operator] until 2027", "a grant needs 1 persons"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			text := order.Show(sign(t, tc.o, s.signerOf(tc.o.Kind)), s.list.KeyList, at(noon))

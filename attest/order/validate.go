@@ -105,7 +105,7 @@ func (o *Order) checkBinding() error {
 func (o *Order) checkBody() error {
 	set := 0
 	for _, present := range []bool{
-		o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil, o.AttestationResult != nil,
+		o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil, o.AttestationResult != nil, o.Release != nil,
 	} {
 		if present {
 			set++
@@ -127,6 +127,8 @@ func (o *Order) checkBody() error {
 		return o.KeyList.check()
 	case o.Kind == KindAttestationResult && o.AttestationResult != nil:
 		return o.AttestationResult.check()
+	case o.Kind == KindRelease && o.Release != nil:
+		return o.Release.check()
 	}
 	return fmt.Errorf("body: is not that of a %s", o.Kind)
 }
@@ -257,6 +259,14 @@ func (l *KeyList) check() error {
 			roots++
 		}
 	}
+	if len(l.Authorities) > maxAuthorities {
+		return fmt.Errorf("body.authorities: has %d entries: expected at most %d", len(l.Authorities), maxAuthorities)
+	}
+	for i := range l.Authorities {
+		if err := l.Authorities[i].check(); err != nil {
+			return fmt.Errorf("body.authorities[%d].%w", i, err)
+		}
+	}
 	if roots == 0 {
 		return errors.New("body.keys: no key has the role root, so the list could never be replaced")
 	}
@@ -288,11 +298,7 @@ func (l *KeyList) checkRequired() error {
 }
 
 func (k *Key) check() error {
-	pub, err := ParsePublicKey([]byte(k.PEM))
-	if err != nil {
-		return fmt.Errorf("pem: %w", err)
-	}
-	id, err := KeyID(pub)
+	id, err := k.fingerprint()
 	if err != nil {
 		return fmt.Errorf("pem: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/internal/cli/artifact"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
 	"github.com/robowarden/robowarden/agent/internal/cli/measure"
 )
@@ -24,7 +25,7 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), newCheck(), measure.New())
+		newJournal(), newCheck(), measure.New(), artifact.NewRobot())
 	return root
 }
 

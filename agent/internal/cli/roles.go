@@ -163,7 +163,7 @@ func newSteward() *cobra.Command {
 		log := newLog(q, dep.Log.Level, dep.Log.Format)
 		s, err := steward.New(steward.Options{
 			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
-			BootID: boot, Clock: host.Clock{}.Boot, Log: log,
+			BootID: boot, Clock: host.Clock{}.Boot, Log: log, Artifacts: dep.Steward.Artifacts,
 		})
 		if err != nil {
 			return err

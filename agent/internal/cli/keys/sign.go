@@ -118,7 +118,7 @@ func lasting(kind order.Kind, asked time.Duration) time.Duration {
 		return time.Hour
 	case order.KindPolicySet:
 		return 30 * 24 * time.Hour
-	case order.KindKeyList:
+	case order.KindKeyList, order.KindRelease:
 	}
 	return 365 * 24 * time.Hour
 }

@@ -1,0 +1,144 @@
+package slots
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Entry is one name in a folder.
+type Entry struct {
+	Name string
+	Dir  bool
+	Size int64
+}
+
+// File is a file that is being written.
+type File interface {
+	io.Writer
+	// Sync returns once the content is durable.
+	Sync() error
+	Close() error
+}
+
+// FS is the part of a file system that the slots need, below one folder. Names use forward slashes.
+type FS interface {
+	// Create makes a file that must not exist.
+	Create(name string) (File, error)
+	// Open opens a file for reading; an error is fs.ErrNotExist where there is none.
+	Open(name string) (io.ReadCloser, error)
+	// Mkdir makes a folder, which may exist.
+	Mkdir(name string) error
+	// Rename gives a file or link another name, replacing what has that name.
+	Rename(from, to string) error
+	// Remove removes a file, a link or an empty folder.
+	Remove(name string) error
+	// Symlink makes a link, Readlink reads one.
+	Symlink(target, name string) error
+	Readlink(name string) (string, error)
+	// List lists a folder, sorted by name. A link counts as a file.
+	List(name string) ([]Entry, error)
+	// SyncDir returns once the names in a folder are durable.
+	SyncDir(name string) error
+	// Free is how many bytes can be written.
+	Free() (int64, error)
+}
+
+// Dir is an [FS] on a folder. Names cannot leave it.
+type Dir struct{ root *os.Root }
+
+// OpenDir opens an existing folder.
+func OpenDir(name string) (*Dir, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Dir{root}, nil
+}
+
+// Close lets go of the folder.
+func (d *Dir) Close() error { return d.root.Close() }
+
+// Create implements [FS].
+func (d *Dir) Create(name string) (File, error) {
+	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+// Open implements [FS].
+func (d *Dir) Open(name string) (io.ReadCloser, error) {
+	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fs.ErrInvalid, f.Close())
+	}
+	return f, nil
+}
+
+// Mkdir implements [FS].
+func (d *Dir) Mkdir(name string) error {
+	err := d.root.Mkdir(name, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		if info, err := d.root.Lstat(name); err == nil && info.IsDir() {
+			return nil
+		}
+	}
+	return err
+}
+
+// Rename implements [FS].
+func (d *Dir) Rename(from, to string) error { return d.root.Rename(from, to) }
+
+// Remove implements [FS].
+func (d *Dir) Remove(name string) error { return d.root.Remove(name) }
+
+// Symlink implements [FS].
+func (d *Dir) Symlink(target, name string) error { return d.root.Symlink(target, name) }
+
+// Readlink implements [FS].
+func (d *Dir) Readlink(name string) (string, error) { return d.root.Readlink(name) }
+
+// List implements [FS].
+func (d *Dir) List(name string) ([]Entry, error) {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	infos, err := f.Readdir(-1)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	out := make([]Entry, 0, len(infos))
+	for _, i := range infos {
+		out = append(out, Entry{i.Name(), i.IsDir(), i.Size()})
+	}
+	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// SyncDir implements [FS].
+func (d *Dir) SyncDir(name string) error {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// Free implements [FS].
+func (d *Dir) Free() (int64, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return 0, err
+	}
+	var s unix.Statfs_t
+	err = unix.Fstatfs(int(f.Fd()), &s)
+	return int64(s.Bavail) * s.Bsize, errors.Join(err, f.Close()) //nolint:gosec // no disk has 2^63 bytes
+}

@@ -1,0 +1,148 @@
+package slots
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+)
+
+// Record says what is in a slot. It is written once everything in the slot is durable and has the digest.
+type Record struct {
+	// Artifact and Version name it.
+	Artifact string `json:"artifact"`
+	Version  string `json:"version"`
+	// SHA256 is the tree digest of the slot's files, Size their bytes and Files their number.
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size_bytes"`
+	Files  int    `json:"files"`
+	// Release, SVN and Floor are those of the release that it came with.
+	Release string `json:"release"`
+	SVN     uint64 `json:"svn"`
+	Floor   uint64 `json:"rollback_floor"`
+	// Good is true once it has proven itself while it was active.
+	Good bool `json:"good"`
+}
+
+// Names of the files beside the slots.
+const (
+	activeName  = "active"
+	floorName   = "floor"
+	historyName = "history"
+	fresh       = ".new"
+	recorded    = ".rec"
+)
+
+// maxRecord is the largest record in bytes.
+const maxRecord = 8 << 10
+
+// readSmall reads a file of at most so many bytes.
+func (s *Store) readSmall(name string, most int64) ([]byte, error) {
+	f, err := s.fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err = errors.Join(err, f.Close()); err == nil && int64(len(raw)) > most {
+		err = fmt.Errorf("%s: expected at most %d bytes", name, most)
+	}
+	return raw, err
+}
+
+// replace writes a file so that the old or the new content is there at every moment.
+func (s *Store) replace(name string, data []byte) error {
+	if err := s.drop(name + fresh); err != nil {
+		return err
+	}
+	f, err := s.fs.Create(name + fresh)
+	if err != nil {
+		return err
+	}
+	if _, err = f.Write(data); err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := s.fs.Rename(name+fresh, name); err != nil {
+		return err
+	}
+	return s.fs.SyncDir(".")
+}
+
+// drop removes a file that may not be there.
+func (s *Store) drop(name string) error {
+	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// sealed adds the SHA-256 of a text as its last line, so that damage is found.
+func sealed(text []byte) []byte {
+	sum := sha256.Sum256(text)
+	return append(text, hex.EncodeToString(sum[:])+"\n"...)
+}
+
+// unsealed checks and removes the last line.
+func unsealed(raw []byte) ([]byte, error) {
+	const n = 2*sha256.Size + 1
+	if len(raw) < n || !bytes.Equal(sealed(bytes.Clone(raw[:len(raw)-n])), raw) {
+		return nil, errors.New("is damaged: its checksum is not that of its text")
+	}
+	return raw[:len(raw)-n], nil
+}
+
+// record reads a slot's record; nil without one, and where it is damaged: such a slot is void.
+func (s *Store) record(slot string) *Record {
+	raw, err := s.readSmall(slot+recorded, maxRecord)
+	if err == nil {
+		raw, err = unsealed(raw)
+	}
+	var r Record
+	if err != nil || json.Unmarshal(raw, &r) != nil || r.Artifact != s.name {
+		return nil
+	}
+	return &r
+}
+
+func (s *Store) writeRecord(slot string, r *Record) error {
+	raw, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return s.replace(slot+recorded, sealed(append(raw, '\n')))
+}
+
+// floor is the least security version that may become active. A floor that is damaged lets nothing through.
+func (s *Store) floor() (uint64, error) {
+	raw, err := s.readSmall(floorName, maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err == nil {
+		raw, err = unsealed(raw)
+	}
+	var n uint64
+	if err == nil {
+		n, err = strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("floor: %w; install nothing and ask who changed it", err)
+	}
+	return n, nil
+}
+
+func (s *Store) raiseFloor(to uint64) error {
+	now, err := s.floor()
+	if err != nil || to <= now {
+		return err
+	}
+	return s.replace(floorName, sealed(fmt.Appendf(nil, "%d\n", to)))
+}
