@@ -214,6 +214,9 @@ func (a *Agent) Run(ctx context.Context) error {
 			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })
 		}
 	}
+	a.bus.sink.devices.each(func(d *deviceRung) {
+		work.Go("device "+d.name, func(ctx context.Context) error { return d.runner.Run(ctx, a.guard.AtRest) })
+	})
 	// What moves the robot ends before what records it.
 	wctx, stopWriters := context.WithCancel(context.Background())
 	defer stopWriters()

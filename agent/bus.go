@@ -70,6 +70,9 @@ func (b *wiring) advertise() error {
 	if t.Lock != nil {
 		b.sink.lock = offer(t.Lock.Topic, bus.TypeBool, t.Lock.Consumer)
 	}
+	if t.EStop != nil {
+		b.sink.estop = &estopTopic{out: offer(t.EStop.Topic, bus.TypeBool, t.EStop.Consumer)}
+	}
 	for _, c := range b.cfg.Policy.Channels {
 		h := heartbeatTopics(t, c.Endpoint)
 		if h == nil {
@@ -97,6 +100,7 @@ func heartbeatTopics(t *config.Topics, endpoint string) *config.Heartbeat {
 func (b *wiring) connect(g *guard.Guard) error {
 	b.guard = g
 	b.sink.rungs = newRungs(b.node, b.cfg, g.Ack)
+	b.openDevices(g)
 	t := b.cfg.Topics
 	var errs []error
 	try := func(topic string, err error) {

@@ -171,6 +171,18 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseInputActive means that an input line says so.
+	CauseInputActive
+	// CauseChannelsDiffer means that the two lines of one input disagree.
+	CauseChannelsDiffer
+	// CauseChatter means that a line changes too often to be believed.
+	CauseChatter
+	// CauseNoReadBack means that a device's state differs from what it was told.
+	CauseNoReadBack
+	// CauseBusOff means that the controller has left its bus.
+	CauseBusOff
+	// CauseDeviceGone means that the device is not there.
+	CauseDeviceGone
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -260,6 +272,12 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
+	CauseInputActive:       {"input-active", "the input line says so"},
+	CauseChannelsDiffer:    {"channels-differ", "the two lines of one input disagree"},
+	CauseChatter:           {"chatter", "the line changes too often to be believed"},
+	CauseNoReadBack:        {"no-read-back", "the device's state is not what it was told"},
+	CauseBusOff:            {"bus-off", "the controller has left its bus"},
+	CauseDeviceGone:        {"device-gone", "the device is not there"},
 }
 
 // String returns the cause's code.

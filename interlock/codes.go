@@ -132,6 +132,20 @@ const (
 	PoseDisagreement
 	// PoseSecondMissing is pose.second-missing: no second source of poses.
 	PoseSecondMissing
+	// InputEStop is input.estop: emergency stop pressed.
+	InputEStop
+	// InputDoor is input.door: guard door open.
+	InputDoor
+	// InputBumper is input.bumper: bumper pressed.
+	InputBumper
+	// InputStuck is input.stuck: safety input cannot be believed.
+	InputStuck
+	// ActuatorSilent is actuator.silent: stop actuator does not answer.
+	ActuatorSilent
+	// ActuatorBusOff is actuator.bus-off: stop actuator's bus is off.
+	ActuatorBusOff
+	// PermitLost is permit.lost: permit withdrawn without the guard.
+	PermitLost
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

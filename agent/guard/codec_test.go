@@ -82,6 +82,12 @@ func genEvent(t *rapid.T) *Event {
 		ev.Session = Session{State: SessionAttesting, Connected: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
 	case EventProcess:
 		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
+	case EventActuator:
+		ev.Actuator = ActuatorReport{
+			Actuator: rapid.IntRange(0, 255).Draw(t, "actuator"), Fault: DeviceFault(rapid.Byte().Draw(t, "fault")), Running: flag(),
+		}
+	case EventInput:
+		ev.Input = InputReport{Input: rapid.IntRange(0, 255).Draw(t, "input"), State: InputState(rapid.Byte().Draw(t, "state"))}
 	case EventEnd, EventNone:
 	}
 	return ev

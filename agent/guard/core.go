@@ -32,6 +32,8 @@ type Core struct {
 	leases [geofence.MaxLeases]leaseSlot
 	order  orderState
 	trust  trust
+	// devices is what actuators and inputs have reported.
+	devices devices
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -270,6 +272,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.trust.takeSession(&ev.Session)
 	case EventProcess:
 		c.trust.takeProcess(&ev.Process, c.params.Processes)
+	case EventActuator, EventInput:
+		c.devices.take(ev)
 	default:
 	}
 }
@@ -353,6 +357,7 @@ func (c *Core) climb(boot time.Duration, fx *Effects) {
 	in := interlock.LadderInput{
 		Demand: interlock.DemandOf(c.decision.Axes), Motion: c.motion.State,
 		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
+		PowerOff: c.decision.Category == interlock.Category1,
 	}
 	c.ladder.Step(boot, &in, &c.rungs)
 	for i := range c.acks {

@@ -58,8 +58,12 @@ const (
 	EventProcess EventKind = 20
 	// EventSecondPose is a pose from a second source, which has to agree with the first.
 	EventSecondPose EventKind = 21
+	// EventActuator is what the driver of a device of the stop ladder says about it.
+	EventActuator EventKind = 22
+	// EventInput is what an input line says: an emergency stop, a door, a bumper.
+	EventInput EventKind = 23
 	// lastEvent is the newest kind.
-	lastEvent = EventSecondPose
+	lastEvent = EventInput
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -90,6 +94,9 @@ type Event struct {
 	Attestation Attestation
 	Session     Session
 	Process     Process
+
+	Actuator ActuatorReport
+	Input    InputReport
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -238,6 +245,8 @@ func (ev *Event) String() string {
 	case EventProcess:
 		p := &ev.Process
 		return fmt.Sprintf("process behind connection %d: found %t, unit %q, uid %d", p.ID, p.Found, p.Unit, p.UID)
+	case EventActuator, EventInput:
+		return ev.describeDevice()
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -245,5 +254,6 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
+	"actuator", "input", "unknown",
 }

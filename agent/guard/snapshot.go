@@ -11,9 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases, postures, restrictions beside motion and a second source of poses are remembered. A
+// snapshotVersion is 6 since actuators and inputs are remembered. A
 // replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -167,6 +167,7 @@ func (e *encoder) own(c *Core) {
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
+	e.devices(&c.devices)
 }
 
 func (d *decoder) own(c *Core) {
@@ -206,6 +207,7 @@ func (d *decoder) own(c *Core) {
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}
+	d.devices(&c.devices)
 }
 
 func (e *encoder) body(b *body) {

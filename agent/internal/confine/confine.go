@@ -12,6 +12,7 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
 )
 
 // Names of walls.
@@ -100,6 +101,8 @@ type GuardOptions struct {
 	Paths Paths
 	// Datagrams allows UDP, which DDS needs; TCP is always allowed.
 	Datagrams bool
+	// CAN allows raw sockets of CAN, for a stop frame.
+	CAN bool
 }
 
 // Guard confines the calling process, which must be the guard after it has bound its ports and before it runs. It can
@@ -113,6 +116,9 @@ func Guard(o GuardOptions) (Report, error) {
 	sockets := []socketRule{unixSockets, streams(afINET), streams(afINET6)}
 	if o.Datagrams {
 		sockets = append(sockets, datagrams(afINET), datagrams(afINET6))
+	}
+	if o.CAN {
+		sockets = append(sockets, socketRule{afCAN, []uint32{unix.SOCK_RAW}, []uint32{unix.CAN_RAW}})
 	}
 	return r, errors.Join(err, r.seccomp(program(sockets, false)))
 }

@@ -328,6 +328,7 @@ func TestProgramsAreValid(t *testing.T) {
 			{[3]uint32{afNETLINK, unix.SOCK_RAW, netlinkSockDiag}, allow},
 			{[3]uint32{afNETLINK, unix.SOCK_RAW, 9}, refuse},
 			{[3]uint32{unix.AF_PACKET, unix.SOCK_RAW, 0}, refuse},
+			{[3]uint32{afCAN, unix.SOCK_RAW, unix.CAN_RAW}, refuse},
 		} {
 			if got, err := interpret(code, auditArch, unix.SYS_SOCKET, c.args); err != nil || got != c.want {
 				t.Errorf("socket%v: %#x, %v, expected %#x", c.args, got, err, c.want)

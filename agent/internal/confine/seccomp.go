@@ -11,6 +11,7 @@ import (
 // Families and protocols of sockets, as in <linux/socket.h> and <linux/netlink.h>.
 const (
 	afUNIX, afINET, afINET6, afNETLINK = unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK
+	afCAN                              = unix.AF_CAN
 	netlinkRoute, netlinkSockDiag      = unix.NETLINK_ROUTE, unix.NETLINK_SOCK_DIAG
 	socketType                         = 0xf // SOCK_TYPE_MASK: without SOCK_CLOEXEC and SOCK_NONBLOCK
 )
