@@ -23,6 +23,7 @@ import (
 	"github.com/robowarden/robowarden/agent/journal"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/gpio"
 	"github.com/robowarden/robowarden/hal/host"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -217,6 +218,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.bus.sink.devices.each(func(d *deviceRung) {
 		work.Go("device "+d.name, func(ctx context.Context) error { return d.runner.Run(ctx, a.guard.AtRest) })
 	})
+	for i, in := range newInputs(a.cfg.Profile.Inputs) {
+		work.Go("input "+a.cfg.Profile.Inputs[i].Name, func(ctx context.Context) error {
+			return in.Run(ctx, func(s gpio.InputState) { a.guard.Input(guard.InputReport{Input: i, State: inputState(s)}) })
+		})
+	}
 	// What moves the robot ends before what records it.
 	wctx, stopWriters := context.WithCancel(context.Background())
 	defer stopWriters()

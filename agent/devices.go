@@ -2,18 +2,26 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
 	"net/netip"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/actuator"
+	"github.com/robowarden/robowarden/hal/can"
+	"github.com/robowarden/robowarden/hal/gpio"
 	"github.com/robowarden/robowarden/hal/modbus"
+	"github.com/robowarden/robowarden/hal/watchdog"
 )
 
 // stallAfter is how long the guard's loop may stand still before its devices take the permit: as long as the core itself
 // lets a tick be late before it holds the robot.
 const stallAfter = 15 * guard.TickPeriod
+
+// lineTimeout is how long a line of this computer or a watchdog may take to be set; levelRefresh is how often a line is read
+// back that is not toggled.
+const lineTimeout, levelRefresh = 50 * time.Millisecond, 100 * time.Millisecond
 
 // topicTimeout bounds one publication on the e-stop topic; it does not wait for anybody.
 const topicTimeout = 50 * time.Millisecond
@@ -72,7 +80,40 @@ func (b *wiring) openDevices(g *guard.Guard) {
 
 // newDevice makes the driver of an actuator, with how often and how long it is asked.
 func newDevice(a *config.Actuator) (actuator.Device, actuator.Config) {
-	m := a.Modbus
+	switch {
+	case a.GPIO != nil:
+		g, refresh := a.GPIO, levelRefresh
+		if g.Toggle > 0 {
+			refresh = g.Toggle
+		}
+		return gpio.NewPermit(gpio.PermitConfig{
+			Chip: g.Chip, Line: uint32(g.Line), StopHigh: g.StopLevel == "high", Toggle: g.Toggle > 0, //nolint:gosec // in the profile's range
+		}), actuator.Config{Timeout: lineTimeout, Refresh: refresh}
+	case a.CAN != nil:
+		// An answer comes within a period of the drive's own; two of ours are enough for any.
+		return can.New(canConfig(a.CAN)), actuator.Config{Timeout: max(lineTimeout, min(2*a.CAN.Period, 80*time.Millisecond)), Refresh: a.CAN.Period}
+	case a.Watchdog != nil:
+		w := a.Watchdog
+		// Fed eight times in its timeout, so that one late turn does not reset a computer.
+		return watchdog.New(watchdog.Config{Device: w.Device, Timeout: w.Timeout, Pretimeout: w.Pretimeout}),
+			actuator.Config{Timeout: lineTimeout, Refresh: min(w.Timeout/8, actuator.HealthPeriod)}
+	}
+	return newRelay(a.Modbus)
+}
+
+func canConfig(c *config.StopFrame) can.Config {
+	out := can.Config{Interface: c.Interface, ID: uint32(c.ID), Extended: c.Extended} //nolint:gosec // in the profile's range
+	// The configuration's check has read the bytes.
+	out.Stop, _ = hex.DecodeString(c.StopData)
+	out.Run, _ = hex.DecodeString(c.RunData)
+	out.AnswerStop, _ = hex.DecodeString(c.AnswerStop)
+	if c.AnswerID != nil {
+		out.AnswerID, out.HasAnswer = uint32(*c.AnswerID), true //nolint:gosec // in the profile's range
+	}
+	return out
+}
+
+func newRelay(m *config.ModbusRelay) (actuator.Device, actuator.Config) {
 	c := modbus.Config{
 		Serial: m.Serial, Baud: m.Baud, Unit: byte(m.Unit), Coil: uint16(m.Coil), StopOn: m.StopValue == 1, //nolint:gosec // in the mapping's range
 		Parity: map[string]modbus.Parity{"even": modbus.Even, "odd": modbus.Odd, "none": modbus.NoParity}[m.Parity],
@@ -81,6 +122,39 @@ func newDevice(a *config.Actuator) (actuator.Device, actuator.Config) {
 		c.Address, _ = netip.ParseAddrPort(m.Address) // the configuration's check has read it
 	}
 	return modbus.New(c), actuator.Config{Timeout: m.Timeout, Refresh: m.Refresh}
+}
+
+// newInputs makes the readers of the profile's inputs.
+func newInputs(list []config.InputLine) []*gpio.Input {
+	biases := map[string]gpio.Bias{"as-is": gpio.BiasAsIs, "none": gpio.BiasNone, "pull-up": gpio.BiasUp, "pull-down": gpio.BiasDown}
+	var out []*gpio.Input
+	for _, in := range list {
+		c := gpio.InputConfig{
+			Chip: in.Chip, Line: uint32(in.Line), ActiveHigh: in.ActiveLevel == "high", Bias: biases[in.Bias], //nolint:gosec // in the profile's range
+			Debounce: in.Debounce, Discrepancy: in.Discrepancy,
+		}
+		if in.SecondLine != nil {
+			c.Second, c.HasSecond = uint32(*in.SecondLine), true //nolint:gosec // in the profile's range
+		}
+		out = append(out, gpio.NewInput(c))
+	}
+	return out
+}
+
+// inputState is a reading in the guard's words.
+func inputState(s gpio.InputState) guard.InputState {
+	switch s {
+	case gpio.Released:
+		return guard.InputReleased
+	case gpio.Active:
+		return guard.InputActive
+	case gpio.Differ:
+		return guard.InputDiffers
+	case gpio.Chatter:
+		return guard.InputChatters
+	case gpio.Unreadable:
+	}
+	return guard.InputUnreadable
 }
 
 // deviceFault is a driver's fault in the guard's words; a new one that the guard does not know is a device that cannot be
