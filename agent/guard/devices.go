@@ -167,9 +167,11 @@ func (c *Core) available(boot time.Duration) interlock.RungSet {
 	return set
 }
 
-// advisory is true while no rung that works would stop the robot if everything on ROS were hostile.
+// advisory is true while no rung that works would stop the robot if everything on ROS were hostile. That the robot moves
+// after every rung was asked proves it, whatever the devices say.
 func (c *Core) advisory(boot time.Duration) bool {
-	return c.params.Advisory || c.ladder.Advisory(c.available(boot))
+	failed := c.rungs.Unconfirmed == interlock.Fault(interlock.CauseStillMoving, 0)
+	return c.params.Advisory || failed || c.ladder.Advisory(c.available(boot))
 }
 
 // deviceConditions passes on what actuators and inputs report.
