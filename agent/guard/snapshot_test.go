@@ -51,7 +51,7 @@ func disturb(rt *rapid.T, r *rig) {
 	case 18:
 		r.apply(Event{Kind: EventActuator, Actuator: ActuatorReport{
 			Actuator: rapid.IntRange(0, 9).Draw(rt, "actuator"), Fault: DeviceFault(rapid.IntRange(0, 7).Draw(rt, "fault")), //nolint:gosec // small
-			Running:  rapid.Bool().Draw(rt, "running"),
+			Running: rapid.Bool().Draw(rt, "running"),
 		}})
 	case 19:
 		r.inputs[0] = InputState(rapid.IntRange(0, 5).Draw(rt, "state")) //nolint:gosec // small
