@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/agent/journal"
 	"github.com/robowarden/robowarden/agent/replay"
+	"github.com/robowarden/robowarden/hal/actuator"
+	"github.com/robowarden/robowarden/hal/bus"
+	"github.com/robowarden/robowarden/hal/gpio"
 	"github.com/robowarden/robowarden/hal/modbus/modbustest"
 )
 
@@ -34,6 +39,84 @@ func newRelaySite(t *testing.T, relay string) *testSite {
 		}
 		return []byte(text)
 	})
+}
+
+// reader is a topic with as many readers as it says.
+type reader struct {
+	publisher
+	readers int
+	said    []bool
+}
+
+func (r *reader) PublishBool(_ uint64, v bool) (bus.Sent, error) {
+	r.said = append(r.said, v)
+	return bus.Sent{Delivered: r.readers}, nil
+}
+
+// TestEStopTopicCountsOnceSomebodyReadsIt: what nobody takes has stopped nobody.
+func TestEStopTopicCountsOnceSomebodyReadsIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		readers int
+		fault   actuator.Fault
+	}{"read": {1, actuator.None}, "unread": {0, actuator.Silent}} {
+		r := &reader{readers: c.readers}
+		e := &estopTopic{out: r}
+		for _, s := range []actuator.State{actuator.Stop, actuator.Run} {
+			if f := actuator.FaultOf(e.Apply(t.Context(), s)); f != c.fault {
+				t.Errorf("%s: found %v, expected %v", name, f, c.fault)
+			}
+		}
+		if !slices.Equal(r.said, []bool{true, false}) {
+			t.Errorf("%s: said %v", name, r.said)
+		}
+	}
+}
+
+// TestFaultsHaveOneVocabulary: the drivers' words and the guard's are the same.
+func TestFaultsHaveOneVocabulary(t *testing.T) {
+	for f := actuator.None + 1; f < actuator.NumFaults; f++ {
+		if got := deviceFault(f); got.String() != f.String() {
+			t.Errorf("%v became %v", f, got)
+		}
+	}
+	for s, want := range map[gpio.InputState]guard.InputState{
+		gpio.Unreadable: guard.InputUnreadable, gpio.Released: guard.InputReleased, gpio.Active: guard.InputActive,
+		gpio.Differ: guard.InputDiffers, gpio.Chatter: guard.InputChatters, 99: guard.InputUnreadable,
+	} {
+		if got := inputState(s); got != want {
+			t.Errorf("%v became %v", s, got)
+		}
+	}
+}
+
+// TestDevicesOfEveryKindAreMade from what a profile can say.
+func TestDevicesOfEveryKindAreMade(t *testing.T) {
+	second, answer := 23, 0x81
+	for _, c := range []struct {
+		a       config.Actuator
+		refresh time.Duration
+	}{
+		{config.Actuator{Modbus: &config.ModbusRelay{Address: "[::1]:502", Timeout: 80 * time.Millisecond, Refresh: 200 * time.Millisecond, StopValue: 1}}, 200 * time.Millisecond},
+		{config.Actuator{Modbus: &config.ModbusRelay{Serial: "/dev/ttyS9", Timeout: 80 * time.Millisecond, Refresh: 100 * time.Millisecond, Parity: "none"}}, 100 * time.Millisecond},
+		{config.Actuator{GPIO: &config.PermitLine{Chip: "/dev/gpiochip9", StopLevel: "high"}}, levelRefresh},
+		{config.Actuator{GPIO: &config.PermitLine{Chip: "/dev/gpiochip9", Toggle: 20 * time.Millisecond}}, 20 * time.Millisecond},
+		{config.Actuator{CAN: &config.StopFrame{Interface: "can9", StopData: "00", RunData: "01", Period: 30 * time.Millisecond, AnswerID: &answer, AnswerStop: "00"}}, 30 * time.Millisecond},
+		{config.Actuator{Watchdog: &config.WatchdogTimer{Device: "/dev/watchdog9", Timeout: 2 * time.Second}}, 250 * time.Millisecond},
+	} {
+		dev, cfg := newDevice(&c.a)
+		if cfg.Refresh != c.refresh || cfg.Timeout <= 0 || 2*cfg.Timeout > 200*time.Millisecond {
+			t.Errorf("%+v: refreshed every %v, %v for one exchange", c.a, cfg.Refresh, cfg.Timeout)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), cfg.Timeout)
+		// None of them is there: each says so, and none waits.
+		if f := actuator.FaultOf(dev.Apply(ctx, actuator.Run)); f != actuator.Gone {
+			t.Errorf("%+v: found %v, expected gone", c.a, f)
+		}
+		cancel()
+	}
+	if got := newInputs([]config.InputLine{{Chip: "/dev/gpiochip9", SecondLine: &second, Bias: "pull-down"}}); len(got) != 1 {
+		t.Errorf("%d inputs", len(got))
+	}
 }
 
 // soon waits for what takes as long as a ladder.

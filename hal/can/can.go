@@ -91,7 +91,7 @@ func (f *Frame) connect() error {
 	}
 	b, err := f.open(f.cfg.Interface, ids)
 	if err != nil {
-		return err
+		return &actuator.Error{Fault: actuator.Gone, Err: err}
 	}
 	f.bus, f.off = b, false
 	return nil

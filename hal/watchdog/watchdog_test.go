@@ -229,3 +229,20 @@ func TestDevice(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBite leaves a real watchdog unfed: the computer is reset. It is for a machine that is there to be reset.
+func TestBite(t *testing.T) {
+	path := os.Getenv("ROBOWARDEN_WATCHDOG_BITE")
+	if path == "" {
+		t.Skip("ROBOWARDEN_WATCHDOG_BITE names no device")
+	}
+	d := New(Config{Device: path, Timeout: 2 * time.Second})
+	for _, s := range []actuator.State{actuator.Run, actuator.Stop} {
+		if err := apply(t, d, s); err != nil {
+			t.Fatalf("%v: %v", s, err)
+		}
+	}
+	if err := d.Close(false); err != nil {
+		t.Error(err)
+	}
+}
