@@ -243,6 +243,41 @@ func TestRunnerEndsStoppedAndTellsWhetherSettled(t *testing.T) {
 	})
 }
 
+// TestPassiveDeviceIsTouchedByTheLadderAlone: neither start, nor a loop that stalls, nor the end takes the robot's power.
+func TestPassiveDeviceIsTouchedByTheLadderAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &device{}
+		r := NewRunner(d, Config{
+			Timeout: 80 * ms, Refresh: 100 * ms, Stall: 250 * ms, Passive: true, Progress: func() uint64 { return 0 },
+			Ack: func(bool) {}, Health: func(Fault, State) {},
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx, func() bool { return false }) }()
+		pause(2 * time.Second)
+		r.Set(1, true)
+		pause(50 * ms)
+		if d.last() != Stop {
+			t.Errorf("at %v, and a stop was asked for", d.last())
+		}
+		r.Set(2, false)
+		pause(50 * ms)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		stops := 0
+		for _, s := range d.applied {
+			if s == Stop {
+				stops++
+			}
+		}
+		if stops != 1 || d.last() != Run {
+			t.Errorf("%d stops, %v last: expected one, by the ladder", stops, d.last())
+		}
+	})
+}
+
 func TestRunnerTellsItsHealthAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, true)

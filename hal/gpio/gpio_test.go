@@ -181,6 +181,22 @@ func TestToggledLineFallsWithItsOwner(t *testing.T) {
 	}
 }
 
+// TestLineBeginsAsItIsAskedFor, without a moment at the other level.
+func TestLineBeginsAsItIsAskedFor(t *testing.T) {
+	for _, s := range []actuator.State{actuator.Run, actuator.Stop} {
+		c := newChip()
+		p := NewPermit(PermitConfig{Line: line})
+		begun := uint64(9)
+		p.open = func(chip string, offsets []uint32, flags, initial uint64) (lines, error) {
+			begun = initial
+			return c.open(chip, offsets, flags, initial)
+		}
+		if err := p.Apply(t.Context(), s); err != nil || begun != bit(s == actuator.Run) {
+			t.Errorf("%v begins at level %d, %v", s, begun, err)
+		}
+	}
+}
+
 // TestLayout holds the structures against the sizes that the ioctl numbers carry.
 func TestLayout(t *testing.T) {
 	if n := unsafe.Sizeof(lineRequest{}); n != getLine>>16&0x3fff {

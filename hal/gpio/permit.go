@@ -38,11 +38,7 @@ func NewPermit(c PermitConfig) *Permit {
 // Apply sets the line and reads it back. The kernel answers at once; a chip behind a slow bus may take its time.
 func (p *Permit) Apply(_ context.Context, s actuator.State) error {
 	if p.line == nil {
-		l, err := p.open(p.cfg.Chip, []uint32{p.cfg.Line}, flagOutput, bit(p.cfg.StopHigh))
-		if err != nil {
-			return actuator.Fail(p.name, actuator.Gone, err)
-		}
-		p.line, p.high = l, p.cfg.StopHigh
+		p.high = p.cfg.StopHigh
 	}
 	high := p.cfg.StopHigh
 	if s == actuator.Run {
@@ -50,6 +46,14 @@ func (p *Permit) Apply(_ context.Context, s actuator.State) error {
 		if p.cfg.Toggle {
 			high = !p.high
 		}
+	}
+	if p.line == nil {
+		// At the level that is asked for, without a moment at the other: that could be a robot without power.
+		l, err := p.open(p.cfg.Chip, []uint32{p.cfg.Line}, flagOutput, bit(high))
+		if err != nil {
+			return actuator.Fail(p.name, actuator.Gone, err)
+		}
+		p.line = l
 	}
 	if err := p.line.set(bit(high)); err != nil {
 		return p.lost(err)
