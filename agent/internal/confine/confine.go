@@ -12,7 +12,6 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
-	"golang.org/x/sys/unix"
 )
 
 // Names of walls.
@@ -118,7 +117,7 @@ func Guard(o GuardOptions) (Report, error) {
 		sockets = append(sockets, datagrams(afINET), datagrams(afINET6))
 	}
 	if o.CAN {
-		sockets = append(sockets, socketRule{afCAN, []uint32{unix.SOCK_RAW}, []uint32{unix.CAN_RAW}})
+		sockets = append(sockets, canFrames)
 	}
 	return r, errors.Join(err, r.seccomp(program(sockets, false)))
 }

@@ -340,6 +340,23 @@ func TestProgramsAreValid(t *testing.T) {
 	}
 }
 
+// TestCANIsForWhoHasAStopFrame: one protocol of one family, and nothing else of it.
+func TestCANIsForWhoHasAStopFrame(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules []socketRule
+		args  [3]uint32
+		want  uint32
+	}{
+		"a frame":                   {[]socketRule{unixSockets, canFrames}, [3]uint32{afCAN, unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, unix.CAN_RAW}, allow},
+		"a broadcast manager":       {[]socketRule{unixSockets, canFrames}, [3]uint32{afCAN, unix.SOCK_DGRAM, unix.CAN_BCM}, refuse},
+		"a guard without one (off)": {[]socketRule{unixSockets}, [3]uint32{afCAN, unix.SOCK_RAW, unix.CAN_RAW}, refuse},
+	} {
+		if got, err := interpret(program(c.rules, false), auditArch, unix.SYS_SOCKET, c.args); err != nil || got != c.want {
+			t.Errorf("%s: %#x, %v, expected %#x", name, got, err, c.want)
+		}
+	}
+}
+
 // interpret runs a filter as the kernel does.
 func interpret(code []unix.SockFilter, arch, number uint32, args [3]uint32) (uint32, error) {
 	var acc uint32

@@ -24,6 +24,9 @@ type socketRule struct {
 
 var unixSockets = socketRule{afUNIX, []uint32{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET}, []uint32{0}}
 
+// canFrames are raw sockets of CAN, and none of its other protocols.
+var canFrames = socketRule{afCAN, []uint32{unix.SOCK_RAW}, []uint32{unix.CAN_RAW}}
+
 // streams are plain TCP. Multipath TCP would pass by Landlock, which knows TCP only; Go falls back by itself.
 func streams(family uint32) socketRule {
 	return socketRule{family, []uint32{unix.SOCK_STREAM}, []uint32{0, unix.IPPROTO_TCP}}
