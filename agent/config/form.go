@@ -80,6 +80,7 @@ var forms = compileForms([]form{
 	{"candata", `^([0-9a-f]{2}){1,8}$`, "1 to 8 bytes in hexadecimal such as 00ff", "two small digits a byte, in quotes, without 0x", "", nil},
 	{"file", `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`, "a name in the same folder, without a slash", "what the guard reads lies beside the document that names it", "", nil},
 	{"path", `^[^\x00-\x1f]+$`, "a file's path", "", "", nil},
+	{"device", `^/dev(/[A-Za-z0-9_.:*?-]{1,64}){1,4}$`, "a device file such as /dev/video0 or /dev/snd/pcmC*c", "absolute, below /dev; * and ? stand for characters of one name", "", nil},
 	{"text", `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`, "text on one line", "", "", nil},
 })
 

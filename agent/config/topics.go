@@ -62,7 +62,7 @@ type Topics struct {
 	Lock *Lock `cfg:"lock,optional" eg:"lock: {topic: /robowarden/lock, consumer: /twist_mux, timeout: 500ms}"`
 	// EStop is the vendor's emergency stop topic, for the rung estop-topic.
 	EStop *EStopTopic `cfg:"estop,optional" eg:"estop: {topic: /robot/e_stop, consumer: /base_driver, period: 100ms}"`
-	// Services are the vendor's services that rungs call.
+	// Services are the vendor's services that the guard calls.
 	Services Services `cfg:"services,optional" eg:"services: {stop: {name: /robot/stop, type: std_srvs/Trigger}}"`
 	// Orders is the topic on which signed stops are taken, nil where they come by other paths only.
 	Orders *Topic `cfg:"orders,optional" eg:"orders: {topic: /robowarden/orders}"`
@@ -349,12 +349,15 @@ type EStopTopic struct {
 	Period time.Duration `cfg:"period" range:"[20ms,500ms]" eg:"period: 100ms"`
 }
 
-// Services are the vendor's services that rungs call.
+// Services are the vendor's services that the guard calls.
 type Services struct {
 	// Stop brings the robot to rest.
 	Stop *Service `cfg:"stop,optional" eg:"stop: {name: /robot/stop, type: std_srvs/Trigger}"`
 	// Dock sends the robot to its dock.
 	Dock *Service `cfg:"dock,optional" eg:"dock: {name: /robot/dock, type: std_srvs/Trigger}"`
+	// Private closes cameras and microphones. A std_srvs/SetBool is told when the robot need not be private any more; others are
+	// not.
+	Private *Service `cfg:"private,optional" eg:"private: {name: /sensors/private, type: std_srvs/SetBool}"`
 }
 
 // Service is one service.

@@ -51,7 +51,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventActuator, EventInput:
+		EventHost, EventRecorders, EventActuator, EventInput:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -93,6 +93,10 @@ func (e *encoder) fact(ev *Event) {
 		e.duration(ev.Session.Until)
 	case EventProcess:
 		e.process(&ev.Process)
+	case EventHost:
+		e.hostReport(&ev.Host)
+	case EventRecorders:
+		e.recorders(&ev.Recorders)
 	case EventActuator:
 		e.u8(uint8(ev.Actuator.Actuator)) //nolint:gosec // at most MaxDevices
 		e.u8(uint8(ev.Actuator.Fault))

@@ -62,7 +62,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventActuator, EventInput:
+		EventHost, EventRecorders, EventActuator, EventInput:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -114,6 +114,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Process = Process{ID: d.u32(), Found: d.flag(), UID: d.u32(), Unit: d.text(), HasExe: d.flag()}
 		copy(ev.Process.Exe[:], d.take(len(ev.Process.Exe)))
 		ev.Process.Until = d.duration()
+	case EventHost:
+		ev.Host = d.hostReport()
+	case EventRecorders:
+		ev.Recorders = d.recorders()
 	case EventActuator:
 		ev.Actuator = ActuatorReport{Actuator: int(d.u8()), Fault: DeviceFault(d.u8()), Running: d.flag()}
 	case EventInput:

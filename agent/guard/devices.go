@@ -118,8 +118,8 @@ type InputParams struct {
 	Means interlock.Trigger
 }
 
-// devices is what the drivers of actuators and inputs said last.
-type devices struct {
+// deviceReports is what the drivers of actuators and inputs said last.
+type deviceReports struct {
 	actuators [MaxDevices]actuatorState
 	inputs    [MaxDevices]inputState
 }
@@ -137,7 +137,7 @@ type inputState struct {
 }
 
 // take stores a report; one about a device that the profile does not have says nothing.
-func (d *devices) take(ev *Event) {
+func (d *deviceReports) take(ev *Event) {
 	switch ev.Kind {
 	case EventActuator:
 		if r := &ev.Actuator; r.Actuator >= 0 && r.Actuator < MaxDevices {
@@ -281,7 +281,7 @@ func (c *Core) deviceStatus(boot time.Duration) (actuators, inputs []DeviceStatu
 	return actuators, inputs
 }
 
-func (e *encoder) devices(d *devices) {
+func (e *encoder) devices(d *deviceReports) {
 	for i := range d.actuators {
 		a, in := &d.actuators[i], &d.inputs[i]
 		e.flag(a.seen)
@@ -294,7 +294,7 @@ func (e *encoder) devices(d *devices) {
 	}
 }
 
-func (d *decoder) devices(out *devices) {
+func (d *decoder) devices(out *deviceReports) {
 	for i := range out.actuators {
 		out.actuators[i] = actuatorState{seen: d.flag(), running: d.flag(), boot: d.duration(), fault: DeviceFault(d.u8())}
 		out.inputs[i] = inputState{seen: d.flag(), boot: d.duration(), state: InputState(d.u8())}

@@ -58,10 +58,14 @@ const (
 	EventProcess EventKind = 20
 	// EventSecondPose is a pose from a second source, which has to agree with the first.
 	EventSecondPose EventKind = 21
+	// EventHost is what the program found out about itself and its computer.
+	EventHost EventKind = 22
+	// EventRecorders is the steward's unsigned fact about recording devices.
+	EventRecorders EventKind = 23
 	// EventActuator is what the driver of a device of the stop ladder says about it.
-	EventActuator EventKind = 22
+	EventActuator EventKind = 24
 	// EventInput is what an input line says: an emergency stop, a door, a bumper.
-	EventInput EventKind = 23
+	EventInput EventKind = 25
 	// lastEvent is the newest kind.
 	lastEvent = EventInput
 )
@@ -94,6 +98,8 @@ type Event struct {
 	Attestation Attestation
 	Session     Session
 	Process     Process
+	Host        Host
+	Recorders   Recorders
 
 	Actuator ActuatorReport
 	Input    InputReport
@@ -245,6 +251,11 @@ func (ev *Event) String() string {
 	case EventProcess:
 		p := &ev.Process
 		return fmt.Sprintf("process behind connection %d: found %t, unit %q, uid %d", p.ID, p.Found, p.Unit, p.UID)
+	case EventHost:
+		h := &ev.Host
+		return fmt.Sprintf("the guard itself: %d of %d descriptors, %d MiB left, longest pause %v", h.Descriptors, h.DescriptorLimit, h.MemoryLeft>>20, h.Pause)
+	case EventRecorders:
+		return fmt.Sprintf("recording devices: %d open, all processes looked at %t", ev.Recorders.Open, ev.Recorders.Complete)
 	case EventActuator, EventInput:
 		return ev.describeDevice()
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
@@ -255,5 +266,5 @@ func (ev *Event) String() string {
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
 	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
-	"actuator", "input", "unknown",
+	"host", "recorders", "actuator", "input", "unknown",
 }
