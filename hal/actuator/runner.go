@@ -84,7 +84,7 @@ func (r *Runner) Set(seq uint64, stop bool) {
 	if stop {
 		want = Stop
 	}
-	if want == r.want && !(first && stop) {
+	if want == r.want && (!first || !stop) {
 		return
 	}
 	r.want, r.asked = want, stop

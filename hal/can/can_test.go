@@ -151,7 +151,7 @@ func TestContract(t *testing.T) {
 			contract.Run(t, func(*testing.T) *contract.Rig {
 				w := newWire()
 				r := &contract.Rig{
-					Device: frameOn(w, answers), State: w.state, Refresh: 10 * time.Millisecond, Timeout: 50 * time.Millisecond,
+					Device: frameOn(w, answers), State: w.state, Refresh: 10 * time.Millisecond, Timeout: 500 * time.Millisecond,
 					Break: map[actuator.Fault]func() func(){
 						actuator.Silent: func() func() { return w.be(alone) }, actuator.BusOff: func() func() { return w.be(offBus) },
 						actuator.Gone: func() func() { return w.be(down) },
@@ -172,7 +172,7 @@ func TestContract(t *testing.T) {
 }
 
 func apply(f *Frame, s actuator.State) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	return f.Apply(ctx, s)
 }

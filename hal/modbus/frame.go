@@ -19,18 +19,18 @@ const (
 	rtuOverhead = 3 // unit and CRC
 )
 
-// appendWrite appends the request that sets a coil.
-func appendWrite(b []byte, coil uint16, on bool) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, writeCoil), coil)
+// writeRequest is the request that sets a coil.
+func writeRequest(coil uint16, on bool) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{writeCoil}, coil)
 	if on {
 		return binary.BigEndian.AppendUint16(b, coilOn)
 	}
 	return binary.BigEndian.AppendUint16(b, 0)
 }
 
-// appendRead appends the request that reads one coil.
-func appendRead(b []byte, coil uint16) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, readCoils), coil)
+// readRequest is the request that reads one coil.
+func readRequest(coil uint16) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{readCoils}, coil)
 	return binary.BigEndian.AppendUint16(b, 1)
 }
 

@@ -19,7 +19,7 @@ func (r *Relay) dialTCP(ctx context.Context) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.(link), nil //nolint:forcetypeassert // every connection has deadlines
+	return c, nil
 }
 
 func (r *Relay) dialSerial(context.Context) (link, error) {

@@ -91,11 +91,11 @@ func (r *Relay) apply(ctx context.Context, s actuator.State) error {
 	}
 	on := (s == actuator.Stop) == r.cfg.StopOn
 	if s != r.confirmed {
-		if _, err := r.exchange(ctx, appendWrite(nil, r.cfg.Coil, on)); err != nil {
+		if _, err := r.exchange(ctx, writeRequest(r.cfg.Coil, on)); err != nil {
 			return err
 		}
 	}
-	have, err := r.exchange(ctx, appendRead(nil, r.cfg.Coil))
+	have, err := r.exchange(ctx, readRequest(r.cfg.Coil))
 	if err != nil {
 		return err
 	}

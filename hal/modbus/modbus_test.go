@@ -29,7 +29,7 @@ func rigFor(relay *modbustest.Relay, c Config) *contract.Rig {
 		}
 	}
 	return &contract.Rig{
-		Device: New(c), Refresh: 20 * time.Millisecond, Timeout: 150 * time.Millisecond,
+		Device: New(c), Refresh: 20 * time.Millisecond, Timeout: time.Second,
 		State: func() actuator.State {
 			if relay.Coil(coil) != c.StopOn {
 				return actuator.Run
@@ -150,11 +150,11 @@ func TestFrames(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		"write coil 173 on (6.5)":      {appendWrite(nil, 172, true), "0500acff00"},
-		"read one coil":                {appendRead(nil, 19), "0100130001"},
-		"over TCP":                     {appendTCP(nil, 0x1501, 0xff, appendRead(nil, 4)), "150100000006ff0100040001"},
+		"write coil 173 on (6.5)":      {writeRequest(172, true), "0500acff00"},
+		"read one coil":                {readRequest(19), "0100130001"},
+		"over TCP":                     {appendTCP(nil, 0x1501, 0xff, readRequest(4)), "150100000006ff0100040001"},
 		"serial, CRC low byte first":   {appendRTU(nil, 1, []byte{4, 0, 0, 0, 2}), "01040000000271cb"},
-		"serial, write single coil on": {appendRTU(nil, 17, appendWrite(nil, 172, true)), "110500acff004e8b"},
+		"serial, write single coil on": {appendRTU(nil, 17, writeRequest(172, true)), "110500acff004e8b"},
 	} {
 		if got := hex.EncodeToString(c.got); got != c.want {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
@@ -184,9 +184,9 @@ func FuzzReply(f *testing.F) {
 		f.Add(b, false)
 	}
 	f.Fuzz(func(t *testing.T, reply []byte, read bool) {
-		request := appendWrite(nil, coil, true)
+		request := writeRequest(coil, true)
 		if read {
-			request = appendRead(nil, coil)
+			request = readRequest(coil)
 		}
 		on, err := parseReply(request, reply)
 		if err != nil {

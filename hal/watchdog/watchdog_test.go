@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/actuator"
@@ -33,7 +34,7 @@ type kennel struct {
 }
 
 func newKennel() *kennel {
-	return &kennel{second: 60 * time.Millisecond, there: true, timeout: 60, least: 1}
+	return &kennel{second: 300 * time.Millisecond, there: true, timeout: 60, least: 1}
 }
 
 func (k *kennel) Open(string) (dog, error) {
@@ -157,18 +158,20 @@ func TestOnlyAnOrderlyEndSwitchesItOff(t *testing.T) {
 		"starved and then not settled": {func(d *Dog, _ *kennel) error { _ = d.Apply(context.Background(), actuator.Stop); return d.Close(false) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKennel()
-			d := k.dog(Config{Timeout: time.Second})
-			if err := apply(t, d, actuator.Run); err != nil {
-				t.Fatal(err)
-			}
-			if err := c.end(d, k); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(80 * time.Millisecond) // Its second is 60 ms long.
-			if bitten := k.State() == actuator.Stop; bitten != c.bites {
-				t.Errorf("bitten %t, expected %t", bitten, c.bites)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				k := newKennel()
+				d := k.dog(Config{Timeout: time.Second})
+				if err := apply(t, d, actuator.Run); err != nil {
+					t.Fatal(err)
+				}
+				if err := c.end(d, k); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * k.second)
+				if bitten := k.State() == actuator.Stop; bitten != c.bites {
+					t.Errorf("bitten %t, expected %t", bitten, c.bites)
+				}
+			})
 		})
 	}
 }

@@ -4,8 +4,11 @@ package house
 // agent leads to stable rest, the row says what does.
 var analysis = []fmeaGroup{
 	{"The guard itself", []fmeaRow{
-		{"its process is killed or crashes", "commands, lock and frames fall silent; a toggled permit falls, a watchdog bites, a level or relay stays",
-			"the base's own timeout, the lock's timeout; at the next start the mark of the run", "yes, by silence", []string{"test/e2e:TestKilledGuardLeavesRobotAtRest", "agent:TestUncleanMark", "hal/gpio:TestToggledLineFallsWithItsOwner", "hal/watchdog:TestOnlyAnOrderlyEndSwitchesItOff"}},
+		{
+			"its process is killed or crashes", "commands, lock and frames fall silent; a toggled permit falls, a watchdog bites, a level or relay stays",
+			"the base's own timeout, the lock's timeout; at the next start the mark of the run", "yes, by silence",
+			[]string{"test/e2e:TestKilledGuardLeavesRobotAtRest", "agent:TestUncleanMark", "hal/gpio:TestToggledLineFallsWithItsOwner", "hal/watchdog:TestOnlyAnOrderlyEndSwitchesItOff"},
+		},
 		{"its process is stopped or starved", "ticks end; drivers of devices go on", "devices see no progress and take the permit; loop.overrun when it goes on; systemd's watchdog", "yes, by silence and by the devices", []string{"test/e2e:TestStoppedGuardLeavesRobotAtRest", "hal/actuator:TestRunnerTakesThePermitFromALoopThatStandsStill", "agent/internal/notify:TestOnlyProgressIsASignOfLife", "agent/guard:TestFaultsRestrict/ticks stop"}},
 		{"it runs out of memory", "as killed", "as killed", "yes, by silence", []string{"test/e2e:TestGuardOutOfMemoryLeavesRobotAtRest"}},
 		{"its computer loses power or is reset", "as killed; the journal keeps its longest valid prefix", "the mark of the run at the next start", "yes, by silence", []string{"test/machine:TestARM64Machine", "agent/journal:TestKill"}},
