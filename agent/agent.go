@@ -23,6 +23,7 @@ import (
 	"github.com/robowarden/robowarden/agent/journal"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/gpio"
 	"github.com/robowarden/robowarden/hal/host"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -79,6 +80,8 @@ type Agent struct {
 	// confined says behind which walls the process works, nil before it is known.
 	confined  atomic.Pointer[string]
 	diagnosis diagnosis
+	// orderly is true once an end was asked for; an end by an error is none.
+	orderly atomic.Bool
 	// newest is the newest trusted civil time, 0 before there is one.
 	newest atomic.Int64
 	// mu guards cfg and params, which a new policy replaces.
@@ -225,6 +228,14 @@ func (a *Agent) Run(ctx context.Context) error {
 			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })
 		}
 	}
+	a.bus.sink.devices.each(func(d *deviceRung) {
+		work.Go("device "+d.name, func(ctx context.Context) error { return d.runner.Run(ctx, a.endsAtRest) })
+	})
+	for i, in := range newInputs(a.cfg.Profile.Inputs) {
+		work.Go("input "+a.cfg.Profile.Inputs[i].Name, func(ctx context.Context) error {
+			return in.Run(ctx, func(s gpio.InputState) { a.guard.Input(guard.InputReport{Input: i, State: inputState(s)}) })
+		})
+	}
 	if p := a.bus.sink.private; p != nil {
 		work.Go("privacy", func(ctx context.Context) error { return p.run(ctx, a.log) })
 	}
@@ -250,6 +261,7 @@ func (a *Agent) settled(ctx context.Context) context.Context {
 	out, cancel := context.WithCancel(context.Background())
 	context.AfterFunc(ctx, func() {
 		defer cancel()
+		a.orderly.Store(true)
 		a.guard.Terminate()
 		deadline := time.Now().Add(shutdownTimeout)
 		poll := time.NewTicker(guard.TickPeriod)
@@ -260,6 +272,9 @@ func (a *Agent) settled(ctx context.Context) context.Context {
 	})
 	return out
 }
+
+// endsAtRest says whether this is an orderly end of a robot that stands: only then a watchdog may be switched off.
+func (a *Agent) endsAtRest() bool { return a.orderly.Load() && a.guard.AtRest() }
 
 // ticks drives the guard at a fixed rate.
 func (a *Agent) ticks(ctx context.Context) error {

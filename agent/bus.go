@@ -70,6 +70,9 @@ func (b *wiring) advertise() error {
 	if t.Lock != nil {
 		b.sink.lock = offer(t.Lock.Topic, bus.TypeBool, t.Lock.Consumer)
 	}
+	if t.EStop != nil {
+		b.sink.estop = &estopTopic{out: offer(t.EStop.Topic, bus.TypeBool, t.EStop.Consumer)}
+	}
 	for _, c := range b.cfg.Policy.Channels {
 		h := heartbeatTopics(t, c.Endpoint)
 		if h == nil {
@@ -99,6 +102,7 @@ func (b *wiring) connect(g *guard.Guard) error {
 	b.sink.rungs = newRungs(b.node, b.cfg, g.Ack)
 	b.sink.onPrivate = b.peers.poke
 	b.sink.private = newPrivacy(b.node, b.cfg.Topics.Services.Private)
+	b.openDevices(g)
 	t := b.cfg.Topics
 	var errs []error
 	try := func(topic string, err error) {

@@ -20,6 +20,8 @@ type busSink struct {
 	lock       publisher
 	challenges []publisher
 	rungs      []*rung
+	devices    devices
+	estop      *estopTopic
 	private    *privacy // nil where no service closes cameras and microphones
 	// onPrivate is told when the robot has to be private, or need not any more; it does not block.
 	onPrivate func()
@@ -52,13 +54,14 @@ func (s *busSink) Challenge(endpoint int, line []byte) {
 	_, _ = s.challenges[endpoint].PublishString(s.seq.Add(1), line)
 }
 
-// Rungs wakes the callers of services whose rung is newly asserted. Zero velocity and the lock need no caller: the gate
+// Rungs wakes the callers of services whose rung is newly asserted, and the drivers of devices. Zero velocity and the lock need no caller: the gate
 // and the lock's own timer send them.
 func (s *busSink) Rungs(seq uint64, asserted uint32) {
 	for i, r := range s.rungs {
 		if r != nil {
 			r.set(seq, asserted&(1<<i) != 0)
 		}
+		s.devices.set(i, seq, asserted&(1<<i) != 0)
 	}
 }
 

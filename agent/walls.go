@@ -14,6 +14,10 @@ type Files struct {
 	Read []string
 	// Write may be written.
 	Write []string
+	// Devices may be read, written and commanded.
+	Devices []string
+	// CAN is true if an actuator is on a CAN bus.
+	CAN bool
 }
 
 // Files lists the guard's files. What is not listed, the guard has no business with.
@@ -31,6 +35,21 @@ func (a *Agent) Files() Files {
 	}
 	for _, k := range cfg.Deployment.HeartbeatKeys {
 		f.Read = append(f.Read, filepath.Dir(k.File))
+	}
+	for _, d := range cfg.Profile.Actuators {
+		switch {
+		case d.Modbus != nil && d.Modbus.Serial != "":
+			f.Devices = append(f.Devices, d.Modbus.Serial)
+		case d.GPIO != nil:
+			f.Devices = append(f.Devices, d.GPIO.Chip)
+		case d.Watchdog != nil:
+			f.Devices = append(f.Devices, d.Watchdog.Device)
+		case d.CAN != nil:
+			f.CAN = true
+		}
+	}
+	for _, in := range cfg.Profile.Inputs {
+		f.Devices = append(f.Devices, in.Chip)
 	}
 	return f
 }

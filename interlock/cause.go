@@ -181,6 +181,18 @@ const (
 	CauseWrongContent
 	// CauseNoRelease means that no release in force names it.
 	CauseNoRelease
+	// CauseInputActive means that an input line says so.
+	CauseInputActive
+	// CauseChannelsDiffer means that the two lines of one input disagree.
+	CauseChannelsDiffer
+	// CauseChatter means that a line changes too often to be believed.
+	CauseChatter
+	// CauseNoReadBack means that a device's state differs from what it was told.
+	CauseNoReadBack
+	// CauseBusOff means that the controller has left its bus.
+	CauseBusOff
+	// CauseDeviceGone means that the device is not there.
+	CauseDeviceGone
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -275,6 +287,12 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
 	CausePaused:            {"paused", "the program stood still while it collected its garbage"},
+	CauseInputActive:       {"input-active", "the input line says so"},
+	CauseChannelsDiffer:    {"channels-differ", "the two lines of one input disagree"},
+	CauseChatter:           {"chatter", "the line changes too often to be believed"},
+	CauseNoReadBack:        {"no-read-back", "the device's state is not what it was told"},
+	CauseBusOff:            {"bus-off", "the controller has left its bus"},
+	CauseDeviceGone:        {"device-gone", "the device is not there"},
 }
 
 // String returns the cause's code.

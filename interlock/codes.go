@@ -144,6 +144,20 @@ const (
 	ManipulationUntrusted
 	// ManipulationUnproven is artifact.manipulation-unproven: nobody says what steers arms and hands.
 	ManipulationUnproven
+	// InputEStop is input.estop: emergency stop pressed.
+	InputEStop
+	// InputDoor is input.door: guard door open.
+	InputDoor
+	// InputBumper is input.bumper: bumper pressed.
+	InputBumper
+	// InputStuck is input.stuck: safety input cannot be believed.
+	InputStuck
+	// ActuatorSilent is actuator.silent: stop actuator does not answer.
+	ActuatorSilent
+	// ActuatorBusOff is actuator.bus-off: stop actuator's bus is off.
+	ActuatorBusOff
+	// PermitLost is permit.lost: permit withdrawn without the guard.
+	PermitLost
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

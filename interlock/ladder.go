@@ -20,14 +20,16 @@ const (
 	RungLock
 	// RungDockService asks the robot to go to its dock; used for DemandDock alone.
 	RungDockService
-	// RungGPIO sets a line.
+	// RungGPIO withdraws a permit line.
 	RungGPIO
 	// RungCAN sends a frame.
 	RungCAN
 	// RungRelay switches a relay, as over Modbus.
 	RungRelay
-	// RungWatchdog stops feeding a watchdog or a permit line.
+	// RungWatchdog stops feeding a watchdog.
 	RungWatchdog
+	// RungTopic asserts the vendor's e-stop topic.
+	RungTopic
 	// NumRungKinds is the number of kinds.
 	NumRungKinds
 )
@@ -38,7 +40,7 @@ func (k RungKind) String() string {
 		return "unknown"
 	}
 	return [NumRungKinds]string{
-		"unknown", "service", "zero-velocity", "lock", "dock-service", "gpio", "can", "relay", "watchdog",
+		"unknown", "service", "zero-velocity", "lock", "dock-service", "gpio", "can", "relay", "watchdog", "estop-topic",
 	}[k]
 }
 
@@ -87,6 +89,12 @@ type Rung struct {
 	AckWithin time.Duration
 	// Independent is true if it works when everything on ROS is hostile.
 	Independent bool
+	// Effect is how much later than its request the means reaches the robot by construction: a watchdog's timeout, the time
+	// after which a toggled line counts as still.
+	Effect time.Duration
+	// Settle is not 0 for a rung that takes power from a robot which needs it until it has knelt or sat down: it is no way
+	// to stop a moving one, and is asked only once a service rung has acknowledged and the standstill has lasted so long.
+	Settle time.Duration
 }
 
 // LadderConfig sets up a Ladder, from the robot's profile.
@@ -142,6 +150,8 @@ type LadderInput struct {
 	SpeedKnown bool
 	// Acks holds each rung's answer to the present request.
 	Acks [MaxRungs]Ack
+	// PowerOff is true if the stop is of category 1: power goes once the robot has settled.
+	PowerOff bool
 }
 
 // LadderPhase is how far a demand has come.

@@ -58,7 +58,13 @@ func NewLadder(cfg LadderConfig) (*Ladder, error) {
 		if r.AckWithin < 0 || r.AckWithin > maxDuration {
 			c.bad(fmt.Sprintf("Rungs[%d].AckWithin", i), r.AckWithin, fmt.Sprintf("0s to %v", maxDuration))
 		}
-		stops = stops || r.Kind != RungDockService
+		if r.Effect < 0 || r.Effect > maxDuration {
+			c.bad(fmt.Sprintf("Rungs[%d].Effect", i), r.Effect, fmt.Sprintf("0s to %v", maxDuration))
+		}
+		if r.Settle < 0 || r.Settle > maxDuration {
+			c.bad(fmt.Sprintf("Rungs[%d].Settle", i), r.Settle, fmt.Sprintf("0s to %v", maxDuration))
+		}
+		stops = stops || r.Kind != RungDockService && r.Settle == 0
 	}
 	if !stops {
 		c.bad("Rungs", "none that stops the robot", "one or more beside the dock's service")
@@ -85,7 +91,7 @@ func (l *Ladder) Bound() time.Duration {
 	var d time.Duration
 	for i, r := range l.cfg.Rungs[:l.cfg.N] {
 		if l.serves(i, DemandStop) {
-			d += max(r.AckWithin, l.stopTime(math.NaN())+l.cfg.SettleDwell) + l.cfg.ConfirmDwell
+			d += max(r.AckWithin, r.Effect+l.stopTime(math.NaN())+l.cfg.SettleDwell) + l.cfg.ConfirmDwell
 		}
 	}
 	return d
@@ -93,8 +99,8 @@ func (l *Ladder) Bound() time.Duration {
 
 // serves says whether the rung at place i is of use for d.
 func (l *Ladder) serves(i int, d Demand) bool {
-	dock := l.cfg.Rungs[i].Kind == RungDockService
-	return i < l.cfg.N && dock == (d == DemandDock) && d != DemandNone
+	r := &l.cfg.Rungs[i]
+	return i < l.cfg.N && (r.Kind == RungDockService) == (d == DemandDock) && d != DemandNone && r.Settle == 0
 }
 
 // stopTime returns the time within which the robot stands from a speed in m/s: reaction and braking, and a fifth more.
@@ -127,6 +133,7 @@ func (l *Ladder) Step(now time.Duration, in *LadderInput, out *LadderOutput) {
 	case l.demand >= DemandHold:
 		l.measure(now, in.Motion)
 		l.climb(now, dt, in, out)
+		l.powerOff(now, in, out)
 	}
 	l.motion = in.Motion
 	l.report(in, out)
@@ -171,9 +178,32 @@ func (l *Ladder) request(i int, now time.Duration, in *LadderInput, out *LadderO
 	}
 	l.asserted |= 1 << i
 	l.ackBy[i] = now + l.cfg.Rungs[i].AckWithin
-	l.stopBy[i] = now + l.stopTime(speed)
+	l.stopBy[i] = now + l.cfg.Rungs[i].Effect + l.stopTime(speed)
 	l.records[i] = RungRecord{Requested: now, WasRequested: true}
 	out.Asked |= 1 << i
+}
+
+// powerOff asks the rungs that take power once the robot has settled. Where no service has acknowledged, nobody has told
+// the robot to kneel or sit: it stands by balance, and keeps its power.
+func (l *Ladder) powerOff(now time.Duration, in *LadderInput, out *LadderOutput) {
+	if !in.PowerOff || l.phase != LadderConfirmed || l.demand != DemandStop || !l.stands || !l.settling() {
+		return
+	}
+	for i, r := range l.cfg.Rungs[:l.cfg.N] {
+		if r.Settle > 0 && !l.records[i].WasRequested && since(now, l.standing) >= r.Settle {
+			l.request(i, now, in, out)
+		}
+	}
+}
+
+// settling says whether a service of the vendor's has acknowledged that it brings the robot to rest.
+func (l *Ladder) settling() bool {
+	for i, r := range l.cfg.Rungs[:l.cfg.N] {
+		if r.Kind == RungService && l.records[i].WasAcked {
+			return true
+		}
+	}
+	return false
 }
 
 // next goes to the next rung that serves the demand; false if there is none.

@@ -507,4 +507,55 @@ var triggerTable = [NumTriggers]Info{
 		Default:  rule(arms(ManipulatorsDisabled), 0, 500, ClearOnDwell, attending),
 		Bounds:   atLeast(arms(ManipulatorsHold), 10000, ClearOnClear),
 	},
+	InputEStop: {
+		Code: "input.estop", Title: "emergency stop pressed", Class: ClassActuation, UnknownAs: InputStuck,
+		Text:     "An emergency stop's line says that it is pressed, or its wire is broken.",
+		Playbook: "Look around the robot and ask who pressed it. Release the button, then reset.",
+		Default:  rule(stop(), 0, 0, ClearByOperator, attending),
+		Bounds:   atLeast(stop(), 0, ClearByOperator),
+	},
+	InputDoor: {
+		Code: "input.door", Title: "guard door open", Class: ClassActuation, UnknownAs: InputStuck,
+		Text:     "A guard door's line says that it is open, or its wire is broken.",
+		Playbook: "Close the door; nobody may be behind it.",
+		Default:  rule(hold(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   atLeast(limited(0.3), 500, ClearOnDwell),
+	},
+	InputBumper: {
+		Code: "input.bumper", Title: "bumper pressed", Class: ClassActuation, UnknownAs: InputStuck,
+		Text:     "A bumper's line says that it touches something, or its wire is broken.",
+		Playbook: "Look what the robot touches and free it by hand before resetting.",
+		Default:  rule(stop(), 0, 1000, ClearByOperator, attending),
+		Bounds:   atLeast(hold(), 0, ClearOnDwell),
+	},
+	InputStuck: {
+		Code: "input.stuck", Title: "safety input cannot be believed", Class: ClassActuation, UnknownAs: InputStuck,
+		Text:     "The two lines of a safety input disagree, a line chatters, or nobody can read it.",
+		Playbook: "Look at the contact, its wires and the device that reads it, then operate it once.",
+		Default:  rule(hold(), 0, 1000, ClearByOperator, attending),
+		Bounds:   atLeast(hold(), 500, ClearOnDwell),
+	},
+	// No restriction by itself: what it costs is the word "enforcing", by actuator.advisory, once no other independent
+	// rung works. A site that will not drive without it says so in its policy.
+	ActuatorSilent: {
+		Code: "actuator.silent", Title: "stop actuator does not answer", Class: ClassActuation, UnknownAs: ActuatorSilent, Overridable: true,
+		Text:     "A device of the stop ladder does not answer, refuses, or does not do what it says.",
+		Playbook: "Look at the device that is named: its power, its wires, its address.",
+		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   atLeast(free(), 10000, ClearOnDwell),
+	},
+	ActuatorBusOff: {
+		Code: "actuator.bus-off", Title: "stop actuator's bus is off", Class: ClassActuation, UnknownAs: ActuatorSilent, Overridable: true,
+		Text:     "The CAN controller that carries stop frames has left its bus after too many errors.",
+		Playbook: "Look at the bus's wires, termination and bit rate; find out who disturbs it.",
+		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   atLeast(free(), 10000, ClearOnDwell),
+	},
+	PermitLost: {
+		Code: "permit.lost", Title: "permit withdrawn without the guard", Class: ClassActuation, UnknownAs: PermitLost, Overridable: true,
+		Text:     "The permit line or relay is off although the guard gives the permit.",
+		Playbook: "Find out who or what took it: another safety device, a wire, the device itself.",
+		Default:  rule(hold(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   atLeast(free(), 5000, ClearOnDwell),
+	},
 }

@@ -117,6 +117,7 @@ func (d *document) checkMapped(p *Profile, t *Topics) {
 		mapped bool
 	}{
 		RungLock: {"lock", t.Lock != nil}, RungService: {"services.stop", t.Services.Stop != nil}, RungDockService: {"services.dock", t.Services.Dock != nil},
+		RungTopic: {"estop", t.EStop != nil},
 	}
 	for i, r := range p.Ladder {
 		if n, ok := needs[r.Kind]; ok && !n.mapped {

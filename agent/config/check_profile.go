@@ -51,6 +51,7 @@ func (d *document) checkProfile(p *Profile) {
 	d.checkJoints(p)
 	d.checkStandstill(p)
 	d.checkLadder(p)
+	d.checkActuators(p)
 	d.checkRequired(p)
 }
 
@@ -119,23 +120,23 @@ func (d *document) checkLadder(p *Profile) {
 	for i, r := range p.Ladder {
 		names = append(names, r.Name)
 		stops = stops || r.Kind != RungDockService
-		answers := r.Kind == RungService || r.Kind == RungDockService
+		answers := r.Kind == RungService || r.Kind == RungDockService || r.Kind == RungTopic || slices.Contains(deviceRungs, r.Kind)
 		if answers && !d.has("stop_ladder", i, "ack_within") {
 			d.about(at("stop_ladder", i).find(d.root), at("stop_ladder", i, "ack_within"), Problem{
-				Rule: ruleMissing, Expected: "ack_within: the time for the service to answer", Found: "nothing",
-				Example: "ack_within: 500ms",
+				Rule: ruleMissing, Expected: "ack_within: the time for the service or device to answer", Found: "nothing",
+				Example: "ack_within: 200ms",
 			})
 		} else if r.AckWithin > 0 && !answers && r.Kind != "" {
-			d.wrong(at("stop_ladder", i, "ack_within"), ruleExclusive, "ack_within for services only", "a "+r.Kind+" rung",
+			d.wrong(at("stop_ladder", i, "ack_within"), ruleExclusive, "ack_within for services and devices only", "a "+r.Kind+" rung",
 				"it cannot answer; whether the robot stands is measured")
 		}
-		if r.WithoutROS && r.Kind != RungLock && r.Kind != "" {
+		if r.WithoutROS && r.Kind != RungLock && !slices.Contains(deviceRungs, r.Kind) && r.Kind != "" {
 			d.wrong(at("stop_ladder", i, "without_ros"), "needs-ros", "false for a "+r.Kind+" rung", "true",
-				"it reaches the robot over ROS, so it works only while ROS is willing; a lock with timeout works without")
+				"it reaches the robot over ROS, so it works only while ROS is willing; a lock with timeout or a device of actuators works without")
 		}
-		if r.StopCategory == 1 && !p.Rest.BalanceElsewhere && d.has("rest", "balance_elsewhere") {
+		if r.StopCategory == 1 && !p.Rest.BalanceElsewhere && r.SettleFor == 0 && d.has("rest", "balance_elsewhere") {
 			d.wrong(at("stop_ladder", i, "stop_category"), "power-cut", "2 while rest.balance_elsewhere is false", "1",
-				"without power this robot cannot keep its balance; settle first and keep power")
+				"without power this robot cannot keep its balance; settle first (settle_for) and keep power")
 		}
 	}
 	d.unique("stop_ladder", "name", names)

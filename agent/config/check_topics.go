@@ -138,6 +138,9 @@ func (t *Topics) Names() []string {
 	if t.Lock != nil {
 		out = append(out, t.Lock.Topic)
 	}
+	if t.EStop != nil {
+		out = append(out, t.EStop.Topic)
+	}
 	for _, h := range t.Heartbeats {
 		out = append(out, h.ChallengeTopic, h.ResponseTopic)
 	}
@@ -313,6 +316,9 @@ func (d *document) checkMeetings(t *Topics) {
 	}
 	if t.Lock != nil {
 		add(t.Lock.Topic, "lock", at("lock", "topic"))
+	}
+	if t.EStop != nil {
+		add(t.EStop.Topic, "estop", at("estop", "topic"))
 	}
 	if t.Orders != nil {
 		add(t.Orders.Topic, "orders", at("orders", "topic"))

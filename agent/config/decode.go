@@ -189,6 +189,10 @@ func preset(v reflect.Value, f *field) {
 		v.SetInt(int64(dur))
 		return
 	}
+	if v.Kind() == reflect.String {
+		v.SetString(f.preset)
+		return
+	}
 	n, _ := strconv.ParseInt(f.preset, 10, 64)
 	v.SetInt(n)
 }

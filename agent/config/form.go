@@ -71,6 +71,13 @@ var forms = compileForms([]form{
 	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},
 	{"levels", `^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){0,7}$`, "one to eight levels of an MQTT topic such as hospital/robots", "no wildcards, no slash at either end", "", nil},
 	{"host", `^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`, "a host name or address", "", "", nil},
+	{
+		"ipport", `^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9a-f:.]{2,45}\]):[1-9][0-9]{0,4}$`, "an IP address and port such as 192.168.123.50:502",
+		"no name: the guard asks no name server", "", nil,
+	},
+	{"devicepath", `^/dev/[A-Za-z0-9_][A-Za-z0-9_.:+/-]{0,127}$`, "a device's path such as /dev/gpiochip0", "it begins with /dev/", "", nil},
+	{"interface", `^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$`, "a network interface such as can0", "ip link shows them", "", nil},
+	{"candata", `^([0-9a-f]{2}){1,8}$`, "1 to 8 bytes in hexadecimal such as 00ff", "two small digits a byte, in quotes, without 0x", "", nil},
 	{"file", `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`, "a name in the same folder, without a slash", "what the guard reads lies beside the document that names it", "", nil},
 	{"path", `^[^\x00-\x1f]+$`, "a file's path", "", "", nil},
 	{"device", `^/dev(/[A-Za-z0-9_.:*?-]{1,64}){1,4}$`, "a device file such as /dev/video0 or /dev/snd/pcmC*c", "absolute, below /dev; * and ? stand for characters of one name", "", nil},

@@ -115,7 +115,10 @@ func (p *Profile) LadderSpec() interlock.LadderConfig {
 	}
 	for i := range out.N {
 		r := &p.Ladder[i]
-		out.Rungs[i] = interlock.Rung{Kind: rungKind(r.Kind), AckWithin: r.AckWithin, Independent: r.WithoutROS}
+		out.Rungs[i] = interlock.Rung{Kind: rungKind(r.Kind), AckWithin: r.AckWithin, Independent: r.WithoutROS, Settle: r.SettleFor}
+		if a := p.Actuator(r); a != nil {
+			out.Rungs[i].Effect = a.effect()
+		}
 	}
 	return out
 }

@@ -39,6 +39,10 @@ type Profile struct {
 	Rest Rest `cfg:"rest" eg:"rest: {kind: park, balance_elsewhere: true}"`
 	// Ladder lists the ways to stop the robot in the order in which they are tried.
 	Ladder []Rung `cfg:"stop_ladder" len:"1..8" eg:"stop_ladder: [{name: zeros, kind: zero-velocity, without_ros: false, stop_category: 2}]"`
+	// Actuators are the devices by which rungs stop the robot past ROS.
+	Actuators []Actuator `cfg:"actuators,optional" len:"0..8" eg:"actuators: [{name: stop-relay, modbus: {address: \"192.168.123.50:502\", unit: 1, coil: 0, stop_value: 0, refresh: 200ms}}]"`
+	// Inputs are the contacts of emergency stops, doors and bumpers that the guard reads.
+	Inputs []InputLine `cfg:"inputs,optional" len:"0..8" eg:"inputs: [{name: rear-estop, means: estop, chip: /dev/gpiochip0, line: 22, second_line: 23, active_level: low, debounce: 20ms}]"`
 	// RequiredInputs must have been seen once, fresh and without fault, before the robot may move at all.
 	RequiredInputs []string `cfg:"required_inputs" len:"1..16" enum:"pose|floor|odometry|joints|imu|battery|cameras|microphones|graph" eg:"required_inputs: [pose, odometry, imu]"`
 }
@@ -215,8 +219,9 @@ type Rung struct {
 	// Name is the rung's name in logs and journal.
 	Name string `cfg:"name" form:"id" eg:"name: vendor-stop"`
 	// Kind says what is done.
-	Kind string `cfg:"kind" enum:"service|zero-velocity|lock|dock-service" eg:"kind: zero-velocity"`
-	// AckWithin is the time for a service to answer. Zeros and locks cannot answer: whether the robot stands is measured.
+	Kind string `cfg:"kind" enum:"service|zero-velocity|lock|dock-service|gpio|can|relay|watchdog|estop-topic" eg:"kind: zero-velocity"`
+	// AckWithin is the time for a service or device to answer, for a device at most 200ms. Zeros and locks cannot answer:
+	// whether the robot stands is measured.
 	AckWithin time.Duration `cfg:"ack_within,optional" range:"[10ms,10s]" eg:"ack_within: 300ms"`
 	// WithoutROS is true if the rung also works when the bus is hostile or dead. While no rung has it, the agent's state
 	// reads advisory.
@@ -224,6 +229,11 @@ type Rung struct {
 	// StopCategory is the stop's category by IEC 60204-1: 1 removes power after standstill, 2 keeps it. Category 0, power
 	// off at once, belongs to the certified e-stop and is never the agent's.
 	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
+	// Actuator names the device of a gpio, can, relay or watchdog rung.
+	Actuator string `cfg:"actuator,optional" form:"id" eg:"actuator: stop-relay"`
+	// SettleFor makes a rung that cuts power wait: it is asked only in a stop of category 1, once a service rung before it
+	// has acknowledged and the robot has stood for so long. It is how a robot that cannot balance without power kneels first.
+	SettleFor time.Duration `cfg:"settle_for,optional" range:"[500ms,60s]" eg:"settle_for: 8s"`
 }
 
 // Enforcing returns true if a rung works without ROS's goodwill.

@@ -172,6 +172,9 @@ func (d *drawer) text(t *rapid.T, f *field) string {
 	if f.form == "ip" {
 		return rapid.SampledFrom([]string{"127.0.0.1", "::1", "192.168.123.161", "fe80::2"}).Draw(t, f.name)
 	}
+	if f.form == "ipport" {
+		return rapid.SampledFrom([]string{"127.0.0.1:502", "[::1]:1502", "192.168.123.50:502"}).Draw(t, f.name)
+	}
 	if f.form == "publisher" {
 		return rapid.SampledFrom([]string{"/plant", "/robot/planner", "dds:192.168.123.161", "dds:fe80::2"}).Draw(t, f.name)
 	}

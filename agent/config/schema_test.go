@@ -48,7 +48,7 @@ func newSchemaWriter(t *testing.T) *schemaWriter {
 		}
 	}
 	files := token.NewFileSet()
-	for _, name := range []string{"profile.go", "kinematics.go", "topics.go", "policy.go", "deployment.go"} {
+	for _, name := range []string{"profile.go", "actuators.go", "kinematics.go", "topics.go", "policy.go", "deployment.go"} {
 		f, err := parser.ParseFile(files, name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -272,7 +272,7 @@ func beyondSchema() []string {
 		"anchor", "tag", "merge-key", "second-document", "byte-order-mark", "tab", "hidden-character", "duplicate-key", "indentation",
 		"syntax", "complex-key", "too-deep", "multi-line-text", "not-utf8", "unquoted-text", "number-form", "duration-unit",
 		ruleDuplicate, ruleUnknownName, ruleOrder, ruleExclusive, ruleSecondSource, "needs-ros", "power-cut", "no-stop",
-		"required-input", "topic-clash", "chain", "covariance", "geometry", "grid", "never", "unbounded-floor", "off-without-reason",
+		"single-contact", "required-input", "topic-clash", "chain", "covariance", "geometry", "grid", "never", "unbounded-floor", "off-without-reason",
 		"no-effect", "trigger-bounds", "unknown-timezone", "unreadable-file", "key-file", "duplicate-entry", "unused",
 		"switched-off", ruleDefinition, ruleDigest, ruleUnknownType, ruleFieldPath, ruleRawTopic,
 	}
@@ -308,7 +308,7 @@ func TestSchemaAndLoaderAgree(t *testing.T) {
 		}
 		for _, problem := range p.List {
 			// The keys that only some values of others need are the loader's: a schema could say it, nobody could read it.
-			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{"min", "max", "max_speed_mps", "ack_within", "publishers", "frame", "tf"}, func(key string) bool {
+			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{"min", "max", "max_speed_mps", "ack_within", "actuator", "publishers", "frame", "tf"}, func(key string) bool {
 				return strings.HasSuffix(problem.Path, "."+key) || problem.Path == "pose.type"
 			})
 			joints := problem.Rule == ruleJointGate && strings.HasPrefix(problem.Path, "command")

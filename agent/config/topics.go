@@ -60,6 +60,8 @@ type Topics struct {
 	Monitored []Monitored `cfg:"monitored,optional" len:"0..16" eg:"monitored: [{name: joint-commands, topic: /lowcmd, publishers: [\"dds:192.168.123.161\"]}]"`
 	// Lock is a flag that stops the base while it is true or silent (twist_mux's locks).
 	Lock *Lock `cfg:"lock,optional" eg:"lock: {topic: /robowarden/lock, consumer: /twist_mux, timeout: 500ms}"`
+	// EStop is the vendor's emergency stop topic, for the rung estop-topic.
+	EStop *EStopTopic `cfg:"estop,optional" eg:"estop: {topic: /robot/e_stop, consumer: /base_driver, period: 100ms}"`
 	// Services are the vendor's services that the guard calls.
 	Services Services `cfg:"services,optional" eg:"services: {stop: {name: /robot/stop, type: std_srvs/Trigger}}"`
 	// Orders is the topic on which signed stops are taken, nil where they come by other paths only.
@@ -336,6 +338,16 @@ type Lock struct {
 
 // Period returns how often the lock is sent: a quarter of its timeout, so that three lost messages do not lock.
 func (l Lock) Period() time.Duration { return l.Timeout / 4 }
+
+// EStopTopic is a topic by which a vendor's software stops the robot while it says so.
+type EStopTopic struct {
+	// Topic is the absolute name; its type is std_msgs/Bool and true means stop.
+	Topic string `cfg:"topic" form:"topic" eg:"topic: /robot/e_stop"`
+	// Consumer is the node that obeys.
+	Consumer string `cfg:"consumer" form:"publisher" eg:"consumer: /base_driver"`
+	// Period is how often the guard repeats what it says.
+	Period time.Duration `cfg:"period" range:"[20ms,500ms]" eg:"period: 100ms"`
+}
 
 // Services are the vendor's services that the guard calls.
 type Services struct {

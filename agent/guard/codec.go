@@ -50,8 +50,8 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventLock:
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders,
-		EventArtifact:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -99,6 +99,13 @@ func (e *encoder) fact(ev *Event) {
 		e.recorders(&ev.Recorders)
 	case EventArtifact:
 		e.artifact(&ev.Artifact)
+	case EventActuator:
+		e.u8(uint8(ev.Actuator.Actuator)) //nolint:gosec // at most MaxDevices
+		e.u8(uint8(ev.Actuator.Fault))
+		e.flag(ev.Actuator.Running)
+	case EventInput:
+		e.u8(uint8(ev.Input.Input)) //nolint:gosec // at most MaxDevices
+		e.u8(uint8(ev.Input.State))
 	default:
 	}
 }

@@ -92,6 +92,12 @@ func genEvent(t *rapid.T) *Event {
 		}
 	case EventRecorders:
 		ev.Recorders = Recorders{Open: rapid.Uint16().Draw(t, "open"), Complete: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
+	case EventActuator:
+		ev.Actuator = ActuatorReport{
+			Actuator: rapid.IntRange(0, 255).Draw(t, "actuator"), Fault: DeviceFault(rapid.Byte().Draw(t, "fault")), Running: flag(),
+		}
+	case EventInput:
+		ev.Input = InputReport{Input: rapid.IntRange(0, 255).Draw(t, "input"), State: InputState(rapid.Byte().Draw(t, "state"))}
 	case EventEnd, EventNone:
 	}
 	return ev

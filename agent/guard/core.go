@@ -35,6 +35,8 @@ type Core struct {
 	// host is the program's report on itself; privacy is what cameras and microphones do.
 	host    hostState
 	privacy privacy
+	// devices is what actuators and inputs have reported.
+	devices deviceReports
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -285,6 +287,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.privacy.fact, c.privacy.told = ev.Recorders, ev.Boot
 	case EventArtifact:
 		c.trust.takeArtifact(&ev.Artifact, c.params.Artifacts)
+	case EventActuator, EventInput:
+		c.devices.take(ev)
 	default:
 	}
 }
@@ -373,6 +377,7 @@ func (c *Core) climb(boot time.Duration, fx *Effects) {
 	in := interlock.LadderInput{
 		Demand: interlock.DemandOf(c.decision.Axes), Motion: c.motion.State,
 		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
+		PowerOff: c.decision.Category == interlock.Category1,
 	}
 	c.ladder.Step(boot, &in, &c.rungs)
 	for i := range c.acks {

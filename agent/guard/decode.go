@@ -61,8 +61,8 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	case EventLock:
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders,
-		EventArtifact:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -120,6 +120,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Recorders = d.recorders()
 	case EventArtifact:
 		ev.Artifact = d.artifact()
+	case EventActuator:
+		ev.Actuator = ActuatorReport{Actuator: int(d.u8()), Fault: DeviceFault(d.u8()), Running: d.flag()}
+	case EventInput:
+		ev.Input = InputReport{Input: int(d.u8()), State: InputState(d.u8())}
 	default:
 	}
 }

@@ -64,8 +64,12 @@ const (
 	EventRecorders EventKind = 23
 	// EventArtifact is the steward's fact about an artifact, compared with the signed release in force.
 	EventArtifact EventKind = 24
+	// EventActuator is what the driver of a device of the stop ladder says about it.
+	EventActuator EventKind = 25
+	// EventInput is what an input line says: an emergency stop, a door, a bumper.
+	EventInput EventKind = 26
 	// lastEvent is the newest kind.
-	lastEvent = EventArtifact
+	lastEvent = EventInput
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -99,6 +103,9 @@ type Event struct {
 	Host        Host
 	Recorders   Recorders
 	Artifact    Artifact
+
+	Actuator ActuatorReport
+	Input    InputReport
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -254,6 +261,8 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("recording devices: %d open, all processes looked at %t", ev.Recorders.Open, ev.Recorders.Complete)
 	case EventArtifact:
 		return fmt.Sprintf("artifact %q: %s, %s", ev.Artifact.Name, ev.Artifact.State, ev.Artifact.Cause.Text())
+	case EventActuator, EventInput:
+		return ev.describeDevice()
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -261,6 +270,6 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "host", "recorders",
-	"artifact", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
+	"host", "recorders", "artifact", "actuator", "input", "unknown",
 }

@@ -146,12 +146,15 @@ type rig struct {
 	publishers map[string][]string
 	sources    map[string][]string
 	peer       msg.Peer
-	latches    []byte
-	last       plantCommand
-	asserted   uint32
-	seq        uint32
-	count      int
-	stepCount  int
+	// inputs and relay are what the drivers of a robot with devices report.
+	inputs    [MaxDevices]InputState
+	relay     DeviceFault
+	latches   []byte
+	last      plantCommand
+	asserted  uint32
+	seq       uint32
+	count     int
+	stepCount int
 }
 
 type rigAnswer struct {
@@ -178,6 +181,9 @@ func newRig(tb testing.TB, p *Params, start Start) *rig {
 		sources: map[string][]string{"/cmd_vel": {nodeName}, "/robowarden/lock": {nodeName}},
 	}
 	r.plant = plant{x: 12, y: 12, lag: 150 * time.Millisecond, lock: true}
+	for i := range r.inputs {
+		r.inputs[i] = InputReleased
+	}
 	return r
 }
 
@@ -322,9 +328,25 @@ func (r *rig) step() {
 	if due("imu", 2) {
 		r.apply(Event{Kind: EventIMU, IMU: r.imu()})
 	}
+	r.devices(due)
 	if r.drive != nil && n%max(1, int(r.period/rigStep)) == 0 {
 		v, w := r.drive()
 		r.command(0, v, w)
+	}
+}
+
+// devices reports for those that the robot has.
+func (r *rig) devices(due func(string, int) bool) {
+	if due("inputs", 2) {
+		for i := range r.params.Inputs {
+			r.apply(Event{Kind: EventInput, Input: InputReport{Input: i, State: r.inputs[i]}})
+		}
+	}
+	if due("actuators", 20) {
+		for i, a := range r.params.Actuators {
+			running := r.asserted&(1<<a.Rung) == 0
+			r.apply(Event{Kind: EventActuator, Actuator: ActuatorReport{Actuator: i, Fault: r.relay, Running: running}})
+		}
 	}
 }
 

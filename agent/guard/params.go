@@ -54,11 +54,14 @@ type Params struct {
 	InputTimeout time.Duration
 	// CreepMPS is the speed in m/s at which a granted egress may move.
 	CreepMPS float64
-	// Advisory is true while no rung of the ladder works without ROS's goodwill.
+	// Advisory is true if no rung of the ladder would work without ROS's goodwill.
 	Advisory bool
 	// BatteryLow is the charge ratio below which the robot should dock; the battery is not watched if Required and the
 	// mapping leave it out.
 	BatteryLow float64
+	// Actuators are the devices of the ladder, Inputs the contacts that the guard reads, in the profile's order.
+	Actuators []ActuatorParams
+	Inputs    []InputParams
 	// HasBattery, HasDock tell what the robot has.
 	HasBattery, HasDock bool
 	// Deaf is true in a what-if over a recording alone: the base then follows the commands as they came in, not what the gate

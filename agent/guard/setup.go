@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -71,6 +72,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 	if i, ok := set.RoleIndex(cfg.Policy.FenceUnattested()); ok {
 		p.Unattested = 1 << i
 	}
+	p.Actuators, p.Inputs = devicesOf(cfg.Profile)
 	if cfg.Topics.Lock != nil {
 		p.LockPeriod = cfg.Topics.Lock.Period()
 	}
@@ -152,6 +154,22 @@ func ladder(profile *config.Profile) interlock.LadderConfig {
 		}
 	}
 	return out
+}
+
+// devicesOf are the profile's devices and inputs.
+func devicesOf(profile *config.Profile) (actuators []ActuatorParams, inputs []InputParams) {
+	for _, a := range profile.Actuators {
+		// The configuration's check has found each device's rung.
+		rung := slices.IndexFunc(profile.Ladder, func(r config.Rung) bool { return r.Actuator == a.Name })
+		actuators = append(actuators, ActuatorParams{Name: a.Name, Rung: rung})
+	}
+	means := map[string]interlock.Trigger{
+		config.InputEStop: interlock.InputEStop, config.InputDoor: interlock.InputDoor, config.InputBumper: interlock.InputBumper,
+	}
+	for _, in := range profile.Inputs {
+		inputs = append(inputs, InputParams{Name: in.Name, Means: means[in.Means]})
+	}
+	return actuators, inputs
 }
 
 func gate(cfg *config.Config) interlock.GateConfig {

@@ -170,6 +170,7 @@ func (e *encoder) own(c *Core) {
 		e.watch(&c.watches[i])
 	}
 	e.artifacts(&c.trust)
+	e.devices(&c.devices)
 }
 
 func (d *decoder) own(c *Core) {
@@ -212,6 +213,7 @@ func (d *decoder) own(c *Core) {
 		d.watch(&c.watches[i])
 	}
 	d.artifacts(&c.trust)
+	d.devices(&c.devices)
 }
 
 func (e *encoder) body(b *body) {

@@ -19,7 +19,7 @@ import (
 func disturb(rt *rapid.T, r *rig) {
 	inputs := []string{"tick", "pose", "odometry", "joints", "imu", "graph", "floor", "battery"}
 	names := []string{"/planner", "/operator_console", "/evil", nodeName}
-	kind := rapid.IntRange(0, 17).Draw(rt, "disturbance")
+	kind := rapid.IntRange(0, 19).Draw(rt, "disturbance")
 	switch kind {
 	case 0, 1:
 		name := rapid.SampledFrom(inputs).Draw(rt, "input")
@@ -48,6 +48,14 @@ func disturb(rt *rapid.T, r *rig) {
 		r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderGrant, Zone: zone, Expires: r.now + time.Minute}})
 	case 10:
 		r.skew += rapid.Int64Range(-int64(3*time.Second), int64(3*time.Second)).Draw(rt, "skew")
+	case 18:
+		r.apply(Event{Kind: EventActuator, Actuator: ActuatorReport{
+			Actuator: rapid.IntRange(0, 9).Draw(rt, "actuator"), Fault: DeviceFault(rapid.IntRange(0, 7).Draw(rt, "fault")), //nolint:gosec // small
+			Running: rapid.Bool().Draw(rt, "running"),
+		}})
+	case 19:
+		r.inputs[0] = InputState(rapid.IntRange(0, 5).Draw(rt, "state")) //nolint:gosec // small
+		r.off["inputs"] = rapid.Bool().Draw(rt, "silent")
 	case 17:
 		r.apply(Event{Kind: EventOrder, Order: drawLease(rt, r)})
 	case 15:
@@ -116,7 +124,7 @@ func (s *shadow) follow(rt *rapid.T, ev *Event, fx *Effects) {
 // TestRestoredCoreGoesOnAlike takes snapshots at random moments of random days, and lets cores that were restored from
 // them follow.
 func TestRestoredCoreGoesOnAlike(t *testing.T) {
-	buses := []*Params{demandPlanner(t), ddsParams(t), zonedParams(t)}
+	buses := []*Params{demandPlanner(t), ddsParams(t), zonedParams(t), deviceParams(t)}
 	rapid.Check(t, func(rt *rapid.T) {
 		p := rapid.SampledFrom(buses).Draw(rt, "bus")
 		r := newRig(t, p, Start{Unclean: rapid.Bool().Draw(rt, "unclean")})

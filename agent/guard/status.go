@@ -52,6 +52,9 @@ type Status struct {
 	Overdue bool `json:"inputs_overdue"`
 	// Attestation is what a verifier has said about this robot.
 	Attestation AttestationStatus `json:"attestation"`
+	// Actuators are the devices of the stop ladder, Inputs the contacts that the guard reads.
+	Actuators []DeviceStatus `json:"actuators,omitempty"`
+	Inputs    []DeviceStatus `json:"inputs,omitempty"`
 	// PolicyWaits is true while looser parts of a new policy wait for standstill.
 	PolicyWaits bool `json:"policy_waits"`
 }
@@ -155,7 +158,7 @@ func (g *Guard) Brief() Brief {
 	c := g.opt.Core
 	return Brief{
 		Mode: c.decision.Mode, Axes: c.decision.Axes, Active: c.decision.ActiveSet, Missing: c.params.Required &^ c.body.seen,
-		Overdue: c.overdue(c.now.Boot), Advisory: c.params.Advisory, Attestation: c.trust.status(c.now.Boot).State,
+		Overdue: c.overdue(c.now.Boot), Advisory: c.advisory(c.now.Boot), Attestation: c.trust.status(c.now.Boot).State,
 	}
 }
 
@@ -181,7 +184,7 @@ func (c *Core) status() Status {
 			Motion: d.Axes.Motion.String(), Manipulators: d.Axes.Manipulators.String(),
 			Perception: d.Axes.Perception.String(), Remote: d.Axes.Remote.String(),
 		},
-		Advisory: c.params.Advisory, AtRest: c.motion.State == interlock.Standing, Ladder: c.rungs.Phase.String(),
+		Advisory: c.advisory(c.now.Boot), AtRest: c.motion.State == interlock.Standing, Ladder: c.rungs.Phase.String(),
 		X: number(c.body.pose.p.X), Y: number(c.body.pose.p.Y), SpeedMPS: number(c.body.velocity.speed()),
 		Place: placeName(v.Place), PoseAge: number(v.AgeS), Required: number(v.RequiredM),
 		Gate: c.gated.Reason.String(), Attacks: c.attacks, PolicyWaits: d.PolicyWaits || c.pending != nil,
@@ -199,6 +202,7 @@ func (c *Core) status() Status {
 	s.Parts = c.partStatus()
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
+	s.Actuators, s.Inputs = c.deviceStatus(c.now.Boot)
 	for i := range d.N {
 		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
 	}
@@ -230,6 +234,9 @@ func (c *Core) subject(a *interlock.Active) string {
 	n := int(a.Subject) - 1
 	if n < 0 {
 		return ""
+	}
+	if name := c.deviceName(a.Trigger, n); name != "" {
+		return name
 	}
 	if a.Trigger == interlock.PublisherProcess || a.Trigger == interlock.PublisherUnproven {
 		if n < len(c.params.Processes) {

@@ -444,7 +444,8 @@ func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTrigge
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, c.decision.Axes.Manipulators)
 	set[interlock.PerceptionOpen] = c.privacyCondition(boot)
 	c.privacy.open = set[interlock.PerceptionOpen].State != interlock.Clear
-	set[interlock.Advisory] = present(c.params.Advisory, interlock.CauseNone)
+	set[interlock.Advisory] = present(c.advisory(boot), interlock.CauseNoIndependentRung)
+	c.deviceConditions(boot, set)
 }
 
 // armsCondition says whether arms move that are disabled. Joints that cannot be read show nothing, so they are unknown.

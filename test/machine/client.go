@@ -90,7 +90,12 @@ func (m *Machine) Facts(ctx context.Context) (wire.Facts, error) {
 
 // Start starts a program in the machine.
 func (m *Machine) Start(ctx context.Context, name string, argv ...string) error {
-	_, err := ask[wire.Running](ctx, m.client, http.MethodPost, "/start", nil, wire.Start{Name: name, Argv: argv})
+	return m.StartWith(ctx, name, nil, argv...)
+}
+
+// StartWith starts a program with more in its environment.
+func (m *Machine) StartWith(ctx context.Context, name string, env []string, argv ...string) error {
+	_, err := ask[wire.Running](ctx, m.client, http.MethodPost, "/start", nil, wire.Start{Name: name, Argv: argv, Env: env})
 	return err
 }
 

@@ -33,6 +33,8 @@ type Config struct {
 	Disk string
 	// MemoryMiB is the machine's memory; default 320.
 	MemoryMiB int
+	// Devices adds what stops a robot past ROS: a watchdog card. GPIO lines and a virtual CAN bus are always there.
+	Devices bool
 	// Quick starts the kernel without firmware: sooner, but nothing is measured into the TPM.
 	Quick bool
 }
@@ -103,6 +105,9 @@ func (c Config) argv(initial, disk, tpm, qmp string) []string {
 		"-drive", "if=none,id=disk,format=raw,file=" + disk, "-device", "virtio-blk-pci,drive=disk",
 		"-netdev", "tap,id=cable,ifname=" + cable + ",script=no,downscript=no", "-device", "virtio-net-pci,netdev=cable,romfile=",
 		"-device", "virtio-rng-pci",
+	}
+	if c.Devices {
+		argv = append(argv, "-device", "i6300esb", "-action", "watchdog=reset")
 	}
 	if !c.Quick {
 		argv = append(argv, "-bios", firmware)

@@ -115,7 +115,8 @@ func newGuard() *cobra.Command {
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "guard", Confine: func() (confine.Report, error) {
 				return confine.Guard(confine.GuardOptions{
-					Paths: confine.Paths{Read: files.Read, Write: files.Write}, Datagrams: files.Datagrams,
+					Paths: confine.Paths{Read: files.Read, Write: files.Write, Devices: files.Devices}, Datagrams: files.Datagrams,
+					CAN: files.CAN,
 				})
 			},
 			Confined: func(r *confine.Report) { a.Confined(r.String()) },

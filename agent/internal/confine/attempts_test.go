@@ -139,6 +139,7 @@ var attempts = []attempt{
 	{"multipath TCP socket", func(*stage) error { return makeSocket(unix.AF_INET, unix.SOCK_STREAM, 262) }},
 	{"raw socket", func(*stage) error { return makeSocket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP) }},
 	{"packet socket", func(*stage) error { return makeSocket(unix.AF_PACKET, unix.SOCK_RAW, 0) }},
+	{"CAN socket", func(*stage) error { return makeSocket(unix.AF_CAN, unix.SOCK_RAW, unix.CAN_RAW) }},
 	{"sock_diag socket", func(*stage) error { return makeSocket(unix.AF_NETLINK, unix.SOCK_RAW, netlinkSockDiag) }},
 	{"audit socket", func(*stage) error { return makeSocket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_AUDIT) }},
 	{"signal another process", func(s *stage) error { return unix.Kill(s.Parent, 0) }},

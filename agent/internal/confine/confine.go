@@ -100,6 +100,8 @@ type GuardOptions struct {
 	Paths Paths
 	// Datagrams allows UDP, which DDS needs; TCP is always allowed.
 	Datagrams bool
+	// CAN allows raw sockets of CAN, for a stop frame.
+	CAN bool
 }
 
 // Guard confines the calling process, which must be the guard after it has bound its ports and before it runs. It can
@@ -113,6 +115,9 @@ func Guard(o GuardOptions) (Report, error) {
 	sockets := []socketRule{unixSockets, streams(afINET), streams(afINET6)}
 	if o.Datagrams {
 		sockets = append(sockets, datagrams(afINET), datagrams(afINET6))
+	}
+	if o.CAN {
+		sockets = append(sockets, canFrames)
 	}
 	return r, errors.Join(err, r.seccomp(program(sockets, false)))
 }

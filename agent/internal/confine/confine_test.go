@@ -328,6 +328,7 @@ func TestProgramsAreValid(t *testing.T) {
 			{[3]uint32{afNETLINK, unix.SOCK_RAW, netlinkSockDiag}, allow},
 			{[3]uint32{afNETLINK, unix.SOCK_RAW, 9}, refuse},
 			{[3]uint32{unix.AF_PACKET, unix.SOCK_RAW, 0}, refuse},
+			{[3]uint32{afCAN, unix.SOCK_RAW, unix.CAN_RAW}, refuse},
 		} {
 			if got, err := interpret(code, auditArch, unix.SYS_SOCKET, c.args); err != nil || got != c.want {
 				t.Errorf("socket%v: %#x, %v, expected %#x", c.args, got, err, c.want)
@@ -335,6 +336,23 @@ func TestProgramsAreValid(t *testing.T) {
 		}
 		if got, _ := interpret(code, auditArch, unix.SYS_READ, [3]uint32{}); got != allow {
 			t.Errorf("read: %#x", got)
+		}
+	}
+}
+
+// TestCANIsForWhoHasAStopFrame: one protocol of one family, and nothing else of it.
+func TestCANIsForWhoHasAStopFrame(t *testing.T) {
+	for name, c := range map[string]struct {
+		rules []socketRule
+		args  [3]uint32
+		want  uint32
+	}{
+		"a frame":                   {[]socketRule{unixSockets, canFrames}, [3]uint32{afCAN, unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK, unix.CAN_RAW}, allow},
+		"a broadcast manager":       {[]socketRule{unixSockets, canFrames}, [3]uint32{afCAN, unix.SOCK_DGRAM, unix.CAN_BCM}, refuse},
+		"a guard without one (off)": {[]socketRule{unixSockets}, [3]uint32{afCAN, unix.SOCK_RAW, unix.CAN_RAW}, refuse},
+	} {
+		if got, err := interpret(program(c.rules, false), auditArch, unix.SYS_SOCKET, c.args); err != nil || got != c.want {
+			t.Errorf("%s: %#x, %v, expected %#x", name, got, err, c.want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 // Families and protocols of sockets, as in <linux/socket.h> and <linux/netlink.h>.
 const (
 	afUNIX, afINET, afINET6, afNETLINK = unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK
+	afCAN                              = unix.AF_CAN
 	netlinkRoute, netlinkSockDiag      = unix.NETLINK_ROUTE, unix.NETLINK_SOCK_DIAG
 	socketType                         = 0xf // SOCK_TYPE_MASK: without SOCK_CLOEXEC and SOCK_NONBLOCK
 )
@@ -22,6 +23,9 @@ type socketRule struct {
 }
 
 var unixSockets = socketRule{afUNIX, []uint32{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_SEQPACKET}, []uint32{0}}
+
+// canFrames are raw sockets of CAN, and none of its other protocols.
+var canFrames = socketRule{afCAN, []uint32{unix.SOCK_RAW}, []uint32{unix.CAN_RAW}}
 
 // streams are plain TCP. Multipath TCP would pass by Landlock, which knows TCP only; Go falls back by itself.
 func streams(family uint32) socketRule {

@@ -65,6 +65,9 @@ func boot() error {
 	if err := network(); err != nil {
 		return err
 	}
+	if err := canBus(); err != nil {
+		return err
+	}
 	s := newServer(started)
 	// The mark is the last thing before serving: what waits for it may ask at once, since the port is bound already.
 	listener, err := s.listen()

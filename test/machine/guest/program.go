@@ -52,7 +52,7 @@ func (s *server) start(r *http.Request) (wire.Running, error) {
 	}
 	p := &program{done: make(chan struct{})}
 	cmd := exec.Command(req.Argv[0], req.Argv[1:]...)
-	cmd.Env = []string{"PATH=/usr/bin", "HOME=" + wire.Data}
+	cmd.Env = append([]string{"PATH=/usr/bin", "HOME=" + wire.Data}, req.Env...)
 	cmd.Stdout, cmd.Stderr = p, p
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

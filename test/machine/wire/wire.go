@@ -28,6 +28,8 @@ const (
 	// DiskDevice and TPMDevice appear when the modules are loaded.
 	DiskDevice = "/dev/vda"
 	TPMDevice  = "/dev/tpmrm0"
+	// CAN is the virtual CAN bus.
+	CAN = "vcan0"
 	// EventLog is the firmware's log of what it measured.
 	EventLog = "/sys/kernel/security/tpm0/binary_bios_measurements"
 )
@@ -61,6 +63,8 @@ type Clock struct{ CivilAtBootNS int64 }
 type Start struct {
 	Name string
 	Argv []string
+	// Env is added to a small environment.
+	Env []string
 }
 
 // Running is one process of the product.

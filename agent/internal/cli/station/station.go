@@ -8,6 +8,7 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/cli/attest"
 	"github.com/robowarden/robowarden/agent/internal/cli/fleet"
 	"github.com/robowarden/robowarden/agent/internal/cli/keys"
+	"github.com/robowarden/robowarden/agent/internal/cli/release"
 	"github.com/robowarden/robowarden/agent/internal/cli/workbench"
 	"github.com/robowarden/robowarden/agent/internal/cli/zones"
 )

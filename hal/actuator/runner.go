@@ -1,0 +1,185 @@
+package actuator
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Config sets up a Runner. Every field but Progress and Ack is required.
+type Config struct {
+	// Timeout bounds one exchange with the device.
+	Timeout time.Duration
+	// Refresh is how often the state is confirmed anew: the period of a cyclic frame, half that of a toggled line, a part of
+	// a watchdog's timeout.
+	Refresh time.Duration
+	// Stall is how long Progress may stand still before Run is no longer believed and the device is asked to stop.
+	Stall time.Duration
+	// Progress counts what the enforcing loop has really done; nil for a device that outlives the loop.
+	Progress func() uint64
+	// Passive is true for a device that takes power from a robot which needs it: it is left as it is until somebody asks for
+	// a stop, whatever becomes of the loop or of the process.
+	Passive bool
+	// Ack answers one request to stop: whether the device has confirmed it. It is not told of an answer to a request that
+	// was withdrawn meanwhile.
+	Ack func(ok bool)
+	// Health is told the device's fault and the state that it was asked for, when either changes and at least every
+	// HealthPeriod. A runner that hangs in a device tells nothing: silence is a fault too.
+	Health func(f Fault, s State)
+}
+
+// HealthPeriod is how often an unchanged state is told again.
+const HealthPeriod = 500 * time.Millisecond
+
+// Retries are spaced by what doubles from the first to the second.
+const (
+	firstRetry = 20 * time.Millisecond
+	lastRetry  = time.Second
+)
+
+// farewell bounds what a runner does at its end.
+const farewell = 300 * time.Millisecond
+
+// Runner drives one device from a goroutine of its own. The latest wish wins; a wish that was replaced before its turn is
+// never sent. It begins at Stop.
+type Runner struct {
+	cfg Config
+	dev Device
+
+	mu   sync.Mutex
+	seq  uint64
+	want State
+	// asked is true while a request to stop has not been answered.
+	asked bool
+	wake  chan struct{}
+
+	// What only Run's goroutine touches.
+	told      Fault
+	toldState State
+	toldAt    time.Time
+	count     uint64
+	countAt   time.Time
+	failures  int
+}
+
+// NewRunner returns a runner that does nothing until Run.
+func NewRunner(dev Device, cfg Config) *Runner {
+	want := Stop
+	if cfg.Passive {
+		want = Run
+	}
+	return &Runner{cfg: cfg, dev: dev, want: want, wake: make(chan struct{}, 1)}
+}
+
+// Set stores the newest wish and returns at once; an older one that arrives late changes nothing. Numbers begin at 1.
+func (r *Runner) Set(seq uint64, stop bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if seq <= r.seq {
+		return
+	}
+	first := r.seq == 0
+	r.seq = seq
+	want := Run
+	if stop {
+		want = Stop
+	}
+	if want == r.want && (!first || !stop) {
+		return
+	}
+	r.want, r.asked = want, stop
+	select {
+	case r.wake <- struct{}{}:
+	default: // It is awake already and will look again.
+	}
+}
+
+// Run drives the device until ctx ends, then asks it to stop and closes it. settled says whether the robot has come to
+// rest in an orderly end.
+func (r *Runner) Run(ctx context.Context, settled func() bool) error {
+	r.countAt = time.Now()
+	due := time.NewTimer(0)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return r.end(settled())
+		case <-r.wake:
+		case <-due.C:
+		}
+		due.Reset(r.turn(ctx))
+	}
+}
+
+// turn does one exchange and returns when the next is due.
+func (r *Runner) turn(ctx context.Context) time.Duration {
+	r.mu.Lock()
+	want, seq, asked := r.want, r.seq, r.asked
+	r.mu.Unlock()
+	if want == Run && r.stalled() {
+		want = Stop
+	}
+	err := r.apply(ctx, want)
+	if err != nil && asked {
+		// A single lost frame must not cost the ladder a rung.
+		err = r.apply(ctx, want)
+	}
+	r.answer(seq, asked, err == nil)
+	r.tell(FaultOf(err), want)
+	if err == nil {
+		r.failures = 0
+		return r.cfg.Refresh
+	}
+	r.failures = min(r.failures+1, 16)
+	return min(firstRetry<<(r.failures-1), lastRetry)
+}
+
+func (r *Runner) apply(ctx context.Context, s State) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	return r.dev.Apply(ctx, s)
+}
+
+// stalled says whether the enforcing loop has stopped making progress.
+func (r *Runner) stalled() bool {
+	if r.cfg.Progress == nil || r.cfg.Passive {
+		return false
+	}
+	now := time.Now()
+	if n := r.cfg.Progress(); n != r.count {
+		r.count, r.countAt = n, now
+	}
+	return now.Sub(r.countAt) > r.cfg.Stall
+}
+
+// answer acknowledges a request to stop that still stands.
+func (r *Runner) answer(seq uint64, asked, ok bool) {
+	r.mu.Lock()
+	current := asked && r.asked && r.seq >= seq && r.want == Stop
+	if current {
+		r.asked = false
+	}
+	r.mu.Unlock()
+	if current && r.cfg.Ack != nil {
+		r.cfg.Ack(ok)
+	}
+}
+
+func (r *Runner) tell(f Fault, s State) {
+	now := time.Now()
+	if !r.toldAt.IsZero() && f == r.told && s == r.toldState && now.Sub(r.toldAt) < HealthPeriod {
+		return
+	}
+	r.told, r.toldState, r.toldAt = f, s, now
+	r.cfg.Health(f, s)
+}
+
+// end leaves the device stopped. A device that cannot be reached any more keeps the process no longer than farewell.
+func (r *Runner) end(settled bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	if !r.cfg.Passive {
+		_ = r.dev.Apply(ctx, Stop)
+	}
+	return r.dev.Close(settled)
+}
