@@ -127,7 +127,11 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.peers = newPeerTable(demands(a.params), transport(a.cfg.Profile.Bus))
-	if a.bus, err = newWiring(a.cfg, a.clock, a.peers, a.log); err != nil {
+	envelopes, err := a.envelopes()
+	if err != nil {
+		return err
+	}
+	if a.bus, err = newWiring(a.cfg, envelopes, a.clock, a.peers, a.log); err != nil {
 		return err
 	}
 	beats, err := a.heartbeats()
@@ -135,7 +139,7 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.guard = guard.New(guard.Options{
-		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats,
+		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats, Envelopes: envelopes,
 		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{

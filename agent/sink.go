@@ -19,6 +19,8 @@ type busSink struct {
 	command    publisher
 	lock       publisher
 	challenges []publisher
+	// commanders tell the challenges for commanders, by channel; nil where none have to prove themselves.
+	commanders []publisher
 	rungs      []*rung
 	seq        atomic.Uint64
 	log        zerolog.Logger
@@ -47,6 +49,11 @@ func (s *busSink) Lock(seq uint64, locked bool) {
 // Challenge publishes a challenge line.
 func (s *busSink) Challenge(endpoint int, line []byte) {
 	_, _ = s.challenges[endpoint].PublishString(s.seq.Add(1), line)
+}
+
+// CommandChallenge publishes a challenge line for a channel's commanders.
+func (s *busSink) CommandChallenge(channel int, line []byte) {
+	_, _ = s.commanders[channel].PublishString(s.seq.Add(1), line)
 }
 
 // Rungs wakes the callers of services whose rung is newly asserted. Zero velocity and the lock need no caller: the gate

@@ -32,6 +32,9 @@ func (a *Agent) Files() Files {
 	for _, k := range cfg.Deployment.HeartbeatKeys {
 		f.Read = append(f.Read, filepath.Dir(k.File))
 	}
+	for _, k := range cfg.Deployment.CommandKeys {
+		f.Read = append(f.Read, filepath.Dir(k.File))
+	}
 	return f
 }
 

@@ -132,6 +132,8 @@ const (
 	PoseDisagreement
 	// PoseSecondMissing is pose.second-missing: no second source of poses.
 	PoseSecondMissing
+	// CommandUnproven is channel.command-unproven: commands of nobody who may.
+	CommandUnproven
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -36,6 +36,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventCommand:
 		e.header(&ev.Command.Header)
 		e.u16(uint16(ev.Command.Channel))
+		e.proof(&ev.Command.Proof)
 		e.vec(ev.Command.Linear)
 		e.vec(ev.Command.Angular)
 	case EventDevice:
@@ -50,7 +51,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventLock:
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
+	case EventPeer, EventChallenge, EventCommandChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -67,7 +68,7 @@ func (e *encoder) fact(ev *Event) {
 		e.u32(ev.Peer.ID)
 		e.u8(uint8(ev.Peer.Strength))
 		e.text(ev.Peer.Name)
-	case EventChallenge:
+	case EventChallenge, EventCommandChallenge:
 		e.u16(uint16(ev.Challenge.Endpoint))
 		e.b = append(e.b, ev.Challenge.Value[:]...)
 	case EventAnswer:
@@ -107,6 +108,16 @@ func (e *encoder) header(h *msg.Header) {
 	}
 	e.u32(h.Peer.ID)
 	e.u8(uint8(h.Peer.Strength))
+}
+
+func (e *encoder) proof(p *msg.Proof) {
+	e.u8(uint8(p.Verdict))
+	if p.Verdict == msg.ProofAbsent {
+		return
+	}
+	e.u8(p.Key)
+	e.b = append(e.b, p.Challenge[:]...)
+	e.u64(p.Seq)
 }
 
 func (e *encoder) vec(v msg.Vec3) { e.f64(v.X); e.f64(v.Y); e.f64(v.Z) }

@@ -23,6 +23,8 @@ type Core struct {
 	loop    *interlock.LoopWatch
 	clock   *interlock.ClockWatch
 	beats   []*interlock.Heartbeat
+	// proofs are the watches over commanders, by channel; nil where none have to prove themselves.
+	proofs  []*interlock.ProofWatch
 	watches []watch
 
 	body  body
@@ -59,6 +61,8 @@ type Core struct {
 	conflict   time.Duration
 	persons    [MaxPersons]interlock.Person
 	badCommand badCommand
+	// weak is the last command whose sender is known less well than the policy demands.
+	weak       badCommand
 	composed   msg.Pose
 	unclean    bool
 	pending    *pendingPolicy
@@ -147,6 +151,8 @@ func NewCore(p *Params, start Start) (*Core, error) {
 		keep(err)
 		c.watches = append(c.watches, w)
 	}
+	c.proofs, err = newProofs(p.Channels)
+	keep(err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
@@ -176,6 +182,7 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	c.move(ev, fx)
 	c.climb(ev.Boot, fx)
 	c.ask(ev.Boot, fx)
+	c.askCommanders(ev.Boot, fx)
 	c.sendLock(ev, fx)
 	fx.LatchesChanged = c.decision.LatchesChanged
 	c.digest = c.mix(fx)
@@ -246,6 +253,11 @@ func (c *Core) takeFact(ev *Event) {
 		if i := ev.Challenge.Endpoint; i < len(c.beats) {
 			// A challenge that cannot be issued is one too many: the endpoint answers an older one.
 			_ = c.beats[i].Issue(ev.Boot, ev.Challenge.Value)
+		}
+	case EventCommandChallenge:
+		if i := ev.Challenge.Endpoint; i < len(c.proofs) && c.proofs[i] != nil {
+			// As above: commanders answer older ones, and those run out.
+			_ = c.proofs[i].Issue(ev.Boot, ev.Challenge.Value)
 		}
 	case EventAnswer:
 		if i := ev.Answer.Endpoint; i < len(c.beats) {

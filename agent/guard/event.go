@@ -58,8 +58,10 @@ const (
 	EventProcess EventKind = 20
 	// EventSecondPose is a pose from a second source, which has to agree with the first.
 	EventSecondPose EventKind = 21
+	// EventCommandChallenge is a challenge that was sent to the commanders of one channel.
+	EventCommandChallenge EventKind = 22
 	// lastEvent is the newest kind.
-	lastEvent = EventSecondPose
+	lastEvent = EventCommandChallenge
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -219,6 +221,9 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("imu, turning at %.3f rad/s", norm(ev.IMU.AngularVelocity))
 	case EventCommand:
 		c := ev.Command
+		if v := c.Proof.Verdict; v > msg.ProofAuthentic && v < msg.NumProofVerdicts {
+			return fmt.Sprintf("command on channel %d: %s", c.Channel, proofReasons[v])
+		}
 		return fmt.Sprintf("command on channel %d: (%.3f, %.3f) m/s, %.3f rad/s", c.Channel, c.Linear.X, c.Linear.Y, c.Angular.Z)
 	case EventGraph:
 		g := ev.Graph
@@ -228,6 +233,8 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("peer %q (%s): change %d on input %d", ev.Peer.Name, ev.Peer.Strength, ev.Peer.Change, ev.Peer.Input)
 	case EventChallenge:
 		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
+	case EventCommandChallenge:
+		return fmt.Sprintf("challenge %x to the commanders of channel %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
 	case EventAnswer:
 		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
 	case EventAttestation:
@@ -245,5 +252,5 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "command challenge", "unknown",
 }

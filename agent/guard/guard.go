@@ -53,6 +53,8 @@ type Options struct {
 	Journal Recorder
 	// Heartbeats checks the answers of the endpoints, in the order of the mapping.
 	Heartbeats []*Heartbeat
+	// Envelopes tells the challenges of the channels that demand a proof; it may be empty where none does.
+	Envelopes Envelopes
 	// Persist is handed the latches whenever they change. It must copy them and return at once.
 	Persist func(latches []byte)
 	Log     zerolog.Logger
@@ -167,6 +169,13 @@ func (g *Guard) act(fx *Effects) {
 	for i := range g.opt.Heartbeats {
 		if fx.Challenge&(1<<i) != 0 {
 			g.challenge(i)
+		}
+	}
+	for i := range g.opt.Envelopes {
+		if fx.CommandChallenge&(1<<i) != 0 && g.opt.Envelopes[i] != nil {
+			var value [16]byte
+			_, _ = rand.Read(value[:]) // It never fails: crypto/rand ends the program instead.
+			g.commandChallenge(i, value)
 		}
 	}
 }

@@ -95,6 +95,7 @@ type ChannelParams struct {
 	Name string
 	Kind interlock.ChannelKind
 	Dock bool
+	CommanderParams
 }
 
 // WatchKind says what a watched topic is to the guard.

@@ -11,9 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases, postures, restrictions beside motion and a second source of poses are remembered. A
+// snapshotVersion is 6 since commanders have to prove themselves. A
 // replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -60,6 +60,14 @@ func (c *Core) each(f func(name string, p part) error) error {
 	}
 	for i := range c.watches {
 		if err := f("watch", c.watches[i].core); err != nil {
+			return err
+		}
+	}
+	for _, w := range c.proofs {
+		if w == nil {
+			continue
+		}
+		if err := f("proof", w); err != nil {
 			return err
 		}
 	}
@@ -136,6 +144,8 @@ func (e *encoder) own(c *Core) {
 	e.u8(uint8(c.motion.State))
 	e.duration(c.badCommand.boot)
 	e.condition(c.badCommand.condition)
+	e.duration(c.weak.boot)
+	e.condition(c.weak.condition)
 	e.condition(c.rungs.Unconfirmed)
 	e.condition(c.rungs.Untold)
 	e.flag(c.rungs.DockRefused)
@@ -186,6 +196,7 @@ func (d *decoder) own(c *Core) {
 	c.decision.Category, c.decision.Seq = interlock.StopCategory(d.u8()), d.u64()
 	c.motion.State = interlock.MotionState(d.u8())
 	c.badCommand = badCommand{boot: d.duration(), condition: d.condition()}
+	c.weak = badCommand{boot: d.duration(), condition: d.condition()}
 	c.rungs.Unconfirmed, c.rungs.Untold = d.condition(), d.condition()
 	c.rungs.DockRefused, c.rungs.Assert = d.flag(), interlock.RungSet(d.u8())
 	for i := range c.acks {

@@ -54,6 +54,8 @@ type Status struct {
 	Attestation AttestationStatus `json:"attestation"`
 	// PolicyWaits is true while looser parts of a new policy wait for standstill.
 	PolicyWaits bool `json:"policy_waits"`
+	// Commanders says how those who command have to prove themselves, by channel.
+	Commanders []CommanderStatus `json:"commanders,omitempty"`
 }
 
 // AttestationStatus is how far the robot is attested.
@@ -199,6 +201,7 @@ func (c *Core) status() Status {
 	s.Parts = c.partStatus()
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
+	s.Commanders = c.commanderStatus()
 	for i := range d.N {
 		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
 	}
@@ -236,6 +239,9 @@ func (c *Core) subject(a *interlock.Active) string {
 			return c.params.Processes[n].Node
 		}
 		return ""
+	}
+	if a.Trigger == interlock.CommandUnproven && n < len(c.params.Channels) {
+		return c.params.Channels[n].Name
 	}
 	switch a.Trigger.Info().Class {
 	case interlock.ClassZone:

@@ -242,6 +242,9 @@ func (s *worldSink) Lock(_ uint64, locked bool) { s.out.Lock(locked) }
 // Challenge is guard.Sink's.
 func (s *worldSink) Challenge(_ int, line []byte) { s.out.Challenge(line) }
 
+// CommandChallenge is for commanders that have to prove themselves; the demonstration has none.
+func (s *worldSink) CommandChallenge(int, []byte) {}
+
 // Rungs is guard.Sink's: a rung's service is called once for each assertion.
 func (s *worldSink) Rungs(_ uint64, asserted uint32) {
 	fresh := asserted &^ s.asked
