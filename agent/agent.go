@@ -144,7 +144,8 @@ func (a *Agent) open() error {
 	})
 	a.orders = &orders{
 		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder,
-		zones: func() *geofence.Set { _, p := a.current(); return p.Set },
+		zones:   func() *geofence.Set { _, p := a.current(); return p.Set },
+		channel: a.channel,
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -312,6 +313,11 @@ func (a *Agent) envelopes() (guard.Envelopes, error) {
 		out[i] = o
 	}
 	return out, nil
+}
+
+// channel is the number of a channel of the topic mapping, -1 for a name that it does not have.
+func (a *Agent) channel(name string) int {
+	return slices.IndexFunc(a.cfg.Topics.Commands, func(c config.CommandIn) bool { return c.Channel == name })
 }
 
 // errDocuments is why a policy for another profile or mapping cannot be loaded into a guard that runs.

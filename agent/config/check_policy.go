@@ -35,6 +35,7 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 	d.checkUnused(p)
 	d.checkChannels(p)
 	d.checkCommanders(p)
+	d.checkOverrides(p)
 	d.checkTriggers(p)
 	d.checkGeometry(p, profile, topics)
 }

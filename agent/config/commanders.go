@@ -32,6 +32,9 @@ type Commander struct {
 	// ChallengeLifetime is how long one may be answered, and so the most by which anybody can hold back a command; two to
 	// eight periods, the default is 4 s.
 	ChallengeLifetime time.Duration `cfg:"challenge_lifetime,optional" range:"[200ms,80s]" default:"4s" eg:"challenge_lifetime: 4s"`
+	// Session required lets commands pass only while a signed session of control is open for the channel, for operator, fleet
+	// and vendor channels; none, or absent, takes them whenever they come.
+	Session string `cfg:"session,optional" enum:"required|none" eg:"session: required"`
 	// Strength is the weakest identity of a sender that counts: claimed by itself, source-bound by the bus, process-bound by
 	// the mapping's processes and the steward, authenticated by its key.
 	Strength string `cfg:"strength" enum:"claimed|source-bound|process-bound|authenticated" eg:"strength: authenticated"`
@@ -116,6 +119,14 @@ func (d *document) checkCommandersMapped(topics *document, p *Policy, t *Topics)
 		if p.Commander(ch) == nil && d.clean("commanders") {
 			d.wrong(at("commanders"), "unstated", "an entry for every channel of the mapping", "none for "+ch,
 				`demand the proof, or say why not: {channel: `+ch+`, authenticity: none, strength: source-bound, reason: "…"}`)
+		}
+	}
+	for i := range p.Commanders {
+		k := &p.Commanders[i]
+		at0 := slices.IndexFunc(t.Commands, func(c CommandIn) bool { return c.Channel == k.Channel })
+		if k.Session == AuthenticityRequired && at0 >= 0 && t.Commands[at0].Kind == "autonomy" {
+			d.wrong(at("commanders", i, "session"), "no-effect", "session: required for an operator, fleet or vendor channel", "an autonomy channel",
+				"sessions are for whoever commands from outside the robot")
 		}
 	}
 	for i, c := range t.Commands {

@@ -204,6 +204,16 @@ func (e *encoder) order(o *Order) {
 		e.u8(uint8(l.Facts))
 		e.flag(l.Once)
 	}
+	if o.Kind == OrderOverride || o.Kind == OrderSession {
+		e.u64(o.ID)
+		e.flag(o.End)
+		e.f64(o.MaxSpeedMPS)
+		e.u16(uint16(int16(o.Session.Channel))) //nolint:gosec // at most MaxChannels
+		e.u8(uint8(o.Session.Level))
+		e.text(o.Session.Who)
+		e.text(o.Session.Role)
+		e.text(o.Session.From)
+	}
 }
 
 func (e *encoder) process(p *Process) {

@@ -20,6 +20,8 @@ type CommanderParams struct {
 	// Reason says why no proof is demanded; Unstated is true where the policy says nothing about the channel.
 	Reason   string
 	Unstated bool
+	// Session is true if commands pass only while a session of control is open for the channel.
+	Session bool
 }
 
 // MaxChannels is the largest number of command inputs, as the topic mapping has them.
@@ -85,6 +87,9 @@ func (c *Core) refuse(boot time.Duration, channel int, h *msg.Header) interlock.
 		c.weak = badCommand{boot, interlock.Fault(interlock.CauseTooWeak, uint16(channel+1))} //nolint:gosec // at most MaxChannels
 		return interlock.GateWeak
 	}
+	if !c.controlled(channel) {
+		return interlock.GateNoSession
+	}
 	return interlock.GatePassed
 }
 
@@ -120,6 +125,8 @@ type CommanderStatus struct {
 	Reason string `json:"reason,omitempty"`
 	// Strength is the weakest identity that counts.
 	Strength string `json:"strength"`
+	// Session is "required" where a session of control has to be open.
+	Session string `json:"session,omitempty"`
 	// Counts says how many commands met each reason, of those that any met.
 	Counts map[string]uint64 `json:"counts,omitempty"`
 	// LastRefusal is why the last command without proof was refused.
@@ -131,6 +138,9 @@ func (c *Core) commanderStatus() []CommanderStatus {
 	for i, w := range c.proofs {
 		p := &c.params.Channels[i]
 		s := CommanderStatus{Channel: p.Name, Authenticity: "none", Reason: p.Reason, Strength: max(p.Least, msg.Claimed).String()}
+		if p.Session {
+			s.Session = "required"
+		}
 		if p.Unstated {
 			s.Reason = "the policy does not say"
 		}

@@ -33,7 +33,9 @@ type Core struct {
 	// leases are the answers to requests for zones.
 	leases [geofence.MaxLeases]leaseSlot
 	order  orderState
-	trust  trust
+	// authority is what signed orders allow for a while.
+	authority authority
+	trust     trust
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -106,6 +108,9 @@ type OrderResult struct {
 	Applied bool
 	// Reset says for each trigger what became of a reset.
 	Reset interlock.ResetResult
+	// Override says for each trigger what became of an override, Session what became of an order about a session.
+	Override interlock.OverrideResult
+	Session  SessionOutcome
 }
 
 // Start is what a core has to know about the run before it.
@@ -153,6 +158,8 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	}
 	c.proofs, err = newProofs(p.Channels)
 	keep(err)
+	c.authority.overrides, err = interlock.NewOverrides(p.Overrides)
+	keep(err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
@@ -171,13 +178,17 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	c.seq++
 	*fx = Effects{Seq: c.seq}
 	c.now = geofence.Instant{Boot: ev.Boot, Civil: time.Unix(0, ev.Civil).UTC(), Trust: geofence.ClockTrust(c.tick.Trust)}
+	c.authority.n = 0
+	c.ageSessions(ev.Boot)
 	c.take(ev)
 	if looks(ev.Kind) || ev.Kind == EventJoints && c.params.Set.Limbs() {
 		// Otherwise the verdict of the last look stands; the geofence adds the pose's further age to every limit.
 		c.look()
 	}
 	before := c.decision
+	c.overridden(ev.Boot, &c.inputs, whyEnded(ev))
 	c.decide(ev.Boot)
+	c.stopSessions()
 	fx.Decided = differs(&before, &c.decision)
 	c.move(ev, fx)
 	c.climb(ev.Boot, fx)
@@ -320,7 +331,7 @@ func (c *Core) decide(boot time.Duration) {
 // move passes a command through the gate, or lets the gate's own timeouts run.
 func (c *Core) move(ev *Event, fx *Effects) {
 	in := interlock.GateInput{
-		Axes: c.decision.Axes, Latched: c.decision.HeldByLatch(), Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
+		Closed: c.closed(), Axes: c.decision.Axes, Latched: c.decision.HeldByLatch(), Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
 	}
 	if ev.Kind == EventCommand {
 		in.New = true

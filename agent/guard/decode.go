@@ -105,6 +105,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 				State: geofence.LeaseState(d.u8()), MaxSpeedMPS: d.f64(), Facts: geofence.FactSet(d.u8()), Once: d.flag(),
 			}
 		}
+		if o.Kind == OrderOverride || o.Kind == OrderSession {
+			o.ID, o.End, o.MaxSpeedMPS = d.u64(), d.flag(), d.f64()
+			o.Session = SessionOrder{Channel: int(int16(d.u16())), Level: SessionLevel(d.u8()), Who: d.text(), Role: d.text(), From: d.text()} //nolint:gosec // as written
+		}
 	case EventFloor:
 		ev.Floor = int(int16(d.u16()))
 	case EventAttestation:

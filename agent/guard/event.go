@@ -174,6 +174,10 @@ const (
 	OrderGrant OrderKind = 3
 	// OrderLease is the answer to a request for a zone.
 	OrderLease OrderKind = 4
+	// OrderOverride suspends what named triggers demand, or ends that.
+	OrderOverride OrderKind = 5
+	// OrderSession opens or ends a session of remote control.
+	OrderSession OrderKind = 6
 )
 
 // MaxPersons is the largest number of signers of one order that the core is told.
@@ -202,6 +206,14 @@ type Order struct {
 	Expires time.Duration
 	// Lease is the rest of an OrderLease.
 	Lease LeaseOrder
+	// ID is the beginning of the order's id, of an override or a session.
+	ID uint64
+	// End ends the overrides of Triggers instead of asking for one.
+	End bool
+	// MaxSpeedMPS is the highest speed under an override, in m/s.
+	MaxSpeedMPS float64
+	// Session is the rest of an OrderSession.
+	Session SessionOrder
 }
 
 // String is the event in a few words, for people who read a journal.

@@ -33,6 +33,8 @@ const (
 	RecordResume uint8 = 8
 	// RecordCheckpoint is a signed head of this journal as the courier returned it, as JSON.
 	RecordCheckpoint uint8 = 9
+	// RecordAuthority is the begin or the end of an override or a session of remote control, by [AppendAuthority].
+	RecordAuthority uint8 = 10
 )
 
 // SnapshotEvery is how often the core's state is written whole, so that a replay never has to start at the beginning.
@@ -124,6 +126,9 @@ func (g *Guard) record() {
 	}
 	if g.fx.Decided {
 		g.append(RecordDecision, g.opt.Core.AppendDecision(g.buf[:0]), true)
+	}
+	for _, a := range g.opt.Core.Authority() {
+		g.append(RecordAuthority, AppendAuthority(g.buf[:0], &a), true)
 	}
 	if g.fx.LatchesChanged {
 		g.opt.Persist(g.opt.Core.AppendLatches(g.buf[:0]))

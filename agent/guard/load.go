@@ -39,6 +39,9 @@ func (c *Core) Fits(p *Params) error {
 	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
 		return errFloors
 	}
+	if err := p.Overrides.Validate(); err != nil {
+		return err
+	}
 	return p.Rules.Validate()
 }
 
@@ -66,6 +69,10 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 	if err := c.machine.Load(p.Rules); err != nil {
 		return err
 	}
+	if err := c.authority.overrides.Load(p.Overrides); err != nil {
+		return err
+	}
+	c.authority.reloaded = true
 	next.Carry(c.fence)
 	c.keepLeases(c.params.Set, p.Set)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}

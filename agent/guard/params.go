@@ -31,6 +31,8 @@ type Params struct {
 	Clock      interlock.ClockConfig
 	// Channels are the command inputs, in the order of the topic mapping.
 	Channels []ChannelParams
+	// Overrides says which triggers may be overridden, by whom and for how long.
+	Overrides interlock.OverridePolicy
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
 	// HeartbeatNames are their names, for people.

@@ -59,6 +59,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),
 		Required:   required(cfg.Profile),
+		Overrides:  cfg.Policy.OverrideSpecs(),
 
 		InputTimeout: cfg.Policy.Startup.InputTimeout,
 		CreepMPS:     cfg.Profile.Motion.CreepMPS,
@@ -188,7 +189,9 @@ func commander(c *config.Commander, channel int) CommanderParams {
 	if c == nil {
 		return CommanderParams{Unstated: true}
 	}
-	p := CommanderParams{Proven: c.Authenticity == config.AuthenticityRequired, Reason: c.Reason}
+	p := CommanderParams{
+		Proven: c.Authenticity == config.AuthenticityRequired, Reason: c.Reason, Session: c.Session == config.AuthenticityRequired,
+	}
 	for s := msg.Claimed; s <= msg.Authenticated; s++ {
 		if s.String() == c.Strength {
 			p.Least = s

@@ -47,6 +47,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"standstill", c.still},
 		{"loop", c.loop},
 		{"clock", c.clock},
+		{"overrides", c.authority.overrides},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -131,6 +132,7 @@ func (e *encoder) own(c *Core) {
 	e.u16(uint16(int16(c.grant.zone))) //nolint:gosec // Compile caps zones at 10 000
 	e.duration(c.grant.expires)
 	e.leases(&c.leases)
+	e.authority(&c.authority)
 	e.verdict(&c.verdict)
 	e.axes(c.decision.Axes)
 	e.flag(c.decision.Refuge)
@@ -186,6 +188,7 @@ func (d *decoder) own(c *Core) {
 	}
 	c.grant = grant{zone: int(int16(d.u16())), expires: d.duration()} //nolint:gosec // as written
 	d.leases(&c.leases, c.params.Set.Zones())
+	d.authority(&c.authority)
 	d.verdict(&c.verdict)
 	c.decision = interlock.Decision{Axes: d.axes(), Refuge: d.flag()}
 	if t := interlock.Trigger(d.u8()); t < interlock.NumTriggers {

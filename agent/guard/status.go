@@ -56,6 +56,9 @@ type Status struct {
 	PolicyWaits bool `json:"policy_waits"`
 	// Commanders says how those who command have to prove themselves, by channel.
 	Commanders []CommanderStatus `json:"commanders,omitempty"`
+	// Overrides are the triggers' overrides in force, Sessions those of remote control that are open.
+	Overrides []OverrideStatus `json:"overrides,omitempty"`
+	Sessions  []SessionStatus  `json:"sessions,omitempty"`
 }
 
 // AttestationStatus is how far the robot is attested.
@@ -202,6 +205,7 @@ func (c *Core) status() Status {
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	s.Commanders = c.commanderStatus()
+	s.Overrides, s.Sessions = c.authorityStatus()
 	for i := range d.N {
 		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
 	}

@@ -142,6 +142,12 @@ func sample(kind order.Kind) *order.Order {
 			Verdict: order.VerdictAccepted, Tier: order.TierTPM, EvidenceSHA256: order.Digest([]byte("evidence")),
 			Reasons: []string{"eventlog-absent"},
 		}
+	case order.KindOverride:
+		o.Override = &order.Override{Triggers: []string{"pose.covariance"}, MaxSpeedMPS: 0.2, Expires: o.NotAfter}
+	case order.KindSession:
+		o.Session = &order.Session{
+			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: o.NotAfter,
+		}
 	case order.KindKeyList:
 		panic("a key list needs a site")
 	}
@@ -164,11 +170,11 @@ func (s *site) signerOf(kind order.Kind) holder {
 	switch kind {
 	case order.KindKeyList:
 		return s.root
-	case order.KindPolicySet, order.KindGrant:
+	case order.KindPolicySet, order.KindGrant, order.KindSession:
 		return s.engineer
 	case order.KindAttestationResult:
 		return s.verifierKey
-	case order.KindStop, order.KindReset:
+	case order.KindStop, order.KindReset, order.KindOverride:
 	}
 	return s.operator
 }

@@ -22,11 +22,15 @@ const (
 	KindKeyList Kind = "key-list"
 	// KindAttestationResult says whether a verifier believes what the robot has proven about itself.
 	KindAttestationResult Kind = "attestation-result"
+	// KindOverride suspends for a while what named triggers demand, or ends that.
+	KindOverride Kind = "override"
+	// KindSession opens a session of remote control, or ends one.
+	KindSession Kind = "session"
 )
 
 // Kinds lists every kind, in the order in which documents name them.
 func Kinds() []Kind {
-	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult}
+	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult, KindOverride, KindSession}
 }
 
 // Role says what the holder of a key does at the site. It comes from the key list, never from an order.
@@ -116,6 +120,14 @@ var rules = map[Kind]rule{
 	KindAttestationResult: {
 		signers: []Role{RoleVerifier},
 		loosens: true, bound: true, boundTwice: true, maxValidity: day, maxPayload: MaxPayload,
+	},
+	KindOverride: {
+		signers: []Role{RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity},
+		loosens: true, bound: true, maxValidity: day, maxPayload: MaxPayload,
+	},
+	KindSession: {
+		signers: []Role{RoleSafetyEngineer, RoleSupervisor, RoleSecurity, RoleFleetManager},
+		loosens: true, bound: true, maxValidity: day, maxPayload: MaxPayload,
 	},
 }
 

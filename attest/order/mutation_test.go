@@ -525,6 +525,10 @@ func optional(name string) bool {
 	switch name {
 	case "reset.binding.boot_id removed", "reset.binding.nonce removed", "grant.binding.boot_id removed", "grant.binding.nonce removed":
 		return true // One of the two is enough.
+	case "override.binding.boot_id removed", "override.binding.nonce removed", "session.binding.boot_id removed", "session.binding.nonce removed":
+		return true // As well.
+	case "override.body.max_speed_mps as 1.5":
+		return true // Another good value.
 	case "attestation-result.body.reasons removed":
 		return true // An accepted result needs none.
 	case "grant.body.max_speed_mps as 1.5", "grant.body.single_use as true":

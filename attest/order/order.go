@@ -42,6 +42,10 @@ type Order struct {
 	KeyList *KeyList
 	// AttestationResult is the body of an attestation result.
 	AttestationResult *AttestationResult
+	// Override is the body of an override.
+	Override *Override
+	// Session is the body of a session.
+	Session *Session
 }
 
 // Binding ties an order to what no earlier or later run of the robot has. An empty field does not bind.

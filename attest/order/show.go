@@ -220,6 +220,10 @@ func (o *Order) effects() []string {
 		return o.KeyList.effects()
 	case o.AttestationResult != nil:
 		return o.AttestationResult.effects()
+	case o.Override != nil:
+		return []string{o.Override.effect()}
+	case o.Session != nil:
+		return []string{o.Session.effect()}
 	}
 	return nil
 }

@@ -106,6 +106,7 @@ func (o *Order) checkBody() error {
 	set := 0
 	for _, present := range []bool{
 		o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil, o.AttestationResult != nil,
+		o.Override != nil, o.Session != nil,
 	} {
 		if present {
 			set++
@@ -127,6 +128,10 @@ func (o *Order) checkBody() error {
 		return o.KeyList.check()
 	case o.Kind == KindAttestationResult && o.AttestationResult != nil:
 		return o.AttestationResult.check()
+	case o.Kind == KindOverride && o.Override != nil:
+		return o.Override.check(o)
+	case o.Kind == KindSession && o.Session != nil:
+		return o.Session.check(o)
 	}
 	return fmt.Errorf("body: is not that of a %s", o.Kind)
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A commander for tests: sends one velocity over and over in envelopes, as agent/envelope/ENVELOPE.md has them.
 
-Faults come as std_msgs/String on ~fault: replay (the first envelope again and again), wrong_key, flip (one bit of the
+Faults come as std_msgs/String on ~fault: replay (the last envelope again and again), wrong_key, flip (one bit of the
 command), deaf (it answers no newer challenge), silent, clear.
 """
 import argparse
@@ -31,7 +31,7 @@ class Commander:
         self.boot = self.robot = b""
         self.seq = 0
         self.fault = ""
-        self.first = None
+        self.last = None
         twist = Twist()
         twist.linear.x = options.vx
         body = io.BytesIO()
@@ -71,12 +71,11 @@ class Commander:
             if self.challenge is None or self.fault == "silent":
                 return
             data = self.seal()
-            if self.first is None:
-                self.first = data
-            if self.fault == "replay":
-                data = self.first
+            if self.fault == "replay" and self.last is not None:
+                data = self.last
             elif self.fault == "flip":
                 data = data[:110] + bytes([data[110] ^ 1]) + data[111:]
+            self.last = data
         try:
             self.pub.publish(UInt8MultiArray(data=data))
         except rospy.ROSException:
