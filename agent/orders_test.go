@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -138,8 +140,8 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 	}
 	for name, role := range map[string]order.Role{
 		"rita": order.RoleRoot, "sven": order.RoleSafetyEngineer, "olga": order.RoleOperator, "otto": order.RoleOperator,
-		"finn": order.RoleFleetManager, "vera": order.RoleVendor, "button": order.RoleStopOnly,
-		"vic": order.RoleVerifier, "carl": order.RoleConsumer,
+		"sara": order.RoleSupervisor, "finn": order.RoleFleetManager, "vera": order.RoleVendor, "button": order.RoleStopOnly,
+		"sven's other key": order.RoleSupervisor, "vic": order.RoleVerifier, "carl": order.RoleConsumer,
 	} {
 		key, err := order.GenerateKey(order.Ed25519)
 		if err != nil {
@@ -155,7 +157,7 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 		}
 		o.people[name] = key
 		list.KeyList.Keys = append(list.KeyList.Keys, order.Key{
-			ID: id, PEM: string(pem), Person: name, Roles: []order.Role{role}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour),
+			ID: id, PEM: string(pem), Person: strings.TrimSuffix(name, "'s other key"), Roles: []order.Role{role}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour),
 		})
 	}
 	l := &ledger{store: order.OpenStore(o.fs, true)}
@@ -186,6 +188,9 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 		now:   func() (order.Times, time.Duration) { return o.times, o.clock.Boot() },
 		stage: func(*order.Verified, []byte) (func() error, error) { return func() error { return nil }, nil },
 		inbox: newInbox(o.clock.Boot), used: make(chan usedStop, maxUsedStops),
+		channel: func(name string) int {
+			return slices.IndexFunc(params.Channels, func(c guard.ChannelParams) bool { return c.Name == name })
+		},
 	}
 	o.orders.verifier.Store(v)
 	return o
@@ -250,6 +255,12 @@ func (o *office) order(kind order.Kind) *order.Order {
 		d.Grant = &order.Grant{Scope: order.ScopeEgress, Zone: "pharmacy", MaxSpeedMPS: 0.1, Expires: noon.Add(10 * time.Minute)}
 	case order.KindAttestationResult:
 		d.AttestationResult = &order.AttestationResult{Verdict: order.VerdictAccepted, Tier: order.TierTPM, EvidenceSHA256: someHex}
+	case order.KindOverride:
+		d.Override = &order.Override{Triggers: []string{"pose.covariance"}, MaxSpeedMPS: 0.2, Expires: noon.Add(5 * time.Minute)}
+	case order.KindSession:
+		d.Session = &order.Session{
+			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: noon.Add(5 * time.Minute),
+		}
 	case order.KindPolicySet, order.KindKeyList:
 	}
 	return d

@@ -89,7 +89,7 @@ const maxText = 512
 var (
 	guardKinds = map[uint8]string{
 		guard.RecordStart: "start", guard.RecordDecision: "decision", guard.RecordRung: "rung", guard.RecordOrder: "order",
-		guard.RecordPolicy: "policy", recordCheckpoint: "checkpoint",
+		guard.RecordPolicy: "policy", recordCheckpoint: "checkpoint", guard.RecordAuthority: "authority",
 	}
 	courierKinds = map[journal.Kind]string{
 		KindCheckpoint: "checkpoint", KindGap: "loss", KindStart: "start", KindLink: "link", KindAttestation: "attestation",
