@@ -138,6 +138,10 @@ func describe(log string, r *journal.Record) (text string) {
 		if s, err := guard.DescribeDecision(r.Payload); err == nil {
 			return clip(s)
 		}
+	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordAuthority:
+		if s, err := guard.DescribeAuthority(r.Payload); err == nil {
+			return clip(s)
+		}
 	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordRung:
 		if s, err := guard.DescribeLadder(r.Payload); err == nil {
 			return clip(s)

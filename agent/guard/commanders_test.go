@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/robowarden/robowarden/agent/envelope"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
@@ -303,5 +305,89 @@ func TestEveryVerdictHasAReason(t *testing.T) {
 	}
 	if p := proof(&msg.Proof{Verdict: msg.NumProofVerdicts}); p.Found == interlock.ProofAccepted {
 		t.Error("an unknown verdict is accepted")
+	}
+}
+
+// challengeSink hands challenges to a sealer, as a commander reads them.
+type challengeSink struct {
+	nullSink
+	sealer *envelope.Sealer
+	heard  int
+}
+
+func (s *challengeSink) CommandChallenge(_ int, line []byte) {
+	if _, _, _, nonce, err := envelope.ParseChallenge(line); err == nil && s.sealer != nil {
+		s.sealer.Challenge(nonce)
+		s.heard++
+	}
+}
+
+// provenGuard is a whole guard whose planner proves its commands. send brings one from the bytes of its envelope into force.
+func provenGuard(tb testing.TB) (g *Guard, clock *handClock, sink *challengeSink, send func(envelope []byte)) {
+	tb.Helper()
+	d := newDesk(tb, 1)
+	d.drive(0)
+	d.r.run(time.Second)
+	clock = &handClock{}
+	clock.boot.Store(int64(d.r.now))
+	clock.civil.Store(d.r.civil())
+	beat, err := NewHeartbeat("operator", "robowarden-demo/1", [16]byte{1}, make([]byte, 32))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sink = &challengeSink{sealer: d.sealer}
+	g = New(Options{
+		Core: d.r.core, Clock: clock, Sink: sink, Journal: &copyRecorder{}, Heartbeats: []*Heartbeat{beat}, Persist: func([]byte) {},
+		Envelopes: Envelopes{d.opener, nil, nil}, Log: zerolog.Nop(),
+	})
+	command := &msg.Command{Header: d.r.header("")}
+	command.Stamp = 0
+	return g, clock, sink, func(b []byte) {
+		body, p := d.opener.Open(b)
+		command.Proof, command.Twist = p, msg.Twist{}
+		if p.Verdict == msg.ProofAuthentic {
+			command.Linear.X = math.Float64frombits(binary.LittleEndian.Uint64(body))
+		}
+		g.Command(command)
+	}
+}
+
+func TestProvenPathDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	g, clock, sink, send := provenGuard(t)
+	body, buf := make([]byte, 48), make([]byte, 0, 256)
+	forged := make([]byte, envelope.Overhead+48)
+	// The clock moves on, so that challenges come due in between; drawing and telling one is on the path of a tick.
+	n := testing.AllocsPerRun(600, func() {
+		clock.advance(40 * time.Millisecond)
+		g.Tick(clock.Boot())
+		buf, _ = sink.sealer.Append(buf[:0], body)
+		send(buf)
+		send(buf)
+		send(forged)
+	})
+	counts := g.opt.Core.proofs[0].Counts()
+	if n != 0 || sink.heard < 20 || counts[interlock.ProofAccepted] < 600 || counts[interlock.ProofReplayed] < 600 || counts[interlock.ProofMalformed] < 600 {
+		t.Fatalf("%v allocations, %d challenges heard, counts %v", n, sink.heard, counts)
+	}
+}
+
+// BenchmarkProvenCommand is one command from the bytes of its envelope to the effects, beside BenchmarkCommand.
+func BenchmarkProvenCommand(b *testing.B) {
+	g, clock, sink, send := provenGuard(b)
+	body, buf := make([]byte, 48), make([]byte, 0, 256)
+	g.Tick(clock.Boot())
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		clock.advance(time.Millisecond)
+		if clock.Boot()%time.Second == 0 {
+			g.Tick(clock.Boot())
+		}
+		buf, _ = sink.sealer.Append(buf[:0], body)
+		b.StartTimer()
+		send(buf)
 	}
 }
