@@ -148,7 +148,7 @@ func TestNothingUnprovenPasses(t *testing.T) {
 		"oversized": {func(*desk) func([]byte) []byte {
 			return func(b []byte) []byte { return append(b, make([]byte, 5000)...) }
 		}, interlock.ProofOversize},
-		"the same again and again": {func(d *desk) func([]byte) []byte {
+		"the same again and again": {func(*desk) func([]byte) []byte {
 			var first []byte
 			return func(b []byte) []byte {
 				if first == nil {

@@ -25,11 +25,11 @@ type envelopeDecoder struct {
 // NewEnvelopedCommand is [NewCommand] for commands in envelopes. What an envelope holds is the command with its own
 // encapsulation, as a serialised message of ROS 2 has it.
 func NewEnvelopedCommand(typ string, p *msg.Peer, channel int, opener bus.Opener, h func(*msg.Command)) (Decoder, error) {
-	d, err := NewCommand(typ, p, channel, h)
+	d, err := newCommand(typ, p, channel, h)
 	if err != nil {
 		return nil, err
 	}
-	return &envelopeDecoder{open: opener, in: d.(*commandDecoder)}, nil //nolint:forcetypeassert // NewCommand's own
+	return &envelopeDecoder{open: opener, in: d}, nil
 }
 
 // Decode implements Decoder.
