@@ -171,6 +171,10 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseDeviceOpen means that a process has a recording device open.
+	CauseDeviceOpen
+	// CausePaused means that the program stood still while it collected its garbage.
+	CausePaused
 	// CauseNoEnvelope means that a command came without the envelope that its channel demands.
 	CauseNoEnvelope
 	// CauseBadEnvelope means that an envelope, or what is in it, cannot be read.
@@ -280,6 +284,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
+	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
+	CausePaused:            {"paused", "the program stood still while it collected its garbage"},
 	CauseNoEnvelope:        {"no-envelope", "a command came without the envelope that its channel demands"},
 	CauseBadEnvelope:       {"bad-envelope", "an envelope, or what is in it, cannot be read"},
 	CauseUnknownKey:        {"unknown-key", "a command names a key that its channel does not have"},
