@@ -134,7 +134,11 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.peers = newPeerTable(demands(a.params), transport(a.cfg.Profile.Bus))
-	if a.bus, err = newWiring(a.cfg, a.clock, a.peers, a.log); err != nil {
+	envelopes, err := a.envelopes()
+	if err != nil {
+		return err
+	}
+	if a.bus, err = newWiring(a.cfg, envelopes, a.clock, a.peers, a.log); err != nil {
 		return err
 	}
 	beats, err := a.heartbeats()
@@ -142,12 +146,13 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.guard = guard.New(guard.Options{
-		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats,
+		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats, Envelopes: envelopes,
 		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{
 		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder,
-		zones: func() *geofence.Set { _, p := a.current(); return p.Set },
+		zones:   func() *geofence.Set { _, p := a.current(); return p.Set },
+		channel: a.channel,
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},

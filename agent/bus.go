@@ -36,15 +36,20 @@ type wiring struct {
 	// inputs numbers the topics whose peers the core follows.
 	inputs map[string]int
 	peers  *peerTable
+	// envelopes are the openers of the command inputs whose commanders have to prove themselves, nil for the others.
+	envelopes guard.Envelopes
 	// topics are all that the guard reads, writes, watches or calls.
 	topics map[string]bool
 }
 
 // newWiring binds the node's ports and offers the topics that the guard publishes. Nothing is dialled before the node runs.
-func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*wiring, error) {
-	b := &wiring{cfg: cfg, log: log, inputs: map[string]int{}, peers: peers, topics: mapped(cfg.Topics)}
+func newWiring(cfg *config.Config, envelopes guard.Envelopes, clock guard.Clock, peers *peerTable, log zerolog.Logger) (*wiring, error) {
+	b := &wiring{cfg: cfg, envelopes: envelopes, log: log, inputs: map[string]int{}, peers: peers, topics: mapped(cfg.Topics)}
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
+		if envelopes[i] != nil {
+			b.topics[config.ChallengeTopic(c.Topic)] = true
+		}
 	}
 	if err := b.open(clock); err != nil {
 		return nil, err
@@ -81,6 +86,12 @@ func (b *wiring) advertise() error {
 		}
 		b.sink.challenges = append(b.sink.challenges, offer(h.ChallengeTopic, bus.TypeString, h.Publishers...))
 	}
+	b.sink.commanders = make([]publisher, len(t.Commands))
+	for i, c := range t.Commands {
+		if b.envelopes[i] != nil {
+			b.sink.commanders[i] = offer(config.ChallengeTopic(c.Topic), bus.TypeString, c.Publishers...)
+		}
+	}
 	if t.Diagnostics != "" {
 		b.diag = offer(t.Diagnostics, bus.TypeDiagnosticArray)
 	}
@@ -111,7 +122,11 @@ func (b *wiring) connect(g *guard.Guard) error {
 		}
 	}
 	for i, c := range t.Commands {
-		try(c.Topic, b.node.SubscribeCommand(bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command))
+		s := bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}
+		if o := b.envelopes[i]; o != nil {
+			s.Open = o.Open
+		}
+		try(c.Topic, b.node.SubscribeCommand(s, i, g.Command))
 	}
 	b.connectPose(try)
 	b.connectSensors(try)

@@ -23,7 +23,9 @@ type orders struct {
 	ledger   *ledger
 	guard    *guard.Guard
 	zones    func() *geofence.Set
-	now      func() (order.Times, time.Duration)
+	// channel is the number of a channel of the topic mapping, -1 for a name that it does not have.
+	channel func(name string) int
+	now     func() (order.Times, time.Duration)
 	// stage checks that a policy set or key list can be put into force; what it returns does it, once the order is used up.
 	stage func(v *order.Verified, envelope []byte) (func() error, error)
 	inbox *inbox
@@ -112,7 +114,8 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		return Receipt{Kind: string(kind), Reason: "wrong-path", Text: fmt.Sprintf(
 			"only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], kind)}
 	}
-	if kind == order.KindStop || kind == order.KindAttestationResult || kind == order.KindGrant || kind == "" {
+	if kind == order.KindStop || kind == order.KindAttestationResult || kind == order.KindGrant ||
+		kind == order.KindOverride || kind == order.KindSession || kind == "" {
 		// What tightens waits for nobody: neither for another order nor for the disk.
 		times, _ := o.now()
 		v, err := o.verifier.Load().Verify(times, envelope)
@@ -125,6 +128,11 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 			return o.refused(v, times)
 		case v.Order.Kind == order.KindGrant && v.Order.Grant.Answer != order.AnswerGranted:
 			return o.answered(v, times)
+		case v.Order.Tightens():
+			r := accepted(v)
+			o.authority(v, times, 0, &r)
+			o.recordUsed(v, times, &r)
+			return r
 		}
 	}
 	if !o.turn.enter() {
@@ -206,6 +214,8 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 		o.reset(v, &r)
 	case order.KindGrant:
 		o.grant(v, times, boot, &r)
+	case order.KindOverride, order.KindSession:
+		o.authority(v, times, boot, &r)
 	case order.KindPolicySet, order.KindKeyList:
 		if err := inForce(); err != nil {
 			return refusal(v, err)

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -84,11 +86,12 @@ type discard struct {
 	notes int
 }
 
-func (*discard) Command(uint64, msg.Twist) {}
-func (*discard) Lock(uint64, bool)         {}
-func (*discard) Challenge(int, []byte)     {}
-func (*discard) Rungs(uint64, uint32)      {}
-func (*discard) Private(uint64, bool)      {}
+func (*discard) Command(uint64, msg.Twist)    {}
+func (*discard) Lock(uint64, bool)            {}
+func (*discard) Challenge(int, []byte)        {}
+func (*discard) Rungs(uint64, uint32)         {}
+func (*discard) Private(uint64, bool)         {}
+func (*discard) CommandChallenge(int, []byte) {}
 
 func (d *discard) Append(kind uint8, _ time.Duration, _ []byte, _ bool) (uint64, bool) {
 	d.mu.Lock()
@@ -138,8 +141,8 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 	}
 	for name, role := range map[string]order.Role{
 		"rita": order.RoleRoot, "sven": order.RoleSafetyEngineer, "olga": order.RoleOperator, "otto": order.RoleOperator,
-		"finn": order.RoleFleetManager, "vera": order.RoleVendor, "button": order.RoleStopOnly,
-		"vic": order.RoleVerifier, "carl": order.RoleConsumer,
+		"sara": order.RoleSupervisor, "finn": order.RoleFleetManager, "vera": order.RoleVendor, "button": order.RoleStopOnly,
+		"sven's other key": order.RoleSupervisor, "vic": order.RoleVerifier, "carl": order.RoleConsumer,
 	} {
 		key, err := order.GenerateKey(order.Ed25519)
 		if err != nil {
@@ -155,7 +158,7 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 		}
 		o.people[name] = key
 		list.KeyList.Keys = append(list.KeyList.Keys, order.Key{
-			ID: id, PEM: string(pem), Person: name, Roles: []order.Role{role}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour),
+			ID: id, PEM: string(pem), Person: strings.TrimSuffix(name, "'s other key"), Roles: []order.Role{role}, NotBefore: noon.Add(-time.Hour), NotAfter: noon.Add(time.Hour),
 		})
 	}
 	l := &ledger{store: order.OpenStore(o.fs, true)}
@@ -186,6 +189,9 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 		now:   func() (order.Times, time.Duration) { return o.times, o.clock.Boot() },
 		stage: func(*order.Verified, []byte) (func() error, error) { return func() error { return nil }, nil },
 		inbox: newInbox(o.clock.Boot), used: make(chan usedStop, maxUsedStops),
+		channel: func(name string) int {
+			return slices.IndexFunc(params.Channels, func(c guard.ChannelParams) bool { return c.Name == name })
+		},
 	}
 	o.orders.verifier.Store(v)
 	return o
@@ -250,6 +256,12 @@ func (o *office) order(kind order.Kind) *order.Order {
 		d.Grant = &order.Grant{Scope: order.ScopeEgress, Zone: "pharmacy", MaxSpeedMPS: 0.1, Expires: noon.Add(10 * time.Minute)}
 	case order.KindAttestationResult:
 		d.AttestationResult = &order.AttestationResult{Verdict: order.VerdictAccepted, Tier: order.TierTPM, EvidenceSHA256: someHex}
+	case order.KindOverride:
+		d.Override = &order.Override{Triggers: []string{"pose.covariance"}, MaxSpeedMPS: 0.2, Expires: noon.Add(5 * time.Minute)}
+	case order.KindSession:
+		d.Session = &order.Session{
+			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: noon.Add(5 * time.Minute),
+		}
 	case order.KindPolicySet, order.KindKeyList:
 	}
 	return d

@@ -13,10 +13,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/envelope"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/hal/host"
@@ -280,6 +282,42 @@ func (a *Agent) heartbeats() ([]*guard.Heartbeat, error) {
 		out = append(out, h)
 	}
 	return out, nil
+}
+
+// envelopes prepares the keys of commanders that have to prove themselves, and says of the others that they have not. A
+// missing key is an error at start, as for heartbeats.
+func (a *Agent) envelopes() (guard.Envelopes, error) {
+	out := make(guard.Envelopes, len(a.cfg.Topics.Commands))
+	for i, c := range a.cfg.Topics.Commands {
+		p := a.cfg.Policy.Commander(c.Channel)
+		if p == nil || p.Authenticity != config.AuthenticityRequired {
+			why := "the policy does not say whether they have to; add the channel to its commanders"
+			if p != nil {
+				why = p.Reason
+			}
+			a.log.Warn().Str("channel", c.Channel).Str(keyReason, why).Msg("commands of this channel do not have to prove who sent them")
+			continue
+		}
+		var keys []envelope.Key
+		for _, id := range p.Keys {
+			key, ok := a.cfg.CommandKeys[id]
+			if !ok {
+				return nil, fmt.Errorf("commander of channel %q has no key %q: add it to the deployment under command_keys", c.Channel, id)
+			}
+			keys = append(keys, envelope.Key{ID: id, Secret: key.Bytes()})
+		}
+		o, err := envelope.NewOpener(envelope.Binding{Robot: a.robot, Boot: a.boot, Topic: c.Topic, Type: c.Type}, c.MaxBytes, keys...)
+		if err != nil {
+			return nil, fmt.Errorf("channel %q: %w", c.Channel, err)
+		}
+		out[i] = o
+	}
+	return out, nil
+}
+
+// channel is the number of a channel of the topic mapping, -1 for a name that it does not have.
+func (a *Agent) channel(name string) int {
+	return slices.IndexFunc(a.cfg.Topics.Commands, func(c config.CommandIn) bool { return c.Channel == name })
 }
 
 // errDocuments is why a policy for another profile or mapping cannot be loaded into a guard that runs.

@@ -19,6 +19,8 @@ type busSink struct {
 	command    publisher
 	lock       publisher
 	challenges []publisher
+	// commanders tell the challenges for commanders, by channel; nil where none have to prove themselves.
+	commanders []publisher
 	rungs      []*rung
 	devices    devices
 	estop      *estopTopic
@@ -54,8 +56,13 @@ func (s *busSink) Challenge(endpoint int, line []byte) {
 	_, _ = s.challenges[endpoint].PublishString(s.seq.Add(1), line)
 }
 
-// Rungs wakes the callers of services whose rung is newly asserted, and the drivers of devices. Zero velocity and the lock need no caller: the gate
-// and the lock's own timer send them.
+// CommandChallenge publishes a challenge line for a channel's commanders.
+func (s *busSink) CommandChallenge(channel int, line []byte) {
+	_, _ = s.commanders[channel].PublishString(s.seq.Add(1), line)
+}
+
+// Rungs wakes the callers of services whose rung is newly asserted, and the drivers of devices. Zero velocity and the lock
+// need no caller: the gate and the lock's own timer send them.
 func (s *busSink) Rungs(seq uint64, asserted uint32) {
 	for i, r := range s.rungs {
 		if r != nil {

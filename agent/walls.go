@@ -51,6 +51,9 @@ func (a *Agent) Files() Files {
 	for _, in := range cfg.Profile.Inputs {
 		f.Devices = append(f.Devices, in.Chip)
 	}
+	for _, k := range cfg.Deployment.CommandKeys {
+		f.Read = append(f.Read, filepath.Dir(k.File))
+	}
 	return f
 }
 

@@ -193,6 +193,26 @@ const (
 	CauseBusOff
 	// CauseDeviceGone means that the device is not there.
 	CauseDeviceGone
+	// CauseNoEnvelope means that a command came without the envelope that its channel demands.
+	CauseNoEnvelope
+	// CauseBadEnvelope means that an envelope, or what is in it, cannot be read.
+	CauseBadEnvelope
+	// CauseUnknownKey means that a command names a key that its channel does not have.
+	CauseUnknownKey
+	// CauseMisdirected means that a command is for another robot or another topic.
+	CauseMisdirected
+	// CauseReplayedCommand means that a command came before, in this boot or an earlier one.
+	CauseReplayedCommand
+	// CauseWrongCode means that a command's authentication code is wrong.
+	CauseWrongCode
+	// CauseHeldBack means that an authentic command came too late or was overtaken.
+	CauseHeldBack
+	// CauseSequenceLeap means that a commander's sequence leaps.
+	CauseSequenceLeap
+	// CauseTooWeak means that the sender is known less well than the policy demands.
+	CauseTooWeak
+	// CauseNoSession means that no session of control is open for the channel.
+	CauseNoSession
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -293,6 +313,16 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseNoReadBack:        {"no-read-back", "the device's state is not what it was told"},
 	CauseBusOff:            {"bus-off", "the controller has left its bus"},
 	CauseDeviceGone:        {"device-gone", "the device is not there"},
+	CauseNoEnvelope:        {"no-envelope", "a command came without the envelope that its channel demands"},
+	CauseBadEnvelope:       {"bad-envelope", "an envelope, or what is in it, cannot be read"},
+	CauseUnknownKey:        {"unknown-key", "a command names a key that its channel does not have"},
+	CauseMisdirected:       {"misdirected", "a command is for another robot or another topic"},
+	CauseReplayedCommand:   {"replayed-command", "a command came before, in this boot or an earlier one"},
+	CauseWrongCode:         {"wrong-code", "a command's authentication code is wrong"},
+	CauseHeldBack:          {"held-back", "an authentic command came too late or was overtaken"},
+	CauseSequenceLeap:      {"sequence-leap", "a commander's sequence leaps"},
+	CauseTooWeak:           {"too-weak", "the sender is known less well than the policy demands"},
+	CauseNoSession:         {"no-session", "no session of control is open for the channel"},
 }
 
 // String returns the cause's code.

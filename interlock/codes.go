@@ -158,6 +158,8 @@ const (
 	ActuatorBusOff
 	// PermitLost is permit.lost: permit withdrawn without the guard.
 	PermitLost
+	// CommandUnproven is channel.command-unproven: commands of nobody who may.
+	CommandUnproven
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -1,6 +1,9 @@
 package interlock
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // decide joins what is active into the decision.
 func (m *Machine) decide(in *Inputs, dt, credit time.Duration, out *Decision) {
@@ -8,8 +11,8 @@ func (m *Machine) decide(in *Inputs, dt, credit time.Duration, out *Decision) {
 	var worst listing
 	for t, ok := m.on.Next(0); ok; t, ok = m.on.Next(t + 1) {
 		constraint := m.constraint(t)
-		if in.Suspended.Has(t) && triggerTable[t].Overridable {
-			constraint = limited(in.SuspendedMPS).Normal()
+		if mps, ok := suspended(t, in); ok {
+			constraint = limited(mps).Normal()
 		}
 		axes = meet(axes, constraint)
 		worst.add(entry{constraint, m.slots[t].firstSeen, t})
@@ -33,6 +36,21 @@ func (m *Machine) decide(in *Inputs, dt, credit time.Duration, out *Decision) {
 	out.PolicyWaits = m.waits
 	out.LatchesChanged = m.dirty
 	m.dirty = false
+}
+
+// suspended returns the speed cap that replaces what t demands, and whether one does; of two, the lower counts.
+func suspended(t Trigger, in *Inputs) (mps float64, ok bool) {
+	if !triggerTable[t].Overridable {
+		return 0, false
+	}
+	mps = math.Inf(1)
+	if in.Suspended.Has(t) {
+		mps, ok = in.SuspendedMPS, true
+	}
+	if in.Overridden.Has(t) && !(in.OverriddenMPS >= mps) {
+		mps = in.OverriddenMPS // NaN as well, which passes nothing.
+	}
+	return mps, ok || in.Overridden.Has(t)
 }
 
 // constraint returns what t restricts: what was latched stays, whatever policies came later.

@@ -56,6 +56,9 @@ type Command struct {
 	// time, negative if it lies ahead.
 	Stamped bool
 	Age     time.Duration
+	// Refused says why nobody may command like this, whatever the command is: GateUnproven, GateWeak or GateNoSession;
+	// GatePassed if there is nothing to say against it.
+	Refused GateReason
 }
 
 // GateConfig sets up a Gate. Every duration and length must be positive.
@@ -81,6 +84,8 @@ type GateInput struct {
 	// Latched is true if a trigger that a person has to reset holds motion: Decision.HeldByLatch. After it, as after a stop,
 	// a channel has to be neutral before it commands anything.
 	Latched bool
+	// Closed has bit i-1 set for each channel i whose command does not pass any longer, though it did: its session is over.
+	Closed uint64
 	// Because is the Decision's worst trigger, NumTriggers if there is none; it is passed on into the output.
 	Because Trigger
 	// Ratio is the geofence's, in [0, 1], by which every command is scaled; above 1 counts as 1, NaN passes nothing.
@@ -126,6 +131,12 @@ const (
 	GateTimeout
 	// GateIdle means that no command has come yet.
 	GateIdle
+	// GateUnproven means that the command does not prove who sent it, on a channel that demands it.
+	GateUnproven
+	// GateWeak means that its sender is known less well than the policy demands.
+	GateWeak
+	// GateNoSession means that no session of control is open for its channel.
+	GateNoSession
 	// NumGateReasons is the number of reasons.
 	NumGateReasons
 )
@@ -139,6 +150,7 @@ func (r GateReason) String() string {
 		"passed", "scaled by geofence", "scaled by speed cap", "held", "stopped", "not the dock's commander",
 		"remote blocked", "unknown channel", "not finite", "stale", "from the future", "out of order",
 		"from before the release", "waiting for neutral", "timed out", "idle",
+		"not proven", "sender not known well enough", "no session of control",
 	}[r]
 }
 

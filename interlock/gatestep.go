@@ -59,7 +59,7 @@ func (g *Gate) Step(now time.Duration, in *GateInput, out *GateOutput) {
 			g.any, g.current = true, in.Command
 		}
 	}
-	g.expire(now, axes)
+	g.expire(now, axes, in.Closed)
 	if g.any {
 		g.pass(now, in, axes, out)
 	} else {
@@ -89,6 +89,10 @@ func (g *Gate) follow(now time.Duration, motion Motion, latched bool) {
 func (g *Gate) admit(now time.Duration, c *Command, axes Axes) GateReason {
 	if c.Channel == 0 || c.Channel > MaxChannels || c.Kind == ChannelUnknown || c.Kind > ChannelAutonomy {
 		return GateUnknownChannel
+	}
+	if c.Refused != GatePassed {
+		// Before anything is remembered of the channel: what nobody may send must not disturb who may.
+		return c.Refused
 	}
 	if c.Received > now {
 		return GateFuture
@@ -155,8 +159,12 @@ func (g *Gate) drop(c *Command, reason GateReason) {
 }
 
 // expire forgets the command that passes now once it has run out or may not pass any longer.
-func (g *Gate) expire(now time.Duration, axes Axes) {
+func (g *Gate) expire(now time.Duration, axes Axes, closed uint64) {
 	if !g.any {
+		return
+	}
+	if closed&(1<<(g.current.Channel-1)) != 0 {
+		g.any, g.why = false, GateNoSession
 		return
 	}
 	if reason := permitted(&g.current, axes); reason != GatePassed {

@@ -21,6 +21,10 @@ type Inputs struct {
 	Suspended TriggerSet
 	// SuspendedMPS is the cap in m/s; NaN and negative values are 0.
 	SuspendedMPS float64
+	// Overridden are triggers whose constraint signed overrides replace by a speed cap of OverriddenMPS: see [Overrides].
+	// Those that cannot be overridden are left as they are.
+	Overridden    TriggerSet
+	OverriddenMPS float64
 	// HoldImpossible is true while the robot cannot stay where it is with power kept (battery, heat); hold becomes stop.
 	HoldImpossible bool
 	// Refuge is a way out of a zone in which the robot must not stand.

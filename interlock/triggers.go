@@ -558,4 +558,13 @@ var triggerTable = [NumTriggers]Info{
 		Default:  rule(hold(), 0, 1000, ClearOnDwell, attending),
 		Bounds:   atLeast(free(), 5000, ClearOnDwell),
 	},
+	// What is refused moves nothing, and the rightful commander's commands pass beside it. So whoever can send rubbish gains
+	// no more than a slow robot, and that within the cap; he is still to be found.
+	CommandUnproven: {
+		Code: "channel.command-unproven", Title: "commands of nobody who may", Class: ClassBus, UnknownAs: CommandUnproven, Overridable: true, Hearsay: true,
+		Text:     "Commands were refused whose sender did not prove to be whom the policy demands.",
+		Playbook: "The cause says what was wrong. Look who publishes on the channel's topic; a commander with an old key, a deaf one and a recording played again look alike at first. Treat anything unexplained as an intrusion.",
+		Default:  rule(limited(0.3), 200, 2000, ClearOnDwell, incident),
+		Bounds:   disablable(free(), 5000, ClearOnClear),
+	},
 }

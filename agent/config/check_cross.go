@@ -36,6 +36,7 @@ func (l *loader) check() {
 	}
 	if policy != nil && topics != nil {
 		policy.checkAgainstTopics(topics, c.Policy, c.Topics)
+		policy.checkCommandersMapped(topics, c.Policy, c.Topics)
 	}
 	if policy != nil && profile != nil {
 		policy.checkAgainstProfile(c.Policy, c.Profile)
@@ -51,6 +52,7 @@ func (l *loader) check() {
 	}
 	if deployment != nil && policy != nil {
 		deployment.checkAgainstPolicy(policy, c.Deployment, c.Policy)
+		deployment.checkCommandKeys(policy, c.Deployment, c.Policy)
 	}
 }
 

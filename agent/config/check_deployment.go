@@ -20,28 +20,36 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 			"Linux takes no longer path for a socket")
 	}
 	d.unique("heartbeat_keys", "endpoint", names(p.HeartbeatKeys, func(k HeartbeatKey) string { return k.Endpoint }))
-	l.cfg.HeartbeatKeys = map[string]Secret{}
+	d.unique("command_keys", "key", names(p.CommandKeys, func(k CommandKey) string { return k.Key }))
+	l.cfg.HeartbeatKeys, l.cfg.CommandKeys = map[string]Secret{}, map[string]Secret{}
 	for i, k := range p.HeartbeatKeys {
-		if k.File == "" {
-			continue
-		}
-		key, err := readSecret(k.File)
-		if err == nil {
-			l.cfg.HeartbeatKeys[k.Endpoint] = key
-			continue
-		}
-		problem := Problem{Rule: "key-file", Expected: "a key file that only its owner may read", Found: reason(err), folder: l.folder}
-		switch {
-		case errors.Is(err, errKeyMode):
-			problem.Rule, problem.folder = "key-file-mode", ""
-			problem.Hint = "set the file's mode to 0600 and draw a new key: others may have read this one"
-		case errors.Is(err, errKeyForm):
-			problem.Rule, problem.folder = "key-file-form", ""
-			problem.Hint = "the file holds the key as 64 hexadecimal digits in one line; it is not shown here"
-		case errors.Is(err, fs.ErrNotExist):
-			problem.Found = "no such file"
-		}
-		where := at("heartbeat_keys", i, "file")
-		d.about(where.find(d.root), where, problem)
+		l.readKey(d, at("heartbeat_keys", i, "file"), l.cfg.HeartbeatKeys, k.Endpoint, k.File)
 	}
+	for i, k := range p.CommandKeys {
+		l.readKey(d, at("command_keys", i, "file"), l.cfg.CommandKeys, k.Key, k.File)
+	}
+}
+
+// readKey reads one key file into keys, and tells what is wrong with it.
+func (l *loader) readKey(d *document, where *path, keys map[string]Secret, name, file string) {
+	if file == "" {
+		return
+	}
+	key, err := readSecret(file)
+	if err == nil {
+		keys[name] = key
+		return
+	}
+	problem := Problem{Rule: "key-file", Expected: "a key file that only its owner may read", Found: reason(err), folder: l.folder}
+	switch {
+	case errors.Is(err, errKeyMode):
+		problem.Rule, problem.folder = "key-file-mode", ""
+		problem.Hint = "set the file's mode to 0600 and draw a new key: others may have read this one"
+	case errors.Is(err, errKeyForm):
+		problem.Rule, problem.folder = "key-file-form", ""
+		problem.Hint = "the file holds the key as 64 hexadecimal digits in one line; it is not shown here"
+	case errors.Is(err, fs.ErrNotExist):
+		problem.Found = "no such file"
+	}
+	d.about(where.find(d.root), where, problem)
 }

@@ -34,6 +34,8 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 	d.checkFloors(p)
 	d.checkUnused(p)
 	d.checkChannels(p)
+	d.checkCommanders(p)
+	d.checkOverrides(p)
 	d.checkTriggers(p)
 	d.checkGeometry(p, profile, topics)
 }

@@ -14,6 +14,8 @@ type Config struct {
 	Deployment *Deployment
 	// HeartbeatKeys holds the key of each endpoint that the deployment names.
 	HeartbeatKeys map[string]Secret
+	// CommandKeys holds the key of each commander that the deployment names.
+	CommandKeys map[string]Secret
 	// Vendor says how to read the sensors whose types only the vendor knows.
 	Vendor Vendor
 	// Raw holds the documents as they were read; Policy is the YAML inside the signed set.

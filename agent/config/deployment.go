@@ -14,6 +14,8 @@ type Deployment struct {
 	Paths Paths `cfg:"paths" eg:"paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.bundle, keys: keys, state_dir: /var/lib/robowarden, journal_dir: /var/lib/robowarden/journal, control_socket: /run/robowarden/control.sock}"`
 	// HeartbeatKeys are the keys of the endpoints that the policy's channels name.
 	HeartbeatKeys []HeartbeatKey `cfg:"heartbeat_keys,optional" len:"0..16" eg:"heartbeat_keys: [{endpoint: operator, file: operator.key}]"`
+	// CommandKeys are the keys that the policy's commanders name.
+	CommandKeys []CommandKey `cfg:"command_keys,optional" len:"0..64" eg:"command_keys: [{key: planner, file: planner.key}]"`
 	// Journal bounds the journal.
 	Journal Journal `cfg:"journal" eg:"journal: {quota_mib: 512, segment_mib: 8}"`
 	// Log says what is logged to stdout.

@@ -292,6 +292,10 @@ func (l *loader) absolute(d *document) {
 		k := &l.cfg.Deployment.HeartbeatKeys[i]
 		k.File = resolve(folder, k.File)
 	}
+	for i := range l.cfg.Deployment.CommandKeys {
+		k := &l.cfg.Deployment.CommandKeys[i]
+		k.File = resolve(folder, k.File)
+	}
 	for _, path := range l.cfg.Deployment.others() {
 		*path = resolve(folder, *path)
 	}

@@ -31,8 +31,13 @@ type Policy struct {
 	Robots []RobotRoles `cfg:"robots" len:"1..4096" eg:"robots: [{serial: hum-0007, roles: [delivery]}]"`
 	// Channels are the endpoints whose heartbeat the robot lives by.
 	Channels []Channel `cfg:"channels,optional" len:"0..16" eg:"channels: [{endpoint: operator, period: 200ms, hold_after: 600ms, stop_after: 2s}]"`
+	// Commanders say what whoever commands the robot has to prove, for each channel of the topic mapping. Absent, the bus's
+	// word counts for all, and the status says so.
+	Commanders []Commander `cfg:"commanders,optional" len:"1..16" eg:"commanders: [{channel: planner, authenticity: required, keys: [planner], strength: authenticated}]"`
 	// Triggers change what the built-in triggers do.
 	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose.stale, dwell: 2s}]"`
+	// Overrides say who may suspend for a while what triggers demand; absent, nobody may.
+	Overrides []Override `cfg:"overrides,optional" len:"0..64" eg:"overrides: [{triggers: [pose.covariance], roles: [safety-engineer, supervisor], persons: 2, lasts: 10m, max_speed_mps: 0.3}]"`
 	// StopCategory is the category by IEC 60204-1 of the strongest stop: 2 keeps power, 1 removes it after standstill.
 	StopCategory int `cfg:"stop_category" range:"[1,2]" eg:"stop_category: 2"`
 	// Unauthenticated caps what anybody on the bus can cause without a key and at no cost, such as a false battery gauge.

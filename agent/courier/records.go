@@ -89,7 +89,7 @@ const maxText = 512
 var (
 	guardKinds = map[uint8]string{
 		guard.RecordStart: "start", guard.RecordDecision: "decision", guard.RecordRung: "rung", guard.RecordOrder: "order",
-		guard.RecordPolicy: "policy", recordCheckpoint: "checkpoint",
+		guard.RecordPolicy: "policy", recordCheckpoint: "checkpoint", guard.RecordAuthority: "authority",
 	}
 	courierKinds = map[journal.Kind]string{
 		KindCheckpoint: "checkpoint", KindGap: "loss", KindStart: "start", KindLink: "link", KindAttestation: "attestation",
@@ -136,6 +136,10 @@ func describe(log string, r *journal.Record) (text string) {
 		return clip(string(line))
 	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordDecision:
 		if s, err := guard.DescribeDecision(r.Payload); err == nil {
+			return clip(s)
+		}
+	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordAuthority:
+		if s, err := guard.DescribeAuthority(r.Payload); err == nil {
 			return clip(s)
 		}
 	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordRung:

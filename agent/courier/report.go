@@ -193,6 +193,12 @@ type status struct {
 		Code  string `json:"code"`
 		Cause string `json:"cause"`
 	} `json:"triggers"`
+	Overrides []struct {
+		Order string `json:"order"`
+	} `json:"overrides"`
+	Sessions []struct {
+		Order string `json:"order"`
+	} `json:"sessions"`
 	Policy struct {
 		Digest            string `json:"digest"`
 		ReportsUnattested bool   `json:"reports_unattested"`
@@ -217,7 +223,7 @@ func (s *status) enforcement() string {
 // key changes when somebody who watches the robot wants to know.
 func (s *status) key() string {
 	var b strings.Builder
-	fmt.Fprint(&b, s.Mode, s.AtRest, s.Axes, s.Policy.Digest, s.enforcement())
+	fmt.Fprint(&b, s.Mode, s.AtRest, s.Axes, s.Policy.Digest, s.enforcement(), s.Overrides, s.Sessions)
 	for _, t := range s.Triggers {
 		fmt.Fprint(&b, " ", t.Code, t.Cause)
 	}

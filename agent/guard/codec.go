@@ -36,6 +36,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventCommand:
 		e.header(&ev.Command.Header)
 		e.u16(uint16(ev.Command.Channel))
+		e.proof(&ev.Command.Proof)
 		e.vec(ev.Command.Linear)
 		e.vec(ev.Command.Angular)
 	case EventDevice:
@@ -51,7 +52,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -68,7 +69,7 @@ func (e *encoder) fact(ev *Event) {
 		e.u32(ev.Peer.ID)
 		e.u8(uint8(ev.Peer.Strength))
 		e.text(ev.Peer.Name)
-	case EventChallenge:
+	case EventChallenge, EventCommandChallenge:
 		e.u16(uint16(ev.Challenge.Endpoint))
 		e.b = append(e.b, ev.Challenge.Value[:]...)
 	case EventAnswer:
@@ -121,6 +122,16 @@ func (e *encoder) header(h *msg.Header) {
 	}
 	e.u32(h.Peer.ID)
 	e.u8(uint8(h.Peer.Strength))
+}
+
+func (e *encoder) proof(p *msg.Proof) {
+	e.u8(uint8(p.Verdict))
+	if p.Verdict == msg.ProofAbsent {
+		return
+	}
+	e.u8(p.Key)
+	e.b = append(e.b, p.Challenge[:]...)
+	e.u64(p.Seq)
 }
 
 func (e *encoder) vec(v msg.Vec3) { e.f64(v.X); e.f64(v.Y); e.f64(v.Z) }
@@ -206,6 +217,16 @@ func (e *encoder) order(o *Order) {
 		e.f64(l.MaxSpeedMPS)
 		e.u8(uint8(l.Facts))
 		e.flag(l.Once)
+	}
+	if o.Kind == OrderOverride || o.Kind == OrderSession {
+		e.u64(o.ID)
+		e.flag(o.End)
+		e.f64(o.MaxSpeedMPS)
+		e.u16(uint16(int16(o.Session.Channel))) //nolint:gosec // at most MaxChannels
+		e.u8(uint8(o.Session.Level))
+		e.text(o.Session.Who)
+		e.text(o.Session.Role)
+		e.text(o.Session.From)
 	}
 }
 

@@ -52,6 +52,10 @@ func genEvent(t *rapid.T) *Event {
 		ev.IMU = &msg.IMU{Header: head, Orientation: quat(), AngularVelocity: vec(), HasAngularVelocity: flag(), LinearAcceleration: vec()}
 	case EventCommand:
 		ev.Command = &msg.Command{Header: head, Channel: rapid.IntRange(0, 9).Draw(t, "channel"), Twist: msg.Twist{Linear: vec(), Angular: vec()}}
+		if flag() {
+			verdict := rapid.IntRange(1, int(msg.NumProofVerdicts)-1).Draw(t, "verdict")
+			ev.Command.Proof = msg.Proof{Verdict: msg.ProofVerdict(verdict), Key: 2, Challenge: [16]byte{3, 15: 4}, Seq: rapid.Uint64().Draw(t, "sequence")} //nolint:gosec // small
+		}
 	case EventDevice:
 		ev.Device = &msg.Device{Header: head, Kind: msg.Battery, Index: 1, Active: flag(), ChargeRatio: f(), Charging: flag()}
 	case EventGraph:
@@ -61,7 +65,7 @@ func genEvent(t *rapid.T) *Event {
 		}
 	case EventPeer:
 		ev.Peer = PeerEvent{Change: PeerRefused, Input: rapid.IntRange(-1, 20).Draw(t, "input"), Gated: flag(), ID: 7, Strength: msg.Claimed, Name: name()}
-	case EventChallenge:
+	case EventChallenge, EventCommandChallenge:
 		ev.Challenge = Challenge{Endpoint: 2, Value: [16]byte{1, 2, 3}}
 	case EventAnswer:
 		ev.Answer = Answer{Endpoint: 2, Value: [16]byte{3, 2, 1}, Valid: flag(), Stop: flag()}
@@ -72,6 +76,9 @@ func genEvent(t *rapid.T) *Event {
 		if flag() {
 			ev.Order.Kind = OrderLease
 			ev.Order.Lease = LeaseOrder{State: geofence.Revoked, MaxSpeedMPS: f(), Facts: geofence.FactTask, Once: flag()}
+		} else if flag() {
+			ev.Order.Kind, ev.Order.ID, ev.Order.End, ev.Order.MaxSpeedMPS = OrderSession, rapid.Uint64().Draw(t, "id"), flag(), f()
+			ev.Order.Session = SessionOrder{Channel: rapid.IntRange(-1, 20).Draw(t, "channel"), Level: SessionControl, Who: name(), Role: name(), From: name()}
 		}
 	case EventFloor:
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")

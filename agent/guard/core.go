@@ -23,6 +23,8 @@ type Core struct {
 	loop    *interlock.LoopWatch
 	clock   *interlock.ClockWatch
 	beats   []*interlock.Heartbeat
+	// proofs are the watches over commanders, by channel; nil where none have to prove themselves.
+	proofs  []*interlock.ProofWatch
 	watches []watch
 
 	body  body
@@ -31,7 +33,9 @@ type Core struct {
 	// leases are the answers to requests for zones.
 	leases [geofence.MaxLeases]leaseSlot
 	order  orderState
-	trust  trust
+	// authority is what signed orders allow for a while.
+	authority authority
+	trust     trust
 	// host is the program's report on itself; privacy is what cameras and microphones do.
 	host    hostState
 	privacy privacy
@@ -64,6 +68,8 @@ type Core struct {
 	conflict   time.Duration
 	persons    [MaxPersons]interlock.Person
 	badCommand badCommand
+	// weak is the last command whose sender is known less well than the policy demands.
+	weak       badCommand
 	composed   msg.Pose
 	unclean    bool
 	pending    *pendingPolicy
@@ -107,6 +113,9 @@ type OrderResult struct {
 	Applied bool
 	// Reset says for each trigger what became of a reset.
 	Reset interlock.ResetResult
+	// Override says for each trigger what became of an override, Session what became of an order about a session.
+	Override interlock.OverrideResult
+	Session  SessionOutcome
 }
 
 // Start is what a core has to know about the run before it.
@@ -152,6 +161,10 @@ func NewCore(p *Params, start Start) (*Core, error) {
 		keep(err)
 		c.watches = append(c.watches, w)
 	}
+	c.proofs, err = newProofs(p.Channels)
+	keep(err)
+	c.authority.overrides, err = interlock.NewOverrides(p.Overrides)
+	keep(err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
@@ -171,17 +184,22 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	c.seq++
 	*fx = Effects{Seq: c.seq}
 	c.now = geofence.Instant{Boot: ev.Boot, Civil: time.Unix(0, ev.Civil).UTC(), Trust: geofence.ClockTrust(c.tick.Trust)}
+	c.authority.n = 0
+	c.ageSessions(ev.Boot)
 	c.take(ev)
 	if looks(ev.Kind) || ev.Kind == EventJoints && c.params.Set.Limbs() {
 		// Otherwise the verdict of the last look stands; the geofence adds the pose's further age to every limit.
 		c.look()
 	}
 	before := c.decision
+	c.overridden(ev.Boot, &c.inputs, whyEnded(ev))
 	c.decide(ev.Boot)
+	c.stopSessions()
 	fx.Decided = differs(&before, &c.decision)
 	c.move(ev, fx)
 	c.climb(ev.Boot, fx)
 	c.ask(ev.Boot, fx)
+	c.askCommanders(ev.Boot, fx)
 	c.sendLock(ev, fx)
 	fx.LatchesChanged = c.decision.LatchesChanged
 	fx.Private = c.privacy.since != never
@@ -258,6 +276,11 @@ func (c *Core) takeFact(ev *Event) {
 			// A challenge that cannot be issued is one too many: the endpoint answers an older one.
 			_ = c.beats[i].Issue(ev.Boot, ev.Challenge.Value)
 		}
+	case EventCommandChallenge:
+		if i := ev.Challenge.Endpoint; i < len(c.proofs) && c.proofs[i] != nil {
+			// As above: commanders answer older ones, and those run out.
+			_ = c.proofs[i].Issue(ev.Boot, ev.Challenge.Value)
+		}
 	case EventAnswer:
 		if i := ev.Answer.Endpoint; i < len(c.beats) {
 			level := interlock.LevelRun
@@ -328,7 +351,7 @@ func (c *Core) decide(boot time.Duration) {
 // move passes a command through the gate, or lets the gate's own timeouts run.
 func (c *Core) move(ev *Event, fx *Effects) {
 	in := interlock.GateInput{
-		Axes: c.decision.Axes, Latched: c.decision.HeldByLatch(), Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
+		Closed: c.closed(), Axes: c.decision.Axes, Latched: c.decision.HeldByLatch(), Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
 	}
 	if ev.Kind == EventCommand {
 		in.New = true

@@ -48,7 +48,9 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		}
 	case EventCommand:
 		ev.Command = &s.command
-		s.command = msg.Command{Header: s.header(&d), Channel: int(d.u16()), Twist: msg.Twist{Linear: d.vec(), Angular: d.vec()}}
+		s.command = msg.Command{Header: s.header(&d), Channel: int(d.u16())}
+		s.command.Proof = d.proof()
+		s.command.Twist = msg.Twist{Linear: d.vec(), Angular: d.vec()}
 	case EventDevice:
 		ev.Device = &s.device
 		s.device = msg.Device{
@@ -62,7 +64,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -82,7 +84,7 @@ func (s *EventStore) decodeFact(d *decoder) {
 			Change: PeerChange(d.u8()), Input: int(int16(d.u16())), Gated: d.flag(), ID: d.u32(),
 			Strength: msg.Strength(d.u8()), Name: d.text(),
 		}
-	case EventChallenge:
+	case EventChallenge, EventCommandChallenge:
 		ev.Challenge.Endpoint = int(d.u16())
 		copy(ev.Challenge.Value[:], d.take(16))
 	case EventAnswer:
@@ -103,6 +105,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 			o.Lease = LeaseOrder{
 				State: geofence.LeaseState(d.u8()), MaxSpeedMPS: d.f64(), Facts: geofence.FactSet(d.u8()), Once: d.flag(),
 			}
+		}
+		if o.Kind == OrderOverride || o.Kind == OrderSession {
+			o.ID, o.End, o.MaxSpeedMPS = d.u64(), d.flag(), d.f64()
+			o.Session = SessionOrder{Channel: int(int16(d.u16())), Level: SessionLevel(d.u8()), Who: d.text(), Role: d.text(), From: d.text()} //nolint:gosec // as written
 		}
 	case EventFloor:
 		ev.Floor = int(int16(d.u16()))
@@ -134,6 +140,19 @@ func (s *EventStore) header(d *decoder) msg.Header {
 	s.peer = msg.Peer{ID: d.u32(), Strength: msg.Strength(d.u8())}
 	h.Peer = &s.peer
 	return h
+}
+
+func (d *decoder) proof() msg.Proof {
+	p := msg.Proof{Verdict: msg.ProofVerdict(d.u8())}
+	if p.Verdict >= msg.NumProofVerdicts {
+		d.err = cmpErr(d.err, fmt.Errorf("proof: expected a verdict below %d, found %d", msg.NumProofVerdicts, p.Verdict))
+	}
+	if p.Verdict != msg.ProofAbsent {
+		p.Key = d.u8()
+		copy(p.Challenge[:], d.take(len(p.Challenge)))
+		p.Seq = d.u64()
+	}
+	return p
 }
 
 func (d *decoder) vec() msg.Vec3 { return msg.Vec3{X: d.f64(), Y: d.f64(), Z: d.f64()} }

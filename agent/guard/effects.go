@@ -27,6 +27,8 @@ type Effects struct {
 	Private, CloseDevices bool
 	// Challenge has bit i set when a fresh challenge is due for endpoint i.
 	Challenge uint32
+	// CommandChallenge has bit i set when a fresh challenge is due for the commanders of channel i.
+	CommandChallenge uint32
 	// Decided is true when the decision differs from the one before.
 	Decided bool
 	// LatchesChanged is true when the latches have to be made durable.
@@ -44,6 +46,8 @@ type Sink interface {
 	Lock(seq uint64, locked bool)
 	// Challenge publishes a challenge line for an endpoint. The line is valid only during the call.
 	Challenge(endpoint int, line []byte)
+	// CommandChallenge publishes a challenge line for a channel's commanders. The line is valid only during the call.
+	CommandChallenge(channel int, line []byte)
 	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack].
 	Rungs(seq uint64, asserted uint32)
 	// Private says whether cameras and microphones have to be closed: when that changes, and again every second while

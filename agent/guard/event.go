@@ -68,8 +68,10 @@ const (
 	EventActuator EventKind = 25
 	// EventInput is what an input line says: an emergency stop, a door, a bumper.
 	EventInput EventKind = 26
+	// EventCommandChallenge is a challenge that was sent to the commanders of one channel.
+	EventCommandChallenge EventKind = 27
 	// lastEvent is the newest kind.
-	lastEvent = EventInput
+	lastEvent = EventCommandChallenge
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -188,6 +190,10 @@ const (
 	OrderGrant OrderKind = 3
 	// OrderLease is the answer to a request for a zone.
 	OrderLease OrderKind = 4
+	// OrderOverride suspends what named triggers demand, or ends that.
+	OrderOverride OrderKind = 5
+	// OrderSession opens or ends a session of remote control.
+	OrderSession OrderKind = 6
 )
 
 // MaxPersons is the largest number of signers of one order that the core is told.
@@ -216,6 +222,14 @@ type Order struct {
 	Expires time.Duration
 	// Lease is the rest of an OrderLease.
 	Lease LeaseOrder
+	// ID is the beginning of the order's id, of an override or a session.
+	ID uint64
+	// End ends the overrides of Triggers instead of asking for one.
+	End bool
+	// MaxSpeedMPS is the highest speed under an override, in m/s.
+	MaxSpeedMPS float64
+	// Session is the rest of an OrderSession.
+	Session SessionOrder
 }
 
 // String is the event in a few words, for people who read a journal.
@@ -235,6 +249,9 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("imu, turning at %.3f rad/s", norm(ev.IMU.AngularVelocity))
 	case EventCommand:
 		c := ev.Command
+		if v := c.Proof.Verdict; v > msg.ProofAuthentic && v < msg.NumProofVerdicts {
+			return fmt.Sprintf("command on channel %d: %s", c.Channel, proofReasons[v])
+		}
 		return fmt.Sprintf("command on channel %d: (%.3f, %.3f) m/s, %.3f rad/s", c.Channel, c.Linear.X, c.Linear.Y, c.Angular.Z)
 	case EventGraph:
 		g := ev.Graph
@@ -244,6 +261,8 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("peer %q (%s): change %d on input %d", ev.Peer.Name, ev.Peer.Strength, ev.Peer.Change, ev.Peer.Input)
 	case EventChallenge:
 		return fmt.Sprintf("challenge %x to endpoint %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
+	case EventCommandChallenge:
+		return fmt.Sprintf("challenge %x to the commanders of channel %d", ev.Challenge.Value[:4], ev.Challenge.Endpoint)
 	case EventAnswer:
 		return fmt.Sprintf("answer %x of endpoint %d, valid %t, stop %t", ev.Answer.Value[:4], ev.Answer.Endpoint, ev.Answer.Valid, ev.Answer.Stop)
 	case EventAttestation:
@@ -271,5 +290,5 @@ func (ev *Event) String() string {
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
 	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
-	"host", "recorders", "artifact", "actuator", "input", "unknown",
+	"host", "recorders", "artifact", "actuator", "input", "command challenge", "unknown",
 }

@@ -33,6 +33,8 @@ const (
 	RecordResume uint8 = 8
 	// RecordCheckpoint is a signed head of this journal as the courier returned it, as JSON.
 	RecordCheckpoint uint8 = 9
+	// RecordAuthority is the begin or the end of an override or a session of remote control, by [AppendAuthority].
+	RecordAuthority uint8 = 10
 )
 
 // SnapshotEvery is how often the core's state is written whole, so that a replay never has to start at the beginning.
@@ -53,6 +55,8 @@ type Options struct {
 	Journal Recorder
 	// Heartbeats checks the answers of the endpoints, in the order of the mapping.
 	Heartbeats []*Heartbeat
+	// Envelopes tells the challenges of the channels that demand a proof; it may be empty where none does.
+	Envelopes Envelopes
 	// Persist is handed the latches whenever they change. It must copy them and return at once.
 	Persist func(latches []byte)
 	Log     zerolog.Logger
@@ -123,6 +127,9 @@ func (g *Guard) record() {
 	if g.fx.Decided {
 		g.append(RecordDecision, g.opt.Core.AppendDecision(g.buf[:0]), true)
 	}
+	for _, a := range g.opt.Core.Authority() {
+		g.append(RecordAuthority, AppendAuthority(g.buf[:0], &a), true)
+	}
 	if g.fx.LatchesChanged {
 		g.opt.Persist(g.opt.Core.AppendLatches(g.buf[:0]))
 	}
@@ -170,6 +177,13 @@ func (g *Guard) act(fx *Effects) {
 	for i := range g.opt.Heartbeats {
 		if fx.Challenge&(1<<i) != 0 {
 			g.challenge(i)
+		}
+	}
+	for i := range g.opt.Envelopes {
+		if fx.CommandChallenge&(1<<i) != 0 && g.opt.Envelopes[i] != nil {
+			var value [16]byte
+			_, _ = rand.Read(value[:]) // It never fails: crypto/rand ends the program instead.
+			g.commandChallenge(i, value)
 		}
 	}
 }

@@ -18,9 +18,10 @@ type pendingPolicy struct {
 }
 
 var (
-	errPending  = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
-	errFloors   = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
-	errChannels = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
+	errPending    = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
+	errFloors     = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
+	errCommanders = errors.New("the new policy demands another proof of those who command; that needs a restart of the guard at rest")
+	errChannels   = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
 )
 
 // Fits says whether Load would take the parameters now. Floors are known by their index to every source of a floor or a
@@ -32,11 +33,21 @@ func (c *Core) Fits(p *Params) error {
 	if !slices.Equal(p.HeartbeatNames, c.params.HeartbeatNames) || !slices.Equal(p.Heartbeats, c.params.Heartbeats) {
 		return errChannels
 	}
+	if !slices.EqualFunc(p.Channels, c.params.Channels, sameProof) {
+		return errCommanders
+	}
 	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
 		return errFloors
 	}
+	if err := p.Overrides.Validate(); err != nil {
+		return err
+	}
 	return p.Rules.Validate()
 }
+
+// sameProof says whether two channels' commanders have to prove themselves alike: what a topic carries is agreed when it
+// is subscribed to.
+func sameProof(a, b ChannelParams) bool { return a.Proven == b.Proven && a.Proof == b.Proof }
 
 func floors(s *geofence.Set) []string {
 	var ids []string
@@ -58,6 +69,10 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 	if err := c.machine.Load(p.Rules); err != nil {
 		return err
 	}
+	if err := c.authority.overrides.Load(p.Overrides); err != nil {
+		return err
+	}
+	c.authority.reloaded = true
 	next.Carry(c.fence)
 	c.keepLeases(c.params.Set, p.Set)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}

@@ -19,6 +19,12 @@ func (c *Core) obey(ev *Event) {
 	case OrderGrant:
 		c.grant = grant{zone: o.Zone, expires: o.Expires}
 		c.order.result.Applied = o.Zone != geofence.NoZone && o.Expires > ev.Boot
+	case OrderOverride:
+		c.order.result.Override = c.override(ev.Boot, o)
+		c.order.result.Applied = c.order.result.Override.Applied
+	case OrderSession:
+		c.order.result.Session = c.takeSession(ev.Boot, o)
+		c.order.result.Applied = c.order.result.Session == SessionOpened || c.order.result.Session == SessionEnded
 	case OrderLease:
 		c.order.result.Applied = c.takeLease(ev.Boot, o)
 	}

@@ -31,6 +31,8 @@ type Params struct {
 	Clock      interlock.ClockConfig
 	// Channels are the command inputs, in the order of the topic mapping.
 	Channels []ChannelParams
+	// Overrides says which triggers may be overridden, by whom and for how long.
+	Overrides interlock.OverridePolicy
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
 	// HeartbeatNames are their names, for people.
@@ -108,6 +110,7 @@ type ChannelParams struct {
 	Name string
 	Kind interlock.ChannelKind
 	Dock bool
+	CommanderParams
 }
 
 // WatchKind says what a watched topic is to the guard.

@@ -28,11 +28,12 @@ func (c *handClock) advance(d time.Duration) {
 // nullSink forgets; copyRecorder copies into a fixed ring, as the journal does.
 type nullSink struct{}
 
-func (nullSink) Command(uint64, msg.Twist) {}
-func (nullSink) Lock(uint64, bool)         {}
-func (nullSink) Challenge(int, []byte)     {}
-func (nullSink) Rungs(uint64, uint32)      {}
-func (nullSink) Private(uint64, bool)      {}
+func (nullSink) Command(uint64, msg.Twist)    {}
+func (nullSink) Lock(uint64, bool)            {}
+func (nullSink) Challenge(int, []byte)        {}
+func (nullSink) Rungs(uint64, uint32)         {}
+func (nullSink) Private(uint64, bool)         {}
+func (nullSink) CommandChallenge(int, []byte) {}
 
 type copyRecorder struct {
 	ring [1 << 20]byte
@@ -133,10 +134,11 @@ func (s *orderSink) Command(seq uint64, t msg.Twist) {
 	s.delivered++
 }
 
-func (s *orderSink) Lock(uint64, bool)     {}
-func (s *orderSink) Challenge(int, []byte) {}
-func (s *orderSink) Rungs(uint64, uint32)  {}
-func (s *orderSink) Private(uint64, bool)  {}
+func (s *orderSink) Lock(uint64, bool)            {}
+func (s *orderSink) Challenge(int, []byte)        {}
+func (s *orderSink) Rungs(uint64, uint32)         {}
+func (s *orderSink) Private(uint64, bool)         {}
+func (s *orderSink) CommandChallenge(int, []byte) {}
 
 // TestNothingMovesAfterAStop hammers a guard from many goroutines and orders a stop in the middle. From the moment at
 // which Order returns, what a publisher would have sent last is zero, and stays so.
@@ -226,7 +228,8 @@ type countSink struct {
 	challenges atomic.Int64
 }
 
-func (s *countSink) Challenge(int, []byte) { s.challenges.Add(1) }
+func (s *countSink) Challenge(int, []byte)        { s.challenges.Add(1) }
+func (s *countSink) CommandChallenge(int, []byte) {}
 
 func BenchmarkApply(b *testing.B) {
 	p := demoParams(b)

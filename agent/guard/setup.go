@@ -9,6 +9,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
 
@@ -54,7 +55,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Gate:       gate(cfg),
 		Loop:       interlock.LoopConfig{Deadline: 5 * TickPeriod, Hard: 15 * TickPeriod, Misses: 3, Forgive: 10 * time.Second},
 		Clock:      interlock.ClockConfig{Threshold: 2 * time.Second, MaxDriftPPM: 500, Hold: 5 * time.Second, Floor: epoch},
-		Channels:   channels(cfg.Topics),
+		Channels:   channels(cfg.Topics, cfg.Policy),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),
@@ -62,6 +63,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Recorders:  len(cfg.Profile.Recorders) > 0,
 		Artifacts:  artifactDemands(cfg.Policy),
 		Required:   required(cfg.Profile),
+		Overrides:  cfg.Policy.OverrideSpecs(),
 
 		InputTimeout: cfg.Policy.Startup.InputTimeout,
 		CreepMPS:     cfg.Profile.Motion.CreepMPS,
@@ -184,10 +186,10 @@ func gate(cfg *config.Config) interlock.GateConfig {
 	return out
 }
 
-func channels(t *config.Topics) []ChannelParams {
+func channels(t *config.Topics, policy *config.Policy) []ChannelParams {
 	var out []ChannelParams
-	for _, c := range t.Commands {
-		p := ChannelParams{Name: c.Channel, Dock: c.Dock}
+	for i, c := range t.Commands {
+		p := ChannelParams{Name: c.Channel, Dock: c.Dock, CommanderParams: commander(policy.Commander(c.Channel), i)}
 		switch c.Kind {
 		case "operator":
 			p.Kind = interlock.ChannelOperator
@@ -201,6 +203,27 @@ func channels(t *config.Topics) []ChannelParams {
 		out = append(out, p)
 	}
 	return out
+}
+
+// commander is what the policy demands of a channel's commanders.
+func commander(c *config.Commander, channel int) CommanderParams {
+	if c == nil {
+		return CommanderParams{Unstated: true}
+	}
+	p := CommanderParams{
+		Proven: c.Authenticity == config.AuthenticityRequired, Reason: c.Reason, Session: c.Session == config.AuthenticityRequired,
+	}
+	for s := msg.Claimed; s <= msg.Authenticated; s++ {
+		if s.String() == c.Strength {
+			p.Least = s
+		}
+	}
+	if p.Proven {
+		p.Proof = interlock.ProofConfig{
+			Subject: uint16(channel + 1), Keys: len(c.Keys), Period: c.ChallengePeriod, Lifetime: c.ChallengeLifetime, //nolint:gosec // at most MaxChannels
+		}
+	}
+	return p
 }
 
 // watches are the topics whose publishers are watched. Those of the command inputs come first, in their order, so that

@@ -47,6 +47,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"standstill", c.still},
 		{"loop", c.loop},
 		{"clock", c.clock},
+		{"overrides", c.authority.overrides},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -60,6 +61,14 @@ func (c *Core) each(f func(name string, p part) error) error {
 	}
 	for i := range c.watches {
 		if err := f("watch", c.watches[i].core); err != nil {
+			return err
+		}
+	}
+	for _, w := range c.proofs {
+		if w == nil {
+			continue
+		}
+		if err := f("proof", w); err != nil {
 			return err
 		}
 	}
@@ -123,6 +132,7 @@ func (e *encoder) own(c *Core) {
 	e.u16(uint16(int16(c.grant.zone))) //nolint:gosec // Compile caps zones at 10 000
 	e.duration(c.grant.expires)
 	e.leases(&c.leases)
+	e.authority(&c.authority)
 	e.verdict(&c.verdict)
 	e.axes(c.decision.Axes)
 	e.flag(c.decision.Refuge)
@@ -136,6 +146,8 @@ func (e *encoder) own(c *Core) {
 	e.u8(uint8(c.motion.State))
 	e.duration(c.badCommand.boot)
 	e.condition(c.badCommand.condition)
+	e.duration(c.weak.boot)
+	e.condition(c.weak.condition)
 	e.condition(c.rungs.Unconfirmed)
 	e.condition(c.rungs.Untold)
 	e.flag(c.rungs.DockRefused)
@@ -180,6 +192,7 @@ func (d *decoder) own(c *Core) {
 	}
 	c.grant = grant{zone: int(int16(d.u16())), expires: d.duration()} //nolint:gosec // as written
 	d.leases(&c.leases, c.params.Set.Zones())
+	d.authority(&c.authority)
 	d.verdict(&c.verdict)
 	c.decision = interlock.Decision{Axes: d.axes(), Refuge: d.flag()}
 	if t := interlock.Trigger(d.u8()); t < interlock.NumTriggers {
@@ -190,6 +203,7 @@ func (d *decoder) own(c *Core) {
 	c.decision.Category, c.decision.Seq = interlock.StopCategory(d.u8()), d.u64()
 	c.motion.State = interlock.MotionState(d.u8())
 	c.badCommand = badCommand{boot: d.duration(), condition: d.condition()}
+	c.weak = badCommand{boot: d.duration(), condition: d.condition()}
 	c.rungs.Unconfirmed, c.rungs.Untold = d.condition(), d.condition()
 	c.rungs.DockRefused, c.rungs.Assert = d.flag(), interlock.RungSet(d.u8())
 	for i := range c.acks {

@@ -57,6 +57,11 @@ type Status struct {
 	Inputs    []DeviceStatus `json:"inputs,omitempty"`
 	// PolicyWaits is true while looser parts of a new policy wait for standstill.
 	PolicyWaits bool `json:"policy_waits"`
+	// Commanders says how those who command have to prove themselves, by channel.
+	Commanders []CommanderStatus `json:"commanders,omitempty"`
+	// Overrides are the triggers' overrides in force, Sessions those of remote control that are open.
+	Overrides []OverrideStatus `json:"overrides,omitempty"`
+	Sessions  []SessionStatus  `json:"sessions,omitempty"`
 }
 
 // AttestationStatus is how far the robot is attested.
@@ -203,6 +208,8 @@ func (c *Core) status() Status {
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	s.Actuators, s.Inputs = c.deviceStatus(c.now.Boot)
+	s.Commanders = c.commanderStatus()
+	s.Overrides, s.Sessions = c.authorityStatus()
 	for i := range d.N {
 		s.Triggers = append(s.Triggers, c.describe(&d.Active[i]))
 	}
@@ -249,6 +256,9 @@ func (c *Core) subject(a *interlock.Active) string {
 			return c.params.Artifacts[n].Name
 		}
 		return ""
+	}
+	if a.Trigger == interlock.CommandUnproven && n < len(c.params.Channels) {
+		return c.params.Channels[n].Name
 	}
 	switch a.Trigger.Info().Class {
 	case interlock.ClassZone:

@@ -110,6 +110,7 @@ func (c *Core) conditions(boot time.Duration) {
 	c.selfConditions(boot, set)
 	c.orderConditions(set)
 	c.trustConditions(boot, set)
+	c.commanderConditions(boot, set)
 	c.actuationConditions(boot, set)
 	in.Fence = c.fenceAxes()
 	in.Standstill = c.motion.State == interlock.Standing
@@ -491,6 +492,7 @@ func (c *Core) command(ev *Event) interlock.Command {
 	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
 		p := &c.params.Channels[m.Channel]
 		cmd.Channel, cmd.Kind, cmd.Dock = uint16(m.Channel+1), p.Kind, p.Dock
+		cmd.Refused = c.refuse(ev.Boot, m.Channel, &m.Header)
 	}
 	if m.Stamp != 0 {
 		cmd.Stamped, cmd.Age = true, time.Duration(ev.Civil-m.Stamp)

@@ -86,6 +86,10 @@ func (o *Order) decodeBody(b *object) {
 		}
 	case KindKeyList:
 		o.KeyList = decodeKeyList(b)
+	case KindOverride:
+		o.Override = decodeOverride(b)
+	case KindSession:
+		o.Session = decodeSession(b)
 	case KindAttestationResult:
 		o.AttestationResult = &AttestationResult{
 			Verdict: Verdict(b.str("verdict")), Tier: Tier(b.str("tier")), EvidenceSHA256: b.str("evidence_sha256"),
@@ -273,6 +277,10 @@ func (o *Order) wireBody() any {
 			w.Authorities = append(w.Authorities, wireAuthority(o.KeyList.Authorities[i]))
 		}
 		return w
+	case KindOverride:
+		return o.Override.wire()
+	case KindSession:
+		return o.Session.wire()
 	case KindAttestationResult:
 		return wireResult(*o.AttestationResult)
 	case KindRelease:

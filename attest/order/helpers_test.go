@@ -153,6 +153,12 @@ func sample(kind order.Kind) *order.Order {
 				{Name: "grasp-model", Version: "1.4", SHA256: order.Digest([]byte("model")), Size: 5 << 30, Files: 12, Fallbacks: []string{order.Digest([]byte("old"))}},
 			},
 		}
+	case order.KindOverride:
+		o.Override = &order.Override{Triggers: []string{"pose.covariance"}, MaxSpeedMPS: 0.2, Expires: o.NotAfter}
+	case order.KindSession:
+		o.Session = &order.Session{
+			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: o.NotAfter,
+		}
 	case order.KindKeyList:
 		panic("a key list needs a site")
 	}
@@ -175,13 +181,13 @@ func (s *site) signerOf(kind order.Kind) holder {
 	switch kind {
 	case order.KindKeyList:
 		return s.root
-	case order.KindPolicySet, order.KindGrant:
+	case order.KindPolicySet, order.KindGrant, order.KindSession:
 		return s.engineer
 	case order.KindAttestationResult:
 		return s.verifierKey
 	case order.KindRelease:
 		return s.release
-	case order.KindStop, order.KindReset:
+	case order.KindStop, order.KindReset, order.KindOverride:
 	}
 	return s.operator
 }

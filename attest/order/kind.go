@@ -24,11 +24,17 @@ const (
 	KindAttestationResult Kind = "attestation-result"
 	// KindRelease says which artifacts the robot shall run.
 	KindRelease Kind = "release"
+	// KindOverride suspends for a while what named triggers demand, or ends that.
+	KindOverride Kind = "override"
+	// KindSession opens a session of remote control, or ends one.
+	KindSession Kind = "session"
 )
 
 // Kinds lists every kind, in the order in which documents name them.
 func Kinds() []Kind {
-	return []Kind{KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult, KindRelease}
+	return []Kind{
+		KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult, KindRelease, KindOverride, KindSession,
+	}
 }
 
 // Role says what the holder of a key does at the site. It comes from the key list, never from an order.
@@ -127,6 +133,14 @@ var rules = map[Kind]rule{
 	KindRelease: {
 		signers: []Role{RoleRelease, RoleSafetyEngineer}, stream: RoleRelease,
 		loosens: true, maxValidity: 10 * year, maxPayload: MaxPayload,
+	},
+	KindOverride: {
+		signers: []Role{RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity},
+		loosens: true, bound: true, maxValidity: day, maxPayload: MaxPayload,
+	},
+	KindSession: {
+		signers: []Role{RoleSafetyEngineer, RoleSupervisor, RoleSecurity, RoleFleetManager},
+		loosens: true, bound: true, maxValidity: day, maxPayload: MaxPayload,
 	},
 }
 

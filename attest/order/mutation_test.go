@@ -527,6 +527,10 @@ func optional(name string) bool {
 		return true // One of the two is enough.
 	case "release.body.health.criteria removed", "release.body.profiles removed":
 		return true // Every profile fits then, and health is what the robot always watches.
+	case "override.binding.boot_id removed", "override.binding.nonce removed", "session.binding.boot_id removed", "session.binding.nonce removed":
+		return true // As well.
+	case "override.body.max_speed_mps as 1.5":
+		return true // Another good value.
 	case "attestation-result.body.reasons removed":
 		return true // An accepted result needs none.
 	case "grant.body.max_speed_mps as 1.5", "grant.body.single_use as true":

@@ -44,6 +44,10 @@ type Order struct {
 	AttestationResult *AttestationResult
 	// Release is the body of a release.
 	Release *Release
+	// Override is the body of an override.
+	Override *Override
+	// Session is the body of a session.
+	Session *Session
 }
 
 // Binding ties an order to what no earlier or later run of the robot has. An empty field does not bind.

@@ -84,6 +84,22 @@ func drawBody(t *rapid.T, s *site, o *order.Order) {
 		o.Release.RollbackFloor = rapid.Uint64Range(0, o.Release.SVN).Draw(t, "floor")
 		o.Release.SettleS = rapid.IntRange(1, order.MaxSettleS).Draw(t, "settle")
 		o.Release.Artifacts[0].Size = rapid.Uint64Range(0, order.MaxSequence).Draw(t, "size")
+	case order.KindOverride:
+		o.Override = &order.Override{Triggers: rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z0-9._-]{1,64}`), 1, 8, rapid.ID[string]).Draw(t, "triggers")}
+		if o.Override.End = rapid.Bool().Draw(t, "end"); !o.Override.End {
+			o.Override.MaxSpeedMPS = rapid.Float64Range(0.001, order.MaxSpeedMPS).Draw(t, "speed")
+			o.Override.Expires = o.NotBefore.Add(time.Duration(rapid.IntRange(1, 86400).Draw(t, "lasts")) * time.Second)
+		}
+	case order.KindSession:
+		text := rapid.StringMatching(`[A-Za-z][ -~]{0,30}`)
+		o.Session = &order.Session{
+			Channel: rapid.StringMatching(`[a-z0-9._-]{1,64}`).Draw(t, "channel"),
+			Level:   rapid.SampledFrom([]order.Level{order.LevelView, order.LevelControl, order.LevelEnd}).Draw(t, "level"),
+		}
+		if o.Session.Level != order.LevelEnd {
+			o.Session.Who, o.Session.Role, o.Session.From = text.Draw(t, "who"), text.Draw(t, "role"), text.Draw(t, "from")
+			o.Session.Expires = o.NotBefore.Add(time.Duration(rapid.IntRange(1, 86400).Draw(t, "lasts")) * time.Second)
+		}
 	case order.KindAttestationResult:
 		o.AttestationResult = &order.AttestationResult{
 			Verdict:        rapid.SampledFrom([]order.Verdict{order.VerdictAccepted, order.VerdictRefused}).Draw(t, "verdict"),

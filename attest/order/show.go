@@ -222,6 +222,10 @@ func (o *Order) effects() []string {
 		return o.AttestationResult.effects()
 	case o.Release != nil:
 		return o.Release.effects()
+	case o.Override != nil:
+		return []string{o.Override.effect()}
+	case o.Session != nil:
+		return []string{o.Session.effect()}
 	}
 	return nil
 }

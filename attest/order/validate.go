@@ -106,6 +106,7 @@ func (o *Order) checkBody() error {
 	set := 0
 	for _, present := range []bool{
 		o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil, o.AttestationResult != nil, o.Release != nil,
+		o.Override != nil, o.Session != nil,
 	} {
 		if present {
 			set++
@@ -129,6 +130,10 @@ func (o *Order) checkBody() error {
 		return o.AttestationResult.check()
 	case o.Kind == KindRelease && o.Release != nil:
 		return o.Release.check()
+	case o.Kind == KindOverride && o.Override != nil:
+		return o.Override.check(o)
+	case o.Kind == KindSession && o.Session != nil:
+		return o.Session.check(o)
 	}
 	return fmt.Errorf("body: is not that of a %s", o.Kind)
 }

@@ -57,9 +57,9 @@ func TestRolesMaySignExactlyTheirKinds(t *testing.T) {
 	// Written from the description of the roles, not from the table in the code.
 	may := map[order.Role][]order.Kind{
 		order.RoleRoot:           {order.KindKeyList},
-		order.RoleSafetyEngineer: {order.KindStop, order.KindReset, order.KindGrant, order.KindPolicySet, order.KindRelease},
-		order.RoleOperator:       {order.KindStop, order.KindReset},
-		order.RoleFleetManager:   {order.KindStop, order.KindGrant},
+		order.RoleSafetyEngineer: {order.KindStop, order.KindReset, order.KindGrant, order.KindPolicySet, order.KindRelease, order.KindOverride, order.KindSession},
+		order.RoleOperator:       {order.KindStop, order.KindReset, order.KindOverride},
+		order.RoleFleetManager:   {order.KindStop, order.KindGrant, order.KindSession},
 		order.RoleVendor:         {order.KindStop},
 		order.RoleStopOnly:       {order.KindStop},
 		order.RoleVerifier:       {order.KindAttestationResult},

@@ -2,7 +2,11 @@
 // It holds data only; it never opens a socket and never decides who may speak.
 package bus
 
-import "time"
+import (
+	"time"
+
+	"github.com/robowarden/robowarden/hal/msg"
+)
 
 // Mode says what becomes of messages that arrive faster than they are handled.
 type Mode uint8
@@ -33,7 +37,13 @@ const (
 	TypeBool                      = "std_msgs/Bool"
 	TypeString                    = "std_msgs/String"
 	TypeDiagnosticArray           = "diagnostic_msgs/DiagnosticArray"
+	TypeUInt8MultiArray           = "std_msgs/UInt8MultiArray"
 )
+
+// Opener takes one message out of its envelope: the message as its own type has it on this bus, valid as long as
+// envelope is, and what the envelope proves. It may be called by several goroutines at once. Where nothing is proven it
+// returns no message.
+type Opener func(envelope []byte) (message []byte, p msg.Proof)
 
 // Subscription says what to read and from whom.
 type Subscription struct {
@@ -55,6 +65,10 @@ type Subscription struct {
 	MaxRateHz int
 	// IdleTimeout is how long a publisher may say nothing before the bus doubts its connection; 0 takes the bus's own.
 	IdleTimeout time.Duration
+	// Open, where it is set, takes messages out of envelopes: the topic then carries std_msgs/UInt8MultiArray, whose bytes
+	// are handed to it, and MaxBytes counts for the whole. What proves nothing reaches the handler empty, with its proof.
+	// Only commands have it.
+	Open Opener
 }
 
 // Edge is one edge of the tf tree: Child's pose in Parent.

@@ -79,6 +79,9 @@ type Header struct {
 	Frame string
 	// Peer sent the message. It is never nil in a message that a source delivers.
 	Peer *Peer
+	// Proof is what came of the message's envelope, on topics whose messages come in one; it has the zero value elsewhere. The
+	// rest of a message whose envelope proves nothing is empty.
+	Proof Proof
 }
 
 // Vec3 is a vector in metres, metres per second or radians per second, as its field says.

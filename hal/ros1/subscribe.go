@@ -101,9 +101,16 @@ func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Devic
 
 // SubscribeCommand reads geometry_msgs/Twist as commands of the given channel.
 func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
-	return n.subscribe(s, bus.TypeTwist, bus.Latest, func(p *msg.Peer) decoder {
+	typ, open := bus.TypeTwist, s.Open
+	if open != nil {
+		typ, s.Type = bus.TypeUInt8MultiArray, ""
+	}
+	return n.subscribe(s, typ, bus.Latest, func(p *msg.Peer) decoder {
 		d := &commandDecoder{h: h}
 		d.m.Peer, d.m.Channel = p, channel
+		if open != nil {
+			return &envelopeDecoder{open: open, in: d}
+		}
 		return d
 	})
 }

@@ -51,6 +51,8 @@ func lookupType(name string) (wireType, error) {
 		def, t.max = std_msgs.Bool{}, 1
 	case bus.TypeString:
 		def, t.max = std_msgs.String{}, 4+msg.MaxText
+	case bus.TypeUInt8MultiArray:
+		def = std_msgs.UInt8MultiArray{}
 	case bus.TypeDiagnosticArray:
 		def, t.max = diagnostic_msgs.DiagnosticArray{}, 32<<10
 	default:

@@ -106,6 +106,13 @@ func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Com
 	if _, err := mk(nil); err != nil {
 		return nil, fmt.Errorf("ros2: topic %s: %w", clip(s.Topic, 80), err)
 	}
+	if open := s.Open; open != nil {
+		s.Type = ""
+		return n.subscribe(s, bus.TypeUInt8MultiArray, bus.Latest, func(p *msg.Peer) cdr.Decoder {
+			d, _ := cdr.NewEnvelopedCommand(typ, p, channel, open, h)
+			return d
+		})
+	}
 	return n.subscribe(s, typ, bus.Latest, sound(mk))
 }
 

@@ -64,6 +64,8 @@ type siteConfig struct {
 	lock, services bool
 	// operatorLink adds the operator's heartbeat.
 	operatorLink bool
+	// commandKeys are the names of commanders' keys, each in a file of its name.
+	commandKeys []string
 	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
 	commandIn, commandOut, commandPublisher string
 	// journalMiB is the quota, default 64, segmentMiB one file of it, default 1.
@@ -108,6 +110,12 @@ func newSite(t testing.TB, b bus.Bus, c siteConfig) *site {
 	heartbeat := ""
 	if c.operatorLink {
 		heartbeat = "heartbeat_keys:\n  - {endpoint: operator, file: operator.key}\n"
+	}
+	if len(c.commandKeys) > 0 {
+		heartbeat += "command_keys:\n"
+	}
+	for _, k := range c.commandKeys {
+		heartbeat += fmt.Sprintf("  - {key: %s, file: %s.key}\n", k, k)
 	}
 	s.write(t, "deployment.yaml", fmt.Sprintf(`kind: deployment
 version: 1

@@ -136,6 +136,9 @@ func decodeRecord(kind journal.Kind, payload []byte) (name, text string, err err
 		return "order", string(payload), nil
 	case guard.RecordPolicy:
 		return "policy", string(payload), nil
+	case guard.RecordAuthority:
+		text, err = guard.DescribeAuthority(payload)
+		return "authority", text, err
 	case guard.RecordCheckpoint:
 		return "checkpoint", string(payload), nil
 	case guard.RecordEvent:

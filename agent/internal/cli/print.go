@@ -48,6 +48,7 @@ func printStatus(w io.Writer, s *agent.Status) {
 	for _, c := range s.Channels {
 		line("channel", "%s: %s", c.Name, c.Phase)
 	}
+	printAuthority(line, s)
 	for _, t := range s.Triggers {
 		state := "cause gone"
 		if t.Present {
@@ -59,6 +60,29 @@ func printStatus(w io.Writer, s *agent.Status) {
 		}
 		line("trigger", "%s%s: %s (%s; %s, clears %s, since %.1f s)", t.Code, subject, t.Text, t.Cause, state, t.Clear, t.SinceS)
 		line("", "  → %s", t.Playbook)
+	}
+}
+
+// printAuthority tells who may command the robot, and what signed orders allow for a while.
+func printAuthority(line func(name, format string, a ...any), s *agent.Status) {
+	for _, c := range s.Commanders {
+		text := "commands prove their sender"
+		if c.Authenticity == "none" {
+			text = fmt.Sprintf("commands PROVE NOTHING (%s); senders at least %s", c.Reason, c.Strength)
+		}
+		if c.Session != "" {
+			text += ", and need a session of control"
+		}
+		if c.LastRefusal != "" {
+			text += ", last refused: " + c.LastRefusal
+		}
+		line("commander", "%s: %s", c.Channel, text)
+	}
+	for _, o := range s.Overrides {
+		line("OVERRIDDEN", "%s: at most %.2f m/s for another %.0f s, signed by %d, order %s", strings.Join(o.Triggers, ", "), o.MaxSpeedMPS, o.LeftS, o.Persons, o.Order)
+	}
+	for _, r := range s.Sessions {
+		line("session", "%s on %s: %s (%s) from %s, for %.0f s and another %.0f s, order %s", r.Level, r.Channel, r.Who, r.Role, r.From, r.SinceS, r.LeftS, r.Order)
 	}
 }
 

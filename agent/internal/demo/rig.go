@@ -245,6 +245,9 @@ func (s *worldSink) Challenge(_ int, line []byte) { s.out.Challenge(line) }
 // Private is guard.Sink's. The story has no service that closes cameras; its cameras are closed by hand.
 func (s *worldSink) Private(uint64, bool) {}
 
+// CommandChallenge is for commanders that have to prove themselves; the demonstration has none.
+func (s *worldSink) CommandChallenge(int, []byte) {}
+
 // Rungs is guard.Sink's: a rung's service is called once for each assertion.
 func (s *worldSink) Rungs(_ uint64, asserted uint32) {
 	fresh := asserted &^ s.asked

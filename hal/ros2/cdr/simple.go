@@ -21,6 +21,14 @@ type commandDecoder struct {
 
 // NewCommand reads bus.TypeTwist or TypeTwistStamped as commands of the given channel.
 func NewCommand(typ string, p *msg.Peer, channel int, h func(*msg.Command)) (Decoder, error) {
+	d, err := newCommand(typ, p, channel, h)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func newCommand(typ string, p *msg.Peer, channel int, h func(*msg.Command)) (*commandDecoder, error) {
 	if typ != bus.TypeTwist && typ != TypeTwistStamped {
 		return nil, fmt.Errorf("cdr: command of type %.80q; expected %s or %s", typ, bus.TypeTwist, TypeTwistStamped)
 	}

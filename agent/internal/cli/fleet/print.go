@@ -80,6 +80,9 @@ func describer(r *fleet.Record) journal.Decoder {
 				return "rung", text, err
 			case guard.RecordOrder:
 				return "order", string(payload), nil
+			case guard.RecordAuthority:
+				text, err = guard.DescribeAuthority(payload)
+				return "authority", text, err
 			case guard.RecordPolicy:
 				return "policy", string(payload), nil
 			}

@@ -55,9 +55,9 @@ Exit status: 0 signed, 1 the order or a key cannot be used, 2 the command was us
 	f.StringArrayVar(&s.also, "also-sign", nil, "a further private key to sign with")
 	f.StringVar(&s.out, "out", "", "where to write the signed order; it must not exist yet")
 	f.StringVar(&s.list, "keys", "", "a signed key list: refuse to write what it would not let through")
-	f.DurationVar(&s.valid, "valid", 0, "how long the order is valid (10m for reset and grant, 1h for stop, 720h for policy, 8760h for keylist)")
+	f.DurationVar(&s.valid, "valid", 0, "how long the order is valid (10m for reset, grant, override and session, 1h for stop, 720h for policy, 8760h for keylist)")
 	s.ans.flag(cmd)
-	cmd.AddCommand(s.newStop(), s.newReset(), s.newGrant(), s.newPolicy(), s.newKeyList(), s.newCosign())
+	cmd.AddCommand(s.newStop(), s.newReset(), s.newGrant(), s.newOverride(), s.newSession(), s.newPolicy(), s.newKeyList(), s.newCosign())
 	return cmd
 }
 
@@ -112,7 +112,7 @@ func lasting(kind order.Kind, asked time.Duration) time.Duration {
 		return asked.Truncate(time.Second)
 	}
 	switch kind {
-	case order.KindReset, order.KindGrant, order.KindAttestationResult:
+	case order.KindReset, order.KindGrant, order.KindAttestationResult, order.KindOverride, order.KindSession:
 		return 10 * time.Minute
 	case order.KindStop:
 		return time.Hour

@@ -1,0 +1,55 @@
+package driver
+
+import (
+	"context"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/internal/cpp"
+	"github.com/robowarden/robowarden/test/internal/need"
+	"github.com/robowarden/robowarden/test/internal/proc"
+)
+
+// Commander is a running planner on ROS 1 whose commands prove who sent them. It is written from ENVELOPE.md alone.
+type Commander struct {
+	*proc.Process
+	faults bus.Speaker
+}
+
+// StartCommander starts a planner /planner that drives at vx m/s on /cmd_vel_raw by the named key.
+func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx float64) *Commander {
+	t.Helper()
+	need.ROS(t)
+	keyFile := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(keyFile, []byte(hex.EncodeToString(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const node = "/planner"
+	c := &Commander{Process: b.Node(t, proc.Spec{Name: node, Argv: []string{
+		"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "commander_node.py"), "--key=" + keyName, "--key-file=" + keyFile,
+		number("vx", vx), "__name:=" + strings.TrimPrefix(node, "/"),
+	}})}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if _, err := c.WaitOutput(ctx, `commander ready`); err != nil {
+		t.Fatal(err)
+	}
+	c.faults = b.Speaker(t, node+"_faults", node+"/fault")
+	return c
+}
+
+// Fault makes the commander misbehave from now on: replay, wrong_key, flip, deaf, silent; clear ends it.
+func (c *Commander) Fault(t testing.TB, line string) {
+	t.Helper()
+	c.faults.Say(t, line)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := c.WaitOutput(ctx, `commander fault: `+line+`\n`); err != nil {
+		t.Fatal(err)
+	}
+}
