@@ -79,9 +79,12 @@ func BoundSpinning() error {
 type schedParam struct{ priority int32 }
 
 // setClass changes the calling thread, which becomes the whole process by exec.
-func setClass(class uintptr) error {
-	p := schedParam{Priority}
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
+func setClass(class uintptr) error { return setClassOf(0, class, Priority) }
+
+// setClassOf changes one thread, 0 for the calling one.
+func setClassOf(tid int, class uintptr, priority int32) error {
+	p := schedParam{priority}
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(tid), class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
 	if errno != 0 {
 		return errno
 	}
@@ -90,9 +93,9 @@ func setClass(class uintptr) error {
 
 // checkClass tells whether the class was really inherited.
 func checkClass() error {
-	policy, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("real-time scheduling: %w", errno)
+	policy, err := class(0)
+	if err != nil {
+		return fmt.Errorf("real-time scheduling: %w", err)
 	}
 	if policy != roundRobin {
 		return fmt.Errorf("real-time scheduling: expected SCHED_RR (%d), found class %d", roundRobin, policy)
