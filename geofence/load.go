@@ -121,7 +121,15 @@ func (r *Robot) with(set LoadSet) (loaded, bool) {
 	return out, true
 }
 
-// hull is the convex hull of points, counter-clockwise without collinear corners (Andrew's monotone chain, exact).
+// Hull is the convex hull of points, counter-clockwise without collinear corners. The points come out in another order.
+func Hull(points []Vertex) []Vertex {
+	if len(points) == 0 {
+		return nil
+	}
+	return hull(points)
+}
+
+// hull is Andrew's monotone chain, exact.
 func hull(points []Vertex) []Vertex {
 	slices.SortFunc(points, func(a, b Vertex) int { return cmp.Or(cmp.Compare(a.X, b.X), cmp.Compare(a.Y, b.Y)) })
 	points = slices.Compact(points)

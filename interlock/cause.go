@@ -171,6 +171,8 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseLoadTaken means that the robot was taken to carry more, or another load, than before.
+	CauseLoadTaken
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -259,6 +261,7 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseNameTwice:         {"name-twice", "two publishers have one name"},
 	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
+	CauseLoadTaken:         {"load-taken", "what the robot carries, or may carry, reaches into the zone"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 }
 

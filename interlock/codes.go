@@ -132,6 +132,8 @@ const (
 	PoseDisagreement
 	// PoseSecondMissing is pose.second-missing: no second source of poses.
 	PoseSecondMissing
+	// ZoneWarn is zone.warn: in a zone's warn ring.
+	ZoneWarn
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -37,6 +37,9 @@ func (l *loader) check() {
 	if policy != nil && topics != nil {
 		policy.checkAgainstTopics(topics, c.Policy, c.Topics)
 	}
+	if topics != nil {
+		topics.checkFacts(policy, c.Topics, c.Profile, c.Policy)
+	}
 	if policy != nil && profile != nil {
 		policy.checkAgainstProfile(c.Policy, c.Profile)
 	}

@@ -29,9 +29,11 @@ type Core struct {
 	chain chain
 	grant grant
 	// leases are the answers to requests for zones.
-	leases [geofence.MaxLeases]leaseSlot
-	order  orderState
-	trust  trust
+	leases [MaxSignedLeases]leaseSlot
+	// facts are what the bus says about load, task, operator, doors and badges.
+	facts [MaxFacts]factState
+	order orderState
+	trust trust
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -73,6 +75,8 @@ type Core struct {
 	passing geofence.Velocity
 	// inside says how the robot came to be inside a zone, CauseNone while it is not.
 	inside interlock.Cause
+	// loads are what the robot was taken to carry when it was last outside.
+	loads geofence.LoadSet
 }
 
 // lockValue is what the lock topic was last told.
@@ -268,6 +272,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.trust.takeAttestation(ev.Boot, &ev.Attestation)
 	case EventSession:
 		c.trust.takeSession(&ev.Session)
+	case EventFact:
+		c.takeBusFact(ev.Boot, &ev.Fact)
 	case EventProcess:
 		c.trust.takeProcess(&ev.Process, c.params.Processes)
 	default:
@@ -282,7 +288,7 @@ func differs(a, b *interlock.Decision) bool {
 // looks says whether an event of this kind makes the geofence look again.
 func looks(k EventKind) bool {
 	switch k {
-	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder, EventAttestation, EventSession:
+	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder, EventAttestation, EventSession, EventFact:
 		return true
 	default:
 		return false

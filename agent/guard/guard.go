@@ -293,6 +293,9 @@ func (g *Guard) Session(s Session) { g.begin(EventSession).Session = s; g.finish
 // Process takes the steward's fact about the process behind a connection.
 func (g *Guard) Process(p Process) { g.begin(EventProcess).Process = p; g.finish() }
 
+// Fact takes what a source says about load, task, operator, a door or a badge.
+func (g *Guard) Fact(f Fact) { g.begin(EventFact).Fact = f; g.finish() }
+
 // Note records something that is not an event for the core: a start, a receipt.
 func (g *Guard) Note(kind uint8, payload []byte) {
 	g.mu.Lock()

@@ -62,6 +62,7 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 	c.keepLeases(c.params.Set, p.Set)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
+	c.reweigh()
 	c.policyFault = interlock.CauseNone
 	c.grant = grant{zone: geofence.NoZone} // Its zone index belongs to the set before.
 	return nil
@@ -100,6 +101,7 @@ func (c *Core) stepPending(in *geofence.Inputs, standing bool) {
 	}
 	old := *in
 	old.Roles = 0 // Role indices belong to the new set; unknown roles bind everything.
+	old.Task, old.Operator = geofence.Fact{}, geofence.Fact{}
 	old.Egress = geofence.Egress{Zone: geofence.NoZone}
 	renumber(&old.Leases, c.params.Set, c.pending.fence.Set())
 	if i, ok := c.pending.fence.Set().FloorIndex(c.params.Set.Floor(in.Pose.Floor)); ok {
@@ -122,6 +124,7 @@ func tighten(v, o *geofence.Verdict) {
 		{&v.Dwell, &o.Dwell},
 		{&v.DoorHeld, &o.DoorHeld},
 		{&v.Lost, &o.Lost},
+		{&v.Warn, &o.Warn},
 	} {
 		if !r.of.On && r.by.On {
 			*r.of = *r.by

@@ -11,9 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases, postures, restrictions beside motion and a second source of poses are remembered. A
+// snapshotVersion is 6 since facts about load, task, operator and doors are remembered. A
 // replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -167,6 +167,8 @@ func (e *encoder) own(c *Core) {
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
+	e.facts(&c.facts)
+	e.u8(uint8(c.loads))
 }
 
 func (d *decoder) own(c *Core) {
@@ -206,6 +208,8 @@ func (d *decoder) own(c *Core) {
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}
+	d.facts(&c.facts)
+	c.loads = geofence.LoadSet(d.u8())
 }
 
 func (e *encoder) body(b *body) {
@@ -278,6 +282,8 @@ func (e *encoder) verdict(v *geofence.Verdict) {
 	e.duration(v.RefugeWithin)
 	e.u8(uint8(v.Parts.Place))
 	e.u8(uint8(v.Parts.View))
+	e.restriction(&v.Warn)
+	e.u8(uint8(v.Loads))
 }
 
 func (d *decoder) verdict(v *geofence.Verdict) {
@@ -290,6 +296,7 @@ func (d *decoder) verdict(v *geofence.Verdict) {
 	}
 	v.RefugeWithin = d.duration()
 	v.Parts.Place, v.Parts.View = geofence.Place(d.u8()), geofence.Place(d.u8())
+	v.Warn, v.Loads = d.restriction(), geofence.LoadSet(d.u8())
 }
 
 func (e *encoder) axes(a interlock.Axes) {
