@@ -211,6 +211,14 @@ func (f *Fence) carry(in Carried) {
 	f.mem.brakes.reset()
 }
 
+// Anew lets the next Step judge every zone's place for the contour as if for the first time, without what hysteresis has
+// kept. It is for a robot that was held since the start, until it was known for the first time what it carries.
+func (f *Fence) Anew() {
+	clear(f.levels)
+	clear(f.stays)
+	f.held, f.mem.warned, f.dirty = 0, -1, true
+}
+
 // wear puts the body on that belongs to the loads, and finds anew what is near.
 func (f *Fence) wear() {
 	f.body = &f.set.bodies[f.mem.loads]

@@ -82,6 +82,8 @@ func genEvent(t *rapid.T) *Event {
 		ev.Session = Session{State: SessionAttesting, Connected: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
 	case EventProcess:
 		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
+	case EventFact:
+		ev.Fact = Fact{Source: rapid.IntRange(0, 15).Draw(t, "source"), Value: rapid.IntRange(-1, 63).Draw(t, "value"), Peer: 5, Strength: msg.ProcessBound}
 	case EventEnd, EventNone:
 	}
 	return ev

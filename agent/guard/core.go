@@ -77,6 +77,8 @@ type Core struct {
 	inside interlock.Cause
 	// loads are what the robot was taken to carry when it was last outside.
 	loads geofence.LoadSet
+	// loadKnown is true once it was known what the robot carries.
+	loadKnown bool
 }
 
 // lockValue is what the lock topic was last told.
@@ -298,6 +300,10 @@ func looks(k EventKind) bool {
 // look asks the geofence where the robot is and whether it can stop in time.
 func (c *Core) look() {
 	in := c.fenceInputs()
+	if in.Carried.Known && c.awaitsLoad() {
+		c.fence.Anew() // what a load might have reached that is not there
+	}
+	c.loadKnown = c.loadKnown || in.Carried.Known
 	c.fence.Step(c.now, &in, &c.verdict)
 	c.moveLeases(c.now.Boot)
 	c.stepPending(&in, c.motion.State == interlock.Standing)

@@ -181,6 +181,23 @@ func (c *Core) carried() geofence.Carried {
 	return geofence.Carried{Known: covered == c.params.Set.AllLoads(), Loads: present}
 }
 
+// awaitsLoad says whether sources have yet to say for the first time what the robot carries, which they may as long as other
+// inputs. Meanwhile nobody knows where the contour is: that holds the robot, and a latch for a load that was never there would be a
+// nuisance at every start.
+func (c *Core) awaitsLoad() bool {
+	if c.loadKnown || c.now.Boot-c.started > c.params.InputTimeout {
+		return false
+	}
+	var promised geofence.LoadSet
+	for i := range c.params.Facts {
+		if p := &c.params.Facts[i]; p.Kind == FactLoad && p.Need != msg.StrengthUnknown {
+			promised |= p.Loads
+		}
+	}
+	all := c.params.Set.AllLoads()
+	return all != 0 && promised == all
+}
+
 // named is the task or the operator.
 func (c *Core) named(kind FactKind) geofence.Fact {
 	for i := range c.params.Facts {

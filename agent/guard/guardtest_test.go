@@ -1,6 +1,11 @@
 package guard
 
 import (
+	"fmt"
+
+	"crypto/sha256"
+	"regexp"
+
 	"encoding/binary"
 	"math"
 	"os"
@@ -36,6 +41,12 @@ var floorTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
 // demoParams loads the shipped demonstration; edit changes the policy's text first.
 func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 	tb.Helper()
+	return editedParams(tb, map[string][]func(string) string{"policy.yaml": edit})
+}
+
+// editedParams loads it with edits in any of its documents.
+func editedParams(tb testing.TB, edits map[string][]func(string) string) *Params {
+	tb.Helper()
 	folder := tb.TempDir()
 	var files []string
 	for _, name := range []string{"profile.yaml", "topics.yaml", "policy.yaml"} {
@@ -44,10 +55,11 @@ func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 			tb.Fatal(err)
 		}
 		text := string(raw)
-		if name == "policy.yaml" {
-			for _, f := range edit {
-				text = f(text)
-			}
+		for _, f := range edits[name] {
+			text = f(text)
+		}
+		if name == "policy.yaml" && len(edits) > 1 {
+			text = pinned(tb, text, files)
 		}
 		file := filepath.Join(folder, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -65,6 +77,19 @@ func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 		tb.Fatal(err)
 	}
 	return p
+}
+
+// pinned puts the digests of the edited profile and mapping into a policy.
+func pinned(tb testing.TB, policy string, files []string) string {
+	tb.Helper()
+	for i, key := range []string{"profile", "topics"} {
+		raw, err := os.ReadFile(files[i])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		policy = regexp.MustCompile(`(?m)^  `+key+`: "sha256:[0-9a-f]*"`).ReplaceAllString(policy, fmt.Sprintf(`  %s: "sha256:%x"`, key, sha256.Sum256(raw)))
+	}
+	return policy
 }
 
 // replaceIn is an edit that must find its text.

@@ -169,6 +169,7 @@ func (e *encoder) own(c *Core) {
 	}
 	e.facts(&c.facts)
 	e.u8(uint8(c.loads))
+	e.flag(c.loadKnown)
 }
 
 func (d *decoder) own(c *Core) {
@@ -209,7 +210,7 @@ func (d *decoder) own(c *Core) {
 		d.watch(&c.watches[i])
 	}
 	d.facts(&c.facts)
-	c.loads = geofence.LoadSet(d.u8())
+	c.loads, c.loadKnown = geofence.LoadSet(d.u8()), d.flag()
 }
 
 func (e *encoder) body(b *body) {

@@ -187,7 +187,7 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 		return // nobody has looked yet
 	}
 	c.restrictions(set)
-	if v.Place == geofence.PlaceUnknown {
+	if v.Place == geofence.PlaceUnknown || c.awaitsLoad() {
 		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
 		return
 	}
