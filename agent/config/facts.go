@@ -71,7 +71,6 @@ func (s *FactSource) Index(value string) int {
 // checkFactSources checks what the types cannot say about sources of facts.
 func (d *document) checkFactSources(t *Topics) {
 	d.unique("facts", "id", names(t.Facts, func(s FactSource) string { return s.ID }))
-	d.unique("facts", "topic", names(t.Facts, func(s FactSource) string { return s.Topic }))
 	once := map[string]int{}
 	for i := range t.Facts {
 		s := &t.Facts[i]
@@ -105,10 +104,10 @@ func (d *document) checkFactValues(where *path, s *FactSource) {
 		}
 		seen[v.Value] = true
 		if s.Type == TypeBool && v.Value != "true" && v.Value != "false" && v.Value != "" {
-			d.wrong(item.child("value"), "not-allowed", `"true" or "false" for a `+TypeBool, v.Value, "")
+			d.wrong(item.child("value"), ruleExclusive, `"true" or "false" for a `+TypeBool, v.Value, "")
 		}
 		if words != nil && !slices.Contains(words, v.Means) && v.Means != "" {
-			d.wrong(item.child("means"), "not-allowed", strings.Join(words, " or ")+" for a "+s.Kind, v.Means, "")
+			d.wrong(item.child("means"), ruleExclusive, strings.Join(words, " or ")+" for a "+s.Kind, v.Means, "")
 		}
 	}
 }

@@ -308,7 +308,7 @@ func TestSchemaAndLoaderAgree(t *testing.T) {
 		}
 		for _, problem := range p.List {
 			// The keys that only some values of others need are the loader's: a schema could say it, nobody could read it.
-			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{"min", "max", "max_speed_mps", "ack_within", "publishers", "frame", "tf"}, func(key string) bool {
+			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{"min", "max", "max_speed_mps", "ack_within", "publishers", "frame", "tf", "zone"}, func(key string) bool {
 				return strings.HasSuffix(problem.Path, "."+key) || problem.Path == "pose.type"
 			})
 			joints := problem.Rule == ruleJointGate && strings.HasPrefix(problem.Path, "command")
