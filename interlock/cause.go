@@ -171,6 +171,10 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseDeviceOpen means that a process has a recording device open.
+	CauseDeviceOpen
+	// CausePaused means that the program stood still while it collected its garbage.
+	CausePaused
 	// CauseLoadTaken means that the robot was taken to carry more, or another load, than before.
 	CauseLoadTaken
 	// NumCauses is the number of causes.
@@ -263,6 +267,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseLoadTaken:         {"load-taken", "what the robot carries, or may carry, reaches into the zone"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
+	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
+	CausePaused:            {"paused", "the program stood still while it collected its garbage"},
 }
 
 // String returns the cause's code.

@@ -34,6 +34,9 @@ type Core struct {
 	facts [MaxFacts]factState
 	order orderState
 	trust trust
+	// host is the program's report on itself; privacy is what cameras and microphones do.
+	host    hostState
+	privacy privacy
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -163,6 +166,7 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	c.chain.frames = p.Pose.Chain
 	c.body.setFloor(p.Pose.Floor)
 	c.grant.zone = geofence.NoZone
+	c.privacy.since = never
 	return c, nil
 }
 
@@ -184,6 +188,8 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	c.ask(ev.Boot, fx)
 	c.sendLock(ev, fx)
 	fx.LatchesChanged = c.decision.LatchesChanged
+	fx.Private = c.privacy.since != never
+	fx.CloseDevices = c.privacy.ask(ev.Boot)
 	c.digest = c.mix(fx)
 	fx.Digest = c.digest
 }
@@ -216,6 +222,9 @@ func (c *Core) take(ev *Event) {
 		c.body.takeIMU(ev.IMU, ev.Boot)
 	case EventDevice:
 		c.body.takeDevice(ev.Device, ev.Boot)
+		if k := ev.Device.Kind; k == msg.Camera || k == msg.Microphone {
+			c.privacy.take(ev.Device, ev.Boot)
+		}
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
 	case EventEnd:
@@ -278,6 +287,10 @@ func (c *Core) takeFact(ev *Event) {
 		c.takeBusFact(ev.Boot, &ev.Fact)
 	case EventProcess:
 		c.trust.takeProcess(&ev.Process, c.params.Processes)
+	case EventHost:
+		c.host.take(ev.Boot, &ev.Host)
+	case EventRecorders:
+		c.privacy.fact, c.privacy.told = ev.Recorders, ev.Boot
 	default:
 	}
 }
@@ -315,6 +328,7 @@ func (c *Core) decide(boot time.Duration) {
 	c.still.Step(boot, &in, &c.motion)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
+	c.privacy.follow(boot, c.decision.Axes.Perception)
 }
 
 // move passes a command through the gate, or lets the gate's own timeouts run.

@@ -61,7 +61,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	case EventLock:
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventFact:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders, EventFact:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -113,6 +113,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Process = Process{ID: d.u32(), Found: d.flag(), UID: d.u32(), Unit: d.text(), HasExe: d.flag()}
 		copy(ev.Process.Exe[:], d.take(len(ev.Process.Exe)))
 		ev.Process.Until = d.duration()
+	case EventHost:
+		ev.Host = d.hostReport()
+	case EventRecorders:
+		ev.Recorders = d.recorders()
 	case EventFact:
 		ev.Fact = Fact{Source: int(d.u8()), Value: int(int16(d.u16())), Peer: d.u32(), Strength: msg.Strength(d.u8())}
 	default:

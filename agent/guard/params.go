@@ -39,6 +39,11 @@ type Params struct {
 	Watches []WatchParams
 	// Processes are the processes that the mapping demands behind publishers.
 	Processes []ProcessDemand
+	// Devices are the cameras and the microphones of the mapping.
+	Devices [2]DeviceSet
+	// Recorders is true if the profile names recording devices: while the robot has to be private, the steward has to show
+	// that nobody has one open.
+	Recorders bool
 	// Facts are the sources of facts, in the mapping's order; Doors are the doors that they are about.
 	Facts []FactParams
 	Doors []DoorParams
