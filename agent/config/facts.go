@@ -27,8 +27,10 @@ func FactKinds() []string { return []string{FactLoad, FactTask, FactOperator, Fa
 const (
 	// FactNone is no load, no task, no operator, no badge.
 	FactNone = "none"
-	// FactOpen and FactClosed are a door's.
-	FactOpen, FactClosed = "open", "closed"
+	// FactOpen is a door that is.
+	FactOpen = "open"
+	// FactClosed is a door that is shut.
+	FactClosed = "closed"
 	// FactShown is a badge's.
 	FactShown = "shown"
 )

@@ -59,10 +59,10 @@ func (l *LoadSpec) outline() []geofence.Vertex {
 		var all []geofence.Vertex
 		for _, p := range l.Capsule.Line {
 			r, t := l.Capsule.RadiusM, l.Capsule.RadiusM*tan
-			all = append(all, outwards([]Point{
-				{p.X + r, p.Y + t}, {p.X + t, p.Y + r}, {p.X - t, p.Y + r}, {p.X - r, p.Y + t},
-				{p.X - r, p.Y - t}, {p.X - t, p.Y - r}, {p.X + t, p.Y - r}, {p.X + r, p.Y - t},
-			}, p)...)
+			east, west, north, south := p.X+r, p.X-r, p.Y+r, p.Y-r
+			octagon := []Point{{east, p.Y + t}, {p.X + t, north}, {p.X - t, north}, {west, p.Y + t}}
+			octagon = append(octagon, Point{west, p.Y - t}, Point{p.X - t, south}, Point{p.X + t, south}, Point{east, p.Y - t})
+			all = append(all, outwards(octagon, p)...)
 		}
 		return geofence.Hull(all)
 	}

@@ -65,7 +65,7 @@ func TestLoadsOfAProfile(t *testing.T) {
 	if len(got) != 2 || got[0].Name != "tray" || got[0].HeightM != 1 || len(got[0].Outline) != 4 || got[0].Outline[0] != (geofence.Vertex{X: 900, Y: 400}) {
 		t.Errorf("%+v", got)
 	}
-	if l := got[1]; l.Outline != nil && len(l.Outline) != 0 || l.DecelMPS2 != 0.5 || l.AngularDecelRadPS2 != 0.6 {
+	if l := got[1]; len(l.Outline) != 0 || l.DecelMPS2 != 0.5 || l.AngularDecelRadPS2 != 0.6 {
 		t.Errorf("%+v", l)
 	}
 	if r := p.LargestRadiusM(); math.Abs(r-math.Hypot(0.9, 0.4)) > 1e-9 {

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"slices"
 	"time"
 
 	"github.com/robowarden/robowarden/geofence"
@@ -278,12 +279,7 @@ func (s *factState) closed(p *FactParams) time.Duration {
 }
 
 func (d *DoorParams) opens(task int) bool {
-	for _, t := range d.Tasks {
-		if t == task {
-			return d.Facts&geofence.FactTask != 0
-		}
-	}
-	return false
+	return d.Facts&geofence.FactTask != 0 && slices.Contains(d.Tasks, task)
 }
 
 // taskUntil is until when the task is known.

@@ -27,10 +27,10 @@ const (
 // for deliveries of a ward at 15 m.
 func factParams(tb testing.TB, identity string, more ...string) *Params {
 	tb.Helper()
-	kinds := ""
+	var kinds strings.Builder
 	if identity != "" {
 		for _, k := range []string{"load", "task", "operator", "door", "badge"} {
-			kinds += fmt.Sprintf("{kind: %s, identity: %s}, ", k, identity)
+			fmt.Fprintf(&kinds, "{kind: %s, identity: %s}, ", k, identity)
 		}
 	}
 	return editedParams(tb, map[string][]func(string) string{
@@ -52,7 +52,7 @@ facts:
 
 odometry: `)},
 		"policy.yaml": {
-			replaceIn(tb, "\nrobots:", "\ntasks: [delivery, cleaning]\noperators: [ward]\nfacts: ["+kinds+"]\nrobots:"),
+			replaceIn(tb, "\nrobots:", "\ntasks: [delivery, cleaning]\noperators: [ward]\nfacts: ["+kinds.String()+"]\nrobots:"),
 			replaceIn(tb, "\n  # ---- upper floor ----", `
   - {zone_id: door, zone_type: DOOR, floor: ground, vertices: [[8, 10], [9, 10], [9, 14], [8, 14]], release_loss: EVACUATE, opened_by: [badge, door, task], max_dwell: 20s, bus_entry: {max_speed_mps: 0.3, tasks: [delivery]}, reason: a test}
   - {zone_id: store, zone_type: BLOCKED, floor: ground, vertices: [[15, 10], [18, 10], [18, 14], [15, 14]], except_tasks: [delivery], warn_m: 1.0, reason: a test}

@@ -1,15 +1,13 @@
 package guard
 
 import (
-	"fmt"
-
 	"crypto/sha256"
-	"regexp"
-
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"

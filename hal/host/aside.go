@@ -24,7 +24,7 @@ func Aside(work func() error) error {
 	go func() {
 		runtime.LockOSThread()
 		// Everybody may become ordinary. Where the kernel refuses all the same, what the work brings is still wanted.
-		_ = setClassOf(0, ordinary, 0)
+		_ = setThreadClass(ordinary, 0)
 		done <- work()
 	}()
 	return <-done

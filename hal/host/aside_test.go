@@ -20,7 +20,7 @@ func inBatch(t *testing.T, f func()) {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends here
-		err := setClassOf(0, batch, 0)
+		err := setThreadClass(batch, 0)
 		if err == nil {
 			f()
 		}
@@ -85,7 +85,7 @@ func TestNothingInheritsTheOrdinaryClass(t *testing.T) {
 // is in the ordinary class while the work goes on.
 func threads() string {
 	if os.Getenv(realtimeMark) == "" {
-		err := setClassOf(0, batch, 0)
+		err := setThreadClass(batch, 0)
 		if err == nil {
 			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
 		}

@@ -79,12 +79,12 @@ func BoundSpinning() error {
 type schedParam struct{ priority int32 }
 
 // setClass changes the calling thread, which becomes the whole process by exec.
-func setClass(class uintptr) error { return setClassOf(0, class, Priority) }
+func setClass(class uintptr) error { return setThreadClass(class, Priority) }
 
-// setClassOf changes one thread, 0 for the calling one.
-func setClassOf(tid int, class uintptr, priority int32) error {
+// setThreadClass changes the calling thread, which the caller has locked.
+func setThreadClass(class uintptr, priority int32) error {
 	p := schedParam{priority}
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(tid), class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
 	if errno != 0 {
 		return errno
 	}

@@ -188,13 +188,14 @@ const leaseSpeed = 0.3
 
 // lease reads ZONE=STATE[,SPEED[,FACT+FACT]].
 func lease(text string) (explain.Lease, error) {
-	wrong := func(found string) (explain.Lease, error) {
-		return explain.Lease{}, usage("--lease: expected zone=STATE[,speed[,fact+fact]], such as lab-door=GRANTED,0.4,badge+door; found %q in %q", found, text)
+	var none explain.Lease
+	wrong := func(found string) error {
+		return usage("--lease: expected zone=STATE[,speed[,fact+fact]], such as lab-door=GRANTED,0.4,badge+door; found %q in %q", found, text)
 	}
 	zone, rest, ok := strings.Cut(text, "=")
 	parts := strings.Split(rest, ",")
 	if !ok || zone == "" || len(parts) > 3 {
-		return wrong(text)
+		return none, wrong(text)
 	}
 	l := explain.Lease{Zone: zone, MaxSpeedMPS: leaseSpeed}
 	for s := geofence.Requested; s <= geofence.Expired; s++ {
@@ -203,12 +204,12 @@ func lease(text string) (explain.Lease, error) {
 		}
 	}
 	if l.State == geofence.NoLease {
-		return wrong(parts[0])
+		return none, wrong(parts[0])
 	}
 	if len(parts) > 1 {
 		v, err := strconv.ParseFloat(parts[1], 64)
 		if err != nil || !(v > 0 && v <= 50) {
-			return wrong(parts[1])
+			return none, wrong(parts[1])
 		}
 		l.MaxSpeedMPS = v
 	}
@@ -216,7 +217,7 @@ func lease(text string) (explain.Lease, error) {
 		for name := range strings.SplitSeq(parts[2], "+") {
 			fact, ok := geofence.ParseFact(name)
 			if !ok {
-				return wrong(name)
+				return none, wrong(name)
 			}
 			l.Facts |= fact
 		}
