@@ -117,6 +117,19 @@ func TestEveryPackageIsRunOnce(t *testing.T) {
 	}
 }
 
+func TestRanOutOfTimeIsNoFailure(t *testing.T) {
+	for out, want := range map[string]bool{
+		"--- FAIL: FuzzX (5.29s)\n    context deadline exceeded\nFAIL\n":                                         true,
+		"--- FAIL: FuzzX (5.29s)\n    Failing input written to testdata/fuzz/FuzzX/1\ncontext deadline exceeded": false,
+		"panic: context deadline exceeded":                                                                       false,
+		"--- FAIL: FuzzX (5.29s)\n":                                                                              false,
+	} {
+		if ranOut(out) != want {
+			t.Errorf("%q: %t, expected %t", out, !want, want)
+		}
+	}
+}
+
 func TestFuzzRoomsAreByFolder(t *testing.T) {
 	list, err := fuzzRooms("../..", "")
 	if err != nil {
