@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ordinary is SCHED_OTHER in <sched.h>.
-const ordinary = 0
+// ordinary is SCHED_OTHER in <sched.h>, idle SCHED_IDLE.
+const ordinary, idle = 0, 5
 
 // Aside does work that takes long, such as reading and compiling a policy, on a thread of its own in the ordinary
 // scheduling class, and returns its error when it has ended. In a guard's real-time class it would hold up the others on
@@ -23,8 +23,11 @@ func Aside(work func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		// Everybody may become ordinary. Where the kernel refuses all the same, what the work brings is still wanted.
-		_ = setThreadClass(ordinary, 0)
+		// Everybody may become ordinary; a program that is less stays what it is. Where the kernel refuses all the same, what
+		// the work brings is still wanted.
+		if c, err := class(0); err != nil || c != idle {
+			_ = setThreadClass(ordinary, 0)
+		}
 		done <- work()
 	}()
 	return <-done

@@ -34,6 +34,10 @@ func inBatch(t *testing.T, f func()) {
 // TestAsideIsOrdinary: the work has a thread of its own in the ordinary class, which is gone afterwards, and nobody else's
 // class changes. Work that is done in place, the "off" run, stays in the caller's class.
 func TestAsideIsOrdinary(t *testing.T) {
+	want := ordinary
+	if c, err := class(os.Getpid()); err == nil && c == idle {
+		want = idle // as somebody began these tests
+	}
 	inBatch(t, func() {
 		self, place := unix.Gettid(), func() error { return nil }
 		var tid, in int
@@ -48,8 +52,8 @@ func TestAsideIsOrdinary(t *testing.T) {
 		}
 		fault := errors.New("no policy")
 		place = func() error { return fault }
-		if err := Aside(look); !errors.Is(err, fault) || in != ordinary || tid == self {
-			t.Errorf("aside: class %d on thread %d, caller %d: %v", in, tid, self, err)
+		if err := Aside(look); !errors.Is(err, fault) || in != want || tid == self {
+			t.Errorf("aside: class %d on thread %d, caller %d, want class %d: %v", in, tid, self, want, err)
 		}
 		if in, err := class(0); in != batch || err != nil {
 			t.Errorf("the caller came back in class %d: %v", in, err)
@@ -122,4 +126,32 @@ func threads() string {
 		return err.Error()
 	}
 	return said
+}
+
+// TestAsideIsNoBetter: the work of a program of the idle class does not get before the rest of it.
+func TestAsideIsNoBetter(t *testing.T) {
+	said := play(t, asideEnv+"=idle")
+	if said != "class 5" {
+		t.Errorf("aside in a program of the idle class: %s", said)
+	}
+}
+
+// idler plays a program of the idle class and says in which class its work aside is.
+func idler() string {
+	if os.Getenv(realtimeMark) == "" {
+		err := setThreadClass(idle, 0)
+		if err == nil {
+			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
+		}
+		return err.Error()
+	}
+	in := -1
+	err := Aside(func() (err error) {
+		in, err = class(0)
+		return err
+	})
+	if err != nil {
+		return err.Error()
+	}
+	return "class " + strconv.Itoa(in)
 }

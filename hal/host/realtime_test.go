@@ -28,7 +28,10 @@ func TestMain(m *testing.M) {
 		fmt.Println(busyStart(how))
 		os.Exit(0)
 	}
-	if os.Getenv(asideEnv) != "" {
+	if how := os.Getenv(asideEnv); how == "idle" {
+		fmt.Println(idler())
+		os.Exit(0)
+	} else if how != "" {
 		fmt.Println(threads())
 		os.Exit(0)
 	}
