@@ -132,6 +132,7 @@ func (b *wiring) connect(g *guard.Guard) error {
 	b.connectSensors(try)
 	b.connectDevices(try)
 	b.connectTexts(try)
+	b.connectFacts(try)
 	b.watch(&errs)
 	return errors.Join(errs...)
 }

@@ -323,7 +323,7 @@ func (o *orders) lease(g *order.Grant, zone int, until time.Duration, r *Receipt
 	}
 	res := o.guard.Order(guard.Order{Kind: guard.OrderLease, Zone: zone, Expires: until, Lease: l})
 	if r.Applied = res.Applied; !r.Applied {
-		r.Text = fmt.Sprintf("the robot has %d leases already, or this one is over", geofence.MaxLeases)
+		r.Text = fmt.Sprintf("the robot has %d leases already, or this one is over", guard.MaxSignedLeases)
 		return
 	}
 	r.Text = fmt.Sprintf("the robot may be in zone %q at up to %v m/s", g.Zone, g.MaxSpeedMPS)

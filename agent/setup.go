@@ -331,6 +331,50 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 	if v.Order.Kind == order.KindRelease {
 		return a.stageRelease(v, envelope)
 	}
+	var next *staged
+	// Reading and compiling a large site takes a slow computer a second; the guard goes on beside it.
+	err := host.Aside(func() (err error) {
+		next, err = a.compile(v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var fits error
+	a.guard.With(func(c *guard.Core) { fits = c.Fits(next.params) })
+	if fits != nil {
+		return nil, fits
+	}
+	// A set that is used up has to be where the next start finds it, or that start would find only sets that are too old.
+	// Until then the present one keeps its place.
+	if err := errors.Join(a.storeDocuments(next.cfg), a.state.replace(policyNew, policyNext, envelope)); err != nil {
+		return nil, fmt.Errorf("the policy could not be stored: %w", err)
+	}
+	next.cfg.Forget()
+	return func() error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err := a.guard.Load(next.ready, next.note); err != nil {
+			return err
+		}
+		a.cfg, a.params = next.cfg, next.params
+		if err := a.state.takeNextPolicy(); err != nil {
+			a.log.Warn().Err(err).Msg("the policy in force stays under the name of the next one")
+		}
+		return nil
+	}, nil
+}
+
+// staged is a policy that is read, checked and compiled, with what the journal is told of it.
+type staged struct {
+	cfg    *config.Config
+	params *guard.Params
+	ready  *guard.Ready
+	note   []byte
+}
+
+// compile makes a verified policy set ready. It takes none of the locks that the path takes.
+func (a *Agent) compile(v *order.Verified) (*staged, error) {
 	p, err := signedPolicy(v)
 	if err != nil {
 		return nil, err
@@ -347,33 +391,11 @@ func (a *Agent) stageOrder(v *order.Verified, envelope []byte) (func() error, er
 	if err != nil {
 		return nil, err
 	}
-	var fits error
-	a.guard.With(func(c *guard.Core) { fits = c.Fits(params) })
-	if fits != nil {
-		return nil, fits
-	}
 	note, err := json.Marshal(policyStatus(cfg))
 	if err != nil {
 		return nil, err
 	}
-	// A set that is used up has to be where the next start finds it, or that start would find only sets that are too old.
-	// Until then the present one keeps its place.
-	if err := errors.Join(a.storeDocuments(cfg), a.state.replace(policyNew, policyNext, envelope)); err != nil {
-		return nil, fmt.Errorf("the policy could not be stored: %w", err)
-	}
-	cfg.Forget()
-	return func() error {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if err := a.guard.Load(params, note); err != nil {
-			return err
-		}
-		a.cfg, a.params = cfg, params
-		if err := a.state.takeNextPolicy(); err != nil {
-			a.log.Warn().Err(err).Msg("the policy in force stays under the name of the next one")
-		}
-		return nil
-	}, nil
+	return &staged{cfg, params, guard.Prepare(params), note}, nil
 }
 
 func (a *Agent) stageKeyList(v *order.Verified) (func() error, error) {

@@ -52,7 +52,8 @@ func (f *Fence) leased(c *candidate, now time.Duration) (access, float64) {
 
 // lease says what one lease allows. Whoever is outside needs one that lasts for
 // longer than the robot could need to stop: else the end would find it at speed
-// on its way in.
+// on its way in. What a lease allows to whoever is inside it allows to nobody who
+// may only seem to be, for a load that he may not carry.
 func (f *Fence) lease(c *candidate, l *Lease, now time.Duration) (access, float64) {
 	z := &f.set.zones[c.zone].info
 	speed := float64(1000 * l.MaxSpeedMPS)
@@ -61,11 +62,11 @@ func (f *Fence) lease(c *candidate, l *Lease, now time.Duration) (access, float6
 	}
 	left := l.Until - now
 	switch {
-	case l.State == Granted && left > 0 && (c.inside || left > f.stopTime()):
+	case l.State == Granted && left > 0 && (c.inside && f.mem.loadsKnown || left > f.stopTime()):
 		return open, speed
 	case l.State == Granted && left > 0:
 		return closed, 0
-	case l.State != Granted && l.State != Revoked && l.State != Expired, c.place != Inside:
+	case l.State != Granted && l.State != Revoked && l.State != Expired, c.place != Inside, !f.mem.loadsKnown:
 		return closed, 0
 	}
 	creep := min(speed, float64(1000*f.set.robot.CreepMPS))

@@ -166,7 +166,7 @@ func (f *Fence) test() {
 	timed := b.timed && dt > 0 && dt <= r.PoseMaxAge
 	from := t.velocityBoot - dt - r.Reaction
 	b.boot, b.timed = t.velocityBoot, true
-	speeds, decels := f.axes(t.velocity), [2]float64{float64(1000 * r.DecelMPS2), float64(r.AngularDecelRadPS2 * f.set.body.radius)}
+	speeds, decels := f.axes(t.velocity), [2]float64{f.body.decel, float64(f.body.turn * f.body.radius)}
 	known := timed && t.velocityBoot-b.sent.at <= r.Reaction+r.PoseMaxAge
 	changed := false
 	for i := range b.axis {
@@ -189,24 +189,23 @@ func (f *Fence) test() {
 
 // axes are the speeds of the contour's fastest point under u, for each axis.
 func (f *Fence) axes(u twist) [2]float64 {
-	return [2]float64{u.speed(), float64(math.Abs(u.w) * f.set.body.radius)}
+	return [2]float64{u.speed(), float64(math.Abs(u.w) * f.body.radius)}
 }
 
 func (f *Fence) latelyWidth() time.Duration { return max(f.set.robot.Reaction/latelyParts, 1) }
 
 // decels are the decelerations to reckon with, in mm/s² and rad/s².
 func (f *Fence) decels() (linear, turning float64) {
-	r, b := &f.set.robot, &f.mem.brakes
-	return float64(1000 * float64(r.DecelMPS2*b.axis[0].share)), float64(r.AngularDecelRadPS2 * b.axis[1].share)
+	b := &f.mem.brakes
+	return float64(f.body.decel * b.axis[0].share), float64(f.body.turn * b.axis[1].share)
 }
 
 // inherit takes over the shares that another robot profile's fence has found.
-// They are kept as decelerations: a new promise is no evidence.
+// They are kept as decelerations, of the robot without a load: a new promise is no evidence.
 func (f *Fence) inherit(from *Fence, b *brakes) {
-	linear, turning := from.decels()
-	r := &f.set.robot
-	b.axis[0].share = max(min(linear/float64(1000*r.DecelMPS2), 1), leastShare)
-	b.axis[1].share = max(min(turning/r.AngularDecelRadPS2, 1), leastShare)
+	was, is := &from.set.bodies[0], &f.set.bodies[0]
+	b.axis[0].share = max(min(float64(was.decel*from.mem.brakes.axis[0].share)/is.decel, 1), leastShare)
+	b.axis[1].share = max(min(float64(was.turn*from.mem.brakes.axis[1].share)/is.turn, 1), leastShare)
 	b.timed = false
 	b.reset()
 	if f.latelyWidth() != from.latelyWidth() {

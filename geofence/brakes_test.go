@@ -82,7 +82,7 @@ func TestAStopShowsTheBrakes(t *testing.T) {
 				// is left to brake a reaction time after the command.
 				decel, arm := s.set.robot.DecelMPS2, 1000.0
 				if turning {
-					decel, arm = s.set.robot.AngularDecelRadPS2, s.set.body.radius
+					decel, arm = s.set.robot.AngularDecelRadPS2, s.body.radius
 				}
 				left := max(speed-decel*share*(0.3-s.delay), 0)
 				most := 1.0

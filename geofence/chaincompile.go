@@ -431,8 +431,8 @@ func (i item) limb(spec *ZoneSpec, z *zone, robot *Robot) {
 	if spec.Kind == KeepIn && spec.Height != nil {
 		i.fail("Height", -1, "is given for a KeepIn zone, expected none: the contour stays within it at every height")
 	}
-	// The contour stands on the floor; a robot of unknown height reaches everywhere.
-	if h := float64(1000 * robot.HeightM); z.high < 0 || h > 0 && z.low > h {
+	// The contour stands on the floor; a robot of unknown height reaches everywhere. How high it is now depends on its load.
+	if z.high < 0 || z.low > robot.tallest() {
 		z.contour = false
 	}
 }

@@ -20,9 +20,11 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 		notAfter:  spec.NotAfter,
 	}, shiftByID: map[string]int{}}
 	c.checkRobot(&robot)
+	c.loads(&robot)
 	c.frame(&spec)
 	c.floors(spec.Floors)
 	c.roles(spec.Roles)
+	c.set.taskByName, c.set.operatorByName = c.factNamesOf("tasks", spec.Tasks), c.factNamesOf("operators", spec.Operators)
 	c.shifts(spec.Shifts)
 	c.set.chain = c.chain(robot.Chain)
 	c.zones(spec.Zones, &robot)
@@ -38,8 +40,8 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 		robot.Second = &second
 	}
 	robot.Chain = nil // compiled
+	robot.Loads = slices.Clone(robot.Loads)
 	c.set.robot = robot
-	c.set.body = newBody(robot.Footprint)
 	c.set.index()
 	if n := c.set.Bytes(); n > MaxSetBytes {
 		item{c, "zones", -1, ""}.fail("", -1, "take up %d bytes of memory, expected at most %d; simplify outlines, split the site into several policies, or shorten texts",
@@ -181,8 +183,10 @@ func (c *compiler) zones(specs []ZoneSpec, robot *Robot) {
 		z.floor = int32(f)
 		z.roles = at.names("Roles", spec.Roles, c.set.roleByID)
 		z.shifts = at.names("Shifts", spec.Shifts, c.shiftByID)
+		at.facts(&spec, &z)
 		at.kind(&spec, &z)
 		at.limb(&spec, &z, robot)
+		at.warn(&spec, &z)
 		z.lo = int32(len(c.set.edges))
 		n := len(spec.Outer)
 		for _, h := range spec.Holes {
@@ -260,6 +264,9 @@ func (s *Set) index() {
 		z.runLo = int32(len(s.runs))
 		s.runs = appendRuns(s.runs, s.ringsOf(z))
 		z.runHi = int32(len(s.runs))
+		if z.warn > 0 {
+			s.warns, s.warnMM = append(s.warns, int32(i)), max(s.warnMM, z.warn)
+		}
 		if z.kind == KeepIn {
 			f := &s.floors[z.floor]
 			f.keep = append(f.keep, int32(i))

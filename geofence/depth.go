@@ -13,7 +13,7 @@ const depthErrorMM = 0.5
 // be, or up to depthErrorMM less.
 func (f *Fence) depth(o *obstacle, at frame) float64 {
 	low, high := 0.0, 0.0
-	b := &f.set.body
+	b := &f.body.body
 	for i := range b.n {
 		// Between two corners no point is farther from both than half the side.
 		x, y := at.apply(b.x[i], b.y[i])
@@ -53,7 +53,7 @@ func (f *Fence) depthAt(o *obstacle, x, y float64) float64 {
 // deeper says whether any point of the contour's outline at a frame is deeper
 // than most millimetres. Once the budget is spent it says so too.
 func (f *Fence) deeper(o *obstacle, at frame, most float64) bool {
-	b := &f.set.body
+	b := &f.body.body
 	ax, ay := at.apply(b.x[b.n-1], b.y[b.n-1])
 	for i := range b.n {
 		bx, by := at.apply(b.x[i], b.y[i])

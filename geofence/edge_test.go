@@ -79,7 +79,7 @@ func TestTurningAtAnEdgeNeverEntersTheMargin(t *testing.T) {
 			turned += math.Abs(p.vel.YawRate) * a.cmdPeriod
 			return cmd
 		}
-		a.clear = wallClear(&r.set.body, 0)
+		a.clear = wallClear(&r.body.body, 0)
 		a.run()
 		if m := r.out.MarginM; a.worst < m-0.012 {
 			t.Errorf("trial %d: %.4f m from the wall, the margin is %.4f m", trial, a.worst, m)
@@ -105,7 +105,7 @@ func TestDepthIsExact(t *testing.T) {
 		at := frame{rng.Float64()*3000 - 1500, rng.Float64()*3000 - 1500, c, s}
 		// The oracle walks along the outline millimetre by millimetre.
 		want := 0.0
-		b := &f.set.body
+		b := &f.body.body
 		for i := range b.n {
 			j := (i + 1) % b.n
 			for k := 0.0; k < b.side[j]; k++ {
@@ -202,8 +202,8 @@ func TestEgressStaysWithinItsBound(t *testing.T) {
 		at := frame{float64(int(rng.Float64() * 400)), 0, math.Cos(yaw), math.Sin(yaw)}
 		depth := func(at frame) float64 {
 			least := math.Inf(-1)
-			for i := range r.set.body.n {
-				x, _ := at.apply(r.set.body.x[i], r.set.body.y[i])
+			for i := range r.body.n {
+				x, _ := at.apply(r.body.x[i], r.body.y[i])
 				least = math.Max(least, x)
 			}
 			return least

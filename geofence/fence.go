@@ -35,6 +35,8 @@ type Fence struct {
 	minute         int64 // the civil minute for which mem.plan was made
 	reach          float64
 
+	// body is the robot with its load.
+	body *loaded
 	limb limbs
 
 	// Scratch space.
@@ -58,10 +60,15 @@ type memory struct {
 	leaves     int
 	leaveDepth float64
 	leases     [MaxLeases]Lease
-	track      track
-	issued     history
-	brakes     brakes
-	agreement  agreement
+	// loads are what the robot is taken to carry; loadsKnown says that it does.
+	loads      LoadSet
+	loadsKnown bool
+	// warned is the slot of the obstacle in whose warn ring the robot is, -1 for none.
+	warned    int
+	track     track
+	issued    history
+	brakes    brakes
+	agreement agreement
 }
 
 // level is the hysteresis of one zone.
@@ -81,6 +88,8 @@ type obstacle struct {
 	// margin is the obstacle's own, and size half its narrower side, in millimetres.
 	margin, size float64
 	speed        float64
+	// warn is how far beyond the margin a warning begins, 0 for no warn ring.
+	warn float64
 }
 
 // candidate is an obstacle within reach of the pose.
@@ -118,7 +127,8 @@ func New(set *Set) *Fence {
 	for i := range f.mem.brakes.axis {
 		f.mem.brakes.axis[i].share = 1
 	}
-	f.reach = f.reachNow()
+	f.mem.loads, f.mem.warned = set.AllLoads(), -1
+	f.wear()
 	f.limb = newLimbs(set)
 	if set.chain != nil {
 		f.forward()
@@ -135,21 +145,23 @@ func (f *Fence) reachNow() float64 {
 	r := &f.set.robot
 	age := r.PoseMaxAge.Seconds()
 	top, yaw := topSpeed(r), topYaw(r)
-	tip := float64(1000*top) + float64(yaw*f.set.body.radius)
+	tip := float64(1000*top) + float64(yaw*f.body.radius)
 	linear, turning := f.decels()
 	stop := max(float64(1000*top)/linear, yaw/turning) / 2
 	drive := float64(tip * (age + r.Reaction.Seconds() + stop))
+	release := float64(1000 * r.ReleaseMarginM)
 	still := float64(1000 * (float64(r.SigmaK*r.MaxStdDevM) + r.MapErrorM + float64(r.AccelMPS2*float64(age*age))/2))
-	return math.Ceil(still + roundingMM + max(drive, float64(1000*r.ReleaseMarginM)))
+	return math.Ceil(still + roundingMM + max(drive, release, f.set.warnMM+release))
 }
 
 // Step judges the newest inputs. Call it for each pose and on a tick of at least
 // 20 Hz, with instants that never go backwards. It overwrites out.
 func (f *Fence) Step(now Instant, in *Inputs, out *Verdict) {
 	f.work = 0
+	f.carry(in.Carried)
 	faults := f.observe(now, in)
 	faults |= f.agree(now, in, faults)
-	faults |= f.reschedule(now, in.Roles)
+	faults |= f.reschedule(now, in)
 	f.mem.faults = faults
 	f.grant(in.Egress)
 	f.mem.leases = in.Leases
@@ -190,8 +202,11 @@ func (f *Fence) blinding() FaultSet {
 func (f *Fence) usable() bool { return f.mem.track.have && f.mem.faults&f.blinding() == 0 }
 
 // reschedule finds out which zones bind.
-func (f *Fence) reschedule(now Instant, roles uint64) FaultSet {
-	plan := schedule{roles: roles, running: f.mem.plan.running, known: now.Trust != ClockUntrusted}
+func (f *Fence) reschedule(now Instant, in *Inputs) FaultSet {
+	plan := schedule{
+		roles: in.Roles, task: in.Task.bit(), operator: in.Operator.bit(),
+		running: f.mem.plan.running, known: now.Trust != ClockUntrusted,
+	}
 	minute := floorDiv(now.Civil.Unix(), 60)
 	if !plan.known {
 		plan.running = 0

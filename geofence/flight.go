@@ -63,7 +63,7 @@ func (f *Fence) dead() time.Duration { return f.set.robot.Reaction - f.set.robot
 func (f *Fence) slotWidth() time.Duration { return max(f.dead()/windowSlots, 1) }
 
 // tip bounds the speed of the contour's points, in millimetres per second.
-func (f *Fence) tip(u twist) float64 { return u.speed() + float64(math.Abs(u.w)*f.set.body.radius) }
+func (f *Fence) tip(u twist) float64 { return u.speed() + float64(math.Abs(u.w)*f.body.radius) }
 
 // inForce is the command that was in force in a slot, if the record knows.
 func (h *history) inForce(slot int64) (twist, bool) {
@@ -200,7 +200,7 @@ func (f *Fence) explains(cmd, u twist) bool { return f.near(cmd, u, 1) }
 
 // near says whether u is about as much of cmd as there is, up to most times cmd.
 func (f *Fence) near(cmd, u twist, most float64) bool {
-	r := f.set.body.radius
+	r := f.body.radius
 	a, b := float64(cmd.w*r), float64(u.w*r)
 	size2 := float64(cmd.vx*cmd.vx) + float64(cmd.vy*cmd.vy) + float64(a*a)
 	dot := float64(cmd.vx*u.vx) + float64(cmd.vy*u.vy) + float64(a*b)

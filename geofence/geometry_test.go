@@ -191,7 +191,7 @@ func TestSweepAgreesWithSampling(t *testing.T) {
 		}
 		r, dur := rng.Float64()*300, 0.5+rng.Float64()*2
 		clearAt := func(tm float64) float64 {
-			f.probe.set(&set.body, frame{c: 1}.advance(u, tm))
+			f.probe.set(&set.bodies[0].body, frame{c: 1}.advance(u, tm))
 			clear, inside, _ := f.look(&o, &f.probe, 1e6)
 			if inside {
 				return 0

@@ -142,8 +142,8 @@ func (t *tree) bytes() int {
 
 // Sizes in memory, and what a map needs for each entry with its key's header.
 const (
-	edgeBytes, boundsBytes, coverBytes, zoneBytes, leafBytes = 16, 16, 24, 248, 20
-	entryBytes                                               = 48
+	edgeBytes, boundsBytes, coverBytes, zoneBytes, leafBytes, bodyBytes = 16, 16, 24, 288, 20, 816
+	entryBytes                                                          = 48
 )
 
 // Bytes is how much memory the zones take up, with their index and texts; a fence on them needs about half as much again.
@@ -153,6 +153,7 @@ func (s *Set) Bytes() int {
 		info := &s.zones[i].info
 		n += len(info.ID) + len(info.Name) + len(info.Reason)
 	}
+	n += bodyBytes * len(s.bodies)
 	for i := range s.floors {
 		f := &s.floors[i]
 		n += f.solid.bytes() + f.keepTree.bytes() + f.limbs.bytes() + 4*(len(f.keep)+len(f.limbs.views))

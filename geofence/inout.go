@@ -79,8 +79,12 @@ type Inputs struct {
 	Motion   Motion
 	// Roles is a bit set of [Set.RoleIndex] values. 0 means unknown: then every
 	// zone may bind, and the most restrictive answer holds.
-	Roles  uint64
-	Egress Egress
+	Roles uint64
+	// Carried is what the robot carries; unknown is everything that its profile knows.
+	Carried Carried
+	// Task is what the robot is doing, and Operator on whose behalf; unknown lets every zone bind that asks for one.
+	Task, Operator Fact
+	Egress         Egress
 	// Leases are the answers to requests for Release and Door zones, NoLease where unused. Of several for one zone the
 	// most restrictive counts; no lease is a closed zone.
 	Leases [MaxLeases]Lease
@@ -212,6 +216,8 @@ const (
 	ReasonPartUnknown
 	// ReasonView: a camera may see into a zone.
 	ReasonView
+	// ReasonWarn: in a zone's warn ring, nothing restricts yet.
+	ReasonWarn
 	reasonEnd
 )
 
@@ -274,6 +280,10 @@ type Verdict struct {
 	Dwell, DoorHeld Restriction
 	// Lost is set while the robot leaves a zone whose lease it lost, by LossContinue or LossEvacuate.
 	Lost Restriction
+	// Warn is set in a zone's warn ring and from there on inwards. It restricts nothing.
+	Warn Restriction
+	// Loads are what the robot was taken to carry.
+	Loads LoadSet
 	// Refuge is set while the robot is in a NoStop zone that it can leave in time, and nothing here holds it: then a hold
 	// by somebody else may become a creep, see [Fence.LimitRefuge]. RefugeWithin is the zone's bound.
 	Refuge       Restriction

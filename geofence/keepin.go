@@ -162,11 +162,14 @@ type keepArea struct {
 	zone []int32
 	// margin is the greatest margin of the zones that make it up, in millimetres.
 	margin float64
+	// warn is the widest of their warn rings.
+	warn float64
 }
 
 // clear makes it an area without an edge, where the robot is free.
 func (k *keepArea) clear() {
 	k.mode, k.edges, k.runs, k.zone, k.margin = keepFree, k.edges[:0], k.runs[:0], k.zone[:0], 0
+	k.warn = 0
 }
 
 // build sets the area for a floor from what binds. It needs no memory beyond
@@ -190,7 +193,7 @@ func (k *keepArea) build(s *Set, f *floor, binds []bound) {
 	for _, i := range f.keep {
 		if need != bindsNot && binds[i] == need {
 			k.addZone(s, int(i), binds)
-			k.margin = max(k.margin, s.zones[i].margin)
+			k.margin, k.warn = max(k.margin, s.zones[i].margin), max(k.warn, s.zones[i].warn)
 		}
 	}
 	k.runs = appendRuns(k.runs, k.edges)

@@ -158,7 +158,7 @@ func TestUnionIsNeverTooLarge(t *testing.T) {
 		o := f.area()
 		for range 40 {
 			at := frame{rng.Float64() * 5000, rng.Float64() * 5000, 1, 0}
-			f.probe.set(&set.body, at)
+			f.probe.set(&set.bodies[0].body, at)
 			_, out, _ := f.look(&o, &f.probe, 1e6)
 			// The truth, by a grid over the contour.
 			covered, deep := true, false

@@ -115,7 +115,7 @@ func (q *query) caps(u twist) float64 {
 // poor says that the pose is good for creeping only.
 func (f *Fence) poor() bool {
 	t := &f.mem.track
-	return t.sigma+float64(t.spread*f.set.body.radius) > float64(1000*f.set.robot.SlowStdDevM)
+	return t.sigma+float64(t.spread*f.body.radius) > float64(1000*f.set.robot.SlowStdDevM)
 }
 
 func (q *query) prepare(u twist) {
@@ -328,7 +328,7 @@ func (q *query) creep(c *candidate, m float64, reason, refusal Reason) {
 // closer says whether the contour is closer to the obstacle at a frame than
 // least millimetres.
 func (q *query) closer(c *candidate, at frame, least float64) bool {
-	q.f.probe.set(&q.f.set.body, at)
+	q.f.probe.set(&q.f.body.body, at)
 	clear, inside, _ := q.f.look(&c.obstacle, &q.f.probe, c.clear+1)
 	return inside || !(clear >= least) || q.f.work > maxWork
 }
@@ -367,13 +367,13 @@ const (
 func (q *query) egress(c *candidate, depth float64, reason Reason) {
 	f := q.f
 	u, k := q.creeping()
-	dur := min((f.set.body.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
+	dur := min((f.body.size+q.margin)/f.tip(u), fullTurn/math.Abs(u.w))
 	now, record := -c.clear, depth+f.margin(0)
 	most, less, fall := now+depthErrorMM, now-lessMM, 0.0
 	if now > record {
 		less, fall = min(less, record), egressStep/4
 	}
-	thin := c.size < f.set.body.size
+	thin := c.size < f.body.size
 	if !thin && q.deepens(c, u, most, fall) {
 		q.block(c.zone, ReasonEgressDirection)
 		return
@@ -381,7 +381,7 @@ func (q *query) egress(c *candidate, depth float64, reason Reason) {
 	at := f.mem.track.at
 	for i := 1.0; i <= egressSamples; i++ {
 		at = f.mem.track.at.advance(u, float64(dur*i)/egressSamples)
-		f.probe.set(&f.set.body, at)
+		f.probe.set(&f.body.body, at)
 		if _, inside, _ := f.look(&c.obstacle, &f.probe, 1); !inside && f.work <= maxWork {
 			q.lower(k, c.zone, reason, 0)
 			return

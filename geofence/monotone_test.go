@@ -3,6 +3,7 @@ package geofence
 import (
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,9 +44,40 @@ func drawMoment(t *rapid.T) *moment {
 		if rng.IntN(4) == 0 {
 			z.Shifts = []string{"day", "night"}[rng.IntN(2):][:1]
 		}
+		switch rng.IntN(6) {
+		case 0:
+			z.Tasks = []string{"delivery"}
+		case 1:
+			z.ExceptTasks = []string{"delivery", "cleaning"}[:1+rng.IntN(2)]
+		case 2:
+			z.Operators = []string{"ward", "lab"}[rng.IntN(2):][:1]
+		case 3:
+			z.ExceptOperators = []string{"ward"}
+		}
+		if rng.IntN(3) == 0 {
+			z.Height = &Height{FromM: rng.Float64() * 2.5, ToM: 3}
+		}
+		if k := z.Kind; rng.IntN(3) == 0 && z.Height == nil && (k == Blocked || k == Release || k == Door) {
+			z.WarnM = 2 * rng.Float64()
+		}
 		zones = append(zones, z)
 	}
+	m.robot.HeightM = 1.4
+	for _, name := range []string{"tray", "rack", "cart"}[:rng.IntN(4)] {
+		l := LoadSpec{Name: name}
+		if rng.IntN(3) > 0 {
+			l.Outline = rect(-300-int32(rng.IntN(600)), -250-int32(rng.IntN(300)), 200, 250+int32(rng.IntN(300)))
+		}
+		if rng.IntN(2) == 0 {
+			l.HeightM = 1.4 + rng.Float64()
+		}
+		if rng.IntN(2) == 0 {
+			l.DecelMPS2, l.AngularDecelRadPS2 = 0.3+0.7*rng.Float64(), 0.5+rng.Float64()
+		}
+		m.robot.Loads = append(m.robot.Loads, l)
+	}
 	m.spec = site(zones...)
+	m.spec.Tasks, m.spec.Operators = []string{"delivery", "cleaning"}, []string{"ward", "lab"}
 	m.spec.Roles, m.spec.Location = []string{"porter", "cleaner"}, time.UTC
 	m.spec.Shifts = []ShiftSpec{{"day", []WindowSpec{{allDays(), 6 * 60, 20 * 60}}}, {"night", []WindowSpec{{allDays(), 20 * 60, 6 * 60}}}}
 	if rng.IntN(3) == 0 {
@@ -55,7 +87,10 @@ func drawMoment(t *rapid.T) *moment {
 		ward.Shifts = []string{"day", "night"}[rng.IntN(2):][:1]
 		m.spec.Zones = append(m.spec.Zones, hall, ward)
 	}
-	m.in = Inputs{Roles: 1 + rng.Uint64N(3)}
+	m.in = Inputs{
+		Roles: 1 + rng.Uint64N(3), Task: Fact{true, rng.IntN(3) - 1}, Operator: Fact{true, rng.IntN(3) - 1},
+		Carried: Carried{true, LoadSet(rng.IntN(1 << len(m.robot.Loads)))}, //nolint:gosec // small
+	}
 	for i := range zones {
 		if l := &m.in.Leases[i]; rng.IntN(3) > 0 {
 			*l = Lease{
@@ -127,6 +162,10 @@ func neverLoosens(t *testing.T, name string, change func(t *rapid.T, m *moment))
 			if m.cmd.YawRate != 0 {
 				slack = 0.1
 			}
+			if strings.Contains(name, "load") || strings.Contains(name, "facts") {
+				// A contour that a load puts into a speed zone is at its limit; before it, the approach aims a little lower.
+				slack = max(slack, before.Ratio*(1/entryShare-1)+1e-9)
+			}
 			if after.Ratio > before.Ratio+slack && !creeps && m.cmd.YawRate != 0 {
 				// Whether an arc that grazes an edge is taken to meet it depends on where its chords begin. What is
 				// milder must be so by that alone: with the deviation on top, of this chord and of the other, it is not.
@@ -142,6 +181,7 @@ func neverLoosens(t *testing.T, name string, change func(t *rapid.T, m *moment))
 				{vb.Remote, va.Remote},
 				{vb.Dwell, va.Dwell},
 				{vb.DoorHeld, va.DoorHeld},
+				{vb.Warn, va.Warn},
 			} {
 				if r.before.On && !r.after.On {
 					t.Fatalf("restriction %+v is gone", r.before)
@@ -217,6 +257,10 @@ func TestNothingLoosens(t *testing.T) {
 	neverLoosens(t, "weaker brakes", func(t *rapid.T, m *moment) {
 		k := rapid.Float64Range(0.2, 1).Draw(t, "k")
 		m.robot.DecelMPS2, m.robot.AngularDecelRadPS2 = m.robot.DecelMPS2*k, m.robot.AngularDecelRadPS2*k
+		for i := range m.robot.Loads {
+			l := &m.robot.Loads[i]
+			l.DecelMPS2, l.AngularDecelRadPS2 = l.DecelMPS2*k, l.AngularDecelRadPS2*k
+		}
 	})
 	neverLoosens(t, "slower reaction", func(t *rapid.T, m *moment) {
 		straight(t, m)
@@ -225,7 +269,25 @@ func TestNothingLoosens(t *testing.T) {
 	neverLoosens(t, "worse map", func(t *rapid.T, m *moment) {
 		m.robot.MapErrorM += rapid.Float64Range(0, 0.5).Draw(t, "map")
 	})
+	neverLoosens(t, "more load", func(t *rapid.T, m *moment) {
+		for i := range m.spec.Zones {
+			if m.spec.Zones[i].Kind == NoStop {
+				t.Skip("a NoStop zone that the load reaches lets a held robot out")
+			}
+		}
+		for _, l := range m.in.Leases {
+			if l.State != NoLease {
+				t.Skip("whoever is in a zone may stay for as long as its lease lasts, and leave it then")
+			}
+		}
+		m.in.Carried.Loads |= LoadSet(rapid.IntRange(0, 1<<len(m.robot.Loads)-1).Draw(t, "more")) //nolint:gosec // small
+	})
 	for name, change := range map[string]func(m *moment){
+		"load":       func(m *moment) { m.in.Carried.Known = false },
+		"a load":     func(m *moment) { m.in.Carried.Loads = 1 << 7 }, // one that nobody knows
+		"task":       func(m *moment) { m.in.Task = Fact{} },
+		"operator":   func(m *moment) { m.in.Operator.Known = false },
+		"facts":      func(m *moment) { m.in.Task, m.in.Operator, m.in.Carried = Fact{}, Fact{}, Carried{} },
 		"roles":      func(m *moment) { m.in.Roles = 0 },
 		"clock":      func(m *moment) { m.now.Trust = ClockUntrusted },
 		"pose":       func(m *moment) { m.in.Pose.Seen = false },

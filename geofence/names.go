@@ -70,7 +70,7 @@ func (r Reason) String() string {
 		"speed-zone", "speed-ahead", "edge-ahead", "margin", "inside", "egress", "egress-direction",
 		"floor-denied", "measured-motion", "budget",
 		"no-manipulation", "privacy", "dwell", "door-held", "place-unknown", "release-continue", "release-evacuate", "refuge",
-		"part-inside", "part-margin", "part-unknown", "view",
+		"part-inside", "part-margin", "part-unknown", "view", "warn",
 	})
 }
 

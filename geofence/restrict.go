@@ -48,6 +48,11 @@ func (f *Fence) blind(v *Verdict) {
 			v.axes(f.set.zones[i].kind, i, ReasonPlaceUnknown, false)
 		}
 	}
+	for _, i := range f.set.warns {
+		if f.maybeHere(i) {
+			v.Warn.restrict(i, ReasonPlaceUnknown, false)
+		}
+	}
 }
 
 // count moves the clocks of the zones that count how long the robot stays. A
@@ -86,11 +91,11 @@ func (f *Fence) overstayed(sure bool, v *Verdict) {
 }
 
 // refuge says whether the robot may be let out of the NoStop zone in which it
-// is: by a good pose, with nothing here against it, where the zone surely binds,
-// since it permits something, and where the way out is short enough to creep it
+// is: by a good pose, with nothing here against it, where the zone surely binds
+// and the contour is surely in it, since it permits something, and where the way out is short enough to creep it
 // within the zone's bound.
 func (f *Fence) refuge(m float64, v *Verdict) {
-	if v.Faults&f.holding() != 0 || v.Hold || v.Trip || f.poor() || f.overrun {
+	if v.Faults&f.holding() != 0 || v.Hold || v.Trip || f.poor() || f.overrun || !f.mem.loadsKnown {
 		return
 	}
 	for i := range f.cands {

@@ -28,6 +28,7 @@ const (
 	EventDwell        = "dwell"
 	EventDoorHeld     = "door held"
 	EventLeaseLost    = "lease lost"
+	EventWarn         = "warn"
 )
 
 // Effect is what holds in one cell of the semantics table; an empty word
@@ -43,6 +44,9 @@ type Case struct {
 	// Effect is by Place, PlaceUnknown first.
 	Effect [Inside + 1]Effect
 }
+
+// unsure says that nobody knows whether a zone binds.
+const unsure = "role, clock, task or operator unknown"
 
 // PlannerKind is a zone type of VDA 5050 that a policy cannot have, and why.
 type PlannerKind struct{ Word, Why string }
@@ -92,6 +96,20 @@ func lost(rows [Inside + 1]Effect) [Inside + 1]Effect {
 	return rows
 }
 
+// warned adds the event of a warn ring, within which the contour is in the cell "outside" too.
+func warned(rows [Inside + 1]Effect) [Inside + 1]Effect {
+	for i := range rows {
+		rows[i].Event = EventWarn
+	}
+	return rows
+}
+
+// blindly adds it under an unknown place alone.
+func blindly(rows [Inside + 1]Effect) [Inside + 1]Effect {
+	rows[PlaceUnknown].Event = EventWarn
+	return rows
+}
+
 // Semantics is the table of what each kind of zone means. ZONES.md is written
 // from it, and a test holds Step and Limit to it cell by cell.
 func Semantics() []Case {
@@ -100,18 +118,24 @@ func Semantics() []Case {
 	clear := motion(MotionFree, MotionFree, MotionFree)
 	var out []Case
 	whom := func(k Kind, binds [Inside + 1]Effect) {
-		out = append(out, Case{k, "binds", binds}, Case{k, "roles or clock unknown", binds}, Case{k, "does not bind", clear})
+		out = append(out, Case{k, "binds", binds}, Case{k, unsure, binds}, Case{k, "does not bind", clear})
 	}
 	whom(Blocked, shut)
+	out = append(
+		out,
+		Case{Blocked, "in its warn ring", warned(shut)},
+		Case{Blocked, "only a higher load reaches it", clear},
+		Case{Blocked, "load unknown, one reaches it", shut})
 	whom(SpeedLimit, slow)
 	whom(KeepIn, shut)
-	out = append(out, Case{KeepIn, "none binds, floor denies", motion(MotionHold, MotionHold, MotionHold)})
+	out = append(out, Case{KeepIn, "none binds, floor denies", motion(MotionHold, MotionHold, MotionHold)},
+		Case{KeepIn, "in its warn ring", warned(shut)})
 	whom(NoManipulation, with(clear, Effect{Manipulators: ArmsRest}))
 	whom(Privacy, with(clear, Effect{Perception: PerceptionPrivate, Remote: RemoteBlocked}))
 	whom(DwellLimit, clear)
 	out = append(out,
 		Case{DwellLimit, "there for max_dwell", with(clear, Effect{Event: EventDwell})},
-		Case{DwellLimit, "there for max_dwell, roles or clock unknown", with(clear, Effect{Event: EventDwell})})
+		Case{DwellLimit, "there for max_dwell, " + unsure, with(clear, Effect{Event: EventDwell})})
 	for _, k := range [...]Kind{Release, Door} {
 		whom(k, shut)
 		out = append(
@@ -123,7 +147,9 @@ func Semantics() []Case {
 			Case{k, "lease revoked or expired, CONTINUE", lost(motion(MotionStopBefore, MotionNoCloser, MotionCreep))},
 			Case{k, "lease revoked or expired, CONTINUE, after within", shut},
 			Case{k, "lease revoked or expired, EVACUATE", lost(motion(MotionStopBefore, MotionNoCloser, MotionCreepOut))},
-			Case{k, "two leases, one of them revoked", shut})
+			Case{k, "two leases, one of them revoked", shut},
+			Case{k, "in its warn ring", warned(shut)},
+			Case{k, "lease granted, in its warn ring", blindly(slow)})
 	}
 	out = append(
 		out,
@@ -133,7 +159,7 @@ func Semantics() []Case {
 	out = append(
 		out,
 		Case{NoStop, "held", motion(MotionHold, MotionHold, MotionCreepOut)},
-		Case{NoStop, "held, roles or clock unknown", motion(MotionHold, MotionHold, MotionHold)},
+		Case{NoStop, "held, " + unsure, motion(MotionHold, MotionHold, MotionHold)},
 		Case{NoStop, "held, way out too long for within", motion(MotionHold, MotionHold, MotionHold)})
 	return out
 }

@@ -18,28 +18,32 @@ var update = flag.Bool("update", false, "write ZONES.md anew")
 // place, outside, margin and inside the motion and, behind a plus, whatever else is restricted or told.
 const expected = `
 BLOCKED|binds|hold|stop before it|creep, no closer|hold
-BLOCKED|roles or clock unknown|hold|stop before it|creep, no closer|hold
+BLOCKED|role, clock, task or operator unknown|hold|stop before it|creep, no closer|hold
 BLOCKED|does not bind|hold|free|free|free
+BLOCKED|in its warn ring|hold+warn|stop before it+warn|creep, no closer+warn|hold+warn
+BLOCKED|only a higher load reaches it|hold|free|free|free
+BLOCKED|load unknown, one reaches it|hold|stop before it|creep, no closer|hold
 SPEED_LIMIT|binds|hold|slow before it|limited|limited
-SPEED_LIMIT|roles or clock unknown|hold|slow before it|limited|limited
+SPEED_LIMIT|role, clock, task or operator unknown|hold|slow before it|limited|limited
 SPEED_LIMIT|does not bind|hold|free|free|free
 KEEP_IN|binds|hold|stop before it|creep, no closer|hold
-KEEP_IN|roles or clock unknown|hold|stop before it|creep, no closer|hold
+KEEP_IN|role, clock, task or operator unknown|hold|stop before it|creep, no closer|hold
 KEEP_IN|does not bind|hold|free|free|free
 KEEP_IN|none binds, floor denies|hold|hold|hold|hold
+KEEP_IN|in its warn ring|hold+warn|stop before it+warn|creep, no closer+warn|hold+warn
 NO_MANIPULATION|binds|hold+rest|free|free+rest|free+rest
-NO_MANIPULATION|roles or clock unknown|hold+rest|free|free+rest|free+rest
+NO_MANIPULATION|role, clock, task or operator unknown|hold+rest|free|free+rest|free+rest
 NO_MANIPULATION|does not bind|hold|free|free|free
 PRIVACY|binds|hold+private+blocked|free|free+private+blocked|free+private+blocked
-PRIVACY|roles or clock unknown|hold+private+blocked|free|free+private+blocked|free+private+blocked
+PRIVACY|role, clock, task or operator unknown|hold+private+blocked|free|free+private+blocked|free+private+blocked
 PRIVACY|does not bind|hold|free|free|free
 DWELL_LIMIT|binds|hold|free|free|free
-DWELL_LIMIT|roles or clock unknown|hold|free|free|free
+DWELL_LIMIT|role, clock, task or operator unknown|hold|free|free|free
 DWELL_LIMIT|does not bind|hold|free|free|free
 DWELL_LIMIT|there for max_dwell|hold+dwell|free|free+dwell|free+dwell
-DWELL_LIMIT|there for max_dwell, roles or clock unknown|hold+dwell|free|free+dwell|free+dwell
+DWELL_LIMIT|there for max_dwell, role, clock, task or operator unknown|hold+dwell|free|free+dwell|free+dwell
 RELEASE|binds|hold|stop before it|creep, no closer|hold
-RELEASE|roles or clock unknown|hold|stop before it|creep, no closer|hold
+RELEASE|role, clock, task or operator unknown|hold|stop before it|creep, no closer|hold
 RELEASE|does not bind|hold|free|free|free
 RELEASE|lease requested, queued or rejected|hold|stop before it|creep, no closer|hold
 RELEASE|lease granted|hold|slow before it|limited|limited
@@ -49,8 +53,10 @@ RELEASE|lease revoked or expired, CONTINUE|hold|stop before it|creep, no closer|
 RELEASE|lease revoked or expired, CONTINUE, after within|hold|stop before it|creep, no closer|hold
 RELEASE|lease revoked or expired, EVACUATE|hold|stop before it|creep, no closer|creep out+lease lost
 RELEASE|two leases, one of them revoked|hold|stop before it|creep, no closer|hold
+RELEASE|in its warn ring|hold+warn|stop before it+warn|creep, no closer+warn|hold+warn
+RELEASE|lease granted, in its warn ring|hold+warn|slow before it|limited|limited
 DOOR|binds|hold|stop before it|creep, no closer|hold
-DOOR|roles or clock unknown|hold|stop before it|creep, no closer|hold
+DOOR|role, clock, task or operator unknown|hold|stop before it|creep, no closer|hold
 DOOR|does not bind|hold|free|free|free
 DOOR|lease requested, queued or rejected|hold|stop before it|creep, no closer|hold
 DOOR|lease granted|hold|slow before it|limited|limited
@@ -60,13 +66,15 @@ DOOR|lease revoked or expired, CONTINUE|hold|stop before it|creep, no closer|cre
 DOOR|lease revoked or expired, CONTINUE, after within|hold|stop before it|creep, no closer|hold
 DOOR|lease revoked or expired, EVACUATE|hold|stop before it|creep, no closer|creep out+lease lost
 DOOR|two leases, one of them revoked|hold|stop before it|creep, no closer|hold
+DOOR|in its warn ring|hold+warn|stop before it+warn|creep, no closer+warn|hold+warn
+DOOR|lease granted, in its warn ring|hold+warn|slow before it|limited|limited
 DOOR|lease granted, for another fact|hold|stop before it|creep, no closer|hold
 DOOR|lease granted, there for max_dwell|hold+door held|slow before it|limited+door held|limited+door held
 NO_STOP|binds|hold|free|free|free
-NO_STOP|roles or clock unknown|hold|free|free|free
+NO_STOP|role, clock, task or operator unknown|hold|free|free|free
 NO_STOP|does not bind|hold|free|free|free
 NO_STOP|held|hold|hold|hold|creep out
-NO_STOP|held, roles or clock unknown|hold|hold|hold|hold
+NO_STOP|held, role, clock, task or operator unknown|hold|hold|hold|hold
 NO_STOP|held, way out too long for within|hold|hold|hold|hold
 `
 
@@ -114,7 +122,10 @@ const (
 
 // zone is a zone of the cell's kind.
 func (c *cell) zone() ZoneSpec {
-	z := ZoneSpec{ID: "z", Kind: c.kind, Roles: []string{"porter"}, Outer: rect(5000, -9000, 15_000, 9000)}
+	z := ZoneSpec{
+		ID: "z", Kind: c.kind, Roles: []string{"porter"}, ExceptTasks: []string{"delivery"}, Operators: []string{"ward"},
+		Outer: rect(5000, -9000, 15_000, 9000),
+	}
 	switch c.kind {
 	case SpeedLimit:
 		z.MaxSpeedMPS = cellLimitMPS
@@ -133,6 +144,12 @@ func (c *cell) zone() ZoneSpec {
 		z.Loss = LossStop
 	default:
 	}
+	if strings.Contains(c.known, "warn ring") {
+		z.WarnM = 1
+	}
+	if strings.Contains(c.known, "reaches it") {
+		z.Height = &Height{FromM: 1.8, ToM: 3}
+	}
 	switch {
 	case strings.Contains(c.known, "CONTINUE"):
 		z.Loss, z.Within = LossContinue, cellWithin
@@ -140,6 +157,14 @@ func (c *cell) zone() ZoneSpec {
 		z.Loss = LossEvacuate
 	}
 	return z
+}
+
+// variants are in how many ways a case may come about.
+func (c *cell) variants() int {
+	if strings.Contains(c.known, "task or operator unknown") || strings.Contains(c.known, "does not bind") || strings.Contains(c.known, "none binds") {
+		return 4
+	}
+	return 1
 }
 
 // leases are what the case knows of leases, in every form that it names.
@@ -184,19 +209,43 @@ func (c *cell) leases(now time.Duration) [][]Lease {
 }
 
 // reach puts a robot into the cell and returns the rig.
-func (c *cell) reach(t *testing.T, leases []Lease) *rig {
+func (c *cell) reach(t *testing.T, variant int, leases []Lease) *rig {
 	t.Helper()
 	spec := site(c.zone())
-	spec.Roles = []string{"porter", "cleaner"}
+	spec.Roles, spec.Tasks, spec.Operators = []string{"porter", "cleaner"}, []string{"delivery"}, []string{"ward"}
 	if strings.Contains(c.known, "floor denies") {
 		spec.Floors[0].WithoutKeepIn = Deny
 	}
-	r := newRig(t, spec, wheels())
+	robot := wheels()
+	if strings.Contains(c.known, "reaches it") {
+		robot.HeightM, robot.Loads = 1.4, []LoadSpec{{Name: "rack", HeightM: 2}}
+	}
+	r := newRig(t, spec, robot)
+	r.in.Task, r.in.Operator = Fact{true, Other}, Fact{true, 0}
+	r.in.Carried.Known = !strings.Contains(c.known, "load unknown")
 	switch {
-	case strings.Contains(c.known, "unknown"):
-		r.in.Roles = 0
+	case strings.Contains(c.known, "operator unknown"):
+		switch variant {
+		case 0:
+			r.in.Roles = 0
+		case 1:
+			r.in.Task = Fact{}
+		case 2:
+			r.in.Operator = Fact{}
+		default: // two at once
+			r.in.Task, r.in.Operator = Fact{true, MaxNames}, Fact{true, -2} // indices of nobody are unknown
+		}
 	case strings.Contains(c.known, "does not bind"), strings.Contains(c.known, "none binds"):
-		r.in.Roles = 2
+		switch variant {
+		case 0:
+			r.in.Roles = 2
+		case 1:
+			r.in.Task = Fact{true, 0}
+		case 2:
+			r.in.Operator = Fact{true, Other}
+		default: // what is surely excluded stays so, whatever else is unknown
+			r.in.Task, r.in.Operator, r.in.Roles = Fact{true, 0}, Fact{}, 0
+		}
 	}
 	copy(r.in.Leases[:], leases)
 	x := map[Place]float64{PlaceUnknown: 4.1, Outside: 4.1, Margin: 4.57, Inside: 4.8}[c.place]
@@ -213,9 +262,9 @@ func (c *cell) reach(t *testing.T, leases []Lease) *rig {
 }
 
 // observed is what the fence does in a cell, in the table's words.
-func (c *cell) observed(t *testing.T, leases []Lease) string {
+func (c *cell) observed(t *testing.T, variant int, leases []Lease) string {
 	t.Helper()
-	r := c.reach(t, leases)
+	r := c.reach(t, variant, leases)
 	v := r.out
 	ask := r.Limit
 	if strings.HasPrefix(c.known, "held") {
@@ -240,11 +289,12 @@ func (c *cell) observed(t *testing.T, leases []Lease) string {
 		}
 		return w
 	}
-	certain := c.place != PlaceUnknown && !strings.Contains(c.known, "unknown")
+	certain := c.place != PlaceUnknown && !strings.Contains(c.known, "operator unknown")
 	e.Manipulators = word(v.Manipulators, certain, ArmsRest)
 	e.Perception = word(v.Perception, certain, PerceptionPrivate)
 	e.Remote = word(v.Remote, certain, RemoteBlocked)
-	e.Event = word(v.Dwell, certain, EventDwell) + word(v.DoorHeld, certain, EventDoorHeld) + word(v.Lost, certain, EventLeaseLost)
+	e.Event = word(v.Dwell, certain, EventDwell) + word(v.DoorHeld, certain, EventDoorHeld) + word(v.Lost, certain, EventLeaseLost) +
+		word(v.Warn, certain, EventWarn)
 	return cellOf(e)
 }
 
@@ -289,9 +339,11 @@ func TestEveryCellOfTheTable(t *testing.T) {
 		for p := range Inside + 1 {
 			c := cell{kind, f[1], p}
 			for i, leases := range c.leases(100 * time.Second) {
-				cells++
-				if got := c.observed(t, leases); got != f[2+p] {
-					t.Errorf("%v, %s (%d), %v: %q, want %q", kind, f[1], i, p, got, f[2+p])
+				for variant := range c.variants() {
+					cells++
+					if got := c.observed(t, variant, leases); got != f[2+p] {
+						t.Errorf("%v, %s (%d, %d), %v: %q, want %q", kind, f[1], i, variant, p, got, f[2+p])
+					}
 				}
 			}
 		}
@@ -330,7 +382,8 @@ Limit to every cell of it.
 
 A cell says what motion may do, and behind a plus what else is restricted or told. Places are seen from the zone: outside is farther than the margin,
 inside means that any part of the contour is in it; for KEEP_IN, outside is well within the area and inside has left it. Of several zones the most
-restrictive counts on each axis, the lowest speed wins, and the answer names the zone and the rule. Under an unknown place the robot holds by its
+restrictive counts on each axis, the lowest speed wins, and the answer names the zone and the rule. A zone binds by role, shift, task and operator; what of
+these is unknown may be any. A load that is unknown is all that the profile knows. Under an unknown place the robot holds by its
 pose, and every zone that binds on its floor (on every floor if that is unknown) restricts the other axes and counts time.
 
 | kind | what is known | place unknown | outside | margin | inside |
@@ -348,7 +401,7 @@ pose, and every zone that binds on its floor (on every floor if that is unknown)
 - stop before it: the braking curve, down to rest at the margin. creep, no closer: creep speed, no part nearer than it is. creep out: creep speed on
   a way that leads out, as under an egress grant; a grant lets a robot that holds inside do the same.
 - rest: arms and hands. private: cameras and microphones. blocked: remote views and commands.
-- dwell, door held, lease lost: told to the interlock, whose trigger table says what follows.
+- warn: in the ring of warn_m around the margin, which restricts nothing. dwell, door held, lease lost, warn: told to the interlock, whose trigger table says what follows.
 - held: somebody else than a pose, a commander or a zone holds the robot; the interlock then asks for the way out, for ` + "`within`" + ` at most.
 
 ## Zone types of VDA 5050 that a policy refuses

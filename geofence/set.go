@@ -17,17 +17,21 @@ type Set struct {
 	roles  []string
 
 	floorByID, zoneByID, roleByID map[string]int
+	taskByName, operatorByName    map[string]int
 
 	// stays are the zones that count how long the robot stays, quiet those that restrict only other axes than motion.
 	stays, quiet []int32
+	// warns are the zones with a warn ring, warnMM the widest.
+	warns  []int32
+	warnMM float64
 
 	location            *time.Location
 	notBefore, notAfter time.Time
 
 	robot  Robot
-	body   body
-	chain  *chain  // nil for a robot without one
-	limbs  []int32 // the zones that bind parts or cameras
+	bodies []loaded // by LoadSet
+	chain  *chain   // nil for a robot without one
+	limbs  []int32  // the zones that bind parts or cameras
 	digest uint64
 }
 
@@ -41,7 +45,9 @@ type zone struct {
 	box              box
 	speed            float64
 	margin           float64
+	warn             float64
 	roles, shifts    uint64
+	task, operator   condition
 	coverLo, coverHi int32 // its entries in Set.covers, for KeepIn
 	// low and high bound its prism above the floor. contour says that it binds the
 	// contour, limb that it binds parts or cameras: these.
@@ -159,6 +165,10 @@ func (s *Set) sum() uint64 {
 		}
 		h.float(z.speed)
 		h.float(z.margin)
+		h.float(z.warn)
+		for _, v := range [...]uint64{z.task.only, z.task.except, z.operator.only, z.operator.except} {
+			h.uint(v)
+		}
 		if z.kind > KeepIn {
 			for _, v := range []uint64{uint64(z.info.Loss), uint64(z.info.Facts), uint64(z.info.MaxDwell), uint64(z.info.Within)} {
 				h.uint(v)
@@ -189,10 +199,7 @@ func (s *Set) sum() uint64 {
 }
 
 func (s *Set) sumRobot(h *hasher) {
-	for i := range s.body.n {
-		h.float(s.body.x[i])
-		h.float(s.body.y[i])
-	}
+	s.sumLoads(h)
 	for _, p := range robotNumbers(&s.robot) {
 		h.float(*p.value)
 	}

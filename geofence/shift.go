@@ -55,13 +55,15 @@ const (
 
 // schedule is what decides, beside the zones, which of them bind.
 type schedule struct {
-	roles   uint64
-	running uint64
+	roles uint64
+	// task and operator are one bit each, 0 if unknown.
+	task, operator uint64
+	running        uint64
 	// known is false while civil time cannot be trusted.
 	known bool
 }
 
-// binds joins role and shift: the less sure of the two counts, unless one of
+// binds joins role, shift, task and operator: the least sure counts, unless one of
 // them surely excludes the robot.
 func (z *zone) binds(s schedule) bound {
 	role, shift := bindsSurely, bindsSurely
@@ -81,5 +83,5 @@ func (z *zone) binds(s schedule) bound {
 			shift = bindsNot
 		}
 	}
-	return min(role, shift)
+	return min(role, shift, z.task.binds(s.task), z.operator.binds(s.operator))
 }

@@ -193,7 +193,7 @@ func drawnApproach(t *testing.T, rng *rand.Rand, trial int) *approach {
 		mx, my := speed*math.Cos(head), speed*math.Sin(head)
 		return Velocity{p.at.c*mx + p.at.s*my, p.at.c*my - p.at.s*mx, spin}
 	}
-	a.clear = wallClear(&r.set.body, 0)
+	a.clear = wallClear(&r.body.body, 0)
 	return a
 }
 
@@ -292,7 +292,7 @@ func TestSpeedIsReachedUponEntering(t *testing.T) {
 		a.rig = r
 		over := 0.0
 		a.clear = func(p *plant) float64 {
-			d := wallClear(&r.set.body, 0)(p)
+			d := wallClear(&r.body.body, 0)(p)
 			if d <= 0 {
 				over = math.Max(over, math.Hypot(p.vel.VX, p.vel.VY)-slow.MaxSpeedMPS)
 			}
@@ -325,7 +325,7 @@ func TestEgressNeverDeepens(t *testing.T) {
 			}
 			return cmd
 		}
-		a.clear = wallClear(&r.set.body, 0)
+		a.clear = wallClear(&r.body.body, 0)
 		first := a.clear(&a.plant)
 		if first > 0 {
 			continue
@@ -373,7 +373,7 @@ func tour(t *testing.T, open bool, noise float64) (seconds, worst float64) {
 	edges := r.set.edges
 	a.clear = func(p *plant) float64 {
 		least := math.Inf(1)
-		for _, c := range corners(&r.set.body, p) {
+		for _, c := range corners(&r.body.body, p) {
 			least = math.Min(least, clearOf(edges, c[0]*1000, c[1]*1000)/1000)
 		}
 		return least

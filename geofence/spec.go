@@ -80,6 +80,8 @@ type Spec struct {
 	Shifts []ShiftSpec
 	// Roles are the names that zones may bind, at most MaxRoles.
 	Roles []string
+	// Tasks and Operators are the names that zones may ask for, at most MaxNames each.
+	Tasks, Operators []string
 	// Location is the IANA time zone in which shifts are civil times. The caller
 	// loads it (from embedded tzdata, so that every robot has the same). It may be
 	// nil only where there are no shifts.
@@ -123,8 +125,15 @@ type ZoneSpec struct {
 	Parts []string
 	// Views are cameras that may not look into the zone. Blocked only.
 	Views []string
+	// WarnM is how wide a ring around the margin is in which the robot is warned of the zone, in metres, 0 for none. It
+	// restricts nothing. It is for Blocked, KeepIn, Release and Door.
+	WarnM float64
 	// Roles are those whom the zone binds; none means everybody.
 	Roles []string
+	// Tasks are those during which alone the zone binds, ExceptTasks those during which alone it does not; of the two at
+	// most one is given. Operators and ExceptOperators are the same for who has the robot do it.
+	Tasks, ExceptTasks         []string
+	Operators, ExceptOperators []string
 	// Shifts are those during which the zone binds; none means always.
 	Shifts []string
 	// Loss is what a robot inside a Release or Door zone may do once its lease is lost; LossUnset for the other kinds.
@@ -161,11 +170,13 @@ type WindowSpec struct {
 // Robot is the body and the brakes, from the vendor's profile. Every value must
 // be given and positive unless its comment says otherwise.
 type Robot struct {
-	// Footprint is the contour of the robot with its load, a simple polygon in
+	// Footprint is the contour of the robot with all that is not among its Loads, a simple polygon in
 	// the base frame that contains the base's origin or not.
 	Footprint []Vertex
-	// HeightM is the robot's height with its load; 0 takes it to be taller than any zone.
+	// HeightM is the robot's height with the same; 0 takes it to be taller than any zone.
 	HeightM float64
+	// Loads are what the robot can carry, nil for none. What Inputs.Carried does not know it carries, all of them together.
+	Loads []LoadSpec
 	// Chain is the body's links and joints, nil where zones bind the contour alone.
 	Chain *ChainSpec
 	// MaxSpeedMPS and MaxYawRateRadPS bound what the robot can do at all; jumps

@@ -10,7 +10,7 @@ import (
 )
 
 // stateVersion is the first byte of a state. A change of layout raises it.
-const stateVersion = 3
+const stateVersion = 4
 
 // ErrState means that a state cannot be restored: it is damaged, of another
 // version, or of a fence with another set. The fence keeps the state it had.
@@ -75,6 +75,8 @@ func (c *codec) memory(m *memory) {
 	whole(c, &m.faults)
 	c.uint(&m.plan.roles)
 	c.uint(&m.plan.running)
+	c.uint(&m.plan.task)
+	c.uint(&m.plan.operator)
 	c.flag(&m.plan.known)
 	c.flag(&m.egress.Active)
 	whole(c, &m.egress.Zone)
@@ -84,6 +86,9 @@ func (c *codec) memory(m *memory) {
 	for i := range m.leases {
 		c.lease(&m.leases[i])
 	}
+	whole(c, &m.loads)
+	c.flag(&m.loadsKnown)
+	whole(c, &m.warned)
 	c.track(&m.track)
 	c.history(&m.issued)
 	c.brakes(&m.brakes)
@@ -268,6 +273,7 @@ func (f *Fence) sane(m *memory) bool {
 	ok := t.floor >= -1 && t.floor < len(f.set.floors) && (!t.have || t.floor >= 0)
 	ok = ok && m.now >= 0 && t.delay >= 0 && t.moving >= 0 && t.good >= 0
 	ok = ok && m.egress.Zone >= NoZone && m.egress.Zone < len(f.set.zones) && m.egress.Active == (m.egress.Zone != NoZone)
+	ok = ok && m.loads&^f.set.AllLoads() == 0 && m.warned >= -1 && m.warned < len(f.levels)
 	ok = ok && m.leaves >= NoZone && m.leaves < len(f.set.zones) && m.leaveDepth >= 0
 	ok = ok && h.slot >= 0 && h.count >= 0 && int64(h.count) <= min(ringSlots, h.slot+1) && h.at >= 0
 	for _, p := range []frame{t.at, t.anchor} {
@@ -310,8 +316,8 @@ func (f *Fence) adopt(m *memory, levels []level) {
 		}
 	}
 	f.minute, f.work, f.cands = math.MinInt64, 0, f.cands[:0]
+	f.wear()
 	f.bind()
-	f.reach = f.reachNow()
 	if f.usable() {
 		f.survey()
 	}
@@ -324,6 +330,7 @@ func (f *Fence) adopt(m *memory, levels []level) {
 func (f *Fence) Carry(from *Fence) {
 	m := from.mem
 	m.plan = schedule{}
+	m.loads, m.loadsKnown, m.warned = f.set.AllLoads(), false, -1 // until the next Step brings the new set's numbers
 	m.egress, m.egressDepth = Egress{Zone: NoZone}, 0
 	m.leaves, m.leaveDepth, m.leases = NoZone, 0, [MaxLeases]Lease{} // The next Step brings the leases by the new set's numbers.
 	if n, ok := f.set.FloorIndex(from.set.Floor(m.track.floor)); ok {

@@ -13,11 +13,11 @@ func (f *Fence) survey() {
 	}
 	t := &f.mem.track
 	f.cands, f.dirty, f.overrun = f.cands[:0], false, false
-	f.contour.set(&f.set.body, t.at)
+	f.contour.set(&f.body.body, t.at)
 	solid, around := &f.set.floors[t.floor].solid, f.contour.box.grow(int64(f.reach)).bounds()
 	f.found = f.found[:0]
 	for k := solid.next(0, &around); k < len(solid.zones); k = solid.next(k+1, &around) {
-		if i := solid.zones[k]; f.binds[i] != bindsNot {
+		if i := solid.zones[k]; f.binds[i] != bindsNot && f.set.zones[i].low <= f.body.high {
 			f.found = append(f.found, i)
 		}
 	}
@@ -42,7 +42,7 @@ func (f *Fence) survey() {
 func (f *Fence) solid(i int32) obstacle {
 	z := &f.set.zones[i]
 	return obstacle{
-		outline: f.set.outline(z), kind: z.kind, zone: i, slot: i, margin: z.margin, speed: z.speed,
+		outline: f.set.outline(z), kind: z.kind, zone: i, slot: i, margin: z.margin, speed: z.speed, warn: z.warn,
 		size: float64(min(z.box.x1-z.box.x0, z.box.y1-z.box.y0)) / 2,
 	}
 }
@@ -51,7 +51,7 @@ func (f *Fence) solid(i int32) obstacle {
 func (f *Fence) area() obstacle {
 	return obstacle{
 		outline: f.keep.outline, open: true, kind: KeepIn, zone: f.keep.zone[0],
-		slot: int32(len(f.set.zones) + f.mem.track.floor), margin: f.keep.margin, size: math.Inf(1),
+		slot: int32(len(f.set.zones) + f.mem.track.floor), margin: f.keep.margin, warn: f.keep.warn, size: math.Inf(1),
 	}
 }
 
@@ -134,7 +134,7 @@ func (f *Fence) margin(age float64) float64 {
 // blur is what the pose's uncertainty alone can move the contour by, in millimetres.
 func (f *Fence) blur() float64 {
 	r, t := &f.set.robot, &f.mem.track
-	return float64(r.SigmaK * (t.sigma + float64(t.spread*f.set.body.radius)))
+	return float64(r.SigmaK * (t.sigma + float64(t.spread*f.body.radius)))
 }
 
 // settle applies the hysteresis to every level.

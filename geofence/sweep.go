@@ -35,7 +35,7 @@ type mover struct {
 // whether anything was hit at all. near is a lower bound of the distance at the
 // start; the closer it is to r, the finer the chords.
 func (f *Fence) sweep(o *obstacle, from frame, u twist, dur, r, near float64) (float64, bool) {
-	b := &f.set.body
+	b := &f.body.body
 	// A full circle comes back to where it began and sees nothing new after that.
 	drive := dur
 	if math.Abs(float64(u.w*dur)) > fullTurn {

@@ -52,8 +52,8 @@ const (
 	factEnd
 )
 
-// MaxLeases is how many leases a robot can have at a time.
-const MaxLeases = 16
+// MaxLeases is how many leases a robot can have at a time, those included that facts from the bus stand for.
+const MaxLeases = 32
 
 // Lease is the answer to a request for one Release or Door zone. The caller has
 // checked its signature and what it is bound to.

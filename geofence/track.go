@@ -139,7 +139,7 @@ func (f *Fence) read(p *Pose) (at frame, sigma, spread float64, faults FaultSet)
 		}
 	}
 	// The contour and its rounding must stay within what zones can describe.
-	top := MaxCoordinateMM - f.set.body.radius - 1
+	top := MaxCoordinateMM - f.body.radius - 1
 	if !(math.Abs(p.X) <= top/1000) || !(math.Abs(p.Y) <= top/1000) {
 		faults |= FaultRange
 	}
@@ -156,7 +156,7 @@ func (f *Fence) read(p *Pose) (at frame, sigma, spread float64, faults FaultSet)
 	}
 	sigma = float64(1000 * max(sigma, r.MinStdDevM))
 	// The contour's farthest vertex swings with the heading.
-	if sigma+float64(spread*f.set.body.radius) > float64(1000*r.MaxStdDevM) {
+	if sigma+float64(spread*f.body.radius) > float64(1000*r.MaxStdDevM) {
 		faults |= FaultCovarianceLarge
 	}
 	return at, sigma, spread, faults

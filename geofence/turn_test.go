@@ -168,7 +168,7 @@ func (r *rig) rests(c *candidate, at frame, u twist, linear, turning float64) fl
 	for speed > 0 || spin > 0 {
 		at = at.advance(twist{dir.vx * speed, dir.vy * speed, math.Copysign(spin, u.w)}, dt)
 		speed, spin = math.Max(0, speed-1000*linear*dt), math.Max(0, spin-2*turning*dt)
-		r.probe.set(&r.set.body, at)
+		r.probe.set(&r.body.body, at)
 		clear, inside, _ := r.look(&c.obstacle, &r.probe, 1000)
 		if inside {
 			return 0

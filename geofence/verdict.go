@@ -4,7 +4,7 @@ import "math"
 
 // report writes what the Step found.
 func (f *Fence) report(usable bool, out *Verdict) {
-	*out = Verdict{Faults: f.mem.faults, Floor: -1, Zone: NoZone, ScheduleUntrusted: !f.mem.plan.known}
+	*out = Verdict{Faults: f.mem.faults, Floor: -1, Zone: NoZone, ScheduleUntrusted: !f.mem.plan.known, Loads: f.mem.loads}
 	t, b := &f.mem.track, &f.mem.brakes
 	out.BrakeShare, out.TurnBrakeShare = b.axis[0].share, b.axis[1].share
 	if out.Faults&f.holding() != 0 {
@@ -32,6 +32,7 @@ func (f *Fence) report(usable bool, out *Verdict) {
 	}
 	if !f.overrun {
 		f.motion(m, out)
+		f.warn(m, out)
 	}
 	switch {
 	case f.keep.mode == keepDenied:

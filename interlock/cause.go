@@ -213,6 +213,8 @@ const (
 	CauseTooWeak
 	// CauseNoSession means that no session of control is open for the channel.
 	CauseNoSession
+	// CauseLoadTaken means that the robot was taken to carry more, or another load, than before.
+	CauseLoadTaken
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -304,6 +306,7 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseWrongContent:      {"wrong-content", "the content that is active is not one that the release names"},
 	CauseNoRelease:         {"no-release", "no release in force names it"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
+	CauseLoadTaken:         {"load-taken", "what the robot carries, or may carry, reaches into the zone"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
 	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
 	CausePaused:            {"paused", "the program stood still while it collected its garbage"},

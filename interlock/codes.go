@@ -160,6 +160,8 @@ const (
 	PermitLost
 	// CommandUnproven is channel.command-unproven: commands of nobody who may.
 	CommandUnproven
+	// ZoneWarn is zone.warn: in a zone's warn ring.
+	ZoneWarn
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

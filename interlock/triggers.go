@@ -567,4 +567,11 @@ var triggerTable = [NumTriggers]Info{
 		Default:  rule(limited(0.3), 200, 2000, ClearOnDwell, incident),
 		Bounds:   disablable(free(), 5000, ClearOnClear),
 	},
+	ZoneWarn: {
+		Code: "zone.warn", Title: "a zone is near", Class: ClassZone, UnknownAs: ZoneUnknown, Overridable: true, Creeps: true,
+		Text:     "The robot is in the warn ring of a zone, or closer. Nothing is restricted yet.",
+		Playbook: "Nothing to do. If it happens often, look at the planned routes.",
+		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 60000, ClearOnClear),
+	},
 }

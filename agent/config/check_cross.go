@@ -38,6 +38,9 @@ func (l *loader) check() {
 		policy.checkAgainstTopics(topics, c.Policy, c.Topics)
 		policy.checkCommandersMapped(topics, c.Policy, c.Topics)
 	}
+	if topics != nil {
+		topics.checkFacts(policy, c.Topics, c.Profile, c.Policy)
+	}
 	if policy != nil && profile != nil {
 		policy.checkAgainstProfile(c.Policy, c.Profile)
 	}

@@ -30,11 +30,14 @@ func (d *document) checkGeometry(p *Policy, profile *profileDocument, topics *To
 			continue
 		}
 		doc, where := d, t.place(se)
-		if se.Section == "robot" && profile == nil {
+		if (se.Section == "robot" || se.Section == "loads") && profile == nil {
 			continue // the stand-in is not the document's fault; a test holds it to the geofence
 		}
 		if se.Section == "robot" {
 			doc, where = profile.doc, robotPlace(se)
+		}
+		if se.Section == "loads" {
+			doc, where = profile.doc, loadPlace(se)
 		}
 		if where != nil && doc.blamed(where) || before > 0 && (reference(se) || se.Index < 0 && !doc.clean(se.Section)) {
 			continue // the same thing has been said better already
@@ -97,6 +100,8 @@ func (t *translation) place(e *geofence.SpecError) *path {
 			return at("roles", e.Index-1)
 		}
 		return at("roles")
+	case "tasks", "operators":
+		return at(e.Section, max(e.Index, 0))
 	case "validity":
 		return at("not_after")
 	case "location":
@@ -115,6 +120,7 @@ func zonePlace(zone *path, e *geofence.SpecError) *path {
 		key := map[string]string{
 			"ID": "zone_id", "Floor": "floor", "Kind": "zone_type", "Outer": "vertices", "Holes": "holes",
 			"MaxSpeedMPS": "max_speed_mps", "MarginM": "margin_m", "Roles": "roles", "Shifts": "shifts", "Reason": "reason",
+			"WarnM": "warn_m", "Tasks": "tasks", "ExceptTasks": "except_tasks", "Operators": "operators", "ExceptOperators": "except_operators",
 			"Height": "to_m", "Parts": "parts", "Views": "views",
 			"Loss": "release_loss", "Facts": "opened_by", "MaxDwell": "max_dwell", "Within": "within",
 		}[e.Field]
@@ -152,6 +158,25 @@ func robotPlace(e *geofence.SpecError) *path {
 		place = place.item(e.Vertex)
 	}
 	return place
+}
+
+// loadPlace returns where in the profile the geofence's complaint about a load belongs.
+func loadPlace(e *geofence.SpecError) *path {
+	if e.Index < 0 {
+		return at("loads")
+	}
+	where := at("loads", e.Index)
+	switch e.Field {
+	case "Name":
+		return where.child("id")
+	case "HeightM":
+		return where.child("height_m")
+	case "DecelMPS2":
+		return where.child("decel_mps2")
+	case "AngularDecelRadPS2":
+		return where.child("angular_decel_radps2")
+	}
+	return where
 }
 
 // plainRobot is a robot that the geofence takes.

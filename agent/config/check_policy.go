@@ -28,6 +28,7 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 	for i, r := range p.Robots {
 		d.references(at("robots", i, "roles"), r.Roles, p.Roles, "roles")
 	}
+	d.checkFactDemands(p)
 	for i := range p.Zones {
 		d.checkZone(p, i, floors)
 	}
@@ -93,6 +94,7 @@ func (d *document) checkZone(p *Policy, i int, floors []string) {
 			"draw the outline that much smaller")
 	}
 	d.checkTerms(where, i, z)
+	d.checkZoneFacts(where, i, z, p)
 	d.references(where.child("roles"), z.Roles, p.Roles, "roles")
 	d.references(where.child("except_roles"), z.ExceptRoles, p.Roles, "roles")
 	shifts := names(p.Shifts, func(s Shift) string { return s.ID })

@@ -48,6 +48,7 @@ func (d *document) checkProfile(p *Profile) {
 		d.wrong(at("motion", "reaction", "command_period"), ruleOrder, "less than detection and actuation together ("+shortDuration(r.Total())+")",
 			shortDuration(r.CommandPeriod), "it is a part of the whole; the default is 50ms")
 	}
+	d.checkLoads(p)
 	d.checkJoints(p)
 	d.checkStandstill(p)
 	d.checkLadder(p)

@@ -16,6 +16,7 @@ func (d *document) checkTerms(where *path, i int, z *Zone) {
 		{"release_loss", "a " + ZoneRelease + " or " + ZoneDoor + " zone", leased, false, ""},
 		{"opened_by", "a " + ZoneDoor + " zone", z.Type == ZoneDoor, z.Type == ZoneDoor, "opened_by: [badge, door]"},
 		{"max_dwell", "a " + ZoneDwellLimit + " or " + ZoneDoor + " zone", z.Type == ZoneDwellLimit || z.Type == ZoneDoor, z.Type == ZoneDwellLimit || z.Type == ZoneDoor, "max_dwell: 90s"},
+		{"bus_entry", "a " + ZoneDoor + " zone", z.Type == ZoneDoor, false, ""},
 		{"within", "a " + ZoneNoStop + " zone, and with release_loss: CONTINUE", z.Type == ZoneNoStop || leased && z.ReleaseLoss == "CONTINUE", z.Type == ZoneNoStop || leased && z.ReleaseLoss == "CONTINUE", "within: 10s"},
 	} {
 		switch given := d.has("zones", i, k.key); {

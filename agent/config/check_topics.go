@@ -60,6 +60,7 @@ func (d *document) checkTopics(t *Topics) {
 		}
 	}
 	d.unique("heartbeats", "endpoint", endpoints)
+	d.checkFactSources(t)
 	d.checkProcesses(t)
 }
 
@@ -107,6 +108,9 @@ func (t *Topics) publishers() []string {
 	for _, h := range t.Heartbeats {
 		out = append(out, h.Publishers...)
 	}
+	for i := range t.Facts {
+		out = append(out, t.Facts[i].Publishers...)
+	}
 	return out
 }
 
@@ -143,6 +147,9 @@ func (t *Topics) Names() []string {
 	}
 	for _, h := range t.Heartbeats {
 		out = append(out, h.ChallengeTopic, h.ResponseTopic)
+	}
+	for i := range t.Facts {
+		out = append(out, t.Facts[i].Topic)
 	}
 	return slices.DeleteFunc(append(out, t.Diagnostics), func(s string) bool { return s == "" })
 }
@@ -325,6 +332,9 @@ func (d *document) checkMeetings(t *Topics) {
 	}
 	for i, h := range t.Heartbeats {
 		add(h.ResponseTopic, "the heartbeat of "+h.Endpoint, at("heartbeats", i, "response_topic"))
+	}
+	for i := range t.Facts {
+		add(t.Facts[i].Topic, "the fact "+t.Facts[i].ID, at("facts", i, "topic"))
 	}
 	first := map[string]string{}
 	for _, u := range uses {

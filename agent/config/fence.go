@@ -95,6 +95,7 @@ func (p *Policy) translate(clean func(parts ...any) bool) *translation {
 		}
 	}
 	t.spec.Roles = append([]string{anyRobot}, p.Roles...)
+	t.spec.Tasks, t.spec.Operators = slices.Clone(p.Tasks), slices.Clone(p.Operators)
 	for i := range p.Zones {
 		if z := &p.Zones[i]; clean("zones", i) {
 			t.spec.Zones = append(t.spec.Zones, t.zone(p, z))
@@ -108,9 +109,11 @@ func (p *Policy) translate(clean func(parts ...any) bool) *translation {
 func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	out := geofence.ZoneSpec{
 		ID: z.ID, Floor: z.Floor, Kind: KindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
-		Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
+		WarnM: z.WarnM, Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
 		Loss: lossOf(z), Facts: factsOf(z), MaxDwell: z.MaxDwell, Within: z.Within,
 	}
+	out.Tasks, out.ExceptTasks = slices.Clone(z.Tasks), slices.Clone(z.ExceptTasks)
+	out.Operators, out.ExceptOperators = slices.Clone(z.Operators), slices.Clone(z.ExceptOperators)
 	out.Height, out.Parts, out.Views = z.height(), slices.Clone(z.Parts), slices.Clone(z.Views)
 	for _, h := range z.Holes {
 		out.Holes = append(out.Holes, millimetres(h))
@@ -257,7 +260,7 @@ func fenceRobot(p *Profile, topics *Topics) geofence.Robot {
 		RecoverPoses: p.Pose.RecoverPoses, RecoverDwell: p.Pose.RecoverDwell,
 		ReleaseMarginM: p.Pose.ReleaseMarginM, ReleaseDwell: p.Pose.ReleaseDwell,
 	}
-	r.HeightM = p.Body.HeightM
+	r.HeightM, r.Loads = p.Body.HeightM, p.fenceLoads()
 	if p.Kinematics != nil {
 		r.Chain = p.Kinematics.Chain
 	}

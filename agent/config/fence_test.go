@@ -137,10 +137,10 @@ func TestRobotIsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	topics := &Topics{Pose: PoseTopic{AssumedStddevM: 0.05, AssumedYawStddevRad: 0.03}, SecondPose: &SecondPose{}}
-	if n := zeroFields(fenceRobot(cfg.Profile, topics)); !slices.Equal(n, []string{"Chain"}) { // this one has no kinematics
+	if n := zeroFields(fenceRobot(cfg.Profile, topics)); !slices.Equal(n, []string{"Loads", "Chain"}) { // this one carries nothing, and has no kinematics
 		t.Errorf("not filled: %v", n)
 	}
-	if n := zeroFields(plainRobot()); !slices.Equal(n, []string{"HeightM", "Chain", "AssumedStdDevM", "AssumedYawStdDevRad", "Second"}) {
+	if n := zeroFields(plainRobot()); !slices.Equal(n, []string{"HeightM", "Loads", "Chain", "AssumedStdDevM", "AssumedYawStdDevRad", "Second"}) {
 		t.Errorf("not filled: %v", n)
 	}
 	spec := geofence.Spec{Floors: []geofence.FloorSpec{{ID: "a", WithoutKeepIn: geofence.Allow}}}

@@ -27,6 +27,13 @@ type Policy struct {
 	Shifts []Shift `cfg:"shifts,optional" len:"0..64" eg:"shifts: [{id: day, days: [mon, tue, wed, thu, fri], start: \"06:00\", end: \"20:00\"}]"`
 	// Roles are the words that zones and robots share.
 	Roles []string `cfg:"roles,optional" len:"0..32" form:"id" eg:"roles: [delivery, cleaning]"`
+	// Tasks are the names of tasks that zones ask for, as the topic mapping's facts give them.
+	Tasks []string `cfg:"tasks,optional" len:"0..63" form:"id" eg:"tasks: [delivery, cleaning]"`
+	// Operators are the names of people or desks that zones ask for.
+	Operators []string `cfg:"operators,optional" len:"0..63" form:"id" eg:"operators: [ward-3, pharmacy]"`
+	// Facts says how well the sender of a fact must be known for it to loosen anything. What comes from others, and every
+	// kind of fact that is not listed, is hearsay: it only tightens.
+	Facts []FactDemand `cfg:"facts,optional" len:"0..5" eg:"facts: [{kind: load, identity: source-bound}]"`
 	// Robots says which roles each robot has. A robot that is not listed does not start.
 	Robots []RobotRoles `cfg:"robots" len:"1..4096" eg:"robots: [{serial: hum-0007, roles: [delivery]}]"`
 	// Channels are the endpoints whose heartbeat the robot lives by.
@@ -117,6 +124,9 @@ type Zone struct {
 	MaxSpeedMPS float64 `cfg:"max_speed_mps,optional" range:"(0,15]" eg:"max_speed_mps: 0.6"`
 	// MarginM is kept clear around the zone in addition to the pose's uncertainty, in metres.
 	MarginM float64 `cfg:"margin_m,optional" range:"[0,10]" eg:"margin_m: 0.10"`
+	// WarnM is the width in metres of a ring around the margin of a BLOCKED, KEEP_IN, RELEASE or DOOR zone. In it, zone.warn
+	// tells people; nothing is restricted.
+	WarnM float64 `cfg:"warn_m,optional" range:"(0,10]" eg:"warn_m: 0.5"`
 	// ReleaseLoss is what a robot does that is in a RELEASE or DOOR zone when its grant ends: STOP holds it where it is,
 	// CONTINUE lets it creep on for Within, EVACUATE lets it creep out. Absent means STOP.
 	ReleaseLoss string `cfg:"release_loss,optional" enum:"STOP|CONTINUE|EVACUATE" eg:"release_loss: EVACUATE"`
@@ -127,6 +137,16 @@ type Zone struct {
 	// Within bounds for how long release_loss CONTINUE lets the robot go on, and for how long a hold in a NO_STOP zone may
 	// be a creep.
 	Within time.Duration `cfg:"within,optional" range:"(0,10m]" eg:"within: 10s"`
+	// BusEntry lets facts from the bus open a DOOR as a grant does, those among OpenedBy; absent, they can only close it.
+	BusEntry *BusEntry `cfg:"bus_entry,optional" eg:"bus_entry: {max_speed_mps: 0.4}"`
+	// Tasks limits the zone to the time in which the robot does one of these; a task that nobody vouches for may be any.
+	Tasks []string `cfg:"tasks,optional" len:"1..63" form:"id" eg:"tasks: [cleaning]"`
+	// ExceptTasks exempts the robot while it surely does one of these. At most one of Tasks and ExceptTasks is set.
+	ExceptTasks []string `cfg:"except_tasks,optional" len:"1..63" form:"id" eg:"except_tasks: [delivery]"`
+	// Operators limits the zone to the time in which the robot works for one of these.
+	Operators []string `cfg:"operators,optional" len:"1..63" form:"id" eg:"operators: [night-desk]"`
+	// ExceptOperators exempts the robot while it surely works for one of these.
+	ExceptOperators []string `cfg:"except_operators,optional" len:"1..63" form:"id" eg:"except_operators: [pharmacy]"`
 	// Roles limits the zone to robots that have one of these roles; absent means every robot.
 	Roles []string `cfg:"roles,optional" len:"1..32" form:"id" eg:"roles: [cleaning]"`
 	// ExceptRoles exempts robots that have one of these roles. At most one of Roles and ExceptRoles is set.
@@ -150,6 +170,23 @@ type Zone struct {
 	Views []string `cfg:"views,optional" len:"1..8" form:"id" eg:"views: [head]"`
 	// Reason is told to the people who ask why the robot stands.
 	Reason string `cfg:"reason" len:"3..256" eg:"reason: controlled drugs; no robots"`
+}
+
+// BusEntry says how facts from the bus open a DOOR.
+type BusEntry struct {
+	// MaxSpeedMPS is the highest speed in the door, in m/s.
+	MaxSpeedMPS float64 `cfg:"max_speed_mps" range:"(0,15]" eg:"max_speed_mps: 0.4"`
+	// Tasks are those whose fact opens it, where opened_by has task.
+	Tasks []string `cfg:"tasks,optional" len:"1..63" form:"id" eg:"tasks: [delivery]"`
+}
+
+// FactDemand is how well the sender of one kind of fact must be known.
+type FactDemand struct {
+	// Kind is what the fact is about.
+	Kind string `cfg:"kind" enum:"load|task|operator|door|badge" eg:"kind: load"`
+	// Identity is the least that must be known of its sender: source-bound, that it speaks from the address that the bus
+	// names; process-bound, that the steward has named its process as the mapping demands; authenticated, that it proved a key.
+	Identity string `cfg:"identity" enum:"source-bound|process-bound|authenticated" eg:"identity: source-bound"`
 }
 
 // Shift is a weekly span [Start, End) of civil time on the days on which it starts. An End at or before Start lies on the

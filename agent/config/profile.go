@@ -24,6 +24,8 @@ type Profile struct {
 	Gate []string `cfg:"gate" len:"1..8" form:"gate" eg:"gate: [velocity]"`
 	// Body is the robot's outline.
 	Body Body `cfg:"body" eg:"body: {base_frame: base_link, height_m: 1.4, footprint: [[0.2, 0.2], [-0.2, 0.2], [-0.2, -0.2], [0.2, -0.2]]}"`
+	// Loads are what the robot can carry beside what its outline has. Absent, the outline has every load.
+	Loads []LoadSpec `cfg:"loads,optional" len:"1..6" eg:"loads: [{id: tray, box: {length_m: 0.5, width_m: 0.6, x_m: 0.4, y_m: 0}, height_m: 1.2}]"`
 	// Motion is how fast the robot may go and how it stops.
 	Motion Motion `cfg:"motion" eg:"motion: {max_speed_mps: 1.0, …}"`
 	// Pose says when a pose can be believed.
@@ -51,9 +53,9 @@ type Profile struct {
 type Body struct {
 	// BaseFrame is the frame in which the outline is given and whose pose the pose topic reports.
 	BaseFrame string `cfg:"base_frame" form:"frame" eg:"base_frame: base_link"`
-	// HeightM is the height with the highest load in metres.
+	// HeightM is the height in metres, with the highest load that is not among the loads.
 	HeightM float64 `cfg:"height_m" range:"(0,5]" eg:"height_m: 1.4"`
-	// Footprint is the outline of everything that moves with the robot: reach of the arms and load included.
+	// Footprint is the outline of everything that moves with the robot: reach of the arms, and every load that is not among the loads.
 	Footprint []Point `cfg:"footprint" len:"3..32" range:"[-10,10]" eg:"footprint: [[0.25, 0.20], [-0.25, 0.20], [-0.25, -0.20], [0.25, -0.20]]"`
 }
 

@@ -50,6 +50,7 @@ func newSchemaWriter(t *testing.T) *schemaWriter {
 	files := token.NewFileSet()
 	for _, name := range []string{
 		"profile.go", "actuators.go", "kinematics.go", "topics.go", "policy.go", "commanders.go", "overrides.go", "deployment.go",
+		"loads.go", "facts.go",
 	} {
 		f, err := parser.ParseFile(files, name, nil, parser.ParseComments)
 		if err != nil {
@@ -310,7 +311,9 @@ func TestSchemaAndLoaderAgree(t *testing.T) {
 		}
 		for _, problem := range p.List {
 			// The keys that only some values of others need are the loader's: a schema could say it, nobody could read it.
-			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{"min", "max", "max_speed_mps", "ack_within", "actuator", "publishers", "frame", "tf"}, func(key string) bool {
+			conditional := problem.Rule == ruleMissing && slices.ContainsFunc([]string{
+				"min", "max", "max_speed_mps", "ack_within", "actuator", "publishers", "frame", "tf", "zone",
+			}, func(key string) bool {
 				return strings.HasSuffix(problem.Path, "."+key) || problem.Path == "pose.type"
 			})
 			joints := problem.Rule == ruleJointGate && strings.HasPrefix(problem.Path, "command")

@@ -51,6 +51,8 @@ type Topics struct {
 	Cameras []Device `cfg:"cameras,optional" len:"0..16" eg:"cameras: [{name: head, topic: /camera/active, type: std_msgs/Bool, publishers: [/camera]}]"`
 	// Microphones report which audio sensors are active.
 	Microphones []Device `cfg:"microphones,optional" len:"0..16" eg:"microphones: [{name: head, topic: /microphone/active, type: std_msgs/Bool, publishers: [/microphone]}]"`
+	// Facts are what the bus says about load, task, operator, doors and badges.
+	Facts []FactSource `cfg:"facts,optional" len:"1..16" eg:"facts: [{id: tray, kind: load, topic: /tray, type: std_msgs/Bool, publishers: [/tray], max_age: 2s, values: [{value: \"true\", means: tray}, {value: \"false\", means: none}]}]"`
 	// Commands are the ways in which somebody commands the base; each is gated.
 	Commands []CommandIn `cfg:"commands" len:"1..16" eg:"commands: [{channel: planner, kind: autonomy, topic: /cmd_vel_raw, type: geometry_msgs/Twist, publishers: [/move_base]}]"`
 	// CommandOut is what the base follows. Nobody but the guard may publish on it.

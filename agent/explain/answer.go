@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -49,7 +50,8 @@ type Answer struct {
 
 // Other is a restriction of another axis than motion.
 type Other struct {
-	// Axis is manipulators, perception or remote; State is rest, private or blocked.
+	// Axis is manipulators, perception or remote, and State rest, private or blocked; or axis is event for what is told and
+	// restricts nothing: warn, lease lost.
 	Axis  string `json:"axis"`
 	State string `json:"state"`
 	// Zone restricts it by Rule, the geofence's own word; Meaning is the rule in a sentence.
@@ -69,6 +71,8 @@ func (e *enquiry) others() []Other {
 		{"manipulators", geofence.ArmsRest, v.Manipulators},
 		{"perception", geofence.PerceptionPrivate, v.Perception},
 		{"remote", geofence.RemoteBlocked, v.Remote},
+		{"event", geofence.EventLeaseLost, v.Lost},
+		{"event", geofence.EventWarn, v.Warn},
 	} {
 		if o.is.On {
 			out = append(out, Other{
@@ -95,7 +99,11 @@ type Asked struct {
 	// RolesKnown is false where nobody said which roles the robot has: then every zone may bind.
 	RolesKnown bool              `json:"roles_known"`
 	Command    geofence.Velocity `json:"command"`
-	StdDevM    float64           `json:"stddev_m"`
+	// Task and Operator are "unknown" where nobody said; Loads are what the robot is taken to carry.
+	Task     string   `json:"task"`
+	Operator string   `json:"operator"`
+	Loads    []string `json:"loads,omitempty"`
+	StdDevM  float64  `json:"stddev_m"`
 }
 
 // What a zone has to do with the answer.
@@ -180,6 +188,7 @@ func (e *enquiry) asked() Asked {
 		Policy: q.Policy.ID, Revision: q.Policy.Revision, Profile: q.Profile.ID, X: q.X, Y: q.Y, Z: q.Z, Yaw: q.Yaw, Floor: q.Floor,
 		Time: e.local(q.At).Format(time.RFC3339), Clock: q.Trust.String(), Roles: append([]string{}, q.Roles...),
 		RolesKnown: q.RolesKnown, Command: e.cmd, StdDevM: math.Sqrt(pose.VarX),
+		Task: cmp.Or(q.Task, "unknown"), Operator: cmp.Or(q.Operator, "unknown"), Loads: e.set.LoadNames(e.verdict.Loads),
 	}
 }
 
@@ -226,6 +235,8 @@ func (e *enquiry) silent(z *config.Zone, next string) (state, why string) {
 		return Elsewhere, "it is on floor " + z.Floor
 	case e.q.RolesKnown && !zones.Binds(z, e.q.Roles):
 		return Exempt, "it binds " + roleWords(z) + "; this robot has " + listOr(e.q.Roles, "no roles")
+	case e.exempt(z) != "":
+		return Exempt, e.exempt(z)
 	case e.q.Trust != geofence.ClockUntrusted && !zones.ActiveAt(e.q.Policy, z, e.q.At):
 		return Idle, "it holds " + shiftWords(z) + "; it begins at " + next
 	}
@@ -250,7 +261,7 @@ func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn
 	case !ok && z.Type == config.ZoneKeepIn:
 		one.State, one.Why = OutOfReach, "the edge of the floor's KEEP_IN area is farther than the robot can get before it stops"
 	case !ok:
-		d := zones.Distance(z, e.q.Profile.Body.Footprint, e.q.X, e.q.Y, e.q.Yaw)
+		d := zones.Distance(z, e.contour(), e.q.X, e.q.Y, e.q.Yaw)
 		one.State, one.DistanceM = OutOfReach, &d
 		one.Why = fmt.Sprintf("it is %.2f m from the robot's contour, farther than the robot can get before it stops", d)
 	default:
@@ -261,7 +272,7 @@ func (e *enquiry) near(one *Zone, i int, n geofence.ZoneVerdict, ok bool, keepIn
 	case z.UnlessAttested:
 		one.Why += "; it binds unless a verifier vouches for the robot"
 	case !one.Certain:
-		one.Why += "; it may not bind, but roles or the clock are not known"
+		one.Why += "; it may not bind, but roles, the clock, task or operator are not known"
 	}
 }
 
@@ -301,7 +312,7 @@ func (e *enquiry) body(one *Zone, i int) bool {
 
 // uncertain says whether a zone may bind only because something is not known.
 func (e *enquiry) uncertain(z *config.Zone) bool {
-	return z.UnlessAttested || !e.q.RolesKnown && len(z.Roles)+len(z.ExceptRoles) > 0 ||
+	return z.UnlessAttested || e.doubtful(z) || !e.q.RolesKnown && len(z.Roles)+len(z.ExceptRoles) > 0 ||
 		e.q.Trust == geofence.ClockUntrusted && len(z.Shifts)+len(z.OutsideShifts) > 0
 }
 

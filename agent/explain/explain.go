@@ -40,6 +40,24 @@ type Question struct {
 	// Joints are positions in rad or m, by the profile's names; the robot keeps still. A joint that is not named is
 	// unknown: then all that it could reach counts.
 	Joints map[string]float64
+	// Task and Operator are ids of the policy, config.FactNone for none, or empty where nobody knows: then every zone may bind
+	// that asks for one.
+	Task, Operator string
+	// Loads are what the robot carries, of the profile's; with LoadsKnown false it is taken to carry all of them.
+	Loads      []string
+	LoadsKnown bool
+	// Leases are the answers to requests for RELEASE and DOOR zones, facts from the bus included.
+	Leases []Lease
+}
+
+// Lease is one answer, as of the moment that is asked about.
+type Lease struct {
+	// Zone is the zone's id.
+	Zone  string
+	State geofence.LeaseState
+	// MaxSpeedMPS is its speed, > 0.
+	MaxSpeedMPS float64
+	Facts       geofence.FactSet
 }
 
 // Decisions.
@@ -72,6 +90,9 @@ func Ask(q *Question) (*Answer, error) {
 	if e.roles, err = e.roleNames(); err != nil {
 		return nil, err
 	}
+	if err := e.facts(); err != nil {
+		return nil, err
+	}
 	e.step(e.fence, &e.verdict)
 	e.cmd = e.command()
 	e.limit = e.fence.Limit(e.now(), e.cmd)
@@ -86,10 +107,13 @@ type enquiry struct {
 	set     *geofence.Set
 	fence   *geofence.Fence
 	roles   []string // the geofence's, nil if unknown
-	verdict geofence.Verdict
-	cmd     geofence.Velocity
-	limit   geofence.Limit
-	changes zones.Changes
+	carried geofence.Carried
+	// task and operator are by their numbers in the whole policy, which every part of it has.
+	task, operator geofence.Fact
+	verdict        geofence.Verdict
+	cmd            geofence.Velocity
+	limit          geofence.Limit
+	changes        zones.Changes
 }
 
 func (e *enquiry) now() geofence.Instant {
@@ -145,7 +169,9 @@ func (e *enquiry) step(f *geofence.Fence, out *geofence.Verdict) {
 		Pose:     e.pose(f.Set()),
 		Velocity: geofence.Measured{Known: true, Boot: boot, Velocity: speed},
 		Roles:    e.roleBits(f.Set()),
+		Carried:  e.carried, Task: e.task, Operator: e.operator,
 	}
+	e.leases(f.Set(), &in)
 	f.Step(e.now(), &in, out)
 }
 

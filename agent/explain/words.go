@@ -66,6 +66,8 @@ func meaning(r geofence.Reason) string {
 		return "a part of the robot's body is so close to a zone that it may be inside before it is at rest"
 	case geofence.ReasonPartUnknown:
 		return "joints are not known, and what they could reach meets the zone"
+	case geofence.ReasonWarn:
+		return "the robot is in a zone's warn ring; nothing is restricted yet"
 	case geofence.ReasonView:
 		return "a camera may see into a zone that it must not look into"
 	case geofence.ReasonBudget:

@@ -52,7 +52,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact:
 		e.fact(ev)
 	case EventEnd, EventNone:
 	}
@@ -107,6 +107,11 @@ func (e *encoder) fact(ev *Event) {
 	case EventInput:
 		e.u8(uint8(ev.Input.Input)) //nolint:gosec // at most MaxDevices
 		e.u8(uint8(ev.Input.State))
+	case EventFact:
+		e.u8(uint8(ev.Fact.Source))
+		e.u16(uint16(int16(ev.Fact.Value)))
+		e.u32(ev.Fact.Peer)
+		e.u8(uint8(ev.Fact.Strength))
 	default:
 	}
 }

@@ -105,6 +105,8 @@ func genEvent(t *rapid.T) *Event {
 		}
 	case EventInput:
 		ev.Input = InputReport{Input: rapid.IntRange(0, 255).Draw(t, "input"), State: InputState(rapid.Byte().Draw(t, "state"))}
+	case EventFact:
+		ev.Fact = Fact{Source: rapid.IntRange(0, 15).Draw(t, "source"), Value: rapid.IntRange(-1, 63).Draw(t, "value"), Peer: 5, Strength: msg.ProcessBound}
 	case EventEnd, EventNone:
 	}
 	return ev

@@ -31,8 +31,10 @@ type Core struct {
 	chain chain
 	grant grant
 	// leases are the answers to requests for zones.
-	leases [geofence.MaxLeases]leaseSlot
-	order  orderState
+	leases [MaxSignedLeases]leaseSlot
+	// facts are what the bus says about load, task, operator, doors and badges.
+	facts [MaxFacts]factState
+	order orderState
 	// authority is what signed orders allow for a while.
 	authority authority
 	trust     trust
@@ -84,6 +86,10 @@ type Core struct {
 	passing geofence.Velocity
 	// inside says how the robot came to be inside a zone, CauseNone while it is not.
 	inside interlock.Cause
+	// loads are what the robot was taken to carry when it was last outside.
+	loads geofence.LoadSet
+	// loadKnown is true once it was known what the robot carries.
+	loadKnown bool
 }
 
 // lockValue is what the lock topic was last told.
@@ -302,6 +308,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.trust.takeAttestation(ev.Boot, &ev.Attestation)
 	case EventSession:
 		c.trust.takeSession(&ev.Session)
+	case EventFact:
+		c.takeBusFact(ev.Boot, &ev.Fact)
 	case EventProcess:
 		c.trust.takeProcess(&ev.Process, c.params.Processes)
 	case EventHost:
@@ -324,7 +332,7 @@ func differs(a, b *interlock.Decision) bool {
 // looks says whether an event of this kind makes the geofence look again.
 func looks(k EventKind) bool {
 	switch k {
-	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder, EventAttestation, EventSession:
+	case EventTick, EventPose, EventOdometry, EventTransform, EventFloor, EventOrder, EventAttestation, EventSession, EventFact:
 		return true
 	default:
 		return false
@@ -334,6 +342,10 @@ func looks(k EventKind) bool {
 // look asks the geofence where the robot is and whether it can stop in time.
 func (c *Core) look() {
 	in := c.fenceInputs()
+	if in.Carried.Known && c.awaitsLoad() {
+		c.fence.Anew() // what a load might have reached that is not there
+	}
+	c.loadKnown = c.loadKnown || in.Carried.Known
 	c.fence.Step(c.now, &in, &c.verdict)
 	c.moveLeases(c.now.Boot)
 	c.stepPending(&in, c.motion.State == interlock.Standing)

@@ -64,7 +64,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact:
 		s.decodeFact(&d)
 	case EventEnd:
 	default:
@@ -130,6 +130,8 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Actuator = ActuatorReport{Actuator: int(d.u8()), Fault: DeviceFault(d.u8()), Running: d.flag()}
 	case EventInput:
 		ev.Input = InputReport{Input: int(d.u8()), State: InputState(d.u8())}
+	case EventFact:
+		ev.Fact = Fact{Source: int(d.u8()), Value: int(int16(d.u16())), Peer: d.u32(), Strength: msg.Strength(d.u8())}
 	default:
 	}
 }

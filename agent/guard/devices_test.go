@@ -27,7 +27,7 @@ func deviceParams(tb testing.TB) *Params {
 // TestDevicesRestrict lets one device or input go wrong while the robot drives.
 func TestDevicesRestrict(t *testing.T) {
 	p := deviceParams(t)
-	input := func(i int, s InputState) func(*rig) { return func(r *rig) { r.inputs[i] = s } }
+	input := func(i int, s InputState) func(*rig) { return func(r *rig) { r.lines[i] = s } }
 	relay := func(f DeviceFault) func(*rig) { return func(r *rig) { r.relay = f } }
 	for _, c := range []struct {
 		name  string

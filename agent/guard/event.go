@@ -70,8 +70,10 @@ const (
 	EventInput EventKind = 26
 	// EventCommandChallenge is a challenge that was sent to the commanders of one channel.
 	EventCommandChallenge EventKind = 27
+	// EventFact is what the bus says about load, task, operator, a door or a badge.
+	EventFact EventKind = 28
 	// lastEvent is the newest kind.
-	lastEvent = EventCommandChallenge
+	lastEvent = EventFact
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -108,6 +110,7 @@ type Event struct {
 
 	Actuator ActuatorReport
 	Input    InputReport
+	Fact     Fact
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -282,6 +285,8 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("artifact %q: %s, %s", ev.Artifact.Name, ev.Artifact.State, ev.Artifact.Cause.Text())
 	case EventActuator, EventInput:
 		return ev.describeDevice()
+	case EventFact:
+		return fmt.Sprintf("fact of source %d: value %d, sender %s", ev.Fact.Source, ev.Fact.Value, ev.Fact.Strength)
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -290,5 +295,5 @@ func (ev *Event) String() string {
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
 	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
-	"host", "recorders", "artifact", "actuator", "input", "command challenge", "unknown",
+	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "unknown",
 }

@@ -323,6 +323,9 @@ func (g *Guard) Private() bool {
 	return g.opt.Core.privacy.since != never
 }
 
+// Fact takes what a source says about load, task, operator, a door or a badge.
+func (g *Guard) Fact(f Fact) { g.begin(EventFact).Fact = f; g.finish() }
+
 // Note records something that is not an event for the core: a start, a receipt.
 func (g *Guard) Note(kind uint8, payload []byte) {
 	g.mu.Lock()

@@ -1,10 +1,13 @@
 package guard
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +39,12 @@ var floorTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
 // demoParams loads the shipped demonstration; edit changes the policy's text first.
 func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 	tb.Helper()
+	return editedParams(tb, map[string][]func(string) string{"policy.yaml": edit})
+}
+
+// editedParams loads it with edits in any of its documents.
+func editedParams(tb testing.TB, edits map[string][]func(string) string) *Params {
+	tb.Helper()
 	folder := tb.TempDir()
 	var files []string
 	for _, name := range []string{"profile.yaml", "topics.yaml", "policy.yaml"} {
@@ -44,10 +53,11 @@ func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 			tb.Fatal(err)
 		}
 		text := string(raw)
-		if name == "policy.yaml" {
-			for _, f := range edit {
-				text = f(text)
-			}
+		for _, f := range edits[name] {
+			text = f(text)
+		}
+		if name == "policy.yaml" && len(edits) > 1 {
+			text = pinned(tb, text, files)
 		}
 		file := filepath.Join(folder, name)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -65,6 +75,19 @@ func demoParams(tb testing.TB, edit ...func(policy string) string) *Params {
 		tb.Fatal(err)
 	}
 	return p
+}
+
+// pinned puts the digests of the edited profile and mapping into a policy.
+func pinned(tb testing.TB, policy string, files []string) string {
+	tb.Helper()
+	for i, key := range []string{"profile", "topics"} {
+		raw, err := os.ReadFile(files[i])
+		if err != nil {
+			tb.Fatal(err)
+		}
+		policy = regexp.MustCompile(`(?m)^  `+key+`: "sha256:[0-9a-f]*"`).ReplaceAllString(policy, fmt.Sprintf(`  %s: "sha256:%x"`, key, sha256.Sum256(raw)))
+	}
+	return policy
 }
 
 // replaceIn is an edit that must find its text.
@@ -147,7 +170,7 @@ type rig struct {
 	sources    map[string][]string
 	peer       msg.Peer
 	// inputs and relay are what the drivers of a robot with devices report.
-	inputs    [MaxDevices]InputState
+	lines     [MaxDevices]InputState
 	relay     DeviceFault
 	latches   []byte
 	last      plantCommand
@@ -181,8 +204,8 @@ func newRig(tb testing.TB, p *Params, start Start) *rig {
 		sources: map[string][]string{"/cmd_vel": {nodeName}, "/robowarden/lock": {nodeName}},
 	}
 	r.plant = plant{x: 12, y: 12, lag: 150 * time.Millisecond, lock: true}
-	for i := range r.inputs {
-		r.inputs[i] = InputReleased
+	for i := range r.lines {
+		r.lines[i] = InputReleased
 	}
 	return r
 }
@@ -339,7 +362,7 @@ func (r *rig) step() {
 func (r *rig) devices(due func(string, int) bool) {
 	if due("inputs", 2) {
 		for i := range r.params.Inputs {
-			r.apply(Event{Kind: EventInput, Input: InputReport{Input: i, State: r.inputs[i]}})
+			r.apply(Event{Kind: EventInput, Input: InputReport{Input: i, State: r.lines[i]}})
 		}
 	}
 	if due("actuators", 20) {

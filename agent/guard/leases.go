@@ -105,6 +105,7 @@ func (c *Core) fenceLeases(out *[geofence.MaxLeases]geofence.Lease) {
 	for i := range c.leases {
 		out[i] = c.leases[i].Lease
 	}
+	c.doorLeases(out)
 }
 
 // renumber gives leases the zone indices of another set. What it does not have, or has as another kind, is dropped.
@@ -124,7 +125,9 @@ func renumber(leases *[geofence.MaxLeases]geofence.Lease, from, to *geofence.Set
 // keepLeases takes the leases over to a new set.
 func (c *Core) keepLeases(from, to *geofence.Set) {
 	var all [geofence.MaxLeases]geofence.Lease
-	c.fenceLeases(&all)
+	for i := range c.leases {
+		all[i] = c.leases[i].Lease
+	}
 	renumber(&all, from, to)
 	for i := range c.leases {
 		if c.leases[i].Lease = all[i]; all[i].State == geofence.NoLease {
@@ -178,7 +181,7 @@ func (c *Core) leaseStatus() []LeaseStatus {
 	return out
 }
 
-func (e *encoder) leases(leases *[geofence.MaxLeases]leaseSlot) {
+func (e *encoder) leases(leases *[MaxSignedLeases]leaseSlot) {
 	for i := range leases {
 		s := &leases[i]
 		e.u8(uint8(s.State))
@@ -192,7 +195,7 @@ func (e *encoder) leases(leases *[geofence.MaxLeases]leaseSlot) {
 }
 
 // leases reads what the encoder wrote, for a set with so many zones.
-func (d *decoder) leases(leases *[geofence.MaxLeases]leaseSlot, zones int) {
+func (d *decoder) leases(leases *[MaxSignedLeases]leaseSlot, zones int) {
 	for i := range leases {
 		s := leaseSlot{Lease: geofence.Lease{
 			State: geofence.LeaseState(d.u8()), Zone: int(d.u16()), Until: d.duration(), MaxSpeedMPS: d.f64(), Facts: geofence.FactSet(d.u8()),

@@ -77,18 +77,27 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 	c.keepLeases(c.params.Set, p.Set)
 	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
+	c.reweigh()
 	c.policyFault = interlock.CauseNone
 	c.grant = grant{zone: geofence.NoZone} // Its zone index belongs to the set before.
 	return nil
 }
 
-// Load puts a new policy into force and notes it in the journal. document is what the record says: the policy's digest
-// and revision. Whatever takes long was done before the loop has to wait.
-func (g *Guard) Load(p *Params, document []byte) error {
-	next := geofence.New(p.Set) // What it allocates, no message has to wait for.
+// Ready is a policy with all that takes long done: it only has to change places with the one in force.
+type Ready struct {
+	params *Params
+	fence  *geofence.Fence
+}
+
+// Prepare makes a policy ready. It allocates much and takes no lock, so it may be done aside, see host.Aside in hal/host.
+func Prepare(p *Params) *Ready { return &Ready{p, geofence.New(p.Set)} }
+
+// Load puts a policy into force that is ready, and notes it in the journal. document is what the record says: the policy's
+// digest and revision. A decision is made by the policy before or by this one; none waits for more than the change.
+func (g *Guard) Load(r *Ready, document []byte) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := g.opt.Core.load(p, next); err != nil {
+	if err := g.opt.Core.load(r.params, r.fence); err != nil {
 		return err
 	}
 	g.append(RecordPolicy, document, true)
@@ -107,6 +116,7 @@ func (c *Core) stepPending(in *geofence.Inputs, standing bool) {
 	}
 	old := *in
 	old.Roles = 0 // Role indices belong to the new set; unknown roles bind everything.
+	old.Task, old.Operator = geofence.Fact{}, geofence.Fact{}
 	old.Egress = geofence.Egress{Zone: geofence.NoZone}
 	renumber(&old.Leases, c.params.Set, c.pending.fence.Set())
 	if i, ok := c.pending.fence.Set().FloorIndex(c.params.Set.Floor(in.Pose.Floor)); ok {
@@ -129,6 +139,7 @@ func tighten(v, o *geofence.Verdict) {
 		{&v.Dwell, &o.Dwell},
 		{&v.DoorHeld, &o.DoorHeld},
 		{&v.Lost, &o.Lost},
+		{&v.Warn, &o.Warn},
 	} {
 		if !r.of.On && r.by.On {
 			*r.of = *r.by

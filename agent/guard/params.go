@@ -48,6 +48,9 @@ type Params struct {
 	Recorders bool
 	// Artifacts are what the policy demands to run as released, at most [MaxArtifacts].
 	Artifacts []ArtifactDemand
+	// Facts are the sources of facts, in the mapping's order; Doors are the doors that they are about.
+	Facts []FactParams
+	Doors []DoorParams
 	// LockPeriod is how often the lock topic is sent; 0 for a robot without one.
 	LockPeriod time.Duration
 	// Required are the inputs that must have been seen before the robot may move.

@@ -71,6 +71,8 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		BatteryLow:   batteryLow,
 		HasBattery:   cfg.Topics.Battery != nil,
 	}
+	p.Doors = doors(cfg, set)
+	p.Facts = facts(cfg, set, p.Doors)
 	if i, ok := set.RoleIndex(cfg.Policy.FenceUnattested()); ok {
 		p.Unattested = 1 << i
 	}
@@ -182,7 +184,7 @@ func gate(cfg *config.Config) interlock.GateConfig {
 			out.CommandTimeout = c.Deadline
 		}
 	}
-	out.RadiusM = cfg.Profile.Body.RadiusM()
+	out.RadiusM = cfg.Profile.LargestRadiusM()
 	return out
 }
 

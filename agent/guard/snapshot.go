@@ -183,6 +183,9 @@ func (e *encoder) own(c *Core) {
 	}
 	e.artifacts(&c.trust)
 	e.devices(&c.devices)
+	e.facts(&c.facts)
+	e.u8(uint8(c.loads))
+	e.flag(c.loadKnown)
 }
 
 func (d *decoder) own(c *Core) {
@@ -228,6 +231,8 @@ func (d *decoder) own(c *Core) {
 	}
 	d.artifacts(&c.trust)
 	d.devices(&c.devices)
+	d.facts(&c.facts)
+	c.loads, c.loadKnown = geofence.LoadSet(d.u8()), d.flag()
 }
 
 func (e *encoder) body(b *body) {
@@ -290,6 +295,8 @@ func (e *encoder) verdict(v *geofence.Verdict) {
 	e.duration(v.RefugeWithin)
 	e.u8(uint8(v.Parts.Place))
 	e.u8(uint8(v.Parts.View))
+	e.restriction(&v.Warn)
+	e.u8(uint8(v.Loads))
 }
 
 func (d *decoder) verdict(v *geofence.Verdict) {
@@ -302,6 +309,7 @@ func (d *decoder) verdict(v *geofence.Verdict) {
 	}
 	v.RefugeWithin = d.duration()
 	v.Parts.Place, v.Parts.View = geofence.Place(d.u8()), geofence.Place(d.u8())
+	v.Warn, v.Loads = d.restriction(), geofence.LoadSet(d.u8())
 }
 
 func (e *encoder) axes(a interlock.Axes) {

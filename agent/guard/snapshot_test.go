@@ -19,7 +19,7 @@ import (
 func disturb(rt *rapid.T, r *rig) {
 	inputs := []string{"tick", "pose", "odometry", "joints", "imu", "graph", "floor", "battery"}
 	names := []string{"/planner", "/operator_console", "/evil", nodeName}
-	kind := rapid.IntRange(0, 19).Draw(rt, "disturbance")
+	kind := rapid.IntRange(0, 20).Draw(rt, "disturbance")
 	switch kind {
 	case 0, 1:
 		name := rapid.SampledFrom(inputs).Draw(rt, "input")
@@ -54,10 +54,15 @@ func disturb(rt *rapid.T, r *rig) {
 			Running: rapid.Bool().Draw(rt, "running"),
 		}})
 	case 19:
-		r.inputs[0] = InputState(rapid.IntRange(0, 5).Draw(rt, "state")) //nolint:gosec // small
+		r.lines[0] = InputState(rapid.IntRange(0, 5).Draw(rt, "state")) //nolint:gosec // small
 		r.off["inputs"] = rapid.Bool().Draw(rt, "silent")
 	case 17:
 		r.apply(Event{Kind: EventOrder, Order: drawLease(rt, r)})
+	case 20:
+		r.apply(Event{Kind: EventFact, Fact: Fact{
+			Source: rapid.IntRange(-1, MaxFacts).Draw(rt, "source"), Value: rapid.IntRange(-1, 3).Draw(rt, "value"), Peer: 3,
+			Strength: msg.Strength(rapid.IntRange(0, 4).Draw(rt, "strength")), //nolint:gosec // small
+		}})
 	case 15:
 		r.apply(drawUnsigned(rt, r))
 	case 16:
@@ -124,7 +129,7 @@ func (s *shadow) follow(rt *rapid.T, ev *Event, fx *Effects) {
 // TestRestoredCoreGoesOnAlike takes snapshots at random moments of random days, and lets cores that were restored from
 // them follow.
 func TestRestoredCoreGoesOnAlike(t *testing.T) {
-	buses := []*Params{demandPlanner(t), ddsParams(t), zonedParams(t), deviceParams(t)}
+	buses := []*Params{demandPlanner(t), ddsParams(t), zonedParams(t), deviceParams(t), factParams(t, "source-bound")}
 	rapid.Check(t, func(rt *rapid.T) {
 		p := rapid.SampledFrom(buses).Draw(rt, "bus")
 		r := newRig(t, p, Start{Unclean: rapid.Bool().Draw(rt, "unclean")})

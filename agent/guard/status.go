@@ -40,6 +40,9 @@ type Status struct {
 	Parts []PartStatus `json:"parts,omitempty"`
 	// Leases are the answers to requests for RELEASE and DOOR zones.
 	Leases []LeaseStatus `json:"leases"`
+	// Loads are what the robot is taken to carry, Facts what their sources say.
+	Loads []string     `json:"loads,omitempty"`
+	Facts []FactStatus `json:"facts,omitempty"`
 	// Refuge is true while a hold is a creep out of a NO_STOP zone.
 	Refuge bool `json:"refuge,omitempty"`
 	// Gate says what became of the last command.
@@ -205,6 +208,7 @@ func (c *Core) status() Status {
 	}
 	s.Leases, s.Refuge = c.leaseStatus(), d.Refuge
 	s.Parts = c.partStatus()
+	s.Loads, s.Facts = c.params.Set.LoadNames(v.Loads), c.factStatus()
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	s.Actuators, s.Inputs = c.deviceStatus(c.now.Boot)

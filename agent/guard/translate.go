@@ -33,6 +33,7 @@ func (c *Core) fenceInputs() geofence.Inputs {
 	if c.grant.zone != geofence.NoZone && c.now.Boot < c.grant.expires {
 		in.Egress = geofence.Egress{Active: true, Zone: c.grant.zone}
 	}
+	in.Carried, in.Task, in.Operator = c.carried(), c.named(FactTask), c.named(FactOperator)
 	c.fenceLeases(&in.Leases)
 	if c.trust.attested(c.now.Boot) {
 		in.Roles &^= c.params.Unattested
@@ -187,7 +188,7 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 		return // nobody has looked yet
 	}
 	c.restrictions(set)
-	if v.Place == geofence.PlaceUnknown {
+	if v.Place == geofence.PlaceUnknown || c.awaitsLoad() {
 		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
 		return
 	}
@@ -195,7 +196,7 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.ZoneInside], set[interlock.ZoneMargin], set[interlock.ZoneOverrun] = interlock.OK(), interlock.OK(), interlock.OK()
 	switch {
 	case v.Place != geofence.Inside:
-		c.inside = interlock.CauseNone
+		c.inside, c.loads = interlock.CauseNone, v.Loads
 	case c.inside == interlock.CauseNone:
 		// How it came about is seen at the first moment only: whoever went in stands there later too.
 		c.inside = c.insideCause()
@@ -229,6 +230,7 @@ func (c *Core) restrictions(set *[interlock.NumTriggers]interlock.Condition) {
 		{[]*geofence.Restriction{&v.Dwell}, interlock.ZoneDwell, interlock.CauseNone},
 		{[]*geofence.Restriction{&v.DoorHeld}, interlock.ZoneDoorHeld, interlock.CauseNone},
 		{[]*geofence.Restriction{&v.Lost}, interlock.ZoneLeaseLost, lost},
+		{[]*geofence.Restriction{&v.Warn}, interlock.ZoneWarn, interlock.CauseNone},
 	} {
 		set[r.trigger] = interlock.OK()
 		for _, o := range r.of {
@@ -260,6 +262,8 @@ func (c *Core) insideCause() interlock.Cause {
 		return interlock.CauseLeftKeepIn
 	case c.loadedAt != never && c.now.Boot-c.loadedAt < settle:
 		return interlock.CauseLoadedOver
+	case c.verdict.Loads != c.loads:
+		return interlock.CauseLoadTaken
 	case c.motion.State == interlock.Standing:
 		return interlock.CauseShiftChanged
 	}

@@ -287,7 +287,7 @@ func TestALeaseForOneVisit(t *testing.T) {
 // TestLeasesAreBounded: more answers than there is room for change nothing, and those that say nothing make room.
 func TestLeasesAreBounded(t *testing.T) {
 	var zones strings.Builder
-	for i := range geofence.MaxLeases + 4 {
+	for i := range MaxSignedLeases + 4 {
 		fmt.Fprintf(&zones, "  - {zone_id: gate-%d, zone_type: RELEASE, floor: ground, vertices: [[%d, 11], [%d.5, 11], [%d.5, 12], [%d, 12]], reason: a test}\n", i, 16+i, 16+i, 16+i, 16+i)
 	}
 	r := newRig(t, demoParams(t, replaceIn(t, "\n  # ---- upper floor ----", "\n"+zones.String()+"\n  # ---- upper floor ----")), Start{}).ready()
@@ -296,13 +296,13 @@ func TestLeasesAreBounded(t *testing.T) {
 		r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderLease, Zone: zone, Expires: r.now + time.Minute, Lease: LeaseOrder{State: state, MaxSpeedMPS: 0.3}}})
 		return r.core.OrderResult().Applied
 	}
-	for i := range geofence.MaxLeases + 2 {
-		if got, want := give(i, geofence.Granted), i < geofence.MaxLeases; got != want {
+	for i := range MaxSignedLeases + 2 {
+		if got, want := give(i, geofence.Granted), i < MaxSignedLeases; got != want {
 			t.Errorf("lease %d: applied %t", i, got)
 		}
 	}
 	give(3, geofence.Revoked)
-	if !give(geofence.MaxLeases, geofence.Granted) || give(geofence.MaxLeases+1, geofence.Granted) {
+	if !give(MaxSignedLeases, geofence.Granted) || give(geofence.MaxLeases+1, geofence.Granted) {
 		t.Error("the place of a revoked lease is not given to the next one, and to that alone")
 	}
 }

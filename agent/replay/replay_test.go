@@ -176,7 +176,7 @@ func (r *run) loadNew() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.guard.Load(p, note); err != nil {
+	if err := r.guard.Load(guard.Prepare(p), note); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -79,8 +79,11 @@ func BoundSpinning() error {
 type schedParam struct{ priority int32 }
 
 // setClass changes the calling thread, which becomes the whole process by exec.
-func setClass(class uintptr) error {
-	p := schedParam{Priority}
+func setClass(class uintptr) error { return setThreadClass(class, Priority) }
+
+// setThreadClass changes the calling thread, which the caller has locked.
+func setThreadClass(class uintptr, priority int32) error {
+	p := schedParam{priority}
 	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
 	if errno != 0 {
 		return errno
@@ -90,9 +93,9 @@ func setClass(class uintptr) error {
 
 // checkClass tells whether the class was really inherited.
 func checkClass() error {
-	policy, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, 0, 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("real-time scheduling: %w", errno)
+	policy, err := class(0)
+	if err != nil {
+		return fmt.Errorf("real-time scheduling: %w", err)
 	}
 	if policy != roundRobin {
 		return fmt.Errorf("real-time scheduling: expected SCHED_RR (%d), found class %d", roundRobin, policy)

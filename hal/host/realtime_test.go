@@ -16,8 +16,9 @@ import (
 )
 
 // startEnv makes the test's program play a guard's start; its value says how the limit is lowered. classEnv makes it collect
-// garbage again and again in that class.
+// garbage again and again in that class, asideEnv have work done aside.
 const (
+	asideEnv = "ROBOWARDEN_TEST_ASIDE"
 	startEnv = "ROBOWARDEN_TEST_START"
 	classEnv = "ROBOWARDEN_TEST_CLASS"
 )
@@ -25,6 +26,13 @@ const (
 func TestMain(m *testing.M) {
 	if how := os.Getenv(startEnv); how != "" {
 		fmt.Println(busyStart(how))
+		os.Exit(0)
+	}
+	if how := os.Getenv(asideEnv); how == "idle" {
+		fmt.Println(idler())
+		os.Exit(0)
+	} else if how != "" {
+		fmt.Println(threads())
 		os.Exit(0)
 	}
 	if class := os.Getenv(classEnv); class != "" {

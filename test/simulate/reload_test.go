@@ -14,6 +14,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/host"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
@@ -179,7 +180,14 @@ func reloads(t *testing.T, rounds, each int) *reloaded {
 	run := func(load bool) phase {
 		out := phase{from: k.sent.Load()}
 		for range each {
-			p := With(t, cfg, base, thousand(count%2 == 0), nil)
+			// As the agent does it: compiled aside, and put into force where the orders are judged.
+			var next *guard.Ready
+			if err := host.Aside(func() error {
+				next = guard.Prepare(With(t, cfg, base, thousand(count%2 == 0), nil))
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
 			// A reload while another waits for standstill is refused; the next pose ends that wait.
 			for g.Status().PolicyWaits {
 				time.Sleep(time.Millisecond)
@@ -188,7 +196,7 @@ func reloads(t *testing.T, rounds, each int) *reloaded {
 				continue
 			}
 			at := time.Now()
-			if err := g.Load(p, []byte{byte(1 - count%2)}); err != nil {
+			if err := g.Load(next, []byte{byte(1 - count%2)}); err != nil {
 				t.Fatalf("reload %d: %v", count, err)
 			}
 			r.locked = append(r.locked, time.Since(at))

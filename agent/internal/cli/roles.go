@@ -98,6 +98,7 @@ func newGuard() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		// First of all, since a success starts the program anew.
 		realtime := host.Realtime()
+		host.SpareProcessor() // for a policy that is read and compiled beside the path
 		q := newLogQueue(os.Stdout)
 		defer q.close()
 		log := zerolog.Nop()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,8 @@ type explainFlags struct {
 	at, floor, time, speed, clock, out string
 	stddev                             float64
 	joints                             map[string]string
+	task, operator                     string
+	loads, leases                      []string
 	who                                who
 }
 
@@ -55,6 +58,10 @@ Exit status: 0 motion is allowed, 1 motion is denied or a document is refused, 2
 	s.StringVar(&f.clock, "clock", "trusted", "how far the robot's clock is believed: trusted, holdover, untrusted")
 	s.Float64Var(&f.stddev, "stddev", 0, "the pose's standard deviation in metres; default: the profile's min_stddev_m")
 	s.StringToStringVar(&f.joints, "joints", nil, "joints' positions, name=value in rad or m; those not given are unknown, and all that they could reach counts")
+	s.StringVar(&f.task, "task", "", "what the robot is doing, an id of the policy's tasks, or none; not given, nobody knows")
+	s.StringVar(&f.operator, "operator", "", "on whose behalf, an id of the policy's operators, or none; not given, nobody knows")
+	s.StringSliceVar(&f.loads, "load", nil, "what it carries, ids of the profile's loads, or none; not given, all of them")
+	s.StringArrayVar(&f.leases, "lease", nil, "the answer to a request, ZONE=STATE[,SPEED[,FACT+FACT]]: GRANTED, REVOKED, ... , m/s (0.3), badge, door or task")
 	s.StringVar(&f.out, "output", "text", "text for people, json for programs")
 	f.who.flags(cmd)
 	return cmd
@@ -160,6 +167,60 @@ func (f *explainFlags) question(q *explain.Question) (note string, err error) {
 	if year := q.At.Year(); year < 2000 || year > 2200 {
 		return "", usage("--time: expected a year from 2000 to 2200, found %s", q.At.Format(time.RFC3339))
 	}
+	q.Task, q.Operator = f.task, f.operator
+	q.LoadsKnown = len(f.loads) > 0
+	if len(f.loads) != 1 || f.loads[0] != config.FactNone {
+		q.Loads = f.loads
+	}
+	for _, text := range f.leases {
+		l, err := lease(text)
+		if err != nil {
+			return "", err
+		}
+		q.Leases = append(q.Leases, l)
+	}
 	q.Roles, q.RolesKnown, err = f.who.resolve(q.Policy)
 	return note, err
+}
+
+// leaseSpeed is a lease's speed in m/s where none is given.
+const leaseSpeed = 0.3
+
+// lease reads ZONE=STATE[,SPEED[,FACT+FACT]].
+func lease(text string) (explain.Lease, error) {
+	var none explain.Lease
+	wrong := func(found string) error {
+		return usage("--lease: expected zone=STATE[,speed[,fact+fact]], such as lab-door=GRANTED,0.4,badge+door; found %q in %q", found, text)
+	}
+	zone, rest, ok := strings.Cut(text, "=")
+	parts := strings.Split(rest, ",")
+	if !ok || zone == "" || len(parts) > 3 {
+		return none, wrong(text)
+	}
+	l := explain.Lease{Zone: zone, MaxSpeedMPS: leaseSpeed}
+	for s := geofence.Requested; s <= geofence.Expired; s++ {
+		if s.String() == parts[0] {
+			l.State = s
+		}
+	}
+	if l.State == geofence.NoLease {
+		return none, wrong(parts[0])
+	}
+	if len(parts) > 1 {
+		v, err := strconv.ParseFloat(parts[1], 64)
+		if err != nil || !(v > 0 && v <= 50) {
+			return none, wrong(parts[1])
+		}
+		l.MaxSpeedMPS = v
+	}
+	if len(parts) > 2 {
+		for name := range strings.SplitSeq(parts[2], "+") {
+			fact, ok := geofence.ParseFact(name)
+			if !ok {
+				return none, wrong(name)
+			}
+			l.Facts |= fact
+		}
+	}
+	return l, nil
 }

@@ -1,0 +1,48 @@
+package host
+
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// ordinary is SCHED_OTHER in <sched.h>, idle SCHED_IDLE.
+const ordinary, idle = 0, 5
+
+// Aside does work that takes long, such as reading and compiling a policy, on a thread of its own in the ordinary
+// scheduling class, and returns its error when it has ended. In a guard's real-time class it would hold up the others on
+// its processor for as long as a slice, 100 ms, and be killed for spinning after a second.
+//
+// The thread ends with the work: the goroutine never unlocks it, so the runtime throws it away, and its class with it.
+// Threads that the runtime needs meanwhile come from a thread whose class nobody has changed.
+//
+// Work must take none of the locks that the path takes: the path would then wait for an ordinary thread. The runtime's own
+// locks and stops cannot be kept from it, so the thread keeps its niceness. It shares the processor by the unit's
+// CPUWeight, the greatest there is; a nicer thread would be put off longer, and whoever waits for it as well.
+func Aside(work func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		// Everybody may become ordinary; a program that is less stays what it is. Where the kernel refuses all the same, what
+		// the work brings is still wanted.
+		if c, err := class(0); err != nil || c != idle {
+			_ = setThreadClass(ordinary, 0)
+		}
+		done <- work()
+	}()
+	return <-done
+}
+
+// SpareProcessor lets one more goroutine run at a time than there are processors. Without it, work aside would take one of
+// these places from the path for up to 10 ms, the runtime's own slice, although the kernel lets the path's threads run
+// first. It is called at the start, since it stops the program for a moment.
+func SpareProcessor() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) }
+
+// class is that of a thread of this process, 0 for the calling one.
+func class(tid int) (int, error) {
+	c, _, errno := unix.RawSyscall(unix.SYS_SCHED_GETSCHEDULER, uintptr(tid), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(c), nil
+}
