@@ -132,6 +132,16 @@ const (
 	PoseDisagreement
 	// PoseSecondMissing is pose.second-missing: no second source of poses.
 	PoseSecondMissing
+	// ChannelDegraded is channel.degraded: a channel works badly.
+	ChannelDegraded
+	// ChannelLost is channel.lost: a needed channel is silent.
+	ChannelLost
+	// ChannelHostile is channel.hostile: a channel is misused.
+	ChannelHostile
+	// MotionExcess is motion.excess: moves more than told.
+	MotionExcess
+	// MotionUnfollowed is motion.unfollowed: stands although told to move.
+	MotionUnfollowed
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

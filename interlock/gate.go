@@ -56,6 +56,8 @@ type Command struct {
 	// time, negative if it lies ahead.
 	Stamped bool
 	Age     time.Duration
+	// Mark is what the channel's watch found about it, ArrivalNew if nothing.
+	Mark ArrivalMark
 }
 
 // GateConfig sets up a Gate. Every duration and length must be positive.
@@ -126,6 +128,10 @@ const (
 	GateTimeout
 	// GateIdle means that no command has come yet.
 	GateIdle
+	// GateRepeated means that the command came before.
+	GateRepeated
+	// GateWrongFrame means that the command is given in another frame than the channel's first.
+	GateWrongFrame
 	// NumGateReasons is the number of reasons.
 	NumGateReasons
 )
@@ -138,7 +144,7 @@ func (r GateReason) String() string {
 	return [NumGateReasons]string{
 		"passed", "scaled by geofence", "scaled by speed cap", "held", "stopped", "not the dock's commander",
 		"remote blocked", "unknown channel", "not finite", "stale", "from the future", "out of order",
-		"from before the release", "waiting for neutral", "timed out", "idle",
+		"from before the release", "waiting for neutral", "timed out", "idle", "repeated", "wrong frame",
 	}[r]
 }
 

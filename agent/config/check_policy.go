@@ -34,6 +34,7 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 	d.checkFloors(p)
 	d.checkUnused(p)
 	d.checkChannels(p)
+	d.unique("command_channels", "channel", names(p.CommandChannels, func(c CommandChannel) string { return c.Channel }))
 	d.checkTriggers(p)
 	d.checkGeometry(p, profile, topics)
 }

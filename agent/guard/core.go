@@ -24,6 +24,9 @@ type Core struct {
 	clock   *interlock.ClockWatch
 	beats   []*interlock.Heartbeat
 	watches []watch
+	// health watches the command channels, follow the base that is told by them.
+	health []*interlock.ChannelWatch
+	follow *interlock.FollowWatch
 
 	body  body
 	chain chain
@@ -64,6 +67,12 @@ type Core struct {
 	pending    *pendingPolicy
 	posture    geofence.Posture // scratch space
 	beatStatus []interlock.HeartbeatStatus
+	// healthStatus and followStatus are what the watches of channels and base said last; told is the command that went out last.
+	healthStatus []interlock.ChannelStatus
+	followStatus interlock.FollowStatus
+	told         interlock.Velocity
+	// mark is what its channel's watch found about the command that is being applied.
+	mark interlock.ArrivalMark
 	// The last tick's answers of the two watches that look at ticks.
 	loopFault, clockFault interlock.Condition
 	ending                bool
@@ -141,6 +150,14 @@ func NewCore(p *Params, start Start) (*Core, error) {
 		keep(err)
 		c.beats = append(c.beats, b)
 	}
+	for i := range p.Health {
+		h, err := interlock.NewChannelWatch(p.Health[i])
+		keep(err)
+		c.health = append(c.health, h)
+	}
+	c.healthStatus = make([]interlock.ChannelStatus, len(c.health))
+	c.follow, err = interlock.NewFollowWatch(p.Follow)
+	keep(err)
 	c.beatStatus = make([]interlock.HeartbeatStatus, len(c.beats))
 	for i := range p.Watches {
 		w, err := newWatch(&p.Watches[i])
@@ -212,6 +229,8 @@ func (c *Core) take(ev *Event) {
 		c.body.takeDevice(ev.Device, ev.Boot)
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
+	case EventCommand:
+		c.mark = c.arrive(ev)
 	case EventEnd:
 		c.ending = true
 	default:
@@ -238,6 +257,7 @@ func (c *Core) takeFact(ev *Event) {
 			c.watches[i].takePeer(ev.Boot, &ev.Peer)
 		}
 		c.trust.takePeer(&ev.Peer, c.params.Processes)
+		c.takeRefusal(ev)
 	case EventLock:
 		for i := range c.watches {
 			c.watches[i].takeLock(ev)
@@ -301,6 +321,7 @@ func (c *Core) look() {
 func (c *Core) decide(boot time.Duration) {
 	in := c.standstillInput()
 	c.still.Step(boot, &in, &c.motion)
+	c.watchChannels(boot)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
 }
@@ -335,6 +356,7 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		c.passing = geofence.Velocity{} // Nothing passes; what is at zero already cannot be lowered.
 	}
 	if c.gated.Send {
+		c.told = c.gated.Velocity
 		// The geofence has to know what is on its way to a robot that follows late.
 		v := &c.gated.Velocity
 		sent := geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}

@@ -20,6 +20,7 @@ type pendingPolicy struct {
 var (
 	errPending  = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
 	errFloors   = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
+	errHealth   = errors.New("the new policy demands something else of command channels (command_channels); that needs a restart of the guard at rest")
 	errChannels = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
 )
 
@@ -31,6 +32,9 @@ func (c *Core) Fits(p *Params) error {
 	}
 	if !slices.Equal(p.HeartbeatNames, c.params.HeartbeatNames) || !slices.Equal(p.Heartbeats, c.params.Heartbeats) {
 		return errChannels
+	}
+	if !slices.Equal(p.Health, c.params.Health) || p.Follow != c.params.Follow {
+		return errHealth
 	}
 	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
 		return errFloors

@@ -31,6 +31,9 @@ type Params struct {
 	Clock      interlock.ClockConfig
 	// Channels are the command inputs, in the order of the topic mapping.
 	Channels []ChannelParams
+	// Health says how well each of them has to work, in the same order; Follow how the base has to follow.
+	Health []interlock.ChannelConfig
+	Follow interlock.FollowConfig
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
 	// HeartbeatNames are their names, for people.

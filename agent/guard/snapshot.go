@@ -11,9 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases, postures, restrictions beside motion and a second source of poses are remembered. A
+// snapshotVersion is 6 since the health of command channels and what the base was told are remembered. A
 // replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -47,6 +47,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"standstill", c.still},
 		{"loop", c.loop},
 		{"clock", c.clock},
+		{"follow", c.follow},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -60,6 +61,11 @@ func (c *Core) each(f func(name string, p part) error) error {
 	}
 	for i := range c.watches {
 		if err := f("watch", c.watches[i].core); err != nil {
+			return err
+		}
+	}
+	for i := range c.health {
+		if err := f("channel", c.health[i]); err != nil {
 			return err
 		}
 	}
@@ -167,6 +173,8 @@ func (e *encoder) own(c *Core) {
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
+	e.f64s(c.told.Linear[:])
+	e.f64s(c.told.Angular[:])
 }
 
 func (d *decoder) own(c *Core) {
@@ -206,6 +214,8 @@ func (d *decoder) own(c *Core) {
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}
+	d.f64s(c.told.Linear[:])
+	d.f64s(c.told.Angular[:])
 }
 
 func (e *encoder) body(b *body) {

@@ -342,6 +342,7 @@ func (c *Core) channelConditions(boot time.Duration, set *[interlock.NumTriggers
 	if b := &c.badCommand; b.condition.State == interlock.Present && boot-b.boot < badCommandHold {
 		set[interlock.CommandInvalid] = b.condition
 	}
+	c.healthConditions(set)
 }
 
 // badCommand is the last command that could not have been meant.
@@ -440,6 +441,7 @@ func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTrigge
 		// would be a nuisance at every start.
 		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
 	}
+	set[interlock.MotionExcess], set[interlock.MotionUnfollowed] = c.followStatus.Excess, c.followStatus.Unfollowed
 	axes := c.decision.Axes
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
 	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()
@@ -486,6 +488,7 @@ func (c *Core) command(ev *Event) interlock.Command {
 			Angular: [3]float64{m.Angular.X, m.Angular.Y, m.Angular.Z},
 		},
 		Received: ev.Boot,
+		Mark:     c.mark,
 	}
 	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
 		p := &c.params.Channels[m.Channel]
