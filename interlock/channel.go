@@ -158,8 +158,11 @@ type ChannelWatch struct {
 	now, before      int64
 	began            time.Duration
 	latency          int64
-	skew             time.Duration
-	skewed           bool
+	// lateAt is when a late command last counted as a sign, if wasLate is true.
+	wasLate bool
+	lateAt  time.Duration
+	skew    time.Duration
+	skewed  bool
 
 	frame uint64
 

@@ -58,6 +58,9 @@ func (w *ChannelWatch) RestoreState(b []byte) error {
 	n.stray = Cause(r.u16())
 	n.health = ChannelHealth(r.enum(uint8(NumChannelHealths), "a health"))
 	n.cause = Cause(r.u16())
+	if n.period < 0 || n.jitter < 0 || n.lost > n.expected {
+		r.fail("an interval, a deviation or a count cannot be")
+	}
 	if err := r.close(); err != nil {
 		return err
 	}
@@ -65,14 +68,14 @@ func (w *ChannelWatch) RestoreState(b []byte) error {
 	return nil
 }
 
-func (w *ChannelWatch) flags() [9]*bool {
+func (w *ChannelWatch) flags() [10]*bool {
 	return [...]*bool{
-		&w.heard, &w.moving, &w.uneven, &w.numbered, &w.lossy, &w.stamped, &w.timed, &w.hasBefore, &w.skewed,
+		&w.heard, &w.moving, &w.uneven, &w.numbered, &w.lossy, &w.stamped, &w.timed, &w.hasBefore, &w.skewed, &w.wasLate,
 	}
 }
 
-func (w *ChannelWatch) times() [6]*time.Duration {
-	return [...]*time.Duration{&w.last, &w.period, &w.jitter, &w.began, &w.skew, &w.worst}
+func (w *ChannelWatch) times() [7]*time.Duration {
+	return [...]*time.Duration{&w.last, &w.period, &w.jitter, &w.began, &w.skew, &w.worst, &w.lateAt}
 }
 
 func (w *ChannelWatch) stamps() [4]*int64 {

@@ -166,8 +166,10 @@ func (w *ChannelWatch) delay(a *Arrival) {
 	floor = w.floor()
 	late := minus(d, floor)
 	w.latency += (late - w.latency) / 8
-	if late > int64(w.cfg.MaxLatency) {
+	if late > int64(w.cfg.MaxLatency) && (!w.wasLate || since(a.Received, w.lateAt) >= w.cfg.Timeout) {
+		// A link that stalls delivers many late commands at once; they are one sign.
 		w.sign(&w.late, a.Received)
+		w.wasLate, w.lateAt = true, a.Received
 	}
 	w.skew = clampDuration(minus(minus(a.Civil, a.Stamp), late))
 	w.skewed = w.skew > w.cfg.MaxSkew || w.skew < -w.cfg.MaxSkew

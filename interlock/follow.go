@@ -226,6 +226,11 @@ func (w *FollowWatch) RestoreState(b []byte) error {
 	n.before = [2]float64{r.f64(), r.f64()}
 	n.top = [2]float64{r.f64(), r.f64()}
 	n.bin = int(r.enum(followBins, "a part of the reaction time"))
+	for _, v := range append(n.most[:], n.before, n.top) {
+		if !(v[0] >= 0 && v[0] <= math.MaxFloat64 && v[1] >= 0 && v[1] <= math.MaxFloat64) {
+			r.fail(fmt.Sprintf("a speed is %v, expected two finite numbers from 0", v))
+		}
+	}
 	if err := r.close(); err != nil {
 		return err
 	}
