@@ -7,6 +7,7 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/cli"
 	"github.com/robowarden/robowarden/agent/internal/cli/attest"
 	"github.com/robowarden/robowarden/agent/internal/cli/fleet"
+	"github.com/robowarden/robowarden/agent/internal/cli/heartbeat"
 	"github.com/robowarden/robowarden/agent/internal/cli/keys"
 	"github.com/robowarden/robowarden/agent/internal/cli/zones"
 )
@@ -15,6 +16,6 @@ import (
 func New() *cobra.Command {
 	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, zones, the demonstration")
 	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow(), fleet.New(),
-		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain())
+		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain(), heartbeat.New())
 	return root
 }
