@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/hex"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,26 +51,96 @@ func (s *domainSite) sit(line desk.Line, key string) (d *desk.Desk, leave func()
 	raw, err := hex.DecodeString(key)
 	s.must(err)
 	d = desk.New(siteRobot, "operator", raw)
-	line.Node, line.Host, line.Guard, line.Log = "/operator", "127.0.0.1", "/robowarden", zerolog.Nop()
-	line.Challenge, line.Response = "/robowarden/challenge", "/robowarden/response"
+	s.fill(&line)
 	k, err := desk.Open(line, d, func(error) {})
 	s.must(err)
+	return d, s.while(k.Run)
+}
+
+// TestHostileAnswersAtARunningGuard repeats and forges heartbeat answers beside a rightful desk, on either bus: the channel
+// goes on, and somebody is accused; that restricts the robot no more than a hold, and latches nothing.
+func TestHostileAnswersAtARunningGuard(t *testing.T) {
+	t.Parallel()
+	for name, site := range deskSites() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, line := site(t)
+			raw, err := hex.DecodeString(strings.Repeat("ab", 32))
+			s.must(err)
+			d := desk.New(siteRobot, "operator", raw)
+			d.Run(true)
+			s.fill(&line)
+			var twice, forged atomic.Bool
+			var last []byte
+			k, err := desk.OpenWith(line, d, func(error) {}, func(answer []byte) [][]byte {
+				out := [][]byte{answer}
+				if twice.Load() {
+					out = append(out, answer)
+				}
+				if forged.Load() && last != nil {
+					out = append(out, last[:len(last)-1])
+				}
+				last = bytes.Clone(answer)
+				return out
+			})
+			s.must(err)
+			s.while(k.Run)
+			s.eventually("a channel that runs", func() bool { return s.phase() == "running" })
+			if there, _ := s.trigger("channel.heartbeat-hostile"); there {
+				t.Fatal("off: a rightful desk alone is accused")
+			}
+			for what, on := range map[string]*atomic.Bool{"answers that come twice": &twice, "answers of no form": &forged} {
+				on.Store(true)
+				s.eventually("an accusation of "+what, func() bool {
+					there, latched := s.trigger("channel.heartbeat-hostile")
+					if latched {
+						t.Fatal("it latches")
+					}
+					return there && s.phase() == "running"
+				})
+				on.Store(false)
+				s.eventually("its end", func() bool {
+					there, _ := s.trigger("channel.heartbeat-hostile")
+					return !there
+				})
+			}
+		})
+	}
+}
+
+// fill completes a line with the names of the examples.
+func (s *domainSite) fill(line *desk.Line) {
+	line.Node, line.Host, line.Guard, line.Log = "/operator", "127.0.0.1", "/robowarden", zerolog.Nop()
+	line.Challenge, line.Response = "/robowarden/challenge", "/robowarden/response"
+}
+
+// while runs something until the returned function, or the test's end, ends it.
+func (s *domainSite) while(run func(context.Context) error) (end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- k.Run(ctx) }()
-	left := false
-	leave = func() {
-		if left {
-			return
-		}
-		left = true
+	go func() { done <- run(ctx) }()
+	end = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			s.t.Error(err)
 		}
+	})
+	s.t.Cleanup(end)
+	return end
+}
+
+// deskSites are running guards on either bus, and the lines to them.
+func deskSites() map[string]func(t *testing.T) (*domainSite, desk.Line) {
+	return map[string]func(t *testing.T) (*domainSite, desk.Line){
+		"ros1": func(t *testing.T) (*domainSite, desk.Line) {
+			s, uri := newMasterSite(t)
+			return s, desk.Line{MasterURI: uri}
+		},
+		"ros2": func(t *testing.T) (*domainSite, desk.Line) {
+			s := newDomainSite(t)
+			return s, desk.Line{ROS2: true, Domain: s.domain}
+		},
 	}
-	s.t.Cleanup(leave)
-	return d, leave
 }
 
 func (s *domainSite) phase() string {
@@ -81,17 +153,10 @@ func (s *domainSite) phase() string {
 // TestDeskAtARunningGuard sits at the desk of a guard that runs, on either bus: checks in at stop, lets it run, asks for a
 // stop, and is gone. A desk with another key never checks in, and is accused.
 func TestDeskAtARunningGuard(t *testing.T) {
-	for name, site := range map[string]func(t *testing.T) (*domainSite, desk.Line){
-		"ros1": func(t *testing.T) (*domainSite, desk.Line) {
-			s, uri := newMasterSite(t)
-			return s, desk.Line{MasterURI: uri}
-		},
-		"ros2": func(t *testing.T) (*domainSite, desk.Line) {
-			s := newDomainSite(t)
-			return s, desk.Line{ROS2: true, Domain: s.domain}
-		},
-	} {
+	t.Parallel()
+	for name, site := range deskSites() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, line := site(t)
 			_, leave := s.sit(line, strings.Repeat("cd", 32))
 			s.eventually("an accusation of the wrong key", func() bool {

@@ -50,11 +50,19 @@ type Link struct {
 	seq   uint64
 	// Heard is told of each challenge that was answered, and of each line that was not, with its error. It must not block.
 	heard func(error)
+	// say makes what is sent of an answer.
+	say func(answer []byte) [][]byte
 }
 
-// Open opens a line for a desk. Nothing is sent before Run.
+// Open opens a line for a desk. Nothing is sent before Run. Heard is told of each challenge that was answered, with nil, and
+// of each line that was not. It must not block.
 func Open(l Line, d *Desk, heard func(error)) (*Link, error) {
-	k := &Link{desk: d, heard: heard}
+	return OpenWith(l, d, heard, func(answer []byte) [][]byte { return [][]byte{answer} })
+}
+
+// OpenWith is Open for drills: say makes what is sent of each answer, so that a link may lose, repeat or spoil them.
+func OpenWith(l Line, d *Desk, heard func(error), say func(answer []byte) [][]byte) (*Link, error) {
+	k := &Link{desk: d, heard: heard, say: say}
 	clock := host.Clock{}
 	sub := bus.Subscription{Topic: l.Challenge, Allow: []string{l.Guard}, IdleTimeout: time.Minute}
 	pub := bus.Publication{Topic: l.Response, Type: bus.TypeString, Consumers: []string{l.Guard}}
@@ -91,8 +99,10 @@ func (k *Link) undo(err error) error {
 func (k *Link) take(m *msg.Text) {
 	answer, err := k.desk.Answer(m.Data)
 	if err == nil {
-		k.seq++
-		_, err = k.out.PublishString(k.seq, answer)
+		for _, line := range k.say(answer) {
+			k.seq++
+			_, err = k.out.PublishString(k.seq, line)
+		}
 	}
 	k.heard(err)
 }

@@ -2,7 +2,10 @@ package desk
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -96,4 +99,46 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("%q was answered by %q", line, a)
 		}
 	})
+}
+
+// TestVectors compares answers with those that were made in another language, and lets the guard check these.
+func TestVectors(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "configs", "messages", "heartbeat.vectors.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var key []byte
+	run, challenge, n := false, "", 0
+	for line := range strings.SplitSeq(string(raw), "\n") {
+		word, rest, _ := strings.Cut(line, " ")
+		switch {
+		case word == "key":
+			if key, err = hex.DecodeString(rest); err != nil {
+				t.Fatal(err)
+			}
+		case word == "asks":
+			run = rest == "run"
+		case strings.HasPrefix(rest, "challenge"):
+			challenge = line
+		case strings.HasPrefix(rest, "answer"):
+			n++
+			f := strings.Fields(challenge)
+			d := New(f[2], f[4], key)
+			d.Run(run)
+			if got, err := d.Answer([]byte(challenge)); err != nil || string(got) != line {
+				t.Errorf("%s\n got %s, %v\nwant %s", challenge, got, err, line)
+			}
+			b, _ := hex.DecodeString(f[3])
+			g, err := guard.NewHeartbeat(f[4], f[2], [16]byte(b), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a, err := g.Check([]byte(line)); err != nil || !a.Valid {
+				t.Errorf("the guard: %s: %v", line, err)
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("found %d vectors, expected 5 or more", n)
+	}
 }
