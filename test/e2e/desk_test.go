@@ -15,6 +15,9 @@ import (
 	"github.com/robowarden/robowarden/test/plant"
 )
 
+// answers gives the examples this site's topic of answers.
+const answers = "/robowarden/response:=/robowarden/answer"
+
 // TestExampleDesks lets a robot live by each of the examples of an operator's desk: it drives once the desk has checked in at
 // stop, a SIGTERM stops it and the desk hears that, and the process killed outright holds and then stops it.
 func TestExampleDesks(t *testing.T) {
@@ -23,11 +26,11 @@ func TestExampleDesks(t *testing.T) {
 		"heartbeat.py": func(_ *testing.T, key string) []string {
 			return []string{
 				"/usr/bin/python3", filepath.Join(cpp.Root(), "..", "configs", "examples", "heartbeat", "heartbeat.py"),
-				"--robot=" + robotID, "--key-file=" + key, "__name:=operator",
+				"--robot=" + robotID, "--key-file=" + key, "__name:=operator", answers,
 			}
 		},
 		"heartbeat.cpp": func(t *testing.T, key string) []string {
-			return []string{cpp.Binary(t, "heartbeat_example"), robotID, "operator", key, "__name:=operator"}
+			return []string{cpp.Binary(t, "heartbeat_example"), robotID, "operator", key, "__name:=operator", answers}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -42,7 +45,9 @@ func exampleDesk(t *testing.T, argv func(t *testing.T, key string) []string) {
 	r := &robot{b: b}
 	r.p = plant.Start(t, b, plant.Config{LockTopic: "/robowarden/lock"})
 	r.s = newSite(t, b, siteConfig{lock: true, operatorLink: true})
-	desk := func() *proc.Process { return b.Node(t, proc.Spec{Name: "desk", Argv: argv(t, r.s.path("operator.key"))}) }
+	desk := func() *proc.Process {
+		return b.Node(t, proc.Spec{Name: "desk", Argv: argv(t, r.s.path("operator.key"))})
+	}
 	first := desk()
 	drive := driver.StartDrive(t, b, driver.Drive{VX: cruise})
 	r.g = r.s.start(t)
@@ -65,9 +70,13 @@ func exampleDesk(t *testing.T, argv func(t *testing.T, key string) []string) {
 	drive.Stop(5 * time.Second)
 	second := desk()
 	r.g.await(t, "a channel that runs again", 20*time.Second, func(s agent.Status) bool { return s.Channels[0].Phase == "running" })
-	until(t, 10*time.Second, "a reset", func() bool {
+	until(t, 15*time.Second, "a reset of all that is latched", func() bool {
 		s, _ = r.g.status()
-		return r.g.order(t, r.s.resetOrder(t, s, r.s.operator)).Applied
+		if s.Axes.Motion != "stop" {
+			return true
+		}
+		r.g.order(t, r.s.resetOrder(t, s, r.s.operator))
+		return false
 	})
 	driver.StartDrive(t, b, driver.Drive{VX: cruise})
 	r.drives(t)
