@@ -171,6 +171,10 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseDeviceOpen means that a process has a recording device open.
+	CauseDeviceOpen
+	// CausePaused means that the program stood still while it collected its garbage.
+	CausePaused
 	// CauseTooOften means that commands come more often than they may.
 	CauseTooOften
 	// CauseWrongType means that a sender offers another message type or checksum.
@@ -280,6 +284,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
+	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
+	CausePaused:            {"paused", "the program stood still while it collected its garbage"},
 	CauseTooOften:          {"too-often", "commands come more often than they may"},
 	CauseWrongType:         {"wrong-type", "a sender offers another message type or checksum"},
 	CauseMalformed:         {"malformed", "bytes came that are no such message"},

@@ -132,6 +132,10 @@ const (
 	PoseDisagreement
 	// PoseSecondMissing is pose.second-missing: no second source of poses.
 	PoseSecondMissing
+	// GuardMemory is guard.memory: memory nearly used up.
+	GuardMemory
+	// GuardDescriptors is guard.descriptors: file descriptors nearly used up.
+	GuardDescriptors
 	// ChannelDegraded is channel.degraded: a channel works badly.
 	ChannelDegraded
 	// ChannelLost is channel.lost: a needed channel is silent.

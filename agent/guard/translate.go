@@ -383,6 +383,7 @@ func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]int
 
 func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.LoopOverrun] = c.loopFault
+	c.hostConditions(boot, set)
 	if c.tickBoot != 0 && boot-c.tickBoot > c.params.Loop.Hard {
 		// Ticks that do not come at all cannot say so themselves.
 		set[interlock.LoopOverrun] = interlock.Fault(interlock.CauseDeadlineMissed, 0)
@@ -442,10 +443,9 @@ func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTrigge
 		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
 	}
 	set[interlock.MotionExcess], set[interlock.MotionUnfollowed] = c.followStatus.Excess, c.followStatus.Unfollowed
-	axes := c.decision.Axes
-	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
-	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()
-	set[interlock.PerceptionOpen] = present(open, interlock.CauseDeviceActive)
+	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, c.decision.Axes.Manipulators)
+	set[interlock.PerceptionOpen] = c.privacyCondition(boot)
+	c.privacy.open = set[interlock.PerceptionOpen].State != interlock.Clear
 	set[interlock.Advisory] = present(c.params.Advisory, interlock.CauseNone)
 }
 

@@ -78,6 +78,9 @@ func exampleDesk(t *testing.T, argv func(t *testing.T, key string) []string) {
 		r.g.order(t, r.s.resetOrder(t, s, r.s.operator))
 		return false
 	})
+	// A planner that speaks at the moment of the reset would have to be neutral first.
+	open := s.BootS
+	r.g.await(t, "half a second of the guard's time", 10*time.Second, func(s agent.Status) bool { return s.BootS > open+0.5 })
 	driver.StartDrive(t, b, driver.Drive{VX: cruise})
 	r.drives(t)
 	trigger = r.now(t)
