@@ -30,8 +30,14 @@ func TestAnswersAreTheGuards(t *testing.T) {
 		run   bool
 		stop  bool
 	}{
-		{"away", true, true}, {"away", false, true}, {"checked-in", true, false}, {"checked-in", false, true}, {"running", true, false},
-		{"running", false, true}, {"stopped", true, false}, {"stopped", false, true},
+		{"away", true, true},
+		{"away", false, true},
+		{"checked-in", true, false},
+		{"checked-in", false, true},
+		{"running", true, false},
+		{"running", false, true},
+		{"stopped", true, false},
+		{"stopped", false, true},
 	} {
 		for name, k := range map[string][]byte{"the key": key, "off: another key": bytes.Repeat([]byte{8}, 32)} {
 			d := New(robot, "operator", k)
