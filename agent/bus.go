@@ -299,7 +299,11 @@ func (b *wiring) event(e *bus.Event) {
 		p.Change = guard.PeerConnected
 	case bus.PublisherGone:
 		p.Change = guard.PeerGone
-	case bus.PublisherRefused, bus.PublisherMismatch, bus.PublisherOversize, bus.PublisherMalformed, bus.PublisherTimeout:
+	case bus.PublisherMismatch:
+		p.Change, level = guard.PeerMismatch, zerolog.WarnLevel
+	case bus.PublisherOversize, bus.PublisherMalformed:
+		p.Change, level = guard.PeerMalformed, zerolog.WarnLevel
+	case bus.PublisherRefused, bus.PublisherTimeout:
 		p.Change, level = guard.PeerRefused, zerolog.WarnLevel
 	case bus.RequestRefused, bus.RequestMalformed:
 		p.Change, level = guard.PeerAttack, zerolog.WarnLevel

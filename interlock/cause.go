@@ -215,6 +215,26 @@ const (
 	CauseNoSession
 	// CauseLoadTaken means that the robot was taken to carry more, or another load, than before.
 	CauseLoadTaken
+	// CauseTooOften means that commands come more often than they may.
+	CauseTooOften
+	// CauseWrongType means that a sender offers another message type or checksum.
+	CauseWrongType
+	// CauseMalformed means that bytes came that are no such message.
+	CauseMalformed
+	// CauseClockSkew means that the sender's clock differs from the robot's, or was set.
+	CauseClockSkew
+	// CauseDelayed means that commands come later than the quickest of late.
+	CauseDelayed
+	// CauseLossy means that commands are lost on the way.
+	CauseLossy
+	// CauseDropouts means that commands stay away in the middle of a motion, again and again.
+	CauseDropouts
+	// CauseUneven means that the interval between commands varies.
+	CauseUneven
+	// CauseNotTold means that it moves, and no command told it to.
+	CauseNotTold
+	// CauseNotFollowed means that it stands although it is told to move.
+	CauseNotFollowed
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -326,6 +346,16 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseSequenceLeap:      {"sequence-leap", "a commander's sequence leaps"},
 	CauseTooWeak:           {"too-weak", "the sender is known less well than the policy demands"},
 	CauseNoSession:         {"no-session", "no session of control is open for the channel"},
+	CauseTooOften:          {"too-often", "commands come more often than they may"},
+	CauseWrongType:         {"wrong-type", "a sender offers another message type or checksum"},
+	CauseMalformed:         {"malformed", "bytes came that are no such message"},
+	CauseClockSkew:         {"clock-skew", "the sender's clock differs from the robot's, or was set"},
+	CauseDelayed:           {"delayed", "commands come later than the quickest of late"},
+	CauseLossy:             {"lossy", "commands are lost on the way"},
+	CauseDropouts:          {"dropouts", "commands stay away in the middle of a motion, again and again"},
+	CauseUneven:            {"uneven", "the interval between commands varies"},
+	CauseNotTold:           {"not-told", "it moves, and no command told it to"},
+	CauseNotFollowed:       {"not-followed", "it stands although it is told to move"},
 }
 
 // String returns the cause's code.

@@ -162,6 +162,16 @@ const (
 	CommandUnproven
 	// ZoneWarn is zone.warn: in a zone's warn ring.
 	ZoneWarn
+	// ChannelDegraded is channel.degraded: a channel works badly.
+	ChannelDegraded
+	// ChannelLost is channel.lost: a needed channel is silent.
+	ChannelLost
+	// ChannelHostile is channel.hostile: a channel is misused.
+	ChannelHostile
+	// MotionExcess is motion.excess: moves more than told.
+	MotionExcess
+	// MotionUnfollowed is motion.unfollowed: stands although told to move.
+	MotionUnfollowed
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -59,6 +59,8 @@ type Command struct {
 	// Refused says why nobody may command like this, whatever the command is: GateUnproven, GateWeak or GateNoSession;
 	// GatePassed if there is nothing to say against it.
 	Refused GateReason
+	// Mark is what the channel's watch found about it, ArrivalNew if nothing.
+	Mark ArrivalMark
 }
 
 // GateConfig sets up a Gate. Every duration and length must be positive.
@@ -137,6 +139,10 @@ const (
 	GateWeak
 	// GateNoSession means that no session of control is open for its channel.
 	GateNoSession
+	// GateRepeated means that the command came before.
+	GateRepeated
+	// GateWrongFrame means that the command is given in another frame than the channel's first.
+	GateWrongFrame
 	// NumGateReasons is the number of reasons.
 	NumGateReasons
 )
@@ -151,6 +157,7 @@ func (r GateReason) String() string {
 		"remote blocked", "unknown channel", "not finite", "stale", "from the future", "out of order",
 		"from before the release", "waiting for neutral", "timed out", "idle",
 		"not proven", "sender not known well enough", "no session of control",
+		"repeated", "wrong frame",
 	}[r]
 }
 

@@ -2,13 +2,17 @@ package interlock
 
 import "encoding/binary"
 
-const gateMagic = "RWIG"
+const (
+	gateMagic = "RWIG"
+	// gateVersion is that of this part alone: it counts more reasons than the first did.
+	gateVersion = stateVersion + 1
+)
 
 // AppendState appends the gate's state, without its configuration: a gate of the same configuration that restores it
 // goes on exactly as this one does.
 func (g *Gate) AppendState(b []byte) []byte {
 	start := len(b)
-	b = begin(b, gateMagic, stateVersion)
+	b = begin(b, gateMagic, gateVersion)
 	b = appendBool(b, g.any)
 	b = appendVelocity(b, g.current.Velocity)
 	b = binary.LittleEndian.AppendUint16(b, g.current.Channel)
@@ -34,7 +38,7 @@ func (g *Gate) AppendState(b []byte) []byte {
 
 // RestoreState puts the gate into the state that AppendState wrote. Bytes that cannot be read change nothing.
 func (g *Gate) RestoreState(b []byte) error {
-	r, err := open(b, gateMagic, stateVersion)
+	r, err := open(b, gateMagic, gateVersion)
 	if err != nil {
 		return err
 	}

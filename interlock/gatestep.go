@@ -108,6 +108,8 @@ func (g *Gate) admit(now time.Duration, c *Command, axes Axes) GateReason {
 	switch {
 	case !finite(c.Velocity):
 		return GateNotFinite
+	case c.Mark != ArrivalNew:
+		return marked(c.Mark)
 	case c.Stamped && c.Age < -g.cfg.MaxSkew:
 		return GateFuture
 	case age >= g.cfg.CommandTimeout, c.Stamped && c.Age >= g.cfg.CommandTimeout-age:
@@ -132,6 +134,18 @@ func (g *Gate) admit(now time.Duration, c *Command, axes Axes) GateReason {
 		g.armed |= bit
 	}
 	return GatePassed
+}
+
+// marked is the reason for what a channel's watch found.
+func marked(m ArrivalMark) GateReason {
+	switch m {
+	case ArrivalOvertaken:
+		return GateOutOfOrder
+	case ArrivalWrongFrame:
+		return GateWrongFrame
+	case ArrivalNew, ArrivalRepeated:
+	}
+	return GateRepeated
 }
 
 // permitted says whether the axes let the command's channel command the robot.

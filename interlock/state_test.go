@@ -249,6 +249,10 @@ func FuzzRestoreState(f *testing.F) {
 	f.Add(o.AppendState(nil), uint16(3))
 	c, _ := NewClockWatch(clockConfig())
 	f.Add(c.AppendState(nil), uint16(3))
+	n, _ := NewChannelWatch(channelConfig())
+	f.Add(n.AppendState(nil), uint16(3))
+	y, _ := NewFollowWatch(followConfig())
+	f.Add(y.AppendState(nil), uint16(3))
 	f.Fuzz(func(t *testing.T, b []byte, seed uint16) {
 		for _, b := range [][]byte{b, reseal(append([]byte(nil), b...))} {
 			fuzzMachine(t, b, seed)
@@ -327,5 +331,25 @@ func fuzzParts(t *testing.T, b []byte) {
 	c, _ := NewClockWatch(clockConfig())
 	if c.RestoreState(b) == nil {
 		c.Observe(now, civil2026)
+	}
+	n, _ := NewChannelWatch(channelConfig())
+	if n.RestoreState(b) == nil {
+		if string(n.AppendState(nil)) != string(b) {
+			t.Fatal("what was read of a channel is not what is written")
+		}
+		n.Arrive(&Arrival{Received: now, Civil: civil2026, Seq: 3, Stamp: civil2026})
+		n.Status(now)
+	}
+	y, _ := NewFollowWatch(followConfig())
+	if y.RestoreState(b) == nil {
+		if string(y.AppendState(nil)) != string(b) {
+			t.Fatal("what was read of a base is not what is written")
+		}
+		for i := range 1000 {
+			y.Step(now+time.Duration(i)*100*ms, &FollowInput{})
+		}
+		if y.top != [2]float64{} {
+			t.Fatalf("a base that was told nothing for 100 s may still do %v", y.top)
+		}
 	}
 }

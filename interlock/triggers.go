@@ -574,4 +574,42 @@ var triggerTable = [NumTriggers]Info{
 		Default:  rule(free(), 0, 1000, ClearOnDwell, attending),
 		Bounds:   disablable(free(), 60000, ClearOnClear),
 	},
+	// What a channel's health is read from, anybody can forge who gets into the commander's place on the bus, and spoil who gets
+	// onto the network: so these are hearsay. None of them lets a command pass that would not; that a command which came
+	// before is dropped is the gate's, and needs no trigger.
+	ChannelDegraded: {
+		Code: "channel.degraded", Title: "channel works badly", Class: ClassChannel, UnknownAs: ChannelDegraded, Overridable: true, Hearsay: true,
+		Text:     "Commands on a channel come late, unevenly, not all of them, from a clock that is wrong, or beside a sender that does not fit.",
+		Playbook: "Look at the radio link and the load of the commander's computer; the cause says what is wrong.",
+		Default:  rule(limited(0.5), 500, 5000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 10000, ClearOnClear),
+	},
+	ChannelLost: {
+		Code: "channel.lost", Title: "channel silent", Class: ClassChannel, UnknownAs: ChannelLost,
+		Text:     "A channel that the policy says the task needs sends no commands.",
+		Playbook: "Bring the commander or its link back.",
+		Default:  rule(holdStill(), 0, 1000, ClearOnDwell, attending),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
+	},
+	ChannelHostile: {
+		Code: "channel.hostile", Title: "channel misused", Class: ClassChannel, UnknownAs: ChannelDegraded, Overridable: true, Hearsay: true,
+		Text:     "Commands on a channel come again, more often than they may, in another frame, or from senders of another type.",
+		Playbook: "Find out who sends on the channel besides its commander; treat it as an intrusion until it is explained.",
+		Default:  rule(hold(), 0, 10000, ClearOnDwell, incident),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
+	},
+	MotionExcess: {
+		Code: "motion.excess", Title: "moves more than told", Class: ClassActuation, UnknownAs: OdometryMissing, Overridable: true, Hearsay: true,
+		Text:     "The robot moves faster than the gate told it, or although it was told nothing, and its latency does not explain it.",
+		Playbook: "Find out who or what else moves it: another commander behind the gate, a slope, a person; or what is wrong with odometry.",
+		Default:  rule(hold(), 300, 2000, ClearOnDwell, incident),
+		Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
+	},
+	MotionUnfollowed: {
+		Code: "motion.unfollowed", Title: "does not follow", Class: ClassActuation, UnknownAs: OdometryMissing, Overridable: true, Hearsay: true,
+		Text:     "The robot has been told to move for a while, and stands. When it comes free it begins slowly.",
+		Playbook: "Look whether something is in its way, a brake or emergency stop is set, its driver runs, and odometry is alive.",
+		Default:  rule(limited(0.3), 0, 2000, ClearOnDwell, attending),
+		Bounds:   disablable(free(), 5000, ClearOnClear),
+	},
 }

@@ -177,6 +177,7 @@ func (d *document) checkAgainstTopics(topics *document, p *Policy, t *Topics) {
 				"nothing happens when it falls silent")
 		}
 	}
+	d.checkCommandChannels(topics, p, t)
 	if slices.ContainsFunc(t.Commands, func(c CommandIn) bool { return c.Dock }) {
 		return
 	}
@@ -184,6 +185,22 @@ func (d *document) checkAgainstTopics(topics *document, p *Policy, t *Topics) {
 		if tr.Constraint != nil && tr.Constraint.Motion == "dock-only" {
 			d.wrong(at("triggers", i, "constraint", "motion"), "unmapped", "a command input with dock: true in the topic mapping", "none",
 				"the robot would only hold")
+		}
+	}
+}
+
+// checkCommandChannels compares what is demanded of channels with those that there are.
+func (d *document) checkCommandChannels(topics *document, p *Policy, t *Topics) {
+	commands := names(t.Commands, func(c CommandIn) string { return c.Channel })
+	for i, c := range p.CommandChannels {
+		j := slices.Index(commands, c.Channel)
+		switch {
+		case c.Channel == "" || !topics.clean("commands"):
+		case j < 0:
+			d.unknownName(at("command_channels", i, "channel"), c.Channel, commands, "the topic mapping's command channels")
+		case c.LostAfter > 0 && c.LostAfter <= t.Commands[j].Deadline:
+			d.wrong(at("command_channels", i, "lost_after"), ruleOrder, "more than the channel's deadline ("+shortDuration(t.Commands[j].Deadline)+")",
+				shortDuration(c.LostAfter), "one late command is no loss")
 		}
 	}
 }

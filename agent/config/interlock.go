@@ -184,6 +184,71 @@ func (p *Policy) HeartbeatSpecs() []interlock.HeartbeatConfig {
 	return out
 }
 
+// Signs of a channel's trouble that count together, and the time after which one is forgiven; and over how long the quickest
+// way is learnt.
+const (
+	channelSigns   = 5
+	channelForgive = 4 * time.Second
+	latencyWindow  = 30 * time.Second
+	// floodTime is for how long commands may come at twice the highest rate before they are a flood.
+	floodTime = 250 * time.Millisecond
+	minBurst  = 8
+)
+
+// ChannelSpecs returns what each of the mapping's command channels has to be like, in the mapping's order; subjects count
+// from 1. ahead is how far ahead of the robot's clock a command's stamp may lie.
+func (p *Policy) ChannelSpecs(t *Topics, ahead time.Duration) []interlock.ChannelConfig {
+	out := make([]interlock.ChannelConfig, len(t.Commands))
+	for i := range t.Commands {
+		in := &t.Commands[i]
+		var c CommandChannel
+		if j := slices.IndexFunc(p.CommandChannels, func(c CommandChannel) bool { return c.Channel == in.Channel }); j >= 0 {
+			c = p.CommandChannels[j]
+		}
+		hz := or(c.MaxHz, 200)
+		out[i] = interlock.ChannelConfig{
+			Subject: uint16(i + 1), Needed: c.Needed, Several: in.MaxPublishers > 1, //nolint:gosec // at most 16
+			Timeout: in.Deadline, LostAfter: or(c.LostAfter, 4*in.Deadline),
+			MinPeriod: time.Duration(float64(time.Second) / hz), Burst: min(max(minBurst, int(float64(hz)*floodTime.Seconds())), 1000),
+			MaxJitter: or(c.MaxJitter, in.Deadline/2), MaxLatency: or(c.MaxLatency, in.Deadline/2), LatencyWindow: latencyWindow,
+			MaxSkew: or(c.MaxSkew, time.Second), MaxAhead: ahead,
+			MaxLossPerMille: int(math.Round(or(c.MaxLossRatio, 0.1) * 1000)),
+			Signs:           channelSigns, Forgive: channelForgive, Dwell: or(c.Dwell, time.Second),
+		}
+	}
+	return out
+}
+
+// or returns v, or what holds without it.
+func or[T time.Duration | float64](v, without T) T {
+	if v == 0 {
+		return without
+	}
+	return v
+}
+
+// FollowSpec returns what is demanded of the base: it does what it is told, after its latency.
+func (p *Profile) FollowSpec() interlock.FollowConfig {
+	m := &p.Motion
+	return interlock.FollowConfig{
+		React: m.Reaction.Total() + m.Reaction.CommandPeriod + followGrace, DecelMPS2: m.DecelMPS2, DecelRadPS2: m.AngularDecelRadPS2,
+		StillMPS: m.Standstill.SpeedMPS, StillRadPS: m.Standstill.YawRateRadPS,
+		SlackMPS: max(followSlackMPS, 3*m.Standstill.SpeedMPS), SlackRadPS: max(followSlackRadPS, 3*m.Standstill.YawRateRadPS),
+		SlackRatio: followSlackRatio, After: followAfter, MaxAge: p.Pose.MaxAge,
+	}
+}
+
+// What a base may be faster than told, in m/s, rad/s and as a share, and how long it may stand although it was told to move.
+// A walker sways, a wheel slips, and a short start against a threshold is no fault.
+const (
+	followSlackMPS   = 0.15
+	followSlackRadPS = 0.25
+	followSlackRatio = 0.2
+	followAfter      = 3 * time.Second
+	// followGrace is what filters in a base and its odometry add to the reaction time, which is that of a stop.
+	followGrace = 200 * time.Millisecond
+)
+
 // RadiusM returns the distance in metres of the footprint's farthest point from the base's origin.
 func (b *Body) RadiusM() float64 {
 	r := 0.0

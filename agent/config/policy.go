@@ -41,6 +41,8 @@ type Policy struct {
 	// Commanders say what whoever commands the robot has to prove, for each channel of the topic mapping. Absent, the bus's
 	// word counts for all, and the status says so.
 	Commanders []Commander `cfg:"commanders,optional" len:"1..16" eg:"commanders: [{channel: planner, authenticity: required, keys: [planner], strength: authenticated}]"`
+	// CommandChannels say how well ways to command the robot have to work; one that is left out has the defaults, which count.
+	CommandChannels []CommandChannel `cfg:"command_channels,optional" len:"0..16" eg:"command_channels: [{channel: planner, max_hz: 50}]"`
 	// Triggers change what the built-in triggers do.
 	Triggers []Trigger `cfg:"triggers,optional" len:"0..64" eg:"triggers: [{code: pose.stale, dwell: 2s}]"`
 	// Overrides say who may suspend for a while what triggers demand; absent, nobody may.
@@ -220,6 +222,29 @@ type Channel struct {
 	HoldAfter time.Duration `cfg:"hold_after" range:"[20ms,10m]" eg:"hold_after: 600ms"`
 	// StopAfter is the silence after which the robot stops and stays stopped.
 	StopAfter time.Duration `cfg:"stop_after" range:"[20ms,60m]" eg:"stop_after: 2s"`
+}
+
+// CommandChannel says how well one way to command the robot has to work. Below it the channel is degraded, lost or hostile,
+// and the triggers channel.degraded, channel.lost and channel.hostile say what follows.
+type CommandChannel struct {
+	// Channel is the name in the topic mapping's commands.
+	Channel string `cfg:"channel" form:"id" eg:"channel: planner"`
+	// Needed true says that the task needs the channel: its silence is then a loss, and the start waits for it.
+	Needed bool `cfg:"needed,optional" eg:"needed: true"`
+	// LostAfter is the silence after which it is lost, more than its deadline; the default is four deadlines.
+	LostAfter time.Duration `cfg:"lost_after,optional" range:"[20ms,60m]" eg:"lost_after: 2s"`
+	// MaxHz is the most commands a second that the commander sends; more of them are a flood. The default is 200.
+	MaxHz float64 `cfg:"max_hz,optional" range:"[0.1,20000]" eg:"max_hz: 50"`
+	// MaxJitter is the largest mean deviation of the interval between commands; the default is half a deadline.
+	MaxJitter time.Duration `cfg:"max_jitter,optional" range:"[1ms,10s]" eg:"max_jitter: 50ms"`
+	// MaxLatency is how much later a command may come than the quickest of late, by its stamp; the default is half a deadline.
+	MaxLatency time.Duration `cfg:"max_latency,optional" range:"[1ms,10s]" eg:"max_latency: 100ms"`
+	// MaxSkew is by how much the sender's clock may differ from the robot's, by stamps; the default is a second.
+	MaxSkew time.Duration `cfg:"max_skew,optional" range:"[1ms,10m]" default:"1s" eg:"max_skew: 1s"`
+	// MaxLossRatio is the largest share of commands that may be lost, by their numbers; the default is 0.1.
+	MaxLossRatio float64 `cfg:"max_loss_ratio,optional" range:"[0.001,1]" eg:"max_loss_ratio: 0.1"`
+	// Dwell is how long every sign must be away before the channel counts as better; the default is a second.
+	Dwell time.Duration `cfg:"dwell,optional" range:"[10ms,10m]" default:"1s" eg:"dwell: 1s"`
 }
 
 // Trigger changes one built-in trigger. What is left out stays as built in.

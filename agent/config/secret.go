@@ -39,6 +39,17 @@ var (
 	errKeyForm = errors.New("it does not hold 64 hexadecimal digits")
 )
 
+// ReadSecret reads a heartbeat key from a file that only its owner may read: 64 hexadecimal digits. Its content never gets
+// into an error.
+func ReadSecret(name string) (Secret, error) {
+	s, err := readSecret(name)
+	if err != nil {
+		return Secret{}, fmt.Errorf("key file %s: %w; expected 64 hexadecimal digits in a file of mode 0600: `openssl rand -hex 32 > %s; chmod 600 %s`",
+			name, err, name, name)
+	}
+	return s, nil
+}
+
 // readSecret reads a key file that only its owner may read. Kind and mode are those of the opened file, so that nobody
 // can swap it in between; its content never gets into an error.
 func readSecret(name string) (Secret, error) {

@@ -26,6 +26,9 @@ type Core struct {
 	// proofs are the watches over commanders, by channel; nil where none have to prove themselves.
 	proofs  []*interlock.ProofWatch
 	watches []watch
+	// health watches the command channels, follow the base that is told by them.
+	health []*interlock.ChannelWatch
+	follow *interlock.FollowWatch
 
 	body  body
 	chain chain
@@ -77,6 +80,12 @@ type Core struct {
 	pending    *pendingPolicy
 	posture    geofence.Posture // scratch space
 	beatStatus []interlock.HeartbeatStatus
+	// healthStatus and followStatus are what the watches of channels and base said last; told is the command that went out last.
+	healthStatus []interlock.ChannelStatus
+	followStatus interlock.FollowStatus
+	told         interlock.Velocity
+	// mark is what its channel's watch found about the command that is being applied.
+	mark interlock.ArrivalMark
 	// The last tick's answers of the two watches that look at ticks.
 	loopFault, clockFault interlock.Condition
 	ending                bool
@@ -161,6 +170,14 @@ func NewCore(p *Params, start Start) (*Core, error) {
 		keep(err)
 		c.beats = append(c.beats, b)
 	}
+	for i := range p.Health {
+		h, err := interlock.NewChannelWatch(p.Health[i])
+		keep(err)
+		c.health = append(c.health, h)
+	}
+	c.healthStatus = make([]interlock.ChannelStatus, len(c.health))
+	c.follow, err = interlock.NewFollowWatch(p.Follow)
+	keep(err)
 	c.beatStatus = make([]interlock.HeartbeatStatus, len(c.beats))
 	for i := range p.Watches {
 		w, err := newWatch(&p.Watches[i])
@@ -247,6 +264,8 @@ func (c *Core) take(ev *Event) {
 		}
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
+	case EventCommand:
+		c.mark = c.arrive(ev)
 	case EventEnd:
 		c.ending = true
 	default:
@@ -273,6 +292,7 @@ func (c *Core) takeFact(ev *Event) {
 			c.watches[i].takePeer(ev.Boot, &ev.Peer)
 		}
 		c.trust.takePeer(&ev.Peer, c.params.Processes)
+		c.takeRefusal(ev)
 	case EventLock:
 		for i := range c.watches {
 			c.watches[i].takeLock(ev)
@@ -355,6 +375,7 @@ func (c *Core) look() {
 func (c *Core) decide(boot time.Duration) {
 	in := c.standstillInput()
 	c.still.Step(boot, &in, &c.motion)
+	c.watchChannels(boot)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
 	c.privacy.follow(boot, c.decision.Axes.Perception)
@@ -395,6 +416,7 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		told, v = in.New, &in.Command.Velocity
 	}
 	if told {
+		c.told = *v
 		// The geofence has to know what is on its way to a robot that follows late.
 		sent := geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
 		c.fence.Issued(c.now, sent)

@@ -142,6 +142,10 @@ const (
 	PeerAttack PeerChange = 4
 	// PeerConflict means that somebody else spoke in this peer's name. The bus did not take what he said.
 	PeerConflict PeerChange = 5
+	// PeerMismatch means that the peer offered another type or checksum and was not let in.
+	PeerMismatch PeerChange = 6
+	// PeerMalformed means that the peer sent bytes that are no such message.
+	PeerMalformed PeerChange = 7
 )
 
 // PeerEvent is a connection that came, went or was refused, on one of the guard's inputs.

@@ -299,7 +299,7 @@ func (r *rig) graph(topic string) *msg.Graph {
 
 func (r *rig) command(channel int, v, w float64) {
 	c := &msg.Command{Header: r.header(""), Channel: channel}
-	c.Stamp = 0
+	c.Stamp, c.Seq = 0, 0 // a Twist has neither
 	c.Linear.X, c.Angular.Z = v, w
 	r.apply(Event{Kind: EventCommand, Command: c})
 }

@@ -22,6 +22,7 @@ var (
 	errFloors     = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
 	errCommanders = errors.New("the new policy demands another proof of those who command; that needs a restart of the guard at rest")
 	errChannels   = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
+	errHealth     = errors.New("the new policy demands something else of command channels (command_channels); that needs a restart of the guard at rest")
 )
 
 // Fits says whether Load would take the parameters now. Floors are known by their index to every source of a floor or a
@@ -35,6 +36,9 @@ func (c *Core) Fits(p *Params) error {
 	}
 	if !slices.EqualFunc(p.Channels, c.params.Channels, sameProof) {
 		return errCommanders
+	}
+	if !slices.Equal(p.Health, c.params.Health) || p.Follow != c.params.Follow {
+		return errHealth
 	}
 	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {
 		return errFloors

@@ -33,6 +33,9 @@ type Params struct {
 	Channels []ChannelParams
 	// Overrides says which triggers may be overridden, by whom and for how long.
 	Overrides interlock.OverridePolicy
+	// Health says how well each of them has to work, in the same order; Follow how the base has to follow.
+	Health []interlock.ChannelConfig
+	Follow interlock.FollowConfig
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
 	// HeartbeatNames are their names, for people.

@@ -56,6 +56,8 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Loop:       interlock.LoopConfig{Deadline: 5 * TickPeriod, Hard: 15 * TickPeriod, Misses: 3, Forgive: 10 * time.Second},
 		Clock:      interlock.ClockConfig{Threshold: 2 * time.Second, MaxDriftPPM: 500, Hold: 5 * time.Second, Floor: epoch},
 		Channels:   channels(cfg.Topics, cfg.Policy),
+		Health:     cfg.Policy.ChannelSpecs(cfg.Topics, commandSkew),
+		Follow:     cfg.Profile.FollowSpec(),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),

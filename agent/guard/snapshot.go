@@ -48,6 +48,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"loop", c.loop},
 		{"clock", c.clock},
 		{"overrides", c.authority.overrides},
+		{"follow", c.follow},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -69,6 +70,11 @@ func (c *Core) each(f func(name string, p part) error) error {
 			continue
 		}
 		if err := f("proof", w); err != nil {
+			return err
+		}
+	}
+	for i := range c.health {
+		if err := f("channel", c.health[i]); err != nil {
 			return err
 		}
 	}
@@ -186,6 +192,8 @@ func (e *encoder) own(c *Core) {
 	e.facts(&c.facts)
 	e.u8(uint8(c.loads))
 	e.flag(c.loadKnown)
+	e.f64s(c.told.Linear[:])
+	e.f64s(c.told.Angular[:])
 }
 
 func (d *decoder) own(c *Core) {
@@ -233,6 +241,8 @@ func (d *decoder) own(c *Core) {
 	d.devices(&c.devices)
 	d.facts(&c.facts)
 	c.loads, c.loadKnown = geofence.LoadSet(d.u8()), d.flag()
+	d.f64s(c.told.Linear[:])
+	d.f64s(c.told.Angular[:])
 }
 
 func (e *encoder) body(b *body) {

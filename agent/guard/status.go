@@ -65,6 +65,27 @@ type Status struct {
 	// Overrides are the triggers' overrides in force, Sessions those of remote control that are open.
 	Overrides []OverrideStatus `json:"overrides,omitempty"`
 	Sessions  []SessionStatus  `json:"sessions,omitempty"`
+	// Commands are the command channels and how well they work.
+	Commands []CommandStatus `json:"command_channels"`
+}
+
+// CommandStatus is how well one way to command the robot works.
+type CommandStatus struct {
+	Name string `json:"name"`
+	// Kind is operator, fleet, vendor or autonomy.
+	Kind string `json:"kind"`
+	// Health is idle, good, degraded, lost or hostile, and Cause why it is not good.
+	Health string `json:"health"`
+	Cause  string `json:"cause,omitempty"`
+	// SilentS is for how long nothing has come, -1 while nothing ever has.
+	SilentS float64 `json:"silent_s"`
+	// RateHz and JitterMS are known while commands come.
+	RateHz   float64 `json:"rate_hz,omitempty"`
+	JitterMS float64 `json:"jitter_ms,omitempty"`
+	// LatencyMS and SkewMS are known where commands carry stamps, LossRatio where they carry numbers.
+	LatencyMS *float64 `json:"latency_ms,omitempty"`
+	SkewMS    *float64 `json:"skew_ms,omitempty"`
+	LossRatio float64  `json:"loss_ratio,omitempty"`
 }
 
 // AttestationStatus is how far the robot is attested.
@@ -220,6 +241,7 @@ func (c *Core) status() Status {
 	for i := range c.beats {
 		s.Channels = append(s.Channels, ChannelStatus{Name: c.params.HeartbeatNames[i], Phase: c.beatStatus[i].Phase.String()})
 	}
+	s.Commands = c.commandStatus()
 	for i := range v.N {
 		z := &v.Near[i]
 		s.Zones = append(s.Zones, ZoneStatus{
@@ -277,9 +299,7 @@ func (c *Core) subject(a *interlock.Active) string {
 			}
 		}
 	case interlock.ClassChannel:
-		if a.Trigger != interlock.CommandInvalid && n < len(c.params.HeartbeatNames) {
-			return c.params.HeartbeatNames[n]
-		}
+		return c.channelName(a.Trigger, n)
 	case interlock.ClassPose, interlock.ClassBody, interlock.ClassBus, interlock.ClassSelf, interlock.ClassOrder,
 		interlock.ClassActuation, interlock.NumClasses:
 	}

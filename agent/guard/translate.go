@@ -347,6 +347,7 @@ func (c *Core) channelConditions(boot time.Duration, set *[interlock.NumTriggers
 	if b := &c.badCommand; b.condition.State == interlock.Present && boot-b.boot < badCommandHold {
 		set[interlock.CommandInvalid] = b.condition
 	}
+	c.healthConditions(set)
 }
 
 // badCommand is the last command that could not have been meant.
@@ -446,6 +447,7 @@ func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTrigge
 		// would be a nuisance at every start.
 		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
 	}
+	set[interlock.MotionExcess], set[interlock.MotionUnfollowed] = c.followStatus.Excess, c.followStatus.Unfollowed
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, c.decision.Axes.Manipulators)
 	set[interlock.PerceptionOpen] = c.privacyCondition(boot)
 	c.privacy.open = set[interlock.PerceptionOpen].State != interlock.Clear
@@ -492,6 +494,7 @@ func (c *Core) command(ev *Event) interlock.Command {
 			Angular: [3]float64{m.Angular.X, m.Angular.Y, m.Angular.Z},
 		},
 		Received: ev.Boot,
+		Mark:     c.mark,
 	}
 	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
 		p := &c.params.Channels[m.Channel]

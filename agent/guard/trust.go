@@ -201,7 +201,7 @@ func (t *trust) takePeer(p *PeerEvent, demands []ProcessDemand) {
 		if demandFor(p.Name, demands) != 0 && t.more > 0 {
 			t.more--
 		}
-	case PeerRefused, PeerAttack, PeerConflict:
+	case PeerRefused, PeerAttack, PeerConflict, PeerMismatch, PeerMalformed:
 	}
 }
 

@@ -98,7 +98,7 @@ func (w *watch) takePeer(boot time.Duration, p *PeerEvent) {
 		w.disconnect(p.ID)
 	case PeerConflict:
 		w.conflict = boot
-	case PeerRefused, PeerAttack:
+	case PeerRefused, PeerAttack, PeerMismatch, PeerMalformed:
 	}
 	w.peerReport()
 	if w.report.At != 0 {

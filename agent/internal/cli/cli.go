@@ -90,6 +90,9 @@ func NewRoot(use, short string) *cobra.Command {
 	return root
 }
 
+// Usage is the error of a command that was not used as it should be.
+func Usage(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} }
+
 // Args turns wrong arguments into a usage error.
 func Args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, a []string) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/agent/journal"
 )
 
@@ -49,6 +50,9 @@ func printStatus(w io.Writer, s *agent.Status) {
 		line("channel", "%s: %s", c.Name, c.Phase)
 	}
 	printAuthority(line, s)
+	for i := range s.Commands {
+		line("commands", "%s", commandLine(&s.Commands[i]))
+	}
 	for _, t := range s.Triggers {
 		state := "cause gone"
 		if t.Present {
@@ -136,4 +140,25 @@ func printReport(w io.Writer, r *journal.Report) {
 	if r.More > 0 {
 		fmt.Fprintf(w, "  and %d more\n", r.More)
 	}
+}
+
+// commandLine is one command channel and how well it works.
+func commandLine(c *guard.CommandStatus) string {
+	out := c.Name + ": " + c.Health
+	if c.Cause != "" {
+		out += " (" + c.Cause + ")"
+	}
+	if c.SilentS >= 0 {
+		out += fmt.Sprintf(", silent for %.1f s", c.SilentS)
+	}
+	if c.RateHz > 0 {
+		out += fmt.Sprintf(", %.0f Hz, jitter %.0f ms", c.RateHz, c.JitterMS)
+	}
+	if c.LatencyMS != nil && c.SkewMS != nil {
+		out += fmt.Sprintf(", latency %.0f ms, clock %.0f ms behind", *c.LatencyMS, *c.SkewMS)
+	}
+	if c.LossRatio > 0 {
+		out += fmt.Sprintf(", %.0f %% lost", 100*c.LossRatio)
+	}
+	return out
 }

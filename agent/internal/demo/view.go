@@ -196,13 +196,23 @@ func (o *onTrial) channels(st *guard.Status, now time.Duration) []console.Channe
 		}
 		out = append(out, console.Channel{Name: c.Name + " heartbeat", Health: health, Text: c.Phase, AgeMS: age(now, o.ears.answered)})
 	}
-	for i, c := range o.cfg.Topics.Commands {
-		ch := console.Channel{Name: c.Channel, Health: console.HealthUnknown, Text: "not in use", AgeMS: age(now, o.ears.command[i])}
-		if at := o.ears.command[i]; at >= 0 {
-			ch.Health, ch.Text = console.HealthOK, "commands"
-			if now-at > c.Deadline {
-				ch.Health, ch.Text = console.HealthLate, ""
-			}
+	for i, c := range st.Commands {
+		ch := console.Channel{Name: c.Name, Text: c.Health, AgeMS: age(now, o.ears.command[i])}
+		switch c.Health {
+		case "good":
+			ch.Health = console.HealthOK
+		case "degraded":
+			ch.Health = console.HealthLate
+		case "idle":
+			ch.Health, ch.Text = console.HealthUnknown, "not in use"
+		default:
+			ch.Health = console.HealthLost
+		}
+		if c.Cause != "" {
+			ch.Text += ": " + c.Cause
+		}
+		if c.RateHz > 0 && c.Health != "idle" {
+			ch.Text += fmt.Sprintf(", %.0f Hz", c.RateHz)
 		}
 		out = append(out, ch)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/cli"
 	"github.com/robowarden/robowarden/agent/internal/cli/attest"
 	"github.com/robowarden/robowarden/agent/internal/cli/fleet"
+	"github.com/robowarden/robowarden/agent/internal/cli/heartbeat"
 	"github.com/robowarden/robowarden/agent/internal/cli/keys"
 	"github.com/robowarden/robowarden/agent/internal/cli/release"
 	"github.com/robowarden/robowarden/agent/internal/cli/workbench"
@@ -17,6 +18,7 @@ import (
 func New() *cobra.Command {
 	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, zones, the demonstration")
 	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow(), fleet.New(),
-		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain(), workbench.NewReplay(), workbench.NewPolicy(), release.New())
+		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain(), workbench.NewReplay(), workbench.NewPolicy(), release.New(),
+		heartbeat.New())
 	return root
 }
