@@ -46,6 +46,9 @@ func newWiring(cfg *config.Config, clock guard.Clock, peers *peerTable, log zero
 	for i, c := range cfg.Topics.Commands {
 		b.inputs[c.Topic] = i
 	}
+	for i, g := range cfg.Topics.Gates {
+		b.inputs[g.Topic] = len(cfg.Topics.Commands) + len(cfg.Topics.Monitored) + i
+	}
 	if err := b.open(clock); err != nil {
 		return nil, err
 	}
@@ -67,6 +70,7 @@ func (b *wiring) advertise() error {
 	}
 	b.sink = &busSink{log: b.log}
 	b.sink.command = offer(t.CommandOut.Topic, bus.TypeTwist, t.CommandOut.Consumer)
+	errs = append(errs, b.advertiseGates())
 	if t.Lock != nil {
 		b.sink.lock = offer(t.Lock.Topic, bus.TypeBool, t.Lock.Consumer)
 	}
@@ -107,6 +111,7 @@ func (b *wiring) connect(g *guard.Guard) error {
 	for i, c := range t.Commands {
 		try(c.Topic, b.node.SubscribeCommand(bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command))
 	}
+	b.connectGates(try)
 	b.connectPose(try)
 	b.connectSensors(try)
 	b.connectDevices(try)
@@ -240,6 +245,14 @@ func (b *wiring) watch(errs *[]error) {
 	}
 	for _, m := range t.Monitored {
 		add(m.Topic, "")
+	}
+	for _, g := range t.Gates {
+		add(g.Topic, "")
+		for _, topic := range []string{g.Out, g.Lock} {
+			if topic != "" {
+				add(topic, g.Consumer)
+			}
+		}
 	}
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {

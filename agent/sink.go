@@ -20,6 +20,7 @@ type busSink struct {
 	lock       publisher
 	challenges []publisher
 	rungs      []*rung
+	gates      []gateOut
 	seq        atomic.Uint64
 	log        zerolog.Logger
 

@@ -48,6 +48,7 @@ func (d *document) checkTopics(t *Topics) {
 	d.checkPose(t)
 	d.checkFloorSource(t)
 	d.checkCommands(t)
+	d.checkGates(t)
 	d.checkMeetings(t)
 	d.unique("cameras", "name", deviceNames(t.Cameras))
 	d.unique("microphones", "name", deviceNames(t.Microphones))
@@ -104,6 +105,9 @@ func (t *Topics) publishers() []string {
 	for _, c := range t.Commands {
 		out = append(out, c.Publishers...)
 	}
+	for _, g := range t.Gates {
+		out = append(out, g.Publishers...)
+	}
 	for _, h := range t.Heartbeats {
 		out = append(out, h.Publishers...)
 	}
@@ -134,6 +138,9 @@ func (t *Topics) Names() []string {
 	}
 	for _, m := range t.Monitored {
 		out = append(out, m.Topic)
+	}
+	for _, g := range t.Gates {
+		out = append(out, g.Topic, g.Out, g.Lock)
 	}
 	if t.Lock != nil {
 		out = append(out, t.Lock.Topic)
@@ -311,6 +318,13 @@ func (d *document) checkMeetings(t *Topics) {
 	for i, m := range t.Monitored {
 		add(m.Topic, "monitored "+m.Name, at("monitored", i, "topic"))
 	}
+	for i, g := range t.Gates {
+		add(g.Out, "the output of gate "+g.Name, at("gates", i, "out"))
+		add(g.Lock, "the lock of gate "+g.Name, at("gates", i, "lock"))
+	}
+	for i, g := range t.Gates {
+		add(g.Topic, "the input of gate "+g.Name, at("gates", i, "topic"))
+	}
 	if t.Lock != nil {
 		add(t.Lock.Topic, "lock", at("lock", "topic"))
 	}
@@ -324,8 +338,8 @@ func (d *document) checkMeetings(t *Topics) {
 	for _, u := range uses {
 		if other, twice := first[u.topic]; twice {
 			hint := "give each purpose its own topic"
-			if other == "command_out" {
-				hint = "the gate would read what it has written; let the commander publish on another topic"
+			if other == "command_out" || strings.HasPrefix(other, "the output of gate") {
+				hint = gateHintOut
 			}
 			d.wrong(u.where, "topic-clash", "a topic of its own", u.topic+", which "+other+" uses", hint)
 			continue

@@ -189,6 +189,11 @@ func preset(v reflect.Value, f *field) {
 		v.SetInt(int64(dur))
 		return
 	}
+	if v.Kind() == reflect.Float64 {
+		x, _ := strconv.ParseFloat(f.preset, 64)
+		v.SetFloat(x)
+		return
+	}
 	n, _ := strconv.ParseInt(f.preset, 10, 64)
 	v.SetInt(n)
 }

@@ -48,7 +48,7 @@ func newSchemaWriter(t *testing.T) *schemaWriter {
 		}
 	}
 	files := token.NewFileSet()
-	for _, name := range []string{"profile.go", "kinematics.go", "topics.go", "policy.go", "deployment.go"} {
+	for _, name := range []string{"profile.go", "kinematics.go", "topics.go", "gates.go", "policy.go", "deployment.go"} {
 		f, err := parser.ParseFile(files, name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

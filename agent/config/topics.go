@@ -5,21 +5,27 @@ import "time"
 // Message and service types that the mapping may name, in the spelling that both ROS generations share. ROS 2's own
 // spelling, with /msg/ or /srv/ in between, is read as the same.
 const (
-	TypeOdometry    = "nav_msgs/Odometry"
-	TypePose        = "geometry_msgs/PoseStamped"
-	TypePoseCov     = "geometry_msgs/PoseWithCovarianceStamped"
-	TypeTwist       = "geometry_msgs/Twist"
-	TypeTF          = "tf2_msgs/TFMessage"
-	TypeJointState  = "sensor_msgs/JointState"
-	TypeIMU         = "sensor_msgs/Imu"
-	TypeBattery     = "sensor_msgs/BatteryState"
-	TypeCameraInfo  = "sensor_msgs/CameraInfo"
-	TypeBool        = "std_msgs/Bool"
-	TypeString      = "std_msgs/String"
-	TypeDiagnostics = "diagnostic_msgs/DiagnosticArray"
-	TypeTrigger     = "std_srvs/Trigger"
-	TypeSetBool     = "std_srvs/SetBool"
-	TypeEmpty       = "std_srvs/Empty"
+	TypeOdometry         = "nav_msgs/Odometry"
+	TypePose             = "geometry_msgs/PoseStamped"
+	TypePoseCov          = "geometry_msgs/PoseWithCovarianceStamped"
+	TypeTwist            = "geometry_msgs/Twist"
+	TypeTF               = "tf2_msgs/TFMessage"
+	TypeJointState       = "sensor_msgs/JointState"
+	TypeIMU              = "sensor_msgs/Imu"
+	TypeBattery          = "sensor_msgs/BatteryState"
+	TypeCameraInfo       = "sensor_msgs/CameraInfo"
+	TypeBool             = "std_msgs/Bool"
+	TypeString           = "std_msgs/String"
+	TypeDiagnostics      = "diagnostic_msgs/DiagnosticArray"
+	TypeTwistStamped     = "geometry_msgs/TwistStamped"
+	TypeAckermann        = "ackermann_msgs/AckermannDrive"
+	TypeAckermannStamped = "ackermann_msgs/AckermannDriveStamped"
+	TypeTrajectory       = "trajectory_msgs/JointTrajectory"
+	TypeValues           = "std_msgs/Float64MultiArray"
+	TypeMoveBaseGoal     = "move_base_msgs/MoveBaseActionGoal"
+	TypeTrigger          = "std_srvs/Trigger"
+	TypeSetBool          = "std_srvs/SetBool"
+	TypeEmpty            = "std_srvs/Empty"
 )
 
 // Topics is the integrator's mapping from what the guard needs to what this robot's bus carries. It decides who is
@@ -68,6 +74,8 @@ type Topics struct {
 	Diagnostics string `cfg:"diagnostics,optional" form:"topic" eg:"diagnostics: /diagnostics"`
 	// Heartbeats are the exchanges by which endpoints prove that they live.
 	Heartbeats []Heartbeat `cfg:"heartbeats,optional" len:"0..16" eg:"heartbeats: [{endpoint: operator, challenge_topic: /robowarden/challenge, response_topic: /robowarden/response, publishers: [/operator]}]"`
+	// Gates are the ways in which somebody commands more than the base's velocity: joints, goals, anything else.
+	Gates []Gate `cfg:"gates,optional" len:"0..16" eg:"gates: [{name: arm, kind: autonomy, mode: monitor, reads: joints, topic: /arm/command, type: trajectory_msgs/JointTrajectory, publishers: [/move_group]}]"`
 	// Processes are the processes that are demanded behind publishers.
 	Processes []Process `cfg:"processes,optional" len:"0..64" eg:"processes: [{node: /move_base, unit: navigation.service, uid: 1001}]"`
 }

@@ -52,6 +52,8 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
 		e.fact(ev)
+	case EventDemand:
+		e.demand(ev.Demand)
 	case EventEnd, EventNone:
 	}
 	return e.b

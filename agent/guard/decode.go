@@ -20,6 +20,8 @@ type EventStore struct {
 	graph     msg.Graph
 	lock      msg.Bool
 	peer      msg.Peer
+	demand    msg.Demand
+	outline   msg.Trajectory
 }
 
 // Decode reads one event that [AppendEvent] wrote. The result is valid until the next call.
@@ -63,6 +65,9 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
 		s.decodeFact(&d)
+	case EventDemand:
+		ev.Demand = &s.demand
+		s.decodeDemand(&d)
 	case EventEnd:
 	default:
 		return nil, unknownKind(ev.Kind)

@@ -58,8 +58,10 @@ const (
 	EventProcess EventKind = 20
 	// EventSecondPose is a pose from a second source, which has to agree with the first.
 	EventSecondPose EventKind = 21
+	// EventDemand is a command that is passed on whole or not at all, on one of the mapping's gates.
+	EventDemand EventKind = 22
 	// lastEvent is the newest kind.
-	lastEvent = EventSecondPose
+	lastEvent = EventDemand
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -90,6 +92,7 @@ type Event struct {
 	Attestation Attestation
 	Session     Session
 	Process     Process
+	Demand      *msg.Demand
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -238,6 +241,8 @@ func (ev *Event) String() string {
 	case EventProcess:
 		p := &ev.Process
 		return fmt.Sprintf("process behind connection %d: found %t, unit %q, uid %d", p.ID, p.Found, p.Unit, p.UID)
+	case EventDemand:
+		return describeDemand(ev.Demand)
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -245,5 +250,5 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "demand", "unknown",
 }

@@ -54,6 +54,10 @@ type Params struct {
 	BatteryLow float64
 	// HasBattery, HasDock tell what the robot has.
 	HasBattery, HasDock bool
+	// JointNames are the profile's joints, for people.
+	JointNames []string
+	// Gates are those for commands that are passed on whole or not at all, in the order of the mapping.
+	Gates []GateParams
 }
 
 // PoseParams says where poses come from.

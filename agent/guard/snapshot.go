@@ -11,9 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 5 since leases, postures, restrictions beside motion and a second source of poses are remembered. A
+// snapshotVersion is 6 since gates for commands to joints and goals are remembered. A
 // replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 5
+const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -60,6 +60,11 @@ func (c *Core) each(f func(name string, p part) error) error {
 	}
 	for i := range c.watches {
 		if err := f("watch", c.watches[i].core); err != nil {
+			return err
+		}
+	}
+	for i := range c.demands.gates {
+		if err := f("demand gate", c.demands.gates[i].core); err != nil {
 			return err
 		}
 	}
@@ -167,6 +172,7 @@ func (e *encoder) own(c *Core) {
 	for i := range c.watches {
 		e.watch(&c.watches[i])
 	}
+	e.demands(&c.demands)
 }
 
 func (d *decoder) own(c *Core) {
@@ -206,6 +212,7 @@ func (d *decoder) own(c *Core) {
 	for i := range c.watches {
 		d.watch(&c.watches[i])
 	}
+	d.demands(&c.demands)
 }
 
 func (e *encoder) body(b *body) {

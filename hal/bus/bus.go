@@ -2,7 +2,11 @@
 // It holds data only; it never opens a socket and never decides who may speak.
 package bus
 
-import "time"
+import (
+	"time"
+
+	"github.com/robowarden/robowarden/hal/msg"
+)
 
 // Mode says what becomes of messages that arrive faster than they are handled.
 type Mode uint8
@@ -32,6 +36,13 @@ const (
 	TypeBool                      = "std_msgs/Bool"
 	TypeString                    = "std_msgs/String"
 	TypeDiagnosticArray           = "diagnostic_msgs/DiagnosticArray"
+	TypeTwistStamped              = "geometry_msgs/TwistStamped"
+	TypeAckermannDrive            = "ackermann_msgs/AckermannDrive"
+	TypeAckermannDriveStamped     = "ackermann_msgs/AckermannDriveStamped"
+	TypeJointTrajectory           = "trajectory_msgs/JointTrajectory"
+	TypeFloat64MultiArray         = "std_msgs/Float64MultiArray"
+	// TypeMoveBaseActionGoal is the goal of ROS 1's move_base.
+	TypeMoveBaseActionGoal = "move_base_msgs/MoveBaseActionGoal"
 )
 
 // Subscription says what to read and from whom.
@@ -56,6 +67,22 @@ type Subscription struct {
 	IdleTimeout time.Duration
 }
 
+// DemandSubscription is a subscription to commands that are passed on whole or not at all.
+type DemandSubscription struct {
+	Subscription
+	// Form is what is read of a message; nothing is of a FormOpaque, whose type is known by name and MD5 alone.
+	Form msg.Form
+	// Channel numbers the mapping's gates.
+	Channel int
+	// Joints are the profile's joints, for FormJoints; joint i of an outline is Joints[i].
+	Joints []string
+	// Order says for a type without names, TypeFloat64MultiArray, which joint each entry is of, and Quantity what it means.
+	Order    []int
+	Quantity msg.Quantity
+	// MD5 is the md5sum of an opaque type on ROS 1, 32 lower-case hexadecimal digits; other buses have none.
+	MD5 string
+}
+
 // Edge is one edge of the tf tree: Child's pose in Parent.
 type Edge struct{ Parent, Child string }
 
@@ -63,8 +90,12 @@ type Edge struct{ Parent, Child string }
 type Publication struct {
 	// Topic is the global name, such as "/cmd_vel".
 	Topic string
-	// Type is one of TypeTwist, TypeBool, TypeString and TypeDiagnosticArray.
+	// Type is the message's type: one that a node can write, or with Forward any at all.
 	Type string
+	// Forward is true for a topic on which messages are passed on as they came; MD5 is then the type's md5sum where the node
+	// does not know it (ROS 1).
+	Forward bool
+	MD5     string
 	// Latch hands the last message to everybody who connects later.
 	Latch bool
 	// Consumers names the nodes that matter: they are written first and places are kept for them. The names are claims;
@@ -72,6 +103,18 @@ type Publication struct {
 	Consumers []string
 	// MaxBytes caps one message; 0 takes the type's usual cap.
 	MaxBytes int
+}
+
+// Hold is what tells a controller of joints to stop now. On a JointTrajectory it is an empty trajectory if Names is empty:
+// ros_controllers' joint_trajectory_controller then drops what is queued and holds its position
+// (https://github.com/ros-controls/ros_controllers/issues/70, http://wiki.ros.org/joint_trajectory_controller). Otherwise it
+// is one point, the joints' measured positions, due after In: ros2_controllers refuse an empty trajectory. On a
+// Float64MultiArray of velocities it is as many zeros.
+type Hold struct {
+	Names     []string
+	Positions []float64 // rad or m, one for each name
+	In        time.Duration
+	Zeros     int
 }
 
 // Sent says what became of one publication.

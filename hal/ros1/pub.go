@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/bluenviron/goroslib/v2/pkg/apimaster"
@@ -21,6 +22,7 @@ type Publisher struct {
 	topic     string
 	typ       wireType
 	latch     bool
+	forward   bool
 	consumers []string
 	max       int
 	// registered belongs to the poll loop.
@@ -46,16 +48,21 @@ var (
 	ErrClosed = errors.New("ros1: closed")
 )
 
+// written are the types that a node writes itself.
+var written = []string{
+	bus.TypeTwist, bus.TypeTwistStamped, bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray,
+}
+
+// maxForward is the largest cap of a topic on which messages are passed on.
+const maxForward = 1 << 20
+
 // Advertise offers a topic: subscribers may connect as soon as Run serves, and Run registers it with the master.
 func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 	if !validName(c.Topic) {
 		return nil, fmt.Errorf("ros1: topic %s is not a global name; expected one such as \"/cmd_vel\"", clip(c.Topic, 80))
 	}
-	switch c.Type {
-	case bus.TypeTwist, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray:
-	default:
-		return nil, fmt.Errorf("ros1: topic %s: type %s; expected %s, %s, %s or %s", c.Topic, clip(c.Type, 80),
-			bus.TypeTwist, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray)
+	if !c.Forward && !slices.Contains(written, c.Type) {
+		return nil, fmt.Errorf("ros1: topic %s: type %s; expected one of %s", c.Topic, clip(c.Type, 80), strings.Join(written, ", "))
 	}
 	for _, name := range c.Consumers {
 		if !validName(name) {
@@ -63,15 +70,22 @@ func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 		}
 	}
 	t, err := lookupType(c.Type)
+	if c.Forward {
+		t, err = demandType(c.Type, c.MD5, true)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if c.Forward && c.MaxBytes <= maxForward {
+		t.max = max(t.max, c.MaxBytes)
+		c.MaxBytes = 0
 	}
 	if c.MaxBytes < 0 || c.MaxBytes > 4+msg.MaxText {
 		return nil, fmt.Errorf("ros1: topic %s: MaxBytes %d; expected 1 to %d, or 0 for %d", c.Topic, c.MaxBytes, 4+msg.MaxText, t.max)
 	}
 	max := orDefault(c.MaxBytes, t.max)
 	p := &Publisher{
-		n: n, topic: c.Topic, typ: t, latch: c.Latch, consumers: slices.Clone(c.Consumers), max: max,
+		n: n, topic: c.Topic, typ: t, latch: c.Latch, forward: c.Forward, consumers: slices.Clone(c.Consumers), max: max,
 		frame: make([]byte, 0, 4+max),
 	}
 	if err := n.addPublisher(p); err != nil {

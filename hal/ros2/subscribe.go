@@ -211,14 +211,18 @@ func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk d
 
 // subscribeAs makes the readers of what has been checked.
 func (n *Node) subscribeAs(c bus.Subscription, t typeName, typ string, fallback bus.Mode, mk decoderFor) (*Sub, error) {
-	text := typ == bus.TypeString
+	return n.subscribeWith(c, t, typ, fallback, typ == bus.TypeString, mk)
+}
+
+// subscribeWith does it; each is true where no message may be lost while its sender's name is not known yet.
+func (n *Node) subscribeWith(c bus.Subscription, t typeName, typ string, fallback bus.Mode, each bool, mk decoderFor) (*Sub, error) {
 	s := &Sub{
-		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny, holds: text,
+		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny, holds: each,
 		max: orDefault(c.MaxBytes, usualBytes(typ)), idle: orDefault(c.IdleTimeout, n.cfg.Limits.IdleTimeout),
 		newDecoder: mk, links: map[*rtps.RemoteWriter]*link{}, refused: map[wire.GUID]string{},
 	}
 	every := orDefault(c.Mode, fallback) == bus.Every
-	s.want = [reaches]bool{best: true, sure: text && every, kept: c.Latched}
+	s.want = [reaches]bool{best: true, sure: each && every, kept: c.Latched}
 	rate := latestRateHz
 	if every {
 		rate = orDefault(c.MaxRateHz, bus.DefaultMaxRateHz)
