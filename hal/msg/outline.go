@@ -85,13 +85,21 @@ func (o *Outliner) way(m *Trajectory, j int, a, b *Knot) {
 	}
 	p, n := bezier(a, b, h)
 	for _, x := range p[1:n] {
+		if math.IsNaN(x) { // beyond all numbers, in which direction nobody knows
+			m.Lowest[j], m.Highest[j] = math.Inf(-1), math.Inf(1)
+			continue
+		}
 		m.Lowest[j], m.Highest[j] = least(m.Lowest[j], x), most(m.Highest[j], x)
 	}
 	var d [6]float64
 	for i := range n {
 		d[i] = float64(float64(n)*(p[i+1]-p[i])) / h
 	}
-	m.Slope[j] = most(m.Slope[j], hull(&d, n, hullDepth))
+	speed := hull(&d, n, hullDepth)
+	if math.IsNaN(speed) {
+		speed = math.Inf(1)
+	}
+	m.Slope[j] = most(m.Slope[j], speed)
 }
 
 // bezier returns the control points of the way from a to b in h seconds, and its degree.
