@@ -69,7 +69,14 @@ func (b *wiring) advertise() error {
 		return p
 	}
 	b.sink = &busSink{log: b.log}
-	b.sink.command = offer(t.CommandOut.Topic, bus.TypeTwist, t.CommandOut.Consumer)
+	command, err := b.node.Advertise(bus.Publication{
+		Topic: t.CommandOut.Topic, Type: t.CommandOut.Type, Consumers: []string{t.CommandOut.Consumer},
+		Frame: t.CommandOut.Frame, WheelbaseM: t.CommandOut.WheelbaseM,
+	})
+	if err != nil {
+		errs = append(errs, fmt.Errorf("topic %s: %w", t.CommandOut.Topic, err))
+	}
+	b.sink.command = command
 	errs = append(errs, b.advertiseGates())
 	if t.Lock != nil {
 		b.sink.lock = offer(t.Lock.Topic, bus.TypeBool, t.Lock.Consumer)
@@ -109,7 +116,11 @@ func (b *wiring) connect(g *guard.Guard) error {
 		}
 	}
 	for i, c := range t.Commands {
-		try(c.Topic, b.node.SubscribeCommand(bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}, i, g.Command))
+		s := bus.Subscription{Topic: c.Topic, Type: c.Type, Allow: c.Publishers, MaxBytes: c.MaxBytes}
+		if strings.HasPrefix(c.Type, "ackermann_msgs/") {
+			s.WheelbaseM = t.CommandOut.WheelbaseM
+		}
+		try(c.Topic, b.node.SubscribeCommand(s, i, g.Command))
 	}
 	b.connectGates(try)
 	b.connectPose(try)

@@ -52,6 +52,8 @@ type Command struct {
 	Dock bool
 	// Received is the boot clock's reading at which it arrived.
 	Received time.Duration
+	// WrongFrame is true if the message carries another frame than it must.
+	WrongFrame bool
 	// Stamped is true if the message carries its sender's time; Age is then how old it was when it arrived, by that
 	// time, negative if it lies ahead.
 	Stamped bool
@@ -126,6 +128,8 @@ const (
 	GateTimeout
 	// GateIdle means that no command has come yet.
 	GateIdle
+	// GateFrame means that the command is in another frame than it must be.
+	GateFrame
 	// NumGateReasons is the number of reasons.
 	NumGateReasons
 )
@@ -138,7 +142,7 @@ func (r GateReason) String() string {
 	return [NumGateReasons]string{
 		"passed", "scaled by geofence", "scaled by speed cap", "held", "stopped", "not the dock's commander",
 		"remote blocked", "unknown channel", "not finite", "stale", "from the future", "out of order",
-		"from before the release", "waiting for neutral", "timed out", "idle",
+		"from before the release", "waiting for neutral", "timed out", "idle", "wrong frame",
 	}[r]
 }
 

@@ -104,6 +104,8 @@ func (g *Gate) admit(now time.Duration, c *Command, axes Axes) GateReason {
 	switch {
 	case !finite(c.Velocity):
 		return GateNotFinite
+	case c.WrongFrame:
+		return GateFrame
 	case c.Stamped && c.Age < -g.cfg.MaxSkew:
 		return GateFuture
 	case age >= g.cfg.CommandTimeout, c.Stamped && c.Age >= g.cfg.CommandTimeout-age:
@@ -148,7 +150,7 @@ func (g *Gate) drop(c *Command, reason GateReason) {
 		return
 	}
 	switch reason {
-	case GateNotFinite, GateStale, GateFuture, GateNotDock, GateRemote:
+	case GateNotFinite, GateFrame, GateStale, GateFuture, GateNotDock, GateRemote:
 		g.any, g.why = false, reason
 	default:
 	}

@@ -274,8 +274,12 @@ func (d *document) checkCommands(t *Topics) {
 		switch {
 		case isLowLevel(typ):
 			d.wrong(at("commands", i, "type"), ruleJointGate, TypeTwist, typ, noJointGate)
-		case c.Type != "" && c.Type != TypeTwist:
-			d.wrong(at("commands", i, "type"), "not-allowed", TypeTwist, c.Type, "other commands cannot be gated yet")
+		case c.Type != "" && !slices.Contains(commandTypes, c.Type):
+			d.wrong(at("commands", i, "type"), "not-allowed", strings.Join(commandTypes, ", "), c.Type, "commands of other types belong under gates")
+		case ackermann(c.Type) && !d.has("command_out", "wheelbase_m"):
+			d.wrong(at("commands", i, "type"), ruleGate, "command_out.wheelbase_m, for "+c.Type, "nothing", "the turn rate follows from the angle and the wheelbase")
+		case d.has("commands", i, "frame") && !stamped(c.Type):
+			d.wrong(at("commands", i, "frame"), ruleGate, "no frame for "+c.Type, c.Frame, "the type carries none")
 		}
 		d.checkMost(at("commands", i, "max_publishers"), c.MaxPublishers, c.Publishers)
 	}
@@ -286,10 +290,22 @@ func (d *document) checkCommands(t *Topics) {
 	}
 	d.unique("monitored", "name", monitored)
 	d.unique("commands", "channel", channels)
+	if o := &t.CommandOut; ackermann(o.Type) && !d.has("command_out", "wheelbase_m") {
+		d.wrong(at("command_out", "type"), ruleGate, "wheelbase_m, for "+o.Type, "nothing", "the angle follows from the turn rate and the wheelbase")
+	} else if d.has("command_out", "frame") && !stamped(o.Type) && o.Type != "" {
+		d.wrong(at("command_out", "frame"), ruleGate, "no frame for "+o.Type, o.Frame, "the type carries none")
+	}
 	if out := d.text("command_out", "topic"); isLowLevel(out) {
 		d.wrong(at("command_out", "topic"), ruleJointGate, "a topic of velocity commands", out, noJointGate)
 	}
 }
+
+// commandTypes are those of commands to the base's velocity.
+var commandTypes = []string{TypeTwist, TypeTwistStamped, TypeAckermann, TypeAckermannStamped}
+
+func ackermann(typ string) bool { return typ == TypeAckermann || typ == TypeAckermannStamped }
+
+func stamped(typ string) bool { return typ == TypeTwistStamped || typ == TypeAckermannStamped }
 
 // checkMost reports a number of publishers that those who are named cannot reach. An address without a node may be that
 // of any number of writers.

@@ -302,6 +302,8 @@ type CommandIn struct {
 	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/move_base]"`
 	// MaxPublishers is how many of them may publish at once; the default is 1.
 	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
+	// Frame is the frame_id that a stamped type must carry; empty where it does not matter.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: base_link"`
 	// Dock marks the channel that is let through while the robot may only go to its dock.
 	Dock bool `cfg:"dock,optional" eg:"dock: true"`
 	// MaxBytes is the largest message that is read; the default is 4 KiB.
@@ -327,7 +329,12 @@ type CommandOut struct {
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /cmd_vel"`
 	// Type is the message type.
-	Type string `cfg:"type" kin:"msg" enum:"geometry_msgs/Twist" eg:"type: geometry_msgs/Twist"`
+	Type string `cfg:"type" kin:"msg" enum:"geometry_msgs/Twist|geometry_msgs/TwistStamped|ackermann_msgs/AckermannDrive|ackermann_msgs/AckermannDriveStamped" eg:"type: geometry_msgs/Twist"`
+	// Frame is the frame_id of what is sent in a stamped type.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: base_link"`
+	// WheelbaseM is the distance in metres between the axles of a base that is commanded by Ackermann's types, here or under
+	// commands. The rates in these messages do not pass: a base changes speed and angle as fast as it does.
+	WheelbaseM float64 `cfg:"wheelbase_m,optional" range:"(0,20]" eg:"wheelbase_m: 0.6"`
 	// Consumer is the node that drives the base; it is asked whom it is really connected to.
 	Consumer string `cfg:"consumer" form:"publisher" eg:"consumer: /base_driver"`
 }

@@ -50,9 +50,9 @@ type GateParams struct {
 type gateState struct {
 	core *interlock.DemandGate
 	out  interlock.DemandOutput
-	// last is what became of the newest demand: its reason, joint and zone. noted is when a record was written last.
+	// last is what became of the newest demand: its reason, joint and zone. noted is when each reason was recorded last.
 	last  demandOutcome
-	noted time.Duration
+	noted [interlock.NumDemandReasons]time.Duration
 	// lockDue and lockSent are those of the gate's lock topic.
 	lockDue  time.Duration
 	lockSent lockValue
@@ -80,9 +80,9 @@ type demands struct {
 	joints   interlock.JointDemand // scratch space
 }
 
-// demandNoteEvery is the shortest time between two records of one gate: each event is in the journal anyway, and who sends
-// good and bad commands in turn must not fill it with words.
-const demandNoteEvery = 100 * time.Millisecond
+// demandNoteEvery is the shortest time between two records of one reason at one gate: each event is in the journal anyway,
+// and who sends good and bad commands in turn must not fill it with words, nor hide one reason behind others.
+const demandNoteEvery = time.Second
 
 func (d *demands) open(p *Params) error {
 	for i := range p.Gates {
@@ -90,7 +90,11 @@ func (d *demands) open(p *Params) error {
 		if err != nil {
 			return err
 		}
-		d.gates = append(d.gates, gateState{core: g, noted: never, last: demandOutcome{joint: -1, zone: geofence.NoZone}})
+		s := gateState{core: g, last: demandOutcome{joint: -1, zone: geofence.NoZone}}
+		for r := range s.noted {
+			s.noted[r] = never
+		}
+		d.gates = append(d.gates, s)
 	}
 	d.boot = never
 	d.ask(p)
@@ -134,7 +138,6 @@ func (c *Core) judge(ev *Event, fx *Effects) {
 			in.New = true
 			in.Demand, zone = c.demand(ev, p)
 		}
-		before := g.last
 		g.core.Step(ev.Boot, &in, &g.out)
 		if in.New {
 			o := &g.out
@@ -149,8 +152,7 @@ func (c *Core) judge(ev *Event, fx *Effects) {
 		if g.out.End && p.Ends && p.Mode == GateInline {
 			fx.End |= 1 << i
 		}
-		if news := in.New && g.last != before || g.out.End; news && (g.noted == never || ev.Boot-g.noted >= demandNoteEvery) {
-			g.noted = ev.Boot
+		if g.news(ev.Boot, in.New) {
 			fx.Judged |= 1 << i
 		}
 		c.lockGate(ev, i, fx)
@@ -161,6 +163,20 @@ func (c *Core) judge(ev *Event, fx *Effects) {
 			fx.MeasuredKnown = 0
 		}
 	}
+}
+
+// news says whether what the gate just did is to be recorded: that it ended something always, what became of a demand once in
+// demandNoteEvery for each reason.
+func (g *gateState) news(boot time.Duration, judged bool) bool {
+	if !judged {
+		return g.out.End
+	}
+	at := &g.noted[g.last.reason]
+	if *at != never && boot-*at < demandNoteEvery {
+		return g.out.End
+	}
+	*at = boot
+	return true
 }
 
 // lockGate keeps a gate's lock topic fed.

@@ -201,7 +201,9 @@ func (e *encoder) demands(d *demands) {
 		e.u16(uint16(g.last.zone))
 		e.f64(g.last.found)
 		e.f64(g.last.limit)
-		e.duration(g.noted)
+		for _, at := range g.noted {
+			e.duration(at)
+		}
 		e.duration(g.lockDue)
 		e.u8(uint8(g.lockSent))
 		e.flag(g.out.Open)
@@ -221,7 +223,10 @@ func (d *decoder) demands(out *demands) {
 			any: d.flag(), reason: interlock.DemandReason(d.u8()), joint: int16(d.u16()), zone: int16(d.u16()), //nolint:gosec // as written
 			found: d.f64(), limit: d.f64(),
 		}
-		g.noted, g.lockDue, g.lockSent, g.out.Open = d.duration(), d.duration(), lockValue(d.u8()), d.flag()
+		for r := range g.noted {
+			g.noted[r] = d.duration()
+		}
+		g.lockDue, g.lockSent, g.out.Open = d.duration(), lockValue(d.u8()), d.flag()
 	}
 	if len(out.gates) == 0 {
 		return

@@ -99,6 +99,8 @@ type ChannelParams struct {
 	Name string
 	Kind interlock.ChannelKind
 	Dock bool
+	// Frame is the frame that commands must carry, empty where it does not matter.
+	Frame string
 }
 
 // WatchKind says what a watched topic is to the guard.

@@ -172,7 +172,7 @@ func gate(cfg *config.Config) interlock.GateConfig {
 func channels(t *config.Topics) []ChannelParams {
 	var out []ChannelParams
 	for _, c := range t.Commands {
-		out = append(out, ChannelParams{Name: c.Channel, Dock: c.Dock, Kind: channelKind(c.Kind)})
+		out = append(out, ChannelParams{Name: c.Channel, Dock: c.Dock, Frame: c.Frame, Kind: channelKind(c.Kind)})
 	}
 	return out
 }

@@ -490,6 +490,7 @@ func (c *Core) command(ev *Event) interlock.Command {
 	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
 		p := &c.params.Channels[m.Channel]
 		cmd.Channel, cmd.Kind, cmd.Dock = uint16(m.Channel+1), p.Kind, p.Dock
+		cmd.WrongFrame = p.Frame != "" && m.Frame != p.Frame
 	}
 	if m.Stamp != 0 {
 		cmd.Stamped, cmd.Age = true, time.Duration(ev.Civil-m.Stamp)

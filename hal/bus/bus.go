@@ -63,6 +63,8 @@ type Subscription struct {
 	MaxBytes int
 	// MaxRateHz caps the messages per second of one publisher in mode Every; 0 takes DefaultMaxRateHz.
 	MaxRateHz int
+	// WheelbaseM is the distance in metres between the axles, for a command of Ackermann's type.
+	WheelbaseM float64
 	// IdleTimeout is how long a publisher may say nothing before the bus doubts its connection; 0 takes the bus's own.
 	IdleTimeout time.Duration
 }
@@ -96,6 +98,10 @@ type Publication struct {
 	// does not know it (ROS 1).
 	Forward bool
 	MD5     string
+	// Frame is the frame_id of a stamped velocity. WheelbaseM is the distance in metres between the axles, for Ackermann's
+	// types: the rates in these messages are sent as 0, "as fast as the base does it".
+	Frame      string
+	WheelbaseM float64
 	// Latch hands the last message to everybody who connects later.
 	Latch bool
 	// Consumers names the nodes that matter: they are written first and places are kept for them. The names are claims;

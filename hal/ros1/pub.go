@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/goroslib/v2/pkg/apimaster"
 
@@ -23,6 +24,8 @@ type Publisher struct {
 	typ       wireType
 	latch     bool
 	forward   bool
+	frameID   string
+	wheelbase float64
 	consumers []string
 	max       int
 	// registered belongs to the poll loop.
@@ -36,6 +39,8 @@ type Publisher struct {
 	frame []byte
 	seq   uint64
 	sent  uint32
+	// steering is the angle in rad that was sent last.
+	steering float64
 }
 
 // Errors of the Publish methods.
@@ -69,6 +74,9 @@ func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 			return nil, fmt.Errorf("ros1: topic %s: consumer %s is not a global node name", c.Topic, clip(name, 80))
 		}
 	}
+	if strings.HasPrefix(c.Type, "ackermann_msgs/") && !c.Forward && !(c.WheelbaseM > 0) {
+		return nil, fmt.Errorf("ros1: topic %s: wheelbase %v m; expected one above 0 for %s", c.Topic, c.WheelbaseM, c.Type)
+	}
 	t, err := lookupType(c.Type)
 	if c.Forward {
 		t, err = demandType(c.Type, c.MD5, true)
@@ -85,7 +93,7 @@ func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 	}
 	max := orDefault(c.MaxBytes, t.max)
 	p := &Publisher{
-		n: n, topic: c.Topic, typ: t, latch: c.Latch, forward: c.Forward, consumers: slices.Clone(c.Consumers), max: max,
+		n: n, topic: c.Topic, typ: t, latch: c.Latch, forward: c.Forward, frameID: c.Frame, wheelbase: c.WheelbaseM, consumers: slices.Clone(c.Consumers), max: max,
 		frame: make([]byte, 0, 4+max),
 	}
 	if err := n.addPublisher(p); err != nil {
@@ -126,14 +134,37 @@ func (p *Publisher) flush() bus.Sent {
 	return s
 }
 
-// PublishTwist sends t, unless something with a higher seq was sent before.
+// PublishTwist sends t in the topic's type, unless something with a higher seq was sent before.
 func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, err := p.begin(bus.TypeTwist, seq, twistBytes); old || err != nil {
+	size, stamped, drive := twistBytes, false, false
+	switch p.typ.name {
+	case bus.TypeTwist:
+	case bus.TypeTwistStamped:
+		stamped = true
+	case bus.TypeAckermannDrive:
+		size, drive = driveBytes, true
+	case bus.TypeAckermannDriveStamped:
+		size, drive, stamped = driveBytes, true, true
+	default:
+		return bus.Sent{}, ErrWrongType
+	}
+	if stamped {
+		size += 12 + 4 + len(p.frameID)
+	}
+	if old, err := p.begin(p.typ.name, seq, size); old || err != nil {
 		return bus.Sent{Superseded: old}, err
 	}
-	p.frame = appendTwist(p.frame, t)
+	if stamped {
+		p.frame = appendHeader(p.frame, p.sent, time.Now().UnixNano(), p.frameID)
+	}
+	if drive {
+		p.steering = t.Steering(p.wheelbase, p.steering)
+		p.frame = appendDrive(p.frame, t.Linear.X, p.steering)
+	} else {
+		p.frame = appendTwist(p.frame, t)
+	}
 	return p.flush(), nil
 }
 

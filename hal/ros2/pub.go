@@ -22,7 +22,11 @@ type Publisher struct {
 	consumers []string
 	max       int
 	forward   bool
-	writer    *rtps.Writer
+	frame     string
+	wheelbase float64
+	// steering is the angle in rad that was sent last.
+	steering float64
+	writer   *rtps.Writer
 
 	// mu is never held while anything waits: writes under it do not block.
 	mu     sync.Mutex
@@ -54,7 +58,7 @@ const maxForward = 1 << 20
 
 // Advertise offers a topic: the writer is announced as soon as Run serves. It is reliable, so that it matches every
 // reader, and keeps its last message for those that come later if Publication.Latch says so. The type may also be
-// geometry_msgs/TwistStamped, which is stamped with civil time and no frame.
+// geometry_msgs/TwistStamped or one of Ackermann's, which are stamped with civil time.
 func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 	if !validName(c.Topic) {
 		return nil, fmt.Errorf("ros2: topic %s is not a fully qualified name; expected one such as \"/cmd_vel\"", clip(c.Topic, 80))
@@ -67,6 +71,9 @@ func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 			return nil, fmt.Errorf("ros2: topic %s: consumer %s; expected a node such as \"/base\", or \"dds:\" and an address",
 				c.Topic, clip(name, 80))
 		}
+	}
+	if strings.HasPrefix(c.Type, "ackermann_msgs/") && !c.Forward && !(c.WheelbaseM > 0) {
+		return nil, fmt.Errorf("ros2: topic %s: wheelbase %v m; expected one above 0 for %s", c.Topic, c.WheelbaseM, c.Type)
 	}
 	t, err := parseType(c.Type, "msg")
 	if c.Forward {
@@ -83,7 +90,7 @@ func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 		return nil, fmt.Errorf("ros2: topic %s: MaxBytes %d; expected 1 to %d, or 0 for %d", c.Topic, c.MaxBytes, most, usualBytes(c.Type))
 	}
 	p := &Publisher{
-		n: n, topic: c.Topic, typ: c.Type, forward: c.Forward, consumers: slices.Clone(c.Consumers), max: orDefault(c.MaxBytes, usualBytes(c.Type)),
+		n: n, topic: c.Topic, typ: c.Type, forward: c.Forward, frame: c.Frame, wheelbase: c.WheelbaseM, consumers: slices.Clone(c.Consumers), max: orDefault(c.MaxBytes, usualBytes(c.Type)),
 		told: map[*rtps.RemoteReader]string{},
 	}
 	p.buf = make([]byte, 0, p.max)
@@ -199,11 +206,19 @@ func (p *Publisher) send(seq uint64) (bus.Sent, error) {
 func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.typ == cdr.TypeTwistStamped {
-		if err := p.begin(cdr.TwistStampedSize(""), cdr.TypeTwistStamped); err != nil {
+	switch p.typ {
+	case cdr.TypeTwistStamped:
+		if err := p.begin(cdr.TwistStampedSize(p.frame), cdr.TypeTwistStamped); err != nil {
 			return bus.Sent{}, err
 		}
-		p.buf = cdr.AppendTwistStamped(p.buf[:0], p.n.cfg.Civil(), "", t)
+		p.buf = cdr.AppendTwistStamped(p.buf[:0], p.n.cfg.Civil(), p.frame, t)
+		return p.send(seq)
+	case bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped:
+		if err := p.begin(cdr.DriveSize(p.frame), p.typ); err != nil {
+			return bus.Sent{}, err
+		}
+		p.steering = t.Steering(p.wheelbase, p.steering)
+		p.buf = cdr.AppendDrive(p.buf[:0], p.typ == bus.TypeAckermannDriveStamped, p.n.cfg.Civil(), p.frame, t.Linear.X, p.steering)
 		return p.send(seq)
 	}
 	if err := p.begin(cdr.TwistBytes, bus.TypeTwist); err != nil {

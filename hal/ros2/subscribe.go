@@ -98,11 +98,17 @@ func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Devic
 	})
 }
 
-// SubscribeCommand reads geometry_msgs/Twist, or geometry_msgs/TwistStamped where the subscription names it, as commands of
+// SubscribeCommand reads geometry_msgs/Twist, or geometry_msgs/TwistStamped where the subscription names it, or one of Ackermann's
+// types where it names that and a wheelbase, as commands of
 // the given channel.
 func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
 	typ := orDefault(s.Type, bus.TypeTwist)
-	mk := func(p *msg.Peer) (cdr.Decoder, error) { return cdr.NewCommand(typ, p, channel, h) }
+	mk := func(p *msg.Peer) (cdr.Decoder, error) {
+		if s.WheelbaseM > 0 {
+			return cdr.NewAckermann(typ, s.WheelbaseM, p, channel, h)
+		}
+		return cdr.NewCommand(typ, p, channel, h)
+	}
 	if _, err := mk(nil); err != nil {
 		return nil, fmt.Errorf("ros2: topic %s: %w", clip(s.Topic, 80), err)
 	}
