@@ -58,6 +58,7 @@ type Agent struct {
 	params  *guard.Params
 	journal *journal.Log
 	bus     *wiring
+	means   *host.MeansWatch
 	guard   *guard.Guard
 	orders  *orders
 	control *control
@@ -104,6 +105,7 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.nonce = newNonce()
+	a.means = host.NewMeansWatch()
 	if a.cfg, err = config.LoadConfig(opt.Deployment, a.openPolicy); err != nil {
 		return err
 	}
@@ -158,6 +160,9 @@ func (a *Agent) open() error {
 // Close gives back what [New] took, for an agent that is not run.
 func (a *Agent) Close() error {
 	var errs []error
+	if a.means != nil {
+		a.means.Close()
+	}
 	if a.control != nil {
 		errs = append(errs, a.control.close())
 	}
@@ -193,7 +198,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.state.start(); err != nil {
 		return err
 	}
+	defer a.means.Close()
 	a.noteStart()
+	a.tellMeans() // before anybody is heard
 	var writers, work task.Group
 	writers.Go("journal", a.journal.Run)
 	writers.Go("latches", a.state.run)
@@ -213,6 +220,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		if r != nil {
 			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })
 		}
+	}
+	if p := a.bus.sink.private; p != nil {
+		work.Go("privacy", func(ctx context.Context) error { return p.run(ctx, a.log) })
 	}
 	// What moves the robot ends before what records it.
 	wctx, stopWriters := context.WithCancel(context.Background())
@@ -278,8 +288,9 @@ func (a *Agent) health(ctx context.Context) error {
 	var lost, seq uint64
 	told := false
 	for n := 0; ; n++ {
-		if n%4 == 0 && !told {
-			told = a.tellOverdue()
+		if n%4 == 0 {
+			a.tellMeans()
+			told = told || a.tellOverdue()
 		}
 		trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 		a.guard.SetTrust(trust)
@@ -300,6 +311,15 @@ func (a *Agent) health(ctx context.Context) error {
 		case <-t.C:
 		}
 	}
+}
+
+// tellMeans tells the core what the guard has left of its computer.
+func (a *Agent) tellMeans() {
+	m := a.means.Look()
+	a.guard.Host(guard.Host{
+		DescriptorsKnown: m.DescriptorsKnown, Descriptors: m.Descriptors, DescriptorLimit: m.DescriptorLimit,
+		MemoryKnown: m.MemoryKnown, MemoryLeft: m.MemoryLeft, Pause: m.Pause,
+	})
 }
 
 // tellOverdue says once which inputs have not come in the time that the policy gives a start.

@@ -108,6 +108,8 @@ func heartbeatTopics(t *config.Topics, endpoint string) *config.Heartbeat {
 func (b *wiring) connect(g *guard.Guard) error {
 	b.guard = g
 	b.sink.rungs = newRungs(b.node, b.cfg, g.Ack)
+	b.sink.onPrivate = b.peers.poke
+	b.sink.private = newPrivacy(b.node, b.cfg.Topics.Services.Private)
 	t := b.cfg.Topics
 	var errs []error
 	try := func(topic string, err error) {
@@ -289,7 +291,7 @@ func mapped(t *config.Topics) map[string]bool {
 	for _, topic := range t.Names() {
 		out[topic] = true
 	}
-	for _, s := range []*config.Service{t.Services.Stop, t.Services.Dock} {
+	for _, s := range []*config.Service{t.Services.Stop, t.Services.Dock, t.Services.Private} {
 		if s != nil {
 			out[s.Name] = true
 		}

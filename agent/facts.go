@@ -19,6 +19,7 @@ type facts struct {
 	guard interface {
 		Session(guard.Session)
 		Process(guard.Process)
+		Recorders(guard.Recorders)
 	}
 	boot  func() time.Duration
 	peers *peerTable
@@ -30,6 +31,10 @@ type facts struct {
 	session   contract.Session
 	sessionAt time.Duration
 	said      bool // session is set
+	// devices is the newest fact about recording devices; the guard has not taken it yet while devicesNew is true.
+	devices      contract.Devices
+	devicesUntil time.Duration
+	devicesNew   bool
 	// failed is set by a failure that a later claim has replaced before the guard took it.
 	failed bool
 
@@ -50,6 +55,14 @@ func (f *facts) takeProcesses(p *contract.Processes) {
 	}
 	f.mu.Lock()
 	f.processes, f.until = list, f.boot()+time.Duration(p.LeaseMS)*time.Millisecond
+	f.mu.Unlock()
+	f.rouse()
+}
+
+// takeDevices replaces what is known about recording devices. The lease begins now.
+func (f *facts) takeDevices(v *contract.Devices) {
+	f.mu.Lock()
+	f.devices, f.devicesUntil, f.devicesNew = *v, f.boot()+time.Duration(v.LeaseMS)*time.Millisecond, true
 	f.mu.Unlock()
 	f.rouse()
 }
@@ -94,7 +107,15 @@ func (f *facts) hand() {
 	list, until := f.processes, f.until
 	session, at, said, failed := f.session, f.sessionAt, f.said, f.failed
 	f.failed = false
+	devices, fresh := guard.Recorders{
+		Open: uint16(min(f.devices.Total, 1<<16-1)), Complete: f.devices.Complete, Until: f.devicesUntil, //nolint:gosec // bounded
+	}, f.devicesNew
+	f.devicesNew = false
 	f.mu.Unlock()
+	if fresh {
+		// Each one, since what was seen before the robot had to be private does not count.
+		f.guard.Recorders(devices)
+	}
 	if said {
 		f.handSession(now, session, at, failed)
 	}
@@ -163,6 +184,16 @@ func (f *facts) known(id uint32) (contract.Process, bool) {
 	}
 	p, ok := f.processes[id]
 	return p, ok
+}
+
+// recording returns the devices that the steward found open, while its lease lasts.
+func (f *facts) recording() []contract.OpenDevice {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.boot() >= f.devicesUntil {
+		return nil
+	}
+	return f.devices.Open
 }
 
 // claim returns what the courier says while its lease lasts.

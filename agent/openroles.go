@@ -23,7 +23,8 @@ func (a *Agent) openRoles(dep *config.Deployment) {
 	a.roles = &roles{
 		welcome: a.welcome, order: a.orders.apply, status: a.Status, facts: a.facts, peers: a.peers, log: a.log,
 		head: a.heads.current, acknowledged: a.acks.take,
-		keys: func() [][]byte { return a.orders.verifier.Load().Chain() },
+		recorders: a.recorders,
+		keys:      func() [][]byte { return a.orders.verifier.Load().Chain() },
 		checkpoint: func(c *contract.Checkpoint, raw []byte) error {
 			if err := a.heads.knows(c); err != nil {
 				return err
@@ -44,6 +45,15 @@ func (a *Agent) welcome() contract.Welcome {
 		Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Journal: cfg.Deployment.Paths.JournalDir,
 		Policy: cfg.Digests.Policy.String(), Profile: cfg.Digests.Profile.String(), Topics: cfg.Digests.Topics.String(),
 	}
+}
+
+// recorders are the device files that the steward has to look for: those of the profile, while the robot has to be private.
+func (a *Agent) recorders() []string {
+	cfg, _ := a.current()
+	if len(cfg.Profile.Recorders) == 0 || !a.guard.Private() {
+		return nil
+	}
+	return cfg.Profile.Recorders
 }
 
 // demands are the nodes behind which the mapping demands a process.

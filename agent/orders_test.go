@@ -89,6 +89,7 @@ func (*discard) Command(uint64, msg.Twist) {}
 func (*discard) Lock(uint64, bool)         {}
 func (*discard) Challenge(int, []byte)     {}
 func (*discard) Rungs(uint64, uint32)      {}
+func (*discard) Private(uint64, bool)      {}
 
 func (d *discard) Append(kind uint8, _ time.Duration, _ []byte, _ bool) (uint64, bool) {
 	d.mu.Lock()

@@ -73,9 +73,20 @@ type RolesStatus struct {
 	Dropped uint64 `json:"dropped"`
 	// Session is the courier's own claim, while its lease lasts.
 	Session *SessionStatus `json:"session,omitempty"`
+	// Recording are the recording devices that the steward finds open while the robot has to be private.
+	Recording []RecordingStatus `json:"recording,omitempty"`
 	// Head is the newest record of evidence on disk; Acknowledged says up to which record the consumer has each log.
 	Head         uint64            `json:"head_seq"`
 	Acknowledged map[string]uint64 `json:"acknowledged,omitempty"`
+}
+
+// RecordingStatus is a recording device that a process has open although the robot has to be private, as the steward says.
+type RecordingStatus struct {
+	Path string `json:"path"`
+	PID  int    `json:"pid"`
+	UID  int    `json:"uid"`
+	Unit string `json:"unit,omitempty"`
+	Exe  string `json:"exe,omitempty"`
 }
 
 // SessionStatus is the courier's claim.
@@ -105,6 +116,9 @@ func (a *Agent) rolesStatus() RolesStatus {
 	}
 	if c, ok := a.facts.claim(); ok {
 		s.Session = &SessionStatus{State: c.State, Detail: c.Detail, Connected: c.Connected}
+	}
+	for _, o := range a.facts.recording() {
+		s.Recording = append(s.Recording, RecordingStatus{Path: o.Path, PID: o.PID, UID: o.UID, Unit: o.Unit, Exe: o.Exe})
 	}
 	if h, ok := a.heads.current(); ok {
 		s.Head = h.Seq

@@ -105,6 +105,12 @@ func (c *roleConn) take(f contract.Frame, now time.Time) (code string, err error
 			return contract.FailureMalformed, err
 		}
 		c.roles.facts.takeProcesses(&p)
+	case f.Type == contract.FrameDevices && steward:
+		var v contract.Devices
+		if err := f.Into(&v); err != nil {
+			return contract.FailureMalformed, err
+		}
+		c.roles.facts.takeDevices(&v)
 	case f.Type == contract.FrameSession && courier:
 		var s contract.Session
 		if err := f.Into(&s); err != nil {

@@ -58,7 +58,4 @@ func TestKeyListsAreTold(t *testing.T) {
 	if got := s.keysOf(s.as(contract.Courier)); len(got) != 2 {
 		t.Errorf("to a new connection: %q", got)
 	}
-	if got := s.keysOf(s.speaking(contract.Courier, contract.VersionKeys-1)); got != nil {
-		t.Errorf("a courier that does not know the frame was told %q", got)
-	}
 }

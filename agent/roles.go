@@ -28,6 +28,8 @@ type roles struct {
 	status  func() any
 	facts   *facts
 	peers   *peerTable
+	// recorders returns the device files that the steward has to look for now; nil without any.
+	recorders func() []string
 	// keys returns the signed key lists in force, oldest first; nil without one.
 	keys func() [][]byte
 	// head returns the newest head; false before there is one.
@@ -169,13 +171,17 @@ func (r *roles) push(ctx context.Context) error {
 	var toldTo, listsTo *roleConn
 	for {
 		if c := r.of(contract.Steward); c != nil {
-			c.push(contract.Peers{Peers: r.peers.list()}.For(c.version))
+			p := contract.Peers{Peers: r.peers.list()}
+			if r.recorders != nil {
+				p.Recorders = r.recorders()
+			}
+			c.push(p.For(c.version))
 		}
 		if c := r.of(contract.Courier); c != nil {
 			if h, ok := r.head(); ok && (h != told || c != toldTo) && c.push(h) {
 				told, toldTo = h, c
 			}
-			if now := r.keys(); c.version >= contract.VersionKeys && len(now) > 0 &&
+			if now := r.keys(); len(now) > 0 &&
 				(c != listsTo || !slices.EqualFunc(now, lists, bytes.Equal)) && c.push(contract.Keys{Lists: now}) {
 				lists, listsTo = now, c
 			}

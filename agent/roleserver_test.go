@@ -27,6 +27,13 @@ type listener struct {
 	mu        sync.Mutex
 	sessions  []guard.Session
 	processes []guard.Process
+	devices   []guard.Recorders
+}
+
+func (l *listener) Recorders(r guard.Recorders) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.devices = append(l.devices, r)
 }
 
 func (l *listener) Session(s guard.Session) {
@@ -275,7 +282,7 @@ func TestHostileFramesEndOnlyTheirConnection(t *testing.T) {
 		"courier tells a receipt":      {contract.Courier, contract.Frame{Type: contract.FrameReceipt, Body: []byte(`{}`)}, contract.FailureNotYours},
 		"courier tells peers":          {contract.Courier, contract.Frame{Type: contract.FramePeers, Body: []byte(`{}`)}, contract.FailureNotYours},
 		"courier tells a status":       {contract.Courier, contract.Frame{Type: contract.FrameStatus, Body: []byte(`{}`)}, contract.FailureNotYours},
-		"a second hello":               {contract.Courier, contract.Frame{Type: contract.FrameHello, Body: body(contract.Hello{Role: contract.Steward, Min: 1, Max: 1})}, contract.FailureNotYours},
+		"a second hello":               {contract.Courier, contract.Frame{Type: contract.FrameHello, Body: body(contract.Hello{Role: contract.Steward, Min: contract.OldestVersion, Max: contract.Version})}, contract.FailureNotYours},
 		"courier says attested":        {contract.Courier, contract.Frame{Type: contract.FrameSession, Body: []byte(`{"state":"attested","lease_ms":1000}`)}, contract.FailureMalformed},
 		"session that is cut off":      {contract.Courier, contract.Frame{Type: contract.FrameSession, Body: []byte(`{"state":"fai`)}, contract.FailureMalformed},
 		"session for ever":             {contract.Courier, contract.Frame{Type: contract.FrameSession, Body: []byte(`{"state":"attesting","lease_ms":9999999999}`)}, contract.FailureMalformed},
@@ -311,10 +318,10 @@ func TestHelloIsRefused(t *testing.T) {
 	}{
 		"no body":            {"H\x01\x00\x00\x00", contract.FailureMalformed},
 		"no id":              {"H", contract.FailureMalformed},
-		"unknown role":       {"H\x01\x00\x00\x00{\"role\":\"guard\",\"min_version\":1,\"max_version\":1}", contract.FailureMalformed},
-		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":3,\"max_version\":9}", contract.FailureVersion},
-		"somebody else's":    {"H\x01\x00\x00\x00{\"role\":\"steward\",\"min_version\":1,\"max_version\":1}", contract.FailureNotYours},
-		"newest and present": {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":1,\"max_version\":9}", ""},
+		"unknown role":       {"H\x01\x00\x00\x00{\"role\":\"guard\",\"min_version\":2,\"max_version\":2}", contract.FailureMalformed},
+		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":4,\"max_version\":9}", contract.FailureVersion},
+		"somebody else's":    {"H\x01\x00\x00\x00{\"role\":\"steward\",\"min_version\":2,\"max_version\":2}", contract.FailureNotYours},
+		"newest and present": {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":2,\"max_version\":9}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := s.raw()
@@ -346,7 +353,7 @@ func TestHelloIsRefused(t *testing.T) {
 	})
 	t.Run("a stranger", func(t *testing.T) {
 		conn := newRoleSite(t, func(s *roleSite) { s.users.own, s.users.root = 4711, 4712 }).raw()
-		_, _ = conn.Write([]byte("H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":1,\"max_version\":1}"))
+		_, _ = conn.Write([]byte("H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":2,\"max_version\":2}"))
 		if n, _ := conn.Read(make([]byte, 64)); n > 0 {
 			t.Errorf("answered %d bytes", n)
 		}
@@ -403,17 +410,14 @@ func TestReaderThatDoesNotReadIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestStewardOfTheVersionBeforeIsToldOfConnectionsOnly: it would take datagrams for a connection, or refuse the key.
-func TestStewardOfTheVersionBeforeIsToldOfConnectionsOnly(t *testing.T) {
-	for version, want := range map[int]int{1: 0, 2: 1} {
+// TestStewardOfTheVersionBeforeIsNotToldOfRecorders: it would refuse the key. What it does not say stays unknown.
+func TestStewardOfTheVersionBeforeIsNotToldOfRecorders(t *testing.T) {
+	for version, want := range map[int]int{2: 0, 3: 1} {
 		s := newRoleSite(t)
-		s.peers.transport = contract.TransportUDP
-		s.peers.connected("/cmd_vel_raw", &msg.Peer{
-			ID: 4, Name: "/planner", Addr: netip.MustParseAddrPort("127.0.0.1:48510"), Local: netip.MustParseAddrPort("127.0.0.1:7411"),
-		}, true)
+		s.roles.recorders = func() []string { return []string{"/dev/video*"} }
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		c, w, err := contract.Dial(ctx, s.path, contract.Hello{Role: contract.Steward, Min: 1, Max: version, Program: "test"})
+		c, w, err := contract.Dial(ctx, s.path, contract.Hello{Role: contract.Steward, Min: 2, Max: version, Program: "test"})
 		if err != nil || w.Version != version {
 			t.Fatalf("welcomed with version %d, %v; expected %d", w.Version, err, version)
 		}
@@ -421,11 +425,8 @@ func TestStewardOfTheVersionBeforeIsToldOfConnectionsOnly(t *testing.T) {
 		if err := answer(t, c, 0).Into(&p); err != nil {
 			t.Fatal(err)
 		}
-		if len(p.Peers) != want {
-			t.Errorf("version %d is told of %+v, expected %d", version, p.Peers, want)
-		}
-		if want == 1 && (p.Peers[0].Transport != contract.TransportUDP || p.Peers[0].Remote != "127.0.0.1:48510") {
-			t.Errorf("told %+v", p.Peers[0])
+		if len(p.Recorders) != want {
+			t.Errorf("version %d is told of %q, expected %d", version, p.Recorders, want)
 		}
 		_ = c.Close()
 	}
@@ -564,7 +565,7 @@ func TestSocketIsSharedOnlyWithOtherAccounts(t *testing.T) {
 // TestHalfSaidThings: what is not a frame at all ends the connection, and nothing of it stays.
 func TestHalfSaidThings(t *testing.T) {
 	s := newRoleSite(t)
-	hello, err := contract.New(1, contract.Hello{Role: contract.Courier, Min: 1, Max: 1})
+	hello, err := contract.New(1, contract.Hello{Role: contract.Courier, Min: contract.OldestVersion, Max: contract.Version})
 	if err != nil {
 		t.Fatal(err)
 	}

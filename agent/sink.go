@@ -20,9 +20,12 @@ type busSink struct {
 	lock       publisher
 	challenges []publisher
 	rungs      []*rung
-	gates      []gateOut
-	seq        atomic.Uint64
-	log        zerolog.Logger
+	private    *privacy // nil where no service closes cameras and microphones
+	// onPrivate is told when the robot has to be private, or need not any more; it does not block.
+	onPrivate func()
+	gates     []gateOut
+	seq       atomic.Uint64
+	log       zerolog.Logger
 
 	// sending guards twist, which is what the publisher is given the address of: one of its own for each command would be
 	// made on the heap, since the publisher is not known before the profile is. It is held while nothing waits.
@@ -57,6 +60,16 @@ func (s *busSink) Rungs(seq uint64, asserted uint32) {
 		if r != nil {
 			r.set(seq, asserted&(1<<i) != 0)
 		}
+	}
+}
+
+// Private wakes the caller of the service that closes cameras and microphones.
+func (s *busSink) Private(seq uint64, private bool) {
+	if s.private != nil {
+		s.private.set(seq, private)
+	}
+	if s.onPrivate != nil {
+		s.onPrivate()
 	}
 }
 

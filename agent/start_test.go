@@ -235,7 +235,7 @@ steward: {period: 1s, state_dir: steward}
 	})
 	dialCtx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
-	hello := contract.Hello{Role: contract.Courier, Min: 1, Max: 1, Program: "test"}
+	hello := contract.Hello{Role: contract.Courier, Min: contract.OldestVersion, Max: contract.Version, Program: "test"}
 	courier, w, err := contract.Dial(dialCtx, a.control.path, hello)
 	s.must(err)
 	defer courier.Close() //nolint:errcheck // the test's end

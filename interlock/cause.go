@@ -171,6 +171,10 @@ const (
 	CauseSourcesDiffer
 	// CauseUnusable means that a value is missing, old or cannot be believed.
 	CauseUnusable
+	// CauseDeviceOpen means that a process has a recording device open.
+	CauseDeviceOpen
+	// CausePaused means that the program stood still while it collected its garbage.
+	CausePaused
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -260,6 +264,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseSourcesDiffer:     {"sources-differ", "two sources of one value differ"},
 	CauseUnusable:          {"unusable", "the value is missing, old or cannot be believed"},
 	CauseWrongExecutable:   {"wrong-executable", "the process runs another executable"},
+	CauseDeviceOpen:        {"device-open", "a process has a recording device open"},
+	CausePaused:            {"paused", "the program stood still while it collected its garbage"},
 }
 
 // String returns the cause's code.

@@ -132,6 +132,10 @@ const (
 	PoseDisagreement
 	// PoseSecondMissing is pose.second-missing: no second source of poses.
 	PoseSecondMissing
+	// GuardMemory is guard.memory: memory nearly used up.
+	GuardMemory
+	// GuardDescriptors is guard.descriptors: file descriptors nearly used up.
+	GuardDescriptors
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -463,4 +463,19 @@ var triggerTable = [NumTriggers]Info{
 		Default:  rule(limited(0.3), 0, 1000, ClearOnDwell, attending),
 		Bounds:   disablable(free(), 5000, ClearOnClear),
 	},
+	// The robot goes to its dock while it still can: what comes next is the kernel's choice of a process to end.
+	GuardMemory: {
+		Code: "guard.memory", Title: "memory nearly used up", Class: ClassSelf, UnknownAs: GuardMemory, Overridable: true,
+		Text:     "The computer, or the guard's own share of it, has nearly no memory left, or nobody can say how much.",
+		Playbook: "Find out which process grows (robowarden status names the guard's own share); end it or give the computer more.",
+		Default:  rule(dock(), 2000, 10000, ClearOnDwell, responsible),
+		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
+	GuardDescriptors: {
+		Code: "guard.descriptors", Title: "file descriptors nearly used up", Class: ClassSelf, UnknownAs: GuardDescriptors, Overridable: true,
+		Text:     "The guard has nearly used up its file descriptors, so that it could soon neither record nor connect, or nobody can say how many are left.",
+		Playbook: "Look who opens connections to the guard (robowarden status lists peers); raise the unit's LimitNOFILE if they are all expected.",
+		Default:  rule(dock(), 2000, 10000, ClearOnDwell, responsible),
+		Bounds:   atLeast(free(), 60000, ClearOnClear),
+	},
 }

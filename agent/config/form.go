@@ -74,6 +74,7 @@ var forms = compileForms([]form{
 	{"host", `^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`, "a host name or address", "", "", nil},
 	{"file", `^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`, "a name in the same folder, without a slash", "what the guard reads lies beside the document that names it", "", nil},
 	{"path", `^[^\x00-\x1f]+$`, "a file's path", "", "", nil},
+	{"device", `^/dev(/[A-Za-z0-9_.:*?-]{1,64}){1,4}$`, "a device file such as /dev/video0 or /dev/snd/pcmC*c", "absolute, below /dev; * and ? stand for characters of one name", "", nil},
 	{"text", `^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$`, "text on one line", "", "", nil},
 })
 

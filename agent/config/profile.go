@@ -32,6 +32,9 @@ type Profile struct {
 	Joints *JointSet `cfg:"joints,optional" eg:"joints: {max_age: 200ms, list: […]}"`
 	// Kinematics is the body's parts, for zones that bind hands or cameras; absent, zones bind the outline alone.
 	Kinematics *Kinematics `cfg:"kinematics,optional" eg:"kinematics: {urdf: robot.urdf, …}"`
+	// Recorders are the device files of cameras and microphones, with the wildcards * and ?. While the robot has to be private,
+	// the steward has to show that no process has one of them open; absent, only what drivers say on the bus counts.
+	Recorders []string `cfg:"recorders,optional" len:"1..16" form:"device" eg:"recorders: [\"/dev/video*\", \"/dev/snd/pcmC*c\"]"`
 	// Rest is the state in which the robot is safe for good.
 	Rest Rest `cfg:"rest" eg:"rest: {kind: park, balance_elsewhere: true}"`
 	// Ladder lists the ways to stop the robot in the order in which they are tried.

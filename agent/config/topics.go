@@ -66,7 +66,7 @@ type Topics struct {
 	Monitored []Monitored `cfg:"monitored,optional" len:"0..16" eg:"monitored: [{name: joint-commands, topic: /lowcmd, publishers: [\"dds:192.168.123.161\"]}]"`
 	// Lock is a flag that stops the base while it is true or silent (twist_mux's locks).
 	Lock *Lock `cfg:"lock,optional" eg:"lock: {topic: /robowarden/lock, consumer: /twist_mux, timeout: 500ms}"`
-	// Services are the vendor's services that rungs call.
+	// Services are the vendor's services that the guard calls.
 	Services Services `cfg:"services,optional" eg:"services: {stop: {name: /robot/stop, type: std_srvs/Trigger}}"`
 	// Orders is the topic on which signed stops are taken, nil where they come by other paths only.
 	Orders *Topic `cfg:"orders,optional" eg:"orders: {topic: /robowarden/orders}"`
@@ -352,12 +352,15 @@ type Lock struct {
 // Period returns how often the lock is sent: a quarter of its timeout, so that three lost messages do not lock.
 func (l Lock) Period() time.Duration { return l.Timeout / 4 }
 
-// Services are the vendor's services that rungs call.
+// Services are the vendor's services that the guard calls.
 type Services struct {
 	// Stop brings the robot to rest.
 	Stop *Service `cfg:"stop,optional" eg:"stop: {name: /robot/stop, type: std_srvs/Trigger}"`
 	// Dock sends the robot to its dock.
 	Dock *Service `cfg:"dock,optional" eg:"dock: {name: /robot/dock, type: std_srvs/Trigger}"`
+	// Private closes cameras and microphones. A std_srvs/SetBool is told when the robot need not be private any more; others are
+	// not.
+	Private *Service `cfg:"private,optional" eg:"private: {name: /sensors/private, type: std_srvs/SetBool}"`
 }
 
 // Service is one service.

@@ -16,6 +16,9 @@ const (
 	MaxPeers = 256
 	// MaxText is the longest text in bytes.
 	MaxText = 1024
+	// MaxRecorders is the largest number of patterns in [Peers], MaxDevices that of named devices in [Devices].
+	MaxRecorders = 16
+	MaxDevices   = 64
 	// MaxKeyLists is the largest number of key lists in [Keys].
 	MaxKeyLists = 16
 	// MaxEnvelope is the largest acknowledgement in bytes.
@@ -26,6 +29,7 @@ func (Hello) frame() byte        { return FrameHello }
 func (Welcome) frame() byte      { return FrameWelcome }
 func (Peers) frame() byte        { return FramePeers }
 func (Processes) frame() byte    { return FrameProcesses }
+func (Devices) frame() byte      { return FrameDevices }
 func (Session) frame() byte      { return FrameSession }
 func (Head) frame() byte         { return FrameHead }
 func (Checkpoint) frame() byte   { return FrameCheckpoint }
@@ -58,6 +62,14 @@ func (p Peers) check() error {
 	if len(p.Peers) > MaxPeers {
 		return fmt.Errorf("peers: expected at most %d, found %d", MaxPeers, len(p.Peers))
 	}
+	if len(p.Recorders) > MaxRecorders {
+		return fmt.Errorf("recorders: expected at most %d, found %d", MaxRecorders, len(p.Recorders))
+	}
+	for _, r := range p.Recorders {
+		if err := text("recorders", r); err != nil {
+			return err
+		}
+	}
 	seen := make(map[uint32]bool, len(p.Peers))
 	for i := range p.Peers {
 		q := &p.Peers[i]
@@ -73,6 +85,34 @@ func (p Peers) check() error {
 		}
 	}
 	return nil
+}
+
+// maxCount bounds a number of devices: one process may have many descriptors, and all are counted.
+const maxCount = 1 << 20
+
+func (v Devices) check() error {
+	if err := lease(v.LeaseMS); err != nil {
+		return err
+	}
+	switch {
+	case len(v.Open) > MaxDevices:
+		return fmt.Errorf("open: expected at most %d, found %d", MaxDevices, len(v.Open))
+	case v.Total < len(v.Open) || v.Total > maxCount || v.Total > 0 && len(v.Open) == 0:
+		return fmt.Errorf("total: expected %d or more, none without a name, and at most %d, found %d", len(v.Open), maxCount, v.Total)
+	case v.Complete != (v.Why == ""):
+		return fmt.Errorf("why: expected a reason if and only if the look was not complete, found %q", v.Why[:min(len(v.Why), 80)])
+	}
+	const maxID = 1<<32 - 1
+	for i := range v.Open {
+		o := &v.Open[i]
+		if o.PID < 1 || o.PID > maxID || o.UID < 0 || o.UID > maxID {
+			return fmt.Errorf("open[%d]: expected a pid of 1 or more and a uid, found %d and %d", i, o.PID, o.UID)
+		}
+		if err := errors.Join(text("path", o.Path), text("unit", o.Unit), longText("exe", o.Exe, 4096)); err != nil {
+			return fmt.Errorf("open[%d]: %w", i, err)
+		}
+	}
+	return text("why", v.Why)
 }
 
 func (p Processes) check() error {

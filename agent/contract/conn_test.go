@@ -190,7 +190,7 @@ func send(t *testing.T, c *net.UnixConn, id uint32, b Body) {
 var hello = Hello{Role: Courier, Min: OldestVersion, Max: Version, Program: "test"}
 
 func TestDialIsWelcomedAndSpeaks(t *testing.T) {
-	want := Welcome{Version: 1, Robot: "acme/7", BootID: uuid1, Nonce: hex32}
+	want := Welcome{Version: OldestVersion, Robot: "acme/7", BootID: uuid1, Nonce: hex32}
 	path := answer(t, func(c *net.UnixConn, first Frame) {
 		var h Hello
 		if err := first.Into(&h); err != nil || h != hello {
@@ -236,7 +236,7 @@ func TestDialIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := answer(t, func(conn *net.UnixConn, first Frame) {
 				if c.reply == nil {
-					_ = WriteFrame(conn, Frame{Type: FrameWelcome, ID: first.ID, Body: []byte(`{"version":1,"nonce":"` + hex32 + `"}`)}, true)
+					_ = WriteFrame(conn, Frame{Type: FrameWelcome, ID: first.ID, Body: []byte(`{"version":2,"nonce":"` + hex32 + `"}`)}, true)
 					return
 				}
 				send(t, conn, first.ID, c.reply)
@@ -270,7 +270,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 func TestCloseUnblocksReceive(t *testing.T) {
 	held := make(chan struct{})
 	path := answer(t, func(c *net.UnixConn, first Frame) {
-		send(t, c, first.ID, Welcome{Version: 1, BootID: uuid1, Nonce: hex32})
+		send(t, c, first.ID, Welcome{Version: OldestVersion, BootID: uuid1, Nonce: hex32})
 		<-held
 	})
 	t.Cleanup(func() { close(held) })

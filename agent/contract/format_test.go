@@ -32,8 +32,8 @@ func TestFormatNamesEverything(t *testing.T) {
 			}
 		}
 	}
-	if frames != 14 {
-		t.Errorf("%d types of frames, expected 14", frames)
+	if frames != 15 {
+		t.Errorf("%d types of frames, expected 15", frames)
 	}
 	for _, b := range bodies() {
 		f, err := New(0, b)

@@ -8,14 +8,12 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest. 2 knows [FrameKeys], and [Peer] has a transport.
-	Version = 2
-	// VersionKeys is the first that knows [FrameKeys].
-	VersionKeys = 2
-	// VersionTransport is the first in which [Peer] has a transport.
-	VersionTransport = 2
+	// Version is the newest. 3 knows [FrameDevices], and [Peers] names recorders.
+	Version = 3
+	// VersionDevices is the first that knows [FrameDevices].
+	VersionDevices = 3
 	// OldestVersion is the oldest.
-	OldestVersion = 1
+	OldestVersion = 2
 )
 
 // Role is what the program at the other end is.
@@ -42,6 +40,8 @@ const (
 	FrameReceipt byte = 'R'
 	// FrameProcesses is the steward's leased facts: [Processes].
 	FrameProcesses byte = 'P'
+	// FrameDevices is the steward's leased fact about recording devices: [Devices].
+	FrameDevices byte = 'V'
 	// FramePeers tells the steward the guard's real connections: [Peers].
 	FramePeers byte = 'Q'
 	// FrameSession is the courier's leased claim about its session: [Session].
@@ -98,7 +98,7 @@ func MaxBody(frame byte) (int, bool) {
 	switch frame {
 	case FrameOrder, FrameKeys:
 		return MaxDocument, true
-	case FrameStatus, FramePeers, FrameProcesses:
+	case FrameStatus, FramePeers, FrameProcesses, FrameDevices:
 		return 1 << 20, true
 	case FrameStatusRequest:
 		return 0, true

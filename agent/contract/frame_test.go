@@ -21,11 +21,12 @@ func bodies() []Body {
 	return []Body{
 		&Hello{Role: Courier, Min: 1, Max: 1, Program: "robowarden 1.0"},
 		&Welcome{Version: 1, Robot: "acme/7", BootID: uuid1, Nonce: hex32, Journal: "/j", Policy: "sha256:" + hex64},
-		&Peers{Peers: []Peer{{ID: 1, Topic: "/cmd", Node: "/plant", Local: "127.0.0.1:1", Remote: "[::1]:2", Gated: true, Transport: TransportUDP}}},
+		&Peers{Peers: []Peer{{ID: 1, Topic: "/cmd", Node: "/plant", Local: "127.0.0.1:1", Remote: "[::1]:2", Gated: true, Transport: TransportUDP}}, Recorders: []string{"/dev/video*"}},
 		&Processes{LeaseMS: 3000, Processes: []Process{
 			{ID: 1, Found: true, PID: 12, UID: 0, Unit: "plant.service", Cgroup: "/system.slice", Exe: "/usr/bin/plant", ExeSHA256: hex64},
 			{ID: 2, Why: "another computer"},
 		}},
+		&Devices{LeaseMS: 1000, Why: "not-permitted", Total: 2, Open: []OpenDevice{{Path: "/dev/video0", PID: 12, UID: 1000, Unit: "camera.service", Exe: "/usr/bin/camera"}}},
 		&Session{State: SessionAttesting, Detail: "challenge received", Connected: true, LeaseMS: 1},
 		&Head{BootID: uuid1, Seq: 10, Digest: hex64, EvidenceSeq: 9, Evidence: hex64},
 		&Checkpoint{Log: "guard", BootID: uuid1, Seq: 1, Digest: hex64, Evidence: hex64, KeyID: "SHA256:x", Signature: []byte{1}},
@@ -47,6 +48,8 @@ func empty(b Body) Body {
 		return new(Peers)
 	case *Processes:
 		return new(Processes)
+	case *Devices:
+		return new(Devices)
 	case *Session:
 		return new(Session)
 	case *Head:
@@ -162,6 +165,13 @@ func TestBodiesAreStrict(t *testing.T) {
 		"checkpoint of a stranger": {FrameCheckpoint, `{"log":"courier","boot_id":"` + uuid1 + `","digest":"` + hex64 + `","evidence":"` + hex64 + `","signature":"AA=="}`, &Checkpoint{}},
 		"checkpoint unsigned":      {FrameCheckpoint, `{"log":"guard","boot_id":"` + uuid1 + `","digest":"` + hex64 + `","evidence":"` + hex64 + `"}`, &Checkpoint{}},
 		"acknowledgement of none":  {FrameAcknowledged, `{}`, &Acknowledged{}},
+		"devices without a lease":  {FrameDevices, `{"complete":true}`, &Devices{}},
+		"complete with a reason":   {FrameDevices, `{"lease_ms":1,"complete":true,"why":"x"}`, &Devices{}},
+		"incomplete without one":   {FrameDevices, `{"lease_ms":1}`, &Devices{}},
+		"fewer than are named":     {FrameDevices, `{"lease_ms":1,"complete":true,"open":[{"path":"/dev/video0","pid":1}]}`, &Devices{}},
+		"open and nobody named":    {FrameDevices, `{"lease_ms":1,"complete":true,"total":1}`, &Devices{}},
+		"a device of nobody":       {FrameDevices, `{"lease_ms":1,"complete":true,"total":1,"open":[{"path":"/dev/video0"}]}`, &Devices{}},
+		"more than can be open":    {FrameDevices, `{"lease_ms":1,"complete":true,"total":99999999,"open":[{"path":"/dev/video0","pid":1}]}`, &Devices{}},
 		"long text":                {FrameSession, `{"state":"failed","lease_ms":1,"detail":"` + strings.Repeat("x", MaxText+1) + `"}`, &Session{}},
 		"another frame's body":     {FrameHead, `{}`, &Session{}},
 	} {
@@ -198,7 +208,7 @@ func TestFramesComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		packet := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "packet")
 		if rapid.Bool().Draw(t, "known") && len(packet) > 0 {
-			packet[0] = rapid.SampledFrom([]byte("HWORPQTDCSsAE")).Draw(t, "type")
+			packet[0] = rapid.SampledFrom([]byte("HWORPQVTDCSsAE")).Draw(t, "type")
 		}
 		f, err := ParseFrame(packet)
 		if err == nil && !bytes.Equal(AppendFrame(nil, f), packet) {

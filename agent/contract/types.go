@@ -34,6 +34,9 @@ type Welcome struct {
 type Peers struct {
 	// Peers has one entry for each publisher and topic of it that messages come from.
 	Peers []Peer `json:"peers"`
+	// Recorders are the device files that the steward has to look for, with the wildcards of path.Match; empty while nobody
+	// has to know, which is while the robot need not be private.
+	Recorders []string `json:"recorders,omitempty"`
 }
 
 // Transports of a [Peer].
@@ -61,19 +64,13 @@ type Peer struct {
 	Transport string `json:"transport,omitempty"`
 }
 
-// For returns what of the list a role that speaks the given version understands. Version 1 knows connections only; what it
-// is not told of stays unknown, which never loosens anything.
+// For returns what of the list a role that speaks the given version understands. Version 2 knows no recorders; what it is not
+// told of stays unknown, which never loosens anything.
 func (p Peers) For(version int) Peers {
-	if version >= VersionTransport {
-		return p
+	if version < VersionDevices {
+		p.Recorders = nil
 	}
-	out := Peers{Peers: []Peer{}}
-	for _, q := range p.Peers {
-		if q.Transport == TransportTCP {
-			out.Peers = append(out.Peers, q)
-		}
-	}
-	return out
+	return p
 }
 
 // Processes says which process is behind which connection. It is unsigned, may only tighten, and counts as unknown when
@@ -103,6 +100,30 @@ type Process struct {
 	ExeSHA256 string `json:"exe_sha256"`
 	// Interpreter is true if the executable runs somebody else's program, as Python does; it proves little then.
 	Interpreter bool `json:"interpreter"`
+}
+
+// Devices says which recording devices are open. It is unsigned, may only tighten, and counts as unknown when its lease is
+// over.
+type Devices struct {
+	// LeaseMS is for how long from its arrival the fact counts, in milliseconds.
+	LeaseMS int64 `json:"lease_ms"`
+	// Complete is true if every process was looked at; otherwise Why says why not, and others may be open as well.
+	Complete bool   `json:"complete"`
+	Why      string `json:"why"`
+	// Total counts the devices that are open, each once for every process; Open names the first of them.
+	Total int          `json:"total"`
+	Open  []OpenDevice `json:"open"`
+}
+
+// OpenDevice is one device file that one process has open.
+type OpenDevice struct {
+	// Path is the device's path as the process names it.
+	Path string `json:"path"`
+	// PID and UID are the process's number and its user, Unit its systemd unit and Exe its executable, for people.
+	PID  int    `json:"pid"`
+	UID  int    `json:"uid"`
+	Unit string `json:"unit"`
+	Exe  string `json:"exe"`
 }
 
 // States of a courier's session.

@@ -11,15 +11,14 @@ import (
 // body is the newest state of the robot as its messages tell it. It has a fixed size and no pointers, so that a
 // snapshot is a copy.
 type body struct {
-	seen      InputSet
-	pose      poseState
-	second    poseState
-	floor     int
-	velocity  velocityState
-	joints    jointState
-	imu       scalar
-	battery   batteryState
-	recording [2][maxDevices]bool // camera, microphone
+	seen     InputSet
+	pose     poseState
+	second   poseState
+	floor    int
+	velocity velocityState
+	joints   jointState
+	imu      scalar
+	battery  batteryState
 }
 
 const maxDevices = 16
@@ -190,26 +189,8 @@ func (b *body) takeDevice(d *msg.Device, boot time.Duration) {
 		b.battery = batteryState{boot: boot, ratio: d.ChargeRatio, charging: d.Charging}
 	case msg.Camera:
 		b.seen |= InputCameras
-		if d.Index >= 0 && d.Index < maxDevices {
-			b.recording[0][d.Index] = d.Active
-		}
 	case msg.Microphone:
 		b.seen |= InputMicrophones
-		if d.Index >= 0 && d.Index < maxDevices {
-			b.recording[1][d.Index] = d.Active
-		}
 	case msg.DeviceUnknown:
 	}
-}
-
-// anyRecording reports whether a camera or microphone says that it is active.
-func (b *body) anyRecording() bool {
-	for _, kind := range b.recording {
-		for _, active := range kind {
-			if active {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -50,7 +50,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventLock:
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders:
 		e.fact(ev)
 	case EventDemand:
 		e.demand(ev.Demand)
@@ -94,6 +94,10 @@ func (e *encoder) fact(ev *Event) {
 		e.duration(ev.Session.Until)
 	case EventProcess:
 		e.process(&ev.Process)
+	case EventHost:
+		e.hostReport(&ev.Host)
+	case EventRecorders:
+		e.recorders(&ev.Recorders)
 	default:
 	}
 }

@@ -110,6 +110,13 @@ func genEvent(t *rapid.T) *Event {
 		ev.Session = Session{State: SessionAttesting, Connected: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
 	case EventProcess:
 		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
+	case EventHost:
+		ev.Host = Host{
+			DescriptorsKnown: flag(), Descriptors: 9, DescriptorLimit: rapid.Uint32().Draw(t, "limit"), MemoryKnown: flag(),
+			MemoryLeft: rapid.Uint64().Draw(t, "left"), Pause: time.Duration(rapid.Int64().Draw(t, "pause")),
+		}
+	case EventRecorders:
+		ev.Recorders = Recorders{Open: rapid.Uint16().Draw(t, "open"), Complete: flag(), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
 	case EventEnd, EventNone:
 	}
 	return ev

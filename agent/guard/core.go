@@ -32,6 +32,9 @@ type Core struct {
 	leases [geofence.MaxLeases]leaseSlot
 	order  orderState
 	trust  trust
+	// host is the program's report on itself; privacy is what cameras and microphones do.
+	host    hostState
+	privacy privacy
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -159,6 +162,7 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	c.chain.frames = p.Pose.Chain
 	c.body.setFloor(p.Pose.Floor)
 	c.grant.zone = geofence.NoZone
+	c.privacy.since = never
 	return c, nil
 }
 
@@ -181,6 +185,8 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	c.ask(ev.Boot, fx)
 	c.sendLock(ev, fx)
 	fx.LatchesChanged = c.decision.LatchesChanged
+	fx.Private = c.privacy.since != never
+	fx.CloseDevices = c.privacy.ask(ev.Boot)
 	c.digest = c.mix(fx)
 	fx.Digest = c.digest
 }
@@ -214,6 +220,9 @@ func (c *Core) take(ev *Event) {
 		c.body.takeIMU(ev.IMU, ev.Boot)
 	case EventDevice:
 		c.body.takeDevice(ev.Device, ev.Boot)
+		if k := ev.Device.Kind; k == msg.Camera || k == msg.Microphone {
+			c.privacy.take(ev.Device, ev.Boot)
+		}
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
 	case EventEnd:
@@ -274,6 +283,10 @@ func (c *Core) takeFact(ev *Event) {
 		c.trust.takeSession(&ev.Session)
 	case EventProcess:
 		c.trust.takeProcess(&ev.Process, c.params.Processes)
+	case EventHost:
+		c.host.take(ev.Boot, &ev.Host)
+	case EventRecorders:
+		c.privacy.fact, c.privacy.told = ev.Recorders, ev.Boot
 	default:
 	}
 }
@@ -307,6 +320,7 @@ func (c *Core) decide(boot time.Duration) {
 	c.still.Step(boot, &in, &c.motion)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
+	c.privacy.follow(boot, c.decision.Axes.Perception)
 }
 
 // move passes a command through the gate, or lets the gate's own timeouts run.

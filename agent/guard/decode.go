@@ -63,7 +63,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	case EventLock:
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
-	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess:
+	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess, EventHost, EventRecorders:
 		s.decodeFact(&d)
 	case EventDemand:
 		ev.Demand = &s.demand
@@ -118,6 +118,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Process = Process{ID: d.u32(), Found: d.flag(), UID: d.u32(), Unit: d.text(), HasExe: d.flag()}
 		copy(ev.Process.Exe[:], d.take(len(ev.Process.Exe)))
 		ev.Process.Until = d.duration()
+	case EventHost:
+		ev.Host = d.hostReport()
+	case EventRecorders:
+		ev.Recorders = d.recorders()
 	default:
 	}
 }

@@ -22,6 +22,9 @@ type Effects struct {
 	// Rungs has bit i set while rung i of the stop ladder is asserted; RungsChanged is true when that is new.
 	Rungs        uint32
 	RungsChanged bool
+	// Private is true while cameras and microphones have to be closed; CloseDevices is true when their driver has to be
+	// asked for it, or to be told that it is over.
+	Private, CloseDevices bool
 	// Challenge has bit i set when a fresh challenge is due for endpoint i.
 	Challenge uint32
 	// Decided is true when the decision differs from the one before.
@@ -64,6 +67,9 @@ type Sink interface {
 	GateLock(gate int, seq uint64, locked bool)
 	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack].
 	Rungs(seq uint64, asserted uint32)
+	// Private says whether cameras and microphones have to be closed: when that changes, and again every second while
+	// they are not known to be.
+	Private(seq uint64, private bool)
 }
 
 // Clock is where the guard's time comes from: the host's clocks, or a simulation's.

@@ -58,8 +58,12 @@ const (
 	EventProcess EventKind = 20
 	// EventSecondPose is a pose from a second source, which has to agree with the first.
 	EventSecondPose EventKind = 21
+	// EventHost is what the program found out about itself and its computer.
+	EventHost EventKind = 22
+	// EventRecorders is the steward's unsigned fact about recording devices.
+	EventRecorders EventKind = 23
 	// EventDemand is a command that is passed on whole or not at all, on one of the mapping's gates.
-	EventDemand EventKind = 22
+	EventDemand EventKind = 24
 	// lastEvent is the newest kind.
 	lastEvent = EventDemand
 )
@@ -92,6 +96,8 @@ type Event struct {
 	Attestation Attestation
 	Session     Session
 	Process     Process
+	Host        Host
+	Recorders   Recorders
 	Demand      *msg.Demand
 }
 
@@ -241,6 +247,11 @@ func (ev *Event) String() string {
 	case EventProcess:
 		p := &ev.Process
 		return fmt.Sprintf("process behind connection %d: found %t, unit %q, uid %d", p.ID, p.Found, p.Unit, p.UID)
+	case EventHost:
+		h := &ev.Host
+		return fmt.Sprintf("the guard itself: %d of %d descriptors, %d MiB left, longest pause %v", h.Descriptors, h.DescriptorLimit, h.MemoryLeft>>20, h.Pause)
+	case EventRecorders:
+		return fmt.Sprintf("recording devices: %d open, all processes looked at %t", ev.Recorders.Open, ev.Recorders.Complete)
 	case EventDemand:
 		return describeDemand(ev.Demand)
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
@@ -250,5 +261,5 @@ func (ev *Event) String() string {
 
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
-	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "demand", "unknown",
+	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose", "host", "recorders", "demand", "unknown",
 }

@@ -173,6 +173,9 @@ func (g *Guard) act(fx *Effects) {
 	if fx.RungsChanged {
 		g.opt.Sink.Rungs(fx.Seq, fx.Rungs)
 	}
+	if fx.CloseDevices {
+		g.opt.Sink.Private(fx.Seq, fx.Private)
+	}
 	for i := range MaxGates {
 		if fx.End&(1<<i) != 0 {
 			g.opt.Sink.End(i, fx.Seq, fx.Measured, fx.MeasuredKnown)
@@ -323,6 +326,19 @@ func (g *Guard) Session(s Session) { g.begin(EventSession).Session = s; g.finish
 
 // Process takes the steward's fact about the process behind a connection.
 func (g *Guard) Process(p Process) { g.begin(EventProcess).Process = p; g.finish() }
+
+// Host takes what the program found out about itself and its computer.
+func (g *Guard) Host(h Host) { g.begin(EventHost).Host = h; g.finish() }
+
+// Recorders takes the steward's fact about recording devices.
+func (g *Guard) Recorders(r Recorders) { g.begin(EventRecorders).Recorders = r; g.finish() }
+
+// Private says whether cameras and microphones have to be closed now.
+func (g *Guard) Private() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opt.Core.privacy.since != never
+}
 
 // Note records something that is not an event for the core: a start, a receipt.
 func (g *Guard) Note(kind uint8, payload []byte) {

@@ -299,6 +299,14 @@ func (r *rig) step() {
 	if due("floor", 100) {
 		r.apply(Event{Kind: EventFloor, Floor: r.floor})
 	}
+	if n == 0 && !r.off["devices"] {
+		// Drivers say once, when they come up, that nothing records.
+		for kind, d := range [...]DeviceSet{r.params.Devices[0], r.params.Devices[1]} {
+			for i := range d.N {
+				r.apply(Event{Kind: EventDevice, Device: &msg.Device{Header: r.header(""), Kind: [...]msg.DeviceKind{msg.Camera, msg.Microphone}[kind], Index: i}})
+			}
+		}
+	}
 	if due("battery", 100) {
 		r.apply(Event{Kind: EventDevice, Device: &msg.Device{Header: r.header(""), Kind: msg.Battery, ChargeRatio: 0.8}})
 	}

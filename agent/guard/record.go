@@ -157,7 +157,7 @@ func (c *Core) mix(fx *Effects) uint64 {
 	}
 	word(c.decision.Digest())
 	flags := uint64(fx.Rungs) << 8
-	for i, f := range [...]bool{fx.Send, fx.SendLock, fx.Locked, fx.Decided} {
+	for i, f := range [...]bool{fx.Send, fx.SendLock, fx.Locked, fx.Decided, fx.Private, fx.CloseDevices} {
 		if f {
 			flags |= 1 << i
 		}

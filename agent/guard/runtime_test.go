@@ -32,6 +32,7 @@ func (nullSink) Command(uint64, msg.Twist) {}
 func (nullSink) Lock(uint64, bool)         {}
 func (nullSink) Challenge(int, []byte)     {}
 func (nullSink) Rungs(uint64, uint32)      {}
+func (nullSink) Private(uint64, bool)      {}
 
 type copyRecorder struct {
 	ring [1 << 20]byte
@@ -136,6 +137,7 @@ func (s *orderSink) Command(seq uint64, t msg.Twist) {
 func (s *orderSink) Lock(uint64, bool)     {}
 func (s *orderSink) Challenge(int, []byte) {}
 func (s *orderSink) Rungs(uint64, uint32)  {}
+func (s *orderSink) Private(uint64, bool)  {}
 
 // TestNothingMovesAfterAStop hammers a guard from many goroutines and orders a stop in the middle. From the moment at
 // which Order returns, what a publisher would have sent last is zero, and stays so.

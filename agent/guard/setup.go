@@ -57,6 +57,8 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),
+		Devices:    [2]DeviceSet{devices(cfg.Topics.Cameras), devices(cfg.Topics.Microphones)},
+		Recorders:  len(cfg.Profile.Recorders) > 0,
 		Required:   required(cfg.Profile),
 
 		InputTimeout: cfg.Policy.Startup.InputTimeout,
@@ -299,6 +301,17 @@ func processDemands(t *config.Topics) []ProcessDemand {
 		// The mapping's form allows nothing but the digits of a digest.
 		_, _ = hex.Decode(d.Exe[:], []byte(p.ExeSHA256))
 		out = append(out, d)
+	}
+	return out
+}
+
+// devices says how many there are and which show by a stream that they are active.
+func devices(list []config.Device) DeviceSet {
+	out := DeviceSet{N: len(list)}
+	for i, d := range list {
+		if d.Type == config.TypeCameraInfo {
+			out.Streams |= 1 << i
+		}
 	}
 	return out
 }

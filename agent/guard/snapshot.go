@@ -11,8 +11,8 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 6 since gates for commands to joints and goals are remembered. A
-// replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+// snapshotVersion is 6 since the program's report on itself, the devices of a private robot and gates for commands to joints and
+// goals are remembered. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -167,6 +167,8 @@ func (e *encoder) own(c *Core) {
 	e.u16(uint16(c.inside))
 	e.f64s([]float64{c.passing.VX, c.passing.VY, c.passing.YawRate})
 	e.trust(&c.trust)
+	e.host(&c.host)
+	e.privacy(&c.privacy)
 	e.u16(uint16(c.policyFault))
 	e.duration(c.started)
 	for i := range c.watches {
@@ -208,6 +210,8 @@ func (d *decoder) own(c *Core) {
 	c.inside = interlock.Cause(d.u16())
 	c.passing = geofence.Velocity{VX: d.f64(), VY: d.f64(), YawRate: d.f64()}
 	d.trust(&c.trust, len(c.params.Processes))
+	d.host(&c.host)
+	d.privacy(&c.privacy)
 	c.policyFault, c.started = interlock.Cause(d.u16()), d.duration()
 	for i := range c.watches {
 		d.watch(&c.watches[i])
@@ -243,11 +247,6 @@ func (e *encoder) body(b *body) {
 	e.duration(b.battery.boot)
 	e.f64(b.battery.ratio)
 	e.flag(b.battery.charging)
-	for i := range b.recording {
-		for _, on := range b.recording[i] {
-			e.flag(on)
-		}
-	}
 }
 
 func (d *decoder) body(b *body) {
@@ -263,11 +262,6 @@ func (d *decoder) body(b *body) {
 	}
 	b.imu = scalar{boot: d.duration(), value: d.f64()}
 	b.battery = batteryState{boot: d.duration(), ratio: d.f64(), charging: d.flag()}
-	for i := range b.recording {
-		for j := range b.recording[i] {
-			b.recording[i][j] = d.flag()
-		}
-	}
 }
 
 // verdict encodes what of a verdict later events look at; the rest is for people and comes again with the next look.

@@ -382,6 +382,7 @@ func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]int
 
 func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.LoopOverrun] = c.loopFault
+	c.hostConditions(boot, set)
 	if c.tickBoot != 0 && boot-c.tickBoot > c.params.Loop.Hard {
 		// Ticks that do not come at all cannot say so themselves.
 		set[interlock.LoopOverrun] = interlock.Fault(interlock.CauseDeadlineMissed, 0)
@@ -440,10 +441,9 @@ func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTrigge
 		// would be a nuisance at every start.
 		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
 	}
-	axes := c.decision.Axes
-	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, axes.Manipulators)
-	open := axes.Perception == interlock.PerceptionPrivate && c.body.anyRecording()
-	set[interlock.PerceptionOpen] = present(open, interlock.CauseDeviceActive)
+	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, c.decision.Axes.Manipulators)
+	set[interlock.PerceptionOpen] = c.privacyCondition(boot)
+	c.privacy.open = set[interlock.PerceptionOpen].State != interlock.Clear
 	set[interlock.Advisory] = present(c.params.Advisory, interlock.CauseNone)
 }
 

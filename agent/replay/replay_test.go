@@ -37,6 +37,7 @@ func (silent) Command(uint64, msg.Twist) {}
 func (silent) Lock(uint64, bool)         {}
 func (silent) Challenge(int, []byte)     {}
 func (silent) Rungs(uint64, uint32)      {}
+func (silent) Private(uint64, bool)      {}
 
 // run is a guard that is fed by hand, and the documents by which it decides.
 type run struct {

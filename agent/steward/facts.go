@@ -21,6 +21,9 @@ const (
 	RecordGuard journal.Kind = 4
 	// RecordSuppressed says that changes came too fast to be written: [Suppressed].
 	RecordSuppressed journal.Kind = 5
+	// RecordDevices says which recording devices are open while the robot has to be private, when that has changed:
+	// [contract.Devices].
+	RecordDevices journal.Kind = 6
 )
 
 // KindName is a record kind's name for people, empty for one that the steward does not write.
@@ -36,6 +39,8 @@ func KindName(k journal.Kind) string {
 		return "guard"
 	case RecordSuppressed:
 		return "suppressed"
+	case RecordDevices:
+		return "recording-devices"
 	default:
 		return ""
 	}

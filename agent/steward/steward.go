@@ -27,6 +27,9 @@ type Finder interface {
 	Find(ctx context.Context, pairs []proc.Pair) []proc.Fact
 }
 
+// DeviceFinder finds the processes that have a device open; [proc.Devices] is one.
+type DeviceFinder func(ctx context.Context, patterns []string) proc.OpenDevices
+
 // Options says what the steward does. All but Finder are required.
 type Options struct {
 	// Socket is the guard's control socket.
@@ -42,6 +45,8 @@ type Options struct {
 	Clock  func() time.Duration
 	// Finder looks; nil means this computer's [proc.Finder].
 	Finder Finder
+	// Devices looks for open recording devices; nil means this computer's [proc.Devices].
+	Devices DeviceFinder
 	// Log gets one line for each thing that changes.
 	Log zerolog.Logger
 }
@@ -98,6 +103,9 @@ func New(o Options) (*Steward, error) {
 		return nil, errors.New("steward: option Clock: expected the boot clock, found none")
 	}
 	s := &Steward{o: o, finder: o.Finder}
+	if s.o.Devices == nil {
+		s.o.Devices = func(ctx context.Context, patterns []string) proc.OpenDevices { return proc.Devices(ctx, "", patterns) }
+	}
 	if s.finder == nil {
 		f, err := proc.New(proc.Options{Now: o.Clock})
 		if err != nil {
@@ -263,6 +271,7 @@ func (s *Steward) look(ctx context.Context, conn *contract.Conn, peers <-chan co
 	defer tick.Stop()
 	known := book{}
 	var list contract.Peers
+	var devices deviceWatch
 	for {
 		s.turns.Add(1)
 		select {
@@ -272,6 +281,9 @@ func (s *Steward) look(ctx context.Context, conn *contract.Conn, peers <-chan co
 		case <-tick.C:
 		}
 		began := time.Now()
+		if err := s.lookForDevices(ctx, conn, list.Recorders, &devices); err != nil {
+			return err
+		}
 		if err := s.round(ctx, conn, list.Peers, &known); err != nil {
 			return err
 		}

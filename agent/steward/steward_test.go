@@ -101,6 +101,9 @@ func (g *guard) facts(c *net.UnixConn, good func(*contract.Processes) bool) cont
 		if err != nil {
 			g.t.Fatal(err)
 		}
+		if f.Type != contract.FrameProcesses {
+			continue
+		}
 		p = contract.Processes{}
 		if err := f.Into(&p); err != nil {
 			g.t.Fatal(err)

@@ -32,6 +32,7 @@ const (
 	TypeJointState                = "sensor_msgs/JointState"
 	TypeImu                       = "sensor_msgs/Imu"
 	TypeBatteryState              = "sensor_msgs/BatteryState"
+	TypeCameraInfo                = "sensor_msgs/CameraInfo"
 	TypeTwist                     = "geometry_msgs/Twist"
 	TypeBool                      = "std_msgs/Bool"
 	TypeString                    = "std_msgs/String"
@@ -49,7 +50,7 @@ const (
 type Subscription struct {
 	// Topic is the global name, such as "/odom".
 	Topic string
-	// Type is the message type, such as "nav_msgs/Odometry". Only a pose has a choice; elsewhere it may be empty.
+	// Type is the message type, such as "nav_msgs/Odometry". Only a pose and a device have a choice; elsewhere it may be empty.
 	Type string
 	// Allow lists the exact names of the nodes that may publish; others are not listened to.
 	Allow []string

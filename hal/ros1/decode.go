@@ -181,13 +181,20 @@ func (d *boolDecoder) decode(b []byte, boot time.Duration) error {
 	return nil
 }
 
-// deviceDecoder reads std_msgs/Bool as a device's activity.
+// deviceDecoder reads std_msgs/Bool as a device's activity. Of a stream, whatever comes shows that the device is active, also
+// what nobody could decode.
 type deviceDecoder struct {
-	m msg.Device
-	h func(*msg.Device)
+	m      msg.Device
+	stream bool
+	h      func(*msg.Device)
 }
 
 func (d *deviceDecoder) decode(b []byte, boot time.Duration) error {
+	if d.stream {
+		d.m.Boot, d.m.Active = boot, true
+		d.h(&d.m)
+		return nil
+	}
 	v, err := flag(b)
 	if err != nil {
 		return err

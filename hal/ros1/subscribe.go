@@ -109,13 +109,18 @@ func (n *Node) SubscribeBool(s bus.Subscription, h func(*msg.Bool)) (*Sub, error
 	})
 }
 
-// SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active".
+// SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active", and every sensor_msgs/CameraInfo, which
+// a driver sends with each picture, as "it is active".
 func (n *Node) SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (*Sub, error) {
 	if kind != msg.Camera && kind != msg.Microphone {
 		return nil, errors.New("ros1: SubscribeDevice reads a camera or a microphone; use SubscribeBattery for the battery")
 	}
-	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) decoder {
-		d := &deviceDecoder{h: h}
+	typ := bus.TypeBool
+	if s.Type == bus.TypeCameraInfo {
+		typ = s.Type
+	}
+	return n.subscribe(s, typ, bus.Latest, func(p *msg.Peer) decoder {
+		d := &deviceDecoder{h: h, stream: typ == bus.TypeCameraInfo}
 		d.m.Peer, d.m.Kind, d.m.Index = p, kind, index
 		return d
 	})

@@ -45,6 +45,8 @@ func lookupType(name string) (wireType, error) {
 		def = sensor_msgs.Imu{}
 	case bus.TypeBatteryState:
 		def = sensor_msgs.BatteryState{}
+	case bus.TypeCameraInfo:
+		def = sensor_msgs.CameraInfo{}
 	case bus.TypeTwist:
 		def, t.max = geometry_msgs.Twist{}, twistBytes
 	case bus.TypeTwistStamped:

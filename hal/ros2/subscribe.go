@@ -120,14 +120,16 @@ func (n *Node) SubscribeBool(s bus.Subscription, h func(*msg.Bool)) (*Sub, error
 	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) cdr.Decoder { return cdr.NewBool(p, h) })
 }
 
-// SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active".
+// SubscribeDevice reads std_msgs/Bool as "camera or microphone number index is active", and every sensor_msgs/CameraInfo, which
+// a driver sends with each picture, as "it is active".
 func (n *Node) SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (*Sub, error) {
 	if kind != msg.Camera && kind != msg.Microphone {
 		return nil, errors.New("ros2: SubscribeDevice reads a camera or a microphone; use SubscribeBattery for the battery")
 	}
-	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) cdr.Decoder {
-		return cdr.NewDevice(p, kind, index, h)
-	})
+	if t, err := parseType(s.Type, "msg"); err == nil && t.String() == bus.TypeCameraInfo {
+		return n.subscribe(s, bus.TypeCameraInfo, bus.Latest, func(p *msg.Peer) cdr.Decoder { return cdr.NewStream(p, kind, index, h) })
+	}
+	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) cdr.Decoder { return cdr.NewDevice(p, kind, index, h) })
 }
 
 // SubscribeText reads std_msgs/String. Texts are read reliably from writers that offer that, and wait until it is known

@@ -156,7 +156,7 @@ func offLegitimateReset(t *testing.T, r *robot) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	c, w, err := contract.Dial(ctx, r.s.path("control.sock"), contract.Hello{Role: contract.Courier, Min: 1, Max: 1, Program: "test"})
+	c, w, err := contract.Dial(ctx, r.s.path("control.sock"), contract.Hello{Role: contract.Courier, Min: contract.OldestVersion, Max: contract.OldestVersion, Program: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ try:
     c.connect(sys.argv[1])
     first = sys.argv[2]
     if first in ("courier", "steward"):
-        first = 'H\x01\x00\x00\x00{"role":"%s","min_version":1,"max_version":1,"program":"x"}' % first
+        first = 'H\x01\x00\x00\x00{"role":"%s","min_version":2,"max_version":2,"program":"x"}' % first
     c.send(first.encode("latin-1"))
     print(c.recv(65536)[:1].decode("latin-1"))
 except (ConnectionError, BrokenPipeError):

@@ -50,6 +50,7 @@ func (silent) Command(uint64, msg.Twist) {}
 func (silent) Lock(uint64, bool)         {}
 func (silent) Challenge(int, []byte)     {}
 func (silent) Rungs(uint64, uint32)      {}
+func (silent) Private(uint64, bool)      {}
 
 // thousand are a thousand zones around the robot at the origin of a site; which of two sites, odd says. The robot stands in a
 // speed zone, so every decision tells by which of them it was made.

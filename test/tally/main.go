@@ -16,6 +16,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // event is one line of `go test -json`.
@@ -25,8 +26,10 @@ type event struct {
 	FailedBuild, ImportPath       string
 }
 
-// tally gathers the results of all runs.
+// tally gathers the results of all runs. The lock is for runs at the same time.
 type tally struct {
+	sync.Mutex
+
 	passed, failed, skipped int
 	requireAll              bool
 	output                  map[string][]string
@@ -46,6 +49,7 @@ type line struct {
 type module struct {
 	dir  string
 	args []string
+	idle bool // only when nobody else wants a processor
 }
 
 func main() {
@@ -62,9 +66,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "tally:", err)
 			os.Exit(1)
 		}
-		for _, m := range modules(packages) {
-			t.try(m)
-		}
+		t.lanes(modules(packages))
 	}
 	t.slowest()
 	if t.requireAll && t.skipped > 0 {
@@ -82,9 +84,9 @@ func main() {
 // thousand times a second, and emulated computers.
 var heavy = []string{"./dds", "./e2e", "./machine", "./units"}
 
-// modules lists what a short run runs. Packages of the test module use real nodes and the machine's clock, so the heavy ones
-// run one after the other; a busy machine is not what they measure. Of the others, which wait for most of their time, two
-// run at a time.
+// modules lists what a short run runs. The heavy packages of the test module use real nodes and the machine's clock, so they
+// run one after the other. Beside them, in what they leave of the processors, run the product's own tests, which compute, and
+// the light packages, which wait for most of their time.
 func modules(packages []string) []module {
 	setTier("test")
 	// The time limit is for what hangs: go test then says where. The tier's budget is watched by the list of the slowest.
@@ -92,10 +94,25 @@ func modules(packages []string) []module {
 	const tag, timeout, parallel = "-tags=test", "-timeout=15m", "-parallel=2"
 	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool { return slices.Contains(heavy, p) })
 	return []module{
-		{"..", []string{"-p=2", timeout, "./..."}},
-		{".", append([]string{tag, "-p=2", timeout, parallel}, light...)},
-		{".", append([]string{tag, "-p=1", timeout, parallel}, heavy...)},
+		{"..", []string{"-p=2", timeout, "./..."}, true},
+		{".", append([]string{tag, "-p=2", timeout, parallel}, light...), true},
+		{".", append([]string{tag, "-p=1", timeout, parallel}, heavy...), false},
 	}
+}
+
+// lanes runs the modules in two rows at the same time: those that need the machine's clock, and those that take what is left.
+func (t *tally) lanes(all []module) {
+	var rows sync.WaitGroup
+	for _, idle := range []bool{false, true} {
+		rows.Go(func() {
+			for _, m := range all {
+				if m.idle == idle {
+					t.try(m)
+				}
+			}
+		})
+	}
+	rows.Wait()
 }
 
 // list names the packages of the module in a folder as paths below it.
@@ -126,13 +143,19 @@ func setTier(tier string) {
 func (t *tally) try(m module) {
 	if err := t.run(m); err != nil {
 		fmt.Fprintln(os.Stderr, "tally:", err)
+		t.Lock()
+		defer t.Unlock()
 		t.failed++
 		t.failures = append(t.failures, err.Error())
 	}
 }
 
 func (t *tally) run(m module) error {
-	cmd := exec.Command("go", append([]string{"test", "-json", "-count=1"}, m.args...)...) //nolint:gosec // our own arguments
+	args := append([]string{"go", "test", "-json", "-count=1"}, m.args...)
+	if m.idle {
+		args = append([]string{"chrt", "--idle", "0"}, args...) // from util-linux, which is on every Debian
+	}
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // our own arguments
 	cmd.Dir = m.dir
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -144,7 +167,10 @@ func (t *tally) run(m module) error {
 	}
 	t.read(out)
 	// A failing test makes go test fail as well; that is counted already, other failures are not.
-	if err := cmd.Wait(); err != nil && t.failed == 0 {
+	err = cmd.Wait()
+	t.Lock()
+	defer t.Unlock()
+	if err != nil && t.failed == 0 {
 		return fmt.Errorf("go test in %s: %w", m.dir, err)
 	}
 	return nil
@@ -164,6 +190,8 @@ func (t *tally) read(r io.Reader) {
 }
 
 func (t *tally) take(e *event) {
+	t.Lock()
+	defer t.Unlock()
 	key := e.Package + "." + e.Test
 	switch e.Action {
 	case "output", "build-output":

@@ -14,29 +14,36 @@ import (
 type room struct {
 	name string
 	run  []module
-	fuzz []string // modules whose fuzz targets are run
+	fuzz []module // packages whose fuzz targets are run, with one budget
 }
 
 // Names of the rooms that are no package of the test module.
 const (
 	roomProduct = "product"
-	roomFuzz    = "fuzz"
+	roomFuzz    = "fuzz-" // with the folder
 )
 
-// rooms lists the product's own tests, each package of the test module that has tests, and the fuzz targets of both.
+// rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
 	cmd := exec.Command("go", "list", "-tags=qualify", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...")
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("list of the test module's packages: %w", err)
 	}
-	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}}}}}
+	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}, false}}}}
 	for pkg := range strings.FieldsSeq(string(out)) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
-		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}}}})
+		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}, false}}})
 	}
-	return append(list, room{name: roomFuzz, fuzz: []string{"..", "."}}), nil
+	for _, m := range []struct{ dir, prefix string }{{"..", ""}, {".", "test-"}} {
+		more, err := fuzzRooms(m.dir, m.prefix)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	return list, nil
 }
 
 // pick returns the rooms that are asked for, all without names.

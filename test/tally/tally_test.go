@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +21,11 @@ func TestParseTargets(t *testing.T) {
 
 func TestLastExecs(t *testing.T) {
 	const out = "fuzz: elapsed: 3s, execs: 100 (33/sec), new interesting: 1 (total: 2)\nfuzz: elapsed: 6s, execs: 250 (50/sec), new interesting: 1 (total: 2)\nPASS\n"
-	if got := lastExecs(out); got != "250 inputs" {
-		t.Errorf("got %q, want the last count", got)
+	if got := lastExecs(out); got != 250 {
+		t.Errorf("got %d, want the last count", got)
 	}
-	if got := lastExecs("FAIL\n"); got != "no count" {
-		t.Errorf("got %q without any count", got)
+	if got := lastExecs("FAIL\n"); got != 0 {
+		t.Errorf("got %d without any count", got)
 	}
 }
 
@@ -113,5 +114,33 @@ func TestEveryPackageIsRunOnce(t *testing.T) {
 	}
 	if len(seen) > 0 {
 		t.Errorf("packages that are not there: %v", seen)
+	}
+}
+
+func TestRanOutOfTimeIsNoFailure(t *testing.T) {
+	for out, want := range map[string]bool{
+		"--- FAIL: FuzzX (5.29s)\n    context deadline exceeded\nFAIL\n":                                         true,
+		"--- FAIL: FuzzX (5.29s)\n    Failing input written to testdata/fuzz/FuzzX/1\ncontext deadline exceeded": false,
+		"panic: context deadline exceeded":                                                                       false,
+		"--- FAIL: FuzzX (5.29s)\n":                                                                              false,
+	} {
+		if ranOut(out) != want {
+			t.Errorf("%q: %t, expected %t", out, !want, want)
+		}
+	}
+}
+
+func TestFuzzRoomsAreByFolder(t *testing.T) {
+	list, err := fuzzRooms("../..", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(r room) bool { return r.name == "fuzz-hal-rtps" })
+	if i < 0 {
+		t.Fatalf("no room for hal/rtps among %d", len(list))
+	}
+	want := []string{"./hal/rtps", "./hal/rtps/reliable", "./hal/rtps/wire"}
+	if diff := cmp.Diff(want, list[i].fuzz[0].args); diff != "" {
+		t.Error(diff)
 	}
 }

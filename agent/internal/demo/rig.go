@@ -243,6 +243,9 @@ func (s *worldSink) Lock(_ uint64, locked bool) { s.out.Lock(locked) }
 // Challenge is guard.Sink's.
 func (s *worldSink) Challenge(_ int, line []byte) { s.out.Challenge(line) }
 
+// Private is guard.Sink's. The story has no service that closes cameras; its cameras are closed by hand.
+func (s *worldSink) Private(uint64, bool) {}
+
 // Rungs is guard.Sink's: a rung's service is called once for each assertion.
 func (s *worldSink) Rungs(_ uint64, asserted uint32) {
 	fresh := asserted &^ s.asked

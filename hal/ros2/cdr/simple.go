@@ -166,6 +166,27 @@ func (d *deviceDecoder) Decode(payload []byte, boot time.Duration, seq uint64) e
 	return nil
 }
 
+// streamDecoder takes every message of a device's stream as a sign that the device is active, also one that nobody could
+// decode.
+type streamDecoder struct {
+	m msg.Device
+	h func(*msg.Device)
+}
+
+// NewStream reads a device's stream, such as bus.TypeCameraInfo, as "device number index of that kind is active".
+func NewStream(p *msg.Peer, kind msg.DeviceKind, index int, h func(*msg.Device)) Decoder {
+	d := &streamDecoder{h: h}
+	d.m.Peer, d.m.Kind, d.m.Index, d.m.Active = p, kind, index, true
+	return d
+}
+
+// Decode implements Decoder.
+func (d *streamDecoder) Decode(_ []byte, boot time.Duration, seq uint64) error {
+	d.m.Boot, d.m.Seq = boot, uint32(seq)
+	d.h(&d.m)
+	return nil
+}
+
 // textDecoder reads std_msgs/String.
 type textDecoder struct {
 	m msg.Text
