@@ -178,7 +178,7 @@ type Joint struct {
 	Max *float64 `cfg:"max,optional" range:"[-100,100]" eg:"max: 2.6"`
 	// MaxVelocity is in rad/s or m/s.
 	MaxVelocity float64 `cfg:"max_velocity" range:"(0,200]" eg:"max_velocity: 12"`
-	// MaxEffort is in N·m or N. Without it a gate takes the URDF's, and where there is none lets no effort pass.
+	// MaxEffort is in N·m or N, the most that a gate lets the joint be asked for; without it no effort but 0 passes.
 	MaxEffort *float64 `cfg:"max_effort,optional" range:"(0,10000]" eg:"max_effort: 25"`
 }
 
