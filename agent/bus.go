@@ -51,6 +51,9 @@ func newWiring(cfg *config.Config, envelopes guard.Envelopes, clock guard.Clock,
 			b.topics[config.ChallengeTopic(c.Topic)] = true
 		}
 	}
+	for i, g := range cfg.Topics.Gates {
+		b.inputs[g.Topic] = len(cfg.Topics.Commands) + len(cfg.Topics.Monitored) + i
+	}
 	if err := b.open(clock); err != nil {
 		return nil, err
 	}
@@ -71,7 +74,15 @@ func (b *wiring) advertise() error {
 		return p
 	}
 	b.sink = &busSink{log: b.log}
-	b.sink.command = offer(t.CommandOut.Topic, bus.TypeTwist, t.CommandOut.Consumer)
+	command, err := b.node.Advertise(bus.Publication{
+		Topic: t.CommandOut.Topic, Type: t.CommandOut.Type, Consumers: []string{t.CommandOut.Consumer},
+		Frame: t.CommandOut.Frame, WheelbaseM: t.CommandOut.WheelbaseM,
+	})
+	if err != nil {
+		errs = append(errs, fmt.Errorf("topic %s: %w", t.CommandOut.Topic, err))
+	}
+	b.sink.command = command
+	errs = append(errs, b.advertiseGates())
 	if t.Lock != nil {
 		b.sink.lock = offer(t.Lock.Topic, bus.TypeBool, t.Lock.Consumer)
 	}
@@ -122,12 +133,16 @@ func (b *wiring) connect(g *guard.Guard) error {
 		}
 	}
 	for i, c := range t.Commands {
-		s := bus.Subscription{Topic: c.Topic, Allow: c.Publishers, MaxBytes: c.MaxBytes}
+		s := bus.Subscription{Topic: c.Topic, Type: c.Type, Allow: c.Publishers, MaxBytes: c.MaxBytes}
 		if o := b.envelopes[i]; o != nil {
 			s.Open = o.Open
 		}
+		if strings.HasPrefix(c.Type, "ackermann_msgs/") {
+			s.WheelbaseM = t.CommandOut.WheelbaseM
+		}
 		try(c.Topic, b.node.SubscribeCommand(s, i, g.Command))
 	}
+	b.connectGates(try)
 	b.connectPose(try)
 	b.connectSensors(try)
 	b.connectDevices(try)
@@ -251,6 +266,14 @@ func (b *wiring) watch(errs *[]error) {
 	}
 	for _, m := range t.Monitored {
 		add(m.Topic, "")
+	}
+	for _, g := range t.Gates {
+		add(g.Topic, "")
+		for _, topic := range []string{g.Out, g.Lock} {
+			if topic != "" {
+				add(topic, g.Consumer)
+			}
+		}
 	}
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {

@@ -22,6 +22,7 @@ type node interface {
 	SubscribeBool(s bus.Subscription, h func(*msg.Bool)) error
 	SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) error
 	SubscribeText(s bus.Subscription, h func(*msg.Text)) error
+	SubscribeDemand(s bus.DemandSubscription, h func(*msg.Demand)) error
 	WatchTopic(topic, consumer string, h func(*msg.Graph)) error
 
 	Advertise(p bus.Publication) (publisher, error)
@@ -42,6 +43,8 @@ type publisher interface {
 	PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error)
 	PublishBool(seq uint64, v bool) (bus.Sent, error)
 	PublishString(seq uint64, text []byte) (bus.Sent, error)
+	PublishRaw(seq uint64, message []byte) (bus.Sent, error)
+	PublishHold(seq uint64, h *bus.Hold) (bus.Sent, error)
 	PublishDiagnostics(seq uint64, stamp int64, status []bus.DiagnosticStatus) (bus.Sent, error)
 }
 
@@ -60,6 +63,7 @@ type busNode[S any, P publisher, W any] interface {
 	SubscribeBool(s bus.Subscription, h func(*msg.Bool)) (S, error)
 	SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (S, error)
 	SubscribeText(s bus.Subscription, h func(*msg.Text)) (S, error)
+	SubscribeDemand(s bus.DemandSubscription, h func(*msg.Demand)) (S, error)
 	WatchTopic(topic, consumer string, h func(*msg.Graph)) (W, error)
 
 	Advertise(p bus.Publication) (P, error)
@@ -117,6 +121,11 @@ func (a anyNode[S, P, W]) SubscribeDevice(s bus.Subscription, kind msg.DeviceKin
 
 func (a anyNode[S, P, W]) SubscribeText(s bus.Subscription, h func(*msg.Text)) error {
 	_, err := a.n.SubscribeText(s, h)
+	return err
+}
+
+func (a anyNode[S, P, W]) SubscribeDemand(s bus.DemandSubscription, h func(*msg.Demand)) error {
+	_, err := a.n.SubscribeDemand(s, h)
 	return err
 }
 

@@ -82,6 +82,7 @@ func (f *faultFS) SyncDir() error { return nil }
 
 // discard is a sink and a journal for a guard whose orders are tested.
 type discard struct {
+	guard.NoGates
 	mu    sync.Mutex
 	notes int
 }

@@ -27,6 +27,7 @@ type busSink struct {
 	private    *privacy // nil where no service closes cameras and microphones
 	// onPrivate is told when the robot has to be private, or need not any more; it does not block.
 	onPrivate func()
+	gates     []gateOut
 	seq       atomic.Uint64
 	log       zerolog.Logger
 

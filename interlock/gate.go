@@ -52,6 +52,8 @@ type Command struct {
 	Dock bool
 	// Received is the boot clock's reading at which it arrived.
 	Received time.Duration
+	// WrongFrame is true if the message carries another frame than it must.
+	WrongFrame bool
 	// Stamped is true if the message carries its sender's time; Age is then how old it was when it arrived, by that
 	// time, negative if it lies ahead.
 	Stamped bool
@@ -143,6 +145,8 @@ const (
 	GateRepeated
 	// GateWrongFrame means that the command is given in another frame than the channel's first.
 	GateWrongFrame
+	// GateFrame means that the command is in another frame than it must be.
+	GateFrame
 	// NumGateReasons is the number of reasons.
 	NumGateReasons
 )
@@ -158,6 +162,7 @@ func (r GateReason) String() string {
 		"from before the release", "waiting for neutral", "timed out", "idle",
 		"not proven", "sender not known well enough", "no session of control",
 		"repeated", "wrong frame",
+		"not the mapped frame",
 	}[r]
 }
 

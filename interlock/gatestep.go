@@ -110,6 +110,8 @@ func (g *Gate) admit(now time.Duration, c *Command, axes Axes) GateReason {
 		return GateNotFinite
 	case c.Mark != ArrivalNew:
 		return marked(c.Mark)
+	case c.WrongFrame:
+		return GateFrame
 	case c.Stamped && c.Age < -g.cfg.MaxSkew:
 		return GateFuture
 	case age >= g.cfg.CommandTimeout, c.Stamped && c.Age >= g.cfg.CommandTimeout-age:
@@ -166,7 +168,7 @@ func (g *Gate) drop(c *Command, reason GateReason) {
 		return
 	}
 	switch reason {
-	case GateNotFinite, GateStale, GateFuture, GateNotDock, GateRemote:
+	case GateNotFinite, GateFrame, GateStale, GateFuture, GateNotDock, GateRemote:
 		g.any, g.why = false, reason
 	default:
 	}

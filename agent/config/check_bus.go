@@ -160,6 +160,12 @@ func (d *document) checkSelf(t *Topics, p *Deployment, profile *Profile) {
 	for i, m := range t.Monitored {
 		refuse(at("monitored", i), m.Publishers)
 	}
+	for i, g := range t.Gates {
+		refuse(at("gates", i), g.Publishers)
+		if slices.Contains(nodes, g.Consumer) {
+			d.wrong(at("gates", i, "consumer"), "self", "another node than the guard", g.Consumer, "name the node that follows the commands")
+		}
+	}
 	if slices.Contains(nodes, t.CommandOut.Consumer) {
 		d.wrong(at("command_out", "consumer"), "self", "another node than the guard", t.CommandOut.Consumer, "name the node that drives the base")
 	}
@@ -226,6 +232,10 @@ func (t *Topics) named() []namedPlace {
 	}
 	for i, m := range t.Monitored {
 		add(at("monitored", i), m.Publishers)
+	}
+	for i, g := range t.Gates {
+		add(at("gates", i), g.Publishers)
+		out = append(out, namedPlace{at("gates", i, "consumer"), g.Consumer})
 	}
 	for i, h := range t.Heartbeats {
 		add(at("heartbeats", i), h.Publishers)

@@ -33,6 +33,7 @@ func (l *loader) check() {
 		profile.checkMapped(c.Profile, c.Topics)
 		topics.checkFrames(c.Profile, c.Topics)
 		topics.checkJointNames(c.Profile, c.Topics)
+		topics.checkGateJoints(c.Profile, c.Topics)
 	}
 	if policy != nil && topics != nil {
 		policy.checkAgainstTopics(topics, c.Policy, c.Topics)

@@ -48,6 +48,7 @@ func (d *document) checkTopics(t *Topics) {
 	d.checkPose(t)
 	d.checkFloorSource(t)
 	d.checkCommands(t)
+	d.checkGates(t)
 	d.checkMeetings(t)
 	d.unique("cameras", "name", deviceNames(t.Cameras))
 	d.unique("microphones", "name", deviceNames(t.Microphones))
@@ -105,6 +106,9 @@ func (t *Topics) publishers() []string {
 	for _, c := range t.Commands {
 		out = append(out, c.Publishers...)
 	}
+	for _, g := range t.Gates {
+		out = append(out, g.Publishers...)
+	}
 	for _, h := range t.Heartbeats {
 		out = append(out, h.Publishers...)
 	}
@@ -138,6 +142,9 @@ func (t *Topics) Names() []string {
 	}
 	for _, m := range t.Monitored {
 		out = append(out, m.Topic)
+	}
+	for _, g := range t.Gates {
+		out = append(out, g.Topic, g.Out, g.Lock)
 	}
 	if t.Lock != nil {
 		out = append(out, t.Lock.Topic)
@@ -277,8 +284,12 @@ func (d *document) checkCommands(t *Topics) {
 		switch {
 		case isLowLevel(typ):
 			d.wrong(at("commands", i, "type"), ruleJointGate, TypeTwist, typ, noJointGate)
-		case c.Type != "" && c.Type != TypeTwist:
-			d.wrong(at("commands", i, "type"), "not-allowed", TypeTwist, c.Type, "other commands cannot be gated yet")
+		case c.Type != "" && !slices.Contains(commandTypes, c.Type):
+			d.wrong(at("commands", i, "type"), "not-allowed", strings.Join(commandTypes, ", "), c.Type, "commands of other types belong under gates")
+		case ackermann(c.Type) && !d.has("command_out", "wheelbase_m"):
+			d.wrong(at("commands", i, "type"), ruleGate, "command_out.wheelbase_m, for "+c.Type, "nothing", "the turn rate follows from the angle and the wheelbase")
+		case d.has("commands", i, "frame") && !stamped(c.Type):
+			d.wrong(at("commands", i, "frame"), ruleGate, "no frame for "+c.Type, c.Frame, "the type carries none")
 		}
 		d.checkMost(at("commands", i, "max_publishers"), c.MaxPublishers, c.Publishers)
 	}
@@ -289,10 +300,22 @@ func (d *document) checkCommands(t *Topics) {
 	}
 	d.unique("monitored", "name", monitored)
 	d.unique("commands", "channel", channels)
+	if o := &t.CommandOut; ackermann(o.Type) && !d.has("command_out", "wheelbase_m") {
+		d.wrong(at("command_out", "type"), ruleGate, "wheelbase_m, for "+o.Type, "nothing", "the angle follows from the turn rate and the wheelbase")
+	} else if d.has("command_out", "frame") && !stamped(o.Type) && o.Type != "" {
+		d.wrong(at("command_out", "frame"), ruleGate, "no frame for "+o.Type, o.Frame, "the type carries none")
+	}
 	if out := d.text("command_out", "topic"); isLowLevel(out) {
 		d.wrong(at("command_out", "topic"), ruleJointGate, "a topic of velocity commands", out, noJointGate)
 	}
 }
+
+// commandTypes are those of commands to the base's velocity.
+var commandTypes = []string{TypeTwist, TypeTwistStamped, TypeAckermann, TypeAckermannStamped}
+
+func ackermann(typ string) bool { return typ == TypeAckermann || typ == TypeAckermannStamped }
+
+func stamped(typ string) bool { return typ == TypeTwistStamped || typ == TypeAckermannStamped }
 
 // checkMost reports a number of publishers that those who are named cannot reach. An address without a node may be that
 // of any number of writers.
@@ -321,6 +344,13 @@ func (d *document) checkMeetings(t *Topics) {
 	for i, m := range t.Monitored {
 		add(m.Topic, "monitored "+m.Name, at("monitored", i, "topic"))
 	}
+	for i, g := range t.Gates {
+		add(g.Out, "the output of gate "+g.Name, at("gates", i, "out"))
+		add(g.Lock, "the lock of gate "+g.Name, at("gates", i, "lock"))
+	}
+	for i, g := range t.Gates {
+		add(g.Topic, "the input of gate "+g.Name, at("gates", i, "topic"))
+	}
 	if t.Lock != nil {
 		add(t.Lock.Topic, "lock", at("lock", "topic"))
 	}
@@ -340,8 +370,8 @@ func (d *document) checkMeetings(t *Topics) {
 	for _, u := range uses {
 		if other, twice := first[u.topic]; twice {
 			hint := "give each purpose its own topic"
-			if other == "command_out" {
-				hint = "the gate would read what it has written; let the commander publish on another topic"
+			if other == "command_out" || strings.HasPrefix(other, "the output of gate") {
+				hint = gateHintOut
 			}
 			d.wrong(u.where, "topic-clash", "a topic of its own", u.topic+", which "+other+" uses", hint)
 			continue

@@ -193,6 +193,11 @@ func preset(v reflect.Value, f *field) {
 		v.SetString(f.preset)
 		return
 	}
+	if v.Kind() == reflect.Float64 {
+		x, _ := strconv.ParseFloat(f.preset, 64)
+		v.SetFloat(x)
+		return
+	}
 	n, _ := strconv.ParseInt(f.preset, 10, 64)
 	v.SetInt(n)
 }

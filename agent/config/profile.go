@@ -163,6 +163,9 @@ type PoseQuality struct {
 type JointSet struct {
 	// MaxAge is the age by receive time beyond which joint states are missing.
 	MaxAge time.Duration `cfg:"max_age" range:"[5ms,5s]" eg:"max_age: 200ms"`
+	// LimitedShare is the share of their velocity and effort that joints may be asked for while manipulators are limited; the
+	// default is 0.25.
+	LimitedShare float64 `cfg:"limited_share,optional" range:"(0,1]" default:"0.25" eg:"limited_share: 0.25"`
 	// List holds the joints; their order is the order of joint numbers everywhere in the agent.
 	List []Joint `cfg:"list" len:"1..64" eg:"list: [{name: left_hip_pitch, group: leg, min: -2.5, max: 2.5, max_velocity: 12}]"`
 }
@@ -181,6 +184,8 @@ type Joint struct {
 	Max *float64 `cfg:"max,optional" range:"[-100,100]" eg:"max: 2.6"`
 	// MaxVelocity is in rad/s or m/s.
 	MaxVelocity float64 `cfg:"max_velocity" range:"(0,200]" eg:"max_velocity: 12"`
+	// MaxEffort is in N·m or N, the most that a gate lets the joint be asked for; without it no effort but 0 passes.
+	MaxEffort *float64 `cfg:"max_effort,optional" range:"(0,10000]" eg:"max_effort: 25"`
 }
 
 // Rest kinds.

@@ -5,21 +5,27 @@ import "time"
 // Message and service types that the mapping may name, in the spelling that both ROS generations share. ROS 2's own
 // spelling, with /msg/ or /srv/ in between, is read as the same.
 const (
-	TypeOdometry    = "nav_msgs/Odometry"
-	TypePose        = "geometry_msgs/PoseStamped"
-	TypePoseCov     = "geometry_msgs/PoseWithCovarianceStamped"
-	TypeTwist       = "geometry_msgs/Twist"
-	TypeTF          = "tf2_msgs/TFMessage"
-	TypeJointState  = "sensor_msgs/JointState"
-	TypeIMU         = "sensor_msgs/Imu"
-	TypeBattery     = "sensor_msgs/BatteryState"
-	TypeCameraInfo  = "sensor_msgs/CameraInfo"
-	TypeBool        = "std_msgs/Bool"
-	TypeString      = "std_msgs/String"
-	TypeDiagnostics = "diagnostic_msgs/DiagnosticArray"
-	TypeTrigger     = "std_srvs/Trigger"
-	TypeSetBool     = "std_srvs/SetBool"
-	TypeEmpty       = "std_srvs/Empty"
+	TypeOdometry         = "nav_msgs/Odometry"
+	TypePose             = "geometry_msgs/PoseStamped"
+	TypePoseCov          = "geometry_msgs/PoseWithCovarianceStamped"
+	TypeTwist            = "geometry_msgs/Twist"
+	TypeTF               = "tf2_msgs/TFMessage"
+	TypeJointState       = "sensor_msgs/JointState"
+	TypeIMU              = "sensor_msgs/Imu"
+	TypeBattery          = "sensor_msgs/BatteryState"
+	TypeCameraInfo       = "sensor_msgs/CameraInfo"
+	TypeBool             = "std_msgs/Bool"
+	TypeString           = "std_msgs/String"
+	TypeDiagnostics      = "diagnostic_msgs/DiagnosticArray"
+	TypeTwistStamped     = "geometry_msgs/TwistStamped"
+	TypeAckermann        = "ackermann_msgs/AckermannDrive"
+	TypeAckermannStamped = "ackermann_msgs/AckermannDriveStamped"
+	TypeTrajectory       = "trajectory_msgs/JointTrajectory"
+	TypeValues           = "std_msgs/Float64MultiArray"
+	TypeMoveBaseGoal     = "move_base_msgs/MoveBaseActionGoal"
+	TypeTrigger          = "std_srvs/Trigger"
+	TypeSetBool          = "std_srvs/SetBool"
+	TypeEmpty            = "std_srvs/Empty"
 )
 
 // Topics is the integrator's mapping from what the guard needs to what this robot's bus carries. It decides who is
@@ -72,6 +78,8 @@ type Topics struct {
 	Diagnostics string `cfg:"diagnostics,optional" form:"topic" eg:"diagnostics: /diagnostics"`
 	// Heartbeats are the exchanges by which endpoints prove that they live.
 	Heartbeats []Heartbeat `cfg:"heartbeats,optional" len:"0..16" eg:"heartbeats: [{endpoint: operator, challenge_topic: /robowarden/challenge, response_topic: /robowarden/response, publishers: [/operator]}]"`
+	// Gates are the ways in which somebody commands more than the base's velocity: joints, goals, anything else.
+	Gates []Gate `cfg:"gates,optional" len:"0..16" eg:"gates: [{name: arm, kind: autonomy, mode: monitor, reads: joints, topic: /arm/command, type: trajectory_msgs/JointTrajectory, publishers: [/move_group]}]"`
 	// Processes are the processes that are demanded behind publishers.
 	Processes []Process `cfg:"processes,optional" len:"0..64" eg:"processes: [{node: /move_base, unit: navigation.service, uid: 1001}]"`
 }
@@ -298,6 +306,8 @@ type CommandIn struct {
 	Publishers []string `cfg:"publishers" len:"1..16" form:"publisher" eg:"publishers: [/move_base]"`
 	// MaxPublishers is how many of them may publish at once; the default is 1.
 	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
+	// Frame is the frame_id that a stamped type must carry; empty where it does not matter.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: base_link"`
 	// Dock marks the channel that is let through while the robot may only go to its dock.
 	Dock bool `cfg:"dock,optional" eg:"dock: true"`
 	// MaxBytes is the largest message that is read; the default is 4 KiB.
@@ -323,7 +333,12 @@ type CommandOut struct {
 	// Topic is the absolute name.
 	Topic string `cfg:"topic" form:"topic" eg:"topic: /cmd_vel"`
 	// Type is the message type.
-	Type string `cfg:"type" kin:"msg" enum:"geometry_msgs/Twist" eg:"type: geometry_msgs/Twist"`
+	Type string `cfg:"type" kin:"msg" enum:"geometry_msgs/Twist|geometry_msgs/TwistStamped|ackermann_msgs/AckermannDrive|ackermann_msgs/AckermannDriveStamped" eg:"type: geometry_msgs/Twist"`
+	// Frame is the frame_id of what is sent in a stamped type.
+	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: base_link"`
+	// WheelbaseM is the distance in metres between the axles of a base that is commanded by Ackermann's types, here or under
+	// commands. The rates in these messages do not pass: a base changes speed and angle as fast as it does.
+	WheelbaseM float64 `cfg:"wheelbase_m,optional" range:"(0,20]" eg:"wheelbase_m: 0.6"`
 	// Consumer is the node that drives the base; it is asked whom it is really connected to.
 	Consumer string `cfg:"consumer" form:"publisher" eg:"consumer: /base_driver"`
 }

@@ -90,6 +90,9 @@ func (t *Topics) anyTopics() []anyTopic {
 	for i := range t.Monitored {
 		out = append(out, anyTopic{at("monitored", i, "topic"), &t.Monitored[i].Topic, false})
 	}
+	for i := range t.Gates {
+		out = append(out, anyTopic{at("gates", i, "topic"), &t.Gates[i].Topic, false})
+	}
 	return out
 }
 

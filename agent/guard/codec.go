@@ -54,6 +54,8 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
 		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact:
 		e.fact(ev)
+	case EventDemand:
+		e.demand(ev.Demand)
 	case EventEnd, EventNone:
 	}
 	return e.b

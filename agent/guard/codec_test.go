@@ -13,6 +13,26 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
+// genOutline draws a command to joints.
+func genOutline(t *rapid.T, d *msg.Demand, f func() float64) *msg.Trajectory {
+	out := &msg.Trajectory{
+		Header: d.Header, Channel: d.Channel, N: rapid.IntRange(0, msg.MaxJoints).Draw(t, "joints"), Unknown: 4, Points: 9,
+		Fault: msg.Fault(rapid.IntRange(0, int(msg.FaultCount)).Draw(t, "fault")), NotFinite: rapid.Bool().Draw(t, "finite"),
+		Start: -3, Duration: 1 << 40, Monotonic: rapid.Bool().Draw(t, "monotonic"),
+	}
+	for i := range out.N {
+		if rapid.Bool().Draw(t, "named") {
+			out.Seen |= 1 << i
+		}
+		for _, a := range arrays(out) {
+			if a[i] = math.NaN(); out.Seen&(1<<i) != 0 {
+				a[i] = f()
+			}
+		}
+	}
+	return out
+}
+
 // genEvent draws events of every kind, with the numbers that robots send and the ones that they should not.
 func genEvent(t *rapid.T) *Event {
 	peer := &msg.Peer{ID: rapid.Uint32().Draw(t, "peer"), Strength: msg.Strength(rapid.IntRange(0, 4).Draw(t, "strength"))}
@@ -84,6 +104,14 @@ func genEvent(t *rapid.T) *Event {
 		ev.Floor = rapid.IntRange(-1, 5).Draw(t, "floor")
 	case EventLock:
 		ev.Lock = &msg.Bool{Header: head, Value: flag()}
+	case EventDemand:
+		ev.Demand = &msg.Demand{Header: head, Channel: rapid.IntRange(0, 20).Draw(t, "gate"), Form: msg.Form(rapid.IntRange(1, 3).Draw(t, "form")), Size: 70000, Sum: [32]byte{1, 31: 9}}
+		switch ev.Demand.Form {
+		case msg.FormJoints:
+			ev.Demand.Joints = genOutline(t, ev.Demand, f)
+		case msg.FormGoal:
+			ev.Demand.Goal = msg.Goal{Position: vec(), Orientation: quat()}
+		}
 	case EventAttestation:
 		ev.Attestation = Attestation{Verdict: VerdictAccepted, Tier: Tier(rapid.IntRange(0, 2).Draw(t, "tier")), Until: 9} //nolint:gosec // small
 	case EventSession:

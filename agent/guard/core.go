@@ -93,6 +93,7 @@ type Core struct {
 	// passing is the command that the gate passed last, as it came in: it stays in force until the next, so its limit has
 	// to follow the robot.
 	passing geofence.Velocity
+	demands demands
 	// inside says how the robot came to be inside a zone, CauseNone while it is not.
 	inside interlock.Cause
 	// loads are what the robot was taken to carry when it was last outside.
@@ -188,6 +189,7 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	keep(err)
 	c.authority.overrides, err = interlock.NewOverrides(p.Overrides)
 	keep(err)
+	keep(c.demands.open(p))
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
@@ -220,6 +222,7 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	c.stopSessions()
 	fx.Decided = differs(&before, &c.decision)
 	c.move(ev, fx)
+	c.judge(ev, fx)
 	c.climb(ev.Boot, fx)
 	c.ask(ev.Boot, fx)
 	c.askCommanders(ev.Boot, fx)
@@ -255,6 +258,7 @@ func (c *Core) take(ev *Event) {
 	case EventJoints:
 		c.body.takeJoints(ev.Joints, ev.Boot, &c.params.Joints)
 		c.takePosture(ev.Joints, ev.Boot)
+		c.demands.takeMeasured(ev.Joints, ev.Boot, &c.params.Joints)
 	case EventIMU:
 		c.body.takeIMU(ev.IMU, ev.Boot)
 	case EventDevice:

@@ -20,6 +20,8 @@ type EventStore struct {
 	graph     msg.Graph
 	lock      msg.Bool
 	peer      msg.Peer
+	demand    msg.Demand
+	outline   msg.Trajectory
 }
 
 // Decode reads one event that [AppendEvent] wrote. The result is valid until the next call.
@@ -66,6 +68,9 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
 		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact:
 		s.decodeFact(&d)
+	case EventDemand:
+		ev.Demand = &s.demand
+		s.decodeDemand(&d)
 	case EventEnd:
 	default:
 		return nil, unknownKind(ev.Kind)

@@ -33,6 +33,20 @@ type Effects struct {
 	Decided bool
 	// LatchesChanged is true when the latches have to be made durable.
 	LatchesChanged bool
+	// Demand is true if a demand was judged, on gate Gate; Pass asks to send it on, unchanged. Judged has bit i set if what
+	// gate i decided is news for people.
+	Demand, Pass bool
+	Gate         uint8
+	Judged       uint32
+	// Sum is the demand's SHA-256.
+	Sum [32]byte
+	// End has bit i set if the consumer of gate i has to be told to stop what is under way. Measured is where the joints
+	// are, of those in MeasuredKnown.
+	End           uint32
+	Measured      [msg.MaxJoints]float64
+	MeasuredKnown uint64
+	// SendGateLock has bit i set if the lock topic of gate i is due, GatesLocked if it says "locked".
+	SendGateLock, GatesLocked uint32
 	// Digest is the running digest of every decision and command so far.
 	Digest uint64
 }
@@ -48,6 +62,13 @@ type Sink interface {
 	Challenge(endpoint int, line []byte)
 	// CommandChallenge publishes a challenge line for a channel's commanders. The line is valid only during the call.
 	CommandChallenge(channel int, line []byte)
+	// Pass sends a demand on, through gate number gate, unless something newer went out there. What it is given is valid only
+	// during the call.
+	Pass(gate int, seq uint64, d *msg.Demand)
+	// End tells the consumer of a gate to stop what is under way. known are the joints whose positions are known.
+	End(gate int, seq uint64, at [msg.MaxJoints]float64, known uint64)
+	// GateLock publishes the value of a gate's lock topic unless a newer one went out.
+	GateLock(gate int, seq uint64, locked bool)
 	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack].
 	Rungs(seq uint64, asserted uint32)
 	// Private says whether cameras and microphones have to be closed: when that changes, and again every second while
@@ -68,3 +89,15 @@ type Clock interface {
 type Recorder interface {
 	Append(kind uint8, boot time.Duration, payload []byte, urgent bool) (seq uint64, ok bool)
 }
+
+// NoGates is the part of a Sink for a robot that has no gates beside that of its velocity.
+type NoGates struct{}
+
+// Pass does nothing.
+func (NoGates) Pass(int, uint64, *msg.Demand) {}
+
+// End does nothing.
+func (NoGates) End(int, uint64, [msg.MaxJoints]float64, uint64) {}
+
+// GateLock does nothing.
+func (NoGates) GateLock(int, uint64, bool) {}

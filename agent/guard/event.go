@@ -72,8 +72,10 @@ const (
 	EventCommandChallenge EventKind = 27
 	// EventFact is what the bus says about load, task, operator, a door or a badge.
 	EventFact EventKind = 28
+	// EventDemand is a command that is passed on whole or not at all, on one of the mapping's gates.
+	EventDemand EventKind = 29
 	// lastEvent is the newest kind.
-	lastEvent = EventFact
+	lastEvent = EventDemand
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -111,6 +113,7 @@ type Event struct {
 	Actuator ActuatorReport
 	Input    InputReport
 	Fact     Fact
+	Demand   *msg.Demand
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -291,6 +294,8 @@ func (ev *Event) String() string {
 		return ev.describeDevice()
 	case EventFact:
 		return fmt.Sprintf("fact of source %d: value %d, sender %s", ev.Fact.Source, ev.Fact.Value, ev.Fact.Strength)
+	case EventDemand:
+		return describeDemand(ev.Demand)
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -299,5 +304,5 @@ func (ev *Event) String() string {
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
 	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
-	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "unknown",
+	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "demand", "unknown",
 }

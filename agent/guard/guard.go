@@ -3,6 +3,7 @@ package guard
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ const (
 	RecordCheckpoint uint8 = 9
 	// RecordAuthority is the begin or the end of an override or a session of remote control, by [AppendAuthority].
 	RecordAuthority uint8 = 10
+	// RecordDemand is what a gate said about a demand, where that is news, by [AppendJudgement].
+	RecordDemand uint8 = 11
 )
 
 // SnapshotEvery is how often the core's state is written whole, so that a replay never has to start at the beginning.
@@ -130,6 +133,11 @@ func (g *Guard) record() {
 	for _, a := range g.opt.Core.Authority() {
 		g.append(RecordAuthority, AppendAuthority(g.buf[:0], &a), true)
 	}
+	for i := range g.opt.Core.demands.gates {
+		if g.fx.Judged&(1<<i) != 0 {
+			g.append(RecordDemand, g.opt.Core.AppendJudgement(g.buf[:0], i), false)
+		}
+	}
 	if g.fx.LatchesChanged {
 		g.opt.Persist(g.opt.Core.AppendLatches(g.buf[:0]))
 	}
@@ -173,6 +181,14 @@ func (g *Guard) act(fx *Effects) {
 	}
 	if fx.CloseDevices {
 		g.opt.Sink.Private(fx.Seq, fx.Private)
+	}
+	for i := range MaxGates {
+		if fx.End&(1<<i) != 0 {
+			g.opt.Sink.End(i, fx.Seq, fx.Measured, fx.MeasuredKnown)
+		}
+		if fx.SendGateLock&(1<<i) != 0 {
+			g.opt.Sink.GateLock(i, fx.Seq, fx.GatesLocked&(1<<i) != 0)
+		}
 	}
 	for i := range g.opt.Heartbeats {
 		if fx.Challenge&(1<<i) != 0 {
@@ -259,6 +275,20 @@ func (g *Guard) IMU(m *msg.IMU) { g.begin(EventIMU).IMU = m; g.finish() }
 
 // Command takes a velocity command and, in the same call, sends what becomes of it.
 func (g *Guard) Command(c *msg.Command) { g.begin(EventCommand).Command = c; g.finish() }
+
+// Demand takes a command that is passed on whole or not at all and, in the same call, passes it on or does not.
+func (g *Guard) Demand(d *msg.Demand) {
+	d.Sum = sha256.Sum256(d.Raw) // before the lock: others need not wait for it
+	g.begin(EventDemand).Demand = d
+	g.opt.Core.Apply(&g.ev, &g.fx)
+	g.record()
+	fx := g.fx
+	g.mu.Unlock()
+	if fx.Pass {
+		g.opt.Sink.Pass(int(fx.Gate), fx.Seq, d)
+	}
+	g.act(&fx)
+}
 
 // Device takes the state of a camera, a microphone or the battery.
 func (g *Guard) Device(d *msg.Device) { g.begin(EventDevice).Device = d; g.finish() }

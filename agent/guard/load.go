@@ -15,6 +15,8 @@ import (
 type pendingPolicy struct {
 	fence   *geofence.Fence
 	verdict geofence.Verdict
+	// goal answers about goals by the zones before, nil without a gate for any.
+	goal *geofence.Fence
 }
 
 var (
@@ -79,7 +81,8 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 	c.authority.reloaded = true
 	next.Carry(c.fence)
 	c.keepLeases(c.params.Set, p.Set)
-	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict}
+	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict, goal: c.demands.goal}
+	c.demands.ask(p)
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
 	c.reweigh()
 	c.policyFault = interlock.CauseNone

@@ -75,6 +75,10 @@ type Params struct {
 	// Deaf is true in a what-if over a recording alone: the base then follows the commands as they came in, not what the gate
 	// sends, and what the geofence learns of its brakes has to be learned from those.
 	Deaf bool
+	// JointNames are the profile's joints, for people.
+	JointNames []string
+	// Gates are those for commands that are passed on whole or not at all, in the order of the mapping.
+	Gates []GateParams
 }
 
 // PoseParams says where poses come from.
@@ -117,6 +121,8 @@ type ChannelParams struct {
 	Kind interlock.ChannelKind
 	Dock bool
 	CommanderParams
+	// Frame is the frame that commands must carry, empty where it does not matter.
+	Frame string
 }
 
 // WatchKind says what a watched topic is to the guard.

@@ -171,5 +171,8 @@ func (c *Core) mix(fx *Effects) uint64 {
 			word(math.Float64bits(v))
 		}
 	}
+	if fx.Demand || fx.End|fx.SendGateLock != 0 {
+		word(c.demands.digest(fx))
+	}
 	return h
 }

@@ -26,7 +26,7 @@ func (c *handClock) advance(d time.Duration) {
 }
 
 // nullSink forgets; copyRecorder copies into a fixed ring, as the journal does.
-type nullSink struct{}
+type nullSink struct{ NoGates }
 
 func (nullSink) Command(uint64, msg.Twist)    {}
 func (nullSink) Lock(uint64, bool)            {}
@@ -121,6 +121,7 @@ func TestPathDoesNotAllocate(t *testing.T) {
 // orderSink checks from many goroutines that nothing older goes out after something newer, as the publishers do, and
 // keeps what went out last.
 type orderSink struct {
+	NoGates
 	mu        sync.Mutex
 	command   uint64
 	velocity  float64

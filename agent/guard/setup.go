@@ -72,6 +72,12 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Advisory:     !cfg.Profile.Enforcing(),
 		BatteryLow:   batteryLow,
 		HasBattery:   cfg.Topics.Battery != nil,
+		Gates:        gates(cfg),
+	}
+	if cfg.Profile.Joints != nil {
+		for _, j := range cfg.Profile.Joints.List {
+			p.JointNames = append(p.JointNames, j.Name)
+		}
 	}
 	p.Doors = doors(cfg, set)
 	p.Facts = facts(cfg, set, p.Doors)
@@ -193,16 +199,51 @@ func gate(cfg *config.Config) interlock.GateConfig {
 func channels(t *config.Topics, policy *config.Policy) []ChannelParams {
 	var out []ChannelParams
 	for i, c := range t.Commands {
-		p := ChannelParams{Name: c.Channel, Dock: c.Dock, CommanderParams: commander(policy.Commander(c.Channel), i)}
-		switch c.Kind {
-		case "operator":
-			p.Kind = interlock.ChannelOperator
-		case "fleet":
-			p.Kind = interlock.ChannelFleet
-		case "vendor":
-			p.Kind = interlock.ChannelVendor
-		case "autonomy":
-			p.Kind = interlock.ChannelAutonomy
+		out = append(out, ChannelParams{
+			Name: c.Channel, Dock: c.Dock, Frame: c.Frame, Kind: channelKind(c.Kind), CommanderParams: commander(policy.Commander(c.Channel), i),
+		})
+	}
+	return out
+}
+
+func channelKind(kind string) interlock.ChannelKind {
+	switch kind {
+	case "operator":
+		return interlock.ChannelOperator
+	case "fleet":
+		return interlock.ChannelFleet
+	case "vendor":
+		return interlock.ChannelVendor
+	case "autonomy":
+		return interlock.ChannelAutonomy
+	}
+	return interlock.ChannelUnknown
+}
+
+// gates are those for commands that are passed on whole or not at all, in the mapping's order.
+func gates(cfg *config.Config) []GateParams {
+	axes := map[string]interlock.Axis{
+		"motion": interlock.AxisMotion, "manipulators": interlock.AxisManipulators, "perception": interlock.AxisPerception, "remote": interlock.AxisRemote,
+	}
+	modes := map[string]GateMode{config.GateInline: GateInline, config.GateLock: GateLock, config.GateMonitor: GateMonitor}
+	var out []GateParams
+	for i := range cfg.Topics.Gates {
+		g := &cfg.Topics.Gates[i]
+		p := GateParams{
+			Subject: uint16(len(cfg.Topics.Commands) + len(cfg.Topics.Monitored) + i + 1), //nolint:gosec // at most 16 of each
+			Name:    g.Name, Mode: modes[g.Mode], Frame: g.Frame, Ends: g.Holds(cfg.Profile.Bus) != "",
+			Config: interlock.DemandConfig{
+				Kind: interlock.DemandOpaque, Axis: axes[g.Axis], Channel: channelKind(g.Kind), Dock: g.Dock, Timeout: g.Deadline, MaxSkew: commandSkew,
+			},
+		}
+		switch g.Reads {
+		case config.ReadsGoal:
+			p.Config.Kind, p.Config.Axis = interlock.DemandGoal, interlock.AxisMotion
+		case config.ReadsJoints:
+			p.Config.Kind, p.Config.Axis = interlock.DemandJoints, interlock.AxisManipulators
+			p.Config.Reduced, p.Config.Reach, p.Config.Slack = cfg.Profile.Joints.LimitedShare, g.Reach, g.StartSlack
+			p.Config.Streamed = g.Quantity == "velocities"
+			jointLimits(cfg.Profile, g, &p.Config)
 		}
 		out = append(out, p)
 	}
@@ -230,6 +271,25 @@ func commander(c *config.Commander, channel int) CommanderParams {
 	return p
 }
 
+// jointLimits are the profile's.
+func jointLimits(profile *config.Profile, g *config.Gate, out *interlock.DemandConfig) {
+	for _, i := range g.Order(profile) {
+		j := &profile.Joints.List[i]
+		l := interlock.JointLimit{Min: math.Inf(-1), Max: math.Inf(1), Velocity: j.MaxVelocity, Effort: math.NaN()}
+		if j.Min != nil {
+			l.Min = *j.Min
+		}
+		if j.Max != nil {
+			l.Max = *j.Max
+		}
+		if j.MaxEffort != nil {
+			l.Effort = *j.MaxEffort
+		}
+		out.Joints |= 1 << i
+		out.Limits[i] = l
+	}
+}
+
 // watches are the topics whose publishers are watched. Those of the command inputs come first, in their order, so that
 // they are numbered as the channels and the subscriptions are; monitored ones go on counting.
 func watches(t *config.Topics, bus, self string) []WatchParams {
@@ -255,8 +315,23 @@ func watches(t *config.Topics, bus, self string) []WatchParams {
 		w.Kind, w.Input, w.Name = WatchMonitored, -1, m.Name
 		out = append(out, w)
 	}
+	for _, g := range t.Gates {
+		w := input(g.Topic, g.Publishers, g.MaxPublishers)
+		w.Name = g.Name
+		if g.Mode == config.GateMonitor {
+			w.Kind = WatchMonitored
+		}
+		out = append(out, w)
+	}
 	output := interlock.PublisherConfig{Output: true, Self: self, AskConsumer: bus == config.BusROS1, MaxAge: graphMaxAge}
 	out = append(out, WatchParams{Topic: t.CommandOut.Topic, Kind: WatchOutput, Input: -1, Config: output})
+	for _, g := range t.Gates {
+		for _, topic := range []string{g.Out, g.Lock} {
+			if topic != "" {
+				out = append(out, WatchParams{Topic: topic, Kind: WatchOutput, Name: g.Name, Input: -1, Config: output})
+			}
+		}
+	}
 	if t.Lock != nil {
 		out = append(out, WatchParams{Topic: t.Lock.Topic, Kind: WatchLock, Input: -1, Config: output})
 	}

@@ -78,6 +78,11 @@ func (c *Core) each(f func(name string, p part) error) error {
 			return err
 		}
 	}
+	for i := range c.demands.gates {
+		if err := f("demand gate", c.demands.gates[i].core); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -194,6 +199,7 @@ func (e *encoder) own(c *Core) {
 	e.flag(c.loadKnown)
 	e.f64s(c.told.Linear[:])
 	e.f64s(c.told.Angular[:])
+	e.demands(&c.demands)
 }
 
 func (d *decoder) own(c *Core) {
@@ -243,6 +249,7 @@ func (d *decoder) own(c *Core) {
 	c.loads, c.loadKnown = geofence.LoadSet(d.u8()), d.flag()
 	d.f64s(c.told.Linear[:])
 	d.f64s(c.told.Angular[:])
+	d.demands(&c.demands)
 }
 
 func (e *encoder) body(b *body) {

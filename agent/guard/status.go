@@ -47,6 +47,8 @@ type Status struct {
 	Refuge bool `json:"refuge,omitempty"`
 	// Gate says what became of the last command.
 	Gate string `json:"gate"`
+	// Gates are those for commands that are passed on whole or not at all.
+	Gates []GateStatus `json:"gates,omitempty"`
 	// Attacks counts calls that no honest peer makes.
 	Attacks uint64 `json:"attacks"`
 	// Missing lists required inputs that have never been seen.
@@ -230,6 +232,7 @@ func (c *Core) status() Status {
 	s.Leases, s.Refuge = c.leaseStatus(), d.Refuge
 	s.Parts = c.partStatus()
 	s.Loads, s.Facts = c.params.Set.LoadNames(v.Loads), c.factStatus()
+	s.Gates = c.gateStatus()
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)
 	s.Attestation = c.trust.status(c.now.Boot)
 	s.Actuators, s.Inputs = c.deviceStatus(c.now.Boot)

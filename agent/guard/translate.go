@@ -500,6 +500,7 @@ func (c *Core) command(ev *Event) interlock.Command {
 		p := &c.params.Channels[m.Channel]
 		cmd.Channel, cmd.Kind, cmd.Dock = uint16(m.Channel+1), p.Kind, p.Dock
 		cmd.Refused = c.refuse(ev.Boot, m.Channel, &m.Header)
+		cmd.WrongFrame = p.Frame != "" && m.Frame != p.Frame
 	}
 	if m.Stamp != 0 {
 		cmd.Stamped, cmd.Age = true, time.Duration(ev.Civil-m.Stamp)

@@ -31,7 +31,7 @@ func (c *clock) Boot() time.Duration { return c.boot }
 func (c *clock) Civil() int64        { return c.civil }
 
 // silent does nothing with effects.
-type silent struct{}
+type silent struct{ guard.NoGates }
 
 func (silent) Command(uint64, msg.Twist)    {}
 func (silent) Lock(uint64, bool)            {}

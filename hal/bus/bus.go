@@ -38,6 +38,13 @@ const (
 	TypeString                    = "std_msgs/String"
 	TypeDiagnosticArray           = "diagnostic_msgs/DiagnosticArray"
 	TypeUInt8MultiArray           = "std_msgs/UInt8MultiArray"
+	TypeTwistStamped              = "geometry_msgs/TwistStamped"
+	TypeAckermannDrive            = "ackermann_msgs/AckermannDrive"
+	TypeAckermannDriveStamped     = "ackermann_msgs/AckermannDriveStamped"
+	TypeJointTrajectory           = "trajectory_msgs/JointTrajectory"
+	TypeFloat64MultiArray         = "std_msgs/Float64MultiArray"
+	// TypeMoveBaseActionGoal is the goal of ROS 1's move_base.
+	TypeMoveBaseActionGoal = "move_base_msgs/MoveBaseActionGoal"
 )
 
 // Opener takes one message out of its envelope: the message as its own type has it on this bus, valid as long as
@@ -63,12 +70,30 @@ type Subscription struct {
 	MaxBytes int
 	// MaxRateHz caps the messages per second of one publisher in mode Every; 0 takes DefaultMaxRateHz.
 	MaxRateHz int
+	// WheelbaseM is the distance in metres between the axles, for a command of Ackermann's type.
+	WheelbaseM float64
 	// IdleTimeout is how long a publisher may say nothing before the bus doubts its connection; 0 takes the bus's own.
 	IdleTimeout time.Duration
 	// Open, where it is set, takes messages out of envelopes: the topic then carries std_msgs/UInt8MultiArray, whose bytes
 	// are handed to it, and MaxBytes counts for the whole. What proves nothing reaches the handler empty, with its proof.
 	// Only commands have it.
 	Open Opener
+}
+
+// DemandSubscription is a subscription to commands that are passed on whole or not at all.
+type DemandSubscription struct {
+	Subscription
+	// Form is what is read of a message; nothing is of a FormOpaque, whose type is known by name and MD5 alone.
+	Form msg.Form
+	// Channel numbers the mapping's gates.
+	Channel int
+	// Joints are the profile's joints, for FormJoints; joint i of an outline is Joints[i].
+	Joints []string
+	// Order says for a type without names, TypeFloat64MultiArray, which joint each entry is of, and Quantity what it means.
+	Order    []int
+	Quantity msg.Quantity
+	// MD5 is the md5sum of an opaque type on ROS 1, 32 lower-case hexadecimal digits; other buses have none.
+	MD5 string
 }
 
 // Edge is one edge of the tf tree: Child's pose in Parent.
@@ -78,8 +103,16 @@ type Edge struct{ Parent, Child string }
 type Publication struct {
 	// Topic is the global name, such as "/cmd_vel".
 	Topic string
-	// Type is one of TypeTwist, TypeBool, TypeString and TypeDiagnosticArray.
+	// Type is the message's type: one that a node can write, or with Forward any at all.
 	Type string
+	// Forward is true for a topic on which messages are passed on as they came; MD5 is then the type's md5sum where the node
+	// does not know it (ROS 1).
+	Forward bool
+	MD5     string
+	// Frame is the frame_id of a stamped velocity. WheelbaseM is the distance in metres between the axles, for Ackermann's
+	// types: the rates in these messages are sent as 0, "as fast as the base does it".
+	Frame      string
+	WheelbaseM float64
 	// Latch hands the last message to everybody who connects later.
 	Latch bool
 	// Consumers names the nodes that matter: they are written first and places are kept for them. The names are claims;
@@ -87,6 +120,18 @@ type Publication struct {
 	Consumers []string
 	// MaxBytes caps one message; 0 takes the type's usual cap.
 	MaxBytes int
+}
+
+// Hold is what tells a controller of joints to stop now. On a JointTrajectory it is an empty trajectory if Names is empty:
+// ros_controllers' joint_trajectory_controller then drops what is queued and holds its position
+// (https://github.com/ros-controls/ros_controllers/issues/70, http://wiki.ros.org/joint_trajectory_controller). Otherwise it
+// is one point, the joints' measured positions, due after In: ros2_controllers refuse an empty trajectory. On a
+// Float64MultiArray of velocities it is as many zeros.
+type Hold struct {
+	Names     []string
+	Positions []float64 // rad or m, one for each name
+	In        time.Duration
+	Zeros     int
 }
 
 // Sent says what became of one publication.

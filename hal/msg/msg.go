@@ -198,35 +198,6 @@ type Text struct {
 // MaxValues is the largest number of entries of a Values message; a source refuses longer ones.
 const MaxValues = 256
 
-// Trajectory is the outline of a JointTrajectory: not its points, but per joint what a limit has to be held against. The
-// names are resolved to the profile's joint numbers. A joint that the message does not name, and a quantity that a point
-// does not carry, is NaN; so is a quantity with a NaN among its points, unless an infinity hides it.
-type Trajectory struct {
-	Header
-	// Channel numbers the mapping's trajectory inputs, in the order of the topic mapping.
-	Channel int
-	// N is the number of joints in the profile; entries at N and above are unused.
-	N int
-	// Seen has bit i set if the message names joint i.
-	Seen uint64
-	// Unknown counts names in the message that the profile does not have.
-	Unknown int
-	// Points is the number of points. An empty trajectory tells controllers to stop.
-	Points int
-	// Duration is the last point's time from the start.
-	Duration time.Duration
-	// Monotonic is true if no point is due before, or at the same time as, the one before it.
-	Monotonic bool
-	// First and Last are the positions of the first and the last point, Lowest and Highest the extremes of all, in rad or
-	// m.
-	First, Last, Lowest, Highest [MaxJoints]float64
-	// Velocity is the largest absolute velocity and Effort the largest absolute effort that a point names.
-	Velocity, Effort [MaxJoints]float64
-	// Slope is the largest absolute velocity that follows from the positions and times of two neighbouring points, and
-	// infinite where a position changes in no time. NaN with fewer than two points.
-	Slope [MaxJoints]float64
-}
-
 // Values is an array of numbers without names, as Float64MultiArray carries commands to joint controllers.
 type Values struct {
 	Header

@@ -1,6 +1,7 @@
 package ros1
 
 import (
+	"encoding/binary"
 	"math"
 	"time"
 
@@ -125,23 +126,44 @@ func (d *batteryDecoder) decode(b []byte, boot time.Duration) error {
 	return nil
 }
 
-// commandDecoder reads geometry_msgs/Twist.
+// commandDecoder reads geometry_msgs/Twist and TwistStamped, ackermann_msgs/AckermannDrive and AckermannDriveStamped.
 type commandDecoder struct {
-	m msg.Command
-	h func(*msg.Command)
+	m       msg.Command
+	frame   lastText
+	stamped bool
+	// wheelbase is above 0 for Ackermann's types.
+	wheelbase float64
+	h         func(*msg.Command)
 }
+
+// driveBytes is the size of an AckermannDrive: steering angle, its velocity, speed, acceleration and jerk.
+const driveBytes = 5 * 4
 
 func (d *commandDecoder) decode(b []byte, boot time.Duration) error {
 	c := cursor{b: b, ok: true}
-	t := c.take(twistBytes)
+	var frame []byte
+	if d.stamped {
+		frame = c.stdHeader(&d.m.Header)
+	}
+	size := twistBytes
+	if d.wheelbase > 0 {
+		size = driveBytes
+	}
+	t := c.take(size)
 	if err := c.end(); err != nil {
 		return err
 	}
-	d.m.Boot = boot
-	d.m.Linear, d.m.Angular = vec3(t), vec3(t[24:])
+	d.m.Boot, d.m.Frame = boot, d.frame.get(frame)
+	if d.wheelbase > 0 {
+		d.m.Twist = msg.Ackermann(f32(t[8:]), f32(t), d.wheelbase, f32(t[4:]), f32(t[12:]), f32(t[16:]))
+	} else {
+		d.m.Linear, d.m.Angular = vec3(t), vec3(t[24:])
+	}
 	d.h(&d.m)
 	return nil
 }
+
+func f32(b []byte) float64 { return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))) }
 
 // boolDecoder reads std_msgs/Bool.
 type boolDecoder struct {

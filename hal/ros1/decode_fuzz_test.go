@@ -11,6 +11,7 @@ import (
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/sensor_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/std_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/tf2_msgs"
+	"github.com/bluenviron/goroslib/v2/pkg/msgs/trajectory_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/protocommon"
 
 	"github.com/robowarden/robowarden/hal/bus"
@@ -32,10 +33,27 @@ func fuzzed(seen func(string)) []struct {
 	pose := func(typ string) decoder {
 		return newPoseDecoder(typ, testPeer, func(m *msg.Pose) { frames(&m.Header, m.Child) })
 	}
-	return []struct {
+	type pair = struct {
 		d decoder
 		m any
-	}{
+	}
+	demand := func(typ string, m any) pair {
+		s := bus.DemandSubscription{Subscription: bus.Subscription{Type: typ}, Form: msg.FormJoints, Joints: joints, Order: []int{1}, Quantity: msg.Positions}
+		if typ == bus.TypeMoveBaseActionGoal {
+			s.Form = msg.FormGoal
+		}
+		mk, err := demandDecoderFor(&s, func(m *msg.Demand) {
+			frames(&m.Header)
+			if m.Joints != nil && m.Joints.Seen>>m.Joints.N != 0 {
+				panic("joints that the profile does not have")
+			}
+		})
+		if err != nil {
+			panic(err)
+		}
+		return pair{mk(testPeer), m}
+	}
+	return []pair{
 		{pose(bus.TypeOdometry), &nav_msgs.Odometry{}},
 		{pose(bus.TypePoseStamped), &geometry_msgs.PoseStamped{}},
 		{pose(bus.TypePoseWithCovarianceStamped), &geometry_msgs.PoseWithCovarianceStamped{}},
@@ -47,6 +65,10 @@ func fuzzed(seen func(string)) []struct {
 		{&boolDecoder{h: func(*msg.Bool) {}}, &std_msgs.Bool{}},
 		{&deviceDecoder{h: func(*msg.Device) {}}, &std_msgs.Bool{}},
 		{&textDecoder{h: func(*msg.Text) {}}, &std_msgs.String{}},
+		demand(bus.TypeJointTrajectory, &trajectory_msgs.JointTrajectory{}),
+		demand(bus.TypeJointState, &sensor_msgs.JointState{}),
+		demand(bus.TypeFloat64MultiArray, &std_msgs.Float64MultiArray{}),
+		demand(bus.TypeMoveBaseActionGoal, &moveBaseActionGoal{}),
 	}
 }
 
@@ -59,7 +81,9 @@ func FuzzDecoders(f *testing.F) {
 		&tf2_msgs.TFMessage{Transforms: []geometry_msgs.TransformStamped{{Header: h, ChildFrameId: "base"}}},
 		&sensor_msgs.JointState{Header: h, Name: []string{"joint_01", "x"}, Position: []float64{1, 2}},
 		&sensor_msgs.Imu{Header: h}, &sensor_msgs.BatteryState{Header: h}, &geometry_msgs.Twist{}, &std_msgs.Bool{Data: true},
-		&std_msgs.Bool{}, &std_msgs.String{Data: "x"},
+		&std_msgs.Bool{}, &std_msgs.String{Data: "x"}, swing(true),
+		&sensor_msgs.JointState{Header: h, Name: []string{"joint_01", "x"}, Position: []float64{1, 2}},
+		&std_msgs.Float64MultiArray{Data: []float64{1}}, &moveBaseActionGoal{Header: h},
 	} {
 		f.Add(byte(i), encode(f, m))
 	}

@@ -23,6 +23,21 @@ func appendTwist(dst []byte, t *msg.Twist) []byte {
 	return appendVec3(appendVec3(dst, &t.Linear), &t.Angular)
 }
 
+func appendHeader(dst []byte, seq uint32, stamp int64, frame string) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, seq)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(stamp/1e9))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(stamp%1e9))
+	return appendString(dst, frame)
+}
+
+// appendDrive appends an AckermannDrive: rates of 0 mean "as fast as the base does it".
+func appendDrive(dst []byte, speed, steering float64) []byte {
+	for _, x := range [...]float64{steering, 0, speed, 0, 0} {
+		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(float32(x)))
+	}
+	return dst
+}
+
 func appendBool(dst []byte, v bool) []byte {
 	if v {
 		return append(dst, 1)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/goroslib/v2/pkg/apimaster"
 
@@ -21,6 +23,9 @@ type Publisher struct {
 	topic     string
 	typ       wireType
 	latch     bool
+	forward   bool
+	frameID   string
+	wheelbase float64
 	consumers []string
 	max       int
 	// registered belongs to the poll loop.
@@ -34,6 +39,8 @@ type Publisher struct {
 	frame []byte
 	seq   uint64
 	sent  uint32
+	// steering is the angle in rad that was sent last.
+	steering float64
 }
 
 // Errors of the Publish methods.
@@ -46,32 +53,47 @@ var (
 	ErrClosed = errors.New("ros1: closed")
 )
 
+// written are the types that a node writes itself.
+var written = []string{
+	bus.TypeTwist, bus.TypeTwistStamped, bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray,
+}
+
+// maxForward is the largest cap of a topic on which messages are passed on.
+const maxForward = 1 << 20
+
 // Advertise offers a topic: subscribers may connect as soon as Run serves, and Run registers it with the master.
 func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 	if !validName(c.Topic) {
 		return nil, fmt.Errorf("ros1: topic %s is not a global name; expected one such as \"/cmd_vel\"", clip(c.Topic, 80))
 	}
-	switch c.Type {
-	case bus.TypeTwist, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray:
-	default:
-		return nil, fmt.Errorf("ros1: topic %s: type %s; expected %s, %s, %s or %s", c.Topic, clip(c.Type, 80),
-			bus.TypeTwist, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray)
+	if !c.Forward && !slices.Contains(written, c.Type) {
+		return nil, fmt.Errorf("ros1: topic %s: type %s; expected one of %s", c.Topic, clip(c.Type, 80), strings.Join(written, ", "))
 	}
 	for _, name := range c.Consumers {
 		if !validName(name) {
 			return nil, fmt.Errorf("ros1: topic %s: consumer %s is not a global node name", c.Topic, clip(name, 80))
 		}
 	}
+	if strings.HasPrefix(c.Type, "ackermann_msgs/") && !c.Forward && !(c.WheelbaseM > 0) {
+		return nil, fmt.Errorf("ros1: topic %s: wheelbase %v m; expected one above 0 for %s", c.Topic, c.WheelbaseM, c.Type)
+	}
 	t, err := lookupType(c.Type)
+	if c.Forward {
+		t, err = demandType(c.Type, c.MD5, true)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if c.Forward && c.MaxBytes <= maxForward {
+		t.max = max(t.max, c.MaxBytes)
+		c.MaxBytes = 0
 	}
 	if c.MaxBytes < 0 || c.MaxBytes > 4+msg.MaxText {
 		return nil, fmt.Errorf("ros1: topic %s: MaxBytes %d; expected 1 to %d, or 0 for %d", c.Topic, c.MaxBytes, 4+msg.MaxText, t.max)
 	}
 	max := orDefault(c.MaxBytes, t.max)
 	p := &Publisher{
-		n: n, topic: c.Topic, typ: t, latch: c.Latch, consumers: slices.Clone(c.Consumers), max: max,
+		n: n, topic: c.Topic, typ: t, latch: c.Latch, forward: c.Forward, frameID: c.Frame, wheelbase: c.WheelbaseM, consumers: slices.Clone(c.Consumers), max: max,
 		frame: make([]byte, 0, 4+max),
 	}
 	if err := n.addPublisher(p); err != nil {
@@ -112,14 +134,37 @@ func (p *Publisher) flush() bus.Sent {
 	return s
 }
 
-// PublishTwist sends t, unless something with a higher seq was sent before.
+// PublishTwist sends t in the topic's type, unless something with a higher seq was sent before.
 func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if old, err := p.begin(bus.TypeTwist, seq, twistBytes); old || err != nil {
+	size, stamped, drive := twistBytes, false, false
+	switch p.typ.name {
+	case bus.TypeTwist:
+	case bus.TypeTwistStamped:
+		stamped = true
+	case bus.TypeAckermannDrive:
+		size, drive = driveBytes, true
+	case bus.TypeAckermannDriveStamped:
+		size, drive, stamped = driveBytes, true, true
+	default:
+		return bus.Sent{}, ErrWrongType
+	}
+	if stamped {
+		size += 12 + 4 + len(p.frameID)
+	}
+	if old, err := p.begin(p.typ.name, seq, size); old || err != nil {
 		return bus.Sent{Superseded: old}, err
 	}
-	p.frame = appendTwist(p.frame, t)
+	if stamped {
+		p.frame = appendHeader(p.frame, p.sent, time.Now().UnixNano(), p.frameID)
+	}
+	if drive {
+		p.steering = t.Steering(p.wheelbase, p.steering)
+		p.frame = appendDrive(p.frame, t.Linear.X, p.steering)
+	} else {
+		p.frame = appendTwist(p.frame, t)
+	}
 	return p.flush(), nil
 }
 

@@ -80,6 +80,14 @@ func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk f
 	if err != nil {
 		return nil, err
 	}
+	return n.subscribeAs(c, t, fallback, mk)
+}
+
+// subscribeAs subscribes to what is known to be of type t.
+func (n *Node) subscribeAs(c bus.Subscription, t wireType, fallback bus.Mode, mk func(*msg.Peer) decoder) (*Sub, error) {
+	if !validName(c.Topic) {
+		return nil, fmt.Errorf("ros1: topic %s is not a global name; expected one such as \"/odom\"", clip(c.Topic, 80))
+	}
 	if (len(c.Allow) == 0) == !c.AllowAny {
 		return nil, fmt.Errorf("ros1: topic %s: give the names of the nodes that may publish, or AllowAny, and not both", c.Topic)
 	}

@@ -99,14 +99,21 @@ func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Devic
 	})
 }
 
-// SubscribeCommand reads geometry_msgs/Twist as commands of the given channel.
+// SubscribeCommand reads geometry_msgs/Twist, or the type of TwistStamped, AckermannDrive and AckermannDriveStamped that the
+// subscription names, as commands of the given channel.
 func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
-	typ, open := bus.TypeTwist, s.Open
-	if open != nil {
-		typ, s.Type = bus.TypeUInt8MultiArray, ""
+	typ := orDefault(s.Type, bus.TypeTwist)
+	ackermann := typ == bus.TypeAckermannDrive || typ == bus.TypeAckermannDriveStamped
+	if typ != bus.TypeTwist && typ != bus.TypeTwistStamped && !ackermann || ackermann != (s.WheelbaseM > 0) {
+		return nil, fmt.Errorf("ros1: topic %s: type %s, wheelbase %v m; expected %s, %s, %s or %s, the last two with a wheelbase above 0",
+			clip(s.Topic, 80), clip(typ, 80), s.WheelbaseM, bus.TypeTwist, bus.TypeTwistStamped, bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped)
 	}
-	return n.subscribe(s, typ, bus.Latest, func(p *msg.Peer) decoder {
-		d := &commandDecoder{h: h}
+	wire, open := typ, s.Open
+	if open != nil {
+		wire, s.Type = bus.TypeUInt8MultiArray, ""
+	}
+	return n.subscribe(s, wire, bus.Latest, func(p *msg.Peer) decoder {
+		d := &commandDecoder{h: h, stamped: typ == bus.TypeTwistStamped || typ == bus.TypeAckermannDriveStamped, wheelbase: s.WheelbaseM}
 		d.m.Peer, d.m.Channel = p, channel
 		if open != nil {
 			return &envelopeDecoder{open: open, in: d}

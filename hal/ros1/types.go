@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/bluenviron/goroslib/v2/pkg/msgproc"
+	"github.com/bluenviron/goroslib/v2/pkg/msgs/ackermann_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/diagnostic_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/geometry_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/nav_msgs"
@@ -11,6 +12,7 @@ import (
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/std_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/std_srvs"
 	"github.com/bluenviron/goroslib/v2/pkg/msgs/tf2_msgs"
+	"github.com/bluenviron/goroslib/v2/pkg/msgs/trajectory_msgs"
 	"github.com/bluenviron/goroslib/v2/pkg/serviceproc"
 
 	"github.com/robowarden/robowarden/hal/bus"
@@ -47,6 +49,18 @@ func lookupType(name string) (wireType, error) {
 		def = sensor_msgs.CameraInfo{}
 	case bus.TypeTwist:
 		def, t.max = geometry_msgs.Twist{}, twistBytes
+	case bus.TypeTwistStamped:
+		def = geometry_msgs.TwistStamped{}
+	case bus.TypeAckermannDrive:
+		def = ackermann_msgs.AckermannDrive{}
+	case bus.TypeAckermannDriveStamped:
+		def = ackermann_msgs.AckermannDriveStamped{}
+	case bus.TypeJointTrajectory:
+		def, t.max = trajectory_msgs.JointTrajectory{}, 64<<10
+	case bus.TypeFloat64MultiArray:
+		def = std_msgs.Float64MultiArray{}
+	case bus.TypeMoveBaseActionGoal:
+		def = moveBaseActionGoal{}
 	case bus.TypeBool:
 		def, t.max = std_msgs.Bool{}, 1
 	case bus.TypeString:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/robowarden/robowarden/hal/bus"
@@ -20,7 +21,12 @@ type Publisher struct {
 	typ       string
 	consumers []string
 	max       int
-	writer    *rtps.Writer
+	forward   bool
+	frame     string
+	wheelbase float64
+	// steering is the angle in rad that was sent last.
+	steering float64
+	writer   *rtps.Writer
 
 	// mu is never held while anything waits: writes under it do not block.
 	mu     sync.Mutex
@@ -44,18 +50,21 @@ var (
 	ErrTooLong = errors.New("ros2: the message is longer than the topic's cap")
 )
 
+// written are the types that a node writes itself.
+var written = []string{bus.TypeTwist, cdr.TypeTwistStamped, bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray}
+
+// maxForward is the largest cap of a topic on which messages are passed on.
+const maxForward = 1 << 20
+
 // Advertise offers a topic: the writer is announced as soon as Run serves. It is reliable, so that it matches every
 // reader, and keeps its last message for those that come later if Publication.Latch says so. The type may also be
-// geometry_msgs/TwistStamped, which is stamped with civil time and no frame.
+// geometry_msgs/TwistStamped or one of Ackermann's, which are stamped with civil time.
 func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 	if !validName(c.Topic) {
 		return nil, fmt.Errorf("ros2: topic %s is not a fully qualified name; expected one such as \"/cmd_vel\"", clip(c.Topic, 80))
 	}
-	switch c.Type {
-	case bus.TypeTwist, cdr.TypeTwistStamped, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray:
-	default:
-		return nil, fmt.Errorf("ros2: topic %s: type %s; expected %s, %s, %s, %s or %s", c.Topic, clip(c.Type, 80),
-			bus.TypeTwist, cdr.TypeTwistStamped, bus.TypeBool, bus.TypeString, bus.TypeDiagnosticArray)
+	if !c.Forward && !slices.Contains(written, c.Type) {
+		return nil, fmt.Errorf("ros2: topic %s: type %s; expected one of %s", c.Topic, clip(c.Type, 80), strings.Join(written, ", "))
 	}
 	for _, name := range c.Consumers {
 		if !validPeer(name) {
@@ -63,16 +72,25 @@ func (n *Node) Advertise(c bus.Publication) (*Publisher, error) {
 				c.Topic, clip(name, 80))
 		}
 	}
+	if strings.HasPrefix(c.Type, "ackermann_msgs/") && !c.Forward && !(c.WheelbaseM > 0) {
+		return nil, fmt.Errorf("ros2: topic %s: wheelbase %v m; expected one above 0 for %s", c.Topic, c.WheelbaseM, c.Type)
+	}
 	t, err := parseType(c.Type, "msg")
+	if c.Forward {
+		t, err = parseVendorType(c.Type)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ros2: topic %s: %w", c.Topic, err)
 	}
 	most := usualBytes(bus.TypeString)
+	if c.Forward {
+		most, c.MaxBytes = maxForward, orDefault(c.MaxBytes, DefaultDemandBytes)
+	}
 	if c.MaxBytes < 0 || c.MaxBytes > most {
 		return nil, fmt.Errorf("ros2: topic %s: MaxBytes %d; expected 1 to %d, or 0 for %d", c.Topic, c.MaxBytes, most, usualBytes(c.Type))
 	}
 	p := &Publisher{
-		n: n, topic: c.Topic, typ: c.Type, consumers: slices.Clone(c.Consumers), max: orDefault(c.MaxBytes, usualBytes(c.Type)),
+		n: n, topic: c.Topic, typ: c.Type, forward: c.Forward, frame: c.Frame, wheelbase: c.WheelbaseM, consumers: slices.Clone(c.Consumers), max: orDefault(c.MaxBytes, usualBytes(c.Type)),
 		told: map[*rtps.RemoteReader]string{},
 	}
 	p.buf = make([]byte, 0, p.max)
@@ -188,11 +206,19 @@ func (p *Publisher) send(seq uint64) (bus.Sent, error) {
 func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.typ == cdr.TypeTwistStamped {
-		if err := p.begin(cdr.TwistStampedSize(""), cdr.TypeTwistStamped); err != nil {
+	switch p.typ {
+	case cdr.TypeTwistStamped:
+		if err := p.begin(cdr.TwistStampedSize(p.frame), cdr.TypeTwistStamped); err != nil {
 			return bus.Sent{}, err
 		}
-		p.buf = cdr.AppendTwistStamped(p.buf[:0], p.n.cfg.Civil(), "", t)
+		p.buf = cdr.AppendTwistStamped(p.buf[:0], p.n.cfg.Civil(), p.frame, t)
+		return p.send(seq)
+	case bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped:
+		if err := p.begin(cdr.DriveSize(p.frame), p.typ); err != nil {
+			return bus.Sent{}, err
+		}
+		p.steering = t.Steering(p.wheelbase, p.steering)
+		p.buf = cdr.AppendDrive(p.buf[:0], p.typ == bus.TypeAckermannDriveStamped, p.n.cfg.Civil(), p.frame, t.Linear.X, p.steering)
 		return p.send(seq)
 	}
 	if err := p.begin(cdr.TwistBytes, bus.TypeTwist); err != nil {

@@ -98,15 +98,24 @@ func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Devic
 	})
 }
 
-// SubscribeCommand reads geometry_msgs/Twist, or geometry_msgs/TwistStamped where the subscription names it, as commands of
+// SubscribeCommand reads geometry_msgs/Twist, or geometry_msgs/TwistStamped where the subscription names it, or one of Ackermann's
+// types where it names that and a wheelbase, as commands of
 // the given channel.
 func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (*Sub, error) {
 	typ := orDefault(s.Type, bus.TypeTwist)
-	mk := func(p *msg.Peer) (cdr.Decoder, error) { return cdr.NewCommand(typ, p, channel, h) }
+	mk := func(p *msg.Peer) (cdr.Decoder, error) {
+		if s.WheelbaseM > 0 {
+			return cdr.NewAckermann(typ, s.WheelbaseM, p, channel, h)
+		}
+		return cdr.NewCommand(typ, p, channel, h)
+	}
 	if _, err := mk(nil); err != nil {
 		return nil, fmt.Errorf("ros2: topic %s: %w", clip(s.Topic, 80), err)
 	}
 	if open := s.Open; open != nil {
+		if _, err := cdr.NewEnvelopedCommand(typ, nil, channel, open, h); err != nil || s.WheelbaseM > 0 {
+			return nil, fmt.Errorf("ros2: topic %s: %s does not come in envelopes", clip(s.Topic, 80), clip(typ, 80))
+		}
 		s.Type = ""
 		return n.subscribe(s, bus.TypeUInt8MultiArray, bus.Latest, func(p *msg.Peer) cdr.Decoder {
 			d, _ := cdr.NewEnvelopedCommand(typ, p, channel, open, h)
@@ -220,14 +229,18 @@ func (n *Node) subscribe(c bus.Subscription, typ string, fallback bus.Mode, mk d
 
 // subscribeAs makes the readers of what has been checked.
 func (n *Node) subscribeAs(c bus.Subscription, t typeName, typ string, fallback bus.Mode, mk decoderFor) (*Sub, error) {
-	text := typ == bus.TypeString
+	return n.subscribeWith(c, t, typ, fallback, typ == bus.TypeString, mk)
+}
+
+// subscribeWith does it; each is true where no message may be lost while its sender's name is not known yet.
+func (n *Node) subscribeWith(c bus.Subscription, t typeName, typ string, fallback bus.Mode, each bool, mk decoderFor) (*Sub, error) {
 	s := &Sub{
-		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny, holds: text,
+		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny, holds: each,
 		max: orDefault(c.MaxBytes, usualBytes(typ)), idle: orDefault(c.IdleTimeout, n.cfg.Limits.IdleTimeout),
 		newDecoder: mk, links: map[*rtps.RemoteWriter]*link{}, refused: map[wire.GUID]string{},
 	}
 	every := orDefault(c.Mode, fallback) == bus.Every
-	s.want = [reaches]bool{best: true, sure: text && every, kept: c.Latched}
+	s.want = [reaches]bool{best: true, sure: each && every, kept: c.Latched}
 	rate := latestRateHz
 	if every {
 		rate = orDefault(c.MaxRateHz, bus.DefaultMaxRateHz)

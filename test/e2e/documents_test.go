@@ -63,13 +63,17 @@ joints:
 %srest: {kind: park, balance_elsewhere: true}
 stop_ladder:
 %srequired_inputs: [pose, floor, odometry, joints, imu, graph]
-`, bus, maxSpeedMPS, decelMPS2, detection, actuation, sigmaK, mapErrorM, jointsYAML(29), ladder)
+`, bus, maxSpeedMPS, decelMPS2, detection, actuation, sigmaK, mapErrorM, jointsYAML(29, c.gates != ""), ladder)
 }
 
-func jointsYAML(n int) string {
+func jointsYAML(n int, arm bool) string {
 	var out strings.Builder
 	for i := range n {
-		fmt.Fprintf(&out, "    - {name: joint_%02d, group: leg, min: -3.2, max: 3.2, max_velocity: 30}\n", i)
+		group := "leg"
+		if arm && i == n-1 {
+			group = "arm"
+		}
+		fmt.Fprintf(&out, "    - {name: joint_%02d, group: %s, min: -3.2, max: 3.2, max_velocity: 30}\n", i, group)
 	}
 	return out.String()
 }
@@ -94,6 +98,9 @@ command_out: {topic: %s, type: geometry_msgs/Twist, consumer: /plant}
 orders: {topic: /robowarden/orders}
 diagnostics: /diagnostics
 `, in, publisher, out)
+	if c.gates != "" {
+		text += "gates:\n" + c.gates
+	}
 	if c.lock {
 		text += "lock: {topic: /robowarden/lock, consumer: /plant, timeout: 500ms}\n"
 	}

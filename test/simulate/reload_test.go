@@ -45,7 +45,7 @@ func (c since) Boot() time.Duration { return bootStart + time.Since(c.start) }
 func (c since) Civil() int64        { return morning.Add(time.Since(c.start)).UnixNano() }
 
 // silent does nothing with effects.
-type silent struct{}
+type silent struct{ guard.NoGates }
 
 func (silent) Command(uint64, msg.Twist)    {}
 func (silent) Lock(uint64, bool)            {}

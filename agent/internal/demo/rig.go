@@ -226,6 +226,7 @@ func (o *onTrial) Command(m *msg.Command) {
 
 // worldSink carries the guard's effects to the world.
 type worldSink struct {
+	guard.NoGates
 	cfg   *config.Config
 	out   Actuators
 	trial *onTrial

@@ -1,6 +1,7 @@
 package cdr
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"slices"
@@ -39,7 +40,6 @@ func TestDecodeRefuses(t *testing.T) {
 	flag := NewBool(testPeer, func(*msg.Bool) { refuse(nil) })
 	twist := must(NewCommand(bus.TypeTwist, testPeer, 0, func(*msg.Command) { refuse(nil) }))
 	values := NewValues(testPeer, 0, func(*msg.Values) { refuse(nil) })
-	traj := NewTrajectory(testPeer, three, 0, 2, func(*msg.Trajectory) { refuse(nil) })
 	odom := must(NewPose(bus.TypeOdometry, testPeer, func(*msg.Pose) { refuse(nil) }))
 	one := []float64{1}
 	for _, c := range []struct {
@@ -73,10 +73,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{"more transforms than the message holds", tf, cdrtest.New(false).U32(2, 0, 0, 0, 0).Bytes(), ErrCount},
 		{"more values than the cap", values, cdrtest.New(false).U32(0, 0).F64s(make([]float64, msg.MaxValues+1)).Bytes(), ErrCount},
 		{"offset behind the values", values, cdrtest.New(false).U32(0, 2).F64s(one).Bytes(), ErrCount},
-		{"more points than the cap", traj, trajectoryPayload(nil, [4][]float64{}, [4][]float64{}, [4][]float64{}), ErrCount},
-		{"point without positions", traj, trajectoryPayload([]string{"j0"}, [4][]float64{nil, one, nil, nil}), ErrLengths},
-		{"point with half its velocities", traj, trajectoryPayload([]string{"j0", "x"}, [4][]float64{{1, 2}, one, nil, nil}), ErrLengths},
-		{"joint twice in a trajectory", traj, trajectoryPayload([]string{"j0", "j0"}), ErrTwice},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if err := c.d.Decode(c.payload, 1, 1); !errors.Is(err, c.want) {
@@ -200,7 +196,7 @@ func TestTrajectoriesThatHideSomething(t *testing.T) {
 		lowest, highest, slope float64
 	}{
 		{"swing between equal ends", [][4][]float64{point(1), point(9), point(1)}, 1, 9, 8},
-		{"NaN in the middle", [][4][]float64{point(1), point(nan), point(1)}, nan, nan, nan},
+		{"NaN in the middle", [][4][]float64{point(1), point(nan), point(1)}, 1, 1, inf}, // and NotFinite says so
 		{"one point", [][4][]float64{point(1)}, 1, 1, nan},
 		{"none", nil, nan, nan, nan},
 		{"infinite", [][4][]float64{point(1), point(inf)}, 1, inf, inf},
@@ -216,6 +212,32 @@ func TestTrajectoriesThatHideSomething(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+	}
+}
+
+// TestTrajectoryFaults: what is whole and cannot be understood is handed on with its fault.
+func TestTrajectoryFaults(t *testing.T) {
+	one := []float64{1}
+	for name, c := range map[string]struct {
+		payload []byte
+		want    msg.Fault
+	}{
+		"more points than the cap":       {trajectoryPayload(nil, [4][]float64{}, [4][]float64{}, [4][]float64{}), msg.FaultCount},
+		"point without positions":        {trajectoryPayload([]string{"j0"}, [4][]float64{nil, one, nil, nil}), msg.FaultLengths},
+		"point with half its velocities": {trajectoryPayload([]string{"j0", "x"}, [4][]float64{{1, 2}, one, nil, nil}), msg.FaultLengths},
+		"joint twice in a trajectory":    {trajectoryPayload([]string{"j0", "j0"}), msg.FaultTwice},
+		"more names than the cap":        {trajectoryPayload(make([]string, msg.MaxDemandNames+1)), msg.FaultCount},
+		"none":                           {trajectoryPayload([]string{"j0"}, [4][]float64{one}), msg.FaultNone},
+	} {
+		seen := 0
+		d := NewTrajectory(testPeer, table(t, goldenNames()[:3]), 0, 2, func(m *msg.Trajectory) {
+			if seen++; m.Fault != c.want {
+				t.Errorf("%s: fault %d, expected %d", name, m.Fault, c.want)
+			}
+		})
+		if err := d.Decode(c.payload, 1, 1); err != nil || seen != 1 {
+			t.Errorf("%s: %v, seen %d", name, err, seen)
+		}
 	}
 }
 
@@ -260,6 +282,96 @@ func TestNamesOfEncapsulations(t *testing.T) {
 	} {
 		if got := Name(c.payload); got != c.want {
 			t.Errorf("%x: %s; want %s", c.payload, got, c.want)
+		}
+	}
+}
+
+// TestDemands: what is read of a command that is passed on, and that its bytes come with it.
+func TestDemands(t *testing.T) {
+	joints := func(typ string) bus.DemandSubscription {
+		return bus.DemandSubscription{
+			Subscription: bus.Subscription{Type: typ}, Form: msg.FormJoints, Channel: 3, Joints: goldenNames()[:3], Order: []int{2, 0}, Quantity: msg.Velocities,
+		}
+	}
+	other := func(form msg.Form, typ string) bus.DemandSubscription {
+		return bus.DemandSubscription{Subscription: bus.Subscription{Type: typ}, Form: form, Channel: 3}
+	}
+	array := func(offset uint32, data ...float64) []byte {
+		return cdrtest.New(false).U32(0, offset).F64s(data).Bytes()
+	}
+	names := goldenNames()
+	state := cdrtest.New(false).Header(7, "f").Strs(names[2:3]).F64s([]float64{2}).U32(0).F64s([]float64{-4}).Bytes()
+	goal := cdrtest.New(false).Header(7, "map").F64(1, 2, 3, 0, 0, 0, 1).Bytes()
+	for name, c := range map[string]struct {
+		s       bus.DemandSubscription
+		payload []byte
+		want    func(m *msg.Demand) bool
+	}{
+		"trajectory": {joints(TypeJointTrajectory), trajectoryPayload(names[:1], [4][]float64{{1}}, [4][]float64{{2}}), func(m *msg.Demand) bool {
+			return m.Joints.Points == 2 && m.Joints.Seen == 1 && m.Joints.Highest[0] == 2
+		}},
+		"state": {joints(bus.TypeJointState), state, func(m *msg.Demand) bool {
+			return m.Joints.First[2] == 2 && m.Joints.Effort[2] == 4 && m.Joints.Points == 1 && m.Frame == "f"
+		}},
+		"array":       {joints(TypeFloat64MultiArray), array(0, 1, -2), func(m *msg.Demand) bool { return m.Joints.Seen == 0b101 && m.Joints.Velocity[0] == 2 }},
+		"short array": {joints(TypeFloat64MultiArray), array(0, 1), func(m *msg.Demand) bool { return m.Joints.Fault == msg.FaultLengths }},
+		"moved array": {joints(TypeFloat64MultiArray), array(1, 1, 2), func(m *msg.Demand) bool { return m.Joints.Fault == msg.FaultLengths }},
+		"goal": {other(msg.FormGoal, bus.TypePoseStamped), goal, func(m *msg.Demand) bool {
+			return m.Goal.Position.Z == 3 && m.Goal.Orientation.W == 1 && m.Frame == "map"
+		}},
+		"anything":     {other(msg.FormOpaque, "a/B"), []byte{0, 1, 0, 0, 9}, func(m *msg.Demand) bool { return m.Size == 5 }},
+		"another code": {other(msg.FormOpaque, "a/B"), []byte{0, 7, 0, 0, 9}, nil},
+	} {
+		seen := 0
+		d, err := NewDemand(&c.s, testPeer, func(m *msg.Demand) {
+			if seen++; c.want == nil || !c.want(m) || !bytes.Equal(m.Raw, c.payload) || m.Channel != 3 || m.Peer != testPeer || m.Boot != 5 {
+				t.Errorf("%s: %+v, %+v", name, m, m.Joints)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Decode(c.payload, 5, 1); (err == nil) != (c.want != nil) || (seen == 1) != (c.want != nil) {
+			t.Errorf("%s: %v, seen %d", name, err, seen)
+		}
+		if n := testing.AllocsPerRun(100, func() { _ = d.Decode(c.payload, 5, 1) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+	for _, s := range []bus.DemandSubscription{joints(bus.TypeBool), other(msg.FormGoal, bus.TypeOdometry), other(msg.FormUnknown, bus.TypeBool)} {
+		if _, err := NewDemand(&s, testPeer, nil); err == nil {
+			t.Errorf("%+v is taken", s)
+		}
+	}
+}
+
+// TestHoldsAreRead holds the encoder of a hold to the decoder of commands.
+func TestHoldsAreRead(t *testing.T) {
+	names := goldenNames()[:3]
+	for _, c := range []struct {
+		typ  string
+		h    bus.Hold
+		want func(m *msg.Trajectory) bool
+	}{
+		{TypeJointTrajectory, bus.Hold{}, func(m *msg.Trajectory) bool { return m.Points == 0 && m.Seen == 0 }},
+		{TypeJointTrajectory, bus.Hold{Names: names[1:], Positions: []float64{1, -2}, In: 1500 * time.Millisecond}, func(m *msg.Trajectory) bool {
+			return m.Points == 1 && m.Seen == 0b110 && m.First[2] == -2 && m.Start == 1500*time.Millisecond && m.Stamp == 0
+		}},
+		{TypeFloat64MultiArray, bus.Hold{Zeros: 3}, func(m *msg.Trajectory) bool { return m.Seen == 7 && m.Velocity[2] == 0 }},
+	} {
+		d, err := NewDemand(&bus.DemandSubscription{
+			Subscription: bus.Subscription{Type: c.typ}, Form: msg.FormJoints, Joints: names, Order: []int{0, 1, 2}, Quantity: msg.Velocities,
+		}, testPeer, func(m *msg.Demand) {
+			if !c.want(m.Joints) || m.Joints.Fault != 0 {
+				t.Errorf("%+v: %+v", c.h, m.Joints)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := AppendHold(nil, c.typ, &c.h)
+		if err := d.Decode(b, 1, 1); err != nil || len(b) != HoldSize(c.typ, &c.h) {
+			t.Errorf("%+v: %v, %d bytes, %d foretold", c.h, err, len(b), HoldSize(c.typ, &c.h))
 		}
 	}
 }

@@ -220,3 +220,19 @@ func (w *writer) diagnostics(stamp int64, status []bus.DiagnosticStatus) {
 		}
 	}
 }
+
+// AppendDrive appends the payload of an ackermann_msgs/AckermannDrive, or with a stamp in nanoseconds since the Unix epoch and
+// a frame that of an AckermannDriveStamped. Speed is in m/s, steering in rad; rates of 0 mean "as fast as the base does it".
+func AppendDrive(b []byte, stamped bool, stamp int64, frame string, speed, steering float64) []byte {
+	w := begin(b)
+	if stamped {
+		w.stdHeader(stamp, frame)
+	}
+	for _, x := range [...]float64{steering, 0, speed, 0, 0} {
+		w.u32(math.Float32bits(float32(x)))
+	}
+	return w.done()
+}
+
+// DriveSize bounds the size of what AppendDrive appends.
+func DriveSize(frame string) int { return HeaderBytes + (8+4+len(frame)+1+3)&^3 + 5*4 }

@@ -128,18 +128,20 @@ func wantTransforms() (all []any) {
 // each, and but for the first a velocity after each position.
 func wantTrajectory() msg.Trajectory {
 	m := msg.Trajectory{
-		Header: goldenHeader(""), Channel: 1, N: 3, Seen: 3, Unknown: 1, Points: 3, Duration: 2500 * time.Millisecond, Monotonic: true,
+		Header: goldenHeader(""), Channel: 1, N: 3, Seen: 3, Unknown: 1, Points: 3, Start: 500 * time.Millisecond, Duration: 2500 * time.Millisecond, Monotonic: true,
 	}
 	nan := math.NaN()
 	for i := range 3 {
-		m.Effort[i], m.Velocity[i] = nan, nan // the first point has none
+		m.Effort[i] = nan
 	}
 	//            joint 0, 1, 2
 	copy(m.First[:], []float64{-5.5, -6.5, nan})
 	copy(m.Last[:], []float64{0, -2, nan})
 	copy(m.Lowest[:], []float64{-5.5, -6.5, nan})
-	copy(m.Highest[:], []float64{0, -2, nan})
-	copy(m.Slope[:], []float64{3, 3, nan})
+	copy(m.Velocity[:], []float64{2.5, 4.5, nan}) // the first point has none
+	// Between the last two points controllers follow a cubic, which swings a little wider and faster.
+	copy(m.Highest[:], []float64{1.0 / 6, -2, nan})
+	copy(m.Slope[:], []float64{4.375, 4.5, nan})
 	return m
 }
 

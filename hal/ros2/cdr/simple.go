@@ -11,12 +11,26 @@ import (
 // TypeTwistStamped is the other form of velocity command; ros2_control's controllers and newer Nav2 want it.
 const TypeTwistStamped = "geometry_msgs/TwistStamped"
 
-// commandDecoder reads geometry_msgs/Twist and TwistStamped.
+// commandDecoder reads geometry_msgs/Twist and TwistStamped, ackermann_msgs/AckermannDrive and AckermannDriveStamped.
 type commandDecoder struct {
 	m       msg.Command
 	frame   lastText
 	stamped bool
-	h       func(*msg.Command)
+	// wheelbase is above 0 for Ackermann's types.
+	wheelbase float64
+	h         func(*msg.Command)
+}
+
+// NewAckermann reads bus.TypeAckermannDrive or TypeAckermannDriveStamped as commands of the given channel; wheelbaseM is the
+// distance in metres between the axles.
+func NewAckermann(typ string, wheelbaseM float64, p *msg.Peer, channel int, h func(*msg.Command)) (Decoder, error) {
+	if typ != bus.TypeAckermannDrive && typ != bus.TypeAckermannDriveStamped || !(wheelbaseM > 0) {
+		return nil, fmt.Errorf("cdr: command of type %.80q, wheelbase %v m; expected %s or %s and one above 0", typ, wheelbaseM,
+			bus.TypeAckermannDrive, bus.TypeAckermannDriveStamped)
+	}
+	d := &commandDecoder{stamped: typ == bus.TypeAckermannDriveStamped, wheelbase: wheelbaseM, h: h}
+	d.m.Peer, d.m.Channel = p, channel
+	return d, nil
 }
 
 // NewCommand reads bus.TypeTwist or TypeTwistStamped as commands of the given channel.
@@ -44,6 +58,17 @@ func (d *commandDecoder) Decode(payload []byte, boot time.Duration, seq uint64) 
 	var frame []byte
 	if d.stamped {
 		frame = c.stdHeader(&m.Header)
+	}
+	if d.wheelbase > 0 {
+		steering, turning, speed, accel, jerk := float64(c.f32()), float64(c.f32()), float64(c.f32()), float64(c.f32()), float64(c.f32())
+		if err := c.end(); err != nil {
+			return err
+		}
+		m.Boot, m.Seq = boot, uint32(seq)
+		m.Frame = d.frame.get(frame)
+		m.Twist = msg.Ackermann(speed, steering, d.wheelbase, turning, accel, jerk)
+		d.h(m)
+		return nil
 	}
 	t := c.take(8, twistBytes)
 	if err := c.end(); err != nil {

@@ -1,22 +1,19 @@
 package cdr
 
 import (
-	"math"
 	"time"
 
+	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
 )
 
 // Types that only ROS 2's joint controllers use.
 const (
 	// TypeJointTrajectory is what joint_trajectory_controller follows.
-	TypeJointTrajectory = "trajectory_msgs/JointTrajectory"
+	TypeJointTrajectory = bus.TypeJointTrajectory
 	// TypeFloat64MultiArray is what forward_command_controller follows.
-	TypeFloat64MultiArray = "std_msgs/Float64MultiArray"
+	TypeFloat64MultiArray = bus.TypeFloat64MultiArray
 )
-
-// MaxPoints is the usual cap of points in one JointTrajectory.
-const MaxPoints = 4096
 
 // trajectoryDecoder reads trajectory_msgs/JointTrajectory.
 type trajectoryDecoder struct {
@@ -25,18 +22,18 @@ type trajectoryDecoder struct {
 	order order
 	max   int
 	h     func(*msg.Trajectory)
-	// before holds the positions of the point before, for slopes.
-	before [msg.MaxJoints]float64
+	lines msg.Outliner
 }
 
-// NewTrajectory reads TypeJointTrajectory. A message with more than MaxJointNames names or max points is refused; 0 takes
-// MaxPoints. So is one with a point whose positions are not as many as its names: controllers refuse those too.
-// Velocities and efforts may be missing.
+// NewTrajectory reads TypeJointTrajectory: at most msg.MaxDemandNames names and max points; 0 takes msg.MaxDemandPoints.
+// What is whole and cannot be understood, as a point whose positions are not as many as its names, is handed on with its
+// fault: controllers refuse those too, and whoever asked for it should be named. Velocities, accelerations and efforts may
+// be missing.
 func NewTrajectory(p *msg.Peer, table *JointTable, channel, max int, h func(*msg.Trajectory)) Decoder {
 	if max <= 0 {
-		max = MaxPoints
+		max = msg.MaxDemandPoints
 	}
-	d := &trajectoryDecoder{order: newOrder(table, MaxJointNames), max: max, h: h}
+	d := &trajectoryDecoder{order: newOrder(table, msg.MaxDemandNames), max: max, h: h}
 	d.m.Peer, d.m.Channel, d.m.N = p, channel, len(table.names)
 	return d
 }
@@ -49,115 +46,130 @@ func (d *trajectoryDecoder) Decode(payload []byte, boot time.Duration, seq uint6
 	c := open(payload)
 	m := &d.m
 	frame := c.stdHeader(&m.Header)
-	n, seen, unknown := d.order.read(&c)
-	points := c.count(pointMin, d.max)
+	n, names := d.order.demand(&c)
+	points := c.count(pointMin, len(c.b))
 	check := c
+	lengths := true
 	for range points {
-		if _, err := readPoint(&check, n); err != nil {
-			return err
-		}
+		p := readPoint(&check)
+		lengths = lengths && p.fits(n)
 	}
 	if err := check.end(); err != nil {
 		return err
 	}
-	d.order.keep(n)
-	m.Boot, m.Seq = boot, uint32(seq)
+	m.Boot, m.Seq, m.Points = boot, uint32(seq), points
 	m.Frame = d.frame.get(frame)
-	m.Seen, m.Unknown, m.Points = seen, unknown, points
-	d.reset()
-	for i := range points {
-		p, err := readPoint(&c, n)
-		if err != nil {
-			return err // cannot be: it was read before
+	d.lines.Begin(m)
+	d.order.tell(m, n, names)
+	switch {
+	case m.Fault != msg.FaultNone:
+	case points > d.max:
+		m.Fault = msg.FaultCount
+	case !lengths:
+		m.Fault = msg.FaultLengths
+	default:
+		for i := range points {
+			p := readPoint(&c)
+			d.lines.Point(m, i, p.at)
+			d.order.point(&d.lines, m, i, &p, c.big)
 		}
-		d.add(i, &p, c.big)
 	}
 	d.h(m)
 	return nil
 }
 
-// point is one JointTrajectoryPoint; the arrays are raw, nil where the message leaves them out.
-type point struct {
-	pos, vel, eff []byte
-	at            time.Duration
+// named is what a list of joint names turned out to be.
+type named struct {
+	seen    uint64
+	unknown int
+	fault   msg.Fault
 }
 
-func readPoint(c *cursor, n int) (p point, err error) {
-	var counts [4]int
-	p.pos, counts[0] = c.array(8)
-	p.vel, counts[1] = c.array(8)
-	_, counts[2] = c.array(8) // accelerations
-	p.eff, counts[3] = c.array(8)
-	p.at = time.Duration(c.stamp())
-	if c.err != nil {
-		return p, c.err
-	}
-	for i, k := range counts {
-		if k != n && (k != 0 || i == 0) {
-			return p, ErrLengths
-		}
-	}
-	return p, nil
-}
-
-// reset makes everything unknown.
-func (d *trajectoryDecoder) reset() {
-	m := &d.m
-	m.Duration, m.Monotonic = 0, true
-	for _, a := range [...]*[msg.MaxJoints]float64{&m.First, &m.Last, &m.Lowest, &m.Highest, &m.Velocity, &m.Effort, &m.Slope} {
-		for i := range m.N {
-			a[i] = math.NaN()
-		}
-	}
-}
-
-// add takes point number i into the outline.
-func (d *trajectoryDecoder) add(i int, p *point, big bool) {
-	m := &d.m
-	dt := (p.at - m.Duration).Seconds()
-	if i > 0 && dt <= 0 {
-		m.Monotonic = false
-	}
-	m.Duration = p.at
-	for k, j := range d.order.last {
-		if j < 0 {
+// demand reads a sequence of names of a command into scratch. Unlike read it goes on where a name comes twice or there are
+// too many: the rest of the message tells whether it is whole.
+func (o *order) demand(c *cursor) (n int, out named) {
+	n = c.count(4, len(c.b))
+	for i := range n {
+		name := c.str()
+		if i >= len(o.scratch) {
+			out.fault = msg.FaultCount
 			continue
 		}
-		x := f64(p.pos[k*8:], big)
-		m.Last[j] = x
-		if i == 0 {
-			m.First[j], m.Lowest[j], m.Highest[j] = x, x, x
-		} else {
-			m.Lowest[j], m.Highest[j] = math.Min(m.Lowest[j], x), math.Max(m.Highest[j], x)
-			m.Slope[j] = most(m.Slope[j], slope(x-d.before[j], dt), i == 1)
+		j := o.find(i, name)
+		o.scratch[i] = int16(j)
+		switch {
+		case j < 0:
+			out.unknown++
+		case out.seen&(1<<j) != 0 && out.fault == msg.FaultNone:
+			out.fault = msg.FaultTwice
+		default:
+			out.seen |= 1 << j
 		}
-		d.before[j] = x
-		m.Velocity[j] = most(m.Velocity[j], entry(p.vel, k, big), i == 0)
-		m.Effort[j] = most(m.Effort[j], entry(p.eff, k, big), i == 0)
+	}
+	return n, out
+}
+
+// find is the joint of name number i, -1 for one that the profile does not have.
+func (o *order) find(i int, name []byte) int {
+	if i < len(o.last) {
+		if j := int(o.last[i]); j >= 0 && o.table.names[j] == string(name) {
+			return j
+		}
+	}
+	if k, found := o.table.index[string(name)]; found {
+		return k
+	}
+	return -1
+}
+
+// tell writes what the names are into m.
+func (o *order) tell(m *msg.Trajectory, n int, names named) {
+	m.Seen, m.Unknown, m.Fault = names.seen, names.unknown, names.fault
+	if names.fault == msg.FaultNone {
+		o.keep(n)
 	}
 }
 
-// slope is a velocity without the time's sign: to go back in time is no way to be slow.
-func slope(dx, dt float64) float64 {
-	if dx == 0 {
-		return 0
+// point takes one point into the outline.
+func (o *order) point(lines *msg.Outliner, m *msg.Trajectory, i int, p *point, big bool) {
+	for k, j := range o.last {
+		knot := msg.Knot{HasPosition: p.pos != nil, HasVelocity: p.vel != nil, HasAcceleration: p.acc != nil, HasEffort: p.eff != nil}
+		for _, f := range [...]struct {
+			raw []byte
+			to  *float64
+		}{{p.pos, &knot.Position}, {p.vel, &knot.Velocity}, {p.acc, &knot.Acceleration}, {p.eff, &knot.Effort}} {
+			if f.raw != nil {
+				*f.to = f64(f.raw[k*8:], big)
+			}
+		}
+		lines.Joint(m, i, int(j), &knot)
 	}
-	return dx / max(dt, 0)
 }
 
-// most is the larger of what was there and |v|, NaN if either is; the first value takes the place of "unknown".
-func most(was, v float64, first bool) float64 {
-	if first {
-		return math.Abs(v)
-	}
-	return math.Max(was, math.Abs(v))
+// point is one JointTrajectoryPoint; the arrays are raw, nil where the message leaves them out.
+type point struct {
+	pos, vel, acc, eff []byte
+	at                 time.Duration
+	counts             [4]int
 }
 
-func entry(raw []byte, k int, big bool) float64 {
-	if raw == nil {
-		return math.NaN()
+func readPoint(c *cursor) (p point) {
+	p.pos, p.counts[0] = c.array(8)
+	p.vel, p.counts[1] = c.array(8)
+	p.acc, p.counts[2] = c.array(8)
+	p.eff, p.counts[3] = c.array(8)
+	p.at = time.Duration(c.stamp())
+	return p
+}
+
+// fits tells whether a point has a position for each of n names, and of the rest as many or none.
+func (p *point) fits(n int) bool {
+	for i, k := range p.counts {
+		if k != n && (k != 0 || i == 0) {
+			return false
+		}
 	}
-	return f64(raw[k*8:], big)
+	return true
 }
 
 // valuesDecoder reads std_msgs/Float64MultiArray.

@@ -78,6 +78,9 @@ func describer(r *fleet.Record) journal.Decoder {
 			case guard.RecordRung:
 				text, err = guard.DescribeLadder(payload)
 				return "rung", text, err
+			case guard.RecordDemand:
+				text, err = guard.DescribeJudgement(payload)
+				return "demand", text, err
 			case guard.RecordOrder:
 				return "order", string(payload), nil
 			case guard.RecordAuthority:
