@@ -65,9 +65,13 @@ func newProofs(channels []ChannelParams) ([]*interlock.ProofWatch, error) {
 	return out, nil
 }
 
-// refuse says why nobody may send such a command over the channel with this index, [interlock.GatePassed] if somebody may.
-// It uses the command's proof up, so it is asked once for each.
-func (c *Core) refuse(boot time.Duration, channel int, h *msg.Header) interlock.GateReason {
+// sender says why this sender may not command over the channel, [interlock.GatePassed] if it may. It uses the command's proof
+// up, so it is asked once for each.
+func (c *Core) sender(ev *Event) interlock.GateReason {
+	boot, channel, h := ev.Boot, ev.Command.Channel, &ev.Command.Header
+	if channel < 0 || channel >= len(c.params.Channels) {
+		return interlock.GatePassed // There is no such channel, which the gate says.
+	}
 	p := &c.params.Channels[channel]
 	known := msg.StrengthUnknown
 	if h.Peer != nil {
@@ -86,9 +90,6 @@ func (c *Core) refuse(boot time.Duration, channel int, h *msg.Header) interlock.
 	if known < p.Least {
 		c.weak = badCommand{boot, interlock.Fault(interlock.CauseTooWeak, uint16(channel+1))} //nolint:gosec // at most MaxChannels
 		return interlock.GateWeak
-	}
-	if !c.controlled(channel) {
-		return interlock.GateNoSession
 	}
 	return interlock.GatePassed
 }

@@ -86,6 +86,8 @@ type Core struct {
 	told         interlock.Velocity
 	// mark is what its channel's watch found about the command that is being applied.
 	mark interlock.ArrivalMark
+	// refused is what speaks against its sender.
+	refused interlock.GateReason
 	// The last tick's answers of the two watches that look at ticks.
 	loopFault, clockFault interlock.Condition
 	ending                bool
@@ -269,7 +271,12 @@ func (c *Core) take(ev *Event) {
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
 	case EventCommand:
-		c.mark = c.arrive(ev)
+		// A stranger's command says nothing about how well the channel works: else whoever can send rubbish to it could hold
+		// the robot by much of it.
+		c.refused, c.mark = c.sender(ev), interlock.ArrivalNew
+		if c.refused == interlock.GatePassed {
+			c.mark = c.arrive(ev)
+		}
 	case EventEnd:
 		c.ending = true
 	default:

@@ -499,7 +499,10 @@ func (c *Core) command(ev *Event) interlock.Command {
 	if m.Channel >= 0 && m.Channel < len(c.params.Channels) {
 		p := &c.params.Channels[m.Channel]
 		cmd.Channel, cmd.Kind, cmd.Dock = uint16(m.Channel+1), p.Kind, p.Dock
-		cmd.Refused = c.refuse(ev.Boot, m.Channel, &m.Header)
+		cmd.Refused = c.refused
+		if cmd.Refused == interlock.GatePassed && !c.controlled(m.Channel) {
+			cmd.Refused = interlock.GateNoSession
+		}
 		cmd.WrongFrame = p.Frame != "" && m.Frame != p.Frame
 	}
 	if m.Stamp != 0 {

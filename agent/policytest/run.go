@@ -237,7 +237,7 @@ func (r *run) sense() {
 	}
 	if r.command != nil && r.steps%5 == 0 {
 		c := msg.Command{Header: r.header(""), Channel: r.channel}
-		c.Stamp = 0
+		c.Stamp, c.Seq = 0, 0 // a Twist has neither
 		c.Linear.X, c.Linear.Y, c.Angular.Z = r.command[0], r.command[1], r.command[2]
 		r.world.Apply(guard.Event{Kind: guard.EventCommand, Command: &c})
 	}
