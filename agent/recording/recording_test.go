@@ -227,3 +227,23 @@ func TestScan(t *testing.T) {
 		t.Errorf("%d messages on %d channels from %d", s.Messages, len(s.Channels), s.First)
 	}
 }
+
+// TestNamesThatCommandTerminals reads names with what a terminal would obey.
+func TestNamesThatCommandTerminals(t *testing.T) {
+	const evil = "/a\x1b]52;c;AAAA\x07\r\nverified\xff\u202e\x9b"
+	conn := record(map[string]string{"op": "\x07", "conn": le32(0), "topic": evil}, le32(len("callerid=")+len(evil))+"callerid="+evil)
+	message := record(map[string]string{"op": "\x02", "conn": le32(0), "time": le32(5) + le32(6)}, "\x01")
+	r, err := open("hostile", io.NopCloser(strings.NewReader(rosbagMagic+conn+message)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m Message
+	if err := r.Next(&m); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{m.Channel.Topic, m.Channel.Publisher} {
+		if want := "/a?]52;c;AAAA???verified???"; name != want {
+			t.Errorf("%q, expected %q", name, want)
+		}
+	}
+}

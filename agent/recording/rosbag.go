@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -242,7 +245,16 @@ func (h *bagFields) read(b []byte) error {
 // maxText bounds names from a file.
 const maxText = 512
 
-func text(b []byte) string { return string(b[:min(len(b), maxText)]) }
+// text is a name from a file as it may stand on a terminal: what is not printable becomes '?', which is in no name that a
+// mapping can list.
+func text(b []byte) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			return r
+		}
+		return '?'
+	}, string(b[:min(len(b), maxText)]))
+}
 
 func (b *rosbag) message(s *stream, size uint32, m *Message) (bool, error) {
 	ch := b.byID[b.fields.conn]
