@@ -82,20 +82,26 @@ func main() {
 
 // heavy are the packages of the test module that need the machine for themselves: robots that drive, peers that send a
 // thousand times a second, and emulated computers.
-var heavy = []string{"./bench", "./dds", "./e2e", "./machine", "./units"}
+var heavy = []string{"./dds", "./e2e", "./machine", "./units"}
+
+// computing are those that wait for nobody: geometry, robots in virtual time, mutants.
+var computing = []string{"./geos", "./mutate", "./oracle", "./pack", "./simulate", "./tally", "./attestation"}
 
 // modules lists what a short run runs. The heavy packages of the test module use real nodes and the machine's clock, so they
-// run one after the other. Beside them, in what they leave of the processors, run the product's own tests, which compute, and
-// the light packages, which wait for most of their time.
+// run one after the other; of the light ones, which wait for most of their time, two run at a time. Beside both, in what they
+// leave of the processors, run the product's own tests and those that compute.
 func modules(packages []string) []module {
 	setTier("test")
 	// The time limit is for what hangs: go test then says where. The tier's budget is watched by the list of the slowest.
 	// What takes minutes by its nature stands behind the tag qualify, so that a short run skips nothing.
 	const tag, timeout, parallel = "-tags=test", "-timeout=15m", "-parallel=2"
-	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool { return slices.Contains(heavy, p) })
+	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool {
+		return slices.Contains(heavy, p) || slices.Contains(computing, p)
+	})
 	return []module{
 		{"..", []string{"-p=2", timeout, "./..."}, true},
-		{".", append([]string{tag, "-p=2", timeout, parallel}, light...), true},
+		{".", append([]string{tag, "-p=1", timeout, parallel}, computing...), true},
+		{".", append([]string{tag, "-p=2", timeout, parallel}, light...), false},
 		{".", append([]string{tag, "-p=1", timeout, parallel}, heavy...), false},
 	}
 }
