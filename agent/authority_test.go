@@ -229,3 +229,28 @@ func TestEndsDoNotWaitForADiskThatHangs(t *testing.T) {
 		t.Errorf("the order that opened the session, again: %+v", r)
 	}
 }
+
+// TestAnEndOvertakesWhatWaitsForTheDisk: a session is ended while the order that opens it waits for the disk. It must not
+// open afterwards.
+func TestAnEndOvertakesWhatWaitsForTheDisk(t *testing.T) {
+	o := readyOffice(t)
+	o.serve()
+	hang, inUse := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(hang) })
+	var senders sync.WaitGroup
+	t.Cleanup(func() { release(); senders.Wait() }) // A failure must not hang as well.
+	o.fs.mu.Lock()
+	o.fs.hang, o.fs.inUse = hang, inUse
+	o.fs.mu.Unlock()
+	opened := make(chan Receipt, 1)
+	open, over := o.sign(o.order(order.KindSession), "sven"), o.order(order.KindSession)
+	over.Session = &order.Session{Channel: "operator", Level: order.LevelEnd}
+	end := o.sign(over, "sven")
+	senders.Go(func() { opened <- o.orders.apply(open) })
+	<-inUse
+	o.orders.apply(end)
+	release()
+	if r := <-opened; r.Accepted || r.Applied || r.Reason != "overtaken" || o.remote() != 0 {
+		t.Errorf("a session outlives its end: %+v, %d open", r, o.remote())
+	}
+}
