@@ -3,6 +3,7 @@ package agent
 import (
 	"crypto"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,5 +193,64 @@ func TestSessionOrders(t *testing.T) {
 				t.Errorf("found %+v, %d open", r, o.remote())
 			}
 		})
+	}
+}
+
+// TestEndsDoNotWaitForADiskThatHangs: a reset is being written and the disk hangs. What ends an override or a session acts
+// meanwhile; what begins one still waits until it is durable, and a used one stays used.
+func TestEndsDoNotWaitForADiskThatHangs(t *testing.T) {
+	o := readyOffice(t)
+	used := o.sign(o.order(order.KindSession), "sven")
+	for _, e := range [][]byte{used, o.sign(o.order(order.KindOverride), "sven")} {
+		if r := o.orders.apply(e); !r.Applied {
+			t.Fatalf("before: %+v", r)
+		}
+	}
+	hang, inUse := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(hang) })
+	var senders sync.WaitGroup
+	t.Cleanup(func() { release(); senders.Wait() }) // A failure must not hang as well.
+	o.fs.mu.Lock()
+	o.fs.hang, o.fs.inUse = hang, inUse
+	o.fs.mu.Unlock()
+	senders.Go(func() { o.orders.apply(o.sign(o.order(order.KindReset), "olga")) })
+	<-inUse
+	end, over := o.order(order.KindOverride), o.order(order.KindSession)
+	end.Override = &order.Override{Triggers: []string{"pose.covariance"}, End: true}
+	over.Session = &order.Session{Channel: "operator", Level: order.LevelEnd}
+	for _, d := range []*order.Order{end, over} {
+		senders.Go(func() { o.orders.apply(o.sign(d, "sven")) })
+	}
+	eventually(t, "their ends", func() bool { return o.overridden()+o.remote() == 0 })
+	again := make(chan Receipt, 1)
+	senders.Go(func() { again <- o.orders.apply(used) })
+	release()
+	if r := <-again; r.Accepted || r.Reason != "replayed" || o.remote() != 0 {
+		t.Errorf("the order that opened the session, again: %+v", r)
+	}
+}
+
+// TestAnEndOvertakesWhatWaitsForTheDisk: a session is ended while the order that opens it waits for the disk. It must not
+// open afterwards.
+func TestAnEndOvertakesWhatWaitsForTheDisk(t *testing.T) {
+	o := readyOffice(t)
+	o.serve()
+	hang, inUse := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(hang) })
+	var senders sync.WaitGroup
+	t.Cleanup(func() { release(); senders.Wait() }) // A failure must not hang as well.
+	o.fs.mu.Lock()
+	o.fs.hang, o.fs.inUse = hang, inUse
+	o.fs.mu.Unlock()
+	opened := make(chan Receipt, 1)
+	open, over := o.sign(o.order(order.KindSession), "sven"), o.order(order.KindSession)
+	over.Session = &order.Session{Channel: "operator", Level: order.LevelEnd}
+	end := o.sign(over, "sven")
+	senders.Go(func() { opened <- o.orders.apply(open) })
+	<-inUse
+	o.orders.apply(end)
+	release()
+	if r := <-opened; r.Accepted || r.Applied || r.Reason != "overtaken" || o.remote() != 0 {
+		t.Errorf("a session outlives its end: %+v, %d open", r, o.remote())
 	}
 }

@@ -35,6 +35,8 @@ type orders struct {
 	// turn makes the orders that loosen something wait for each other: sequence floors and used ids have one writer.
 	turn    turn
 	results results
+	// ends counts the orders that ended an override or a session.
+	ends atomic.Uint64
 }
 
 // usedStop is a stop, or a verifier's refusal, that has taken effect.
@@ -130,6 +132,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 			return o.answered(v, times)
 		case v.Order.Tightens():
 			r := accepted(v)
+			o.ends.Add(1)
 			o.authority(v, times, 0, &r)
 			o.recordUsed(v, times, &r)
 			return r
@@ -205,10 +208,16 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			return refusal(v, err)
 		}
 	}
+	ends := o.ends.Load()
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
 	r := accepted(v)
+	if k := v.Order.Kind; (k == order.KindOverride || k == order.KindSession) && o.ends.Load() != ends {
+		// An end that came while this one waited for the disk was meant for it, too.
+		r.Accepted, r.Reason, r.Text = false, "overtaken", "an order that ends an override or a session came before this one was durable; sign it again"
+		return r
+	}
 	switch v.Order.Kind {
 	case order.KindReset:
 		o.reset(v, &r)

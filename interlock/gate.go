@@ -94,6 +94,9 @@ type GateInput struct {
 	Because Trigger
 	// Ratio is the geofence's, in [0, 1], by which every command is scaled; above 1 counts as 1, NaN passes nothing.
 	Ratio float64
+	// OfNew is true if Ratio is the geofence's answer to Command alone: if Command is dropped, it does not scale the one that
+	// passes, whose own ratio comes with the next step. Else whoever can send what is dropped could stop the robot by it.
+	OfNew bool
 	// MaxSpeedMPS is the geofence's cap in m/s; +Inf for none. NaN passes nothing, and so does the zero value.
 	MaxSpeedMPS float64
 }

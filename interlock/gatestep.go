@@ -198,7 +198,11 @@ func (g *Gate) pass(now time.Duration, in *GateInput, axes Axes, out *GateOutput
 	if !(limit > 0) {
 		limit = 0
 	}
-	v, ratio, reason := g.scale(g.current.Velocity, in.Ratio, limit)
+	fence := in.Ratio
+	if in.OfNew && out.Dropped {
+		fence = 1 // What went out is not raised: only what is smaller goes out again.
+	}
+	v, ratio, reason := g.scale(g.current.Velocity, fence, limit)
 	fresh := in.New && !out.Dropped
 	if fresh {
 		g.counts[reason]++

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -280,5 +281,26 @@ func TestSnapshotKeepsAuthority(t *testing.T) {
 	r.run(5 * time.Second)
 	if _, s := r.core.authorityStatus(); len(s) != 0 {
 		t.Errorf("after the session's end: %+v", s)
+	}
+}
+
+// TestDroppedCommandsSlowNobody floods a channel on which nobody may command now. Its commands are dropped, and what the
+// geofence says of them must not cut the command of the planner, which passes.
+func TestDroppedCommandsSlowNobody(t *testing.T) {
+	for name, v := range map[string]float64{"far too fast": 1e6, "backwards": -1e6, "not a number": math.NaN()} {
+		r := remoteRig(t)
+		r.drive = func() (float64, float64) { return 0.4, 0 }
+		r.run(3 * time.Second)
+		before := r.plant.v
+		for end := r.now + time.Second; r.now < end; {
+			r.step()
+			r.command(operatorChannel, v, 0)
+			if r.last.v < 0.35 {
+				t.Fatalf("%s: a command that is dropped (%s) lowers the one that passes to %.2f m/s; the robot drove %.2f m/s", name, r.core.gated.Reason, r.last.v, before)
+			}
+		}
+		if before < 0.35 || r.core.gate.Counts()[interlock.GateNoSession] < 50 {
+			t.Errorf("%s: drove at %.2f m/s, dropped %d", name, before, r.core.gate.Counts()[interlock.GateNoSession])
+		}
 	}
 }

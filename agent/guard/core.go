@@ -398,7 +398,7 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		Closed: c.closed(), Axes: c.decision.Axes, Latched: c.decision.HeldByLatch(), Because: c.because(), Ratio: 1, MaxSpeedMPS: math.Inf(1),
 	}
 	if ev.Kind == EventCommand {
-		in.New = true
+		in.New, in.OfNew = true, true
 		in.Command = c.command(ev)
 		l := &in.Command.Linear
 		c.limit = c.limitBoth(geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
