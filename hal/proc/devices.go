@@ -118,13 +118,19 @@ func (l *deviceLook) process(root string, pid int) {
 	}
 	defer p.close()
 	before := len(l.out.Open)
-	err = p.eachLink(func(dir int, name, target string) bool {
+	look := func(dir int, name, target string) bool {
 		l.looked++
 		if l.counts(dir, name, target) {
 			l.note(pid, target)
 		}
 		return l.looked <= maxDescriptors
-	})
+	}
+	err = p.eachLink("fd", look)
+	for _, tid := range p.threads() {
+		if l.looked <= maxDescriptors && !sameFiles(pid, tid) {
+			err = errors.Join(err, p.eachLink("task/"+strconv.Itoa(tid)+"/fd", look))
+		}
+	}
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
 		// The kernel says the same of a process that has just ended.
 		if _, err := p.start(); err == nil {
@@ -192,9 +198,43 @@ func (l *deviceLook) describe(p process, open []OpenDevice) {
 	}
 }
 
-// eachLink calls f with the text of each descriptor's link until it returns false.
-func (p process) eachLink(f func(dir int, name, target string) bool) error {
-	dir, err := unix.Openat(p.dir, "fd", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// threads are those beside the one that the process is named after. Their number is bounded by that of descriptors.
+func (p process) threads() []int {
+	dir, err := unix.Openat(p.dir, "task", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = unix.Close(dir) }()
+	var out []int
+	var names []string
+	buf := make([]byte, 8192)
+	for len(out) < maxDescriptors {
+		n, err := unix.ReadDirent(dir, buf)
+		if err != nil || n <= 0 {
+			return out
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names[:0])
+		for _, name := range names {
+			if tid, err := strconv.Atoi(name); err == nil && tid != p.pid {
+				out = append(out, tid)
+			}
+		}
+	}
+	return out
+}
+
+// sameFiles says whether two threads share their table of descriptors, as those of one process nearly always do: see
+// kcmp(2). One that has left it (unshare with CLONE_FILES), or outlives the thread that the process is named after, has its
+// own; where the kernel does not say, it is taken to have its own.
+func sameFiles(pid, tid int) bool {
+	const files = 2 // KCMP_FILES
+	r, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(pid), uintptr(tid), files, 0, 0, 0)
+	return errno == 0 && r == 0
+}
+
+// eachLink calls f with the text of each link in one of the process's folders of descriptors until it returns false.
+func (p process) eachLink(folder string, f func(dir int, name, target string) bool) error {
+	dir, err := unix.Openat(p.dir, folder, unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}

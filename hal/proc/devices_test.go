@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +84,35 @@ func TestFindsADeviceByItsNumber(t *testing.T) {
 	}
 	if got := Devices(t.Context(), "", []string{"/dev/zero-of-nobody"}); len(mine(&got)) != 0 {
 		t.Errorf("off: found %+v", got)
+	}
+}
+
+// TestFindsADeviceInAThreadsOwnTable: a thread that has left its process's table of descriptors can hold a device that
+// /proc/PID/fd does not show.
+func TestFindsADeviceInAThreadsOwnTable(t *testing.T) {
+	opened, done := make(chan error), make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		runtime.LockOSThread() // and never unlock it: the thread ends with its table
+		if err := unix.Unshare(unix.CLONE_FILES); err != nil {
+			opened <- err
+			return
+		}
+		fd, err := unix.Open(camera, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		opened <- err
+		<-done
+		_ = unix.Close(fd)
+	})
+	if err := <-opened; err != nil {
+		t.Fatal(err)
+	}
+	if got := Devices(t.Context(), "", []string{camera}); len(mine(&got)) != 1 {
+		t.Errorf("found %+v, expected the thread's own", got)
+	}
+	close(done)
+	wait.Wait()
+	if got := Devices(t.Context(), "", []string{camera}); len(mine(&got)) != 0 {
+		t.Errorf("off: found %+v after it was closed", got)
 	}
 }
 
