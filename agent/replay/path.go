@@ -23,9 +23,12 @@ type path struct {
 
 func newPath() path { return path{stepM: 0.05, stepS: 1, stepRd: 0.2} }
 
+// farM is how far from the origin a place can be, in metres.
+const farM = geofence.MaxCoordinateMM / 1000
+
 func (p *path) add(s Sample, mode interlock.Mode) {
-	if math.IsNaN(s.X) || math.IsNaN(s.Y) {
-		return
+	if !(math.Abs(s.X) <= farM && math.Abs(s.Y) <= farM) {
+		return // NaN, infinite, or where no zone can be
 	}
 	s.Mode = int(mode)
 	if !p.has {

@@ -344,6 +344,10 @@ func (w *whatIf) hint() string {
 	return "topics of its type " + w.cfg.Topics.Pose.Type + ": " + strings.Join(out, ", ") + ". If a publisher was refused, --any-publisher listens to all"
 }
 
+// maxAhead is the longest time from one message to the next. The guard ticks all through it, so a clock that was set while it
+// recorded, or a time that is damaged, would keep the replay busy for the years between.
+const maxAhead = 24 * time.Hour
+
 // play replays one file.
 func (w *whatIf) play(ctx context.Context, s *recording.Summary) (err error) {
 	router := recording.NewRouter(w.cfg, w, w.q.AnyPublisher)
@@ -368,6 +372,11 @@ func (w *whatIf) play(ctx context.Context, s *recording.Summary) (err error) {
 		}
 		if m.Data == nil {
 			continue
+		}
+		if ahead := time.Duration(m.Time - max(w.newest, w.scans[0].First)); ahead > maxAhead {
+			w.report.Partial = fmt.Sprintf("%s: at byte %d: the recorder's clock jumps ahead by %v: expected at most %v from one message to the next; what follows was not read",
+				s.File, m.Offset, ahead.Round(time.Second), maxAhead)
+			break
 		}
 		if m.Time < w.newest {
 			w.back++
