@@ -111,6 +111,7 @@ func genEvent(t *rapid.T) *Event {
 			ev.Demand.Joints = genOutline(t, ev.Demand, f)
 		case msg.FormGoal:
 			ev.Demand.Goal = msg.Goal{Position: vec(), Orientation: quat()}
+		case msg.FormUnknown, msg.FormOpaque:
 		}
 	case EventAttestation:
 		ev.Attestation = Attestation{Verdict: VerdictAccepted, Tier: Tier(rapid.IntRange(0, 2).Draw(t, "tier")), Until: 9} //nolint:gosec // small

@@ -167,7 +167,10 @@ func TestNothingMovesAfterAStop(t *testing.T) {
 	for channel := range 3 {
 		c := &msg.Command{Header: msg.Header{Peer: &r.peer}, Channel: channel}
 		c.Linear.X = 0.3
-		loop(func() { g.Command(c) })
+		loop(func() {
+			clock.advance(100 * time.Nanosecond) // without time between them they would be a flood
+			g.Command(c)
+		})
 	}
 	odometry, joints, imu := r.odometry(), r.joints(), r.imu()
 	pose := r.pose()

@@ -32,7 +32,7 @@ func TestCleanPoliciesRaiseNothing(t *testing.T) {
 }
 
 // found says by what a mistake is found: the load, lint, or the shipped tests.
-func found(t testing.TB, cfg *config.Config, f *policytest.File) string {
+func found(cfg *config.Config, f *policytest.File) string {
 	own := *cfg
 	own.Deployment = &config.Deployment{Serial: cfg.Policy.Robots[0].Serial}
 	if _, err := guard.NewParams(&own, "/robowarden", 1); err != nil {
@@ -61,7 +61,7 @@ func TestPlantedMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if by := found(t, cfg, f); by != "" {
+	if by := found(cfg, f); by != "" {
 		t.Fatalf("the policy without a mistake: %s", by)
 	}
 	n, by := 0, map[string]int{}
@@ -75,7 +75,7 @@ func TestPlantedMistakes(t *testing.T) {
 				break
 			}
 		}
-		how := found(t, &mutant, f)
+		how := found(&mutant, f)
 		if how == "" {
 			t.Logf("seed %d: %s was not found", seed, op.name)
 			continue

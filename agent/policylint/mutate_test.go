@@ -77,8 +77,6 @@ func triggerOp(name string, make func(r *rand.Rand) config.Trigger) operator {
 
 func one[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
-func span(d time.Duration) *time.Duration { return &d }
-
 func operators() []operator {
 	return append(zoneOperators(), otherOperators()...)
 }
@@ -189,13 +187,13 @@ func otherOperators() []operator {
 			return config.Trigger{Code: one(r, "zone.inside", "channel.heartbeat-lost", "publisher.unknown"), Clear: "on-dwell"}
 		}),
 		triggerOp("a trigger fires late", func(r *rand.Rand) config.Trigger {
-			return config.Trigger{Code: one(r, "pose.stale", "joints.missing", "pose.frozen"), StartDelay: span(time.Second)}
+			return config.Trigger{Code: one(r, "pose.stale", "joints.missing", "pose.frozen"), StartDelay: new(time.Second)}
 		}),
 		triggerOp("a trigger demands a speed that the robot cannot hold", func(*rand.Rand) config.Trigger {
 			return config.Trigger{Code: "pose.covariance", Constraint: &config.Constraint{Motion: "limited", MaxSpeedMPS: 0.02}}
 		}),
 		triggerOp("a trigger is about what the robot does not have", func(r *rand.Rand) config.Trigger {
-			return config.Trigger{Code: one(r, "pose.second-missing", "zone.door-held", "zone.dwell"), Dwell: span(3 * time.Second)}
+			return config.Trigger{Code: one(r, "pose.second-missing", "zone.door-held", "zone.dwell"), Dwell: new(3 * time.Second)}
 		}),
 		triggerOp("a trigger demands less", func(r *rand.Rand) config.Trigger {
 			return config.Trigger{Code: one(r, "publisher.unknown", "odometry.missing"), Constraint: &config.Constraint{Motion: "limited", MaxSpeedMPS: 0.5}}

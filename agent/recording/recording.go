@@ -250,7 +250,7 @@ func Scan(name string, step func(done int64) bool) (Summary, error) {
 	if err != nil {
 		return out, err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	if info, err := os.Stat(name); err == nil {
 		out.Bytes = info.Size()
 	}

@@ -31,8 +31,9 @@ type Agreement struct {
 
 // KindAgreement is one kind of message.
 type KindAgreement struct {
-	// Journalled counts the guard's, Found those of them that the recording has.
-	Journalled, Found int
+	// Journalled counts the guard's, Found those of them that the recording has, and Before those that came before the first that it
+	// has: a recorder finds a topic by itself, and some time after the guard.
+	Journalled, Found, Before int
 }
 
 // Bounds of the search for a message.
@@ -171,6 +172,9 @@ func (a *agree) swap(ev *guard.Event) *guard.Event {
 	k.Journalled++
 	a.buf = content(a.buf[:0], ev)
 	if found := a.find(ev); found != nil {
+		if k.Found == 0 {
+			k.Before = k.Journalled - 1
+		}
 		k.Found++
 		h := head(ev)
 		got, err := a.store.Decode(found)

@@ -111,7 +111,6 @@ type whatIf struct {
 	back   int64 // messages older than one before
 	backNS int64 // by how much at most
 	newest int64
-	events uint64
 }
 
 // WhatIf replays recordings through the cores by the question's documents. An end of ctx ends it early: the report then
@@ -355,7 +354,7 @@ func (w *whatIf) play(ctx context.Context, s *recording.Summary) (err error) {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	var m recording.Message
 	for n := 0; ; n++ {
 		if n%1024 == 0 {

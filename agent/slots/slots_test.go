@@ -236,10 +236,10 @@ func TestInstallRefuses(t *testing.T) {
 		names  string
 	}{
 		"another release's artifact": {newer, func(_ *disk, in *slots.Install) { in.Release.Artifacts[0].Name = "arm" }, "does not name it"},
-		"a file changed":             {content(changed), nil, "have the digest"},
+		"a file changed":             {changed, nil, "have the digest"},
 		"a file longer than told":    {lying{newer, long}, nil, "more than the"},
 		"a file missing at open":     {lying{newer, third}, nil, "other/y"},
-		"another number of files":    {content(swapped), nil, "the source has 4 files"},
+		"another number of files":    {swapped, nil, "the source has 4 files"},
 		"the disk too small":         {newer, func(d *disk, _ *slots.Install) { d.room = d.used() + 1000 }, "are needed"},
 		"the disk failing":           {newer, func(d *disk, _ *slots.Install) { d.fail = errors.New("input/output error") }, "input/output error"},
 		"an svn below the floor":     {newer, func(_ *disk, in *slots.Install) { in.Release.SVN = 0 }, "does not go back"},

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
@@ -81,12 +82,7 @@ func (k *Key) Algorithm() string { return k.details }
 
 // called says whether a bundle's hint means this key.
 func (k *Key) called(hint string) bool {
-	for _, id := range k.ids {
-		if id == hint {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(k.ids, hint)
 }
 
 // ParseKey reads one public key, PKIX in PEM; text before the PEM block is allowed, since certtool writes some.

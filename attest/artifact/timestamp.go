@@ -3,6 +3,9 @@ package artifact
 import (
 	"bytes"
 	"crypto"
+	// The hashes that timestamps use.
+	_ "crypto/sha256"
+	_ "crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -10,10 +13,6 @@ import (
 	"fmt"
 	"math/big"
 	"time"
-
-	// The hashes that timestamps use.
-	_ "crypto/sha256"
-	_ "crypto/sha512"
 )
 
 // A timestamp token (RFC 3161) is a CMS SignedData (RFC 5652) around a TSTInfo. What is read here is the part of both
@@ -40,16 +39,22 @@ var hashes = []struct {
 	rsaOID, ecdsaOID asn1.ObjectIdentifier
 }{
 	{
-		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1}, crypto.SHA256, x509.SHA256WithRSA, x509.ECDSAWithSHA256,
-		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2},
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 1},
+		crypto.SHA256, x509.SHA256WithRSA, x509.ECDSAWithSHA256,
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2},
 	},
 	{
-		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2}, crypto.SHA384, x509.SHA384WithRSA, x509.ECDSAWithSHA384,
-		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3},
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 2},
+		crypto.SHA384, x509.SHA384WithRSA, x509.ECDSAWithSHA384,
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 12},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 3},
 	},
 	{
-		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3}, crypto.SHA512, x509.SHA512WithRSA, x509.ECDSAWithSHA512,
-		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13}, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4},
+		asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 3},
+		crypto.SHA512, x509.SHA512WithRSA, x509.ECDSAWithSHA512,
+		asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 13},
+		asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4},
 	},
 }
 

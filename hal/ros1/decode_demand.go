@@ -133,7 +133,7 @@ func (d *jointDemand) begin(n, points int) {
 	}
 }
 
-func (d *jointDemand) give(b []byte, frame []byte, boot time.Duration) {
+func (d *jointDemand) give(b, frame []byte, boot time.Duration) {
 	d.m.Frame = d.frame.get(frame)
 	d.t.Header = d.m.Header
 	d.t.Boot = boot
@@ -167,8 +167,10 @@ func (d *jointDemand) point(i int, p *jointPoint) {
 			to  *float64
 			has *bool
 		}{
-			{p.counts[0], p.pos, &knot.Position, &knot.HasPosition}, {p.counts[1], p.vel, &knot.Velocity, &knot.HasVelocity},
-			{p.counts[2], p.acc, &knot.Acceleration, &knot.HasAcceleration}, {p.counts[3], p.eff, &knot.Effort, &knot.HasEffort},
+			{p.counts[0], p.pos, &knot.Position, &knot.HasPosition},
+			{p.counts[1], p.vel, &knot.Velocity, &knot.HasVelocity},
+			{p.counts[2], p.acc, &knot.Acceleration, &knot.HasAcceleration},
+			{p.counts[3], p.eff, &knot.Effort, &knot.HasEffort},
 		} {
 			if f.n != 0 {
 				*f.to, *f.has = f64(f.raw[k*8:]), true

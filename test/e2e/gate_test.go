@@ -112,7 +112,7 @@ func TestGatesOfARealArm(t *testing.T) {
 		return st.Gates[0].Dropped["manipulators disabled"] + st.Gates[0].Dropped["manipulators held"]
 	}
 	until(t, 10*time.Second, "trajectories that are held", func() bool { return dropped() > 5 })
-	for _, line := range strings.Split(strings.TrimSpace(arm.Output()), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(arm.Output()), "\n") {
 		if line != "up" && line != good && line != place && line != empty {
 			t.Errorf("this came through: %s", line)
 		}

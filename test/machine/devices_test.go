@@ -31,7 +31,7 @@ func TestDevicesOfARobotComputer(t *testing.T) {
 	for _, d := range deviceTests {
 		env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64"}
 		out := filepath.Join(disk, d.folder+".test")
-		if err := command(env, filepath.Join(cpp.Root(), ".."), "go", "test", "-c", "-trimpath", "-ldflags=-s -w", "-o", out, "./hal/"+d.folder); err != nil {
+		if err := command(env, filepath.Join(cpp.Root(), ".."), "go", "test", "-c", "-tags=device", "-trimpath", "-ldflags=-s -w", "-o", out, "./hal/"+d.folder); err != nil {
 			t.Fatal(err)
 		}
 	}

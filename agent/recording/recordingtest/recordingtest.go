@@ -129,7 +129,7 @@ func CDR(tb testing.TB, typ string, b []byte) []byte {
 	if form == "" {
 		tb.Fatalf("no form of %s", typ)
 	}
-	for _, f := range strings.Fields(form) {
+	for f := range strings.FieldsSeq(form) {
 		n := 0
 		_, _ = fmt.Sscanf(f, "%d", &n)
 		switch f[len(f)-1] {

@@ -155,7 +155,7 @@ func (r *robot) newInstall() *cobra.Command {
 	in := &installing{robot: r}
 	cmd := &cobra.Command{
 		Use:   "install NAME --from PATH",
-		Short: "bring an artifact of the release in force into its free slot, and make it active",
+		Short: "Bring an artifact of the release in force into its free slot, and make it active",
 		Long: `Install copies an artifact into the slot that is not active, hashes what it writes, and makes it active once it is whole, durable
 and has the digest of the signed release that the guard has in force. Whatever happens on the way, the slot that was active
 stays so. Unless the policy says otherwise, the switch waits until the robot stands.
@@ -279,7 +279,7 @@ func (v *verifying) verifyModel(ctx context.Context, trust *artifact.Trust, path
 
 func (r *robot) newCommit() *cobra.Command {
 	return r.flags(&cobra.Command{
-		Use: "commit NAME", Short: "say that the active artifact has proven itself, and close the way back below the release's floor",
+		Use: "commit NAME", Short: "Say that the active artifact has proven itself, and close the way back below the release's floor",
 		Args: positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, done, err := r.open(args[0])
@@ -300,7 +300,7 @@ func (r *robot) newCommit() *cobra.Command {
 func (r *robot) newRollback() *cobra.Command {
 	var hook string
 	cmd := &cobra.Command{
-		Use: "rollback NAME", Short: "make the other slot active again, if its content still counts",
+		Use: "rollback NAME", Short: "Make the other slot active again, if its content still counts",
 		Args: positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, done, err := r.open(args[0])
@@ -321,7 +321,7 @@ func (r *robot) newRollback() *cobra.Command {
 
 func (r *robot) newHistory() *cobra.Command {
 	return r.flags(&cobra.Command{
-		Use: "history NAME", Short: "show what was installed, committed and rolled back", Args: positional(cobra.ExactArgs(1)),
+		Use: "history NAME", Short: "Show what was installed, committed and rolled back", Args: positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := slots.OpenDir(filepath.Join(r.dir, args[0]))
 			if err != nil {
@@ -347,7 +347,7 @@ func (r *robot) newHistory() *cobra.Command {
 func (r *robot) newStatus() *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "show what is in the slots, and what the guard knows of it", Args: positional(cobra.NoArgs),
+		Use: "status", Short: "Show what is in the slots, and what the guard knows of it", Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.status(cmd, check) },
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "hash the active slots anew")

@@ -174,7 +174,7 @@ func NewVerify() *cobra.Command {
 	v := &verifying{}
 	cmd := &cobra.Command{
 		Use:   "verify PATH",
-		Short: "say whether a file or folder is what somebody trusted signed",
+		Short: "Say whether a file or folder is what somebody trusted signed",
 		Long: `Verify checks a model against an OpenSSF Model Signing bundle, or one file against a bundle of cosign's sign-blob or a
 detached signature, without a network. It names every file that was changed, added or removed.
 

@@ -18,7 +18,7 @@ func newEnrol(dir *string) *cobra.Command {
 	var replace bool
 	cmd := quiet(&cobra.Command{
 		Use:   "enrol IDENTITY.json",
-		Short: "make a robot known to the verifier",
+		Short: "Make a robot known to the verifier",
 		Long: `Enrol takes a robot's identity, which somebody has carried here from the robot, and the reference values that it is judged
 by: a file, or the name of values that are known. From then on the verifier believes these keys to be that robot's.
 
@@ -62,7 +62,7 @@ first why it is needed: a new mainboard, or somebody who wants it forgotten.`,
 func newReference(dir *string) *cobra.Command {
 	return quiet(&cobra.Command{
 		Use:   "reference FILE",
-		Short: "put reference values in force, for all robots that are enrolled with their name",
+		Short: "Put reference values in force, for all robots that are enrolled with their name",
 		Long: `Reference checks reference values and puts them in force at once, in place of those of the same name. While an update goes
 round, allow both the old and the new values; afterwards put what must never come back on the list reject.`,
 		Example: "  robowarden-station verifier reference g1-2026.11.yaml --state-dir /var/lib/robowarden-verifier",

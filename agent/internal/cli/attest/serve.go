@@ -33,7 +33,7 @@ func NewVerifier() *cobra.Command {
 	var s serving
 	cmd := quiet(&cobra.Command{
 		Use:   "verifier",
-		Short: "challenge robots over MQTT, appraise their evidence, sign the results",
+		Short: "Challenge robots over MQTT, appraise their evidence, sign the results",
 		Long: `Verifier serves every robot that is enrolled in its folder: it answers a robot's hello with a signed challenge, appraises the
 evidence, and signs a result that the robot's guard checks by itself. The broker is not believed; it may lose, repeat and
 reorder. One verifier may serve a folder at a time.

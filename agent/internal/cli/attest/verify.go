@@ -24,7 +24,7 @@ func NewVerify() *cobra.Command {
 	var o offline
 	cmd := quiet(&cobra.Command{
 		Use:   "verify FILE",
-		Short: "appraise recorded evidence and explain each reason",
+		Short: "Appraise recorded evidence and explain each reason",
 		Long: `Verify reads evidence from a file, as the robot has signed it or as the message that carried it, and judges it exactly as the
 verifier would: with --state-dir by what the verifier knows, or with --identity, --references and the logs from files.
 Whether the evidence was fresh can be judged only with the challenge; whether the TPM goes on from before, not at all. The

@@ -24,7 +24,7 @@ func New(policy config.PolicySource) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "check FILE…",
-		Short: "check configuration documents, all errors at once",
+		Short: "Check configuration documents, all errors at once",
 		Long: `Check reads robot profiles, topic mappings, policies and deployments exactly as run does, and reports everything that is
 wrong with its place, what was expected, and an example. Documents given together are checked against each other. A
 deployment brings along the documents that it names, unless others of their kind are given.

@@ -21,7 +21,7 @@ func (s *signing) newOverride() *cobra.Command {
 	var lasts time.Duration
 	cmd := s.bound(&cobra.Command{
 		Use:   "override",
-		Short: "sign an override: suspend for a while what triggers demand",
+		Short: "Sign an override: suspend for a while what triggers demand",
 		Long: `Override signs that what the named triggers demand is suspended for a while, at up to a speed. The policy says who may, with
 how many persons, for how long and how fast; where it takes two, the second signs the same file with cosign, or an order of
 the same triggers and speed within ten minutes. It ends by itself, with the guard, and by an order with --end.`,
@@ -59,7 +59,7 @@ func (s *signing) newSession() *cobra.Command {
 	var lasts time.Duration
 	cmd := s.bound(&cobra.Command{
 		Use:   "session",
-		Short: "sign a session of remote control: open or end it",
+		Short: "Sign a session of remote control: open or end it",
 		Long: `Session signs who may drive, or look, over one channel until when. There is one session for a channel at a time; it ends at its
 end, by an order with --level end, by a stop and with the guard.`,
 		Example: `  robowarden-station sign session --audience unitree/g1-0007 --channel operator --level control --who "Olga P." --role operator \

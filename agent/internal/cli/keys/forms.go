@@ -17,7 +17,7 @@ func (s *signing) newStop() *cobra.Command {
 	var category int
 	cmd := s.common(&cobra.Command{
 		Use:     "stop",
-		Short:   "sign a stop",
+		Short:   "Sign a stop",
 		Example: `  robowarden-station sign stop --audience "*" --reason "smoke on the ward" --key button.key --out stop.order`,
 		Args:    positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +39,7 @@ func (s *signing) newReset() *cobra.Command {
 	var reset order.Reset
 	cmd := s.bound(&cobra.Command{
 		Use:   "reset",
-		Short: "sign a reset of latched triggers",
+		Short: "Sign a reset of latched triggers",
 		Example: `  robowarden-station sign reset --audience unitree/g1-0007 --trigger pose.stale --boot-id 5f0c3a52-9a3e-4f0e-8f1b-1d2c3b4a5968 \
       --reason "cable replaced" --key olga.key --out reset.order`,
 		Args: positional(cobra.NoArgs),
@@ -69,7 +69,7 @@ func (s *signing) newGrant() *cobra.Command {
 	var lasts time.Duration
 	cmd := s.bound(&cobra.Command{
 		Use:   "grant",
-		Short: "sign a grant: allow for a while what the policy forbids",
+		Short: "Sign a grant: allow for a while what the policy forbids",
 		Example: `  robowarden-station sign grant --audience unitree/g1-0007 --scope egress --zone pharmacy --max-speed 0.2 --lasts 5m \
       --nonce 000102030405060708090a0b0c0d0e0f --reason "recover the robot" --key sven.key --out grant.order`,
 		Args: positional(cobra.NoArgs),
@@ -111,7 +111,7 @@ func (s *signing) newPolicy() *cobra.Command {
 	var revision int64
 	cmd := s.common(&cobra.Command{
 		Use:   "policy POLICY.yaml",
-		Short: "sign a policy for one robot profile and one topic mapping",
+		Short: "Sign a policy for one robot profile and one topic mapping",
 		Long: `Policy checks the three documents exactly as the robot will, and signs the policy together with the digests of the other
 two. The policy's own revision becomes the order's sequence; it has to be higher than that of the policy in force.`,
 		Example: `  robowarden-station sign policy policy.yaml --profile profile.yaml --topics topics.yaml --revision 18 \
@@ -174,7 +174,7 @@ func (s *signing) newKeyList() *cobra.Command {
 	var sequence uint64
 	cmd := s.common(&cobra.Command{
 		Use:   "keylist KEYS.yaml",
-		Short: "sign a key list with a root key",
+		Short: "Sign a key list with a root key",
 		Long: `Keylist signs who may sign what. KEYS.yaml names the public keys:
 
   keys:

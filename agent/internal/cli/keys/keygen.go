@@ -25,7 +25,7 @@ func NewKeygen() *cobra.Command {
 	var ans answer
 	cmd := quiet(&cobra.Command{
 		Use:   "keygen --out DIR/NAME",
-		Short: "make a key pair that signs orders",
+		Short: "Make a key pair that signs orders",
 		Long: `Keygen makes a key pair and writes NAME.key (private, PKCS #8, mode 0600) and NAME.pub (public). It never writes over a
 file. The private key has no passphrase: keep it on an encrypted disk. The public key goes into a key list.`,
 		Example: "  robowarden-station keygen --out keys/olga",

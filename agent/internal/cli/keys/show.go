@@ -14,7 +14,7 @@ func NewShow() *cobra.Command {
 	var ans answer
 	cmd := quiet(&cobra.Command{
 		Use:   "show FILE",
-		Short: "say what a signed order would do, who signed it, and whether it verifies",
+		Short: "Say what a signed order would do, who signed it, and whether it verifies",
 		Long: `Show reads a signed order and says in plain words what it would do, to whom, when, who signed it, and whether the
 signatures, roles, number of signers and validity hold. What only the robot knows it cannot judge: audience, boot, nonce
 and earlier use.

@@ -35,7 +35,7 @@ func NewSign() *cobra.Command {
 	s := &signing{}
 	cmd := quiet(&cobra.Command{
 		Use:   "sign ORDER.yaml|ORDER.json",
-		Short: "sign an order: stop, reset, grant, policy, keylist, or any order from a file",
+		Short: "Sign an order: stop, reset, grant, override, session, policy, key list, or any order from a file",
 		Long: `Sign makes a signed order and writes it to --out. The forms below make one kind each; without a form, the order comes from
 a file with the keys that attest/order/FORMAT.md describes, where id, not_before and not_after may be left out.
 
@@ -198,7 +198,7 @@ func (s *signing) finish(cmd *cobra.Command, envelope []byte) error {
 func (s *signing) newCosign() *cobra.Command {
 	return quiet(&cobra.Command{
 		Use:   "cosign FILE",
-		Short: "add a signature to an order that somebody else has signed",
+		Short: "Add a signature to an order that somebody else has signed",
 		Long:  "Cosign adds a signature to a signed order. Read what `show` says about it first: you answer for it as well.",
 		Args:  positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

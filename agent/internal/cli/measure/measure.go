@@ -32,7 +32,7 @@ func New() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "measure FILE…",
-		Short: "extend a PCR of the TPM by files' digests, before they are used",
+		Short: "Extend a PCR of the TPM by files' digests, before they are used",
 		Long: `Measure hashes files and extends a PCR of the TPM by what it has found, so that a verifier later sees which agent
 this robot runs without having to take the agent's word. It keeps a log beside it; attest/eventlog/FORMAT.md says what
 is in it and what it does not show. It runs before the roles are started, from a file system that nobody else writes to.

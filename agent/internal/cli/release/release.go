@@ -54,7 +54,7 @@ func newSign() *cobra.Command {
 	var blob bool
 	cmd := &cobra.Command{
 		Use:   "sign PATH",
-		Short: "sign a model (a file or a folder), or with --blob one file as cosign does",
+		Short: "Sign a model (a file or a folder), or with --blob one file as cosign does",
 		Long: `Sign hashes every file of a folder and writes an OpenSSF Model Signing bundle (v1.0 of the format), or, with --blob, a bundle
 as cosign's sign-blob writes it. Git's own files and the bundle itself are left out of a folder.
 
@@ -198,7 +198,7 @@ func newManifest() *cobra.Command {
 	m := &manifest{}
 	cmd := &cobra.Command{
 		Use:   "manifest",
-		Short: "hash artifacts and sign the release that names them",
+		Short: "Hash artifacts and sign the release that names them",
 		Long: `Manifest hashes each artifact and writes a signed release: one order that names artifacts, digests, security version, the
 robots or the group that it is for, what healthy means, and how far back a robot may go afterwards.
 
