@@ -282,6 +282,10 @@ func (b *mcap) chunk(n int64) error {
 	if left := binary.LittleEndian.Uint64(size[:]); left != uint64(b.rest.left) || plain > math.MaxInt64 { //nolint:gosec // not negative
 		return wrong(fmt.Sprintf("%d bytes of records in a chunk", b.rest.left), "%d, of %d bytes unpacked", left, plain)
 	}
+	if len(name) > 0 && plain > maxUnpacked {
+		b.warn("%s: chunk at byte %d: expected at most %d bytes unpacked, found %d; it is not read", b.name, b.at, maxUnpacked, plain)
+		return b.out.skip(b.rest.left)
+	}
 	r, err := b.unpack(string(name))
 	if err != nil {
 		b.warn("%s: chunk at byte %d: %v; it is not read", b.name, b.at, err)

@@ -26,6 +26,8 @@ const (
 	maxHeader = 64 << 10
 	// maxDescription bounds what describes a channel: a message definition with all that it includes.
 	maxDescription = 4 << 20
+	// maxUnpacked is the largest compressed chunk in bytes unpacked: a few kilobytes can stand for terabytes.
+	maxUnpacked = 1 << 30
 	// maxWarnings bounds how many warnings are kept by their words.
 	maxWarnings = 32
 )

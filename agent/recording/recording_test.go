@@ -2,6 +2,7 @@ package recording
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -176,6 +177,7 @@ func TestHostileRecordings(t *testing.T) {
 		{"unknown compression", chunk("zip", 0, conn+message) + chunk("none", 0, conn+message), 1, `found "zip"`},
 		{"rubbish as lz4", chunk("lz4", 100, "rubbish rubbish") + chunk("none", 0, conn+message), 1, "chunk at byte 13"},
 		{"rubbish as bz2", chunk("bz2", 100, "rubbish rubbish") + chunk("none", 0, conn+message), 1, "chunk at byte 13"},
+		{"2 GB unpacked", chunk("lz4", 1<<31, "rubbish") + chunk("none", 0, conn+message), 1, "at most 1073741824 bytes unpacked, found 2147483648; it is not read"},
 		{"message of nobody", chunk("none", 0, message+conn+message), 1, "unknown connection"},
 		{"connection of 2 GB", le32(33) + le32(4) + "op=\x07" + le32(9) + "conn=" + le32(0) + le32(8) + "topic=/a" + le32(1<<31-1), 0, "at most 4194304 bytes"},
 		{"message of 2 GB", chunk("none", 0, conn) + le32(38) + le32(4) + "op=\x02" + le32(9) + "conn=" + le32(0) + le32(13) + "time=" + le32(1) + le32(1) + le32(1<<31-1), 0, "end of the file"},
@@ -225,5 +227,40 @@ func TestScan(t *testing.T) {
 	want := recordingtest.Bag(t, "testdata/drive-lz4.bag")
 	if s.Messages != uint64(len(want)) || s.First != want[0].Time || s.Last < s.First || len(s.Channels) != 9 {
 		t.Errorf("%d messages on %d channels from %d", s.Messages, len(s.Channels), s.First)
+	}
+}
+
+// TestNamesThatCommandTerminals reads names with what a terminal would obey.
+func TestNamesThatCommandTerminals(t *testing.T) {
+	const evil = "/a\x1b]52;c;AAAA\x07\r\nverified\xff\u202e\x9b"
+	conn := record(map[string]string{"op": "\x07", "conn": le32(0), "topic": evil}, le32(len("callerid=")+len(evil))+"callerid="+evil)
+	message := record(map[string]string{"op": "\x02", "conn": le32(0), "time": le32(5) + le32(6)}, "\x01")
+	r, err := open("hostile", io.NopCloser(strings.NewReader(rosbagMagic+conn+message)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m Message
+	if err := r.Next(&m); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{m.Channel.Topic, m.Channel.Publisher} {
+		if want := "/a?]52;c;AAAA???verified???"; name != want {
+			t.Errorf("%q, expected %q", name, want)
+		}
+	}
+}
+
+// TestMCAPThatUnpacksWithoutEnd says of a chunk that it unpacks to a terabyte: it is passed over, the others are read.
+func TestMCAPThatUnpacksWithoutEnd(t *testing.T) {
+	raw := mcapOf(t, "zstd", false)
+	sound, _, _ := all(raw)
+	i := len(mcapMagic)
+	for raw[i] != mcapChunk {
+		i += 9 + int(binary.LittleEndian.Uint64(raw[i+1:])) //nolint:gosec // our own file
+	}
+	binary.LittleEndian.PutUint64(raw[i+9+16:], 1<<40)
+	got, warn, err := all(raw)
+	if said := fmt.Sprint(warn, err); len(got) >= len(sound) || !strings.Contains(said, "bytes unpacked, found 1099511627776; it is not read") {
+		t.Errorf("%d of %d messages, said %s", len(got), len(sound), said)
 	}
 }

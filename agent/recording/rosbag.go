@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/pierrec/lz4/v4"
 )
@@ -242,7 +245,16 @@ func (h *bagFields) read(b []byte) error {
 // maxText bounds names from a file.
 const maxText = 512
 
-func text(b []byte) string { return string(b[:min(len(b), maxText)]) }
+// text is a name from a file as it may stand on a terminal: what is not printable becomes '?', which is in no name that a
+// mapping can list.
+func text(b []byte) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) && r != utf8.RuneError {
+			return r
+		}
+		return '?'
+	}, string(b[:min(len(b), maxText)]))
+}
 
 func (b *rosbag) message(s *stream, size uint32, m *Message) (bool, error) {
 	ch := b.byID[b.fields.conn]
@@ -307,6 +319,14 @@ func read(s *stream, n int) ([]byte, error) {
 func (b *rosbag) chunk(size uint32) error {
 	b.rest = &counted{r: b.out, left: int64(size)}
 	var r io.Reader
+	in := &counted{left: maxUnpacked}
+	switch {
+	case b.fields.compression == "none":
+		in.left = math.MaxInt64 // It is as long as it is.
+	case b.fields.size > maxUnpacked:
+		b.warn("%s: chunk at byte %d: expected at most %d bytes unpacked, found %d; it is not read", b.name, b.at, maxUnpacked, b.fields.size)
+		return b.out.skip(int64(size))
+	}
 	switch b.fields.compression {
 	case "none":
 		r = b.rest
@@ -322,7 +342,7 @@ func (b *rosbag) chunk(size uint32) error {
 		b.warn("%s: chunk at byte %d: expected the compression none, bz2 or lz4, found %q; it is not read", b.name, b.at, b.fields.compression)
 		return b.out.skip(int64(size))
 	}
-	in := &counted{r: r, left: math.MaxInt64}
+	in.r = r
 	if b.fields.size > 0 {
 		in.left = int64(b.fields.size)
 	}

@@ -3,11 +3,13 @@ package replay
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/recording/recordingtest"
@@ -190,5 +192,39 @@ func TestPathKeepsExtremes(t *testing.T) {
 	found := slices.IndexFunc(list, func(s Sample) bool { return s.Margin == 0.01 && s.Speed == 9 })
 	if found < 0 || list[found].AtS < 123_457/50.0 || list[found].AtS > 123_457/50.0+30 {
 		t.Errorf("the extreme is lost or elsewhere: %d", found)
+	}
+}
+
+// TestClockThatJumps moves the last poses of a drive by decades: the replay must not tick through them.
+func TestClockThatJumps(t *testing.T) {
+	for name, by := range map[string]time.Duration{"ahead": 56 * 365 * 24 * time.Hour, "as far as it goes": math.MaxInt64} {
+		t.Run(name, func(t *testing.T) {
+			list := recordingtest.Bag(t, drives+"drive-none.bag")
+			for i := len(list) * 3 / 4; i < len(list); i++ {
+				list[i].Time = max(list[i].Time, list[i].Time+int64(min(by, time.Duration(math.MaxInt64-list[i].Time))))
+			}
+			file := filepath.Join(t.TempDir(), "jump.mcap")
+			var b bytes.Buffer
+			recordingtest.WriteMCAP(t, &b, list, "", false)
+			if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := whatIfOf(t, &Question{Files: []string{file}, Config: demoConfig(t, same)})
+			if r.Events == 0 || !strings.Contains(r.Partial, "jumps ahead") {
+				t.Errorf("%d events, partial %q", r.Events, r.Partial)
+			}
+		})
+	}
+}
+
+// TestPathHasPlacesOnly gives a path what is no place.
+func TestPathHasPlacesOnly(t *testing.T) {
+	p := newPath()
+	for i, x := range []float64{1, math.NaN(), math.Inf(1), math.Inf(-1), 4e15} {
+		p.add(Sample{AtS: float64(i), X: x, Y: 1}, 0)
+		p.add(Sample{AtS: float64(i), X: 1, Y: x}, 0)
+	}
+	if n := len(p.all()); n != 1 {
+		t.Errorf("%d samples: %+v", n, p.all())
 	}
 }

@@ -128,7 +128,7 @@ func (l *laner) frame(name, unit string, low, top float64) func(float64) float64
 	l.name(name, 14)
 	l.f(`<text class="tick end" x="%.1f" y="%.1f">%s</text>`, lanesLeft-10, y0+28, unit)
 	step := nice((top - low) / 4)
-	for v := math.Ceil(low/step) * step; v <= top+1e-9; v += step {
+	for _, v := range ticks(low, top+1e-9, step) {
 		l.f(`<path class="grid" d="M%.1f %.1fH%.1f"/>`, lanesLeft, at(v), lanesWide-10)
 		if at(v) > y0+34 {
 			l.f(`<text class="tick end" x="%.1f" y="%.1f">%.2g</text>`, lanesLeft-6, at(v)+4, v+0)

@@ -183,13 +183,29 @@ func (m *mapper) label(z *config.Zone, words string) {
 
 func (m *mapper) rulers() {
 	step := nice(m.w / m.scale / 8)
-	for x := math.Ceil(m.x0/step) * step; x <= m.x0+m.w/m.scale; x += step {
+	for _, x := range ticks(m.x0, m.x0+m.w/m.scale, step) {
 		m.f(`<text class="tick mid" x="%.1f" y="%.1f">%g</text>`, m.px(x), m.h+mapEdge/2+15, x+0)
 	}
-	for y := math.Ceil((m.y1-m.h/m.scale)/step) * step; y <= m.y1; y += step {
+	for _, y := range ticks(m.y1-m.h/m.scale, m.y1, step) {
 		m.f(`<text class="tick end" x="%.1f" y="%.1f">%g</text>`, mapEdge-6, m.py(y)+4, y+0)
 	}
 	m.f(`<text class="tick end" x="%.1f" y="%.1f">m</text>`, mapEdge+m.w, m.h+mapEdge/2+27)
+}
+
+// maxTicks bounds a ruler: far from the origin a step is lost in rounding, and a ruler that adds it never ends.
+const maxTicks = 40
+
+// ticks are the multiples of step from low to high.
+func ticks(low, high, step float64) []float64 {
+	var out []float64
+	for i := range maxTicks {
+		v := (math.Ceil(low/step) + float64(i)) * step
+		if !(v <= high) { // what is no number ends it too
+			break
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 // nice is the length from 1, 2 or 5 times a power of ten that is nearest above v.

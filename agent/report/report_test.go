@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -89,5 +90,23 @@ func TestReportOfNothing(t *testing.T) {
 	r.Timeline, r.Against, r.Inputs, r.Summary = &replay.Timeline{}, nil, nil, replay.Summary{}
 	if page := written(t, r); !strings.Contains(page, "Nothing would have stopped the robot") {
 		t.Error("no headline")
+	}
+}
+
+// TestFarPoses draws poses so far away that a step of the rulers is lost in rounding.
+func TestFarPoses(t *testing.T) {
+	for _, x := range []float64{4e15, -4e15, 1e17, 1e300, 1.7e308, 1e-300} {
+		r := drive(t)
+		for i := range r.Config.Policy.Zones {
+			r.Config.Policy.Zones[i].Floor = "elsewhere"
+		}
+		for i := range r.Timeline.Path {
+			s := &r.Timeline.Path[i]
+			s.X, s.Y, s.Speed, s.Margin = x, -x, math.Abs(x), x
+		}
+		page := written(t, r) // and ends
+		if n := strings.Count(page, `class="tick`); n > 6*maxTicks {
+			t.Errorf("poses at %g: %d ticks", x, n)
+		}
 	}
 }

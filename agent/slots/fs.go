@@ -2,6 +2,7 @@ package slots
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -31,7 +32,7 @@ type File interface {
 type FS interface {
 	// Create makes a file that must not exist.
 	Create(name string) (File, error)
-	// Open opens a file for reading; an error is fs.ErrNotExist where there is none.
+	// Open opens a file for reading, no link; an error is fs.ErrNotExist where there is none.
 	Open(name string) (io.ReadCloser, error)
 	// Mkdir makes a folder, which may exist.
 	Mkdir(name string) error
@@ -42,7 +43,7 @@ type FS interface {
 	// Symlink makes a link, Readlink reads one.
 	Symlink(target, name string) error
 	Readlink(name string) (string, error)
-	// List lists a folder, sorted by name. A link counts as a file.
+	// List lists a folder, no link to one, sorted by name. A link in it counts as a file.
 	List(name string) ([]Entry, error)
 	// SyncDir returns once the names in a folder are durable.
 	SyncDir(name string) error
@@ -70,8 +71,22 @@ func (d *Dir) Create(name string) (File, error) {
 	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 }
 
+// errLink means that a link lies where nothing here ever puts one: what it leads to changes without its own name changing.
+var errLink = errors.New("is a link, which no slot holds: remove it, and install again")
+
+// plain says why a name is a link, or nil.
+func (d *Dir) plain(name string) error {
+	if info, err := d.root.Lstat(name); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("%s %w", name, errLink)
+	}
+	return nil
+}
+
 // Open implements [FS].
 func (d *Dir) Open(name string) (io.ReadCloser, error) {
+	if err := d.plain(name); err != nil {
+		return nil, err
+	}
 	f, err := d.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -107,6 +122,9 @@ func (d *Dir) Readlink(name string) (string, error) { return d.root.Readlink(nam
 
 // List implements [FS].
 func (d *Dir) List(name string) ([]Entry, error) {
+	if err := d.plain(name); err != nil {
+		return nil, err
+	}
 	f, err := d.root.Open(name)
 	if err != nil {
 		return nil, err

@@ -386,3 +386,42 @@ func TestOnARealDisk(t *testing.T) {
 		t.Error("a source with a link was listed")
 	}
 }
+
+// TestANameForTwoLines hides a file in the name of another: the digest is over the same text.
+func TestANameForTwoLines(t *testing.T) {
+	d := newDisk()
+	install(t, d, content{"a": "first", "b": "second"}, 1, 0)
+	slot := slots.View("grasp", d).Active()
+	d.names[slot+"/a\n"+fmt.Sprintf("%x", sha256.Sum256([]byte("second")))+"  b"] = d.names[slot+"/a"]
+	delete(d.names, slot+"/a")
+	delete(d.names, slot+"/b")
+	if _, digest, err := slots.View("grasp", d).Measure(t.Context(), slot); err == nil {
+		t.Errorf("measured as %s, with both files %s", digest, content{"a": "first", "b": "second"}.digest())
+	}
+	if err := slots.View("grasp", d).Check(t.Context(), slot); err == nil {
+		t.Error("a missing file passes for verified")
+	}
+}
+
+// TestClearingFollowsNoLink makes one slot a link to the other: filling it must not empty what is active.
+func TestClearingFollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	d, err := slots.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close() //nolint:errcheck // it was read
+	install(t, d, older, 1, 0)
+	active := slots.View("grasp", d).Active()
+	free := map[string]string{"a": "b", "b": "a"}[active]
+	if err := os.Symlink(active, filepath.Join(dir, free)); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, d)
+	if err := s.Install(t.Context(), &slots.Install{Release: releaseOf(newer, 2, 0), Source: newer}); err == nil {
+		t.Error("installed through a link")
+	}
+	if err := s.Check(t.Context(), active); err != nil {
+		t.Error("the active slot was emptied:", err)
+	}
+}

@@ -11,14 +11,19 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/slots"
+	"github.com/robowarden/robowarden/attest/artifact"
 )
 
 // recheck is how long a measurement counts for files that look unchanged. Looking unchanged is no proof, only cheap: who
 // may write can set times back, so everything is read again now and then.
 const recheck = 10 * time.Minute
+
+// maxName is the longest name of an artifact in bytes, as in releases.
+const maxName = 64
 
 // measured is what was found the last time in one artifact's active slot.
 type measured struct {
@@ -45,7 +50,8 @@ func (a *artifacts) measure(ctx context.Context) []contract.Artifact {
 	var out []contract.Artifact
 	turn := true
 	for _, e := range list {
-		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") || len(out) == contract.MaxArtifacts {
+		// No release names a folder with such a name, and the contract would not carry what is said about the others beside it.
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") || len(e.Name()) > maxName || !utf8.ValidString(e.Name()) || len(out) == contract.MaxArtifacts {
 			continue
 		}
 		m := a.one(ctx, e.Name(), &turn)
@@ -113,6 +119,9 @@ func (a *artifacts) look(name string) (look, slot string, err error) {
 		if err != nil {
 			return err
 		}
+		if n := len(lines); n > 2*artifact.MaxFiles {
+			return fmt.Errorf("more than %d files and folders: an artifact has fewer", n-1)
+		}
 		info, err := e.Info()
 		if err != nil {
 			return err
@@ -121,6 +130,10 @@ func (a *artifacts) look(name string) (look, slot string, err error) {
 		if !ok {
 			return errors.New("the system does not say when a file was changed")
 		}
+		// What a link leads to changes without a trace here.
+		if !e.IsDir() && !e.Type().IsRegular() {
+			return fmt.Errorf("%s is neither a file nor a folder", strings.TrimPrefix(path, root+"/"))
+		}
 		lines = append(lines, fmt.Sprintf("%s %d %d %d %d.%d %d.%d", path, s.Ino, s.Mode, s.Size, s.Mtim.Sec, s.Mtim.Nsec, s.Ctim.Sec, s.Ctim.Nsec))
 		return nil
 	})
@@ -128,8 +141,11 @@ func (a *artifacts) look(name string) (look, slot string, err error) {
 	return slot + "\n" + strings.Join(lines, "\n"), slot, err
 }
 
-// clipped shortens a reason.
-func clipped(err error) string { return err.Error()[:min(len(err.Error()), contract.MaxText/2)] }
+// clipped shortens a reason. Names of files are in it, so it need not be UTF-8 yet, which the contract demands.
+func clipped(err error) string {
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), contract.MaxText/2)], "?")
+}
 
 // tellArtifacts tells the guard every period until ctx ends. It has a goroutine of its own: a large model takes longer to
 // hash than the lease of the processes lasts.

@@ -153,3 +153,72 @@ func TestRechecksWhatLooksUnchanged(t *testing.T) {
 		t.Errorf("%d were read again in two rounds, expected both", n)
 	}
 }
+
+// TestLinksDoNotCount puts links where files were: what they lead to could change without a trace.
+func TestLinksDoNotCount(t *testing.T) {
+	for name, swap := range map[string]func(folder, slot string) error{
+		"a file": func(folder, slot string) error {
+			file := filepath.Join(folder, slot, "weights.bin")
+			if err := os.Rename(file, filepath.Join(folder, "elsewhere")); err != nil {
+				return err
+			}
+			return os.Symlink("../elsewhere", file)
+		},
+		"the slot": func(folder, slot string) error {
+			if err := os.Rename(filepath.Join(folder, slot), filepath.Join(folder, "elsewhere")); err != nil {
+				return err
+			}
+			return os.Symlink("elsewhere", filepath.Join(folder, slot))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			a := &artifacts{dir: dir, clock: func() time.Duration { return time.Hour }, known: map[string]measured{}}
+			folder, digest := installed(t, dir, "grasp", "weights")
+			if got := a.measure(t.Context()); len(got) != 1 || got[0].SHA256 != digest {
+				t.Fatalf("%+v, expected %s", got, digest)
+			}
+			slot, err := os.Readlink(filepath.Join(folder, "active"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := swap(folder, slot); err != nil {
+				t.Fatal(err)
+			}
+			if got := a.measure(t.Context()); len(got) != 1 || got[0].SHA256 != "" || !strings.Contains(got[0].Why, "neither a file nor a folder") {
+				t.Errorf("%+v", got)
+			}
+			d, err := slots.OpenDir(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close() //nolint:errcheck // it was read
+			if err := slots.View("grasp", d).Check(t.Context(), slot); err == nil {
+				t.Error("the slots take a link for a file")
+			}
+		})
+	}
+}
+
+// TestStrangeNamesSilenceNobody puts names beside an artifact that the contract does not carry.
+func TestStrangeNamesSilenceNobody(t *testing.T) {
+	dir := t.TempDir()
+	a := &artifacts{dir: dir, clock: func() time.Duration { return time.Hour }, known: map[string]measured{}}
+	_, digest := installed(t, dir, "grasp", "weights")
+	odd, _ := installed(t, dir, "odd", "x")
+	if err := os.Symlink("weights.bin", filepath.Join(odd, "active", "\xff")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{strings.Repeat("n", 65), "\xfe"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := a.measure(t.Context())
+	if _, err := contract.New(0, contract.Artifacts{LeaseMS: 1000, Artifacts: list}); err != nil {
+		t.Error(err)
+	}
+	if len(list) != 2 || list[0] != (contract.Artifact{Name: "grasp", SHA256: digest}) || list[1].Name != "odd" || list[1].SHA256 != "" {
+		t.Errorf("%+v", list)
+	}
+}

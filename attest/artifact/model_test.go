@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,6 +91,21 @@ func TestFolderFaults(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestDeepFolders nests folders deeper than any artifact: only the first that is too deep is looked at, since each one below
+// takes as many steps to open as it has parents.
+func TestDeepFolders(t *testing.T) {
+	m := newModel(t, "p256")
+	if err := os.MkdirAll(filepath.Join(m.dir, strings.Repeat("d/", 400)), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := m.verify(t)
+	refused(t, err, artifact.Changed, "cannot be signed")
+	var e *artifact.Error
+	if !errors.As(err, &e) || len(e.Faults) != 1 {
+		t.Errorf("%d faults, expected one", len(e.Faults))
+	}
 }
 
 func TestLinksThatAreAllowed(t *testing.T) {

@@ -127,9 +127,13 @@ func (t *tree) compare(ctx context.Context, want []File, progress func(done, tot
 		return nil, nil, err
 	}
 	signed := make(map[string]bool, len(files))
+	faulty := make(map[string]bool, len(t.faults))
+	for _, f := range t.faults {
+		faulty[f.Path] = true
+	}
 	for i := range files {
 		signed[files[i].Path] = true
-		if _, ok := t.found[files[i].Path]; !ok && !t.faulty(files[i].Path) {
+		if _, ok := t.found[files[i].Path]; !ok && !faulty[files[i].Path] {
 			t.fault(files[i].Path, Missing)
 		}
 	}
@@ -170,10 +174,6 @@ func (t *tree) compare(ctx context.Context, want []File, progress func(done, tot
 
 func (t *tree) fault(name string, what FaultKind) {
 	t.faults = append(t.faults, Fault{Path: name, What: what})
-}
-
-func (t *tree) faulty(name string) bool {
-	return slices.ContainsFunc(t.faults, func(f Fault) bool { return f.Path == name })
 }
 
 func (t *tree) total(files []File) int64 {
@@ -225,6 +225,9 @@ func (t *tree) walk(ctx context.Context) error {
 			return nil //nolint:nilerr // noted as this file's fault
 		case checkPath(name) != nil:
 			t.fault(name, BadName)
+			if d.IsDir() {
+				return fs.SkipDir // Nothing in it can be signed, and it may be as deep as the disk is large.
+			}
 			return nil //nolint:nilerr // noted as this file's fault
 		case d.IsDir():
 			return nil
