@@ -60,7 +60,8 @@ func (b *wiring) openDevices(g *guard.Guard) {
 		ack := func(ok bool) { g.Ack(i, ok) }
 		if rung.Kind == config.RungTopic {
 			b.sink.devices.rungs[i] = &deviceRung{rung.Name, actuator.NewRunner(b.sink.estop, actuator.Config{
-				Timeout: topicTimeout, Refresh: b.cfg.Topics.EStop.Period, Ack: ack, Health: func(actuator.Fault, actuator.State) {},
+				Timeout: topicTimeout, Refresh: b.cfg.Topics.EStop.Period, Stall: stallAfter, Progress: g.Ticks, Ack: ack,
+				Health: func(actuator.Fault, actuator.State) {},
 			})}
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -70,6 +71,32 @@ func TestEStopTopicCountsOnceSomebodyReadsIt(t *testing.T) {
 			t.Errorf("%s: said %v", name, r.said)
 		}
 	}
+}
+
+// TestEStopTopicStopsARobotWhoseGuardStandsStill: "may run", said again and again beside a loop that hangs, would be a permit
+// that nobody gives.
+func TestEStopTopicStopsARobotWhoseGuardStandsStill(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{readers: 1}
+		b := &wiring{sink: &busSink{estop: &estopTopic{out: r}}, cfg: &config.Config{
+			Profile: &config.Profile{Ladder: []config.Rung{{Name: "e-stop", Kind: config.RungTopic}}},
+			Topics:  &config.Topics{EStop: &config.EStopTopic{Period: 100 * time.Millisecond}},
+		}}
+		b.openDevices(guard.New(guard.Options{})) // it never ticks
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		b.sink.devices.set(0, 1, false)
+		go func() { done <- b.sink.devices.rungs[0].runner.Run(ctx, func() bool { return false }) }()
+		time.Sleep(2 * stallAfter)
+		synctest.Wait()
+		if !slices.Contains(r.said, false) || !r.said[len(r.said)-1] {
+			t.Errorf("said %v, expected first false and at last true", r.said)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestFaultsHaveOneVocabulary: the drivers' words and the guard's are the same.

@@ -90,33 +90,36 @@ func TestDemandReasons(t *testing.T) {
 		want  DemandReason
 		joint int
 	}{
-		"none":                    {func(*DemandItem, *demandScript) {}, DemandPassed, -1},
-		"nobody":                  {func(d *DemandItem, _ *demandScript) { d.Known = false }, DemandUnknownPeer, -1},
-		"another frame":           {func(d *DemandItem, _ *demandScript) { d.FrameOK = false }, DemandFrame, -1},
-		"old stamp":               {func(d *DemandItem, _ *demandScript) { d.Stamped, d.Age = true, 200*ms }, DemandStale, -1},
-		"stamp ahead":             {func(d *DemandItem, _ *demandScript) { d.Stamped, d.Age = true, -51*ms }, DemandFuture, -1},
-		"received later":          {func(d *DemandItem, _ *demandScript) { d.Received++ }, DemandFuture, -1},
-		"received long ago":       {func(d *DemandItem, _ *demandScript) { d.Received -= 200 * ms }, DemandStale, -1},
-		"no outline":              {func(d *DemandItem, _ *demandScript) { d.Joints = nil }, DemandMalformed, -1},
-		"NaN":                     {func(d *DemandItem, _ *demandScript) { d.Joints.NotFinite = true }, DemandNotFinite, -1},
-		"too much":                {func(d *DemandItem, _ *demandScript) { d.Joints.Count = true }, DemandCount, -1},
-		"too many points":         {func(d *DemandItem, _ *demandScript) { d.Joints.Points = MaxDemandPoints + 1 }, DemandCount, -1},
-		"too long":                {func(d *DemandItem, _ *demandScript) { d.Joints.Duration = MaxDemandDuration + 1 }, DemandCount, -1},
-		"twice":                   {func(d *DemandItem, _ *demandScript) { d.Joints.Twice = true }, DemandTwice, -1},
-		"ragged":                  {func(d *DemandItem, _ *demandScript) { d.Joints.Lengths = true }, DemandMalformed, -1},
-		"unknown name":            {func(d *DemandItem, _ *demandScript) { d.Joints.Unknown = 1 }, DemandUnknownJoint, -1},
-		"another's joint":         {func(d *DemandItem, _ *demandScript) { d.Joints.Seen |= 4 }, DemandForeignJoint, -1},
-		"nothing named":           {func(d *DemandItem, _ *demandScript) { d.Joints.Seen = 0 }, DemandMalformed, -1},
-		"back in time":            {func(d *DemandItem, _ *demandScript) { d.Joints.Rising = false }, DemandTimes, -1},
-		"before the start":        {func(d *DemandItem, _ *demandScript) { d.Joints.Start = -1 }, DemandTimes, -1},
-		"below its stop":          {func(d *DemandItem, _ *demandScript) { d.Joints.Lowest[0] = -1.001 }, DemandPosition, 0},
-		"above its stop":          {func(d *DemandItem, _ *demandScript) { d.Joints.Highest[0] = 1.001 }, DemandPosition, 0},
-		"at its stop":             {func(d *DemandItem, _ *demandScript) { d.Joints.Highest[0] = 1 }, DemandPassed, -1},
-		"fast":                    {func(d *DemandItem, _ *demandScript) { d.Joints.Velocity[0] = 2.001 }, DemandVelocity, 0},
-		"strong":                  {func(d *DemandItem, _ *demandScript) { d.Joints.Effort[0] = 10.001 }, DemandEffort, 0},
-		"fast between points":     {func(d *DemandItem, _ *demandScript) { d.Joints.Slope[0] = 2.001 }, DemandSlope, 0},
-		"in no time":              {func(d *DemandItem, _ *demandScript) { d.Joints.Slope[0] = inf }, DemandSlope, 0},
-		"from elsewhere":          {func(_ *DemandItem, s *demandScript) { s.at.Position[0] = 0.051 }, DemandStart, 0},
+		"none":                {func(*DemandItem, *demandScript) {}, DemandPassed, -1},
+		"nobody":              {func(d *DemandItem, _ *demandScript) { d.Known = false }, DemandUnknownPeer, -1},
+		"another frame":       {func(d *DemandItem, _ *demandScript) { d.FrameOK = false }, DemandFrame, -1},
+		"old stamp":           {func(d *DemandItem, _ *demandScript) { d.Stamped, d.Age = true, 200*ms }, DemandStale, -1},
+		"stamp ahead":         {func(d *DemandItem, _ *demandScript) { d.Stamped, d.Age = true, -51*ms }, DemandFuture, -1},
+		"received later":      {func(d *DemandItem, _ *demandScript) { d.Received++ }, DemandFuture, -1},
+		"received long ago":   {func(d *DemandItem, _ *demandScript) { d.Received -= 200 * ms }, DemandStale, -1},
+		"no outline":          {func(d *DemandItem, _ *demandScript) { d.Joints = nil }, DemandMalformed, -1},
+		"NaN":                 {func(d *DemandItem, _ *demandScript) { d.Joints.NotFinite = true }, DemandNotFinite, -1},
+		"too much":            {func(d *DemandItem, _ *demandScript) { d.Joints.Count = true }, DemandCount, -1},
+		"too many points":     {func(d *DemandItem, _ *demandScript) { d.Joints.Points = MaxDemandPoints + 1 }, DemandCount, -1},
+		"too long":            {func(d *DemandItem, _ *demandScript) { d.Joints.Duration = MaxDemandDuration + 1 }, DemandCount, -1},
+		"twice":               {func(d *DemandItem, _ *demandScript) { d.Joints.Twice = true }, DemandTwice, -1},
+		"ragged":              {func(d *DemandItem, _ *demandScript) { d.Joints.Lengths = true }, DemandMalformed, -1},
+		"unknown name":        {func(d *DemandItem, _ *demandScript) { d.Joints.Unknown = 1 }, DemandUnknownJoint, -1},
+		"another's joint":     {func(d *DemandItem, _ *demandScript) { d.Joints.Seen |= 4 }, DemandForeignJoint, -1},
+		"nothing named":       {func(d *DemandItem, _ *demandScript) { d.Joints.Seen = 0 }, DemandMalformed, -1},
+		"back in time":        {func(d *DemandItem, _ *demandScript) { d.Joints.Rising = false }, DemandTimes, -1},
+		"before the start":    {func(d *DemandItem, _ *demandScript) { d.Joints.Start = -1 }, DemandTimes, -1},
+		"below its stop":      {func(d *DemandItem, _ *demandScript) { d.Joints.Lowest[0] = -1.001 }, DemandPosition, 0},
+		"above its stop":      {func(d *DemandItem, _ *demandScript) { d.Joints.Highest[0] = 1.001 }, DemandPosition, 0},
+		"at its stop":         {func(d *DemandItem, _ *demandScript) { d.Joints.Highest[0] = 1 }, DemandPassed, -1},
+		"fast":                {func(d *DemandItem, _ *demandScript) { d.Joints.Velocity[0] = 2.001 }, DemandVelocity, 0},
+		"strong":              {func(d *DemandItem, _ *demandScript) { d.Joints.Effort[0] = 10.001 }, DemandEffort, 0},
+		"fast between points": {func(d *DemandItem, _ *demandScript) { d.Joints.Slope[0] = 2.001 }, DemandSlope, 0},
+		"in no time":          {func(d *DemandItem, _ *demandScript) { d.Joints.Slope[0] = inf }, DemandSlope, 0},
+		"from elsewhere":      {func(_ *DemandItem, s *demandScript) { s.at.Position[0] = 0.051 }, DemandStart, 0},
+		"from elsewhere, by a curve": {func(d *DemandItem, s *demandScript) {
+			s.at.Position[0], d.Joints.Start, d.Joints.Velocity[0] = 0.25, 100*ms, 0 // 2 rad/s on average, 3.75 at its fastest
+		}, DemandStart, 0},
 		"from elsewhere, in time": {func(d *DemandItem, s *demandScript) { s.at.Position[0], d.Joints.Start = 0.051, 100*ms }, DemandPassed, -1},
 		"time is up already": {func(d *DemandItem, s *demandScript) {
 			s.at.Position[0], d.Joints.Start = 0.051, 100*ms
@@ -248,6 +251,30 @@ func TestDemandEnds(t *testing.T) {
 	}
 	if s.tick(ms); !s.out.End || s.out.Ended != DemandStale {
 		t.Errorf("a stream that dried up goes on: %+v", s.out)
+	}
+}
+
+// TestDemandEndsAFastWayToItsFirstPoint: one point far away and soon is as fast as many.
+func TestDemandEndsAFastWayToItsFirstPoint(t *testing.T) {
+	one := sound()
+	one.Points, one.Start, one.Duration, one.Slope[0], one.First[0] = 1, 500*ms, 500*ms, nan, 0.5
+	for name, c := range map[string]struct {
+		from float64
+		ends bool
+	}{"slow": {0, false}, "fast": {-0.5, true}} {
+		s := newDemandScript(t, demandConfig())
+		s.at.Position[0] = c.from
+		if s.send(one) != DemandPassed {
+			t.Fatal(name, s.out)
+		}
+		stop := sound()
+		stop.Points = 0
+		if s.send(stop) != DemandPassed {
+			t.Fatal(name, s.out)
+		}
+		if s.axes(hands(ManipulatorsLimited)); s.out.End != c.ends {
+			t.Errorf("%s: ended %v, expected %v", name, s.out.End, c.ends)
+		}
 	}
 }
 

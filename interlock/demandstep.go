@@ -24,7 +24,9 @@ type DemandGate struct {
 	running bool
 	until   time.Duration
 	share   float64
-	counts  [NumDemandReasons]uint64
+	// lead is the share that the way to the first point takes; it belongs to the demand that is judged.
+	lead   float64
+	counts [NumDemandReasons]uint64
 	// ends counts how often what went out before had to be ended.
 	ends uint64
 }
@@ -256,6 +258,7 @@ func (g *DemandGate) limit(now time.Duration, in *DemandInput, axes Axes, out *D
 	if axes.Manipulators == ManipulatorsLimited {
 		part = g.cfg.Reduced
 	}
+	g.lead = 0
 	reach := g.reach(now, &in.Demand)
 	for seen := in.Demand.Joints.Seen; seen != 0; seen &= seen - 1 {
 		i := bits.TrailingZeros64(seen)
@@ -329,13 +332,25 @@ func (g *DemandGate) way(in *DemandInput, i int, l *JointLimit, reach time.Durat
 		}
 		return DemandPassed
 	}
-	allowed := float64(l.Velocity*reach.Seconds()) + g.cfg.Slack
-	if gap := math.Abs(first - at); !(gap <= allowed) {
+	peak := 1.0
+	if in.Demand.Joints.Timed && !math.IsNaN(velocity) {
+		peak = splinePeak
+	}
+	allowed := float64(l.Velocity*reach.Seconds())/peak + g.cfg.Slack
+	gap := math.Abs(first - at)
+	if !(gap <= allowed) {
 		out.Found, out.Limit = gap, allowed
 		return DemandStart
 	}
+	if full := float64(g.cfg.Limits[i].Velocity*reach.Seconds()) / peak; full > 0 {
+		g.lead = max(g.lead, (gap-g.cfg.Slack)/full)
+	}
 	return DemandPassed
 }
+
+// splinePeak is how much faster than on average a way from rest to rest is at its fastest: with velocities a controller
+// follows a cubic (3/2) or a quintic (15/8), without a line.
+const splinePeak = 15.0 / 8
 
 // note remembers what is under way.
 func (g *DemandGate) note(now time.Duration, d *DemandItem) {
@@ -344,10 +359,9 @@ func (g *DemandGate) note(now time.Duration, d *DemandItem) {
 	}
 	j := d.Joints
 	if j.Points == 0 {
-		g.running = false
-		return
+		return // Not every controller takes it for a stop, so what is under way still counts.
 	}
-	g.running, g.share = true, 0
+	g.running, g.share = true, g.lead
 	g.until = now + j.Duration + g.cfg.MaxSkew + g.cfg.Reach
 	if g.cfg.Streamed {
 		g.until = d.Received + g.cfg.Timeout

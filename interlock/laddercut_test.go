@@ -96,3 +96,33 @@ func TestLadderOfPowerCutsAloneIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestAStopAfterAHoldKeepsItsAnswers: whoever carries out a rung that stays asserted answers no second time, so the stop must
+// neither pass on to the next rung for want of an answer, nor leave the power on for ever.
+func TestAStopAfterAHoldKeepsItsAnswers(t *testing.T) {
+	s := newCutScript(t).demand(DemandHold)
+	s.in.Acks[kneel] = AckOK
+	s.run(100 * ms)
+	s.in.Acks[kneel] = AckNone // as for each request that is made anew
+	s.demand(DemandStop).run(400 * ms)
+	s.want(LadderRequested, kneel, 1<<kneel)
+	s.in.Motion = Standing
+	s.run(3 * time.Second)
+	if s.asked.Has(permit) {
+		t.Error("power is taken from a robot that has not settled")
+	}
+	s.run(time.Minute)
+	if !s.asked.Has(permit) {
+		t.Error("power stays on although the robot has knelt")
+	}
+
+	s = newCutScript(t).demand(DemandHold)
+	s.in.Acks[kneel] = AckFailed
+	s.run(20 * ms)
+	s.in.Acks[kneel] = AckNone
+	s.demand(DemandStop).in.Motion = Standing
+	s.run(time.Minute)
+	if s.asked.Has(permit) {
+		t.Error("power is taken although kneeling was refused")
+	}
+}

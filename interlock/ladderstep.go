@@ -151,6 +151,7 @@ func (l *Ladder) begin(now time.Duration, demand Demand, in *LadderInput, out *L
 		l.asserted = 0
 	}
 	l.rung, l.stands, l.untold, l.moved = -1, false, false, false
+	answered := l.records
 	l.records = [MaxRungs]RungRecord{}
 	switch l.demand {
 	case DemandNone:
@@ -164,10 +165,23 @@ func (l *Ladder) begin(now time.Duration, demand Demand, in *LadderInput, out *L
 			kind := l.cfg.Rungs[i].Kind
 			if kind == RungZeroVelocity || kind == RungLock || l.asserted.Has(i) {
 				l.request(i, now, in, out)
+				l.remember(i, now, &answered[i])
 			}
 		}
 	}
 	l.next(now, in, out)
+}
+
+// remember keeps the answer of a rung that was asserted before: from hold to stop its wish does not change, so whoever carries
+// it out answers no second time.
+func (l *Ladder) remember(i int, now time.Duration, was *RungRecord) {
+	r := &l.records[i]
+	if was.WasAcked {
+		r.Acked, r.WasAcked = now, true
+	}
+	if was.WasFailed {
+		r.Failed, r.WasFailed = now, true
+	}
 }
 
 // request asserts the rung at place i and starts its deadlines.

@@ -271,3 +271,44 @@ func TestGatesOfAMapping(t *testing.T) {
 		t.Errorf("raw: %+v", got[1])
 	}
 }
+
+// TestAGoalUnderTwoPoliciesIsHeldToBoth: while the zones before wait for standstill, the task's number in the new policy says
+// nothing in the old one, where another task may have it.
+func TestAGoalUnderTwoPoliciesIsHeldToBoth(t *testing.T) {
+	gates := []GateParams{{Name: "goal", Mode: GateInline, Config: interlock.DemandConfig{
+		Kind: interlock.DemandGoal, Axis: interlock.AxisMotion, Channel: interlock.ChannelFleet, Timeout: 500 * time.Millisecond, MaxSkew: commandSkew,
+	}}}
+	before, next := factParams(t, "source-bound"), factParams(t, "source-bound")
+	before.Gates, next.Gates = gates, gates
+	// As if the new policy listed its tasks in another order and let cleaners into the store.
+	next.Facts[srcTask].Values[cleaning].Index = next.Facts[srcTask].Values[delivery].Index
+	r := factRig(t, before, map[int]int{srcTray: trayOff, srcCart: 1, srcTask: cleaning, srcDesk: 0})
+	ask := func() interlock.DemandReason {
+		t.Helper()
+		return r.demand(&msg.Demand{Header: r.header("map"), Form: msg.FormGoal, Goal: msg.Goal{Position: msg.Vec3{X: 16.5, Y: 12}, Orientation: msg.Quat{W: 1}}})
+	}
+	r.ready()
+	keep := func() {
+		r.tell(map[int]int{srcTray: trayOff, srcCart: 1, srcTask: cleaning, srcDesk: 0}, msg.SourceBound)
+	}
+	if keep(); ask() != interlock.DemandForbidden {
+		t.Fatalf("the zones before: %s", r.core.gateStatus()[0].Last)
+	}
+	if err := r.core.Load(next); err != nil {
+		t.Fatal(err)
+	}
+	if r.params = next; r.core.pending == nil {
+		t.Fatal("nothing waits for standstill")
+	}
+	pending := r.core.pending
+	if keep(); r.core.pending == nil {
+		r.core.pending = pending // it stands; as if it moved
+	}
+	if got := ask(); got == interlock.DemandPassed {
+		t.Error("passed, although the zones before forbid it to any task but delivery")
+	}
+	r.core.pending = nil
+	if got := ask(); got != interlock.DemandPassed {
+		t.Errorf("by the new zones alone: %s, expected it to pass", got)
+	}
+}

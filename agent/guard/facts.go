@@ -238,7 +238,7 @@ func (c *Core) doorLeases(out *[geofence.MaxLeases]geofence.Lease) {
 				add(geofence.Lease{State: geofence.Granted, Zone: d.Zone, Until: s.boot + p.MaxAge, MaxSpeedMPS: d.MaxSpeedMPS, Facts: fact})
 			}
 		case p.Kind == FactDoor && s.heard:
-			add(geofence.Lease{State: geofence.Revoked, Zone: d.Zone, Until: s.closed(p), MaxSpeedMPS: c.params.CreepMPS, Facts: d.Facts})
+			add(geofence.Lease{State: geofence.Revoked, Zone: d.Zone, Until: s.closed(p), MaxSpeedMPS: c.closedSpeed(s, p, d, out), Facts: d.Facts})
 		}
 	}
 	if task := c.named(FactTask); task.Known {
@@ -250,6 +250,25 @@ func (c *Core) doorLeases(out *[geofence.MaxLeases]geofence.Lease) {
 		}
 	}
 	c.badgesOver(out, add)
+}
+
+// closedSpeed is at which speed a robot may leave a door that is said to be shut, in m/s: none where nothing had let it in.
+// Anybody may say so, and must not give a robot that has no right to be there the rights of one whose right has ended.
+func (c *Core) closedSpeed(s *factState, p *FactParams, d *DoorParams, out *[geofence.MaxLeases]geofence.Lease) float64 {
+	had := s.wasOpen || s.value >= 0 && s.value < len(p.Values) && p.Values[s.value].Open
+	for i := range MaxSignedLeases {
+		had = had || out[i].State != geofence.NoLease && out[i].Zone == d.Zone
+	}
+	task := c.named(FactTask)
+	had = had || task.Known && d.MaxSpeedMPS > 0 && d.opens(task.Index)
+	for i := range c.params.Facts {
+		b, q := &c.facts[i], &c.params.Facts[i]
+		had = had || q.Kind == FactBadge && q.Door == p.Door && d.Facts&geofence.FactBadge != 0 && (b.wasOpen || b.open(c.now.Boot, q))
+	}
+	if !had {
+		return 0
+	}
+	return c.params.CreepMPS
 }
 
 // badgesOver lets a robot that a badge has let in leave as the zone says once the badge is over and nothing else opens.

@@ -174,6 +174,33 @@ func TestHearsayOnlyTightens(t *testing.T) {
 	}
 }
 
+// TestHearsayOfAShutDoorGivesNoRights: a robot in a door that nothing has opened is held there, whoever says that it is shut.
+func TestHearsayOfAShutDoorGivesNoRights(t *testing.T) {
+	for name, c := range map[string]struct {
+		said map[int]int
+		want bool
+	}{
+		"never opened":   {nil, false},
+		"opened once":    {map[int]int{srcDoor: doorOpen}, true},
+		"badge shown":    {map[int]int{srcBadge: 0}, true},
+		"task opens":     {map[int]int{srcTask: delivery}, true},
+		"another's task": {map[int]int{srcTask: cleaning}, false},
+	} {
+		r := factRig(t, factParams(t, "source-bound"), c.said)
+		zone, _ := r.params.Set.ZoneIndex("door")
+		r.say(srcDoor, shut, msg.Claimed)
+		in, rights, shuts := r.inputs(), false, false
+		for _, l := range in.Leases {
+			if l.State == geofence.Revoked && l.Zone == zone {
+				shuts, rights = true, l.MaxSpeedMPS > 0
+			}
+		}
+		if !shuts || rights != c.want {
+			t.Errorf("%s: shut %t, rights of being inside %t, want %t", name, shuts, rights, c.want)
+		}
+	}
+}
+
 // TestDoorFacts: what opens and what closes a door, beside a signed lease.
 func TestDoorFacts(t *testing.T) {
 	p := factParams(t, "source-bound")

@@ -21,7 +21,8 @@ type Config struct {
 	// a stop, whatever becomes of the loop or of the process.
 	Passive bool
 	// Ack answers one request to stop: whether the device has confirmed it. It is not told of an answer to a request that
-	// was withdrawn meanwhile.
+	// was withdrawn meanwhile. Ack and Health may wait for as long as they like, as for a lock that a hanging loop holds:
+	// the device is driven by another goroutine.
 	Ack func(ok bool)
 	// Health is told the device's fault and the state that it was asked for, when either changes and at least every
 	// HealthPeriod. A runner that hangs in a device tells nothing: silence is a fault too.
@@ -52,6 +53,12 @@ type Runner struct {
 	// asked is true while a request to stop has not been answered.
 	asked bool
 	wake  chan struct{}
+	// What the reporter has to tell: an answer to the present request, and the newest health. said wakes it.
+	acked, ackOK bool
+	news         bool
+	newFault     Fault
+	newState     State
+	said         chan struct{}
 
 	// What only Run's goroutine touches.
 	told      Fault
@@ -68,7 +75,7 @@ func NewRunner(dev Device, cfg Config) *Runner {
 	if cfg.Passive {
 		want = Run
 	}
-	return &Runner{cfg: cfg, dev: dev, want: want, wake: make(chan struct{}, 1)}
+	return &Runner{cfg: cfg, dev: dev, want: want, wake: make(chan struct{}, 1), said: make(chan struct{}, 1)}
 }
 
 // Set stores the newest wish and returns at once; an older one that arrives late changes nothing. Numbers begin at 1.
@@ -87,7 +94,7 @@ func (r *Runner) Set(seq uint64, stop bool) {
 	if want == r.want && (!first || !stop) {
 		return
 	}
-	r.want, r.asked = want, stop
+	r.want, r.asked, r.acked = want, stop, false
 	select {
 	case r.wake <- struct{}{}:
 	default: // It is awake already and will look again.
@@ -98,6 +105,9 @@ func (r *Runner) Set(seq uint64, stop bool) {
 // rest in an orderly end.
 func (r *Runner) Run(ctx context.Context, settled func() bool) error {
 	r.countAt = time.Now()
+	over := make(chan struct{})
+	defer close(over)
+	go r.report(over)
 	due := time.NewTimer(0)
 	defer due.Stop()
 	for {
@@ -114,7 +124,7 @@ func (r *Runner) Run(ctx context.Context, settled func() bool) error {
 // turn does one exchange and returns when the next is due.
 func (r *Runner) turn(ctx context.Context) time.Duration {
 	r.mu.Lock()
-	want, seq, asked := r.want, r.seq, r.asked
+	want, asked := r.want, r.asked
 	r.mu.Unlock()
 	if want == Run && r.stalled() {
 		want = Stop
@@ -124,7 +134,7 @@ func (r *Runner) turn(ctx context.Context) time.Duration {
 		// A single lost frame must not cost the ladder a rung.
 		err = r.apply(ctx, want)
 	}
-	r.answer(seq, asked, err == nil)
+	r.answer(asked, err == nil)
 	r.tell(FaultOf(err), want)
 	if err == nil {
 		r.failures = 0
@@ -153,15 +163,12 @@ func (r *Runner) stalled() bool {
 }
 
 // answer acknowledges a request to stop that still stands.
-func (r *Runner) answer(seq uint64, asked, ok bool) {
+func (r *Runner) answer(asked, ok bool) {
 	r.mu.Lock()
-	current := asked && r.asked && r.seq >= seq && r.want == Stop
-	if current {
-		r.asked = false
-	}
-	r.mu.Unlock()
-	if current && r.cfg.Ack != nil {
-		r.cfg.Ack(ok)
+	defer r.mu.Unlock()
+	if asked && r.asked && r.want == Stop {
+		r.asked, r.acked, r.ackOK = false, true, ok
+		r.speak()
 	}
 }
 
@@ -171,7 +178,40 @@ func (r *Runner) tell(f Fault, s State) {
 		return
 	}
 	r.told, r.toldState, r.toldAt = f, s, now
-	r.cfg.Health(f, s)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.news, r.newFault, r.newState = true, f, s
+	r.speak()
+}
+
+// speak wakes the reporter.
+func (r *Runner) speak() {
+	select {
+	case r.said <- struct{}{}:
+	default: // It is awake already and will look again.
+	}
+}
+
+// report tells what there is to tell until over. It has a goroutine of its own: who is told may be the loop that stands still,
+// and then the device still has to be stopped.
+func (r *Runner) report(over <-chan struct{}) {
+	for {
+		select {
+		case <-over:
+			return
+		case <-r.said:
+		}
+		r.mu.Lock()
+		acked, ok, news, f, s := r.acked, r.ackOK, r.news, r.newFault, r.newState
+		r.acked, r.news = false, false
+		r.mu.Unlock()
+		if acked && r.cfg.Ack != nil {
+			r.cfg.Ack(ok)
+		}
+		if news {
+			r.cfg.Health(f, s)
+		}
+	}
 }
 
 // end leaves the device stopped. A device that cannot be reached any more keeps the process no longer than farewell.

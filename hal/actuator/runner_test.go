@@ -299,3 +299,44 @@ func TestSetDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v objects", n)
 	}
 }
+
+// TestRunnerStopsADeviceWhileTheLoopHoldsTheLock has a loop that hangs with the lock that reports wait for: the permit must
+// fall all the same, both for the loop's silence and for a wish.
+func TestRunnerStopsADeviceWhileTheLoopHoldsTheLock(t *testing.T) {
+	for name, asked := range map[string]bool{"stalled": false, "asked": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				dev, free := &device{took: ms}, make(chan struct{})
+				r := NewRunner(dev, Config{
+					Timeout: 80 * ms, Refresh: 100 * ms, Stall: 250 * ms, Progress: func() uint64 { return 7 },
+					Ack: func(bool) { <-free }, Health: func(Fault, State) { <-free },
+				})
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				r.Set(1, false)
+				go func() { done <- r.Run(ctx, func() bool { return false }) }()
+				pause(10 * ms)
+				if got := dev.last(); got != Run {
+					t.Fatalf("begins with %v", got)
+				}
+				if asked {
+					r.Set(2, true)
+					pause(10 * ms)
+				} else {
+					pause(400 * ms)
+				}
+				if got := dev.last(); got != Stop {
+					t.Errorf("%v while nobody takes reports, expected stop", got)
+				}
+				cancel()
+				pause(10 * ms)
+				select {
+				case <-done:
+				default:
+					t.Error("the runner does not end while nobody takes reports")
+				}
+				close(free)
+			})
+		})
+	}
+}

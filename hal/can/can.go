@@ -134,10 +134,11 @@ func (f *Frame) controller(in *frame) {
 	}
 }
 
-// listen takes what has come in already.
+// listen takes what has come in already, for a moment: a node that babbles must not keep the stop from being sent again.
 func (f *Frame) listen() {
-	for {
-		in, _, err := f.bus.receive(time.Now().Add(time.Millisecond))
+	until := time.Now().Add(time.Millisecond)
+	for time.Now().Before(until) {
+		in, _, err := f.bus.receive(until)
 		if err != nil {
 			return
 		}

@@ -226,6 +226,32 @@ func TestBusOffLastsUntilTheControllerIsBack(t *testing.T) {
 }
 
 // TestFrameLayout pins struct can_frame on a little-endian computer, as the kernel's header has it.
+// babbler is a bus with a full queue on which another node never stops talking.
+type babbler struct{ heard int }
+
+func (*babbler) send(*frame) error { return syscall.ENOBUFS }
+
+func (b *babbler) receive(time.Time) (frame, bool, error) {
+	if b.heard++; b.heard > 1e8 {
+		return frame{}, false, os.ErrDeadlineExceeded // for a test that fails, not one that hangs
+	}
+	return content(answerID, []byte{1}), false, nil
+}
+
+func (*babbler) Close() error { return nil }
+
+// TestABabblingNodeKeepsNobodyFromTryingAgain: Apply comes back although the socket never runs dry.
+func TestABabblingNodeKeepsNobodyFromTryingAgain(t *testing.T) {
+	b := &babbler{}
+	f := frameOn(newWire(), true)
+	f.open = func(string, []uint32) (bus, error) { return b, nil }
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if fault := actuator.FaultOf(f.Apply(ctx, actuator.Stop)); fault != actuator.Silent || b.heard > 1e8 {
+		t.Errorf("%v after %d frames", fault, b.heard)
+	}
+}
+
 func TestFrameLayout(t *testing.T) {
 	f := content(0x123|extendedFlag, []byte{1, 2, 3})
 	b := appendFrame(nil, &f)

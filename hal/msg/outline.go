@@ -66,10 +66,29 @@ func (o *Outliner) Joint(m *Trajectory, i, j int, k *Knot) {
 	if k.HasEffort {
 		m.Effort[j] = most(m.Effort[j], math.Abs(k.Effort))
 	}
-	if b := &o.before[j]; i > 0 && b.HasPosition && k.HasPosition {
+	switch b := &o.before[j]; {
+	case i == 0 && k.HasPosition && k.HasVelocity:
+		o.arrive(m, j, k)
+	case i > 0 && b.HasPosition && k.HasPosition:
 		o.way(m, j, b, k)
 	}
 	o.before[j] = *k
+}
+
+// arrive takes the end of the way to the first point, knot k, into the outline: whoever arrives with a velocity comes from
+// beyond it. Where the way begins only the measurement tells. A controller that begins late has less time for it, so every time
+// up to the point's own counts; the terms of a quintic's control points are bounded one by one for that.
+func (o *Outliner) arrive(m *Trajectory, j int, k *Knot) {
+	h := m.Duration.Seconds()
+	if !(h > 0) {
+		return
+	}
+	from, bend := -float64(h*k.Velocity)/3, 0.0
+	if k.HasAcceleration {
+		from, bend = -float64(2*h*k.Velocity)/5, float64(h*h*k.Acceleration)/20
+	}
+	m.Lowest[j] = least(m.Lowest[j], k.Position+(min(from, 0)+min(bend, 0)))
+	m.Highest[j] = most(m.Highest[j], k.Position+(max(from, 0)+max(bend, 0)))
 }
 
 // way takes the way from knot a to knot b into the outline.

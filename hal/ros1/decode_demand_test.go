@@ -295,6 +295,34 @@ func TestOutlineBoundsTheWay(t *testing.T) {
 	}
 }
 
+// TestOutlineBoundsTheArrival: a first point that is passed with a velocity is reached from beyond it, for which an end stop
+// must leave room.
+func TestOutlineBoundsTheArrival(t *testing.T) {
+	for name, k := range map[string]msg.Knot{
+		"cubic":   {Position: 0.99, Velocity: -1, HasPosition: true, HasVelocity: true},
+		"quintic": {Position: 0.99, Velocity: -1, Acceleration: -0.5, HasPosition: true, HasVelocity: true, HasAcceleration: true},
+		"bent":    {Position: 0.99, Acceleration: 1, HasPosition: true, HasVelocity: true, HasAcceleration: true},
+	} {
+		var o msg.Outliner
+		m := &msg.Trajectory{N: 1}
+		const h = 3.0
+		o.Begin(m)
+		o.Point(m, 0, 3*time.Second)
+		o.Joint(m, 0, 0, &k)
+		at := msg.Knot{Position: 0.99, HasPosition: true, HasVelocity: true, HasAcceleration: true}
+		low, high := math.Inf(1), math.Inf(-1)
+		for i := range 2001 {
+			for _, left := range []float64{h / 3, h / 2, h} {
+				x := interpolate(&msg.Knot{Position: at.Position, HasVelocity: true, HasAcceleration: k.HasAcceleration}, &k, left, float64(i)/2000)
+				low, high = min(low, x), max(high, x)
+			}
+		}
+		if m.Lowest[0] > low+1e-9 || m.Highest[0] < high-1e-9 {
+			t.Errorf("%s: outline [%v, %v]; the way [%v, %v]", name, m.Lowest[0], m.Highest[0], low, high)
+		}
+	}
+}
+
 // interpolate is the way between two knots at s in [0, 1] of h seconds, by the Hermite basis (not by Bézier points).
 func interpolate(a, b *msg.Knot, h, s float64) float64 {
 	s2, s3, s4, s5 := s*s, s*s*s, s*s*s*s, s*s*s*s*s

@@ -38,6 +38,8 @@ type Dog struct {
 	name string
 	open func(path string) (dog, error)
 	dog  dog
+	// failed is why the last try to wake it failed: then nothing is running that would bite.
+	failed error
 }
 
 // New returns a watchdog that nobody has woken yet.
@@ -57,8 +59,8 @@ func (d *Dog) Apply(_ context.Context, s actuator.State) error {
 		return d.starve()
 	}
 	if d.dog == nil {
-		if err := d.wake(); err != nil {
-			return actuator.Fail(d.name, actuator.Gone, err)
+		if d.failed = actuator.Fail(d.name, actuator.Gone, d.wake()); d.failed != nil {
+			return d.failed
 		}
 	}
 	if _, err := d.dog.command(keepAlive, 0); err != nil {
@@ -100,10 +102,11 @@ func (d *Dog) put(err error) error {
 	return err
 }
 
-// starve leaves the watchdog unfed. What it can show is that its time runs out.
+// starve leaves the watchdog unfed. What it can show is that its time runs out; one that could not be woken stops nobody,
+// and must not confirm that it does.
 func (d *Dog) starve() error {
 	if d.dog == nil {
-		return nil
+		return d.failed
 	}
 	left, err := d.dog.command(timeLeft, 0)
 	if err != nil {

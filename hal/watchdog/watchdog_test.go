@@ -184,6 +184,24 @@ func TestStopWakesNobody(t *testing.T) {
 	}
 }
 
+// TestAWatchdogThatNeverWokeConfirmsNoStop: the ladder has to go on to a rung that works.
+func TestAWatchdogThatNeverWokeConfirmsNoStop(t *testing.T) {
+	k := newKennel()
+	k.there = false
+	d := k.dog(Config{Timeout: time.Second})
+	_ = apply(t, d, actuator.Run)
+	if f := actuator.FaultOf(apply(t, d, actuator.Stop)); f != actuator.Gone {
+		t.Errorf("found %v, expected gone", f)
+	}
+	k.there = true
+	if err := apply(t, d, actuator.Run); err != nil {
+		t.Error(err)
+	}
+	if err := apply(t, d, actuator.Stop); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTimesThatItDoesNotHave: a watchdog that bites later than the ladder reckons with is refused, and not left running.
 func TestTimesThatItDoesNotHave(t *testing.T) {
 	k := newKennel()
