@@ -74,7 +74,7 @@ func ladderPlan() plan {
 	moved := []Trigger{OrderHold, OrderStop}
 	cfg := exploredLadder()
 	return plan{
-		name: "ladder", moved: moved, start: Clear, ladder: true, cfg: cfg, most: 60_000,
+		name: "ladder", moved: moved, start: Clear, ladder: true, cfg: cfg, most: 100_000,
 		rules: func(p *Policy) { p.Rules[MotionUntold].Clear = ClearNever },
 		events: slices.Concat([]event{passing(1)}, conditions(moved, Present, Clear), resets()[1:2],
 			motions(MotionUnknown, Moving, Settling, Standing), answers(&cfg)),

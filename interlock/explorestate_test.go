@@ -259,9 +259,8 @@ func (x *explorer) canonicalLadder(s *system, now time.Duration) {
 		r := &l.records[i]
 		passed := i < l.rung
 		if passed && r.WasRequested {
-			// Nobody waits for it any more.
-			r.WasAcked, r.WasFailed, r.WasConfirmed = true, false, false
-			s.env.acks[i] = AckNone
+			// Nobody waits for it any more. Its answer stays: a stop after a hold goes by it.
+			r.WasConfirmed = false
 		}
 		r.Acked, r.Failed, r.Confirmed = 0, 0, 0
 		if !r.WasRequested || passed {
