@@ -2,6 +2,7 @@ package interlock
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/bits"
 	"testing"
@@ -494,7 +495,8 @@ func TestDemandStateRoundTrip(t *testing.T) {
 			var out, again DemandOutput
 			a.Step(now, &in, &out)
 			if i >= cut {
-				if b.Step(now, &in, &again); out != again {
+				// By their texts, since a limit that is not there is NaN.
+				if b.Step(now, &in, &again); fmt.Sprint(out) != fmt.Sprint(again) {
 					return fault("%+v, restored %+v", out, again)
 				}
 			} else if err := b.RestoreState(a.AppendState(nil)); err != nil {

@@ -92,7 +92,7 @@ func TestFindsADeviceByItsNumber(t *testing.T) {
 func TestFindsADeviceInAThreadsOwnTable(t *testing.T) {
 	opened, done := make(chan error), make(chan struct{})
 	var wait sync.WaitGroup
-	wait.Go(func() {
+	beside(&wait, func() {
 		runtime.LockOSThread() // and never unlock it: the thread ends with its table
 		if err := unix.Unshare(unix.CLONE_FILES); err != nil {
 			opened <- err
@@ -114,6 +114,21 @@ func TestFindsADeviceInAThreadsOwnTable(t *testing.T) {
 	if got := Devices(t.Context(), "", []string{camera}); len(mine(&got)) != 0 {
 		t.Errorf("off: found %+v after it was closed", got)
 	}
+}
+
+// beside runs f on a thread that is not the process's first, whose table is the one that /proc/PID/fd shows.
+func beside(wait *sync.WaitGroup, f func()) {
+	wait.Go(func() {
+		runtime.LockOSThread()
+		if unix.Gettid() != os.Getpid() {
+			f()
+			return
+		}
+		var other sync.WaitGroup
+		other.Go(f)
+		other.Wait()
+		runtime.UnlockOSThread()
+	})
 }
 
 // TestNumbersByTheKernelsList: a steward has a /dev of its own, without cameras.
