@@ -73,6 +73,14 @@ func rosbagAgrees(t *testing.T, path, compression string) {
 	journalled, found := 0, 0
 	for kind, k := range a.Kinds {
 		t.Logf("%s: %d journalled, %d of them before the recorder came, %d in the bag", kind, k.Journalled, k.Before, k.Found)
+		if kind == "command" {
+			// The recorder finds the planner some tenths of a second after the guard, and commands without a stamp look alike: so
+			// those that came before the recorder cannot be told from others.
+			if float64(k.Found) < 0.8*float64(k.Journalled) {
+				t.Errorf("%d of %d commands are in the bag", k.Found, k.Journalled)
+			}
+			continue
+		}
 		journalled, found = journalled+k.Journalled-k.Before, found+k.Found
 	}
 	// ROS's recorder may miss a message here and there; when it ends, the guard may have heard a few more.
