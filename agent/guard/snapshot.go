@@ -11,8 +11,9 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 6 since the program's report on itself, the devices of a private robot and facts about artifacts are
-// remembered. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+// snapshotVersion is 6 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
+// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, and demands at gates. A
+// replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 6
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
