@@ -99,11 +99,18 @@ func busyStart(how string) string {
 		if err := BoundSpinning(); err != nil {
 			return err.Error()
 		}
-	} else if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: rtTimeSoft, Max: rtTimeHard}); err != nil {
+	} else if err := limitAwake(unix.Rlimit{Cur: rtTimeSoft, Max: rtTimeHard}); err != 0 {
 		return err.Error()
 	}
 	compute(200 * time.Millisecond)
 	return "alive"
+}
+
+// limitAwake sets the limit of spinning by a call that the scheduler is not told of: a thread that gives its place up around
+// an announced call may wait until it has one again, and whoever waits is counted anew.
+func limitAwake(limit unix.Rlimit) unix.Errno {
+	_, _, err := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_RTTIME, uintptr(unsafe.Pointer(&limit)), 0, 0, 0)
+	return err
 }
 
 // compute keeps this thread busy for so much of its own time. Nothing in it lets the runtime put another thread in its place.
