@@ -30,7 +30,10 @@ func (n *Node) event(e *rtps.Event) {
 	case rtps.CapReached:
 		n.cap(e)
 	case rtps.Flood:
-		n.unseen()
+		if e.GUID.Entity == wire.EntityParticipant {
+			n.strangers.refuse(e.GUID, n.cfg.Clock())
+		}
+		n.Poke()
 		n.pass(bus.RequestRefused, e)
 	case rtps.ParticipantRefused:
 		n.strangers.refuse(e.GUID, n.cfg.Clock())
@@ -50,18 +53,16 @@ func (n *Node) pass(kind bus.EventKind, e *rtps.Event) {
 	n.rep.Emit(&bus.Event{Kind: kind, Topic: rosTopic(e.Topic), Name: n.eventName(e), Detail: e.Detail, Suppressed: e.Suppressed})
 }
 
-// unseen notes that somebody may be there whom discovery did not take in, for lack of room or time: for a while the graph
-// is not known. A crowd could hide a second writer else.
+// unseen notes that there may be an endpoint that discovery did not take in: for a while the graph is not known. The
+// participant itself says when it had no room or time for a participant, see rtps.Participant.KeptOut.
 func (n *Node) unseen() {
 	n.unseenAt.Store(int64(n.cfg.Clock()))
 	n.Poke()
 }
 
-// hides tells whether what a cap keeps out may write a watched topic: a participant, or an announcement too long to be read.
-// The endpoints of watched topics themselves have room beyond the caps.
-func hides(e *rtps.Event) bool {
-	return e.GUID.Entity == wire.EntityParticipant || e.GUID.Entity == wire.EntitySEDPPubWriter
-}
+// hides tells whether what a cap keeps out may write a watched topic: an announcement too long to be read. The endpoints of
+// watched topics themselves have room beyond the caps.
+func hides(e *rtps.Event) bool { return e.GUID.Entity == wire.EntitySEDPPubWriter }
 
 // cap tells that a cap keeps somebody out. A graph may just be large: only a crowd of participants is nobody's honest doing.
 // Of a writer that is listened to it is a message that is too long.
@@ -74,6 +75,7 @@ func (n *Node) cap(e *rtps.Event) {
 	}
 	if e.GUID.Entity == wire.EntityParticipant {
 		n.strangers.refuse(e.GUID, n.cfg.Clock())
+		n.Poke()
 	}
 	switch {
 	case e.GUID.Entity.Writer():

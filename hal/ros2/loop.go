@@ -175,6 +175,6 @@ const unseenFor = 10 * time.Second
 
 // whole tells whether everybody who announced himself lately was taken in.
 func (n *Node) whole(now time.Duration) bool {
-	at := time.Duration(n.unseenAt.Load())
+	at := max(time.Duration(n.unseenAt.Load()), n.part.KeptOut())
 	return at == 0 || now-at >= unseenFor
 }

@@ -87,7 +87,7 @@ type Node struct {
 	blind atomic.Pointer[counted]
 	// settledAt is when the graph counts as known, 0 while the participant does not work; known then is true.
 	settledAt atomic.Int64
-	// unseenAt is when discovery last did not take somebody in, 0 if it always did.
+	// unseenAt is when discovery last did not take an endpoint in, 0 if it always did.
 	unseenAt atomic.Int64
 
 	// flavourOf tells how a participant's services pair requests and replies; tests have one of each kind.

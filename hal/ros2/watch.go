@@ -33,7 +33,7 @@ type Watch struct {
 // the node's own goroutine, must not wait, and its argument is valid only during the call.
 //
 // Known is true while the participant works, has listened for Limits.SettleTime, and has had room and time for all who
-// announced themselves; a change of the publishers is reported as known in any case. Publishers are the nodes of all
+// announced themselves, forgeries apart (rtps.Participant.KeptOut); a change of the publishers is reported as known in any case. Publishers are the nodes of all
 // writers of the topic, whatever their type or quality of service, whether listened to or not, ourselves included: one
 // entry for each node of each participant, so that two participants that claim one name are two. A writer whose node may
 // still become known is left out for that while, unless we publish the topic ourselves: then nobody else has any

@@ -44,7 +44,12 @@ type discovery struct {
 type tally struct {
 	participants, endpoints int
 	bytes                   int // names and user data of endpoints
+
+	looked time.Duration // when it was last counted how many of the participants have answered, 0 if never
+	faked  bool          // what came of it, see Participant.faked
 }
+
+func (t *tally) empty() bool { return t.participants == 0 && t.endpoints == 0 && t.bytes == 0 }
 
 func (t *tally) add(participants, endpoints, bytes int) {
 	t.participants += participants
@@ -156,6 +161,9 @@ func (e *ear) hear(b []byte) {
 	default:
 		r.heard.Store(int64(e.now))
 		if !r.bucket.take(e.now, p.lim.KnownPerParticipant) {
+			if r.answers.Load() {
+				p.keptOut(e.now)
+			}
 			p.flood(e.from, r.GUID, p.lim.KnownPerParticipant)
 			return
 		}
@@ -222,7 +230,8 @@ func (e *ear) stranger() {
 			return
 		}
 		if s.Kind == wire.Data && s.Writer == wire.EntitySPDPWriter && (!e.msg.HasDest || e.msg.Dest == p.prefix) {
-			if !p.strangers.take(e.now, e.from.Addr(), p.lim.UnknownPerAddress, p.lim.Unknown) {
+			if !p.strangers.take(e.now, p.computer(e.from.Addr()), p.lim.UnknownPerAddress, p.lim.Unknown) {
+				p.missed(e.from.Addr(), e.now)
 				p.flood(e.from, wire.GUID{Prefix: e.msg.Sender, Entity: wire.EntityParticipant}, p.lim.UnknownPerAddress)
 				return
 			}
@@ -237,7 +246,7 @@ func (e *ear) stranger() {
 func (e *ear) impostor(r *remote) {
 	p, s := e.p, &e.sub
 	r.conflicts.Add(1)
-	if !p.strangers.take(e.now, e.from.Addr(), p.lim.UnknownPerAddress, p.lim.Unknown) {
+	if !p.strangers.take(e.now, p.computer(e.from.Addr()), p.lim.UnknownPerAddress, p.lim.Unknown) {
 		p.flood(e.from, r.GUID, p.lim.UnknownPerAddress)
 		return
 	}

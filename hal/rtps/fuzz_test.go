@@ -59,7 +59,7 @@ func FuzzDatagrams(f *testing.F) {
 		for _, o := range x.remotes {
 			x.leave(o, ParticipantLeft, o.Source, "")
 		}
-		if x.all != (tally{}) || len(x.computers) != 0 || x.held != 0 {
+		if !x.all.empty() || len(x.computers) != 0 || x.held != 0 {
 			t.Errorf("left: %+v, %d bytes held", x.all, x.held)
 		}
 		x.mu.Unlock()

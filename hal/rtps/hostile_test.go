@@ -294,7 +294,7 @@ func TestCaps(t *testing.T) {
 		eventually(t, "an empty table", func() bool { return len(b.Participants()) == 0 })
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.all != (tally{}) || len(b.computers) != 0 {
+		if !b.all.empty() || len(b.computers) != 0 {
 			t.Errorf("left: %+v, %d addresses", b.all, len(b.computers))
 		}
 	})

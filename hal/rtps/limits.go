@@ -22,10 +22,10 @@ const (
 
 	// DefaultParticipants bounds the remote participants. In ROS 2 a process is a participant: a humanoid's two computers
 	// run some 20 to 100.
-	DefaultParticipants = 256
-	// DefaultParticipantsPerAddress bounds those of one IP address. A robot's nodes may all be on one computer; a quarter
-	// of the table stays for others.
-	DefaultParticipantsPerAddress = 192
+	DefaultParticipants = 320
+	// DefaultParticipantsPerAddress bounds those of one computer. A robot's nodes may all be on one, and 200 of them are still
+	// a robot; a quarter of the table stays for others.
+	DefaultParticipantsPerAddress = 240
 	// DefaultEndpoints bounds the remote endpoints. A ROS 2 node has about ten of its own (parameters, rosout, clock)
 	// besides its topics.
 	DefaultEndpoints = 4096
@@ -51,7 +51,7 @@ const (
 	// DefaultHeldTotal bounds what all writers together could make us hold so. A match that would go beyond is not made, or
 	// one of a writer that is not accepted gives way.
 	DefaultHeldTotal = 96 << 20
-	// DefaultUnknownPerAddress bounds the announcements per second of participants that are not known, per address, with a
+	// DefaultUnknownPerAddress bounds the announcements per second of participants that are not known, per computer, with a
 	// burst of the same: all of a computer's participants answer when we come.
 	DefaultUnknownPerAddress = 200
 	// DefaultUnknown bounds those of all addresses together: 200 nodes that start at once are taken in within a second.

@@ -264,6 +264,7 @@ func (p *Participant) room(g wire.GUID, from netip.AddrPort, now time.Duration) 
 	default:
 		return true
 	}
+	p.missed(from.Addr(), now)
 	p.cap(g, from, "", "a participant is not taken in: "+why)
 	return false
 }
@@ -279,7 +280,7 @@ func (p *Participant) count(r *remote, participants, endpoints, bytes int) {
 	t.add(participants, endpoints, bytes)
 	p.all.add(participants, endpoints, bytes)
 	r.bytes += bytes
-	if *t == (tally{}) {
+	if t.empty() {
 		delete(p.computers, a)
 	}
 }
