@@ -85,9 +85,9 @@ func TestAGrantDoesNotOutliveItsRevocation(t *testing.T) {
 			reason string
 		}{
 			"bound to the boot alone":             {func(d *order.Order) { d.Binding.Nonce = "" }, "before-start"},
-			"bound to the boot alone, but later":  {func(d *order.Order) { d.Binding.Nonce, d.NotBefore = "", noon.Add(-25 * time.Second) }, ""},
+			"bound to the boot alone, but later":  {func(d *order.Order) { d.Binding.Nonce, d.NotBefore = "", noon.Add(-25*time.Second) }, ""},
 			"bound to the guard's nonce":          {func(*order.Order) {}, ""},
-			"within the clock's error of a start": {func(d *order.Order) { d.Binding.Nonce, d.NotBefore = "", noon.Add(-29 * time.Second) }, "before-start"},
+			"within the clock's error of a start": {func(d *order.Order) { d.Binding.Nonce, d.NotBefore = "", noon.Add(-29*time.Second) }, "before-start"},
 		} {
 			t.Run(kind+" "+name, func(t *testing.T) {
 				o := newOffice(t, gates)
