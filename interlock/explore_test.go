@@ -47,7 +47,7 @@ type plan struct {
 	cfg          LadderConfig
 	// overrides say who may override what; the zero value lets nobody.
 	overrides OverridePolicy
-	events       []event
+	events    []event
 	// most is the largest number of states; more of them is a failure, for then the plan has not been finished.
 	most int
 	// wrong makes a part wrong on purpose.
