@@ -521,3 +521,15 @@ func TestStrangersHideNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestACommandWithoutAFrameIsInNoOther: what states no frame is neither in another nor the first of one.
+func TestACommandWithoutAFrameIsInNoOther(t *testing.T) {
+	s := newCommander(t, channelConfig())
+	for i, frame := range []uint64{0, 11, 0, 11, 0, 0, 0, 11} {
+		s.frame = frame
+		s.wait(100 * ms)
+		if got := s.put(s.make()); got != ArrivalNew {
+			t.Fatalf("command %d, frame %d: %v", i, frame, got)
+		}
+	}
+}
