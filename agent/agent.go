@@ -156,7 +156,7 @@ func (a *Agent) open() error {
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},
-		inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops),
+		inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops), began: a.clock.Boot(),
 	}
 	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer

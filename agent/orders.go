@@ -35,8 +35,9 @@ type orders struct {
 	// turn makes the orders that loosen something wait for each other: sequence floors and used ids have one writer.
 	turn    turn
 	results results
-	// ends counts the orders that ended an override or a session.
-	ends atomic.Uint64
+	// ends are the orders that took something back; began is the boot clock's reading at which this run did.
+	ends  ends
+	began time.Duration
 }
 
 // usedStop is a stop, or a verifier's refusal, that has taken effect.
@@ -132,8 +133,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 			return o.answered(v, times)
 		case v.Order.Tightens():
 			r := accepted(v)
-			o.ends.Add(1)
-			o.authority(v, times, 0, &r)
+			o.ends.end(v.Order, func() bool { o.authority(v, times, 0, &r); return r.Accepted })
 			o.recordUsed(v, times, &r)
 			return r
 		}
@@ -208,23 +208,28 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			return refusal(v, err)
 		}
 	}
-	ends := o.ends.Load()
+	if stale(v.Order, times, boot-o.began) {
+		r := accepted(v)
+		r.Accepted, r.Reason = false, "before-start"
+		r.Text = "it was issued before this run of the guard and is bound to the boot alone, so it may have been taken back in the run before; sign it again with --nonce"
+		return r
+	}
+	ends := o.ends.count(v.Order)
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
 	r := accepted(v)
-	if k := v.Order.Kind; (k == order.KindOverride || k == order.KindSession) && o.ends.Load() != ends {
-		// An end that came while this one waited for the disk was meant for it, too.
-		r.Accepted, r.Reason, r.Text = false, "overtaken", "an order that ends an override or a session came before this one was durable; sign it again"
-		return r
-	}
 	switch v.Order.Kind {
 	case order.KindReset:
 		o.reset(v, &r)
-	case order.KindGrant:
-		o.grant(v, times, boot, &r)
-	case order.KindOverride, order.KindSession:
-		o.authority(v, times, boot, &r)
+	case order.KindGrant, order.KindOverride, order.KindSession:
+		permit := o.authority
+		if v.Order.Kind == order.KindGrant {
+			permit = o.grant
+		}
+		if why := o.ends.begin(v.Order, ends, func() { permit(v, times, boot, &r) }); why != "" {
+			r.Accepted, r.Reason, r.Text = false, "overtaken", why
+		}
 	case order.KindPolicySet, order.KindKeyList:
 		if err := inForce(); err != nil {
 			return refusal(v, err)
@@ -351,8 +356,11 @@ func (o *orders) answered(v *order.Verified, times order.Times) Receipt {
 	state := map[order.Answer]geofence.LeaseState{
 		order.AnswerQueued: geofence.Queued, order.AnswerRejected: geofence.Rejected, order.AnswerRevoked: geofence.Revoked,
 	}[g.Answer]
-	res := o.guard.Order(guard.Order{Kind: guard.OrderLease, Zone: zone, Lease: guard.LeaseOrder{State: state}})
-	r.Applied, r.Text = res.Applied, fmt.Sprintf("zone %q is %s: the robot may not enter", g.Zone, g.Answer)
+	o.ends.end(v.Order, func() bool {
+		res := o.guard.Order(guard.Order{Kind: guard.OrderLease, Zone: zone, Lease: guard.LeaseOrder{State: state}})
+		r.Applied, r.Text = res.Applied, fmt.Sprintf("zone %q is %s: the robot may not enter", g.Zone, g.Answer)
+		return true
+	})
 	o.recordUsed(v, times, &r)
 	return r
 }

@@ -63,6 +63,8 @@ type ChannelConfig struct {
 	Forgive time.Duration
 	// Dwell is how long every sign must have been away before the health becomes better.
 	Dwell time.Duration
+	// Frame is a digest of the frame that commands have to be given in; 0 lets the watch learn it from what comes.
+	Frame uint64
 }
 
 const (
@@ -72,7 +74,9 @@ const (
 	minSamples = 16
 	// maxGap is the largest difference of two numbers that still counts as a loss; maxOvertaken the largest one backwards that
 	// a network may make of one sender's commands.
-	maxGap       = 1024
+	maxGap = 1024
+	// frameRun is the largest number of commands in a row that another frame has to be given in to be taken for the channel's.
+	frameRun     = 8
 	maxOvertaken = 16
 )
 
@@ -105,7 +109,7 @@ const (
 	ArrivalRepeated
 	// ArrivalOvertaken means that a newer one came before it.
 	ArrivalOvertaken
-	// ArrivalWrongFrame means that it is given in another frame than the channel's first.
+	// ArrivalWrongFrame means that it is given in another frame than the channel's.
 	ArrivalWrongFrame
 )
 
@@ -129,6 +133,9 @@ type ChannelStatus struct {
 	// LossPerMille is the share of commands that were lost.
 	LossPerMille int
 }
+
+// Stranger says whether all that is wrong with the channel is somebody whom the bus did not let speak on it.
+func (s *ChannelStatus) Stranger() bool { return s.Cause == CauseWrongType }
 
 // ChannelWatch says how well one way to command the robot works, from when commands come and what their senders number
 // and stamp them with. It knows nobody's key: whoever can speak in the commander's name can make it say anything, so what
@@ -164,7 +171,11 @@ type ChannelWatch struct {
 	skew    time.Duration
 	skewed  bool
 
-	frame uint64
+	// frame is the channel's, which held commands, counted up to frameRun, were given in; other is the one that the last run
+	// commands in a row were given in instead. A frame that was learnt from a forged command must not make the rightful
+	// commander's wrong for ever.
+	frame, other uint64
+	held, run    uint8
 
 	flood, replays, frames        bucket
 	dropouts, late, order, strays bucket
@@ -216,5 +227,5 @@ func NewChannelWatch(cfg ChannelConfig) (*ChannelWatch, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	return &ChannelWatch{cfg: cfg}, nil
+	return &ChannelWatch{cfg: cfg, frame: cfg.Frame}, nil
 }

@@ -423,3 +423,113 @@ func TestChannelStateRoundTrip(t *testing.T) {
 		return nil
 	})
 }
+
+// TestAForgedFrameLocksNobodyOut: the frame of a forged first command is given up for the commander's, an established one is
+// not, and one that is configured never.
+func TestAForgedFrameLocksNobodyOut(t *testing.T) {
+	const rightful, forged = 11, 12
+	for name, c := range map[string]struct {
+		configured uint64
+		first      int // commands in the forged frame before the commander begins
+		dropped    int // of 20 of the commander's
+		hostile    bool
+	}{
+		"none forged":                     {0, 0, 0, false},
+		"the first was forged":            {0, 1, 1, false},
+		"the first three were forged":     {0, 3, 3, false},
+		"so many that it is established":  {0, 30, frameRun, true},
+		"the first, beside a setting":     {rightful, 1, 0, false},
+		"all but one, beside a setting":   {rightful, 30, 0, true},
+		"the setting is another than his": {forged, 0, 20, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := channelConfig()
+			cfg.Frame = c.configured
+			s := newCommander(t, cfg)
+			s.frame = forged
+			s.send(c.first, 100*ms)
+			hostile := s.last.Health == HealthHostile
+			s.frame = rightful
+			dropped := 0
+			for range 20 {
+				s.wait(100 * ms)
+				if s.put(s.make()) == ArrivalWrongFrame {
+					dropped++
+				}
+				hostile = hostile || s.last.Health == HealthHostile
+			}
+			if dropped != c.dropped || hostile != c.hostile {
+				t.Errorf("%d of the commander's 20 were dropped, hostile %v; expected %d, %v", dropped, hostile, c.dropped, c.hostile)
+			}
+		})
+	}
+	// One forged command among the rightful ones is dropped, and teaches nothing; in turn they are signs.
+	s := newCommander(t, channelConfig())
+	s.frame = rightful
+	s.send(2, 100*ms)
+	for i := range 6 {
+		for frame, want := range map[uint64]ArrivalMark{forged: ArrivalWrongFrame, rightful: ArrivalNew} {
+			s.frame = frame
+			s.wait(50 * ms)
+			if got := s.put(s.make()); got != want {
+				t.Fatalf("%d: frame %d is %v, expected %v", i, frame, got, want)
+			}
+		}
+	}
+	if s.last.Health != HealthHostile || s.last.Cause != CauseWrongFrame {
+		t.Errorf("commands in two frames in turn: %+v", s.last)
+	}
+}
+
+// TestStrangersHideNothing: somebody whom the bus does not let speak says nothing about who does, neither that it is suspect
+// nor that it is not.
+func TestStrangersHideNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		trouble func(s *commander)
+		cause   Cause
+		lost    State
+	}{
+		"nothing else": {func(s *commander) { s.send(3, 100*ms) }, CauseWrongType, Clear},
+		"a replay, which is over": {func(s *commander) {
+			for range 6 {
+				s.put(s.sent[len(s.sent)-1])
+			}
+			s.wait(20*time.Second + 20*ms)
+			s.send(1, 20*ms)
+		}, CauseRepeated, Clear},
+		"commands that are lost": {func(s *commander) {
+			for range 20 {
+				s.seq += 2
+				s.send(1, 100*ms)
+			}
+		}, CauseLossy, Clear},
+		"silence": {func(s *commander) { s.wait(2 * time.Second) }, CauseWrongType, Present},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := channelConfig()
+			cfg.Needed, cfg.Dwell = true, 3*time.Second
+			s := newCommander(t, cfg)
+			s.send(5, 100*ms)
+			c.trouble(s)
+			for range 6 {
+				s.w.Refuse(s.now, CauseWrongType)
+			}
+			s.last = s.w.Status(s.now)
+			if s.last.Health != HealthHostile || s.last.Cause != c.cause || s.last.Stranger() != (c.cause == CauseWrongType) || s.last.Lost.State != c.lost {
+				t.Errorf("%+v, expected %v and lost %v", s.last, c.cause, c.lost)
+			}
+		})
+	}
+}
+
+// TestACommandWithoutAFrameIsInNoOther: what states no frame is neither in another nor the first of one.
+func TestACommandWithoutAFrameIsInNoOther(t *testing.T) {
+	s := newCommander(t, channelConfig())
+	for i, frame := range []uint64{0, 11, 0, 11, 0, 0, 0, 11} {
+		s.frame = frame
+		s.wait(100 * ms)
+		if got := s.put(s.make()); got != ArrivalNew {
+			t.Fatalf("command %d, frame %d: %v", i, frame, got)
+		}
+	}
+}

@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-const channelMagic = "RWIN"
+const (
+	channelMagic = "RWIN"
+	// channelVersion is that of this part alone: it learns frames, which the first did not.
+	channelVersion = stateVersion + 1
+)
 
 // AppendState appends the watch's state, without its configuration.
 func (w *ChannelWatch) AppendState(b []byte) []byte {
 	start := len(b)
-	b = begin(b, channelMagic, stateVersion)
+	b = begin(b, channelMagic, channelVersion)
 	for _, f := range w.flags() {
 		b = appendBool(b, *f)
 	}
@@ -23,6 +27,7 @@ func (w *ChannelWatch) AppendState(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint32(b, w.peer)
 	b = binary.LittleEndian.AppendUint32(b, w.seq)
 	b = binary.LittleEndian.AppendUint64(b, w.frame)
+	b = append(binary.LittleEndian.AppendUint64(b, w.other), w.held, w.run)
 	b = append(b, uint8(w.samples))                             //nolint:gosec // at most minSamples
 	b = binary.LittleEndian.AppendUint16(b, uint16(w.expected)) //nolint:gosec // below maxLossWindow and maxGap
 	b = binary.LittleEndian.AppendUint16(b, uint16(w.lost))     //nolint:gosec // at most expected
@@ -35,7 +40,7 @@ func (w *ChannelWatch) AppendState(b []byte) []byte {
 
 // RestoreState puts the watch into the state that AppendState wrote. Bytes that cannot be read change nothing.
 func (w *ChannelWatch) RestoreState(b []byte) error {
-	r, err := open(b, channelMagic, stateVersion)
+	r, err := open(b, channelMagic, channelVersion)
 	if err != nil {
 		return err
 	}
@@ -49,7 +54,8 @@ func (w *ChannelWatch) RestoreState(b []byte) error {
 	for _, v := range n.stamps() {
 		*v = int64(r.duration(maxStored, "a stamp"))
 	}
-	n.peer, n.seq, n.frame = r.u32(), r.u32(), r.u64()
+	n.peer, n.seq, n.frame, n.other = r.u32(), r.u32(), r.u64(), r.u64()
+	n.held, n.run = r.enum(frameRun+1, "a number of commands"), r.enum(frameRun+1, "a number of commands in a row")
 	n.samples = int(r.enum(minSamples+1, "a number of intervals"))
 	n.expected, n.lost = int(r.u16()), int(r.u16())
 	for _, k := range n.buckets() {

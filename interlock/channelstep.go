@@ -20,15 +20,10 @@ func (w *ChannelWatch) Arrive(a *Arrival) ArrivalMark {
 		w.sign(&w.order, a.Received)
 	case ArrivalNew, ArrivalWrongFrame:
 	}
-	if a.Frame != 0 {
-		if w.frame == 0 {
-			w.frame = a.Frame
-		}
-		if a.Frame != w.frame {
-			w.sign(&w.frames, a.Received)
-			if mark == ArrivalNew {
-				mark = ArrivalWrongFrame
-			}
+	if w.otherFrame(a.Frame) {
+		w.sign(&w.frames, a.Received)
+		if mark == ArrivalNew {
+			mark = ArrivalWrongFrame
 		}
 	}
 	w.heard, w.last, w.moving = true, a.Received, a.Moving
@@ -39,6 +34,29 @@ func (w *ChannelWatch) Arrive(a *Arrival) ArrivalMark {
 func (w *ChannelWatch) Refuse(now time.Duration, c Cause) {
 	w.sign(&w.strays, now)
 	w.stray = c
+}
+
+// otherFrame says whether a command is given in another frame than the channel's. Where nobody has set that, the first one
+// counts until as many in a row were given in another as were in it, frameRun at most: those are dropped, and are signs, but
+// whoever forges a first command does not lock out the commander. Who sends in two frames in turn makes signs while he does.
+func (w *ChannelWatch) otherFrame(frame uint64) bool {
+	switch {
+	case frame == 0:
+		return false
+	case w.frame == 0:
+		w.frame = frame
+	}
+	if frame == w.frame {
+		w.held, w.other, w.run = min(w.held+1, frameRun), 0, 0
+		return false
+	}
+	if frame != w.other {
+		w.other, w.run = frame, 0
+	}
+	if w.run = min(w.run+1, frameRun); w.run >= w.held && w.cfg.Frame == 0 {
+		w.frame, w.held, w.other, w.run = frame, w.run, 0, 0
+	}
+	return true
 }
 
 func (w *ChannelWatch) sign(b *bucket, now time.Duration) { b.add(now, w.cfg.Forgive, w.cfg.Signs) }
@@ -195,6 +213,8 @@ func (w *ChannelWatch) Status(now time.Duration) ChannelStatus {
 	silent := since(now, w.last)
 	health, cause := w.judge(now, silent)
 	switch {
+	case health == w.health && cause == CauseWrongType && w.cause != CauseWrongType && now >= w.worst && since(now, w.worst) < w.cfg.Dwell:
+		// Somebody who was not let in must not hide what was found about who was.
 	case health >= w.health:
 		w.health, w.cause, w.worst = health, cause, now
 	case w.health <= HealthGood || now < w.worst || since(now, w.worst) >= w.cfg.Dwell:
@@ -219,6 +239,10 @@ func (w *ChannelWatch) Status(now time.Duration) ChannelStatus {
 		s.Hostile = bad
 	case HealthIdle, HealthGood, NumChannelHealths:
 	}
+	if w.cfg.Needed && w.heard && w.silent(now, silent) {
+		// Strangers who are not let in must not turn silence into hearsay.
+		s.Lost = Fault(CauseMissing, w.cfg.Subject)
+	}
 	if w.cfg.Needed && !w.heard {
 		s.Lost = Condition{State: Unknown, Cause: CauseNeverSeen, Subject: w.cfg.Subject}
 	}
@@ -235,15 +259,32 @@ func (w *ChannelWatch) judge(now, silent time.Duration) (ChannelHealth, Cause) {
 	case w.frames.full:
 		return HealthHostile, CauseWrongFrame
 	case w.strays.full:
+		// What else is wrong with the channel is said before what strangers do who were not let in.
+		if c := w.trouble(); c != CauseNone && w.heard {
+			return HealthHostile, c
+		}
 		return HealthHostile, w.stray
 	case !w.heard:
 		return HealthIdle, CauseNone
-	case now < w.last || silent >= w.cfg.LostAfter:
+	case w.silent(now, silent):
 		if w.cfg.Needed || w.moving {
 			return HealthLost, CauseMissing
 		}
 		return HealthIdle, CauseNone
 	}
+	if c := w.trouble(); c != CauseNone {
+		return HealthDegraded, c
+	}
+	return HealthGood, CauseNone
+}
+
+// silent says whether the channel has been silent for long enough to be lost.
+func (w *ChannelWatch) silent(now, silent time.Duration) bool {
+	return now < w.last || silent >= w.cfg.LostAfter
+}
+
+// trouble is why the channel works badly, CauseNone if it does not.
+func (w *ChannelWatch) trouble() Cause {
 	for _, s := range [...]struct {
 		there bool
 		cause Cause
@@ -257,8 +298,8 @@ func (w *ChannelWatch) judge(now, silent time.Duration) (ChannelHealth, Cause) {
 		{w.strays.level > 0, w.stray},
 	} {
 		if s.there {
-			return HealthDegraded, s.cause
+			return s.cause
 		}
 	}
-	return HealthGood, CauseNone
+	return CauseNone
 }

@@ -166,3 +166,39 @@ func TestGateCapThatIsNoneLetsANeutralCommandPass(t *testing.T) {
 		t.Errorf("1 m/s: %+v", g.out)
 	}
 }
+
+func TestDemandThatIsOlderThanTheLastOneIsOutOfOrder(t *testing.T) {
+	s := newDemandScript(t, demandConfig())
+	if got := s.send(sound()); got != DemandPassed {
+		t.Fatal(got)
+	}
+	s.in.New, s.in.Demand.Received = true, s.in.Demand.Received-ms
+	if s.g.Step(s.now, &s.in, &s.out); s.out.Reason != DemandOutOfOrder || s.out.Pass {
+		t.Errorf("got %+v", s.out)
+	}
+}
+
+func TestRefusedCommandDisturbsNobody(t *testing.T) {
+	g := newGateScript(t).drive(1)
+	before := g.g.heard
+	g.in.New = true
+	g.in.Command = Command{Channel: 1, Kind: ChannelAutonomy, Received: g.now, Refused: GateUnproven}
+	g.now += ms
+	g.in.Command.Received = g.now
+	if g.g.Step(g.now, &g.in, &g.out); g.out.Reason != GateUnproven || !g.out.Dropped || g.g.heard != before {
+		t.Errorf("got %+v, heard %v, before %v", g.out, g.g.heard[1], before[1])
+	}
+}
+
+func TestPositionWithoutATimeIsReachedWithinReach(t *testing.T) {
+	c := demandConfig()
+	for timed, want := range map[bool]DemandReason{false: DemandPassed, true: DemandStart} {
+		j := sound()
+		j.Points, j.Duration, j.Timed = 1, 0, timed
+		j.Slope[0], j.First[0] = nan, c.Slack+float64(c.Limits[0].Velocity*c.Reach.Seconds())/2
+		j.Lowest[0], j.Highest[0] = j.First[0], j.First[0]
+		if got := newDemandScript(t, c).send(j); got != want {
+			t.Errorf("timed %v: %v, expected %v", timed, got, want)
+		}
+	}
+}

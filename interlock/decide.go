@@ -95,6 +95,9 @@ func (m *Machine) dockDenial(in *Inputs, present TriggerSet) DockDenial {
 		case ClassPose:
 			return DockPoseBad
 		case ClassChannel, ClassPublisher:
+			if stranger(t, m.slots[t].cause) {
+				continue
+			}
 			if s := m.slots[t].subject; s == 0 || s == in.DockChannel || m.slots[t].cause == CauseUnknownInput {
 				return DockCommanderSuspect
 			}
@@ -102,6 +105,12 @@ func (m *Machine) dockDenial(in *Inputs, present TriggerSet) DockDenial {
 		}
 	}
 	return DockAllowed
+}
+
+// stranger says whether a trigger tells of somebody whom the bus did not let speak on a channel: that casts no doubt on who
+// does, else anybody could take the robot's way to the dock by offering rubbish.
+func stranger(t Trigger, c Cause) bool {
+	return (t == ChannelHostile || t == ChannelDegraded) && c == CauseWrongType
 }
 
 // entry is one active trigger with what it is sorted by.

@@ -138,10 +138,11 @@ const (
 	GoalAllowed
 )
 
-// MeasuredJoints is where the joints are, in rad or m, of those in Known.
+// MeasuredJoints is where the joints are, in rad or m, of those in Known, measured at At; those in Still do not move.
 type MeasuredJoints struct {
-	Known    uint64
-	Position [MaxDemandJoints]float64
+	At           time.Duration
+	Known, Still uint64
+	Position     [MaxDemandJoints]float64
 }
 
 // DemandInput is everything that one step of a DemandGate looks at.
@@ -243,8 +244,9 @@ type DemandOutput struct {
 	Joint        int
 	Found, Limit float64
 	// End is true if what went out before must be ended now: controllers have to be told to stop. Ended says why.
-	End   bool
-	Ended DemandReason
+	// Again is true if they were told before, and the joints do not stand still yet.
+	End, Again bool
+	Ended      DemandReason
 	// Because is the trigger behind it, NumTriggers if there is none.
 	Because Trigger
 	// Open is true while demands may pass at all.

@@ -520,3 +520,69 @@ func TestDemandGateDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestDemandEndsUntilTheJointsStand: controllers are told again until measurements from after they were told show that the
+// joints stand, and for long enough.
+func TestDemandEndsUntilTheJointsStand(t *testing.T) {
+	held := func(t *testing.T) *demandScript {
+		s := newDemandScript(t, demandConfig())
+		s.send(sound())
+		if s.axes(hands(ManipulatorsHold)); !s.out.End || s.out.Again {
+			t.Fatalf("the first time: %+v", s.out)
+		}
+		return s
+	}
+	// told counts how often they are told again in 3 s, with joints measured as at says each 10 ms.
+	told := func(s *demandScript, at func(i int, m *MeasuredJoints)) (n int) {
+		for i := range 300 {
+			s.at.At = s.now
+			at(i, &s.at)
+			if s.tick(10 * ms); s.out.End {
+				if !s.out.Again || s.out.Ended != DemandArmsHeld {
+					t.Errorf("told again as if it was the first time: %+v", s.out)
+				}
+				n++
+			}
+		}
+		return n
+	}
+	for name, c := range map[string]struct {
+		at   func(i int, m *MeasuredJoints)
+		want int
+	}{
+		"they stand at once":              {func(_ int, m *MeasuredJoints) { m.Still = 0b11 }, 0},
+		"they never do":                   {func(_ int, m *MeasuredJoints) { m.Still = 0 }, 6},
+		"one does not":                    {func(_ int, m *MeasuredJoints) { m.Still = 0b01 }, 6},
+		"they are slow to":                {func(i int, m *MeasuredJoints) { m.Still = map[bool]uint64{i > 120: 0b11}[true] }, 2},
+		"what was seen before":            {func(_ int, m *MeasuredJoints) { m.At, m.Still = time.Minute, 0b11 }, 6},
+		"they stand only now and then":    {func(i int, m *MeasuredJoints) { m.Still = map[bool]uint64{i%25 > 1: 0b11}[true] }, 5},
+		"they begin to move again, later": {func(i int, m *MeasuredJoints) { m.Still = map[bool]uint64{i < 100: 0b11}[true] }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := held(t)
+			if got := told(s, c.at); got < c.want-1 || got > c.want || c.want == 0 && got != 0 {
+				t.Errorf("told %d times more, expected %d", got, c.want)
+			}
+			if s.g.Ends() != 1 {
+				t.Errorf("%d ends counted, expected 1", s.g.Ends())
+			}
+		})
+	}
+	t.Run("joints that nobody sees", func(t *testing.T) {
+		s := held(t)
+		s.in.Measured = nil
+		if got := told(s, func(int, *MeasuredJoints) {}); got < 5 {
+			t.Errorf("told %d times more", got)
+		}
+	})
+	t.Run("a new command replaces it", func(t *testing.T) {
+		s := held(t)
+		s.axes(Unrestricted()).tick(10 * ms)
+		if got := s.send(sound()); got != DemandPassed {
+			t.Fatal(got)
+		}
+		if got := told(s, func(_ int, m *MeasuredJoints) { m.Still = 0 }); got != 0 {
+			t.Errorf("the new command was ended %d times", got)
+		}
+	})
+}

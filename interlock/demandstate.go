@@ -2,13 +2,17 @@ package interlock
 
 import "encoding/binary"
 
-const demandMagic = "RWID"
+const (
+	demandMagic = "RWID"
+	// demandVersion is that of this part alone: it tells controllers again, which the first did not.
+	demandVersion = stateVersion + 1
+)
 
 // AppendState appends the gate's state, without its configuration: a gate of the same configuration that restores it goes
 // on exactly as this one does.
 func (g *DemandGate) AppendState(b []byte) []byte {
 	start := len(b)
-	b = begin(b, demandMagic, stateVersion)
+	b = begin(b, demandMagic, demandVersion)
 	b = appendBool(b, g.open)
 	b = appendBool(b, g.begun)
 	b = appendStored(b, g.released)
@@ -18,6 +22,11 @@ func (g *DemandGate) AppendState(b []byte) []byte {
 	b = appendBool(b, g.running)
 	b = appendStored(b, g.until)
 	b = appendFloat(b, g.share)
+	b = appendBool(b, g.ending)
+	b = appendBool(b, g.stands)
+	b = appendStored(b, g.told)
+	b = appendStored(b, g.still)
+	b = append(b, uint8(g.why))
 	for _, n := range g.counts {
 		b = binary.LittleEndian.AppendUint64(b, n)
 	}
@@ -27,7 +36,7 @@ func (g *DemandGate) AppendState(b []byte) []byte {
 
 // RestoreState puts the gate into the state that AppendState wrote. Bytes that cannot be read change nothing.
 func (g *DemandGate) RestoreState(b []byte) error {
-	r, err := open(b, demandMagic, stateVersion)
+	r, err := open(b, demandMagic, demandVersion)
 	if err != nil {
 		return err
 	}
@@ -41,6 +50,9 @@ func (g *DemandGate) RestoreState(b []byte) error {
 	if !(n.share >= 0) {
 		r.fail("a share is no number from 0 up")
 	}
+	n.ending, n.stands = r.bool("ending"), r.bool("standing")
+	n.told, n.still = r.duration(maxStored, "a time"), r.duration(maxStored, "a time")
+	n.why = DemandReason(r.enum(uint8(NumDemandReasons), "a reason"))
 	for i := range n.counts {
 		n.counts[i] = r.u64()
 	}

@@ -27,6 +27,11 @@ type DemandGate struct {
 	// lead is the share that the way to the first point takes; it belongs to the demand that is judged.
 	lead   float64
 	counts [NumDemandReasons]uint64
+	// ending is true from an end until measurements confirm it: told is when controllers were told last, why the reason, and
+	// still since when the joints have been seen to stand still since, if stands is true.
+	ending, stands bool
+	told, still    time.Duration
+	why            DemandReason
 	// ends counts how often what went out before had to be ended.
 	ends uint64
 }
@@ -72,16 +77,18 @@ func (g *DemandGate) Step(now time.Duration, in *DemandInput, out *DemandOutput)
 	axes := in.Axes.Normal()
 	shut := g.shut(axes)
 	g.follow(now, axes, shut, in.Latched, out)
+	g.confirm(now, in.Measured, out)
 	if in.New {
 		out.Reason = g.admit(now, in, axes, shut, out)
 		g.counts[out.Reason]++
 		out.Pass, out.Dropped = out.Reason == DemandPassed, out.Reason != DemandPassed
 		if out.Pass {
+			g.ending = false // Whatever was under way is replaced.
 			g.note(now, &in.Demand)
 		}
 	}
 	out.Open = shut == DemandPassed
-	if out.End {
+	if out.End && !out.Again {
 		g.ends++
 	}
 }
@@ -150,6 +157,39 @@ func (g *DemandGate) follow(now time.Duration, axes Axes, shut DemandReason, lat
 		}
 	case g.cfg.Kind == DemandJoints && axes.Manipulators == ManipulatorsLimited && g.share > g.cfg.Reduced:
 		g.running, out.End, out.Ended = false, true, DemandVelocity
+	}
+}
+
+const (
+	// endEvery is how often controllers are told to end what is under way until they are seen to: a message can be lost, and a
+	// controller may not have been there yet.
+	endEvery = 500 * time.Millisecond
+	// endDwell is for how long the joints have to stand still for that: what has just begun does not move yet.
+	endDwell = 300 * time.Millisecond
+)
+
+// confirm keeps telling controllers to end what is under way until the joints have stood still for endDwell, by measurements
+// from after they were told. Joints that nobody sees confirm nothing.
+func (g *DemandGate) confirm(now time.Duration, m *MeasuredJoints, out *DemandOutput) {
+	if out.End {
+		g.ending, g.stands, g.told, g.why = true, false, now, out.Ended
+		return
+	}
+	if !g.ending {
+		return
+	}
+	switch {
+	case m == nil || m.At <= g.told && !g.stands || m.Still&g.cfg.Joints != g.cfg.Joints:
+		g.stands = false
+	case !g.stands:
+		g.stands, g.still = true, m.At
+	case since(m.At, g.still) >= endDwell:
+		g.ending = false
+		return
+	}
+	if now < g.told || since(now, g.told) >= endEvery && !g.stands {
+		g.told = now
+		out.End, out.Again, out.Ended = true, true, g.why
 	}
 }
 

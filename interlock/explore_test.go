@@ -45,7 +45,9 @@ type plan struct {
 	// gate and ladder say whether these take part.
 	gate, ladder bool
 	cfg          LadderConfig
-	events       []event
+	// overrides say who may override what; the zero value lets nobody.
+	overrides OverridePolicy
+	events    []event
 	// most is the largest number of states; more of them is a failure, for then the plan has not been finished.
 	most int
 	// wrong makes a part wrong on purpose.
@@ -72,6 +74,8 @@ type wrong struct {
 	early  bool                                            // resets are judged by the time of the last look
 	look   func(in *Inputs)                                // what the machine is told
 	late   func(s *system)                                 // after the ladder's step
+	over   func(s *system, req *OverrideRequest)           // before an override
+	lasts  func(s *system)                                 // before the overrides' step
 }
 
 // node is a state that waits for its events.
@@ -143,7 +147,7 @@ func newExplorer(p plan) (*explorer, error) {
 // parts returns the bytes of machine, gate and ladder, each after its length.
 func (x *explorer) parts(s *system) []byte {
 	b := x.buf[:0]
-	for _, appendState := range []func([]byte) []byte{s.m.AppendState, s.g.AppendState, s.l.AppendState} {
+	for _, appendState := range []func([]byte) []byte{s.m.AppendState, s.g.AppendState, s.l.AppendState, s.o.AppendState} {
 		at := len(b)
 		b = appendState(append(b, 0, 0, 0, 0))
 		binary.LittleEndian.PutUint32(b[at:], uint32(len(b)-at-4)) //nolint:gosec // a few kilobytes
@@ -155,7 +159,7 @@ func (x *explorer) parts(s *system) []byte {
 // restore puts the system of a node together again.
 func (x *explorer) restore(n *node, s *system) error {
 	b := undiff(x.base, n.diff)
-	for _, restoreState := range []func([]byte) error{s.m.RestoreState, s.g.RestoreState, s.l.RestoreState} {
+	for _, restoreState := range []func([]byte) error{s.m.RestoreState, s.g.RestoreState, s.l.RestoreState, s.o.RestoreState} {
 		size := binary.LittleEndian.Uint32(b)
 		if err := restoreState(b[4 : 4+size]); err != nil {
 			return err

@@ -13,6 +13,7 @@ type spec struct {
 	dock   uint8             // for how long docking has been possible
 	gate   gateMemory
 	ladder ladderMemory
+	over   overMemory
 }
 
 // memory is that of one trigger.
@@ -60,6 +61,9 @@ func (sp *spec) reboot(x *explorer, latchesLost bool) {
 // check lets the memory follow the step, and then holds the step against the rules.
 func (sp *spec) check(x *explorer, s *system) error {
 	if err := sp.resets(x, s); err != nil {
+		return err
+	}
+	if err := sp.over.check(x, s); err != nil {
 		return err
 	}
 	sp.follow(x, s)
@@ -275,7 +279,7 @@ func (sp *spec) docks(x *explorer, states [maxSubjects]State, credit int) {
 func (sp *spec) decision(x *explorer, s *system) error {
 	axes := Unrestricted()
 	for i, t := range x.subjects {
-		m, constraint := &sp.t[i], x.policy.Rules[t].Constraint
+		m, constraint := &sp.t[i], sp.over.instead(t, x.policy.Rules[t].Constraint)
 		switch {
 		case m.latched && (!s.d.LatchedSet.Has(t) || !s.d.Axes.TightAs(constraint)):
 			return fmt.Errorf("nothing latched loosens without a valid reset: %v, %v", t, s)

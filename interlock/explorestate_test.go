@@ -30,6 +30,7 @@ type system struct {
 	m    Machine
 	g    Gate
 	l    Ladder
+	o    Overrides
 	env  surroundings
 	spec spec
 
@@ -39,6 +40,8 @@ type system struct {
 	gin        GateInput
 	ask        *ResetRequest
 	res        ResetResult
+	over       *exploredOverride
+	overRes    OverrideResult
 	d          Decision
 	gout       GateOutput
 	lout       LadderOutput
@@ -73,7 +76,11 @@ func (x *explorer) boot(s *system) error {
 	if err != nil {
 		return err
 	}
-	s.m, s.g, s.l = *m, *g, *l
+	o, err := NewOverrides(x.overrides)
+	if err != nil {
+		return err
+	}
+	s.m, s.g, s.l, s.o = *m, *g, *l, *o
 	// What the rungs answered belongs to requests of the last run.
 	s.env.acks, s.env.unconfirmed, s.env.untold, s.env.dockRefused = [MaxRungs]Ack{}, Clear, Clear, false
 	return nil
@@ -91,7 +98,7 @@ func condition(t Trigger, s State) Condition {
 
 // apply lets one event happen and holds the step against the rules.
 func (x *explorer) apply(s *system, ev *event) error {
-	s.now, s.quanta, s.ask = s.clock, 0, nil
+	s.now, s.quanta, s.ask, s.over = s.clock, 0, nil, nil
 	s.gin = GateInput{Ratio: 1, MaxSpeedMPS: math.Inf(1)}
 	if !ev.act(x, s) {
 		return errCannot
@@ -111,6 +118,10 @@ func (x *explorer) step(s *system) {
 	}
 	x.in.Standstill = s.env.motion == Standing
 	x.in.DockPossible = !s.env.dockRefused
+	if w.lasts != nil {
+		w.lasts(s)
+	}
+	x.in.Overridden, x.in.OverriddenMPS = s.o.Step(s.now)
 	in := x.in
 	if w.look != nil {
 		w.look(&in)
@@ -166,6 +177,7 @@ func (x *explorer) canonical(s *system) {
 	now := s.clock
 	s.clock = epoch
 	x.canonicalMachine(&s.m, now)
+	x.canonicalOverrides(&s.o, now)
 	if x.plan.gate {
 		x.canonicalGate(&s.g, now)
 	}

@@ -11,20 +11,24 @@ func TestDockFallsToHold(t *testing.T) {
 		motion Motion
 		why    DockDenial
 	}{
-		"possible":                   {func(*script) {}, MotionDockOnly, DockAllowed},
-		"no way":                     {func(s *script) { s.in.DockPossible = false }, MotionHold, DockNotPossible},
-		"no commander":               {func(s *script) { s.in.DockChannel = 0 }, MotionHold, DockNotPossible},
-		"pose uncertain":             {func(s *script) { s.set(PoseCovariance, Fault(CauseCovarianceHigh, 0)) }, MotionHold, DockPoseBad},
-		"commander's commands":       {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 7)) }, MotionHold, DockCommanderSuspect},
-		"everybody's commands":       {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 0)) }, MotionHold, DockCommanderSuspect},
-		"another's commands":         {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 3)) }, MotionDockOnly, DockAllowed},
-		"second on the gate's topic": {func(s *script) { s.set(PublisherSecond, Fault(CauseTooMany, 0)) }, MotionHold, DockCommanderSuspect},
-		"second on another's topic":  {func(s *script) { s.set(PublisherSecond, Fault(CauseTooMany, 3)) }, MotionDockOnly, DockAllowed},
+		"possible":                     {func(*script) {}, MotionDockOnly, DockAllowed},
+		"no way":                       {func(s *script) { s.in.DockPossible = false }, MotionHold, DockNotPossible},
+		"no commander":                 {func(s *script) { s.in.DockChannel = 0 }, MotionHold, DockNotPossible},
+		"pose uncertain":               {func(s *script) { s.set(PoseCovariance, Fault(CauseCovarianceHigh, 0)) }, MotionHold, DockPoseBad},
+		"commander's commands":         {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 7)) }, MotionHold, DockCommanderSuspect},
+		"everybody's commands":         {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 0)) }, MotionHold, DockCommanderSuspect},
+		"another's commands":           {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 3)) }, MotionDockOnly, DockAllowed},
+		"second on the gate's topic":   {func(s *script) { s.set(PublisherSecond, Fault(CauseTooMany, 0)) }, MotionHold, DockCommanderSuspect},
+		"second on another's topic":    {func(s *script) { s.set(PublisherSecond, Fault(CauseTooMany, 3)) }, MotionDockOnly, DockAllowed},
+		"commander's channel misused":  {func(s *script) { s.set(ChannelHostile, Fault(CauseRepeated, 7)) }, MotionHold, DockCommanderSuspect},
+		"strangers at the commander's": {func(s *script) { s.set(ChannelHostile, Fault(CauseWrongType, 7)) }, MotionDockOnly, DockAllowed},
+		"few strangers there":          {func(s *script) { s.set(ChannelDegraded, Fault(CauseWrongType, 7)) }, MotionDockOnly, DockAllowed},
+		"strangers by another trigger": {func(s *script) { s.set(PublisherSecond, Fault(CauseWrongType, 7)) }, MotionHold, DockCommanderSuspect},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newScript(t, nil)
 			// No policy may say so, but here the faults themselves shall not hold the robot.
-			for _, tr := range []Trigger{PublisherSecond, CommandInvalid} {
+			for _, tr := range []Trigger{PublisherSecond, CommandInvalid, ChannelHostile, ChannelDegraded} {
 				s.m.rules.Rules[tr].Constraint = free()
 			}
 			s.run(5 * time.Second)

@@ -271,7 +271,8 @@ func (o *Overrides) place(now time.Duration) *Override {
 // over says whether the override does not count at now. A clock that ran backwards ends it.
 func (a *Override) over(now time.Duration) bool { return a.ID == 0 || now < a.Since || now >= a.Until }
 
-// End ends every override of one of the triggers. It only tightens, so nobody's leave is asked.
+// End ends every override of one of the triggers. What they suspend counts again, so nobody's leave is asked; a speed that one
+// of them set goes as well, down to which others in force never had to go.
 func (o *Overrides) End(triggers TriggerSet) (ended bool) {
 	for i := range o.active {
 		if a := &o.active[i]; a.ID != 0 && !a.Triggers.Intersect(triggers).Empty() {

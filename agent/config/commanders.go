@@ -104,9 +104,29 @@ func (d *document) checkCommanders(p *Policy) {
 	}
 }
 
+// NoAuthenticity is how check, lint and the robot's state name a channel whose commands prove nothing.
+const NoAuthenticity = "commands are unauthenticated"
+
+// ruleUnauthenticated is the rule of that finding.
+const ruleUnauthenticated = "unauthenticated"
+
+// warnUnauthenticated says of each channel that the policy lets anybody command who can speak in the commander's name.
+func (d *document) warnUnauthenticated(t *Topics) {
+	for _, c := range t.Commands {
+		d.warn(at("commanders"), ruleUnauthenticated, "what whoever commands over channel "+c.Channel+" has to prove", "nothing: "+NoAuthenticity,
+			"demand the proof, or say why not: {channel: "+c.Channel+`, authenticity: none, strength: source-bound, reason: "…"}`)
+	}
+}
+
 // checkCommandersMapped compares commanders with the mapping: who states one channel states all.
 func (d *document) checkCommandersMapped(topics *document, p *Policy, t *Topics) {
-	if len(p.Commanders) == 0 || !topics.clean("commands") {
+	if !topics.clean("commands") {
+		return
+	}
+	if len(p.Commanders) == 0 {
+		if d.clean("commanders") {
+			d.warnUnauthenticated(t)
+		}
 		return
 	}
 	channels := names(t.Commands, func(c CommandIn) string { return c.Channel })

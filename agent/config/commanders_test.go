@@ -26,6 +26,10 @@ func loadWith(t *testing.T, lines, command string) (*Config, []string) {
 			text = strings.Replace(text, "publishers: [/planner]}", "publishers: [/planner], "+command+"}", 1)
 		}
 		if name == "policy" {
+			if before, _, ok := strings.Cut(text, "commanders:\n"); ok && strings.HasPrefix(lines, "commanders:") {
+				_, after, _ := strings.Cut(text, "nothing is signed\"}\n")
+				text = before + after // what the document says of them itself
+			}
 			text += lines
 		}
 		files = append(files, filepath.Join(dir, name+".yaml"))
@@ -81,6 +85,34 @@ func TestCommanders(t *testing.T) {
 		if f.want == "" && len(rules) > 0 || f.want != "" && !slices.Contains(rules, f.want) {
 			t.Errorf("%s: found %v, expected %q", name, rules, f.want)
 		}
+	}
+}
+
+// TestUnauthenticatedCommandsAreNamed: a policy that does not say what commanders have to prove is told so, channel by channel.
+func TestUnauthenticatedCommandsAreNamed(t *testing.T) {
+	cfg, rules := loadWith(t, "", "")
+	if len(rules) != 0 {
+		t.Fatalf("stated: found %v", rules)
+	}
+	if cfg == nil {
+		t.Fatal("stated: refused")
+	}
+	_, rules = loadWith(t, "commanders: # nothing is said\n", "")
+	if len(rules) == 0 {
+		t.Error("a list of nothing was taken")
+	}
+	raw, err := os.ReadFile(filepath.Join("testdata", "good", "policy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	from, to := strings.Index(text, "commanders:\n"), strings.Index(text, "stop_category:")
+	policy := filepath.Join(t.TempDir(), "policy.yaml")
+	write(t, policy, text[:from]+text[to:])
+	cfg, err = Load(nil, filepath.Join("testdata", "good", "profile.yaml"), filepath.Join("testdata", "good", "topics.yaml"), policy)
+	if err != nil || len(cfg.Warnings) != 1 || cfg.Warnings[0].Rule != ruleUnauthenticated ||
+		!strings.Contains(cfg.Warnings[0].Expected, "channel planner") || !strings.Contains(cfg.Warnings[0].Found, NoAuthenticity) {
+		t.Errorf("found %v, %v", err, cfg.Warnings)
 	}
 }
 

@@ -62,9 +62,17 @@ func (c *Core) watchChannels(boot time.Duration) {
 // healthConditions joins what the watches of all channels say.
 func (c *Core) healthConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	degraded, lost, hostile := interlock.OK(), interlock.OK(), interlock.OK()
-	for i := range c.healthStatus {
-		s := &c.healthStatus[i]
+	join := func(s *interlock.ChannelStatus) {
 		degraded, lost, hostile = interlock.Worse(degraded, s.Degraded), interlock.Worse(lost, s.Lost), interlock.Worse(hostile, s.Hostile)
+	}
+	// A trigger names one channel. What is wrong with the dock's commander must not stand behind another's fault: it decides
+	// whether the robot may still be driven to the dock.
+	dock := int(c.dockChannel()) - 1
+	if dock >= 0 && dock < len(c.healthStatus) && !c.healthStatus[dock].Stranger() {
+		join(&c.healthStatus[dock])
+	}
+	for i := range c.healthStatus {
+		join(&c.healthStatus[i])
 	}
 	set[interlock.ChannelDegraded], set[interlock.ChannelLost], set[interlock.ChannelHostile] = degraded, lost, hostile
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"time"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/envelope"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
@@ -122,6 +123,8 @@ type CommanderStatus struct {
 	Channel string `json:"channel"`
 	// Authenticity is "required", or "none" where commands prove nothing.
 	Authenticity string `json:"authenticity"`
+	// Warning says it plainly where they do not.
+	Warning string `json:"warning,omitempty"`
 	// Reason is the policy's for demanding none.
 	Reason string `json:"reason,omitempty"`
 	// Strength is the weakest identity that counts.
@@ -141,6 +144,9 @@ func (c *Core) commanderStatus() []CommanderStatus {
 		s := CommanderStatus{Channel: p.Name, Authenticity: "none", Reason: p.Reason, Strength: max(p.Least, msg.Claimed).String()}
 		if p.Session {
 			s.Session = "required"
+		}
+		if w == nil {
+			s.Warning = config.NoAuthenticity
 		}
 		if p.Unstated {
 			s.Reason = "the policy does not say"

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"math"
 	"time"
 
 	"github.com/robowarden/robowarden/geofence"
@@ -42,6 +43,8 @@ type GateParams struct {
 	Frame string
 	// Subject is the number by which triggers name the gate: that of its watch.
 	Subject uint16
+	// Timed is true if a demand's points have times.
+	Timed bool
 	// Ends is true if the gate can tell the consumer to stop what is under way.
 	Ends bool
 }
@@ -116,10 +119,23 @@ func (d *demands) takeMeasured(j *msg.Joints, boot time.Duration, p *JointParams
 	if len(d.gates) == 0 {
 		return
 	}
-	d.boot, d.measured = boot, interlock.MeasuredJoints{Position: j.Position}
+	was, passed := d.measured, boot-d.boot
+	d.boot, d.measured = boot, interlock.MeasuredJoints{At: boot, Position: j.Position}
 	for i := range min(j.N, p.N) {
-		if j.Seen&(1<<i) != 0 && p.check(j, i) == interlock.CauseNone {
-			d.measured.Known |= 1 << i
+		if j.Seen&(1<<i) == 0 || p.check(j, i) != interlock.CauseNone {
+			continue
+		}
+		d.measured.Known |= 1 << i
+		speed := math.Abs(j.Velocity[i])
+		if !j.HasVelocity {
+			// One measurement says nothing about speed, and neither do two at one time.
+			if passed <= 0 || was.At == 0 || was.Known&(1<<i) == 0 {
+				continue
+			}
+			speed = math.Abs(j.Position[i]-was.Position[i]) / passed.Seconds()
+		}
+		if speed < p.ArmsBelow {
+			d.measured.Still |= 1 << i
 		}
 	}
 }
@@ -169,11 +185,11 @@ func (c *Core) judge(ev *Event, fx *Effects) {
 // demandNoteEvery for each reason.
 func (g *gateState) news(boot time.Duration, judged bool) bool {
 	if !judged {
-		return g.out.End
+		return g.out.End && !g.out.Again
 	}
 	at := &g.noted[g.last.reason]
 	if *at != never && boot-*at < demandNoteEvery {
-		return g.out.End
+		return g.out.End && !g.out.Again
 	}
 	*at = boot
 	return true
@@ -207,7 +223,7 @@ func (c *Core) demand(ev *Event, p *GateParams) (interlock.DemandItem, int) {
 	}
 	switch {
 	case p.Config.Kind == interlock.DemandJoints && m.Form == msg.FormJoints && m.Joints != nil:
-		c.outline(m.Joints)
+		c.outline(m.Joints, p.Timed)
 		out.Joints = &c.demands.joints
 	case p.Config.Kind == interlock.DemandGoal && m.Form == msg.FormGoal:
 		var frame bool
@@ -218,11 +234,12 @@ func (c *Core) demand(ev *Event, p *GateParams) (interlock.DemandItem, int) {
 }
 
 // outline gives the interlock a command to joints in its own terms.
-func (c *Core) outline(t *msg.Trajectory) {
+// timed says that its points have times, be it time 0: as soon as can be is a time as well.
+func (c *Core) outline(t *msg.Trajectory, timed bool) {
 	c.demands.joints = interlock.JointDemand{
 		Points: t.Points, Seen: t.Seen, Unknown: t.Unknown,
 		Lengths: t.Fault == msg.FaultLengths, Twice: t.Fault == msg.FaultTwice, Count: t.Fault > msg.FaultTwice,
-		NotFinite: t.NotFinite, Timed: t.Points > 1 || t.Start != 0, Rising: t.Monotonic, Start: t.Start, Duration: t.Duration,
+		NotFinite: t.NotFinite, Timed: timed || t.Points > 1 || t.Start != 0, Rising: t.Monotonic, Start: t.Start, Duration: t.Duration,
 		First: t.First, Lowest: t.Lowest, Highest: t.Highest, Velocity: t.Velocity, Effort: t.Effort, Slope: t.Slope,
 	}
 }

@@ -312,3 +312,58 @@ func TestAGoalUnderTwoPoliciesIsHeldToBoth(t *testing.T) {
 		t.Errorf("by the new zones alone: %s, expected it to pass", got)
 	}
 }
+
+// TestAPointAtTimeZeroHasATime: a trajectory of one point that is due at once asks for a jump, however far it goes. A message
+// without times does not.
+func TestAPointAtTimeZeroHasATime(t *testing.T) {
+	for timed, want := range map[bool]interlock.DemandReason{true: interlock.DemandStart, false: interlock.DemandPassed} {
+		p := gateParams(t)
+		p.Gates[armGate].Timed = timed
+		r := newRig(t, p, Start{}).ready()
+		d := r.reachTo(armGate, 0, time.Second)
+		limits := &p.Gates[armGate].Config
+		*d.Joints = msg.Trajectory{N: d.Joints.N, Seen: d.Joints.Seen, Points: 1}
+		var lines msg.Outliner
+		lines.Begin(d.Joints)
+		lines.Point(d.Joints, 0, 0)
+		j := elbow(t, p)
+		// Farther than the slack, but within what the joint can do in the time that a position without one is given.
+		far := limits.Slack + 0.5*limits.Limits[j].Velocity*limits.Reach.Seconds()
+		lines.Joint(d.Joints, 0, j, &msg.Knot{Position: far, HasPosition: true})
+		if got := r.demand(d); got != want {
+			t.Errorf("timed %v: %s, expected %s", timed, got, want)
+		}
+	}
+}
+
+// TestJointsStandByVelocityOrByWhereTheyWere: what confirms that something was ended.
+func TestJointsStandByVelocityOrByWhereTheyWere(t *testing.T) {
+	p := gateParams(t)
+	r := newRig(t, p, Start{}).ready()
+	j := elbow(t, p)
+	for name, c := range map[string]struct {
+		velocity bool
+		was, is  float64
+		speed    float64
+		still    bool
+	}{
+		"it says that it stands":                  {true, 0, 0, 0, true},
+		"it says that it moves":                   {true, 0, 0, 0.2, false},
+		"it moves the other way":                  {true, 0, 0, -0.2, false},
+		"it is where it was":                      {false, 0.1, 0.1, 0, true},
+		"it is elsewhere":                         {false, 0.1, 0.15, 0, false},
+		"it says that it stands and is elsewhere": {true, 0.1, 0.1001, 0, true},
+	} {
+		at := func(position, velocity float64) {
+			m := &msg.Joints{N: p.Joints.N, Seen: 1<<p.Joints.N - 1, HasVelocity: c.velocity}
+			m.Position[j], m.Velocity[j] = position, velocity
+			r.now += 20 * time.Millisecond
+			r.core.demands.takeMeasured(m, r.now, &p.Joints)
+		}
+		at(c.was, 0)
+		at(c.is, c.speed)
+		if got := r.core.demands.measured.Still&(1<<j) != 0; got != c.still {
+			t.Errorf("%s: still %v", name, got)
+		}
+	}
+}

@@ -213,6 +213,7 @@ func (e *encoder) demands(d *demands) {
 	}
 	e.duration(d.boot)
 	e.u64(d.measured.Known)
+	e.u64(d.measured.Still)
 	e.f64s(d.measured.Position[:])
 }
 
@@ -231,7 +232,10 @@ func (d *decoder) demands(out *demands) {
 	if len(out.gates) == 0 {
 		return
 	}
-	out.boot, out.measured.Known = d.duration(), d.u64()
+	out.boot, out.measured.Known, out.measured.Still = d.duration(), d.u64(), d.u64()
+	if out.boot != never {
+		out.measured.At = out.boot
+	}
 	d.f64s(out.measured.Position[:])
 }
 

@@ -245,6 +245,11 @@ func (c *Core) deviceName(t interlock.Trigger, n int) string {
 		if n < len(c.params.Actuators) {
 			return c.params.Actuators[n].Name
 		}
+	case interlock.PerceptionOpen:
+		// Cameras are numbered from 1, microphones behind the last camera that there could be.
+		if kind := n / maxDevices; kind < len(c.params.Devices) && n%maxDevices < len(c.params.Devices[kind].Names) {
+			return c.params.Devices[kind].Names[n%maxDevices]
+		}
 	default:
 	}
 	return ""

@@ -163,7 +163,7 @@ func (c *Core) privacyCondition(boot time.Duration) interlock.Condition {
 			stream := c.params.Devices[kind].Streams&(1<<i) != 0
 			switch {
 			case stream && d.seen && boot-d.boot < maxStreamGap, !stream && d.active:
-				return interlock.Fault(interlock.CauseDeviceActive, uint16(i+1)) //nolint:gosec // at most maxDevices
+				return interlock.Fault(interlock.CauseDeviceActive, uint16(kind*maxDevices+i+1)) //nolint:gosec // at most 2 * maxDevices
 			case !stream && !d.seen:
 				unknown = true // A driver that says nothing may record.
 			}
@@ -195,6 +195,8 @@ func unknownIf(unknown bool) interlock.Condition {
 type DeviceSet struct {
 	// N counts them.
 	N int
+	// Names are what the trigger's number means, in their order: the topics.
+	Names []string
 	// Streams has bit i set if device i has no state but a stream, whose messages show that it records.
 	Streams uint32
 }

@@ -218,3 +218,28 @@ func TestMoreOpenNeverLoosens(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatRecordsIsNamed: cameras and microphones have numbers of their own, and the status names the topic.
+func TestWhatRecordsIsNamed(t *testing.T) {
+	names := map[string]bool{}
+	for kind, k := range []msg.DeviceKind{msg.Camera, msg.Microphone} {
+		r := privateRig(t, nil)
+		r.device(msg.Camera, 0, k == msg.Camera)
+		r.device(msg.Microphone, 0, k == msg.Microphone)
+		r.run(1500 * time.Millisecond)
+		want := r.params.Devices[kind].Names[0]
+		got := ""
+		for _, s := range r.core.Status().Triggers {
+			if s.Code == "perception.open" {
+				got = s.Subject
+			}
+		}
+		if got != want || want == "" {
+			t.Errorf("device kind %v: named %q, expected %q", k, got, want)
+		}
+		names[got] = true
+	}
+	if len(names) != 2 {
+		t.Errorf("a camera and a microphone have one name: %v", names)
+	}
+}

@@ -56,7 +56,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Loop:       interlock.LoopConfig{Deadline: 5 * TickPeriod, Hard: 15 * TickPeriod, Misses: 3, Forgive: 10 * time.Second},
 		Clock:      interlock.ClockConfig{Threshold: 2 * time.Second, MaxDriftPPM: 500, Hold: 5 * time.Second, Floor: epoch},
 		Channels:   channels(cfg.Topics, cfg.Policy),
-		Health:     cfg.Policy.ChannelSpecs(cfg.Topics, commandSkew),
+		Health:     health(cfg),
 		Follow:     cfg.Profile.FollowSpec(),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
@@ -196,6 +196,15 @@ func gate(cfg *config.Config) interlock.GateConfig {
 	return out
 }
 
+// health is what each command channel has to be like, the frame that its commands are given in included.
+func health(cfg *config.Config) []interlock.ChannelConfig {
+	out := cfg.Policy.ChannelSpecs(cfg.Topics, commandSkew)
+	for i := range out {
+		out[i].Frame = frameDigest(cfg.Topics.Commands[i].Frame)
+	}
+	return out
+}
+
 func channels(t *config.Topics, policy *config.Policy) []ChannelParams {
 	var out []ChannelParams
 	for i, c := range t.Commands {
@@ -231,7 +240,7 @@ func gates(cfg *config.Config) []GateParams {
 		g := &cfg.Topics.Gates[i]
 		p := GateParams{
 			Subject: uint16(len(cfg.Topics.Commands) + len(cfg.Topics.Monitored) + i + 1), //nolint:gosec // at most 16 of each
-			Name:    g.Name, Mode: modes[g.Mode], Frame: g.Frame, Ends: g.Holds(cfg.Profile.Bus) != "",
+			Name:    g.Name, Mode: modes[g.Mode], Frame: g.Frame, Timed: g.Type == config.TypeTrajectory, Ends: g.Holds(cfg.Profile.Bus) != "",
 			Config: interlock.DemandConfig{
 				Kind: interlock.DemandOpaque, Axis: axes[g.Axis], Channel: channelKind(g.Kind), Dock: g.Dock, Timeout: g.Deadline, MaxSkew: commandSkew,
 			},
@@ -357,6 +366,7 @@ func processDemands(t *config.Topics) []ProcessDemand {
 func devices(list []config.Device) DeviceSet {
 	out := DeviceSet{N: len(list)}
 	for i, d := range list {
+		out.Names = append(out.Names, d.Topic)
 		if d.Type == config.TypeCameraInfo {
 			out.Streams |= 1 << i
 		}

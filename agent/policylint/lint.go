@@ -314,6 +314,12 @@ func (l *linter) channels() {
 	if l.cfg.Topics == nil {
 		return
 	}
+	for _, c := range l.cfg.Topics.Commands {
+		if l.p.Commander(c.Channel) == nil {
+			l.find("commanders", "unauthenticated", "what whoever commands over channel "+c.Channel+" has to prove", "nothing: "+config.NoAuthenticity,
+				"demand the proof, or say why not with authenticity: none and a reason")
+		}
+	}
 	for _, h := range l.cfg.Topics.Heartbeats {
 		if !slices.ContainsFunc(l.p.Channels, func(c config.Channel) bool { return c.Endpoint == h.Endpoint }) {
 			l.find("channels", "channel-without-heartbeat", "a channel for the mapping's heartbeat "+h.Endpoint, "none", "the robot does not notice when this endpoint is gone")
