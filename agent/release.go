@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -110,6 +111,14 @@ type ReleaseStatus struct {
 	SettleS  int    `json:"settle_s"`
 	// Criteria are what healthy means.
 	Criteria []string `json:"criteria,omitempty"`
+	// WindowS is for how long its trial lasts at most, AtEnd what becomes of it then without proof.
+	WindowS int    `json:"window_s"`
+	AtEnd   string `json:"at_end"`
+	// RampPercent is the share of robots that may install it, 0 for all; RampPlace is this robot's place, and Waits is true
+	// while it is not among them.
+	RampPercent int  `json:"ramp_percent,omitempty"`
+	RampPlace   int  `json:"ramp_place"`
+	Waits       bool `json:"waits,omitempty"`
 	// Artifacts are what it consists of.
 	Artifacts []ReleasedArtifact `json:"artifacts"`
 }
@@ -140,7 +149,11 @@ func (a *Agent) releaseStatus() *ReleaseStatus {
 	cfg, _ := a.current()
 	s := &ReleaseStatus{
 		Version: r.Version, Sequence: sequence, Digest: digest, SVN: r.SVN, Floor: r.RollbackFloor, SettleS: r.SettleS, Criteria: r.Criteria,
+		WindowS: r.Window(), AtEnd: string(cmp.Or(r.AtEnd, order.AtEndRollBack)), RampPercent: r.RampPercent,
 	}
+	var in bool
+	s.RampPlace, in = r.Ramp(a.robot)
+	s.Waits = !in
 	for i := range r.Artifacts {
 		x := &r.Artifacts[i]
 		out := ReleasedArtifact{Name: x.Name, Version: x.Version, SHA256: x.SHA256, Size: x.Size, Files: x.Files, Fallbacks: x.Fallbacks, AtRest: true}
