@@ -169,7 +169,7 @@ func (b *bench) onTrial(svn, floor uint64) {
 	b.t.Helper()
 	b.must(b.install("old", 1, 0, nil))
 	b.until(2*time.Minute, "the first one commits itself", good)
-	for range 1000 {
+	for range 650 {
 		b.look()
 	}
 	b.must(b.install("new", svn, floor, nil))

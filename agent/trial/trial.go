@@ -223,14 +223,14 @@ func (s *State) Step(f *Facts, terms *Terms) Verdict {
 	case s.Condemned != "":
 		return Verdict{Decision: RollBack, Why: s.Condemned, Urgent: urgent}
 	case s.Held != "":
-		return Verdict{Decision: Hold, Why: s.Held, Open: s.open(terms), Urgent: urgent}
+		return Verdict{Decision: Hold, Why: s.Held, Open: s.Open(terms), Urgent: urgent}
 	}
 	return s.finish(terms, urgent)
 }
 
 // finish looks whether the trial has come to its end.
 func (s *State) finish(terms *Terms, urgent bool) Verdict {
-	open := s.open(terms)
+	open := s.Open(terms)
 	window := terms.Window
 	if window < terms.Settle {
 		window = 4 * terms.Settle
@@ -340,8 +340,8 @@ func (s *State) sick(f *Facts) string {
 	return ""
 }
 
-// open lists the criteria that are not proven yet.
-func (s *State) open(terms *Terms) []string {
+// Open lists the criteria that are not proven yet.
+func (s *State) Open(terms *Terms) []string {
 	var out []string
 	for _, c := range terms.Criteria {
 		proven := false

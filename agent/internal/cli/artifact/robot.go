@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,13 +138,31 @@ func (r *robot) open(name string) (*slots.Store, func(), error) {
 		unlock()
 		return nil, nil, err
 	}
-	closeAll := func() { _ = d.Close(); unlock() }
+	closeAll := func() { _ = d.Close(); handOver(r.dir, dir); unlock() }
 	s, err := slots.Open(name, d, time.Now)
 	if err != nil {
 		closeAll()
 		return nil, nil, err
 	}
 	return s, closeAll, nil
+}
+
+// handOver gives what root has written to the owner of the slots' folder, who is the steward: it commits and takes back.
+func handOver(parent, dir string) {
+	info, err := os.Stat(parent)
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return
+	}
+	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = os.Lchown(path, int(owner.Uid), int(owner.Gid))
+		}
+		return err // What it could not have, it will say itself.
+	})
 }
 
 // hookOf runs a boot loader's program with artifact and slot, nil without one. What it prints, it prints to the terminal.
@@ -463,40 +483,4 @@ func (r *robot) report(ctx context.Context, name string, check bool) (*slotRepor
 		}
 	}
 	return rep, nil
-}
-
-func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked error) {
-	w := cmd.OutOrStdout()
-	switch {
-	case asked != nil:
-		fmt.Fprintf(w, "guard: %v\n", asked)
-	case held.Release == nil:
-		fmt.Fprintln(w, "release: none in force")
-	default:
-		fmt.Fprintf(w, "release: %s, svn %d, no way back below svn %d once committed\n", held.Release.Version, held.Release.SVN, held.Release.Floor)
-	}
-	if asked == nil {
-		for _, a := range held.Artifacts {
-			fmt.Fprintf(w, "demanded: %s (%s): %s %s\n", a.Name, a.Governs, a.State, a.Cause)
-		}
-	}
-	for _, rep := range all {
-		fmt.Fprintf(w, "%s: floor %d\n", rep.Artifact, rep.Floor)
-		for _, s := range rep.Slots {
-			mark, text := " ", "void"
-			if s.Active {
-				mark = "*"
-			}
-			if rec := s.Record; rec != nil {
-				text = fmt.Sprintf("%s, release %s, svn %d, %d files, %d bytes, sha256 %s", rec.Version, rec.Release, rec.SVN, rec.Files, rec.Size, rec.SHA256)
-				if rec.Good {
-					text += ", good"
-				}
-			}
-			fmt.Fprintf(w, "%s %s  %s\n", mark, s.Name, text)
-		}
-		if rep.Problem != "" {
-			fmt.Fprintf(w, "  PROBLEM: %s\n", rep.Problem)
-		}
-	}
 }
