@@ -160,6 +160,8 @@ func sample(kind order.Kind) *order.Order {
 		o.Session = &order.Session{
 			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: o.NotAfter,
 		}
+	case order.KindHalt:
+		o.Halt = &order.Halt{Version: "2026.11.3"}
 	case order.KindKeyList:
 		panic("a key list needs a site")
 	}
@@ -188,7 +190,7 @@ func (s *site) signerOf(kind order.Kind) holder {
 		return s.verifierKey
 	case order.KindRelease:
 		return s.release
-	case order.KindStop, order.KindReset, order.KindOverride:
+	case order.KindStop, order.KindReset, order.KindOverride, order.KindHalt:
 	}
 	return s.operator
 }

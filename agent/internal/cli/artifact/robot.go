@@ -229,6 +229,9 @@ func (in *installing) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
+	if rel := status.Release; rel.Halted != "" {
+		return refused(fmt.Errorf("release %s was halted: %s", rel.Version, rel.Halted))
+	}
 	if rel := status.Release; rel.Waits {
 		return refused(fmt.Errorf("the release %s is for %d in 100 robots as yet: this one has place %d and waits", rel.Version, rel.RampPercent, rel.RampPlace))
 	}
