@@ -70,8 +70,10 @@ type Agent struct {
 	acks    *acknowledgements
 	// releases has the signed release in force.
 	releases releases
-	store    *order.Store
-	ledger   *ledger
+	// halts are the releases that must not be installed any more.
+	halts  halts
+	store  *order.Store
+	ledger *ledger
 	// unproven says why the policy in force could not be verified; the robot is stopped until one can.
 	unproven interlock.Cause
 	// oldest is the clock's floor at the start: the oldest civil time that the core takes for possible.
@@ -150,7 +152,7 @@ func (a *Agent) open() error {
 		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{
-		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder,
+		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder, halt: a.haltRelease,
 		zones:   func() *geofence.Set { _, p := a.current(); return p.Set },
 		channel: a.channel,
 		now: func() (order.Times, time.Duration) {

@@ -18,7 +18,7 @@ type ledger struct {
 // checked again when they are used up, before they take effect.
 func (l *ledger) Check(now order.Times, c order.Claim) (repeat bool, err error) {
 	switch c.Kind {
-	case order.KindStop, order.KindAttestationResult, order.KindGrant, order.KindOverride, order.KindSession:
+	case order.KindStop, order.KindAttestationResult, order.KindGrant, order.KindOverride, order.KindSession, order.KindHalt:
 		if !l.mu.TryRLock() {
 			return false, nil
 		}

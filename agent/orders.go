@@ -28,6 +28,8 @@ type orders struct {
 	now     func() (order.Times, time.Duration)
 	// stage checks that a policy set or key list can be put into force; what it returns does it, once the order is used up.
 	stage func(v *order.Verified, envelope []byte) (func() error, error)
+	// halt ends the spreading of a release, and returns why that is not durable.
+	halt  func(version, reason string) error
 	inbox *inbox
 	// used are stops that have taken effect and have yet to be recorded.
 	used chan usedStop
@@ -118,7 +120,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 			"only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], kind)}
 	}
 	if kind == order.KindStop || kind == order.KindAttestationResult || kind == order.KindGrant ||
-		kind == order.KindOverride || kind == order.KindSession || kind == "" {
+		kind == order.KindOverride || kind == order.KindSession || kind == order.KindHalt || kind == "" {
 		// What tightens waits for nobody: neither for another order nor for the disk.
 		times, _ := o.now()
 		v, err := o.verifier.Load().Verify(times, envelope)
@@ -129,6 +131,8 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 			return o.stop(v, times)
 		case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted:
 			return o.refused(v, times)
+		case v.Order.Kind == order.KindHalt:
+			return o.halted(v, times)
 		case v.Order.Kind == order.KindGrant && v.Order.Grant.Answer != order.AnswerGranted:
 			return o.answered(v, times)
 		case v.Order.Tightens():
@@ -242,7 +246,7 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 		r.Applied, r.Text = true, "in force; `robowarden artifact install` brings its artifacts into their slots"
 	case order.KindAttestationResult:
 		o.attested(v, times, boot, &r)
-	case order.KindStop:
+	case order.KindStop, order.KindHalt: // Acted on before.
 	}
 	return r
 }

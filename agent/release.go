@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,6 +47,7 @@ func (r *releases) current() *order.Release {
 // openRelease takes up the release that was in force. One that was staged counts only if it was used up. What cannot be
 // verified does not count: the artifacts that the policy demands are unproven then.
 func (a *Agent) openRelease(now order.Times) {
+	a.openHalts()
 	for _, name := range []string{releaseNext, releaseFile} {
 		raw, err := a.state.readPolicy(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -87,6 +89,9 @@ func (a *Agent) stageRelease(v *order.Verified, envelope []byte) (func() error, 
 	if len(r.Profiles) > 0 && !slices.Contains(r.Profiles, profile) {
 		return nil, fmt.Errorf("the release %s is for other robot profiles: this robot has %s", r.Version, profile)
 	}
+	if why, halted := a.halts.why(r.Version); halted {
+		return nil, fmt.Errorf("release %s was halted: %s; what goes on is another version", r.Version, why)
+	}
 	if err := a.state.replace(releaseNew, releaseNext, envelope); err != nil {
 		return nil, fmt.Errorf("the release could not be stored: %w", err)
 	}
@@ -110,6 +115,16 @@ type ReleaseStatus struct {
 	SettleS  int    `json:"settle_s"`
 	// Criteria are what healthy means.
 	Criteria []string `json:"criteria,omitempty"`
+	// WindowS is for how long its trial lasts at most, AtEnd what becomes of it then without proof.
+	WindowS int    `json:"window_s"`
+	AtEnd   string `json:"at_end"`
+	// RampPercent is the share of robots that may install it, 0 for all; RampPlace is this robot's place, and Waits is true
+	// while it is not among them.
+	RampPercent int  `json:"ramp_percent,omitempty"`
+	RampPlace   int  `json:"ramp_place"`
+	Waits       bool `json:"waits,omitempty"`
+	// Halted says why it must not be installed any more, empty while it may.
+	Halted string `json:"halted,omitempty"`
 	// Artifacts are what it consists of.
 	Artifacts []ReleasedArtifact `json:"artifacts"`
 }
@@ -140,7 +155,12 @@ func (a *Agent) releaseStatus() *ReleaseStatus {
 	cfg, _ := a.current()
 	s := &ReleaseStatus{
 		Version: r.Version, Sequence: sequence, Digest: digest, SVN: r.SVN, Floor: r.RollbackFloor, SettleS: r.SettleS, Criteria: r.Criteria,
+		WindowS: r.Window(), AtEnd: string(cmp.Or(r.AtEnd, order.AtEndRollBack)), RampPercent: r.RampPercent,
 	}
+	var in bool
+	s.RampPlace, in = r.Ramp(a.robot)
+	s.Waits = !in
+	s.Halted, _ = a.halts.why(r.Version)
 	for i := range r.Artifacts {
 		x := &r.Artifacts[i]
 		out := ReleasedArtifact{Name: x.Name, Version: x.Version, SHA256: x.SHA256, Size: x.Size, Files: x.Files, Fallbacks: x.Fallbacks, AtRest: true}

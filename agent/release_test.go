@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,5 +139,49 @@ func TestAReleaseSurvivesARestart(t *testing.T) {
 				t.Errorf("after the restart %+v, expected version %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestAHaltedReleaseIsNeverInstalled: a halt needs a stop role only, outlives a restart without a trusted clock, and keeps every
+// later order of that version out. Another version goes on.
+func TestAHaltedReleaseIsNeverInstalled(t *testing.T) {
+	s := newTestSite(t)
+	a := s.running()
+	release := func(version string, sequence uint64) []byte {
+		o := &order.Order{Kind: order.KindRelease, Sequence: sequence, Release: aRelease()}
+		o.Release.Version = version
+		return s.sign(o, s.engineer)
+	}
+	if r := a.orders.apply(release("1", 5)); !r.Applied || a.releaseStatus().Halted != "" {
+		t.Fatalf("%+v", r)
+	}
+	halt := s.sign(&order.Order{Kind: order.KindHalt, Halt: &order.Halt{Version: "1"}}, s.engineer)
+	if r := a.orders.apply(halt); !r.Applied {
+		t.Fatalf("%+v", r)
+	}
+	if a.releaseStatus().Halted == "" {
+		t.Fatal("the release in force may still be installed")
+	}
+	s.kill(a)
+	a, err := s.start()
+	s.must(err)
+	if a.releaseStatus().Halted == "" {
+		t.Fatal("after a kill the release may be installed again")
+	}
+	s.kill(a)
+	a = s.running()
+	if r := a.orders.apply(release("1", 6)); r.Accepted || !strings.Contains(r.Text, "was halted") {
+		t.Errorf("a later order of the halted version: %+v", r)
+	}
+	if r := a.orders.apply(release("2", 7)); !r.Applied || a.releaseStatus().Halted != "" {
+		t.Errorf("another version: %+v, %+v", r, a.releaseStatus())
+	}
+	s.must(a.state.replace(haltsNew, haltsFile, []byte("[{")))
+	s.kill(a)
+	a, err = s.start()
+	s.must(err)
+	defer s.kill(a)
+	if !strings.Contains(a.releaseStatus().Halted, "cannot be read") {
+		t.Errorf("with a damaged list: %+v", a.releaseStatus())
 	}
 }

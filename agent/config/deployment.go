@@ -75,6 +75,16 @@ type Steward struct {
 	MetricsSocket string `cfg:"metrics_socket,optional" form:"path" eg:"metrics_socket: /run/robowarden-steward/metrics.sock"`
 	// Artifacts is the folder with the slots of models and programs; without it, none are measured.
 	Artifacts string `cfg:"artifacts,optional" form:"path" eg:"artifacts: /var/lib/robowarden-artifacts"`
+	// Runs says which systemd unit runs an artifact; without it, crash loops in its trial are not seen, and not ruled out.
+	Runs []Runs `cfg:"runs,optional" len:"1..16" eg:"runs: [{artifact: grasp-model, unit: planner.service}]"`
+}
+
+// Runs says which systemd unit runs an artifact.
+type Runs struct {
+	// Artifact is the artifact's name in releases.
+	Artifact string `cfg:"artifact" form:"id" eg:"artifact: grasp-model"`
+	// Unit is the systemd unit.
+	Unit string `cfg:"unit" form:"unit" eg:"unit: planner.service"`
 }
 
 // ROS says how to reach a ROS 1 graph.

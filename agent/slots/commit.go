@@ -2,6 +2,7 @@ package slots
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -34,31 +35,83 @@ func (s *Store) Commit(ctx context.Context) (string, error) {
 	return text, s.note("committed", active, r, text)
 }
 
-// Rollback makes the other slot active again, if it holds what its record says and its security version is not below the
-// floor. May and change are as in [Install].
-func (s *Store) Rollback(ctx context.Context, may func() error, change func(slot string) error) error {
-	slot := other(s.Active())
-	r := s.record(slot)
+// Back says how an artifact is taken back.
+type Back struct {
+	// Counts says why content with a digest is not one that the signed release in force names, or nil. It is asked always:
+	// what no release names would be untrusted the moment it is active.
+	Counts func(digest string) error
+	// May and Switch are as in [Install].
+	May    func() error
+	Switch func(slot string) error
+	// Why is the reason, for history and trial.
+	Why string
+}
+
+// Reasons why an artifact cannot be taken back, or not from here.
+var (
+	// ErrNoWayBack means that there is nothing that may run instead.
+	ErrNoWayBack = errors.New("there is nothing to go back to")
+	// ErrHook means that a boot loader has to be told, and that this program cannot.
+	ErrHook = errors.New("it was made active with a boot loader's program, which has to be told as well: call `robowarden artifact rollback` with --hook")
+)
+
+// Rollback makes the other slot active again, if it holds what its record says, its content counts, and its security version
+// is not below the floor. What was active is remembered as taken back before the switch, if it has not proven itself.
+func (s *Store) Rollback(ctx context.Context, b *Back) error {
+	active := s.Active()
+	slot := other(active)
+	r, now := s.record(slot), s.record(active)
+	if err := s.mayReturn(ctx, slot, r, b.Counts); err != nil {
+		return err
+	}
+	if now != nil && now.Hooked && b.Switch == nil {
+		return fmt.Errorf("artifact %s: %w", s.name, ErrHook)
+	}
+	if b.May != nil {
+		if err := b.May(); err != nil {
+			return fmt.Errorf("artifact %s: not rolled back: %w", s.name, err)
+		}
+	}
+	if now != nil && !now.Good {
+		t, _ := s.Trial() // A damaged one begins anew.
+		t.Begin(now.SHA256, false)
+		t.TakeBack(now.Release, b.Why)
+		if err := s.SaveTrial(&t); err != nil {
+			return err
+		}
+	}
+	if err := s.switchTo(slot, b.Switch); err != nil {
+		return err
+	}
+	return s.note("rolled-back", slot, r, b.Why)
+}
+
+// mayReturn says why a slot must not become active again, or nil.
+func (s *Store) mayReturn(ctx context.Context, slot string, r *Record, counts func(string) error) error {
 	if r == nil {
-		return fmt.Errorf("artifact %s: there is nothing to go back to: slot %s is void", s.name, slotOr(slot))
+		return fmt.Errorf("artifact %s: %w: slot %s is void", s.name, ErrNoWayBack, slotOr(slot))
 	}
 	floor, err := s.floor()
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", s.name, err)
 	}
 	if r.SVN < floor {
-		return fmt.Errorf("artifact %s: slot %s has svn %d: below the floor %d, so it must not run any more", s.name, slot, r.SVN, floor)
+		return fmt.Errorf("artifact %s: %w: slot %s has svn %d: below the floor %d, so it must not run any more", s.name, ErrNoWayBack, slot, r.SVN, floor)
+	}
+	if counts == nil {
+		return fmt.Errorf("artifact %s: %w: nobody says whether slot %s has content that the release in force names", s.name, ErrNoWayBack, slot)
+	}
+	if err := counts(r.SHA256); err != nil {
+		return fmt.Errorf("artifact %s: %w: slot %s: %w", s.name, ErrNoWayBack, slot, err)
 	}
 	if err := s.Check(ctx, slot); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrNoWayBack, err)
 	}
-	if may != nil {
-		if err := may(); err != nil {
-			return fmt.Errorf("artifact %s: not rolled back: %w", s.name, err)
-		}
-	}
-	if err := s.switchTo(slot, change); err != nil {
-		return err
-	}
-	return s.note("rolled-back", slot, r, "")
+	return nil
+}
+
+// Note writes one line of the history.
+func (s *Store) Note(what, text string) error {
+	active := s.Active()
+	return s.note(what, active, s.record(active), text)
 }

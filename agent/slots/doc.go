@@ -7,6 +7,7 @@
 //	a.rec, b.rec  what is in each slot; without it the slot is void, whatever lies in it
 //	active        a symbolic link to the slot that runs; a loader opens files below it
 //	floor         the least security version that may become active
+//	trial         how the active content does, and what was taken back ([trial.State])
 //	history       what was done, the newest last
 //
 // A slot is filled while it is void, synchronised, compared with the digest that the release names, and only then gets its

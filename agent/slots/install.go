@@ -36,12 +36,19 @@ type Install struct {
 	MayActivate func() error
 	// Switch tells a boot loader which slot is active, before the link is changed; nil where there is none.
 	Switch func(slot string) error
+	// Made is the provenance that was verified, nil for none.
+	Made *Made
+	// Again installs content that this robot has taken back before.
+	Again bool
 	// Progress is told how many bytes were written of how many; nil for nobody.
 	Progress func(done, total int64)
 }
 
 // ErrWaits means that the artifact lies verified in its slot and may not become active yet.
 var ErrWaits = errors.New("installed, not yet active")
+
+// ErrTaken means that this robot has taken the content back before.
+var ErrTaken = errors.New("this robot has taken this very content back")
 
 // Install fills the slot that is not active with the release's artifact and makes it active. Whatever happens on the way,
 // the slot that was active stays so until the new one is whole, durable and has the digest that the release names. Content
@@ -58,12 +65,15 @@ func (s *Store) Install(ctx context.Context, in *Install) error {
 	if in.Release.SVN < floor {
 		return fmt.Errorf("artifact %s: the release has svn %d: this robot went beyond, to %d, and does not go back", s.name, in.Release.SVN, floor)
 	}
+	// A damaged trial remembers nothing that was taken back; it begins anew.
+	if t, _ := s.Trial(); !in.Again {
+		if was, ok := t.WasTaken(a.SHA256); ok {
+			return fmt.Errorf("artifact %s: %w, with release %s: %s; a person may install it --again", s.name, ErrTaken, was.Release, was.Why)
+		}
+	}
 	active := s.Active()
 	slot := other(active)
-	r := &Record{
-		Artifact: s.name, Version: a.Version, SHA256: a.SHA256, Size: int64(a.Size), Files: a.Files, //nolint:gosec // at most 2^53
-		Release: in.Release.Version, SVN: in.Release.SVN, Floor: in.Release.RollbackFloor,
-	}
+	r := newRecord(s.name, in, a)
 	if now := s.record(active); now != nil && now.SHA256 == a.SHA256 {
 		return s.keep(ctx, active, now, r)
 	}
@@ -82,7 +92,10 @@ func (s *Store) keep(ctx context.Context, active string, now, r *Record) error {
 	if err := s.Check(ctx, active); err != nil {
 		return fmt.Errorf("%w; roll back, or install a release with other content", err)
 	}
-	r.Good = now.Good && now.SVN == r.SVN
+	r.Good, r.Hooked = now.Good && now.SVN == r.SVN, now.Hooked
+	if r.Made == nil {
+		r.Made = now.Made
+	}
 	if err := s.writeRecord(active, r); err != nil {
 		return fmt.Errorf("artifact %s: %w", s.name, err)
 	}

@@ -11,6 +11,10 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/trial"
+	"github.com/robowarden/robowarden/attest/order"
 )
 
 // Record says what is in a slot. It is written once everything in the slot is durable and has the digest.
@@ -28,6 +32,46 @@ type Record struct {
 	Floor   uint64 `json:"rollback_floor"`
 	// Good is true once it has proven itself while it was active.
 	Good bool `json:"good"`
+	// SettleS, WindowS, Criteria and AtEnd are what the release says about its trial.
+	SettleS  int      `json:"settle_s,omitempty"`
+	WindowS  int      `json:"window_s,omitempty"`
+	Criteria []string `json:"criteria,omitempty"`
+	AtEnd    string   `json:"at_end,omitempty"`
+	// Hooked is true if a boot loader's program took part in making it active, so that it must in taking it back.
+	Hooked bool `json:"hooked,omitempty"`
+	// Made is who made it and from what, where that was verified at the installation.
+	Made *Made `json:"made,omitempty"`
+}
+
+// Made is the provenance that was verified when an artifact was installed.
+type Made struct {
+	// Builder made it, Type says how.
+	Builder string `json:"builder"`
+	Type    string `json:"build_type,omitempty"`
+	// ModelVersion is the model's version in the maker's words.
+	ModelVersion string `json:"model_version,omitempty"`
+	// Datasets are the SHA-256 digests of the materials that went into it, at most 32.
+	Datasets []string `json:"datasets,omitempty"`
+	// SHA256 is the digest of the statement's envelope.
+	SHA256 string `json:"sha256"`
+}
+
+// newRecord is the record of a release's artifact.
+func newRecord(name string, in *Install, a *order.Artifact) *Record {
+	rel := in.Release
+	return &Record{
+		Artifact: name, Version: a.Version, SHA256: a.SHA256, Size: int64(a.Size), Files: a.Files, //nolint:gosec // at most 2^53
+		Release: rel.Version, SVN: rel.SVN, Floor: rel.RollbackFloor,
+		SettleS: rel.SettleS, WindowS: rel.WindowS, Criteria: rel.Criteria, AtEnd: string(rel.AtEnd), Hooked: in.Switch != nil, Made: in.Made,
+	}
+}
+
+// Terms are what the release said about the trial of what is in the slot. A record of an older program names no settling time:
+// nothing of it is ever committed but by a person.
+func (r *Record) Terms() trial.Terms {
+	return trial.Terms{
+		Settle: time.Duration(r.SettleS) * time.Second, Window: time.Duration(r.WindowS) * time.Second, Criteria: r.Criteria, AtEnd: trial.End(r.AtEnd),
+	}
 }
 
 // Names of the files beside the slots.
@@ -35,12 +79,16 @@ const (
 	activeName  = "active"
 	floorName   = "floor"
 	historyName = "history"
+	trialName   = "trial"
 	fresh       = ".new"
 	recorded    = ".rec"
 )
 
-// maxRecord is the largest record in bytes.
-const maxRecord = 8 << 10
+// maxRecord is the largest record in bytes, maxTrial the largest state of a trial.
+const (
+	maxRecord = 16 << 10
+	maxTrial  = 64 << 10
+)
 
 // readSmall reads a file of at most so many bytes.
 func (s *Store) readSmall(name string, most int64) ([]byte, error) {
@@ -145,4 +193,39 @@ func (s *Store) raiseFloor(to uint64) error {
 		return err
 	}
 	return s.replace(floorName, sealed(fmt.Appendf(nil, "%d\n", to)))
+}
+
+// Trial reads the state of the trial. Without one it is the zero state. One that is damaged is an error and the zero state: the
+// trial begins anew then, so that damage never shortens it.
+func (s *Store) Trial() (trial.State, error) {
+	raw, err := s.readSmall(trialName, maxTrial)
+	if errors.Is(err, fs.ErrNotExist) {
+		return trial.State{}, nil
+	}
+	if err == nil {
+		raw, err = unsealed(raw)
+	}
+	var t trial.State
+	if err == nil {
+		err = json.Unmarshal(raw, &t)
+	}
+	if err == nil && !t.Sane() {
+		err = errors.New("holds numbers that no trial has")
+	}
+	if err != nil {
+		return trial.State{}, fmt.Errorf("artifact %s: trial: %w", s.name, err)
+	}
+	return t, nil
+}
+
+// SaveTrial writes the state of the trial, durably.
+func (s *Store) SaveTrial(t *trial.State) error {
+	raw, err := json.Marshal(t)
+	if err == nil {
+		err = s.replace(trialName, sealed(append(raw, '\n')))
+	}
+	if err != nil {
+		return fmt.Errorf("artifact %s: trial: %w", s.name, err)
+	}
+	return nil
 }

@@ -79,6 +79,11 @@ func install(t testing.TB, d slots.FS, c content, svn, floor uint64) {
 	}
 }
 
+// anything counts: a release that names whatever is asked for.
+func anything(string) error { return nil }
+
+func back() *slots.Back { return &slots.Back{Counts: anything, Why: "test"} }
+
 // running checks that the active slot holds what its record says, and returns its digest; "" where nothing was active.
 func running(t testing.TB, d slots.FS) string {
 	t.Helper()
@@ -164,10 +169,10 @@ func TestCutAgainAndAgain(t *testing.T) {
 			d.cut = d.ops + 1 + r.IntN(60)
 			s, err := slots.Open("grasp", d, civil)
 			if err == nil {
-				err = s.Install(t.Context(), &slots.Install{Release: releaseOf(c, 5, 0), Source: c})
+				err = s.Install(t.Context(), &slots.Install{Release: releaseOf(c, 5, 0), Source: c, Again: true})
 			}
 			if err == nil && r.IntN(2) == 0 {
-				_ = s.Rollback(t.Context(), nil, nil)
+				_ = s.Rollback(t.Context(), back())
 			}
 			d = d.after(r)
 			if running(t, d) == "" {
@@ -292,23 +297,30 @@ func TestActivationWaits(t *testing.T) {
 
 func TestCommitAndRollback(t *testing.T) {
 	d := newDisk()
-	if err := open(t, d).Rollback(t.Context(), nil, nil); err == nil {
+	if err := open(t, d).Rollback(t.Context(), back()); err == nil {
 		t.Error("rolled back to nothing")
 	}
 	install(t, d, older, 1, 0)
 	install(t, d, newer, 2, 2)
-	if err := open(t, d).Rollback(t.Context(), func() error { return errors.New("moves") }, nil); err == nil || running(t, d) != newer.digest() {
+	if err := open(t, d).Rollback(t.Context(), &slots.Back{Counts: anything, May: func() error { return errors.New("moves") }}); err == nil || running(t, d) != newer.digest() {
 		t.Error("rolled back while it moves:", err)
 	}
-	if err := open(t, d).Rollback(t.Context(), nil, nil); err != nil || running(t, d) != older.digest() {
+	if err := open(t, d).Rollback(t.Context(), back()); err != nil || running(t, d) != older.digest() {
 		t.Fatal("before the commit:", err)
 	}
-	install(t, d, newer, 2, 2)
+	in := &slots.Install{Release: releaseOf(newer, 2, 2), Source: newer}
+	if err := open(t, d).Install(t.Context(), in); !errors.Is(err, slots.ErrTaken) || running(t, d) != older.digest() {
+		t.Fatal("what was taken back is installed again:", err)
+	}
+	in.Again = true
+	if err := open(t, d).Install(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
 	text, err := open(t, d).Commit(t.Context())
 	if err != nil || !strings.Contains(text, "below the floor 2") {
 		t.Fatal(text, err)
 	}
-	if err := open(t, d).Rollback(t.Context(), nil, nil); err == nil || !strings.Contains(err.Error(), "must not run any more") || running(t, d) != newer.digest() {
+	if err := open(t, d).Rollback(t.Context(), back()); err == nil || !strings.Contains(err.Error(), "must not run any more") || running(t, d) != newer.digest() {
 		t.Error("after the commit:", err)
 	}
 	install(t, d, third, 3, 2)
@@ -318,7 +330,7 @@ func TestCommitAndRollback(t *testing.T) {
 			d.names[n].data[0] ^= 1
 		}
 	}
-	if err := open(t, d).Rollback(t.Context(), nil, nil); err == nil || running(t, d) != third.digest() {
+	if err := open(t, d).Rollback(t.Context(), back()); err == nil || running(t, d) != third.digest() {
 		t.Error("rolled back to something changed:", err)
 	}
 	d.names["floor"].data[0] ^= 1
@@ -363,7 +375,7 @@ func TestOnARealDisk(t *testing.T) {
 	if err != nil || !bytes.Equal(got, []byte(newer["weights.bin"])) || last != int64(in.Release.Artifacts[0].Size) { //nolint:gosec // small
 		t.Error(err, last)
 	}
-	if err := open(t, d).Rollback(t.Context(), nil, nil); err != nil || running(t, d) != older.digest() {
+	if err := open(t, d).Rollback(t.Context(), back()); err != nil || running(t, d) != older.digest() {
 		t.Error(err)
 	}
 	release, err := slots.Lock(dir)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/trial"
 	"github.com/robowarden/robowarden/attest/artifact"
 )
 
@@ -86,6 +87,8 @@ type Status struct {
 	Artifact string  `json:"artifact"`
 	Floor    uint64  `json:"floor"`
 	Slots    [2]Slot `json:"slots"`
+	// Trial is what is known about how the active content does, nil without anything.
+	Trial *trial.State `json:"trial,omitempty"`
 }
 
 // Status reads the records.
@@ -95,9 +98,13 @@ func (s *Store) Status() (Status, error) {
 	for i, n := range slotNames {
 		out.Slots[i] = Slot{Name: n, Active: n == active, Record: s.record(n)}
 	}
-	var err error
-	out.Floor, err = s.floor()
-	return out, err
+	t, terr := s.Trial()
+	if t.Now.SHA256 != "" {
+		out.Trial = &t
+	}
+	floor, err := s.floor()
+	out.Floor = floor
+	return out, errors.Join(err, terr)
 }
 
 // Running returns the active slot's record, nil without one.
@@ -225,13 +232,14 @@ func (s *Store) removeAll(name string) error {
 // Event is one line of the history.
 type Event struct {
 	At time.Time `json:"at"`
-	// What is "installed", "activated", "committed", "rolled-back" or "refused".
+	// What is "installed", "activated", "committed", "rolled-back", "condemned" or "held".
 	What    string `json:"what"`
 	Slot    string `json:"slot,omitempty"`
 	Version string `json:"version,omitempty"`
 	SHA256  string `json:"sha256,omitempty"`
 	SVN     uint64 `json:"svn"`
 	Text    string `json:"text,omitempty"`
+	Made    *Made  `json:"made,omitempty"`
 }
 
 // Bounds of the history.
@@ -248,7 +256,7 @@ func (s *Store) note(what, slot string, r *Record, text string) error {
 	}
 	e := Event{At: s.now().UTC().Truncate(time.Second), What: what, Slot: slot, Text: text}
 	if r != nil {
-		e.Version, e.SHA256, e.SVN = r.Version, r.SHA256, r.SVN
+		e.Version, e.SHA256, e.SVN, e.Made = r.Version, r.SHA256, r.SVN, r.Made
 	}
 	events = append(events, e)
 	events = events[max(0, len(events)-maxEvents):]

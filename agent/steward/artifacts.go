@@ -160,6 +160,7 @@ func (s *Steward) tellArtifacts(ctx context.Context, conn *contract.Conn) {
 		if ctx.Err() != nil {
 			return
 		}
+		s.trials.step(ctx, list, s.artifacts.known, s.guardStatus(conn))
 		s.noteArtifacts(told, list)
 		told = list
 		frame, err := contract.New(0, contract.Artifacts{LeaseMS: min(max(leases*s.o.Period.Milliseconds(), artifactLease), contract.MaxLeaseMS), Artifacts: list})
@@ -175,6 +176,22 @@ func (s *Steward) tellArtifacts(ctx context.Context, conn *contract.Conn) {
 		}
 	}
 }
+
+// guardStatus asks the guard for its status and returns the answer before, nil if there is none of late.
+func (s *Steward) guardStatus(conn *contract.Conn) []byte {
+	if err := conn.Send(contract.Frame{Type: contract.FrameStatusRequest, ID: statusID}); err != nil {
+		s.o.Log.Warn().Err(err).Msg("the guard is not asked for its status")
+	}
+	s.statusMu.Lock()
+	defer s.statusMu.Unlock()
+	if s.status == nil || s.o.Clock()-s.statusAt > max(statusPatience, leases*s.o.Period) {
+		return nil
+	}
+	return s.status
+}
+
+// statusID numbers the question for the status; the steward asks nothing else.
+const statusID = 1
 
 // artifactLease is the least lease in milliseconds: other artifacts are told of while a large one is hashed.
 const artifactLease = 30_000

@@ -26,6 +26,8 @@ const (
 	RecordDevices journal.Kind = 6
 	// RecordArtifact says which content of an artifact lies active, when that has changed: [contract.Artifact].
 	RecordArtifact journal.Kind = 7
+	// RecordTrial says what became of an artifact's trial: [Trial].
+	RecordTrial journal.Kind = 8
 )
 
 // KindName is a record kind's name for people, empty for one that the steward does not write.
@@ -45,6 +47,8 @@ func KindName(k journal.Kind) string {
 		return "recording-devices"
 	case RecordArtifact:
 		return "artifact"
+	case RecordTrial:
+		return "artifact-trial"
 	default:
 		return ""
 	}

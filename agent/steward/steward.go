@@ -6,7 +6,9 @@
 package steward
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +47,8 @@ type Options struct {
 	Clock  func() time.Duration
 	// Artifacts is the folder with the slots of artifacts, empty for none.
 	Artifacts string
+	// Runs says which units run which artifacts, so that crash loops are seen.
+	Runs []Runs
 	// Finder looks; nil means this computer's [proc.Finder].
 	Finder Finder
 	// Devices looks for open recording devices; nil means this computer's [proc.Devices].
@@ -87,6 +91,11 @@ type Steward struct {
 	link    atomic.Bool
 	// artifacts measures slots, nil for none.
 	artifacts *artifacts
+	trials    *trials
+	// status is the guard's newest answer, statusAt when it came.
+	statusMu sync.Mutex
+	status   []byte
+	statusAt time.Duration
 
 	mu    sync.Mutex
 	facts []Fact
@@ -127,6 +136,15 @@ func New(o Options) (*Steward, error) {
 		s.artifacts = &artifacts{dir: o.Artifacts, clock: o.Clock, known: map[string]measured{}}
 	}
 	s.notes = notes{log: s.journal, clock: o.Clock, tokens: noteBurst}
+	if s.artifacts != nil {
+		s.trials = &trials{
+			dir: o.Artifacts, boot: hex.EncodeToString(o.BootID[:]), clock: o.Clock, units: map[string]string{}, runs: unitRuns("/sys/fs/cgroup", "/proc"),
+			notes: &s.notes, log: o.Log, byName: map[string]*tracked{},
+		}
+		for _, r := range o.Runs {
+			s.trials.units[r.Artifact] = r.Unit
+		}
+	}
 	return s, nil
 }
 
@@ -184,6 +202,9 @@ func (s *Steward) Run(ctx context.Context) error {
 	g.Go("journal", s.journal.Run)
 	g.Go("guard", s.serve)
 	err := g.Run(ctx)
+	if s.trials != nil {
+		s.trials.close()
+	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 	defer cancel()
 	return errors.Join(err, s.journal.Close(end))
@@ -237,7 +258,7 @@ func (s *Steward) session(ctx context.Context) error {
 	s.link.Store(true)
 	peers := make(chan contract.Peers, 1)
 	var reader sync.WaitGroup
-	reader.Go(func() { end(receive(conn, peers)) })
+	reader.Go(func() { end(s.receive(conn, peers)) })
 	if welcome.Version >= contract.VersionArtifacts {
 		reader.Go(func() { s.tellArtifacts(ctx, conn) })
 	}
@@ -254,11 +275,17 @@ func (s *Steward) session(ctx context.Context) error {
 }
 
 // receive keeps the newest list of connections in peers until the connection ends.
-func receive(conn *contract.Conn, peers chan contract.Peers) error {
+func (s *Steward) receive(conn *contract.Conn, peers chan contract.Peers) error {
 	for {
 		f, err := conn.Receive()
 		if err != nil {
 			return fmt.Errorf("the guard's connection ended: %w", err)
+		}
+		if f.Type == contract.FrameStatus {
+			s.statusMu.Lock()
+			s.status, s.statusAt = bytes.Clone(f.Body), s.o.Clock()
+			s.statusMu.Unlock()
+			continue
 		}
 		if f.Type != contract.FramePeers {
 			continue // of a later version, or an answer that nobody asked for

@@ -90,6 +90,8 @@ func (o *Order) decodeBody(b *object) {
 		o.Override = decodeOverride(b)
 	case KindSession:
 		o.Session = decodeSession(b)
+	case KindHalt:
+		o.Halt = &Halt{Version: b.str("version")}
 	case KindAttestationResult:
 		o.AttestationResult = &AttestationResult{
 			Verdict: Verdict(b.str("verdict")), Tier: Tier(b.str("tier")), EvidenceSHA256: b.str("evidence_sha256"),
@@ -281,6 +283,8 @@ func (o *Order) wireBody() any {
 		return o.Override.wire()
 	case KindSession:
 		return o.Session.wire()
+	case KindHalt:
+		return wireHalt(*o.Halt)
 	case KindAttestationResult:
 		return wireResult(*o.AttestationResult)
 	case KindRelease:

@@ -148,6 +148,7 @@ func sample(kind order.Kind) *order.Order {
 	case order.KindRelease:
 		o.Release = &order.Release{
 			Version: "2026.11.3", SVN: 7, RollbackFloor: 5, Profiles: []string{order.Digest([]byte("profile"))}, SettleS: 600, Criteria: []string{"no-latch"},
+			WindowS: 1200, AtEnd: order.AtEndHold, RampPercent: 10,
 			Artifacts: []order.Artifact{
 				{Name: "arm-firmware", Version: "3.1", SHA256: order.Digest([]byte("firmware")), Size: 1 << 20, Files: 1},
 				{Name: "grasp-model", Version: "1.4", SHA256: order.Digest([]byte("model")), Size: 5 << 30, Files: 12, Fallbacks: []string{order.Digest([]byte("old"))}},
@@ -159,6 +160,8 @@ func sample(kind order.Kind) *order.Order {
 		o.Session = &order.Session{
 			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: o.NotAfter,
 		}
+	case order.KindHalt:
+		o.Halt = &order.Halt{Version: "2026.11.3"}
 	case order.KindKeyList:
 		panic("a key list needs a site")
 	}
@@ -187,7 +190,7 @@ func (s *site) signerOf(kind order.Kind) holder {
 		return s.verifierKey
 	case order.KindRelease:
 		return s.release
-	case order.KindStop, order.KindReset, order.KindOverride:
+	case order.KindStop, order.KindReset, order.KindOverride, order.KindHalt:
 	}
 	return s.operator
 }

@@ -28,12 +28,14 @@ const (
 	KindOverride Kind = "override"
 	// KindSession opens a session of remote control, or ends one.
 	KindSession Kind = "session"
+	// KindHalt ends the spreading of a release. It only ever tightens.
+	KindHalt Kind = "halt"
 )
 
 // Kinds lists every kind, in the order in which documents name them.
 func Kinds() []Kind {
 	return []Kind{
-		KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult, KindRelease, KindOverride, KindSession,
+		KindStop, KindReset, KindGrant, KindPolicySet, KindKeyList, KindAttestationResult, KindRelease, KindOverride, KindSession, KindHalt,
 	}
 }
 
@@ -137,6 +139,12 @@ var rules = map[Kind]rule{
 	KindOverride: {
 		signers: []Role{RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity},
 		loosens: true, bound: true, maxValidity: day, maxPayload: MaxPayload,
+	},
+	KindHalt: {
+		signers: []Role{
+			RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity, RoleFleetManager, RoleVendor, RoleStopOnly, RoleRelease,
+		},
+		everyone: true, maxValidity: year, maxPayload: MaxPayload,
 	},
 	KindSession: {
 		signers: []Role{RoleSafetyEngineer, RoleSupervisor, RoleSecurity, RoleFleetManager},

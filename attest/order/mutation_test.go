@@ -525,7 +525,8 @@ func optional(name string) bool {
 	switch name {
 	case "reset.binding.boot_id removed", "reset.binding.nonce removed", "grant.binding.boot_id removed", "grant.binding.nonce removed":
 		return true // One of the two is enough.
-	case "release.body.health.criteria removed", "release.body.profiles removed":
+	case "release.body.health.criteria removed", "release.body.profiles removed", "release.body.health.at_end removed",
+		"release.body.health.window_s removed", "release.body.ramp_percent removed":
 		return true // Every profile fits then, and health is what the robot always watches.
 	case "override.binding.boot_id removed", "override.binding.nonce removed", "session.binding.boot_id removed", "session.binding.nonce removed":
 		return true // As well.

@@ -48,6 +48,8 @@ type Order struct {
 	Override *Override
 	// Session is the body of a session.
 	Session *Session
+	// Halt is the body of a halt.
+	Halt *Halt
 }
 
 // Binding ties an order to what no earlier or later run of the robot has. An empty field does not bind.

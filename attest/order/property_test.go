@@ -83,7 +83,12 @@ func drawBody(t *rapid.T, s *site, o *order.Order) {
 		o.Release.SVN = rapid.Uint64Range(0, order.MaxSequence).Draw(t, "svn")
 		o.Release.RollbackFloor = rapid.Uint64Range(0, o.Release.SVN).Draw(t, "floor")
 		o.Release.SettleS = rapid.IntRange(1, order.MaxSettleS).Draw(t, "settle")
+		o.Release.WindowS = rapid.SampledFrom([]int{0, o.Release.SettleS, order.MaxWindowS}).Draw(t, "window")
+		o.Release.AtEnd = rapid.SampledFrom([]order.AtEnd{"", order.AtEndHold, order.AtEndRollBack}).Draw(t, "end")
+		o.Release.RampPercent = rapid.IntRange(0, 100).Draw(t, "ramp")
 		o.Release.Artifacts[0].Size = rapid.Uint64Range(0, order.MaxSequence).Draw(t, "size")
+	case order.KindHalt:
+		o.Halt = &order.Halt{Version: rapid.StringMatching(`[A-Za-z0-9._+-]{1,64}`).Draw(t, "version")}
 	case order.KindOverride:
 		o.Override = &order.Override{Triggers: rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z0-9._-]{1,64}`), 1, 8, rapid.ID[string]).Draw(t, "triggers")}
 		if o.Override.End = rapid.Bool().Draw(t, "end"); !o.Override.End {

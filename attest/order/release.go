@@ -23,8 +23,10 @@ const (
 	MaxFallbacks = 8
 	// MaxCriteria is the largest number of health criteria.
 	MaxCriteria = 16
-	// MaxSettleS is the longest time in seconds that a release may take to prove itself.
+	// MaxSettleS is the longest time in seconds that a release may take to prove itself, MaxWindowS the longest in which it
+	// may do so.
 	MaxSettleS = 7 * 24 * 3600
+	MaxWindowS = 4 * MaxSettleS
 	// maxProfiles is the largest number of robot profiles that a release fits.
 	maxProfiles = 16
 )
@@ -43,6 +45,12 @@ type Release struct {
 	// Criteria name what healthy means, each 1 to 64 of a-z, 0-9 and "._-".
 	SettleS  int
 	Criteria []string
+	// WindowS is for how long in seconds the robot is observed at most, SettleS to [MaxWindowS]; 0 means four times SettleS.
+	WindowS int
+	// AtEnd is what becomes of it when the window ends without proof.
+	AtEnd AtEnd
+	// RampPercent is the share of the robots of the audience that may install it, 1 to 100; see [Release.Ramp].
+	RampPercent int
 	// Artifacts are what the release consists of, each name once, sorted by name.
 	Artifacts []Artifact
 }
@@ -93,6 +101,14 @@ func (r *Release) check() error {
 		return fmt.Errorf("body.health.settle_s: found %d: expected 1 to %d", r.SettleS, MaxSettleS)
 	case len(r.Artifacts) == 0 || len(r.Artifacts) > MaxArtifacts:
 		return fmt.Errorf("body.artifacts: has %d entries: expected 1 to %d", len(r.Artifacts), MaxArtifacts)
+	}
+	switch {
+	case r.WindowS != 0 && (r.WindowS < r.SettleS || r.WindowS > MaxWindowS):
+		return fmt.Errorf("body.health.window_s: found %d: expected settle_s, %d, to %d", r.WindowS, r.SettleS, MaxWindowS)
+	case r.AtEnd != "" && r.AtEnd != AtEndRollBack && r.AtEnd != AtEndHold:
+		return fmt.Errorf("body.health.at_end: found %q: expected %q or %q", clip(string(r.AtEnd)), AtEndRollBack, AtEndHold)
+	case r.RampPercent < 0 || r.RampPercent > 100:
+		return fmt.Errorf("body.ramp_percent: found %d: expected 1 to 100", r.RampPercent)
 	}
 	if err := checkList("body.profiles", r.Profiles, maxProfiles, isSHA256, "64 lower-case hexadecimal digits"); err != nil {
 		return err
@@ -160,11 +176,22 @@ func decodeRelease(b *object) *Release {
 	if b.optional("profiles") != nil {
 		r.Profiles = b.strs("profiles", maxProfiles)
 	}
+	if b.optional("ramp_percent") != nil {
+		if r.RampPercent = b.small("ramp_percent", 100); r.RampPercent == 0 {
+			b.fail("ramp_percent", "is 0: a release that nobody shall install is not sent")
+		}
+	}
 	h := b.object("health")
 	r.SettleS, r.Criteria = h.small("settle_s", MaxSettleS), nil
 	if h.optional("criteria") != nil {
 		r.Criteria = h.strs("criteria", MaxCriteria)
 	}
+	if h.optional("window_s") != nil {
+		if r.WindowS = h.small("window_s", MaxWindowS); r.WindowS == 0 {
+			h.fail("window_s", "is 0: leave the key out instead")
+		}
+	}
+	r.AtEnd = AtEnd(h.optStr("at_end"))
 	h.done()
 	for i, v := range b.array("artifacts", MaxArtifacts) {
 		e := asObject(&v, join(b.path, fmt.Sprintf("artifacts[%d]", i)), b.fault)
@@ -185,6 +212,7 @@ type wireRelease struct {
 	SVN           uint64         `json:"svn"`
 	RollbackFloor uint64         `json:"rollback_floor"`
 	Profiles      []string       `json:"profiles,omitempty"`
+	RampPercent   int            `json:"ramp_percent,omitempty"`
 	Health        wireHealth     `json:"health"`
 	Artifacts     []wireArtifact `json:"artifacts"`
 }
@@ -192,6 +220,8 @@ type wireRelease struct {
 type wireHealth struct {
 	SettleS  int      `json:"settle_s"`
 	Criteria []string `json:"criteria,omitempty"`
+	WindowS  int      `json:"window_s,omitempty"`
+	AtEnd    AtEnd    `json:"at_end,omitempty"`
 }
 
 type wireArtifact struct {
@@ -205,8 +235,8 @@ type wireArtifact struct {
 
 func (r *Release) wire() wireRelease {
 	w := wireRelease{
-		Version: r.Version, SVN: r.SVN, RollbackFloor: r.RollbackFloor, Profiles: r.Profiles,
-		Health: wireHealth{SettleS: r.SettleS, Criteria: r.Criteria},
+		Version: r.Version, SVN: r.SVN, RollbackFloor: r.RollbackFloor, Profiles: r.Profiles, RampPercent: r.RampPercent,
+		Health: wireHealth{SettleS: r.SettleS, Criteria: r.Criteria, WindowS: r.WindowS, AtEnd: r.AtEnd},
 	}
 	for i := range r.Artifacts {
 		w.Artifacts = append(w.Artifacts, wireArtifact(r.Artifacts[i]))
@@ -224,7 +254,40 @@ func (r *Release) effects() []string {
 		}
 		out = append(out, s)
 	}
-	return append(out, fmt.Sprintf("counts as good after %d s of health %v", r.SettleS, r.Criteria))
+	if r.RampPercent != 0 {
+		out = append(out, fmt.Sprintf("only %d in 100 of these robots may install it; the others wait", r.RampPercent))
+	}
+	end := "goes back by itself"
+	if r.AtEnd == AtEndHold {
+		end = "stays unproven until a person decides"
+	}
+	return append(out, fmt.Sprintf("counts as good after %d s of health %v, within %d s; without proof it %s", r.SettleS, r.Criteria, r.Window(), end))
+}
+
+// AtEnd says what becomes of a release that has proven neither health nor sickness when its window ends.
+type AtEnd string
+
+// What a release may say of it; nothing said is [AtEndRollBack].
+const (
+	AtEndRollBack AtEnd = "roll-back"
+	AtEndHold     AtEnd = "hold"
+)
+
+// Window is for how long in seconds the robot is observed at most.
+func (r *Release) Window() int {
+	if r.WindowS == 0 {
+		return min(4*r.SettleS, MaxWindowS)
+	}
+	return r.WindowS
+}
+
+// Ramp returns the robot's place on the ramp of this release, 0 to 99, and whether it may install it yet. The place is the
+// first eight bytes of SHA-256("robowarden-ramp\n" ‖ version ‖ "\n" ‖ robot) modulo 100. So a wider order of the same
+// version keeps every robot that had it, and the next version begins with other robots.
+func (r *Release) Ramp(robot string) (place int, in bool) {
+	sum := sha256.Sum256([]byte("robowarden-ramp\n" + r.Version + "\n" + robot))
+	place = int(binary.BigEndian.Uint64(sum[:8]) % 100) //nolint:gosec // below 100
+	return place, r.RampPercent == 0 || place < r.RampPercent
 }
 
 // Use says what a certificate authority is believed about.

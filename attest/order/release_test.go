@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"os/exec"
 	"strings"
@@ -38,6 +39,11 @@ func TestReleasesThatContradictThemselves(t *testing.T) {
 		"itself as fallback":       {func(r *order.Release) { r.Artifacts[1].Fallbacks[0] = r.Artifacts[1].SHA256 }, "artifacts[1].fallbacks"},
 		"a fallback twice":         {func(r *order.Release) { f := &r.Artifacts[1]; f.Fallbacks = append(f.Fallbacks, f.Fallbacks[0]) }, "fallbacks[1]"},
 		"a profile that is none":   {func(r *order.Release) { r.Profiles[0] = "g1" }, "profiles[0]"},
+		"a window too short":       {func(r *order.Release) { r.WindowS = r.SettleS - 1 }, "health.window_s"},
+		"a window too long":        {func(r *order.Release) { r.WindowS = order.MaxWindowS + 1 }, "health.window_s"},
+		"another end":              {func(r *order.Release) { r.AtEnd = "commit" }, "health.at_end"},
+		"a ramp beyond everybody":  {func(r *order.Release) { r.RampPercent = 101 }, "ramp_percent"},
+		"a ramp below nobody":      {func(r *order.Release) { r.RampPercent = -1 }, "ramp_percent"},
 		"a criterion that is none": {func(r *order.Release) { r.Criteria[0] = "No Latch" }, "criteria[0]"},
 	} {
 		o := sample(order.KindRelease)
@@ -49,6 +55,46 @@ func TestReleasesThatContradictThemselves(t *testing.T) {
 	r := sample(order.KindRelease).Release
 	if a := r.Find("grasp-model"); !a.Counts(a.SHA256) || !a.Counts(a.Fallbacks[0]) || a.Counts(order.Digest(nil)) || r.Find("x").Counts(a.SHA256) {
 		t.Error("what counts is not what the release lists")
+	}
+}
+
+// TestRampsOnlyWiden: the place is the robot's own, evenly spread, the same for every order of a version, and another one for
+// the next version.
+func TestRampsOnlyWiden(t *testing.T) {
+	const robots = 20_000
+	in, moved := [101]int{}, 0
+	for i := range robots {
+		robot := fmt.Sprintf("acme/%d", i)
+		before := false
+		for percent := 1; percent <= 100; percent++ {
+			r := order.Release{Version: "2026.11.3", RampPercent: percent}
+			_, now := r.Ramp(robot)
+			if before && !now {
+				t.Fatalf("%s is out again at %d %%", robot, percent)
+			}
+			if before = now; now {
+				in[percent]++
+			}
+		}
+		a, _ := (&order.Release{Version: "2026.11.3"}).Ramp(robot)
+		if b, _ := (&order.Release{Version: "2026.11.4"}).Ramp(robot); a != b {
+			moved++
+		}
+		if _, all := (&order.Release{Version: "2026.11.3"}).Ramp(robot); !all {
+			t.Fatalf("%s waits for a release without a ramp", robot)
+		}
+	}
+	for percent := 1; percent <= 100; percent++ {
+		if want := robots * percent / 100; in[percent] < want-500 || in[percent] > want+500 {
+			t.Errorf("%d %%: %d of %d robots", percent, in[percent], robots)
+		}
+	}
+	if in[100] != robots || moved < robots*9/10 {
+		t.Errorf("%d robots at 100 %%, %d have another place in the next version", in[100], moved)
+	}
+	// The place by another program: printf 'robowarden-ramp\n1\nacme/7' | sha256sum.
+	if place, _ := (&order.Release{Version: "1"}).Ramp("acme/7"); place != 84 {
+		t.Errorf("acme/7 has place %d", place)
 	}
 }
 

@@ -226,6 +226,8 @@ func (o *Order) effects() []string {
 		return []string{o.Override.effect()}
 	case o.Session != nil:
 		return []string{o.Session.effect()}
+	case o.Halt != nil:
+		return []string{o.Halt.effect()}
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func (o *Order) checkBody() error {
 	set := 0
 	for _, present := range []bool{
 		o.Stop != nil, o.Reset != nil, o.Grant != nil, o.PolicySet != nil, o.KeyList != nil, o.AttestationResult != nil, o.Release != nil,
-		o.Override != nil, o.Session != nil,
+		o.Override != nil, o.Session != nil, o.Halt != nil,
 	} {
 		if present {
 			set++
@@ -134,6 +134,8 @@ func (o *Order) checkBody() error {
 		return o.Override.check(o)
 	case o.Kind == KindSession && o.Session != nil:
 		return o.Session.check(o)
+	case o.Kind == KindHalt && o.Halt != nil:
+		return o.Halt.check()
 	}
 	return fmt.Errorf("body: is not that of a %s", o.Kind)
 }

@@ -264,7 +264,7 @@ func (v *Verifier) checkTime(now Times, o *Order, repeat bool) (func(*Key) *Erro
 
 // onlyTightens reports whether this one order can take no restriction away, although its kind can.
 func (o *Order) onlyTightens() bool {
-	return o.AttestationResult != nil && o.AttestationResult.Verdict == VerdictRefused || o.Grant != nil && o.Grant.Answer != AnswerGranted || o.Tightens()
+	return o.AttestationResult != nil && o.AttestationResult.Verdict == VerdictRefused || o.Grant != nil && o.Grant.Answer != AnswerGranted || o.Halt != nil || o.Tightens()
 }
 
 func keyExpired(now Times, k *Key) *Error {

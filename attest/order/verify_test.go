@@ -57,14 +57,14 @@ func TestRolesMaySignExactlyTheirKinds(t *testing.T) {
 	// Written from the description of the roles, not from the table in the code.
 	may := map[order.Role][]order.Kind{
 		order.RoleRoot:           {order.KindKeyList},
-		order.RoleSafetyEngineer: {order.KindStop, order.KindReset, order.KindGrant, order.KindPolicySet, order.KindRelease, order.KindOverride, order.KindSession},
-		order.RoleOperator:       {order.KindStop, order.KindReset, order.KindOverride},
-		order.RoleFleetManager:   {order.KindStop, order.KindGrant, order.KindSession},
-		order.RoleVendor:         {order.KindStop},
-		order.RoleStopOnly:       {order.KindStop},
+		order.RoleSafetyEngineer: {order.KindStop, order.KindHalt, order.KindReset, order.KindGrant, order.KindPolicySet, order.KindRelease, order.KindOverride, order.KindSession},
+		order.RoleOperator:       {order.KindStop, order.KindHalt, order.KindReset, order.KindOverride},
+		order.RoleFleetManager:   {order.KindStop, order.KindHalt, order.KindGrant, order.KindSession},
+		order.RoleVendor:         {order.KindStop, order.KindHalt},
+		order.RoleStopOnly:       {order.KindStop, order.KindHalt},
 		order.RoleVerifier:       {order.KindAttestationResult},
 		order.RoleConsumer:       {},
-		order.RoleRelease:        {order.KindRelease},
+		order.RoleRelease:        {order.KindRelease, order.KindHalt},
 	}
 	s := newSite(t, nil)
 	v := s.verifier(t, order.NewFloors())
@@ -177,9 +177,9 @@ func TestEveryLooseningKindNeedsAClock(t *testing.T) {
 	v := s.verifier(t, s.enrolled(t))
 	for _, kind := range order.Kinds() {
 		_, err := v.Verify(order.Times{}, sign(t, s.orderOf(kind), s.signerOf(kind)))
-		if kind == order.KindStop {
+		if kind == order.KindStop || kind == order.KindHalt {
 			if err != nil {
-				t.Errorf("a stop was refused without a clock: %v", err)
+				t.Errorf("a %s was refused without a clock: %v", kind, err)
 			}
 			continue
 		}

@@ -163,7 +163,12 @@ func newSteward() *cobra.Command {
 		q := newLogQueue(os.Stdout)
 		defer q.close()
 		log := newLog(q, dep.Log.Level, dep.Log.Format)
+		var runs []steward.Runs
+		for _, r := range dep.Steward.Runs {
+			runs = append(runs, steward.Runs(r))
+		}
 		s, err := steward.New(steward.Options{
+			Runs:   runs,
 			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
 			BootID: boot, Clock: host.Clock{}.Boot, Log: log, Artifacts: dep.Steward.Artifacts,
 		})

@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,9 +80,14 @@ func released(s *agent.Status, name string) (*order.Release, *agent.ReleasedArti
 		if a.Name != name {
 			continue
 		}
-		out := &order.Release{Version: s.Release.Version, SVN: s.Release.SVN, RollbackFloor: s.Release.Floor, Artifacts: []order.Artifact{{
+		rel := s.Release
+		out := &order.Release{
+			Version: rel.Version, SVN: rel.SVN, RollbackFloor: rel.Floor, SettleS: rel.SettleS, WindowS: rel.WindowS, Criteria: rel.Criteria,
+			AtEnd: order.AtEnd(rel.AtEnd),
+		}
+		out.Artifacts = []order.Artifact{{
 			Name: a.Name, Version: a.Version, SHA256: a.SHA256, Size: a.Size, Files: a.Files, Fallbacks: a.Fallbacks,
-		}}}
+		}}
 		return out, a, nil
 	}
 	return nil, nil, fmt.Errorf("the release %s in force does not name %q", s.Release.Version, name)
@@ -96,6 +103,21 @@ func (r *robot) atRest(ctx context.Context) error {
 		return errors.New("the robot does not stand: bring it to rest, then call the command again")
 	}
 	return nil
+}
+
+// counts says why content is not one that the release in force names, as the guard will see it.
+func (r *robot) counts(ctx context.Context, name string) func(string) error {
+	return func(digest string) error {
+		s, err := r.ask(ctx)
+		if err != nil {
+			return err
+		}
+		release, _, err := released(s, name)
+		if err == nil && !release.Find(name).Counts(digest) {
+			err = fmt.Errorf("the release %s in force does not name its content, sha256 %s: sign one that lists it as a fallback", release.Version, digest)
+		}
+		return err
+	}
 }
 
 // open takes an artifact's slots for this program.
@@ -116,13 +138,31 @@ func (r *robot) open(name string) (*slots.Store, func(), error) {
 		unlock()
 		return nil, nil, err
 	}
-	closeAll := func() { _ = d.Close(); unlock() }
+	closeAll := func() { _ = d.Close(); handOver(r.dir, dir); unlock() }
 	s, err := slots.Open(name, d, time.Now)
 	if err != nil {
 		closeAll()
 		return nil, nil, err
 	}
 	return s, closeAll, nil
+}
+
+// handOver gives what root has written to the owner of the slots' folder, who is the steward: it commits and takes back.
+func handOver(parent, dir string) {
+	info, err := os.Stat(parent)
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 {
+		return
+	}
+	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			err = os.Lchown(path, int(owner.Uid), int(owner.Gid))
+		}
+		return err // What it could not have, it will say itself.
+	})
 }
 
 // hookOf runs a boot loader's program with artifact and slot, nil without one. What it prints, it prints to the terminal.
@@ -149,6 +189,7 @@ type installing struct {
 	trust                          Trust
 	from, bundle, provenance, hook string
 	ignored                        []string
+	again                          bool
 }
 
 func (r *robot) newInstall() *cobra.Command {
@@ -170,6 +211,7 @@ Exit status: 0 it is active, 1 it is not, 2 the command was used wrongly.`,
 	f.StringVar(&in.bundle, "bundle", "", "a model's bundle, verified as well, so that a refusal names files")
 	f.StringVar(&in.provenance, "provenance", "", "a bundle with SLSA provenance, where the policy demands one")
 	f.StringVar(&in.hook, "hook", "", "a boot loader's program, called with artifact and slot before the switch")
+	f.BoolVar(&in.again, "again", false, "install content that this robot has taken back before")
 	in.trust.Flags(cmd)
 	return r.flags(cmd)
 }
@@ -187,7 +229,14 @@ func (in *installing) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := in.evidence(ctx, demand); err != nil {
+	if rel := status.Release; rel.Halted != "" {
+		return refused(fmt.Errorf("release %s was halted: %s", rel.Version, rel.Halted))
+	}
+	if rel := status.Release; rel.Waits {
+		return refused(fmt.Errorf("the release %s is for %d in 100 robots as yet: this one has place %d and waits", rel.Version, rel.RampPercent, rel.RampPlace))
+	}
+	made, err := in.evidence(ctx, demand)
+	if err != nil {
 		return refused(err)
 	}
 	store, done, err := in.open(name)
@@ -204,39 +253,39 @@ func (in *installing) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	defer source.Close() //nolint:errcheck // it was read only
-	install := &slots.Install{Release: release, Source: source, Switch: hookOf(in.hook, name), Progress: Progress(cmd.ErrOrStderr())}
+	install := &slots.Install{Release: release, Source: source, Switch: hookOf(in.hook, name), Made: made, Again: in.again, Progress: Progress(cmd.ErrOrStderr())}
 	if demand.AtRest {
 		install.MayActivate = func() error { return in.atRest(ctx) }
 	}
 	if err := store.Install(ctx, install); err != nil {
 		return refused(err)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s %s of release %s is active in slot %s; commit it once it has proven itself\n",
-		name, demand.Version, release.Version, store.Active())
+	fmt.Fprintf(cmd.OutOrStdout(), "%s %s of release %s is active in slot %s, on trial for %d s\n",
+		name, demand.Version, release.Version, store.Active(), release.Window())
 	return nil
 }
 
 // evidence verifies the bundle and the provenance that come with an artifact, and that the policy's demand is met.
-func (in *installing) evidence(ctx context.Context, demand *agent.ReleasedArtifact) error {
+func (in *installing) evidence(ctx context.Context, demand *agent.ReleasedArtifact) (*slots.Made, error) {
 	if len(demand.Builders) > 0 && in.provenance == "" {
-		return fmt.Errorf("the policy demands the provenance of %s: give it with --provenance", demand.Name)
+		return nil, fmt.Errorf("the policy demands the provenance of %s: give it with --provenance", demand.Name)
 	}
 	if in.bundle == "" && in.provenance == "" {
-		return nil
+		return nil, nil //nolint:nilnil // nothing was demanded or given
 	}
 	trust, err := in.trust.Read()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	digests := make([][sha256.Size]byte, 1, 4)
 	if _, err := hex.Decode(digests[0][:], []byte(demand.SHA256)); err != nil {
-		return err
+		return nil, err
 	}
 	if in.bundle != "" {
 		v := &verifying{bundle: in.bundle, ignored: in.ignored}
 		more, err := v.verifyModel(ctx, trust, in.from)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		// Only a bundle about the released content lends its names to the provenance.
 		if more[0] == digests[0] {
@@ -244,16 +293,37 @@ func (in *installing) evidence(ctx context.Context, demand *agent.ReleasedArtifa
 		}
 	}
 	if in.provenance == "" {
-		return nil
+		return nil, nil //nolint:nilnil // nothing was demanded or given
 	}
 	raw, err := ReadFile(in.provenance, artifact.MaxBundle)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = trust.VerifyProvenance(raw, digests, &artifact.ProvenanceDemand{
+	p, err := trust.VerifyProvenance(raw, digests, &artifact.ProvenanceDemand{
 		Builders: demand.Builders, ModelVersion: demand.ModelVersion, Datasets: demand.Datasets,
 	}, artifact.Options{})
-	return err
+	if err != nil {
+		return nil, err
+	}
+	return made(p, raw), nil
+}
+
+// Bounds of what the record keeps of a provenance; the bundle's own digest names the rest.
+const (
+	maxMadeText = 512
+	maxMadeSets = 32
+)
+
+// made is what the slot's record and the journal keep of a verified provenance.
+func made(p *artifact.Provenance, raw []byte) *slots.Made {
+	clip := func(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxMadeText)], "?") }
+	m := &slots.Made{Builder: clip(p.Builder), Type: clip(p.BuildType), ModelVersion: clip(p.ModelVersion), SHA256: fmt.Sprintf("%x", sha256.Sum256(raw))}
+	for _, x := range p.Materials {
+		if x.SHA256 != "" && len(m.Datasets) < maxMadeSets {
+			m.Datasets = append(m.Datasets, x.SHA256)
+		}
+	}
+	return m
 }
 
 // verifyModel verifies a model and returns the digests that name it: tree, subject and, for one file, its own.
@@ -308,7 +378,9 @@ func (r *robot) newRollback() *cobra.Command {
 				return err
 			}
 			defer done()
-			if err := store.Rollback(cmd.Context(), func() error { return r.atRest(cmd.Context()) }, hookOf(hook, args[0])); err != nil {
+			if err := store.Rollback(cmd.Context(), &slots.Back{
+				Counts: r.counts(cmd.Context(), args[0]), May: func() error { return r.atRest(cmd.Context()) }, Switch: hookOf(hook, args[0]), Why: "by hand",
+			}); err != nil {
 				return refused(err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: slot %s is active again\n", args[0], store.Active())
@@ -414,40 +486,4 @@ func (r *robot) report(ctx context.Context, name string, check bool) (*slotRepor
 		}
 	}
 	return rep, nil
-}
-
-func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked error) {
-	w := cmd.OutOrStdout()
-	switch {
-	case asked != nil:
-		fmt.Fprintf(w, "guard: %v\n", asked)
-	case held.Release == nil:
-		fmt.Fprintln(w, "release: none in force")
-	default:
-		fmt.Fprintf(w, "release: %s, svn %d, no way back below svn %d once committed\n", held.Release.Version, held.Release.SVN, held.Release.Floor)
-	}
-	if asked == nil {
-		for _, a := range held.Artifacts {
-			fmt.Fprintf(w, "demanded: %s (%s): %s %s\n", a.Name, a.Governs, a.State, a.Cause)
-		}
-	}
-	for _, rep := range all {
-		fmt.Fprintf(w, "%s: floor %d\n", rep.Artifact, rep.Floor)
-		for _, s := range rep.Slots {
-			mark, text := " ", "void"
-			if s.Active {
-				mark = "*"
-			}
-			if rec := s.Record; rec != nil {
-				text = fmt.Sprintf("%s, release %s, svn %d, %d files, %d bytes, sha256 %s", rec.Version, rec.Release, rec.SVN, rec.Files, rec.Size, rec.SHA256)
-				if rec.Good {
-					text += ", good"
-				}
-			}
-			fmt.Fprintf(w, "%s %s  %s\n", mark, s.Name, text)
-		}
-		if rep.Problem != "" {
-			fmt.Fprintf(w, "  PROBLEM: %s\n", rep.Problem)
-		}
-	}
 }

@@ -115,6 +115,7 @@ func TestARobotsArtifact(t *testing.T) {
 	s.want(2, "--from is missing", "install", "grasp")
 	s.want(0, "active in slot a", install...)
 	s.want(0, "there is nothing to go back to", "commit", "grasp")
+	first := s.status.Release.Artifacts[0].SHA256
 	s.content("second", 2, 0)
 	s.moving.Store(true)
 	s.want(1, "the robot does not stand", install...)
@@ -123,6 +124,12 @@ func TestARobotsArtifact(t *testing.T) {
 	}
 	s.moving.Store(false)
 	s.want(0, "active in slot b", install...)
+	// What the release in force does not name is not gone back to: the guard would find it untrusted at once.
+	s.want(1, "does not name its content", "rollback", "grasp")
+	if s.active() != "second" {
+		t.Fatalf("%q is active, which no release in force names", s.active())
+	}
+	s.status.Release.Artifacts[0].Fallbacks = []string{first}
 	s.moving.Store(true)
 	s.want(1, "the robot does not stand", "rollback", "grasp")
 	s.moving.Store(false)
@@ -132,6 +139,7 @@ func TestARobotsArtifact(t *testing.T) {
 	}
 	s.want(0, "* a  1, release r1, svn 1, 1 files, 5 bytes", "status", "--check")
 	s.want(0, "rolled-back", "history", "grasp")
+	s.want(1, "has taken this very content back", install...)
 	// Somebody changes what is active, and what is installed.
 	if err := os.WriteFile(filepath.Join(s.dir, "grasp", "active", "weights.bin"), []byte("evil!"), 0o600); err != nil {
 		t.Fatal(err)

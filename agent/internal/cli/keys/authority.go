@@ -93,3 +93,29 @@ end, by an order with --level end, by a stop and with the guard.`,
 	f.DurationVar(&lasts, "lasts", 0, "when the session ends, counted from now (default with the order's validity)")
 	return cmd
 }
+
+func (s *signing) newHalt() *cobra.Command {
+	var version string
+	cmd := quiet(&cobra.Command{
+		Use:   "halt",
+		Short: "Sign a halt: no robot that sees it installs a release any more",
+		Long: "Halt signs an order after which no robot that sees it installs the named release. Any stop role may. It takes nothing\n" +
+			"back, and nothing lifts it: what goes on is a release of another version.",
+		Args: positional(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.run(cmd, func() (*order.Order, error) {
+				if version == "" {
+					return nil, usage("--release is missing: expected the version of the release to halt")
+				}
+				o, err := s.header(order.KindHalt)
+				if err != nil {
+					return nil, err
+				}
+				o.Halt = &order.Halt{Version: version}
+				return o, nil
+			})
+		},
+	})
+	cmd.Flags().StringVar(&version, "release", "", "the release's version")
+	return cmd
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	cliartifact "github.com/robowarden/robowarden/agent/internal/cli/artifact"
+	"github.com/robowarden/robowarden/agent/trial"
 	"github.com/robowarden/robowarden/attest/artifact"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -191,7 +192,9 @@ type manifest struct {
 	svn, floor, sequence           uint64
 	audience, profiles, criteria   []string
 	artifacts, fallbacks, excluded []string
-	settle, valid                  time.Duration
+	settle, window, valid          time.Duration
+	atEnd                          string
+	ramp                           int
 }
 
 func newManifest() *cobra.Command {
@@ -215,7 +218,10 @@ Exit status: 0 signed, 1 something cannot be signed, 2 the command was used wron
 	f.Uint64Var(&m.sequence, "sequence", 0, "the release's number; it must be above that of the newest one")
 	f.StringArrayVar(&m.audience, "audience", nil, "for whom: manufacturer/serial or group:name")
 	f.StringArrayVar(&m.profiles, "profile", nil, "the SHA-256 of a robot profile that it fits (default: any)")
-	f.StringArrayVar(&m.criteria, "healthy", nil, "a criterion of health")
+	f.StringArrayVar(&m.criteria, "healthy", nil, "a criterion that must be proven: "+strings.Join(trial.Criteria(), ", "))
+	f.DurationVar(&m.window, "window", 0, "how long the robot may be observed until then (default: four times --settle)")
+	f.StringVar(&m.atEnd, "at-end", "", "what becomes of it without proof: roll-back (default) or hold")
+	f.IntVar(&m.ramp, "ramp", 0, "how many in 100 robots of the audience may install it (default: all)")
 	f.DurationVar(&m.settle, "settle", 10*time.Minute, "how long the robot must be healthy before the release counts as good")
 	f.StringArrayVar(&m.artifacts, "artifact", nil, "an artifact, NAME=PATH@VERSION")
 	f.StringArrayVar(&m.fallbacks, "fallback", nil, "older content that still counts, NAME=SHA256")
@@ -237,6 +243,12 @@ func (m *manifest) run(cmd *cobra.Command) error {
 	}
 	r := &order.Release{
 		Version: m.version, SVN: m.svn, RollbackFloor: m.floor, Profiles: m.profiles, SettleS: int(m.settle / time.Second), Criteria: m.criteria,
+		WindowS: int(m.window / time.Second), AtEnd: order.AtEnd(m.atEnd), RampPercent: m.ramp,
+	}
+	for _, c := range m.criteria {
+		if !slices.Contains(trial.Criteria(), c) {
+			return usage("--healthy: no robot can prove %q, so the release would never count as good: expected %s", c, strings.Join(trial.Criteria(), ", "))
+		}
 	}
 	for _, text := range m.artifacts {
 		a, err := m.hash(cmd, text)

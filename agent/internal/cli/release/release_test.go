@@ -135,7 +135,7 @@ func TestManifest(t *testing.T) {
 	dir := site(t)
 	args := []string{
 		"manifest", "--release", "2026.11.3", "--svn", "7", "--rollback-floor", "5", "--sequence", "12", "--audience", "group:canary", "--reason", "new grasps",
-		"--artifact", "grasp-model=" + dir + "/grasp@1.4", "--artifact", "arm=" + dir + "/grasp/weights.bin@3", "--ignore", ".git", "--healthy", "no-latch",
+		"--artifact", "grasp-model=" + dir + "/grasp@1.4", "--artifact", "arm=" + dir + "/grasp/weights.bin@3", "--ignore", ".git", "--healthy", "trips",
 		"--fallback", "arm=" + strings.Repeat("ab", 32), "--key", dir + "/maker.key", "--out", dir + "/r",
 	}
 	code, out := run(t, args...)
