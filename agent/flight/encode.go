@@ -165,6 +165,7 @@ func (e *encoder) imu(m *msg.IMU) []byte {
 	return e.b
 }
 
+//go:noinline
 func covariance(b []byte, has bool) []byte {
 	first := -1.0
 	if has {
@@ -225,6 +226,7 @@ func (s *stream) describe() channel {
 	return c
 }
 
+//go:noinline
 func header(b []byte, h *msg.Header) []byte {
 	const second = int64(time.Second)
 	stamp := h.Stamp
@@ -235,10 +237,14 @@ func header(b []byte, h *msg.Header) []byte {
 	return text(b, h.Frame)
 }
 
+//go:noinline
 func f64(b []byte, v float64) []byte { return u64(b, math.Float64bits(v)) }
 
+//go:noinline
 func vec(b []byte, v *msg.Vec3) []byte { return f64(f64(f64(b, v.X), v.Y), v.Z) }
 
+//go:noinline
 func quat(b []byte, q *msg.Quat) []byte { return f64(f64(f64(f64(b, q.X), q.Y), q.Z), q.W) }
 
+//go:noinline
 func zeros(b []byte, n int) []byte { return append(b, make([]byte, 8*n)...) }

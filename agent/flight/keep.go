@@ -2,7 +2,6 @@ package flight
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -84,12 +83,6 @@ func (f *file) wrap(err error) error {
 // prune removes the oldest recordings of a kind, in whichever folder they lie, until age, count and size are within bounds and
 // room bytes are free of them.
 func prune(root string, k *config.RecordedKind, room int64) error {
-	type one struct {
-		path string
-		size int64
-		at   time.Time
-	}
-	var list []one
 	folders, err := os.ReadDir(root)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -97,29 +90,35 @@ func prune(root string, k *config.RecordedKind, room int64) error {
 	if err != nil {
 		return err
 	}
+	var names []string // by time, since they begin with it
+	where := map[string]string{}
 	for _, d := range folders {
 		entries, err := os.ReadDir(filepath.Join(root, d.Name()))
 		if err != nil {
 			continue // no folder of ours
 		}
 		for _, e := range entries {
-			info, err := e.Info()
-			if err != nil || !strings.HasSuffix(e.Name(), "-"+k.Kind+whole) && !strings.HasSuffix(e.Name(), "-"+k.Kind+cutShort) {
-				continue
+			if n := e.Name(); strings.HasSuffix(n, "-"+k.Kind+whole) || strings.HasSuffix(n, "-"+k.Kind+cutShort) {
+				names = append(names, n+"/"+d.Name())
+				where[n+"/"+d.Name()] = filepath.Join(root, d.Name(), n)
 			}
-			list = append(list, one{filepath.Join(root, d.Name(), e.Name()), info.Size(), info.ModTime()})
 		}
 	}
-	slices.SortFunc(list, func(a, b one) int { return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.path, a.path)) })
+	slices.Sort(names)
 	files, bytes, oldest := k.Files, int64(k.MiB)<<20, time.Now().Add(-k.Keep)
 	if room > 0 {
 		files--
 	}
 	var errs []error
-	for i, f := range list {
-		room += f.size
-		if i >= files || room > bytes || f.at.Before(oldest) {
-			errs = append(errs, os.Remove(f.path))
+	for i, n := range slices.Backward(names) {
+		info, err := os.Stat(where[n])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		room += info.Size()
+		if len(names)-i > files || room > bytes || info.ModTime().Before(oldest) {
+			errs = append(errs, os.Remove(where[n]))
 		}
 	}
 	return errors.Join(errs...)

@@ -45,12 +45,13 @@ type writer struct {
 
 	channels []channel
 	open     map[string]uint16
-	counts   map[uint16]uint64
-	meta     []byte // its index record
+	counts   []uint64 // by channel
+	meta     []byte   // its index record
 
 	chunk       []byte
-	first, last uint64 // of the chunk
-	index       map[uint16][]byte
+	first, last uint64   // of the chunk
+	index       [][]byte // of the chunk, by channel
+	inChunk     int
 	chunks      []byte // index records
 	nChunks     uint32
 
@@ -60,7 +61,7 @@ type writer struct {
 }
 
 func newWriter(out io.Writer, meta map[string]string) *writer {
-	w := &writer{out: out, open: map[string]uint16{}, counts: map[uint16]uint64{}, index: map[uint16][]byte{}}
+	w := &writer{out: out, open: map[string]uint16{}}
 	w.write([]byte(magic))
 	w.write(record(nil, opHeader, text(text(nil, "ros1"), "robowarden flight recorder")))
 	at := w.at
@@ -89,6 +90,7 @@ func (w *writer) channel(key string, describe func() channel) uint16 {
 	w.channels = append(w.channels, c)
 	id = uint16(len(w.channels)) //nolint:gosec // as many as the mapping has topics
 	w.open[key] = id
+	w.counts, w.index = append(w.counts, 0), append(w.index, nil)
 	w.chunk = appendChannel(w.chunk, id, &c)
 	return id
 }
@@ -103,7 +105,7 @@ func appendChannel(b []byte, id uint16, c *channel) []byte {
 
 // message appends one message, received at a time in nanoseconds since the Unix epoch.
 func (w *writer) message(id uint16, at uint64, data []byte) {
-	if len(w.index) == 0 || at < w.first {
+	if w.inChunk == 0 || at < w.first {
 		w.first = at
 	}
 	w.last = max(w.last, at)
@@ -111,12 +113,13 @@ func (w *writer) message(id uint16, at uint64, data []byte) {
 		w.start = at
 	}
 	w.end = max(w.end, at)
-	w.index[id] = u64(u64(w.index[id], at), uint64(len(w.chunk)))
-	w.buf = u64(u64(u32(u16(w.buf[:0], id), int(w.counts[id]&0xffffffff)), at), at)
+	w.inChunk++
+	w.index[id-1] = u64(u64(w.index[id-1], at), uint64(len(w.chunk)))
+	w.buf = u64(u64(u32(u16(w.buf[:0], id), int(w.counts[id-1]&0xffffffff)), at), at)
 	w.buf = append(w.buf, data...)
 	w.chunk = record(w.chunk, opMessage, w.buf)
 	w.messages++
-	w.counts[id]++
+	w.counts[id-1]++
 	if len(w.chunk) >= chunkBytes {
 		w.flush()
 	}
@@ -124,7 +127,7 @@ func (w *writer) message(id uint16, at uint64, data []byte) {
 
 // flush writes the chunk under way and its indexes.
 func (w *writer) flush() {
-	if len(w.index) == 0 {
+	if w.inChunk == 0 {
 		return
 	}
 	at := w.at
@@ -134,19 +137,23 @@ func (w *writer) flush() {
 	w.write(append(u64([]byte{opChunk}, uint64(len(head))+n), head...))
 	w.write(w.chunk)
 	size := w.at - at
-	ids := slices.Sorted(maps.Keys(w.index))
 	indexes := w.at
-	offsets := u32(nil, 10*len(ids))
-	for _, id := range ids {
+	var offsets []byte
+	for i, list := range w.index {
+		if len(list) == 0 {
+			continue
+		}
+		id := uint16(i + 1) //nolint:gosec // as many as the mapping has topics
 		offsets = u64(u16(offsets, id), w.at)
-		w.write(record(nil, opMessageIndex, append(u32(u16(nil, id), len(w.index[id])), w.index[id]...)))
+		w.write(record(nil, opMessageIndex, append(u32(u16(nil, id), len(list)), list...)))
+		w.index[i] = list[:0]
 	}
+	offsets = append(u32(nil, len(offsets)), offsets...)
 	entry := u64(u64(u64(u64(nil, w.first), w.last), at), size)
 	entry = u64(append(entry, offsets...), w.at-indexes)
 	w.chunks = record(w.chunks, opChunkIndex, u64(u64(text(entry, ""), n), n))
 	w.nChunks++
-	w.chunk, w.first, w.last = w.chunk[:0], 0, 0
-	clear(w.index)
+	w.chunk, w.first, w.last, w.inChunk = w.chunk[:0], 0, 0, 0
 }
 
 // finish writes what makes the file whole.
@@ -162,8 +169,8 @@ func (w *writer) finish() error {
 	stats := u32(u32(u32(u16(u64(nil, w.messages), uint16(n)), n), 0), 1) //nolint:gosec // a handful
 	stats = u64(u64(u32(stats, int(w.nChunks)), w.start), w.end)
 	stats = u32(stats, 10*len(w.counts))
-	for _, id := range slices.Sorted(maps.Keys(w.counts)) {
-		stats = u64(u16(stats, id), w.counts[id])
+	for i, count := range w.counts {
+		stats = u64(u16(stats, uint16(i+1)), count) //nolint:gosec // as many as the mapping has topics
 	}
 	b = append(append(record(b, opStatistics, stats), w.chunks...), w.meta...)
 	// The summary's checksum covers it and the footer up to the checksum itself.
@@ -174,16 +181,23 @@ func (w *writer) finish() error {
 	return w.err
 }
 
+// What appends to a buffer is not inlined: it is called from a hundred places, and none of them is on the path.
+
+//go:noinline
 func record(b []byte, op byte, content []byte) []byte {
 	return append(u64(append(b, op), uint64(len(content))), content...)
 }
 
+//go:noinline
 func u16(b []byte, v uint16) []byte { return binary.LittleEndian.AppendUint16(b, v) }
 
+//go:noinline
 func u32(b []byte, v int) []byte { return binary.LittleEndian.AppendUint32(b, uint32(v)) } //nolint:gosec // lengths and checksums
 
+//go:noinline
 func u64(b []byte, v uint64) []byte { return binary.LittleEndian.AppendUint64(b, v) }
 
+//go:noinline
 func text(b []byte, s string) []byte { return append(u32(b, len(s)), s...) }
 
 // table appends a map of texts, its keys in order.
