@@ -60,7 +60,7 @@ func HTML(w io.Writer, r *Result) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">`+
 		`<meta name="color-scheme" content="light dark"><title>%[1]s: thresholds</title><style>%[2]s</style></head><body><main><h1>%[1]s <small>revision %[3]d</small></h1>`+
-		`<p>%[4]d recordings without and %[5]d with an incident, %[6].0f s. As it is: <b>%[7]d</b> false trips, held %[8].1f s, %[9]d incidents missed.</p>`,
+		`<p>%[4]d recordings without and %[5]d with an incident, %.0[6]f s. As it is: <b>%[7]d</b> false trips, held %.1[8]f s, %[9]d incidents missed.</p>`,
 		html.EscapeString(r.Policy), style, r.Revision, len(r.Recordings), len(r.Incidents), r.HoursS, r.Base.FalseTrips, r.Base.HeldS, r.Base.Missed)
 	for i := range r.Knobs {
 		section(&b, &r.Knobs[i])

@@ -100,7 +100,7 @@ func TestTradeOff(t *testing.T) {
 	}
 	for _, out := range []string{text.String(), page.String()} {
 		if !strings.Contains(out, "not allowed") || strings.Contains(out, "NaN") || strings.Contains(out, "%!") {
-			t.Error(out)
+			t.Errorf("%.2000s", out)
 		}
 	}
 }
