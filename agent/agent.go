@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/flight"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/agent/internal/task"
 	"github.com/robowarden/robowarden/agent/journal"
@@ -58,6 +60,7 @@ type Agent struct {
 	state   *stateDir
 	params  *guard.Params
 	journal *journal.Log
+	flight  *flight.Recorder
 	bus     *wiring
 	means   *host.MeansWatch
 	guard   *guard.Guard
@@ -148,7 +151,7 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.guard = guard.New(guard.Options{
-		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal}, Heartbeats: beats, Envelopes: envelopes,
+		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal, a.flight}, Heartbeats: beats, Envelopes: envelopes,
 		Persist: a.state.persist, Log: a.log,
 	})
 	a.orders = &orders{
@@ -229,6 +232,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	work.Go("ticks", a.ticks)
 	work.Go("health", a.health)
+	work.Go("flight recorder", a.flight.Run)
 	work.Go("time", a.keepTime)
 	for _, r := range a.bus.sink.rungs {
 		if r != nil {
@@ -417,9 +421,13 @@ type Start struct {
 }
 
 // recorder adapts the journal to the guard's interface.
-type recorder struct{ log *journal.Log }
+type recorder struct {
+	log    *journal.Log
+	flight *flight.Recorder
+}
 
 func (r recorder) Append(kind uint8, boot time.Duration, payload []byte, urgent bool) (uint64, bool) {
+	r.flight.Note(kind, boot, payload)
 	return r.log.Append(journal.Kind(kind), boot, payload, urgent)
 }
 
@@ -434,5 +442,9 @@ func (a *Agent) openJournal(dep *config.Deployment) error {
 	if a.journal, err = journal.Open(dep.Paths.JournalDir, o); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
+	a.flight = flight.New(flight.Options{
+		Journal: dep.Paths.JournalDir, Folder: filepath.Join(a.state.path, "flights"), BootID: a.boot, Boot: a.clock.Boot,
+		Config: func() *config.Config { cfg, _ := a.current(); return cfg }, Aside: host.Aside, Log: a.log,
+	})
 	return nil
 }

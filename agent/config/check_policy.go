@@ -37,6 +37,7 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 	d.checkChannels(p)
 	d.checkCommanders(p)
 	d.checkOverrides(p)
+	d.checkRecorder(p)
 	d.unique("command_channels", "channel", names(p.CommandChannels, func(c CommandChannel) string { return c.Channel }))
 	d.checkTriggers(p)
 	d.checkGeometry(p, profile, topics)

@@ -56,6 +56,8 @@ type Policy struct {
 	Flap *Flap `cfg:"flap,optional" eg:"flap: {trips: 5, window: 2m, merge: 2s}"`
 	// Reporting says what the courier may tell; absent, nothing before the robot is attested.
 	Reporting *Reporting `cfg:"reporting,optional" eg:"reporting: {before_attestation: safety-events}"`
+	// Recorder says what is kept of the inputs around each trip; absent, what moves the robot for 20 s before and 10 s after.
+	Recorder *Recorder `cfg:"recorder,optional" eg:"recorder: {before: 20s, after: 10s}"`
 	// Artifacts are the models and programs that must be the ones that the release in force names.
 	Artifacts []Artifact `cfg:"artifacts,optional" len:"1..16" eg:"artifacts: [{name: grasp-model, governs: manipulators}]"`
 	// Startup says how the robot leaves the closed state in which it starts.

@@ -227,11 +227,16 @@ func (d *devtools) said(method string) []string {
 	return out
 }
 
+// window writes a picture of what the window shows.
+func (d *devtools) window(path string) { d.capture(path, false) }
+
 // shot writes a picture of the whole page.
-func (d *devtools) shot(path string) {
+func (d *devtools) shot(path string) { d.capture(path, true) }
+
+func (d *devtools) capture(path string, beyond bool) {
 	d.t.Helper()
 	var r struct{ Data string }
-	d.call("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": true}, &r)
+	d.call("Page.captureScreenshot", map[string]any{"format": "png", "captureBeyondViewport": beyond}, &r)
 	png, err := base64.StdEncoding.DecodeString(r.Data)
 	if err == nil {
 		err = os.WriteFile(path, png, 0o600)

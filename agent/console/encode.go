@@ -70,6 +70,7 @@ func bounded(s *Snapshot) *Snapshot {
 	cut := false
 	c.Robot, c.Floor, c.Mode = short(s.Robot, &cut), short(s.Floor, &cut), short(s.Mode, &cut)
 	c.Summary, c.AdvisoryText = short(s.Summary, &cut), short(s.AdvisoryText, &cut)
+	c.Attestation.State, c.Attestation.Tier = short(s.Attestation.State, &cut), short(s.Attestation.Tier, &cut)
 	c.Contour, c.Predicted = head(s.Contour, MaxPath, &cut), head(s.Predicted, MaxPath, &cut)
 	c.Path = tail(s.Path, MaxPath)
 	c.ZoneStates = head(s.ZoneStates, MaxZones, &cut)

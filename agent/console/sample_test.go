@@ -95,6 +95,7 @@ func sampleWalking(scene *Scene) *Snapshot {
 			{sampleTime.Add(-271 * time.Second), "warn", "Ward A closes: the day shift has ended."},
 		},
 		Policy: Policy{"demo-hospital", 1, "sha256:9f2c6a71d4e0b35f8a"}, Scene: scene,
+		Attestation: Attestation{"attested", "tpm", 540},
 	}
 }
 

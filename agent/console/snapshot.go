@@ -176,6 +176,16 @@ type Policy struct {
 	Digest   string `json:"digest"`
 }
 
+// Attestation is how far a verifier vouches for the robot's software.
+type Attestation struct {
+	// State is attested, unattested, expired or failed; empty is not shown.
+	State string `json:"state,omitempty"`
+	// Tier is what the evidence was signed by.
+	Tier string `json:"tier,omitempty"`
+	// LeftS is for how long the result counts, in seconds.
+	LeftS Num `json:"left_s"`
+}
+
 // Snapshot is everything that the page shows at one moment. It is not changed after it was published.
 type Snapshot struct {
 	// Time is the robot's civil time; ClockTrust says trusted, holdover or untrusted.
@@ -210,6 +220,8 @@ type Snapshot struct {
 	Inputs       []Input   `json:"inputs"`
 	Events       []Event   `json:"events"`
 	Policy       Policy    `json:"policy"`
+	// Attestation is what a verifier has said.
+	Attestation Attestation `json:"attestation"`
 	// Scene is sent only when it is another one than before.
 	Scene *Scene `json:"-"`
 	// SceneID tells which scene the zones' states belong to. It is filled in on the way out.

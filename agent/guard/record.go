@@ -176,3 +176,18 @@ func (c *Core) mix(fx *Effects) uint64 {
 	}
 	return h
 }
+
+// DecidedMotion reads what a decision record demands of motion, and the code of its first trigger, "none" without any.
+func DecidedMotion(b []byte) (m interlock.Motion, trigger string, ok bool) {
+	const triggers, first = 20, 21
+	if len(b) <= triggers {
+		return 0, "", false
+	}
+	trigger = "none"
+	if b[triggers] > 0 && len(b) > first {
+		if t := interlock.Trigger(b[first]); t < interlock.NumTriggers {
+			trigger = t.String()
+		}
+	}
+	return interlock.Motion(b[0]), trigger, true
+}

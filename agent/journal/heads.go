@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // headInfo is what the name and the header of a segment file say.
@@ -61,4 +62,22 @@ func (h *headInfo) read(fsys FS, path string) {
 		b, err := s.w.at(0, int(min(h.file.Size, block)))
 		h.version = err == nil && otherVersion(b)
 	}
+}
+
+// SeqAt returns the first sequence number of the newest segment that was begun at or before a moment of one boot, and of the
+// oldest of that boot if all are newer: reading from there on meets everything since that moment that is still there. 0, the
+// oldest record, if no segment is of that boot.
+func SeqAt(dir string, boot [16]byte, at time.Duration) (uint64, error) {
+	fsys := OS()
+	files, err := fsys.List(dir)
+	if err != nil {
+		return 0, fmt.Errorf("journal: %w", err)
+	}
+	var seq uint64
+	for _, h := range readHeads(fsys, dir, files) {
+		if h.failed == nil && h.seg.BootID == boot && (seq == 0 || h.seg.Boot <= at) {
+			seq = h.seg.FirstSeq
+		}
+	}
+	return seq, nil
 }

@@ -219,6 +219,8 @@ func (b *mcap) describe(s *stream, kind byte, n int64) error {
 			ch.Publisher = value
 		case "md5sum":
 			ch.MD5 = value
+		case "robowarden_role":
+			ch.Role = value
 		}
 	}
 	if p.short || meta.short {

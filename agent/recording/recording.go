@@ -52,6 +52,8 @@ type Channel struct {
 	MD5 string
 	// Publisher is the node that published, empty where the file does not say. It is a claim.
 	Publisher string
+	// Role is what a flight recording says that the channel was to the guard, such as "pose"; empty in others'.
+	Role string
 }
 
 // Message is one recorded message.

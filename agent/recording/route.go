@@ -92,6 +92,10 @@ func (r *Router) Route(ch *Channel) *Route {
 	t := &Route{}
 	r.routes[ch] = t
 	role, types, publishers := r.role(ch.Topic)
+	if ch.Role != "" && r.has(Role(ch.Role)) {
+		// A flight recording has the common type for what the guard decoded, whatever the vendor's was, of those it listened to.
+		role, types, publishers = Role(ch.Role), nil, nil
+	}
 	if role == "" {
 		return t
 	}
@@ -144,6 +148,30 @@ func (r *Router) role(topic string) (role Role, types, publishers []string) {
 		return one("lock", config.TypeBool, nil)
 	}
 	return r.listed(topic, one)
+}
+
+// has says whether the mapping has what a flight recording calls a role.
+func (r *Router) has(role Role) bool {
+	t := r.cfg.Topics
+	switch kind, _ := r.index(role); kind {
+	case "pose":
+		return t.Pose.Type != config.TypeTF
+	case "transform":
+		return t.Pose.Type == config.TypeTF && t.TF != nil
+	case "second pose":
+		return t.SecondPose != nil
+	case "joints":
+		return t.Joints != nil
+	case "imu":
+		return t.IMU != nil
+	case "battery":
+		return t.Battery != nil
+	case "floor":
+		return t.Floor.Topic != nil
+	case "odometry", "command", "camera", "microphone":
+		return true
+	}
+	return false
 }
 
 // listed is role for the topics of which the mapping has lists.

@@ -40,7 +40,7 @@ func (v *view) lanes() template.HTML {
 	grid := l.String()
 	l.Reset()
 	l.marks()
-	return template.HTML(fmt.Sprintf(`<svg class="lanes" viewBox="0 0 %.0f %.0f" role="img" aria-label="timeline">%s%s%s</svg>`, //nolint:gosec // built here, every text escaped
+	return template.HTML(fmt.Sprintf(`<svg class="lanes" viewBox="0 0 %.0f %.0f" role="group" aria-label="timeline">%s%s%s</svg>`, //nolint:gosec // built here, every text escaped
 		lanesWide, l.y+26, grid, body, l.String()))
 }
 

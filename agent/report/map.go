@@ -85,7 +85,7 @@ func (m *mapper) f(format string, a ...any) { fmt.Fprintf(m, format+"\n", a...) 
 
 func (m *mapper) draw() {
 	w, h := m.w+2*mapEdge, m.h+mapEdge*1.5
-	m.f(`<svg class="map" viewBox="0 0 %.0f %.0f" role="img" aria-label="map of floor %s">`, w, h, html.EscapeString(m.v.Config.Policy.Floors[m.floor].ID))
+	m.f(`<svg class="map" viewBox="0 0 %.0f %.0f" role="group" aria-label="map of floor %s">`, w, h, html.EscapeString(m.v.Config.Policy.Floors[m.floor].ID))
 	m.f(`<defs><pattern id="hatch%d" width="9" height="9" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><path class="hatch" d="M0 0V9"/></pattern>`, m.floor)
 	m.f(`<pattern id="dots%d" width="10" height="10" patternUnits="userSpaceOnUse"><circle class="dot" cx="5" cy="5" r="1.3"/></pattern></defs>`, m.floor)
 	m.f(`<rect class="ground" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="4"/>`, mapEdge, mapEdge/2, m.w, m.h)

@@ -89,3 +89,9 @@ func TextBody(p *msg.Peer, h func(*msg.Text)) Body {
 	d.m.Peer = p
 	return Body{d}
 }
+
+// Definition is the md5sum of a type that is read or written here, and its text with all that it includes.
+func Definition(typ string) (md5, text string, err error) {
+	t, err := lookupType(typ)
+	return t.md5, t.definition, err
+}

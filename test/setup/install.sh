@@ -66,6 +66,8 @@ install | --dry-run) ;;
 	;;
 esac
 
+[ "$mode" = --dry-run ] || [ -n "${ROBOWARDEN_APT_LIST:-}" ] || "$here/axe.sh" || echo "install.sh: without axe-core the pages' accessibility is not checked" >&2
+
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "install.sh: no dpkg-query here: expected Debian 12; install the equivalents of these by hand:" $(wanted) >&2
 	exit 1

@@ -245,6 +245,10 @@
 
   const showHealth = (s) => {
     keep($("channels"), (s.channels || []).map((c) => [c.name, word(c.health), c.text || age(c.age_ms)]), row);
+    const a = s.attestation || {}, how = { attested: "ok", expired: "late", failed: "lost" }[a.state] || "unknown";
+    const left = a.state === "attested" && known(a.left_s) && a.left_s > 0 ? `, for ${a.left_s < 90 ? Math.round(a.left_s) + " s" : Math.round(a.left_s / 60) + " min"} more` : "";
+    const by = { tpm: "by its TPM", "software-key": "by a key on its disk" }[a.tier];
+    keep($("software"), [["attestation", how, (a.state || "unknown") + (by && a.state === "attested" ? ` ${by}` : "") + left]], row);
     keep($("inputs"), (s.inputs || []).map((c) => [c.name, word(c.health), c.text || rough(c)]), row);
   };
   // rough is calm: an age matters only against its limit.
@@ -362,6 +366,8 @@
       wait = Math.min(wait * 2, 15000);
     });
   };
+  // What a test or a page around this one hands over is shown like what comes by the events.
+  addEventListener("robowarden-state", (e) => { state.fresh = state.heard = performance.now(); show(e.detail); });
   setInterval(watch, 500);
   if (matchMedia("(max-width: 640px)").matches) { state.view = null; setFollow(true); }
   connect();

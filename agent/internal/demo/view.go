@@ -8,6 +8,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/console"
+	"github.com/robowarden/robowarden/agent/console/live"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/sim"
 )
@@ -111,7 +112,7 @@ func (o *onTrial) Snapshot() *console.Snapshot {
 		Time: o.env.Civil().In(o.cfg.Policy.Timezone.Location), ClockTrust: "trusted", Robot: o.env.Robot, Floor: st.Floor,
 		Pose:    &console.Pose{X: console.Num(st.X), Y: console.Num(st.Y), Yaw: console.Num(st.Yaw), StddevM: 0.025},
 		Contour: o.outline(st.X, st.Y, st.Yaw), SpeedMPS: rounded(st.SpeedMPS, 2), StopDistanceM: rounded(stop, 2),
-		Axes: axesOf(&st), Mode: st.Mode, Standstill: st.AtRest, Advisory: st.Advisory, Inputs: o.ears.inputs(now),
+		Axes: live.Axes(&st), Mode: st.Mode, Standstill: st.AtRest, Advisory: st.Advisory, Inputs: o.ears.inputs(now),
 		Policy: console.Policy{ID: o.cfg.Policy.ID, Revision: uint64(o.cfg.Policy.Revision), Digest: o.cfg.Digests.Policy.String()}, //nolint:gosec // ≥ 1
 		Scene:  o.scene, ZoneStates: o.zoneStates(&st),
 	}
@@ -123,7 +124,7 @@ func (o *onTrial) Snapshot() *console.Snapshot {
 		s.StopCategory = &category
 	}
 	for _, t := range st.Triggers {
-		s.Triggers = append(s.Triggers, o.trigger(&t))
+		s.Triggers = append(s.Triggers, live.Trigger(&t, o.env.Civil()))
 	}
 	s.Channels = o.channels(&st, now)
 	return s
@@ -147,43 +148,6 @@ func (o *onTrial) outline(x, y, yaw float64) []console.Point {
 	return out
 }
 
-func axesOf(st *guard.Status) console.Axes {
-	a := console.Axes{
-		Motion: st.Axes.Motion, Manipulators: st.Axes.Manipulators, Perception: st.Axes.Perception, Remote: st.Axes.Remote,
-		LimitMPS: console.Num(math.NaN()),
-	}
-	if st.Axes.MaxSpeedMPS > 0 {
-		a.LimitMPS = rounded(st.Axes.MaxSpeedMPS, 2)
-	}
-	return a
-}
-
-func (o *onTrial) trigger(t *guard.TriggerStatus) console.Trigger {
-	text := t.Text
-	if t.Subject != "" {
-		text += " (" + t.Subject + ")"
-	}
-	since := o.env.Civil().Add(-time.Duration(t.SinceS * float64(time.Second)))
-	return console.Trigger{Code: t.Code, Title: capital(t.Title), Text: capital(text), Since: since, Latched: t.Latched, Clear: clearWords(t)}
-}
-
-// clearWords says what ends a trigger.
-func clearWords(t *guard.TriggerStatus) string {
-	switch {
-	case t.Latched && strings.Contains(t.Clear, "two"):
-		return "Stays until two persons reset it with signed orders."
-	case t.Latched:
-		return "Stays until somebody entitled sends a signed reset."
-	case t.Clear == "on-clear":
-		return "Ends as soon as the cause is gone."
-	case t.Clear == "on-dwell":
-		return "Ends by itself when the cause has been gone for a while."
-	case t.Clear == "never":
-		return "Never ends by itself; the robot needs service."
-	}
-	return ""
-}
-
 func (o *onTrial) channels(st *guard.Status, now time.Duration) []console.Channel {
 	var out []console.Channel
 	for _, c := range st.Channels {
@@ -197,23 +161,8 @@ func (o *onTrial) channels(st *guard.Status, now time.Duration) []console.Channe
 		out = append(out, console.Channel{Name: c.Name + " heartbeat", Health: health, Text: c.Phase, AgeMS: age(now, o.ears.answered)})
 	}
 	for i, c := range st.Commands {
-		ch := console.Channel{Name: c.Name, Text: c.Health, AgeMS: age(now, o.ears.command[i])}
-		switch c.Health {
-		case "good":
-			ch.Health = console.HealthOK
-		case "degraded":
-			ch.Health = console.HealthLate
-		case "idle":
-			ch.Health, ch.Text = console.HealthUnknown, "not in use"
-		default:
-			ch.Health = console.HealthLost
-		}
-		if c.Cause != "" {
-			ch.Text += ": " + c.Cause
-		}
-		if c.RateHz > 0 && c.Health != "idle" {
-			ch.Text += fmt.Sprintf(", %.0f Hz", c.RateHz)
-		}
+		ch := live.Channel(&c)
+		ch.AgeMS = age(now, o.ears.command[i])
 		out = append(out, ch)
 	}
 	return out

@@ -18,7 +18,7 @@ import (
 func New() *cobra.Command {
 	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, zones, the demonstration")
 	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow(), fleet.New(),
-		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain(), workbench.NewReplay(), workbench.NewPolicy(), release.New(),
+		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain(), workbench.NewReplay(), workbench.NewPolicy(), workbench.NewConsole(), release.New(),
 		heartbeat.New())
 	return root
 }

@@ -19,7 +19,7 @@ func NewPolicy() *cobra.Command {
 		Use: "policy", Short: "Test, check and compare policies", Args: cli.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newPolicyTest(), newPolicyLint(), newPolicyDiff())
+	cmd.AddCommand(newPolicyTest(), newPolicyLint(), newPolicyDiff(), newPolicyTune())
 	return cmd
 }
 

@@ -1,0 +1,8 @@
+//go:build qualify
+
+package console
+
+import "time"
+
+// eventBar is how long an event may take from its publishing to the screen.
+const eventBar = 200 * time.Millisecond
