@@ -373,6 +373,25 @@ func TestChainErrors(t *testing.T) {
 	}
 }
 
+// TestRadiusOfACapsule tries both ends of what a radius may be.
+func TestRadiusOfACapsule(t *testing.T) {
+	for _, c := range []struct {
+		radius float64
+		fits   bool
+	}{
+		{0.001, true}, {5, true}, {0.05, true},
+		{math.Nextafter(0.001, 0), false}, {math.Nextafter(5, 6), false}, {-0.05, false},
+		{math.NaN(), false}, {math.Inf(1), false}, {math.Inf(-1), false},
+	} {
+		robot := limbed()
+		robot.Chain.Parts[0].RadiusM = c.radius
+		_, err := Compile(site(counter()), robot)
+		if c.fits != (err == nil) || !c.fits && !strings.Contains(err.Error(), "RadiusM") {
+			t.Errorf("%v m: %v", c.radius, err)
+		}
+	}
+}
+
 // TestBaseBehindFixedJoints has the pose of a frame in the middle of the trunk.
 func TestBaseBehindFixedJoints(t *testing.T) {
 	robot := limbed()

@@ -283,6 +283,25 @@ func TestCompileBoundsVertices(t *testing.T) {
 	if _, err := Compile(site(many...), wheels()); err == nil || !strings.Contains(err.Error(), "keep-in zones with") {
 		t.Errorf("too large a keep-in area: %v", err)
 	}
+	// Each zone keeps to its own bound, all together do not. Their shapes are refused as well, which is quicker than to look at them.
+	beyond := make([]Vertex, MaxZoneVertices)
+	for i := range beyond {
+		beyond[i] = Vertex{MaxCoordinateMM + 1, 0}
+	}
+	many = nil
+	for i := range MaxVertices/MaxZoneVertices + 3 {
+		many = append(many, ZoneSpec{ID: fmt.Sprint(i), Kind: Blocked, Outer: beyond})
+	}
+	_, err := Compile(site(many...), wheels())
+	var refused []int
+	for _, e := range specErrors(t, err) {
+		if strings.Contains(e.Problem, "so far in all zones") {
+			refused = append(refused, e.Index)
+		}
+	}
+	if want := []int{MaxVertices / MaxZoneVertices, MaxVertices/MaxZoneVertices + 1, MaxVertices/MaxZoneVertices + 2}; !slices.Equal(refused, want) {
+		t.Errorf("beyond %d vertices in all: zones %v are refused, want %v", MaxVertices, refused, want)
+	}
 	if _, err := Compile(site(make([]ZoneSpec, MaxZones+1)...), wheels()); err == nil || !strings.Contains(err.Error(), "at most 10000") {
 		t.Error("too many zones: accepted")
 	}

@@ -74,7 +74,12 @@ func (c *contour) edge2(e *edge, open bool) float64 {
 	px, py := c.x[c.n-1], c.y[c.n-1]
 	for i := range c.n {
 		x, y := c.x[i], c.y[i]
-		best = min(best, pointEdge2(ax-x, ay-y, bx-x, by-y), pointEdge2(px-ax, py-ay, x-ax, y-ay))
+		if d := pointEdge2(ax-x, ay-y, bx-x, by-y); d < best {
+			best = d
+		}
+		if d := pointEdge2(px-ax, py-ay, x-ax, y-ay); d < best {
+			best = d
+		}
 		if open {
 			best = min(best, pointEdge2(px-bx, py-by, x-bx, y-by))
 		}
@@ -92,15 +97,22 @@ func (c *contour) distance(o *outline, open bool, limit float64, work *int) (flo
 	around := c.box.grow(1)
 	// An edge cannot be closer than its distance to a circle round the contour.
 	// The edge nearest to the circle is tried first: it rules out most others.
-	mx, my := float64(c.box.x0+c.box.x1)/2, float64(c.box.y0+c.box.y1)/2
+	twiceX, twiceY := c.box.x0+c.box.x1, c.box.y0+c.box.y1
+	mx, my := float64(twiceX)/2, float64(twiceY)/2
 	radius := length(mx-float64(around.x0), my-float64(around.y0))
 	far2 := float64((limit + radius) * (limit + radius))
-	first := o.closest(mx, my, far2)
+	first := o.likely(mx, my, twiceX, twiceY, far2)
+	if open { // of pieces that are as near, the one that the middle is nearest to has the name
+		first = o.closest(mx, my, far2)
+	}
+	if first < 0 {
+		return math.Sqrt(best2), nearest
+	}
 	for r := -1; r < len(o.runs); r++ {
 		// The first one stands before all runs.
 		from, run := first, o.edges[first:first+1]
 		if r >= 0 {
-			if s := &o.runs[r]; boundsGap2(s, around) >= best2 || beyond(s.middle2(mx, my), far2) {
+			if s := &o.runs[r]; boundsGap2(s, around) >= best2 || beyond(s.twice2(twiceX, twiceY), far2) {
 				continue
 			}
 			from, run = r*runEdges, o.run(r)
@@ -123,6 +135,35 @@ func (c *contour) distance(o *outline, open bool, limit float64, work *int) (flo
 		}
 	}
 	return math.Sqrt(best2), nearest
+}
+
+// likely is an edge that is about as near to a point as any: the nearest one of those that share the nearest box; -1 if no
+// box is within far2.
+func (o *outline) likely(x, y float64, twiceX, twiceY int64, far2 float64) int {
+	least, at := math.Inf(1), -1
+	for r := range o.runs {
+		if d := o.runs[r].twice2(twiceX, twiceY); d < least {
+			least, at = d, r
+		}
+	}
+	if at < 0 || beyond(least, far2) {
+		return -1
+	}
+	first, near2 := 0, math.Inf(1)
+	run := o.run(at)
+	for k := range run {
+		if d := middle2(&run[k], x, y); d < near2 {
+			first, near2 = k, d
+		}
+	}
+	return at*runEdges + first
+}
+
+// twice2 is the middle2 of a point whose coordinates, doubled, are whole: to the bit, and without a branch.
+func (s *bounds) twice2(x, y int64) float64 {
+	dx := float64(max(0, 2*int64(s.x0)-x, x-2*int64(s.x1))) / 2
+	dy := float64(max(0, 2*int64(s.y0)-y, y-2*int64(s.y1))) / 2
+	return float64(dx*dx) + float64(dy*dy)
 }
 
 // closest is the edge that is nearest to a point, the first one if none is nearer than far2.

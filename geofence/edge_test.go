@@ -161,6 +161,14 @@ func TestEgressKeepsToItsRecord(t *testing.T) {
 	if r.mem.egressDepth > 201 || r.mem.egressDepth < 199 {
 		t.Errorf("the least depth was 200 mm, recorded are %.1f", r.mem.egressDepth)
 	}
+	r.held(-0.5, 0, 0) // out, and not far enough to be released
+	if r.mem.egressDepth != 0 {
+		t.Errorf("the robot was out, recorded are %.1f mm", r.mem.egressDepth)
+	}
+	r.held(0.2, 0, 0)
+	if r.mem.egressDepth != 0 {
+		t.Errorf("the robot was out before it went in again, recorded are %.1f mm", r.mem.egressDepth)
+	}
 }
 
 // TestBackingOffFromContact starts half a millimetre from a wall.

@@ -14,6 +14,11 @@ func (e *edge) maxX() int32 { return max(e.ax, e.bx) }
 func (e *edge) minY() int32 { return min(e.ay, e.by) }
 func (e *edge) maxY() int32 { return max(e.ay, e.by) }
 
+// meets says whether the edge's box meets a rectangle.
+func (e *edge) meets(q *bounds) bool {
+	return (int64(e.maxX())-int64(q.x0))|(int64(q.x1)-int64(e.minX()))|(int64(e.maxY())-int64(q.y0))|(int64(q.y1)-int64(e.minY())) >= 0
+}
+
 // side is positive if c lies to the left of the line from a to b, negative to
 // the right, and 0 on it.
 func side(ax, ay, bx, by, cx, cy int32) int64 {
@@ -77,6 +82,10 @@ func locate(edges []edge, x, y int32) where {
 func crossings(edges []edge, x, y int32) (odd, on bool) {
 	for i := range edges {
 		e := &edges[i]
+		// Most edges lie wholly on one side of the ray, and which one cannot be guessed.
+		if (int64(e.ay)-int64(y))*(int64(e.by)-int64(y)) > 0 {
+			continue
+		}
 		if (e.ay > y) == (e.by > y) {
 			// No crossing of the ray; the point may still lie on a horizontal
 			// edge or on an upper end.

@@ -115,7 +115,7 @@ func New(set *Set) *Fence {
 	}
 	most, pieces := 0, 0
 	for i := range set.floors {
-		most = max(most, len(set.floors[i].solid.zones))
+		most = max(most, len(set.floors[i].solid.leaves))
 		pieces = max(pieces, set.floors[i].pieces)
 	}
 	f.cands, f.found = make([]candidate, 0, most+1), make([]int32, 0, most)

@@ -3,7 +3,6 @@ package geofence
 import (
 	"cmp"
 	"math"
-	"math/bits"
 	"slices"
 )
 
@@ -24,8 +23,9 @@ const (
 // bounds is a closed axis-parallel rectangle in whole millimetres.
 type bounds struct{ x0, y0, x1, y1 int32 }
 
+// meets compares without a branch for each side: which one is missed, a processor cannot guess.
 func (s *bounds) meets(o *bounds) bool {
-	return s.x0 <= o.x1 && o.x0 <= s.x1 && s.y0 <= o.y1 && o.y0 <= s.y1
+	return (int64(o.x1)-int64(s.x0))|(int64(s.x1)-int64(o.x0))|(int64(o.y1)-int64(s.y0))|(int64(s.y1)-int64(o.y0)) >= 0
 }
 
 func (s *bounds) join(o bounds) {
@@ -51,32 +51,38 @@ func (b box) bounds() bounds {
 // wrong by less than 2^-20 of a millimetre, its square by less than 1 + d²/2^30.
 func beyond(gap2, best2 float64) bool { return gap2 > best2+float64(best2*0x1p-30)+1 }
 
-// tree holds boxes of zones. Level 0 has one for each zone; each box of the next
-// level holds those of 2^fanBits neighbours of the one below.
+// tree holds boxes of zones, and boxes that hold 2^fanBits neighbours of the level below, all in the order in which a
+// walk from the top comes upon them: it goes on with the next one, or leaves out what a box holds.
 type tree struct {
-	zones  []int32
+	nodes  []node
 	leaves []leaf
-	levels [][]bounds
 	// spacing is half the side of a square that holds one zone in the mean, in millimetres: how far a
 	// search for the nearest one looks at first.
 	spacing int64
 	kinds   uint64 // those that are there at all
 }
 
-// leaf is what a query needs of a zone, together: its kind, and its edges and their boxes in the Set.
+// node is a box, and the node after all that it holds; for a zone's, -1 less the place of its leaf.
+type node struct {
+	bounds
+	skip int32
+}
+
+// leaf is what a query needs of a zone, together: which it is, its kind, and its edges and their boxes in the Set.
 type leaf struct {
+	zone                 int32
 	kind                 Kind
 	lo, hi, runLo, runHi int32
 }
 
 // newTree sorts zones by their boxes, which it grows by the zones' margins.
 func newTree(all []zone, list []int32) tree {
-	t := tree{zones: list}
+	var t tree
 	code := func(i int32) uint64 {
 		b := &all[i].box
 		return interleave(uint32((b.x0+b.x1)/2+MaxCoordinateMM)) | interleave(uint32((b.y0+b.y1)/2+MaxCoordinateMM))<<1
 	}
-	slices.SortFunc(t.zones, func(a, b int32) int {
+	slices.SortFunc(list, func(a, b int32) int {
 		return cmp.Or(cmp.Compare(code(a), code(b)), cmp.Compare(a, b))
 	})
 	level := make([]bounds, len(list))
@@ -84,16 +90,35 @@ func newTree(all []zone, list []int32) tree {
 	for k, i := range list {
 		z := &all[i]
 		t.kinds |= 1 << z.kind
-		level[k], t.leaves[k] = z.reach().bounds(), leaf{z.kind, z.lo, z.hi, z.runLo, z.runHi}
+		level[k], t.leaves[k] = z.reach().bounds(), leaf{i, z.kind, z.lo, z.hi, z.runLo, z.runHi}
 	}
-	for t.levels = append(t.levels, level); len(level) > 1; t.levels = append(t.levels, level) {
+	levels := [][]bounds{level}
+	n := len(level)
+	for ; len(level) > 1; n += len(level) {
 		level = packed(level, 1<<fanBits)
+		levels = append(levels, level)
 	}
 	for i := range level {
 		wide, high := float64(level[i].x1)-float64(level[i].x0), float64(level[i].y1)-float64(level[i].y0)
 		t.spacing = int64(math.Ceil(math.Sqrt(float64(wide*high)/float64(len(list))) / 2))
+		t.nodes = make([]node, 0, n)
+		t.thread(levels, 0)
 	}
 	return t
+}
+
+// thread appends box k of the highest level, and all that it holds.
+func (t *tree) thread(levels [][]bounds, k int) {
+	top := len(levels) - 1
+	at := len(t.nodes)
+	t.nodes = append(t.nodes, node{levels[top][k], int32(-1 - k)})
+	if top == 0 {
+		return
+	}
+	for i := k << fanBits; i < min((k+1)<<fanBits, len(levels[top-1])); i++ {
+		t.thread(levels[:top], i)
+	}
+	t.nodes[at].skip = int32(len(t.nodes))
 }
 
 // packed joins each n boxes to one.
@@ -108,42 +133,27 @@ func packed(in []bounds, n int) []bounds {
 	return out
 }
 
-// next is the place of the first zone from k on whose box meets a rectangle, or
-// how many zones there are.
-func (t *tree) next(k int, q *bounds) int {
-walk:
-	for k < len(t.zones) {
-		for l := t.starts(k); l > 0; l-- {
-			if !t.levels[l][k>>(fanBits*l)].meets(q) {
-				k += 1 << (fanBits * l)
-				continue walk
-			}
+// next is the first zone from node i on whose box meets a rectangle, nil if there is none, and the node after it.
+func (t *tree) next(i int, q *bounds) (*leaf, int) {
+	for i < len(t.nodes) {
+		n := &t.nodes[i]
+		i++
+		switch met := n.meets(q); {
+		case n.skip < 0 && met:
+			return &t.leaves[-1-n.skip], i
+		case n.skip >= 0 && !met:
+			i = int(n.skip)
 		}
-		if t.levels[0][k].meets(q) {
-			return k
-		}
-		k++
 	}
-	return len(t.zones)
+	return nil, i
 }
 
-// starts is the highest level of which a box begins with place k.
-func (t *tree) starts(k int) int {
-	return min(bits.TrailingZeros(uint(k))/fanBits, len(t.levels)-1)
-}
-
-func (t *tree) bytes() int {
-	n := (4 + leafBytes) * len(t.zones)
-	for _, level := range t.levels {
-		n += boundsBytes * len(level)
-	}
-	return n
-}
+func (t *tree) bytes() int { return leafBytes*len(t.leaves) + nodeBytes*len(t.nodes) }
 
 // Sizes in memory, and what a map needs for each entry with its key's header.
 const (
-	edgeBytes, boundsBytes, coverBytes, zoneBytes, leafBytes, bodyBytes = 16, 16, 24, 288, 20, 816
-	entryBytes                                                          = 48
+	edgeBytes, boundsBytes, coverBytes, zoneBytes, nodeBytes, leafBytes, bodyBytes = 16, 16, 24, 288, 20, 24, 816
+	entryBytes                                                                     = 48
 )
 
 // Bytes is how much memory the zones take up, with their index and texts; a fence on them needs about half as much again.
@@ -199,7 +209,7 @@ func (o *outline) locate(x, y int32) where {
 	in := false
 	for r := range o.runs {
 		// The ray goes towards greater x.
-		if s := &o.runs[r]; y < s.y0 || y > s.y1 || x > s.x1 {
+		if s := &o.runs[r]; (int64(y)-int64(s.y0))|(int64(s.y1)-int64(y))|(int64(s.x1)-int64(x)) < 0 {
 			continue
 		}
 		odd, on := crossings(o.run(r), x, y)

@@ -25,8 +25,11 @@ func TestTreeFindsWhatMeets(t *testing.T) {
 			x, y := rng.Int32N(12_000)-1000, rng.Int32N(12_000)-1000
 			q := bounds{x, y, x + rng.Int32N(1500), y + rng.Int32N(1500)}
 			var met, want []int32
-			for k := tree.next(0, &q); k < n; k = tree.next(k+1, &q) {
-				met = append(met, tree.zones[k])
+			for l, k := tree.next(0, &q); l != nil; l, k = tree.next(k, &q) {
+				met = append(met, l.zone)
+				if b := tree.nodes[k-1].bounds; b != zones[l.zone].reach().bounds() {
+					t.Fatalf("%d zones: the box of zone %d is %+v", n, l.zone, b)
+				}
 			}
 			for i := range zones {
 				if b := zones[i].reach().bounds(); b.meets(&q) {
@@ -45,7 +48,7 @@ func TestSizesAreThoseInMemory(t *testing.T) {
 	for _, tc := range []struct {
 		of   any
 		size int
-	}{{edge{}, edgeBytes}, {bounds{}, boundsBytes}, {cover{}, coverBytes}, {zone{}, zoneBytes}, {leaf{}, leafBytes}} {
+	}{{edge{}, edgeBytes}, {bounds{}, boundsBytes}, {cover{}, coverBytes}, {zone{}, zoneBytes}, {leaf{}, leafBytes}, {node{}, nodeBytes}} {
 		if got := int(reflect.TypeOf(tc.of).Size()); got > tc.size || got < tc.size-64 {
 			t.Errorf("%T takes %d bytes, counted are %d", tc.of, got, tc.size)
 		}

@@ -238,9 +238,8 @@ func (k *keepArea) piece(s *Set, i int, e int32, from, to float64) {
 func (k *keepArea) holds(s *Set, f *floor, binds []bound, x, y int32) bool {
 	if k.mode == keepUnion {
 		at := bounds{x, y, x, y}
-		for n := f.keepTree.next(0, &at); n < len(f.keep); n = f.keepTree.next(n+1, &at) {
-			i := f.keepTree.zones[n]
-			if o := s.outline(&s.zones[i]); binds[i] == bindsSurely && o.locate(x, y) == within {
+		for l, n := f.keepTree.next(0, &at); l != nil; l, n = f.keepTree.next(n, &at) {
+			if o := s.leafOutline(l); binds[l.zone] == bindsSurely && o.locate(x, y) == within {
 				return true
 			}
 		}

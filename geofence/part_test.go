@@ -270,6 +270,29 @@ func TestZoneOutOfReachLetsGo(t *testing.T) {
 	}
 }
 
+// TestZoneOutOfReachLetsGoBesideOneThatHolds drives away from one counter to reach into another, in both orders of the zones.
+func TestZoneOutOfReachLetsGoBesideOneThatHolds(t *testing.T) {
+	for _, first := range []float64{0, 10} {
+		far := counter()
+		far.ID, far.Outer = "far", rect(10_600, -1000, 11_200, 1000)
+		r := newLimbRig(t, limbed(), counter(), far)
+		in := []float64{0, -0.9, -0.4}
+		r.pose(in...)
+		if v := r.at(first, 0, 0); v.Parts.Place != Inside || r.limb.held != 1 {
+			t.Fatalf("at %v m: %+v, %d held", first, v.Parts, r.limb.held)
+		}
+		r.pass(time.Minute)
+		r.pose(in...)
+		if v := r.at(10-first, 0, 0); v.Parts.Place != Inside || r.limb.held != 2 {
+			t.Fatalf("at %v m, right after: %+v, %d held", 10-first, v.Parts, r.limb.held)
+		}
+		v := r.rest(10-first, 0, 0, in...)
+		if want := int(10-first) / 10; v.Parts.N != 1 || v.Parts.Near[0].Zone != want || v.Parts.Near[0].Place != Inside || r.limb.held != 1 {
+			t.Errorf("at %v m, later: %+v, %d held, want zone %d alone", 10-first, v.Parts.Near[:v.Parts.N], r.limb.held, want)
+		}
+	}
+}
+
 func TestPartsStateIsRestored(t *testing.T) {
 	r := newLimbRig(t, limbed(), counter(), glass())
 	r.pose(0, -0.9, -0.4)

@@ -147,8 +147,8 @@ func (p *partPose) sway(turn, tilt float64) float64 {
 // surveyParts finds, for each zone near to any part, the part that matters most.
 func (f *Fence) surveyParts(all box) {
 	x, q := &f.set.floors[f.mem.track.floor].limbs, all.bounds()
-	for k := x.next(0, &q); k < len(x.zones); k = x.next(k+1, &q) {
-		if i := x.zones[k]; f.binds[i] != bindsNot && f.work <= maxWork {
+	for l, n := x.next(0, &q); l != nil; l, n = x.next(n, &q) {
+		if i := l.zone; f.binds[i] != bindsNot && f.work <= maxWork {
 			f.considerParts(i, f.set.zones[i].reach())
 		}
 	}

@@ -47,14 +47,15 @@ func (s *Set) Parts(floor int, parts []SpaceCapsule, heights []Span, dst []int) 
 }
 
 func (s *Set) parts(t *tree, b *parts3, heights []Span, dst []int) []int {
-	for k := t.next(0, &b.box); k < len(t.zones); k = t.next(k+1, &b.box) {
-		i := t.zones[k]
-		from, to := s.zones[i].span()
+	for l, n := t.next(0, &b.box); l != nil; l, n = t.next(n, &b.box) {
+		var from, to int64
 		if heights != nil {
-			from, to = int64(heights[i].FromMM), int64(heights[i].ToMM)
+			from, to = int64(heights[l.zone].FromMM), int64(heights[l.zone].ToMM)
+		} else {
+			from, to = s.zones[l.zone].span()
 		}
-		if o := s.leafOutline(&t.leaves[k]); b.touches(&o, &t.levels[0][k], from, to) {
-			dst = append(dst, int(i))
+		if o := s.leafOutline(l); b.touches(&o, &t.nodes[n-1].bounds, from, to) {
+			dst = append(dst, int(l.zone))
 		}
 	}
 	return dst
@@ -128,8 +129,9 @@ func (o *outline) nears(q *bounds) bool {
 		if !o.runs[r].meets(q) {
 			continue
 		}
-		for _, e := range o.run(r) {
-			if e.maxX() >= q.x0 && e.minX() <= q.x1 && e.maxY() >= q.y0 && e.minY() <= q.y1 {
+		run := o.run(r)
+		for i := range run {
+			if run[i].meets(q) {
 				return true
 			}
 		}

@@ -39,9 +39,9 @@ func (s *Set) At(floor int, at Vertex, dst []int) ([]int, error) {
 
 func (s *Set) at(t *tree, at Vertex, dst []int) []int {
 	q := bounds{at.X, at.Y, at.X, at.Y}
-	for k := t.next(0, &q); k < len(t.zones); k = t.next(k+1, &q) {
-		if o := s.leafOutline(&t.leaves[k]); o.locate(at.X, at.Y) != away {
-			dst = append(dst, int(t.zones[k]))
+	for l, n := t.next(0, &q); l != nil; l, n = t.next(n, &q) {
+		if o := s.leafOutline(l); o.locate(at.X, at.Y) != away {
+			dst = append(dst, int(l.zone))
 		}
 	}
 	return dst
@@ -69,9 +69,9 @@ func (s *Set) SignedDistance(floor int, at Vertex, kind Kind) (mm float64, zone 
 func (s *Set) depth2(t *tree, at Vertex, kind Kind) (best2 float64, zone int) {
 	best2, zone = -1, NoZone
 	q := bounds{at.X, at.Y, at.X, at.Y}
-	for k := t.next(0, &q); k < len(t.zones); k = t.next(k+1, &q) {
-		i, o := int(t.zones[k]), s.leafOutline(&t.leaves[k])
-		if t.leaves[k].kind != kind || o.locate(at.X, at.Y) == away {
+	for l, n := t.next(0, &q); l != nil; l, n = t.next(n, &q) {
+		i, o := int(l.zone), s.leafOutline(l)
+		if l.kind != kind || o.locate(at.X, at.Y) == away {
 			continue
 		}
 		if d := o.near2(at.X, at.Y, math.Inf(1)); d > best2 || d == best2 && i < zone {
@@ -91,11 +91,11 @@ func (s *Set) near2(t *tree, at Vertex, kind Kind) (best2 float64, zone int) {
 	here := box{int64(at.X), int64(at.Y), int64(at.X), int64(at.Y)}
 	for reach := max(t.spacing, 1); ; {
 		q := here.grow(reach).bounds()
-		for k := t.next(0, &q); k < len(t.zones); k = t.next(k+1, &q) {
-			if t.leaves[k].kind != kind {
+		for l, n := t.next(0, &q); l != nil; l, n = t.next(n, &q) {
+			if l.kind != kind {
 				continue
 			}
-			i, o := int(t.zones[k]), s.leafOutline(&t.leaves[k])
+			i, o := int(l.zone), s.leafOutline(l)
 			// The next number also sees an equal, of which the first decides.
 			if d := o.near2(at.X, at.Y, math.Nextafter(best2, math.Inf(1))); d < best2 || d == best2 && i < zone {
 				best2, zone = d, i
@@ -130,9 +130,9 @@ func (s *Set) Footprint(floor int, ring []Vertex, dst []int) ([]int, error) {
 }
 
 func (s *Set) footprint(t *tree, p *polygon, dst []int) []int {
-	for k := t.next(0, &p.box); k < len(t.zones); k = t.next(k+1, &p.box) {
-		if o := s.leafOutline(&t.leaves[k]); p.touches(&o) {
-			dst = append(dst, int(t.zones[k]))
+	for l, n := t.next(0, &p.box); l != nil; l, n = t.next(n, &p.box) {
+		if o := s.leafOutline(l); p.touches(&o) {
+			dst = append(dst, int(l.zone))
 		}
 	}
 	return dst
@@ -174,7 +174,7 @@ func (p *polygon) touches(o *outline) bool {
 }
 
 func (p *polygon) meets(e *edge) bool {
-	if e.maxX() < p.box.x0 || e.minX() > p.box.x1 || e.maxY() < p.box.y0 || e.minY() > p.box.y1 {
+	if !e.meets(&p.box) {
 		return false
 	}
 	for k := range p.n {
@@ -204,9 +204,9 @@ func (s *Set) Capsule(floor int, from, to Vertex, radiusMM int32, dst []int) ([]
 }
 
 func (s *Set) swept(t *tree, c *sweptDisk, dst []int) []int {
-	for k := t.next(0, &c.box); k < len(t.zones); k = t.next(k+1, &c.box) {
-		if o := s.leafOutline(&t.leaves[k]); c.touches(&o) {
-			dst = append(dst, int(t.zones[k]))
+	for l, n := t.next(0, &c.box); l != nil; l, n = t.next(n, &c.box) {
+		if o := s.leafOutline(l); c.touches(&o) {
+			dst = append(dst, int(l.zone))
 		}
 	}
 	return dst
@@ -243,8 +243,7 @@ func (c *sweptDisk) touches(o *outline) bool {
 }
 
 func (c *sweptDisk) near(e *edge) bool {
-	return e.maxX() >= c.box.x0 && e.minX() <= c.box.x1 && e.maxY() >= c.box.y0 && e.minY() <= c.box.y1 &&
-		edgesClose(e, &c.axis, c.r2)
+	return e.meets(&c.box) && edgesClose(e, &c.axis, c.r2)
 }
 
 // check refuses what has no answer.

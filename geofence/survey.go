@@ -16,8 +16,8 @@ func (f *Fence) survey() {
 	f.contour.set(&f.body.body, t.at)
 	solid, around := &f.set.floors[t.floor].solid, f.contour.box.grow(int64(f.reach)).bounds()
 	f.found = f.found[:0]
-	for k := solid.next(0, &around); k < len(solid.zones); k = solid.next(k+1, &around) {
-		if i := solid.zones[k]; f.binds[i] != bindsNot && f.set.zones[i].low <= f.body.high {
+	for l, n := solid.next(0, &around); l != nil; l, n = solid.next(n, &around) {
+		if i := l.zone; f.binds[i] != bindsNot && f.set.zones[i].low <= f.body.high {
 			f.found = append(f.found, i)
 		}
 	}

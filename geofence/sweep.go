@@ -104,7 +104,7 @@ func (m *mover) hit(b *body, o *obstacle, r float64, work *int) float64 {
 		run := o.run(k)
 		for i := range run {
 			e := &run[i]
-			if e.minX() > reach.x1 || e.maxX() < reach.x0 || e.minY() > reach.y1 || e.maxY() < reach.y0 {
+			if !e.meets(&reach) {
 				continue
 			}
 			*work += m.n
