@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// hangs is after how long a browser that does not answer is taken to hang; on a machine that gives it a tenth of a processor it takes half a minute.
+const hangs = 2 * time.Minute
+
 // devtools talks to a headless Chromium by its debugging pipe: commands to its descriptor 3, answers from 4, each
 // message JSON with a zero byte after it.
 type devtools struct {
@@ -161,8 +164,8 @@ func (d *devtools) ask(method string, params map[string]any) json.RawMessage {
 	select {
 	case raw := <-answer:
 		return raw
-	case <-time.After(30 * time.Second):
-		d.t.Fatalf("chromium: no answer to %s within 30 s", method)
+	case <-time.After(hangs):
+		d.t.Fatalf("chromium: no answer to %s within %v", method, hangs)
 	}
 	return nil
 }
@@ -189,7 +192,7 @@ func (d *devtools) until(expression string) {
 		raw := d.ask("Runtime.evaluate", map[string]any{"expression": careful, "returnByValue": true})
 		return strings.Contains(string(raw), `"value":true`)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !isTrue(); {
+	for deadline := time.Now().Add(hangs); !isTrue(); {
 		if time.Now().After(deadline) {
 			d.t.Fatalf("the page never came to %s; its text:\n%s", expression, d.eval("document.body.innerText"))
 		}
