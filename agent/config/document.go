@@ -93,6 +93,9 @@ func (d *document) clean(parts ...any) bool { return !d.dirty[at(parts...).Strin
 
 // wrong files an error about what stands at a place.
 func (d *document) wrong(where *path, rule, expected, found, hint string) {
+	if found == "" {
+		found = "an empty text"
+	}
 	d.about(where.find(d.root), where, Problem{Rule: rule, Expected: expected, Found: found, Hint: hint})
 }
 

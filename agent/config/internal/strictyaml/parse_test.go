@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,9 @@ func checkOffsets(t *testing.T, src string, n *Node, depth int) {
 	}
 }
 
+// pairInList matches an entry of a list on one line with a colon in its middle.
+var pairInList = regexp.MustCompile(`[\[,]\s*[^\s"'\[\]{},#:][^"'\[\]{},\n]*:[^\s,\[\]{}]`)
+
 // sameAsOther compares a document that was accepted without fault with what goccy reads.
 func sameAsOther(t *testing.T, src string, n *Node) {
 	defer func() {
@@ -269,7 +273,9 @@ func sameAsOther(t *testing.T, src string, n *Node) {
 			docs = append(docs, other(d.Body))
 		}
 	}
-	if got := strings.Join(docs, " --- "); got != plainDump(n) {
+	// Within a flow mapping the other reader takes [a:b] for [{a: b}], other than YAML 1.2 (7.3.3: a colon is a plain text's
+	// where no space follows) and other than it does itself outside of one.
+	if got := strings.Join(docs, " --- "); got != plainDump(n) && !pairInList.MatchString(src) {
 		t.Fatalf("%q\nwe read   %s\nthey read %s", src, plainDump(n), got)
 	}
 }
