@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -365,6 +366,11 @@ func TestChainErrors(t *testing.T) {
 			var se *SpecError
 			if err == nil || !errors.As(err, &se) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want a SpecError with %q", err, c.want)
+			}
+			for _, e := range specErrors(t, err) {
+				if lists := []string{"Origin", "Axis", "Links", "Parts", "Views"}; e.Element >= 0 && !slices.Contains(lists, e.Field) {
+					t.Errorf("%v: %s is no list, its element %d is named", e, e.Field, e.Element)
+				}
 			}
 		})
 	}

@@ -23,6 +23,9 @@ func specErrors(t tb, err error) []*SpecError {
 		if !errors.As(e, &s) {
 			t.Fatalf("error %v is not a *SpecError", e)
 		}
+		if s.Index < -1 || s.Ring < -1 || s.Vertex < -1 || s.Element < -1 {
+			t.Fatalf("error %+v: an index that does not apply is -1", *s)
+		}
 		list = append(list, s)
 	}
 	return list

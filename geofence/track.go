@@ -201,7 +201,7 @@ func (t *track) order(now Instant, p *Pose, r *Robot) FaultSet {
 	if p.StampNS <= 0 || t.seen && (p.StampNS <= t.stamp || p.Boot < t.boot) {
 		faults |= FaultStampOrder
 	}
-	if p.Boot > now.Boot || time.Duration(p.StampNS-now.Civil.UnixNano()) > r.PoseMaxFuture {
+	if p.Boot > now.Boot || p.StampNS > now.Civil.UnixNano()+int64(r.PoseMaxFuture) {
 		faults |= FaultPoseFuture
 	}
 	return faults

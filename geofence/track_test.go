@@ -120,10 +120,12 @@ func TestPoseFaults(t *testing.T) {
 }
 
 func TestFirstPoseMustBeStamped(t *testing.T) {
-	r := newRig(t, site(wall(50_000)), wheels())
-	r.in.Pose.Seen, r.in.Pose.Boot = true, r.now.Boot
-	if v := r.step(); v.Faults != FaultStampOrder {
-		t.Errorf("faults %v", v.Faults)
+	for stamp, want := range map[int64]FaultSet{math.MinInt64: FaultStampOrder, -1: FaultStampOrder, 0: FaultStampOrder, 1: 0} {
+		r := newRig(t, site(wall(50_000)), wheels())
+		r.in.Pose.Seen, r.in.Pose.Boot, r.in.Pose.StampNS = true, r.now.Boot, stamp
+		if v := r.step(); v.Faults != want {
+			t.Errorf("stamp %d: faults %v, want %v", stamp, v.Faults, want)
+		}
 	}
 }
 
