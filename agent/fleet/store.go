@@ -293,10 +293,15 @@ func (s *store) find(key streamKey, seq uint64) (found, bool) {
 
 // drop forgets what is not durable and lets go of the file.
 func (s *store) drop() error {
-	return errors.Join(s.f.Truncate(s.durable), s.f.Close())
+	return errors.Join(s.f.Truncate(s.durable), s.release())
 }
 
-func (s *store) close() error { return errors.Join(s.sync(), s.f.Close()) }
+func (s *store) close() error { return errors.Join(s.sync(), s.release()) }
+
+// release unlocks by name: a child that is just being started keeps a copy of the descriptor until it runs its program.
+func (s *store) release() error {
+	return errors.Join(unix.Flock(int(s.f.Fd()), unix.LOCK_UN), s.f.Close())
+}
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -152,7 +152,9 @@ func (osFS) Lock(dir string) (func() error, error) {
 		d.Close()
 		return nil, &fs.PathError{Op: "flock", Path: dir, Err: err}
 	}
-	return d.Close, nil
+	// A child that is just being started has a copy of the descriptor until it runs its program, and with it the lock: closing
+	// ours does not give that back.
+	return func() error { return errors.Join(syscall.Flock(int(d.Fd()), syscall.LOCK_UN), d.Close()) }, nil
 }
 
 // lockHolder names the process that holds the lock of d, if the kernel tells.

@@ -82,5 +82,6 @@ func Lock(dir string) (release func(), err error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return nil, errors.Join(ErrBusy, f.Close())
 	}
-	return func() { _ = f.Close() }, nil
+	// Unlocked by name, since a child that is just being started keeps a copy of the descriptor until it runs its program.
+	return func() { _ = errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close()) }, nil
 }
