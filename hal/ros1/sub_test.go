@@ -386,7 +386,7 @@ func TestSubCloseEndsItsConnections(t *testing.T) {
 	n := startNode(t, testConfig(master.URI(), &ev))
 	p := startPublisher(t, master.URI(), "/pub", "/cmd", bus.TypeTwist, nil)
 	sub, _ := commands(t, n, nil)
-	eventually(t, "connected", func() bool { return p.Subscribers() == 1 })
+	eventually(t, "connected, on both ends", func() bool { return p.Subscribers() == 1 && sub.Stats().Connected == 1 })
 	sub.Close()
 	if s := sub.Stats(); s.Connected != 0 {
 		t.Errorf("%+v after Close", s)
