@@ -17,8 +17,12 @@ const (
 	haltsNew  = "halted.json.new"
 )
 
-// maxHalts is how many halted releases are remembered. Of more, the oldest go; whoever may stop a robot may halt releases.
+// maxHalts is how many halted releases are remembered. With one more, all count as halted, until a person has looked: whoever
+// may stop a robot may halt releases, and must not make it forget one by halting many.
 const maxHalts = 256
+
+// tooManyHalts is why no release is installed then.
+const tooManyHalts = "more releases were halted than this robot remembers (256): none is installed until somebody who knows why has removed halted.json and starts the guard anew"
 
 // halts remembers the releases that were halted.
 type halts struct {
@@ -47,6 +51,9 @@ func (h *halts) why(version string) (string, bool) {
 		if x.Version == version {
 			return x.Reason, true
 		}
+	}
+	if len(h.list) > maxHalts {
+		return tooManyHalts, true
 	}
 	return "", false
 }
@@ -89,9 +96,8 @@ func (a *Agent) haltRelease(version, reason string) error {
 func (h *halts) add(version, reason string) (list []halted, unreadable string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !slices.ContainsFunc(h.list, func(x halted) bool { return x.Version == version }) {
+	if len(h.list) <= maxHalts && !slices.ContainsFunc(h.list, func(x halted) bool { return x.Version == version }) {
 		h.list = append(h.list, halted{version, reason})
-		h.list = h.list[max(0, len(h.list)-maxHalts):]
 	}
 	return slices.Clone(h.list), h.unreadable
 }
