@@ -3,6 +3,7 @@ package tpm
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
 	"encoding/binary"
 	"fmt"
 
@@ -19,23 +20,32 @@ type Statement struct {
 
 // CertifyDevice lets the attestation key state that the device key is in the same TPM. See VerifyDevice.
 func (t *TPM) CertifyDevice(qualifyingData []byte) (Statement, error) {
+	return t.certify(deviceKey, qualifyingData)
+}
+
+// CertifyBound is CertifyDevice for the bound key. See VerifyBound. It needs no approved state.
+func (b *BoundKey) CertifyBound(qualifyingData []byte) (Statement, error) {
+	return b.t.certify(boundKey, qualifyingData)
+}
+
+func (t *TPM) certify(k keyKind, qualifyingData []byte) (Statement, error) {
 	if err := checkQualifyingData(qualifyingData); err != nil {
 		return Statement{}, err
 	}
 	qualifyingData = bytes.Clone(qualifyingData)
-	return call(t, "certify the device key", t.options.Timeout, repeatable, func(c *conn) (Statement, error) {
+	return call(t, "certify the "+k.String(), t.options.Timeout, repeatable, func(c *conn) (Statement, error) {
 		ak, err := t.load(c, attestationKey)
 		if err != nil {
 			return Statement{}, err
 		}
 		defer c.flush(ak.handle)
-		device, err := t.load(c, deviceKey)
+		key, err := t.load(c, k)
 		if err != nil {
 			return Statement{}, err
 		}
-		defer c.flush(device.handle)
+		defer c.flush(key.handle)
 		r, err := tpm2.Certify{
-			ObjectHandle: device.withAuth(), SignHandle: ak.withAuth(), QualifyingData: tpm2.TPM2BData{Buffer: qualifyingData},
+			ObjectHandle: key.withAuth(), SignHandle: ak.withAuth(), QualifyingData: tpm2.TPM2BData{Buffer: qualifyingData},
 			InScheme: tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
 		}.Execute(c)
 		if err != nil {
@@ -55,18 +65,37 @@ func VerifyDevice(ak crypto.PublicKey, s Statement, device, qualifyingData []byt
 	if err := p.CheckDevice(); err != nil {
 		return nil, Info{}, err
 	}
+	info, err := verifyCertified(ak, s, p, qualifyingData)
+	return p, info, err
+}
+
+// VerifyBound is VerifyDevice for a key that is bound to an approver.
+func VerifyBound(ak crypto.PublicKey, s Statement, bound []byte, approver *ecdsa.PublicKey, qualifyingData []byte) (*Public, Info, error) {
+	p, err := ParsePublic(bound)
+	if err != nil {
+		return nil, Info{}, fmt.Errorf("bound key: %w: %w", ErrMalformed, err)
+	}
+	if err := p.CheckBound(approver); err != nil {
+		return nil, Info{}, err
+	}
+	info, err := verifyCertified(ak, s, p, qualifyingData)
+	return p, info, err
+}
+
+// verifyCertified checks that the statement is about this key.
+func verifyCertified(ak crypto.PublicKey, s Statement, p *Public, qualifyingData []byte) (Info, error) {
 	a, info, err := verifyStatement(ak, s.Attest, s.Signature, qualifyingData, tpm2.TPMSTAttestCertify)
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("device key: %w", err)
+		return Info{}, fmt.Errorf("device key: %w", err)
 	}
 	said, err := a.Attested.Certify()
 	if err != nil {
-		return nil, Info{}, fmt.Errorf("device key: %w: %w", ErrMalformed, err)
+		return Info{}, fmt.Errorf("device key: %w: %w", ErrMalformed, err)
 	}
 	if !bytes.Equal(said.Name.Buffer, p.name) {
-		return nil, Info{}, fmt.Errorf("device key: %w: it is about the key %x, expected %x", ErrWrongType, said.Name.Buffer, p.name)
+		return Info{}, fmt.Errorf("device key: %w: it is about the key %x, expected %x", ErrWrongType, said.Name.Buffer, p.name)
 	}
-	return p, info, nil
+	return info, nil
 }
 
 // CertifyCounter lets the attestation key state the value of a counter. See VerifyCounter.

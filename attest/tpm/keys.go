@@ -16,6 +16,7 @@ const (
 	deviceKey
 	endorsementECC
 	endorsementRSA
+	boundKey // of the one approver that the worker remembers
 )
 
 // uniqueLabel sets the device key apart from other programs' keys of the same shape. Changing it changes every robot's key.
@@ -23,7 +24,7 @@ const uniqueLabel = "robowarden/device-key/v1"
 
 // hierarchy is where a key's seed lives.
 func (k keyKind) hierarchy() tpm2.TPMHandle {
-	if k == deviceKey {
+	if k == deviceKey || k == boundKey {
 		return tpm2.TPMRHOwner
 	}
 	return tpm2.TPMRHEndorsement
@@ -40,6 +41,14 @@ func (k keyKind) template() tpm2.TPMTPublic {
 	default:
 		return tpm2.ECCEKTemplate
 	}
+}
+
+// template is that of a key; the bound key's depends on its approver.
+func (t *TPM) template(k keyKind) tpm2.TPMTPublic {
+	if k == boundKey {
+		return t.bound
+	}
+	return k.template()
 }
 
 // signingTemplate is an ECDSA P-256 key that never leaves its TPM. NoDA keeps it usable while the TPM's lockout against
@@ -100,7 +109,7 @@ func (t *TPM) load(c *conn, k keyKind) (*loaded, error) {
 		}
 		known.context = nil // the TPM was reset since
 	}
-	r, err := tpm2.CreatePrimary{PrimaryHandle: k.hierarchy(), InPublic: tpm2.New2B(k.template())}.Execute(c)
+	r, err := tpm2.CreatePrimary{PrimaryHandle: k.hierarchy(), InPublic: tpm2.New2B(t.template(k))}.Execute(c)
 	if err != nil {
 		return nil, fmt.Errorf("make the %v: %w", k, err)
 	}
@@ -138,6 +147,8 @@ func (k keyKind) String() string {
 		return "device key"
 	case endorsementECC:
 		return "ECC endorsement key"
+	case boundKey:
+		return "bound key"
 	default:
 		return "RSA endorsement key"
 	}

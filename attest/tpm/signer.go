@@ -5,11 +5,8 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/sha256"
-	"encoding/asn1"
-	"errors"
 	"fmt"
 	"io"
-	"math/big"
 
 	"github.com/google/go-tpm/tpm2"
 )
@@ -69,18 +66,7 @@ func (d *DeviceKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]
 		if err != nil {
 			return nil, err
 		}
-		s, err := r.Signature.Signature.ECDSA()
-		if err != nil {
-			return nil, err
-		}
-		der, err := asn1.Marshal(struct{ R, S *big.Int }{new(big.Int).SetBytes(s.SignatureR.Buffer), new(big.Int).SetBytes(s.SignatureS.Buffer)})
-		if err != nil {
-			return nil, err
-		}
-		if !ecdsa.VerifyASN1(d.key, digest, der) { // a fault here would otherwise be looked for at the far end
-			return nil, errors.New("the tpm's signature does not verify")
-		}
-		return der, nil
+		return ecdsaDER(&r.Signature, d.key, digest)
 	})
 }
 

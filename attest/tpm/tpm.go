@@ -46,6 +46,7 @@ type TPM struct {
 	stopped chan struct{}
 	once    sync.Once
 	keys    map[keyKind]*loadable // the worker's own
+	bound   tpm2.TPMTPublic       // the worker's own: the bound key's template
 	device  *Public               // read once in Open
 	ak      *Public               // read once in Open
 }

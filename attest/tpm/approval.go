@@ -1,0 +1,185 @@
+package tpm
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+
+	"encoding/asn1"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// ErrState says that the computer has not started into a state that anybody has approved: the bound key does not sign.
+var ErrState = errors.New("the pcrs hold no approved state")
+
+// MaxApprovals is the largest number of approvals that a robot keeps.
+const MaxApprovals = 16
+
+// approvalRef sets approvals apart from everything else that an approver may sign (policyRef of TPM2_PolicyAuthorize).
+const approvalRef = "robowarden/bound-key/v1"
+
+// Approval is an approver's word that a computer whose PCRs hold these values may use its bound key. It is for every
+// robot whose key is bound to this approver; it does not run out, so what must never start again is for a verifier to
+// refuse.
+type Approval struct {
+	// PCRs are the values, by number, of the SHA-256 bank.
+	PCRs map[int][sha256.Size]byte
+	// Signature is ASN.1, over SHA-256 of the approved policy's digest and the reference.
+	Signature []byte
+}
+
+// SignApproval approves a state. The approver's key is ECDSA on P-256.
+func SignApproval(approver crypto.Signer, pcrs map[int][sha256.Size]byte) (Approval, error) {
+	key, ok := approver.Public().(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return Approval{}, errors.New("approval: expected an approver's key of ECDSA on P-256")
+	}
+	a := Approval{PCRs: maps.Clone(pcrs)}
+	policy, err := a.policy()
+	if err != nil {
+		return Approval{}, err
+	}
+	if a.Signature, err = approver.Sign(rand.Reader, approvalDigest(policy), crypto.SHA256); err != nil {
+		return Approval{}, fmt.Errorf("approval: %w", err)
+	}
+	return a, nil
+}
+
+// Verify checks that the approver has signed this approval.
+func (a *Approval) Verify(approver *ecdsa.PublicKey) error {
+	if _, err := approverArea(approver); err != nil {
+		return fmt.Errorf("approval: %w", err)
+	}
+	policy, err := a.policy()
+	if err != nil {
+		return err
+	}
+	if !ecdsa.VerifyASN1(approver, approvalDigest(policy), a.Signature) {
+		return errors.New("approval: the signature is not the approver's over these values")
+	}
+	return nil
+}
+
+// numbers are the PCRs that the approval is about, rising.
+func (a *Approval) numbers() []int { return slices.Sorted(maps.Keys(a.PCRs)) }
+
+// matches says whether these values are the approved ones.
+func (a *Approval) matches(values map[int][sha256.Size]byte) bool {
+	for n, want := range a.PCRs {
+		if got, ok := values[n]; !ok || got != want {
+			return false
+		}
+	}
+	return true
+}
+
+// pcrDigest is the digest over the values in the order of their numbers, as TPM2_PolicyPCR has it.
+func (a *Approval) pcrDigest() []byte {
+	h := sha256.New()
+	for _, n := range a.numbers() {
+		v := a.PCRs[n]
+		h.Write(v[:])
+	}
+	return h.Sum(nil)
+}
+
+// policy is the digest of the policy that the TPM comes to when its PCRs hold these values.
+func (a *Approval) policy() ([]byte, error) {
+	pcrs, err := checkPCRs(a.numbers())
+	if err != nil {
+		return nil, fmt.Errorf("approval: %w", err)
+	}
+	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
+	if err != nil {
+		return nil, fmt.Errorf("approval: %w", err)
+	}
+	if err := (tpm2.PolicyPCR{PcrDigest: tpm2.TPM2BDigest{Buffer: a.pcrDigest()}, Pcrs: selection(pcrs)}).Update(calc); err != nil {
+		return nil, fmt.Errorf("approval: %w", err)
+	}
+	return calc.Hash().Digest, nil
+}
+
+// approvalDigest is what an approver signs (TPM 2.0 Library, part 3, TPM2_PolicyAuthorize: aHash).
+func approvalDigest(policy []byte) []byte {
+	sum := sha256.Sum256(slices.Concat(policy, []byte(approvalRef)))
+	return sum[:]
+}
+
+// approverArea is an approver's key as a TPM loads it; its digest names the approver in the bound key's policy.
+func approverArea(key *ecdsa.PublicKey) (tpm2.TPMTPublic, error) {
+	if key == nil || key.Curve != elliptic.P256() {
+		return tpm2.TPMTPublic{}, errors.New("expected an approver's key of ECDSA on P-256")
+	}
+	point, err := key.Bytes() // an uncompressed point: one byte of form, then both coordinates
+	if err != nil {
+		return tpm2.TPMTPublic{}, fmt.Errorf("the approver's key: %w", err)
+	}
+	half := (len(point) - 1) / 2
+	area := signingTemplate(false, "")
+	area.ObjectAttributes = tpm2.TPMAObject{SignEncrypt: true}
+	area.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{
+		X: tpm2.TPM2BECCParameter{Buffer: point[1 : 1+half]}, Y: tpm2.TPM2BECCParameter{Buffer: point[1+half:]},
+	})
+	return area, nil
+}
+
+// approverName is the TPM's name of an approver's key.
+func approverName(area *tpm2.TPMTPublic) []byte {
+	sum := sha256.Sum256(tpm2.Marshal(*area))
+	return append([]byte{0, byte(tpm2.TPMAlgSHA256)}, sum[:]...)
+}
+
+// boundPolicy is the policy of keys that are bound to an approver: any state that he has signed.
+func boundPolicy(area *tpm2.TPMTPublic) ([]byte, error) {
+	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
+	if err != nil {
+		return nil, err
+	}
+	err = tpm2.PolicyAuthorize{
+		KeySign: tpm2.TPM2BName{Buffer: approverName(area)}, PolicyRef: tpm2.TPM2BDigest{Buffer: []byte(approvalRef)},
+	}.Update(calc)
+	return calc.Hash().Digest, err
+}
+
+// CheckBound says whether this may be a bound key: made in its TPM, for signing only, and of no use but by a policy, which
+// is that of this approver's states.
+func (p *Public) CheckBound(approver *ecdsa.PublicKey) error {
+	if err := p.CheckDevice(); err != nil {
+		return err
+	}
+	area, err := approverArea(approver)
+	if err != nil {
+		return err
+	}
+	policy, err := boundPolicy(&area)
+	if err != nil {
+		return err
+	}
+	if p.area.ObjectAttributes.UserWithAuth || !bytes.Equal(p.area.AuthPolicy.Buffer, policy) {
+		return errors.New("not a bound key: expected one that signs only by the approver's policy; it signs without, or by another")
+	}
+	return nil
+}
+
+// tpmSignature is an ASN.1 signature as TPMs have it.
+func tpmSignature(der []byte) (tpm2.TPMTSignature, error) {
+	var parts struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(der, &parts); err != nil || len(rest) > 0 || parts.R.Sign() <= 0 || parts.S.Sign() <= 0 ||
+		parts.R.BitLen() > 256 || parts.S.BitLen() > 256 {
+		return tpm2.TPMTSignature{}, errors.New("approval: the signature is not ASN.1 of ECDSA on P-256")
+	}
+	return tpm2.TPMTSignature{SigAlg: tpm2.TPMAlgECDSA, Signature: tpm2.NewTPMUSignature(tpm2.TPMAlgECDSA, &tpm2.TPMSSignatureECC{
+		Hash:       tpm2.TPMAlgSHA256,
+		SignatureR: tpm2.TPM2BECCParameter{Buffer: parts.R.FillBytes(make([]byte, 32))},
+		SignatureS: tpm2.TPM2BECCParameter{Buffer: parts.S.FillBytes(make([]byte, 32))},
+	})}, nil
+}
