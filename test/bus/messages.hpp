@@ -146,6 +146,17 @@ struct Float64MultiArray {
 };
 #define BUS_FIELDS_Float64MultiArray(F) F(layout) F(data)
 
+struct UInt8MultiArray {
+  MultiArrayLayout layout;
+  std::vector<uint8_t> data;
+};
+#define BUS_FIELDS_UInt8MultiArray(F) F(layout) F(data)
+
+struct Clock {
+  Time clock;
+};
+#define BUS_FIELDS_Clock(F) F(clock)
+
 struct Imu {
   Header header;
   Quaternion orientation;
@@ -189,7 +200,8 @@ struct Image {
   X(Time) X(Duration) X(Header) X(String) X(Bool) X(Vector3) X(Quaternion) X(Pose) X(PoseStamped)                   \
       X(PoseWithCovariance) X(PoseWithCovarianceStamped) X(Twist) X(TwistWithCovariance) X(Transform)               \
           X(TransformStamped) X(TFMessage) X(Odometry) X(JointState) X(JointTrajectoryPoint) X(JointTrajectory)     \
-              X(MultiArrayDimension) X(MultiArrayLayout) X(Float64MultiArray) X(Imu) X(BatteryState) X(Image)
+              X(MultiArrayDimension) X(MultiArrayLayout) X(Float64MultiArray) X(UInt8MultiArray) X(Clock) X(Imu)     \
+                  X(BatteryState) X(Image)
 
 // BUS_TYPES is what goes over a topic: the structure and the package that it comes from.
 #define BUS_TYPES(X)                                                                                          \
@@ -203,6 +215,8 @@ struct Image {
   X(JointState, sensor_msgs)                                                                                  \
   X(JointTrajectory, trajectory_msgs)                                                                         \
   X(Float64MultiArray, std_msgs)                                                                              \
+  X(UInt8MultiArray, std_msgs)                                                                                \
+  X(Clock, rosgraph_msgs)                                                                                     \
   X(Imu, sensor_msgs)                                                                                         \
   X(BatteryState, sensor_msgs)                                                                                \
   X(Image, sensor_msgs)
