@@ -75,6 +75,9 @@ type Steward struct {
 	MetricsSocket string `cfg:"metrics_socket,optional" form:"path" eg:"metrics_socket: /run/robowarden-steward/metrics.sock"`
 	// Artifacts is the folder with the slots of models and programs; without it, none are measured.
 	Artifacts string `cfg:"artifacts,optional" form:"path" eg:"artifacts: /var/lib/robowarden-artifacts"`
+	// TPM is a TPM 2.0 device, or the unix socket of a software TPM, whose counters keep the floors of artifacts; without it, files
+	// do, which a disk that is set back takes with it.
+	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
 	// Runs says which systemd unit runs an artifact; without it, crash loops in its trial are not seen, and not ruled out.
 	Runs []Runs `cfg:"runs,optional" len:"1..16" eg:"runs: [{artifact: grasp-model, unit: planner.service}]"`
 }
