@@ -6,6 +6,8 @@ import "time"
 type Deployment struct {
 	// Serial is the robot's serial number, by which the policy knows it.
 	Serial string `cfg:"serial" form:"serial" eg:"serial: hum-0007"`
+	// Groups are the groups that the robot belongs to: signed orders for one of them, "group:" and its name, are for this robot too.
+	Groups []string `cfg:"groups,optional" len:"1..16" form:"id" eg:"groups: [canary, ward-3]"`
 	// ROS says how to reach a ROS 1 graph; it is required for a profile with bus: ros1.
 	ROS *ROS `cfg:"ros,optional" eg:"ros: {master_uri: \"http://127.0.0.1:11311\", host: 127.0.0.1, node: /robowarden}"`
 	// DDS says how to take part in a DDS domain; it is required for a profile with bus: ros2.
