@@ -182,7 +182,7 @@ func (d *Deployment) others() []*string {
 		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.MeasuredLog, &c.StateDir, &c.MetricsSocket)
 	}
 	if s := d.Steward; s != nil {
-		out = append(out, &s.StateDir, &s.MetricsSocket)
+		out = append(out, &s.StateDir, &s.MetricsSocket, &s.Artifacts, &s.TPM)
 	}
 	return out
 }
