@@ -129,7 +129,10 @@ func TestPoisonedModel(t *testing.T) {
 	d.ready(t)
 	d.drive(t, p, 0.9)
 	poisoned := d.look(t).Running()
-	until(t, 20*time.Second, "the trial on disk", func() bool { st := d.look(t); return st.Trial != nil && st.Trial.Now.SHA256 == poisoned.SHA256 && !st.Trial.Good })
+	until(t, 20*time.Second, "the trial on disk", func() bool {
+		st := d.look(t)
+		return st.Trial != nil && st.Trial.Now.SHA256 == poisoned.SHA256 && !st.Trial.Good
+	})
 	began := time.Now()
 	if !longTier() {
 		d.pass(t, 4*time.Minute+50*time.Second, 0.9)
