@@ -3,11 +3,9 @@ package artifact_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,196 +16,8 @@ import (
 	"testing"
 
 	"github.com/robowarden/robowarden/attest/artifact"
+	"github.com/robowarden/robowarden/attest/internal/mutate"
 )
-
-// object is a JSON object with its members in order, so that one can come twice.
-type object []member
-
-type member struct {
-	key   string
-	value any // object, []any, string, json.Number, bool, nil
-}
-
-// parse reads JSON into objects.
-func parse(t testing.TB, data []byte) any {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var value func() any
-	value = func() any {
-		tok, err := d.Token()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out any = tok
-		switch tok {
-		case json.Delim('{'):
-			o := object{}
-			for d.More() {
-				key, err := d.Token()
-				if err != nil {
-					t.Fatal(err)
-				}
-				o = append(o, member{key.(string), value()})
-			}
-			_, _ = d.Token()
-			out = o
-		case json.Delim('['):
-			list := []any{}
-			for d.More() {
-				list = append(list, value())
-			}
-			_, _ = d.Token()
-			out = list
-		}
-		return out
-	}
-	return value()
-}
-
-// text writes it.
-func text(v any) string {
-	switch v := v.(type) {
-	case object:
-		parts := make([]string, 0, len(v))
-		for _, m := range v {
-			parts = append(parts, text(m.key)+":"+text(m.value))
-		}
-		return "{" + strings.Join(parts, ",") + "}"
-	case []any:
-		parts := make([]string, 0, len(v))
-		for _, x := range v {
-			parts = append(parts, text(x))
-		}
-		return "[" + strings.Join(parts, ",") + "]"
-	}
-	raw, _ := json.Marshal(v)
-	return string(raw)
-}
-
-// mutant is one changed document: which field, and what was done to it.
-type mutant struct {
-	path, what string
-	doc        any
-}
-
-// mutants changes each value of a document in every way of its class, and nothing else with it.
-func mutants(doc any) []mutant {
-	var out []mutant
-	var walk func(path string, v any, put func(any) any)
-	walk = func(path string, v any, put func(any) any) {
-		for what, x := range changes(v) {
-			out = append(out, mutant{path, what, put(x)})
-		}
-		switch v := v.(type) {
-		case object:
-			for i, m := range v {
-				walk(strings.TrimPrefix(path+"."+m.key, "."), m.value, func(x any) any {
-					c := slices.Clone(v)
-					c[i].value = x
-					return put(c)
-				})
-			}
-		case []any:
-			for i, x := range v {
-				walk(fmt.Sprintf("%s[%d]", path, i), x, func(x any) any {
-					c := slices.Clone(v)
-					c[i] = x
-					return put(c)
-				})
-			}
-		}
-	}
-	walk("", doc, func(x any) any { return x })
-	return out
-}
-
-// changes are the ways in which one value can differ, by its class.
-func changes(v any) map[string]any {
-	out := map[string]any{}
-	for what, x := range map[string]any{"null": nil, "true": true, "7": json.Number("7"), `""`: "", "[]": []any{}, "{}": object{}} {
-		if text(x) != text(v) {
-			out["is "+what] = x
-		}
-	}
-	switch v := v.(type) {
-	case object:
-		for i, m := range v {
-			without := slices.Delete(slices.Clone(v), i, i+1)
-			out[m.key+" removed"] = without
-			out[m.key+" comes twice"] = append(slices.Clone(v), m)
-			out[m.key+" comes twice, first otherwise"] = append(object{{m.key, "other"}}, v...)
-			renamed := slices.Clone(v)
-			renamed[i].key = strings.ToUpper(m.key[:1]) + m.key[1:]
-			if renamed[i].key == m.key {
-				renamed[i].key = strings.ToLower(m.key)
-			}
-			if renamed[i].key != m.key {
-				out[m.key+" in other case"] = renamed
-			}
-		}
-		out["a key more"] = append(slices.Clone(v), member{"more", "x"})
-	case []any:
-		if len(v) > 0 {
-			out["first twice"] = append([]any{v[0]}, v...)
-			out["last removed"] = v[:len(v)-1]
-			out["a thing more"] = append(slices.Clone(v), "x")
-		}
-		if len(v) > 1 {
-			turned := slices.Clone(v)
-			slices.Reverse(turned)
-			out["turned round"] = turned
-		}
-	case bool:
-		out["the contrary"] = !v
-	case json.Number:
-		out["one more"] = json.Number(string(v) + "1")
-		out["negative"] = json.Number("-" + string(v))
-	case string:
-		changesOfText(v, out)
-	}
-	return out
-}
-
-var (
-	isHex    = regexp.MustCompile(`^[0-9a-f]{32,}$`)
-	isBase64 = regexp.MustCompile(`^[A-Za-z0-9+/]{20,}={0,2}$`)
-)
-
-func changesOfText(v string, out map[string]any) {
-	add := func(what, x string) {
-		if x != v {
-			out[what] = x
-		}
-	}
-	add("a letter more", v+"x")
-	add("a space before", " "+v)
-	add("a zero byte behind", v+"\x00")
-	add("capitals", strings.ToUpper(v))
-	add("very long", v+strings.Repeat("x", 5000))
-	add("upwards", "../"+v)
-	add("absolute", "/"+v)
-	if v != "" {
-		add("last letter gone", v[:len(v)-1])
-		add("another first letter", string(rune(v[0]^1))+v[1:])
-	}
-	if isHex.MatchString(v) {
-		add("half of it", v[:len(v)/2])
-		add("another digit", map[bool]string{true: "1", false: "0"}[v[0] == '0']+v[1:])
-	}
-	raw, err := base64.StdEncoding.DecodeString(v)
-	if !isBase64.MatchString(v) || err != nil {
-		return
-	}
-	flipped := bytes.Clone(raw)
-	flipped[len(raw)/2] ^= 1
-	add("a bit flipped", b64(flipped))
-	add("a byte more", b64(append(bytes.Clone(raw), 0)))
-	add("a byte less", b64(raw[:len(raw)-1]))
-	add("a line break", v[:8]+"\n"+v[8:])
-	add("no padding", strings.TrimRight(v, "="))
-	add("base64 for addresses", strings.NewReplacer("+", "-", "/", "_").Replace(v))
-}
 
 // pardon says which mutants may pass, by path and what was done, and why. A pattern that nothing meets is an error.
 type pardon struct{ pattern, why string }
@@ -215,15 +25,15 @@ type pardon struct{ pattern, why string }
 // hunt verifies every mutant: it must be refused and the refusal name a field or a file, or be pardoned and mean the same.
 func hunt(t *testing.T, doc any, pardons []pardon, same any, verify func(string) (any, error)) {
 	t.Helper()
-	list, passed := mutants(doc), 0
+	list, passed := mutate.Mutants(doc), 0
 	used := map[string]bool{}
 	for _, m := range list {
-		got, err := verify(text(m.doc))
+		got, err := verify(mutate.Text(m.Doc))
 		var e *artifact.Error
 		switch {
 		case err == nil:
 			passed++
-			name := m.path + " " + m.what
+			name := m.Path + " " + m.What
 			i := slices.IndexFunc(pardons, func(p pardon) bool { return regexp.MustCompile("^(?:" + p.pattern + ")$").MatchString(name) })
 			if i < 0 {
 				t.Errorf("accepted: %q", name)
@@ -234,7 +44,7 @@ func hunt(t *testing.T, doc any, pardons []pardon, same any, verify func(string)
 				t.Errorf("%q means something else: %+v", name, got)
 			}
 		case !errors.As(err, &e) || e.Where == "" && len(e.Faults) == 0:
-			t.Errorf("%s %s: the refusal names neither field nor file: %v", m.path, m.what, err)
+			t.Errorf("%s %s: the refusal names neither field nor file: %v", m.Path, m.What, err)
 		}
 	}
 	for _, p := range pardons {
@@ -264,7 +74,7 @@ func TestEveryMutantOfABundle(t *testing.T) {
 			if err != nil {
 				t.Fatal("the off run:", err)
 			}
-			hunt(t, parse(t, m.bundle), []pardon{
+			hunt(t, mutate.Parse(m.bundle), []pardon{
 				{`verificationMaterial\.publicKey (is \{\}|hint removed)|verificationMaterial\.publicKey\.hint (is null|is "")`, "the only trusted key counts where none is named"},
 				around[1],
 			}, want, func(s string) (any, error) {
@@ -279,7 +89,7 @@ func TestEveryMutantOfABundle(t *testing.T) {
 		if err != nil {
 			t.Fatal("the off run:", err)
 		}
-		hunt(t, parse(t, doc), []pardon{around[1], {
+		hunt(t, mutate.Parse(doc), []pardon{around[1], {
 			`dsseEnvelope\.signatures\[0\]\.keyid .*`, "beside a certificate the key id names nothing",
 		}, {
 			`verificationMaterial\.timestampVerificationData\.rfc3161Timestamps first twice`, "the same timestamp twice says the same",
@@ -312,14 +122,16 @@ func TestEveryMutantOfAVector(t *testing.T) {
 			if err != nil {
 				t.Fatal("the off run:", err)
 			}
-			hunt(t, parse(t, bundle), c.pardons, want, func(s string) (any, error) {
+			hunt(t, mutate.Parse(bundle), c.pardons, want, func(s string) (any, error) {
 				return key.VerifyModel(t.Context(), vectors+name+c.path, []byte(s), artifact.Options{})
 			})
 			// The signed text: no change of it survives the signature, whatever it means.
-			for _, m := range mutants(parse(t, payload(t, bundle))) {
-				changed := change(t, bundle, func(d map[string]any) { d["dsseEnvelope"].(map[string]any)["payload"] = b64([]byte(text(m.doc))) })
+			for _, m := range mutate.Mutants(mutate.Parse(payload(t, bundle))) {
+				changed := change(t, bundle, func(d map[string]any) {
+					d["dsseEnvelope"].(map[string]any)["payload"] = b64([]byte(mutate.Text(m.Doc)))
+				})
 				if _, err := key.OpenModel(changed, artifact.Options{}); artifact.ReasonOf(err) != artifact.BadSignature {
-					t.Errorf("%s %s: %v", m.path, m.what, err)
+					t.Errorf("%s %s: %v", m.Path, m.What, err)
 				}
 			}
 		})
@@ -330,7 +142,7 @@ func TestEveryMutantOfAVector(t *testing.T) {
 // in its own right, and about the very files that are there.
 func TestEveryMutantOfAStatement(t *testing.T) {
 	m := newModel(t, "ed25519")
-	hunt(t, parse(t, payload(t, m.bundle)), []pardon{
+	hunt(t, mutate.Parse(payload(t, m.bundle)), []pardon{
 		{`subject\[0\]\.name .*`, "the name is the signer's to choose"},
 		{`predicate\.serialization\.allow_symlinks .*|predicate\.serialization allow_symlinks removed`, "links are the signer's to allow, and there are none"},
 		{`predicate\.serialization\.ignore_paths.* first twice|predicate\.serialization\.ignore_paths a thing more`, "what is ignored more is not there"},
@@ -350,7 +162,7 @@ func TestEveryMutantOfAProvenance(t *testing.T) {
 	trust := trusting(t, key)
 	digest := sha256.Sum256([]byte("model"))
 	demand := &artifact.ProvenanceDemand{Builders: []string{builder}, ModelVersion: true, Datasets: []string{dataset}}
-	hunt(t, parse(t, []byte(slsaOf(digest))), []pardon{
+	hunt(t, mutate.Parse([]byte(slsaOf(digest))), []pardon{
 		{`subject\[0\]\.name .*|subject\[0\] name (removed|in other case)`, "the digest names the subject"},
 		{`subject first twice`, "one subject of several is the artifact"},
 		{`predicate.*a key more|subject\[0\]\.digest a key more`, "SLSA demands that other keys are ignored"},
@@ -384,7 +196,7 @@ func TestEveryMutantOfABlobBundle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hunt(t, parse(t, bundle), []pardon{
+	hunt(t, mutate.Parse(bundle), []pardon{
 		{`verificationMaterial\.publicKey (is \{\}|hint removed)|verificationMaterial\.publicKey\.hint (is null|is "")`, "the only trusted key counts where none is named"},
 		{`messageSignature\.messageDigest is null|messageSignature messageDigest removed`, "the digest is a hint"},
 	}, nil, func(s string) (any, error) {
@@ -523,9 +335,9 @@ func TestTheHuntFindsWhatPasses(t *testing.T) {
 		return nil
 	}
 	passed := map[string]bool{}
-	for _, x := range mutants(parse(t, m.bundle)) {
-		if blind(text(x.doc)) == nil {
-			passed[x.path] = true
+	for _, x := range mutate.Mutants(mutate.Parse(m.bundle)) {
+		if blind(mutate.Text(x.Doc)) == nil {
+			passed[x.Path] = true
 		}
 	}
 	for _, path := range []string{"mediaType", "dsseEnvelope.payloadType", "dsseEnvelope.signatures[0].sig", "verificationMaterial.publicKey.hint"} {
