@@ -211,7 +211,7 @@ func (b *mcap) describe(s *stream, kind byte, n int64) error {
 		b.schemas[id] = baseType(name)
 		return nil
 	}
-	ch := &Channel{ID: uint32(id), Type: b.schemas[p.u16()], Topic: p.text(), Encoding: p.text()}
+	ch := &Channel{ID: uint32(id), Type: b.schemas[p.u16()], Topic: baseTopic(p.text()), Encoding: p.text()}
 	meta := parts{b: p.take(p.u32())}
 	for len(meta.b) > 0 && !meta.short {
 		switch key, value := meta.text(), meta.text(); key {

@@ -69,6 +69,8 @@ type Report struct {
 	Digest   string    `json:"digest"`
 	Summary  Summary   `json:"summary"`
 	Timeline *Timeline `json:"timeline"`
+	// Checked is, for a journal, whether its decisions came out as they were recorded.
+	Checked *Checked `json:"checked,omitempty"`
 	// Against compares with the other policy.
 	Against *Comparison `json:"against,omitempty"`
 

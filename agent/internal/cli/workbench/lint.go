@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -39,10 +38,7 @@ Exit status: 0 nothing found, 1 something found or a document is refused, 2 used
 			}
 			found := policylint.Lint(cfg, d.policy)
 			if asJSON {
-				e := json.NewEncoder(w)
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				err = e.Encode(found)
+				err = writeJSON(w, found)
 			} else {
 				err = found.Render(w, colourful(w))
 				fmt.Fprintf(w, "%d found\n", len(found.List)+found.Omitted)
@@ -81,10 +77,7 @@ Exit status: 0 nothing changes, 1 something changes or a document is refused, 2 
 			w := cmd.OutOrStdout()
 			list := policydiff.Diff(old.Policy, now.Policy)
 			if asJSON {
-				e := json.NewEncoder(w)
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				err = e.Encode(append([]policydiff.Change{}, list...))
+				err = writeJSON(w, append([]policydiff.Change{}, list...))
 			} else {
 				var b strings.Builder
 				for _, c := range list {

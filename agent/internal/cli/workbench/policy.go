@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -82,10 +81,7 @@ Exit status: 0 every case passed, 1 a case failed or a document is refused, 2 us
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				err = e.Encode(r)
+				err = writeJSON(cmd.OutOrStdout(), r)
 			} else {
 				err = printTests(cmd.OutOrStdout(), r, time.Since(begun))
 			}

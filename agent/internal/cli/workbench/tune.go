@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -61,10 +60,7 @@ Nothing is edited. Exit status: 0 done, 1 a recording or document is refused, 2 
 				}
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				return e.Encode(r)
+				return writeJSON(cmd.OutOrStdout(), r)
 			}
 			return policytune.Text(cmd.OutOrStdout(), r)
 		},
