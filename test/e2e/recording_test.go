@@ -84,7 +84,10 @@ func TestMCAPAgreesWithJournal(t *testing.T) {
 
 func mcapAgrees(t *testing.T, vendor bus.Kind) {
 	b := domain.Start(t, vendor)
-	s := newSite(t, b, siteConfig{zones: blockedZone("wall", oracle.Rectangle(4, -3, 6, 3))})
+	s := newSite(t, b, siteConfig{
+		zones: blockedZone("wall", oracle.Rectangle(4, -3, 6, 3)),
+		more:  "recorder:\n  before: 30s\n  after: 1s\n  kinds: [{kind: motion, access: operations, files: 4, mib: 64, keep: 24h}]\n",
+	})
 	file, names, compression := s.path("drive.mcap"), dds.NamesWire, "zstd"
 	if vendor == bus.Fast {
 		names, compression = dds.NamesROS, "lz4"
@@ -95,10 +98,26 @@ func mcapAgrees(t *testing.T, vendor bus.Kind) {
 	g.ready(t)
 	driver.StartDrive(t, b, driver.Drive{VX: 1.0, Duration: 6 * time.Second})
 	g.standsUnheld(t, p, 30*time.Second)
+	flight := flown(t, g)
 	live := g.replayed(t)
 	rec.Finish(t)
 	recordingAgrees(t, s, live, file)
 	recordingAlone(t, s, file)
+	recordingAlone(t, s, flight)
+}
+
+// flown stops the robot by a signed order and waits for the flight recording of it.
+func flown(t *testing.T, g *guard) string {
+	t.Helper()
+	if got := g.order(t, g.site.stopOrder(t)); !got.Applied {
+		t.Fatalf("the order to stop: %+v", got)
+	}
+	var files []string
+	until(t, 30*time.Second, "a flight recording", func() bool {
+		files, _ = filepath.Glob(g.site.path("state/flights/operations/*-order.stop-motion.mcap"))
+		return len(files) > 0
+	})
+	return files[0]
 }
 
 // recordingAgrees compares by the station's program: with the recording's messages in place of the journalled ones every
