@@ -10,13 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/replay"
 )
 
 // agree compares a recording with the guard's journal of the same drive.
 func (f *replayFlags) agree(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || f.policy != "" || f.profile != "" || f.topics != "" || f.against != "" || f.html != "" {
-		return usage("expected one recording, --journal and at most --documents and --json: a journal brings its documents along")
+		return answer.Usage("expected one recording, --journal and at most --documents and --json: a journal brings its documents along")
 	}
 	documents, err := f.stored(f.beside)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/policytest"
 )
 
@@ -33,7 +34,7 @@ func (d *documents) flags(cmd *cobra.Command) {
 
 func (d *documents) need(topics bool) error {
 	if d.policy == "" || d.profile == "" || topics && d.topics == "" {
-		return usage("expected --policy, --profile%s", map[bool]string{true: " and --topics"}[topics])
+		return answer.Usage("expected --policy, --profile%s", map[bool]string{true: " and --topics"}[topics])
 	}
 	return nil
 }
@@ -57,7 +58,7 @@ Exit status: 0 every case passed, 1 a case failed or a document is refused, 2 us
 			}
 			cfg, warn, err := loadLoose(d.policy, d.profile, d.topics)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			for _, w := range warn {
 				fmt.Fprintln(cmd.ErrOrStderr(), w)

@@ -16,23 +16,10 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/replay"
 	"github.com/robowarden/robowarden/agent/report"
 )
-
-// coded is an error that chooses the program's exit code.
-type coded struct {
-	error
-	code int
-}
-
-// ExitCode implements what the program's main asks for.
-func (e coded) ExitCode() int { return e.code }
-
-// Unwrap returns the cause.
-func (e coded) Unwrap() error { return e.error }
-
-func usage(format string, args ...any) error { return coded{fmt.Errorf(format, args...), 2} }
 
 // replayFlags are replay's.
 type replayFlags struct {
@@ -74,7 +61,7 @@ Exit status: 0 replayed, 1 the recording is damaged, was cut short, or a journal
 			}
 			r, err := f.run(ctx, args, p)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			p.end()
 			return f.answer(cmd, r)
@@ -104,7 +91,7 @@ func (f *replayFlags) run(ctx context.Context, args []string, p *progress) (*rep
 		return f.journal(ctx, args[0], p)
 	}
 	if f.policy == "" || f.profile == "" {
-		return nil, usage("expected --policy and --profile beside a recording")
+		return nil, answer.Usage("expected --policy and --profile beside a recording")
 	}
 	cfg, warn, err := loadLoose(f.policy, f.profile, f.topics)
 	if err != nil {
@@ -139,7 +126,7 @@ func (f *replayFlags) journal(ctx context.Context, folder string, p *progress) (
 		return nil, err
 	}
 	if f.against != "" {
-		return nil, usage("a journal is compared with its own policy: give the other one with --policy")
+		return nil, answer.Usage("a journal is compared with its own policy: give the other one with --policy")
 	}
 	q := &replay.JournalQuestion{Folder: folder, Documents: documents, Progress: p.records}
 	var warn []string
@@ -168,7 +155,7 @@ func (f *replayFlags) stored(folder string) (string, error) {
 			return near, nil
 		}
 	}
-	return "", usage("expected --documents: the folder in the guard's state directory where it keeps documents by their content")
+	return "", answer.Usage("expected --documents: the folder in the guard's state directory where it keeps documents by their content")
 }
 
 // loadLoose loads a policy with the documents beside it. Pins that do not fit are told and do not matter here: nothing is
@@ -207,28 +194,9 @@ func loadLoose(policy, profile, topics string) (*config.Config, []string, error)
 
 func withPolicy(cfg *config.Config, file string, warn []string) (*config.Config, []string, error) {
 	if cfg.Policy == nil {
-		return nil, nil, usage("%s: expected a document of kind policy", file)
+		return nil, nil, answer.Usage("%s: expected a document of kind policy", file)
 	}
 	return cfg, warn, nil
-}
-
-// refused prints a configuration's problems as check does and ends the command with 1; other errors pass.
-func refused(w io.Writer, err error) error {
-	var problems *config.Problems
-	if !errors.As(err, &problems) {
-		return err
-	}
-	if err := problems.Render(w, colourful(w)); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "refused: %s\n", problems.Summary())
-	return cli.ErrNo
-}
-
-// colourful says whether w is a terminal whose user has not asked for plain text (no-color.org).
-func colourful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && cli.IsTerminal(f)
 }
 
 // answer prints and writes what was found.
@@ -238,7 +206,7 @@ func (f *replayFlags) answer(cmd *cobra.Command, r *replay.Report) error {
 	if f.json {
 		err = writeJSON(w, r)
 	} else {
-		err = writeText(w, r, colourful(w))
+		err = writeText(w, r, answer.Colourful(w))
 	}
 	if err != nil {
 		return err
@@ -290,8 +258,7 @@ type progress struct {
 }
 
 func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, on: ok && cli.IsTerminal(f), begun: time.Now()}
+	return &progress{w: w, on: answer.Terminal(w), begun: time.Now()}
 }
 
 // showEvery paces the display.
