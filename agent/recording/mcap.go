@@ -53,10 +53,8 @@ func (b *mcap) Close() error {
 func (b *mcap) Next(m *Message) error {
 	for !b.ended {
 		if b.in == nil {
-			if found, err := b.record(b.out, m); err != nil {
+			if found, err := b.record(b.out, m); found || err != nil {
 				return b.ends(err)
-			} else if found {
-				return nil
 			}
 			continue
 		}

@@ -37,10 +37,11 @@ func newRosbag(name string, s *stream, f io.Closer, want Want) (*rosbag, error) 
 func (b *rosbag) Next(m *Message) error {
 	for {
 		if b.in == nil {
-			// A bag ends wherever a record ends.
-			if found, err := b.record(b.out, m); found || errors.Is(err, io.EOF) {
-				return err
-			} else if err != nil {
+			found, err := b.record(b.out, m)
+			if errors.Is(err, io.EOF) {
+				return err // A bag ends wherever a record ends.
+			}
+			if found || err != nil {
 				return b.located(err)
 			}
 			continue
