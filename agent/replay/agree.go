@@ -299,3 +299,6 @@ func (a *agree) Lock(*msg.Bool) {}
 
 // Answer is left to the journal: answers are checked with a key before they are journalled.
 func (a *agree) Answer(int, *msg.Text) {}
+
+// Fact is left to the journal: the guard journals what a value means, and how well its sender is known.
+func (a *agree) Fact(int, int, *msg.Header) {}
