@@ -126,6 +126,31 @@ func TestFactsOfTheBus(t *testing.T) {
 	}
 }
 
+// TestWhatIsSentLasts looks at what is sent between two commands, too, while the robot stands before an edge.
+func TestWhatIsSentLasts(t *testing.T) {
+	f, err := parse("x", []byte("tests:\n  - name: x\n    time: 2026-11-02T21:00\n    start: [14, 12, 1.5708]\n    inputs: [{at: 1s, command: [0.8, 0, 0]}]\n"+
+		"    expect: [{at: 2s, sent_at_most_mps: 0.8}, {from: 9s, to: 11s, sent_at_most_mps: 0.01}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(demoConfig(t), f); err != nil || r.Failed > 0 {
+		t.Errorf("%v, %+v", err, r.Outcomes)
+	}
+}
+
+// TestStartIsReleased begins a case under a policy by which an operator releases each start.
+func TestStartIsReleased(t *testing.T) {
+	cfg := demoConfig(t)
+	cfg.Policy.Startup.Release = "operator"
+	f, err := parse("x", []byte("tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n    expect: [{at: 1ms, motion: limited, not_triggers: [startup]}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(cfg, f); err != nil || r.Failed > 0 {
+		t.Errorf("%v, %+v", err, r.Outcomes)
+	}
+}
+
 func TestRefusedFiles(t *testing.T) {
 	const head = "tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n"
 	for raw, says := range map[string]string{
