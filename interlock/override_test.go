@@ -1,6 +1,7 @@
 package interlock
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -217,6 +218,46 @@ func TestOverridesOnlyLoosenWhatTheyName(t *testing.T) {
 		}
 		if !decide(present, TriggerSet{}, 0).TightAs(decide(present, TriggerSet{}, 0)) {
 			t.Fatal("the comparison is wrong")
+		}
+	})
+}
+
+// TestNoEndOfAnOverrideLoosens draws requests and ends of every kind, by time, by order, by policy and by a clock that runs
+// backwards: from one step to the next the speed never rises while any override is in force.
+func TestNoEndOfAnOverrideLoosens(t *testing.T) {
+	all := []Trigger{PoseCovariance, JournalUnwritable, ClockJump}
+	rapid.Check(t, func(t *rapid.T) {
+		o := overrides(t)
+		now, before, some := time.Duration(0), math.Inf(1), false
+		step := func() {
+			suspended, mps := o.Step(now)
+			if some && !suspended.Empty() && mps > before {
+				t.Fatalf("the speed rose from %v m/s to %v m/s: %+v", before, mps, o.Active())
+			}
+			before, some = mps, !suspended.Empty()
+		}
+		for i := range rapid.IntRange(1, 40).Draw(t, "acts") {
+			now += time.Duration(rapid.IntRange(-1, 100).Draw(t, "s")) * time.Second
+			now = max(now, 0)
+			step()
+			trigger := rapid.SampledFrom(all).Draw(t, "trigger")
+			switch rapid.IntRange(0, 4).Draw(t, "act") {
+			case 0, 1:
+				o.Request(now, OverrideRequest{
+					ID: uint64(i + 1), Triggers: Set(trigger), Persons: []Person{sara, sven, igor}, //nolint:gosec // a count
+					Until:       now + time.Duration(rapid.IntRange(1, 300).Draw(t, "lasts"))*time.Second,
+					MaxSpeedMPS: rapid.Float64Range(0.01, 0.3).Draw(t, "mps"),
+				})
+			case 2:
+				o.End(Set(trigger))
+			case 3:
+				p := o.policy
+				p.Rules[trigger].Max = time.Duration(rapid.IntRange(1, 600).Draw(t, "max")) * time.Second
+				if err := o.Load(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			step()
 		}
 	})
 }
