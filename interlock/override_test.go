@@ -49,6 +49,7 @@ func TestOverrideOutcomes(t *testing.T) {
 	}{
 		"as it should be":                     {[]Trigger{PoseCovariance}, []Person{sven}, time.Minute, 0.2, OverrideDone},
 		"a role too low":                      {[]Trigger{PoseCovariance}, []Person{olga}, time.Minute, 0.2, OverrideWrongRole},
+		"a role too low, for too long":        {[]Trigger{PoseCovariance}, []Person{olga}, 11 * time.Minute, 0.2, OverrideWrongRole},
 		"nobody":                              {[]Trigger{PoseCovariance}, nil, time.Minute, 0.2, OverrideWrongRole},
 		"a nameless person":                   {[]Trigger{PoseCovariance}, []Person{{Role: RoleSafetyEngineer}}, time.Minute, 0.2, OverrideWrongRole},
 		"too long":                            {[]Trigger{PoseCovariance}, []Person{sven}, 11 * time.Minute, 0.2, OverrideTooLong},
@@ -134,6 +135,21 @@ func TestOverrideEnds(t *testing.T) {
 	tighter.Rules[PoseCovariance].MaxSpeedMPS = 0.1
 	if err := o.Load(tighter); err != nil || held(time.Minute) {
 		t.Errorf("a policy that would not have let it begin leaves it: %v", err)
+	}
+}
+
+// TestAFaultyOverridePolicyIsNotLoaded: what is in force and what the policy lets begin stay as they are.
+func TestAFaultyOverridePolicyIsNotLoaded(t *testing.T) {
+	o := overrides(t)
+	req := OverrideRequest{ID: 1, Triggers: Set(PoseCovariance), Persons: []Person{sven}, Until: time.Minute, MaxSpeedMPS: 0.2}
+	if !o.Request(0, req).Applied {
+		t.Fatal("refused")
+	}
+	before := *o
+	bad := overridePolicy()
+	bad.Rules[PoseCovariance].Persons = 3
+	if err := o.Load(bad); err == nil || *o != before {
+		t.Errorf("loaded: %v", err)
 	}
 }
 
