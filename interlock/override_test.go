@@ -168,12 +168,13 @@ func TestOverridesAreBounded(t *testing.T) {
 
 func TestOverridePolicyFaults(t *testing.T) {
 	for name, change := range map[string]func(p *OverridePolicy){
-		"a stop ordered": func(p *OverridePolicy) { p.Rules[OrderStop] = p.Rules[PoseCovariance] },
-		"three persons":  func(p *OverridePolicy) { p.Rules[PoseCovariance].Persons = 3 },
-		"no role":        func(p *OverridePolicy) { p.Rules[PoseCovariance].Roles = 0 },
-		"no end":         func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 0 },
-		"a day":          func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 24 * time.Hour },
-		"no speed":       func(p *OverridePolicy) { p.Rules[PoseCovariance].MaxSpeedMPS = 0 },
+		"a stop ordered":                        func(p *OverridePolicy) { p.Rules[OrderStop] = p.Rules[PoseCovariance] },
+		"three persons":                         func(p *OverridePolicy) { p.Rules[PoseCovariance].Persons = 3 },
+		"no role":                               func(p *OverridePolicy) { p.Rules[PoseCovariance].Roles = 0 },
+		"no end":                                func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 0 },
+		"a day":                                 func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 24 * time.Hour },
+		"no speed":                              func(p *OverridePolicy) { p.Rules[PoseCovariance].MaxSpeedMPS = 0 },
+		"no time for a second person, and less": func(p *OverridePolicy) { p.SecondPerson = -1 },
 	} {
 		p := overridePolicy()
 		change(&p)
