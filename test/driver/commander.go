@@ -34,7 +34,7 @@ func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx floa
 		"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "commander_node.py"), "--key=" + keyName, "--key-file=" + keyFile,
 		number("vx", vx), "__name:=" + strings.TrimPrefix(node, "/"),
 	}})}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if _, err := c.WaitOutput(ctx, `commander ready`); err != nil {
 		t.Fatal(err)
