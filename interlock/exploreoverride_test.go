@@ -90,7 +90,7 @@ func (o *overMemory) check(x *explorer, s *system) error {
 	}
 	if f := &o.first; f.request != 0 {
 		f.age += passed
-		if f.left = f.left - min(f.left, passed); f.left == 0 || int(f.age) > quanta(int64(x.overrides.SecondPerson)) {
+		if f.left -= min(f.left, passed); f.left == 0 || int(f.age) > quanta(int64(x.overrides.SecondPerson)) {
 			*f = struct{ request, left, age uint8 }{}
 		}
 	}
