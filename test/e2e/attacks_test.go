@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/agent"
+	guardcore "github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/oracle"
@@ -288,7 +289,7 @@ func (l *lane) opened(t testing.TB, want []string) bool {
 // open waits until the robot drives, under a fresh guard if the present one lets it not, and then for a random moment.
 func (l *lane) open(t testing.TB, want []string) {
 	t.Helper()
-	for limit := time.Now().Add(patience); l.g != nil && time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); l.g != nil && !l.lost() && time.Now().Before(limit); {
 		l.enrol(t)
 		if l.opened(t, want) {
 			l.wait()
@@ -309,6 +310,14 @@ func (l *lane) open(t testing.TB, want []string) {
 		}
 	}
 	l.g.await(t, "a robot that drives as told", time.Second, func(agent.Status) bool { return false })
+}
+
+// lost says whether the guard waits for a person, or for longer than it takes to start another.
+func (l *lane) lost() bool {
+	st, ok := l.g.status()
+	return ok && slices.ContainsFunc(st.Triggers, func(tr guardcore.TriggerStatus) bool {
+		return tr.Latched || tr.Code == "channel.heartbeat-hostile" || tr.Code == "publisher.conflict"
+	})
 }
 
 // opens waits until the guard, just started, lets the robot drive.
@@ -371,7 +380,7 @@ func deskStrikes() []strike {
 		delayed, frozen, twice, fault("wrong_key", late, hostile), fault("wrong_boot", late, hostile), fault("silent", late),
 		{
 			name: "desk killed", kit: kit{desk: true}, want: []string{late},
-			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
+			begin: func(_ testing.TB, l *lane, _ bool) (time.Duration, func()) {
 				began := boottime()
 				l.op.Kill()
 				return began, func() { l.startDesk() }
@@ -384,7 +393,7 @@ func deskStrikes() []strike {
 func plannerKilled() strike {
 	return strike{
 		name: "planner killed and restarted", kit: kit{needed: true}, want: []string{"channel.lost"},
-		begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
+		begin: func(_ testing.TB, l *lane, _ bool) (time.Duration, func()) {
 			began := boottime()
 			l.planner.Kill()
 			return began, func() { l.startPlanner(l.t) }

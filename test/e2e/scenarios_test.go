@@ -144,8 +144,10 @@ func leaseEndsInside(t *testing.T, b bus.Bus, lasts time.Duration, ends bool) {
 	zone := oracle.Zone{ID: "gate", Outer: ringOf(1, -2, 9, 2)}
 	p := plant.Start(t, b, plant.Config{LockTopic: "/robowarden/lock"})
 	s := newSite(t, b, siteConfig{lock: true, zones: zoneYAML("gate", "RELEASE", zone.Outer, ", release_loss: STOP")})
+	driver.StartDrive(t, b, driver.Drive{VX: cruise})
 	g := s.start(t)
 	g.ready(t)
+	standing(t, p, 40*time.Second) // before the zone, which is closed
 	g.orderFor(t, lasts, func(st agent.Status, expires time.Time) []byte {
 		return must(order.Sign(&order.Order{
 			Kind: order.KindGrant, ID: order.NewID(), Audience: []string{robotID}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(2 * time.Hour),
@@ -153,7 +155,6 @@ func leaseEndsInside(t *testing.T, b bus.Bus, lasts time.Duration, ends bool) {
 			Grant: &order.Grant{Scope: order.ScopeZone, Zone: zone.ID, MaxSpeedMPS: 0.6, Expires: expires},
 		}, s.engineer))(t)
 	})
-	driver.StartDrive(t, b, driver.Drive{VX: cruise})
 	if !ends {
 		p.WaitTruth(t, 40*time.Second, "a robot behind the zone", func(s oracle.Sample) bool { return s.X > 9.5 })
 		return
