@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
@@ -38,14 +39,15 @@ func TestRefusedPolicies(t *testing.T) {
 
 func refusedPolicies(t *testing.T, b bus.Bus) {
 	const most = 10_000 // zones of a policy
-	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
+	r := &robot{b: b, p: plant.Start(t, b, plant.Config{LockTopic: "/robowarden/lock"})}
+	r.s = newSite(t, b, siteConfig{lock: true})
 	old := r.s.signPolicy(t, r.s.policy, r.s.revision)
-	second := r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()})
-	if got := r.g.order(t, second); !got.Accepted {
-		t.Fatalf("the second revision: %+v", got)
-	}
+	r.s.write(t, "policy.dsse.json", string(r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()})))
+	driver.StartDrive(t, b, driver.Drive{VX: cruise})
+	r.g = r.s.start(t)
+	r.g.ready(t)
+	r.drives(t)
 	revision := int64(r.s.revision) //nolint:gosec // small
-	r.g.await(t, "the second revision", 10*time.Second, func(s agent.Status) bool { return s.Policy.Revision == revision })
 	third := r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()})
 	stranger, operator := *r.s, *r.s
 	stranger.engineer, operator.engineer = newKey(t), r.s.operator
@@ -60,10 +62,11 @@ func refusedPolicies(t *testing.T, b bus.Bus) {
 		} else {
 			t.Logf("%s: %s", name, got.Reason)
 		}
-		if s, ok := r.g.status(); !ok || s.Policy.Revision != revision || s.Axes.Motion != "free" && s.Axes.Motion != "limited" {
-			t.Errorf("%s: revision %d, motion %s: expected %d, and a robot that may drive on", name, s.Policy.Revision, s.Axes.Motion, revision)
+		if s, ok := r.g.status(); !ok || s.Policy.Revision != revision || has(s, "zone.inside") {
+			t.Errorf("%s: revision %d, triggers %v: expected %d, and a robot that may drive on", name, s.Policy.Revision, codes(s), revision)
 		}
 	}
+	r.drives(t)
 	var zones strings.Builder
 	zones.WriteString(yard())
 	for i := range most - 2 {
