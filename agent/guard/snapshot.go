@@ -11,10 +11,10 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 7 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
+// snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, and demands at gates
-// with whether what they ended has come to rest. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 7
+// with whether what they ended has come to rest, and which of them named a program that nobody listed. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+const snapshotVersion = 8
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
