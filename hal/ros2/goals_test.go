@@ -275,6 +275,49 @@ func (h *hostile) say(payload []byte, seq uint64) {
 	}
 }
 
+// TestWatchOfGoals: behind the gate the navigator may ask itself for goals, and nobody else, not even under its name.
+func TestWatchOfGoals(t *testing.T) {
+	d := freeDomain(t)
+	x := startGated(t, d, related)
+	var g graphs
+	if _, err := x.node.WatchGoals(testServer, "/bt_navigator", g.take); err != nil {
+		t.Fatal(err)
+	}
+	request := func(p *process) *rtps.Writer {
+		w, err := p.NewWriter(rtps.WriterConfig{
+			Topic: requestTopic(action(testServer, "send_goal")), Type: "nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_", Reliable: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	nav := startProcess(t, d, true)
+	own := request(nav)
+	nav.node("/bt_navigator", own)
+	reader, err := nav.NewReader(rtps.ReaderConfig{
+		Topic: requestTopic(action(testServer, "send_goal")), Type: "nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_", Reliable: true,
+		Handler: func(*rtps.Sample) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	nav.list.Nodes[0].Readers = append(nav.list.Nodes[0].Readers, reader.GUID().Bytes())
+	nav.say()
+	eventually(t, "the navigator is served", func() bool { return len(known(x.send)) == 0 && len(x.send.writers[related].Matched()) == 1 })
+	from := boot()
+	eventually(t, "a graph that counts it", func() bool { return boot()-from > x.node.cfg.Limits.NameTimeout+500*time.Millisecond })
+	g.await(t, true, "/robowarden")
+	for _, m := range g.all() {
+		if m.Total > 1 {
+			t.Errorf("the navigator counts as somebody behind the gate: %q", m.Publishers[:m.Total])
+		}
+	}
+	namesake := startProcess(t, d, true)
+	namesake.node("/bt_navigator", request(namesake))
+	g.await(t, true, "/bt_navigator", "/robowarden")
+}
+
 // TestGoalGateAllocatesNothing: neither to refuse a request nor to take one in hand.
 func TestGoalGateAllocatesNothing(t *testing.T) {
 	n := &Node{cfg: Config{Clock: boot}, flavourOf: func(*rtps.RemoteParticipant) flavour { return related }}

@@ -27,6 +27,8 @@ func headerIn(m any) (h msg.Header, child string) {
 		return m.Header, ""
 	case msg.Diagnostic:
 		return m.Header, ""
+	case GoalRequest:
+		return m.Header, ""
 	case NavigateFeedback:
 		return m.Header, ""
 	}
@@ -85,7 +87,7 @@ func FuzzSimple(f *testing.F) {
 }
 
 func FuzzActions(f *testing.F) {
-	fuzzDecoder(f, "GoalStatusArray", "Feedback")
+	fuzzDecoder(f, "GoalStatusArray", "Feedback", "SendGoalRequest")
 }
 
 // FuzzAnswers: whatever a service answers and a participant says of its nodes, reading it neither panics nor keeps more
