@@ -133,7 +133,8 @@ func TestGoalGateEnds(t *testing.T) {
 	if len(server.asked) != 1 || server.asked[0] != string(make([]byte, 24)) {
 		t.Errorf("asked to cancel %x; expected every goal once", server.asked)
 	}
-	server.status, server.ended, server.slow, server.asked = 0, make(chan struct{}), make(chan struct{}), nil
+	slow := make(chan struct{})
+	server.status, server.ended, server.slow, server.asked = 0, make(chan struct{}), slow, nil
 	server.mu.Unlock()
 	type sent struct {
 		g   *Goal
@@ -144,7 +145,7 @@ func TestGoalGateEnds(t *testing.T) {
 	eventually(t, "the goal at the navigator", func() bool { return x.Stats().Handed == 2 })
 	x.End(x.seq.Add(1))
 	eventually(t, "the word to cancel", func() bool { server.mu.Lock(); defer server.mu.Unlock(); return len(server.asked) == 1 })
-	close(server.slow)
+	close(slow)
 	late := <-answer
 	if late.err != nil {
 		t.Fatal(late.err)
@@ -165,13 +166,18 @@ func TestGoalGateWithoutAnswer(t *testing.T) {
 	x := startGated(t, d, related)
 	x.node.cfg.Limits.ServiceTimeout = 200 * time.Millisecond
 	server := serveNavigatorAs(startProcess(t, d, true), related, testServer)
-	server.slow = make(chan struct{})
-	defer close(server.slow)
+	slow := make(chan struct{})
+	defer close(slow)
+	server.mu.Lock()
+	server.slow = slow
+	server.mu.Unlock()
 	eventually(t, "a navigator", func() bool { return len(known(x.send)) == 1 && len(known(x.cancel)) == 1 })
 	if _, err := x.client.SendGoal(t.Context(), at(1)); !errors.Is(err, ErrGoalRejected) {
 		t.Errorf("no answer: %v", err)
 	}
 	eventually(t, "the word to cancel", func() bool { server.mu.Lock(); defer server.mu.Unlock(); return len(server.asked) > 0 })
+	server.mu.Lock()
+	defer server.mu.Unlock()
 	if all := x.judged.all(); len(all) != 1 || server.asked[0][:16] != string(all[0].Raw[cdr.HeaderBytes:][:16]) {
 		t.Errorf("asked to cancel %x", server.asked)
 	}

@@ -34,8 +34,11 @@ func serveNavigator(p *process, f flavour) *navigator {
 func serveNavigatorAs(p *process, f flavour, goals string) *navigator {
 	v := &navigator{ended: make(chan struct{})}
 	p.serve(goals+"/_action/send_goal", "nav2_msgs/action/NavigateToPose_SendGoal", f, func(data []byte) []byte {
-		if v.slow != nil {
-			<-v.slow
+		v.mu.Lock()
+		slow := v.slow
+		v.mu.Unlock()
+		if slow != nil {
+			<-slow
 		}
 		v.mu.Lock()
 		defer v.mu.Unlock()
@@ -59,7 +62,10 @@ func serveNavigatorAs(p *process, f flavour, goals string) *navigator {
 		return append([]byte{0, 0, 0, 0, 1, 0, 0, 0}, append(v.goal[:16:16], 1, 0, 0, 0, 2, 0, 0, 0)...)
 	})
 	p.serve("/navigate_to_pose/_action/get_result", "nav2_msgs/action/NavigateToPose_GetResult", f, func([]byte) []byte {
-		<-v.ended // each request has its own goroutine
+		v.mu.Lock()
+		ended := v.ended
+		v.mu.Unlock()
+		<-ended // each request has its own goroutine
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		return []byte{v.status, 0, 0, 0} // status, padding, error code 0
