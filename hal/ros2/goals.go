@@ -22,6 +22,8 @@ const (
 	// maxGoalRequests bounds the requests that a GoalGate has in hand: those that wait for the navigator's answer and those
 	// whose client cannot be answered yet. More are refused.
 	maxGoalRequests = 16
+	// goalReplyBytes bounds one answer: a flag and a time behind a header.
+	goalReplyBytes = 64
 	// DefaultGoalBytes is the usual cap of one request for a goal.
 	DefaultGoalBytes = 4 << 10
 )
@@ -103,7 +105,7 @@ func (n *Node) GateGoals(c GoalGateConfig, h func(*msg.Demand)) (*GoalGate, erro
 	g := &GoalGate{
 		n: n, cfg: c, h: h, wake: make(chan struct{}, 1),
 		free: make(chan *goalRequest, maxGoalRequests), queue: make(chan *goalRequest, maxGoalRequests),
-		buf: make([]byte, 0, 64),
+		buf: make([]byte, 0, goalReplyBytes),
 	}
 	for range maxGoalRequests {
 		g.free <- &goalRequest{payload: make([]byte, 0, c.MaxBytes)}
@@ -157,7 +159,7 @@ func (g *GoalGate) open() error {
 	who := "serviceid=" + hex.EncodeToString(id[:]) + ";"
 	name := action(c.Topic, navSend.part)
 	g.reply, err = n.part.NewWriter(rtps.WriterConfig{
-		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, Depth: maxGoalRequests, MaxSample: n.cfg.Limits.MaxServiceBytes,
+		Topic: replyTopic(name), Type: t.dds("_Response"), Reliable: true, Depth: maxGoalRequests, MaxSample: goalReplyBytes,
 		UserData: []byte(who), OnMatch: g.meet,
 	})
 	if err != nil {

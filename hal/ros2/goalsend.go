@@ -131,7 +131,12 @@ func (g *GoalGate) refuse(to *replyTo) {
 // forward hands goals on, one after another in the order in which they passed, so that the newest is the one that the
 // navigator ends up with. It waits for each answer elsewhere.
 func (g *GoalGate) forward(ctx context.Context) {
+	var told uint64
 	for {
+		if n := g.count.busy.Load(); n != told {
+			g.n.cfg.Log.Warn().Uint64("goals", n-told).Str("action", g.cfg.Topic).Msg("goals that may pass were refused: too many requests wait for the navigator")
+			told = n
+		}
 		select {
 		case <-ctx.Done():
 			return

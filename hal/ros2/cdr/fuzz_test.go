@@ -1,6 +1,7 @@
 package cdr
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -108,6 +109,12 @@ func FuzzAnswers(f *testing.F) {
 		}
 		_ = ParseEmpty(b, id)
 		_, _, _ = ParseAccepted(b, id)
+		if out, err := AppendReheaded(nil, b, header, &RequestID{Seq: 1}); err == nil {
+			bare, err := AppendReheaded(nil, out, true, nil)
+			if err != nil || !bytes.Equal(bare[HeaderBytes:], out[HeaderBytes+requestIDBytes:]) || !bytes.HasSuffix(b, bare[HeaderBytes:]) {
+				t.Errorf("%x, %v", bare, err)
+			}
+		}
 		if r, err := ParseNavigateResult(b, id); err == nil && len(r.Text) > MaxServiceText {
 			t.Error("long text")
 		}
