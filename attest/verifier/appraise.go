@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/robowarden/robowarden/attest/eventlog"
 	"github.com/robowarden/robowarden/attest/evidence"
@@ -29,6 +30,8 @@ type Input struct {
 	Replayed  bool
 	// Recorded judges evidence that lies on a disk: whether it was fresh is not asked, and noted.
 	Recorded bool
+	// Now is the verifier's time: it decides about values that are allowed until a moment. They are not at the zero time.
+	Now time.Time
 	// Logs are the logs that the verifier has, by name.
 	Logs map[string][]byte
 }
@@ -52,7 +55,7 @@ func appraise(in Input, off Code) (*Appraisal, *evidence.Evidence) {
 	// A check that returns false ends the judgement: what comes after it would be about an attacker's words.
 	for _, check := range []func(*appraisal) bool{
 		(*appraisal).checkForm, (*appraisal).checkKey, (*appraisal).checkSubject, (*appraisal).checkNonce, (*appraisal).checkTier,
-		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLogs, (*appraisal).checkPCRs, (*appraisal).checkFiles,
+		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLogs, (*appraisal).checkPCRs, (*appraisal).checkEvents, (*appraisal).checkFiles,
 		(*appraisal).checkClaims, (*appraisal).checkRejected, (*appraisal).checkContinuity,
 	} {
 		if !check(a) {

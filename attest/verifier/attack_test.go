@@ -78,7 +78,7 @@ type attack struct {
 
 // attacks lists them. Where a check comes first and ends the judgement, what is behind it is not asked.
 func attacks() []attack {
-	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), claimAttacks(), backingAttacks(), stateAttacks())
+	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), eventAttacks(), claimAttacks(), backingAttacks(), stateAttacks())
 }
 
 func identityAttacks() []attack {
@@ -261,6 +261,72 @@ func logAttacks() []attack {
 			in.References = l.rewritten(func(r *References) { r.Files[0].Set = Set{Allowed: []string{sum("another policy")}} })
 			return in
 		}, []Code{MeasuredFile}, true},
+	}
+}
+
+// judged are reference values that look at the events of PCR 4 and 7 as well.
+func (l *lab) judged() *References {
+	return l.rewritten(func(r *References) {
+		events := l.standard.events()
+		for i, class := range map[int]string{1: "secure-boot", 2: "separator", 3: "action"} {
+			rule := EventRule{PCR: int(events[i].pcr), Class: eventlog.Class(class), What: class, Set: Set{Allowed: []string{digest(events[i].data)}}}
+			if i == 1 {
+				rule.Name = "SecureBoot"
+			}
+			r.Events = append(r.Events, rule)
+		}
+	})
+}
+
+// eventAttacks start a machine with other events than the reference values know; its log shows them truly.
+func eventAttacks() []attack {
+	with := func(change func([]event) []event, rules ...func(*References)) func(*lab) Input {
+		return func(l *lab) Input {
+			i := l.standard
+			i.firmware = change(i.events())
+			in := l.on(l.fresh(i), i, nil)
+			in.References = l.judged()
+			for _, change := range rules {
+				change(in.References)
+			}
+			return in
+		}
+	}
+	loader := func(e []event) []event { e[3].data = []byte("evil boot loader"); return e }
+	return []attack{
+		{"another boot loader", with(loader), []Code{EventValue}, true},
+		{"an option ROM that no rule is about", with(func(e []event) []event {
+			return append(e, event{4, 0x80000004, []byte("option ROM")})
+		}), []Code{EventUnexpected}, true},
+		{"a boot loader under the name of a class with any value in another PCR", with(func(e []event) []event {
+			e[3].kind, e[3].data = 0x0a, []byte("evil")
+			return e
+		}, func(r *References) {
+			r.PCRs = slices.Insert(r.PCRs, 1, PCRRule{PCR: 1, Logs: true})
+			r.Events = append(r.Events, EventRule{PCR: 1, Class: eventlog.ClassPlatformConfig, Optional: true, Set: Set{Any: true, Why: "differs"}})
+		}), []Code{EventUnexpected, EventMissing, PCRMissing}, false},
+		{"no boot loader", with(func(e []event) []event { return e[:3] }), []Code{EventMissing}, true},
+		{"the boot loader of before, too late", func(l *lab) Input {
+			in := with(loader, func(r *References) {
+				i := slices.IndexFunc(r.Events, func(r EventRule) bool { return r.PCR == 4 })
+				r.Events[i].Leaving = []Leaving{{Value: sum("evil boot loader"), Until: noon}}
+			})(l)
+			in.Now = noon
+			return in
+		}, []Code{EventValue}, true},
+		{"a log with SHA-1 alone", func(l *lab) Input {
+			log := legacyLog(l.standard.events())
+			in := l.good(func(c *evidence.Claims) {
+				for i := range c.Logs {
+					if c.Logs[i].Name == evidence.LogFirmware {
+						c.Logs[i].SHA256 = digest(log)
+					}
+				}
+			})
+			in.Logs = maps.Clone(in.Logs)
+			in.Logs[evidence.LogFirmware] = log
+			return in
+		}, []Code{EventlogSHA1}, true},
 	}
 }
 

@@ -50,6 +50,14 @@ const (
 	EventlogMismatch Code = "eventlog-mismatch"
 	// EventlogMalformed means that a log cannot be read.
 	EventlogMalformed Code = "eventlog-malformed"
+	// EventlogSHA1 means that the firmware's log has no SHA-256 digests, and so proves nothing.
+	EventlogSHA1 Code = "eventlog-sha1"
+	// EventValue means that an event of the firmware's log has a digest that is not allowed.
+	EventValue Code = "event-value"
+	// EventUnexpected means that the firmware's log has an event that no rule is about.
+	EventUnexpected Code = "event-unexpected"
+	// EventMissing means that the firmware's log lacks an event that must be there.
+	EventMissing Code = "event-missing"
 	// EventlogUnquoted means that the measured log is about a PCR that nothing proves.
 	EventlogUnquoted Code = "eventlog-unquoted"
 	// SecureBootOff means that the firmware's log does not show Secure Boot to be on.
@@ -96,7 +104,7 @@ func Codes() []Code {
 	return []Code{
 		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
 		PCRDigest, PCRMissing, PCRUnasked, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
-		EventlogUnquoted, SecureBootOff, MeasuredFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
+		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
 		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
 		ResetCountWentBack, RestartCountWentBack, ResetWithinBoot, BootWithoutReset, ClockWentBack, JournalWentBack, JournalForked,
 	}

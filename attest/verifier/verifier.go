@@ -256,7 +256,7 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	if err != nil {
 		return nil, err
 	}
-	in := Input{Robot: e, References: r, Evidence: message, Logs: map[string][]byte{}}
+	in := Input{Robot: e, References: r, Evidence: message, Now: now, Logs: map[string][]byte{}}
 	if in.State, err = v.store.State(robot); err != nil {
 		return nil, fmt.Errorf("%s: %w: find out who removed it, then enrol the robot again", robot, err)
 	}
