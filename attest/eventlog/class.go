@@ -59,7 +59,7 @@ const (
 	grubCommandLine = "kernel_cmdline: "
 	// Red Hat's GRUB writes this instead.
 	grubCommandLineRH = "grub_kernel_cmdline "
-	grubPrefixEnd   = ": "
+	grubPrefixEnd     = ": "
 	// stubCommandLinePCR is where systemd's stub measures the command line, as UTF-16 text.
 	stubCommandLinePCR = 12
 	grubFilePCR        = 9
@@ -199,4 +199,22 @@ func printableName(s string) string {
 		s = s[:maxName]
 	}
 	return s
+}
+
+// PCRUse says what a PCR is for (PC Client Platform Firmware Profile, section 3.3.4, and what Linux programs have made
+// their own).
+func PCRUse(pcr int) string {
+	uses := []string{
+		"firmware", "settings and tables of the firmware, boot entries", "drivers that devices bring along", "their settings",
+		"what the firmware starts: boot loaders", "their settings, partition table", "the maker's", "Secure Boot: its variables, and who vouched",
+		"boot loader: commands", "boot loader: files, kernel, initial file system", "the kernel's integrity measurements (IMA)", "systemd: the kernel image",
+		"systemd: kernel command line", "systemd: extensions", "shim's keys, and what robowarden measures", "systemd: machine",
+	}
+	switch {
+	case pcr >= 0 && pcr < len(uses):
+		return uses[pcr]
+	case pcr == 16 || pcr == 23:
+		return "for tests; software can reset it"
+	}
+	return "late launch"
 }

@@ -78,7 +78,7 @@ type attack struct {
 
 // attacks lists them. Where a check comes first and ends the judgement, what is behind it is not asked.
 func attacks() []attack {
-	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), eventAttacks(), claimAttacks(), backingAttacks(), stateAttacks())
+	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), eventAttacks(), claimAttacks(), listAttacks(), backingAttacks(), stateAttacks())
 }
 
 func identityAttacks() []attack {
@@ -190,6 +190,12 @@ func quoteAttacks() []attack {
 			in.Evidence = build(l.tb, l.standard.claims(l.tb, in.Challenge), []int{0, 4, 5, 7, 13, 14}, l.own.tpm.Device(), l.own.quote)
 			return in
 		}, []Code{PCRUnasked}, true},
+		{"values that are still learned", func(l *lab) Input {
+			in := l.good(nil)
+			in.References = Learning("g1", order.TierTPM)
+			in.References.PCRs = []PCRRule{{PCR: 0}, {PCR: 4}, {PCR: 7}, {PCR: 13}, {PCR: 14}}
+			return in
+		}, []Code{NotLearned}, true},
 		{"an extended PCR", func(l *lab) Input { return l.on(l.fresh(l.standard, 4), l.standard, nil) }, []Code{PCRMismatch}, true},
 		{"an extended PCR of the agent", func(l *lab) Input { return l.on(l.fresh(l.standard, 14), l.standard, nil) }, []Code{PCRMismatch}, true},
 		{"other firmware", func(l *lab) Input { return l.on(l.fresh(l.standard, 0), l.standard, nil) }, []Code{PCRValue}, true},
@@ -388,6 +394,57 @@ func claimAttacks() []attack {
 			in.References = l.rewritten(func(r *References) { r.Reject = []string{strings.Repeat("0", 64)} })
 			return in
 		}, []Code{Rejected}, true},
+	}
+}
+
+// listAttacks are about what robots may leave out of their claims.
+func listAttacks() []attack {
+	const deployment = "/etc/robowarden/deployment.yaml"
+	full := func(c *evidence.Claims) {
+		c.Config, c.CommandLine = evidence.Measured{SHA256: sum("config")}, evidence.Measured{SHA256: sum("quiet")}
+		c.Artifacts = []evidence.Artifact{{Name: "grasp", SHA256: sum("grasp"), SVN: 4}}
+		c.Debug = []string{"serial-console"}
+	}
+	with := func(change func(*evidence.Claims)) func(*lab) Input {
+		return func(l *lab) Input {
+			in := l.good(func(c *evidence.Claims) {
+				full(c)
+				change(c)
+			})
+			in.References = l.rewritten(func(r *References) {
+				r.Config, r.CommandLine = only(sum("config")), only(sum("quiet"))
+				r.Artifacts = []ArtifactRule{{Name: "grasp", MinSVN: 4, Set: Set{Allowed: []string{sum("grasp")}}}}
+				r.Debug = &DebugRule{Allowed: []string{"serial-console"}}
+			})
+			return in
+		}
+	}
+	// measured has a file measured, and an allowed digest reported that is not the file's.
+	measured := func(path, old, reported string, rule func(*References) *Rule, claim func(*evidence.Claims) *evidence.Measured) func(*lab) Input {
+		return func(l *lab) Input {
+			i := l.standard
+			i.files = append(slices.Clone(i.files), file(path, old))
+			in := l.on(l.fresh(i), i, func(c *evidence.Claims) { *claim(c) = evidence.Measured{SHA256: sum(reported)} })
+			in.References = l.rewritten(func(r *References) { *rule(r) = Rule{Set: Set{Allowed: []string{sum(old), sum(reported)}}, File: path} })
+			return in
+		}
+	}
+	return []attack{
+		{"another deployment", with(func(c *evidence.Claims) { c.Config.SHA256 = sum("another") }), []Code{ConfigDigest}, true},
+		{"no deployment", with(func(c *evidence.Claims) { c.Config = evidence.Measured{} }), []Code{ConfigDigest}, true},
+		{"another command line", with(func(c *evidence.Claims) { c.CommandLine.SHA256 = sum("init=/bin/sh") }), []Code{CommandLine}, true},
+		{"another model", with(func(c *evidence.Claims) { c.Artifacts[0].SHA256 = sum("another") }), []Code{ArtifactDigest}, true},
+		{"a model that no rule is about", with(func(c *evidence.Claims) {
+			c.Artifacts = append(c.Artifacts, evidence.Artifact{Name: "implant", SHA256: sum("implant")})
+		}), []Code{ArtifactDigest}, true},
+		{"an old release", with(func(c *evidence.Claims) { c.Artifacts[0].SVN = 3 }), []Code{ArtifactSVN}, true},
+		{"no model", with(func(c *evidence.Claims) { c.Artifacts = nil }), []Code{ArtifactMissing}, true},
+		{"an open debug port", with(func(c *evidence.Claims) { c.Debug = []string{"kgdb", "serial-console"} }), []Code{DebugOpen}, true},
+		{"nobody has looked for debug ports", with(func(c *evidence.Claims) { c.Debug = nil }), []Code{DebugOpen}, true},
+		{"an old deployment in force that reports the new one", measured(deployment, "old", "new",
+			func(r *References) *Rule { return &r.Config }, func(c *evidence.Claims) *evidence.Measured { return &c.Config }), []Code{ConfigMismatch}, true},
+		{"an old command line that reports the new one", measured("/proc/cmdline", "old", "new",
+			func(r *References) *Rule { return &r.CommandLine }, func(c *evidence.Claims) *evidence.Measured { return &c.CommandLine }), []Code{CommandLineMismatch}, true},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -141,18 +142,21 @@ func (a *appraisal) checkFiles() bool {
 		found := hex.EncodeToString(f.Digest[:])
 		if i := slices.IndexFunc(a.References.Files, func(r FileRule) bool { return r.Path == f.Path }); i >= 0 {
 			if rule := &a.References.Files[i]; !rule.allows(found, a.Now) {
-				a.refuse(MeasuredFile, "", rule.text(a.Now)+" for "+f.Path, found, "find out what has changed; allow the value if it is a planned update")
+				a.refuseValue(MeasuredFile, "", rule.text(a.Now)+" for "+f.Path, found, "find out what has changed; allow the value if it is a planned update",
+					&value{f.Path, found, &rule.Set, true})
 			}
 			continue
 		}
 		c := slices.IndexFunc(a.References.claims(), func(c namedRule) bool { return c.rule.File == f.Path })
 		if c < 0 {
-			a.refuse(MeasuredFile, "", "only files that the reference values name", f.Path+" with digest "+found, "add a rule for the file, or measure less")
+			a.refuseValue(MeasuredFile, "", "only files that the reference values name", f.Path+" with digest "+found, "add a rule for the file, or measure less",
+				&value{f.Path, found, nil, true})
 			continue
 		}
 		if claim := a.References.claims()[c]; !claim.rule.allows(found, a.Now) {
-			a.refuse(claimCodes[claim.name], "", claim.rule.text(a.Now)+" for "+f.Path, found+", which was measured",
-				"another file was started, or may be running: install a version that is allowed, or allow this one, and restart the robot")
+			a.refuseValue(claimCodes[claim.name], "", claim.rule.text(a.Now)+" for "+f.Path, found+", which was measured",
+				"another file was started, or may be running: install a version that is allowed, or allow this one, and restart the robot",
+				&value{f.Path, found, &claim.rule.Set, true})
 		}
 	}
 	return true
@@ -160,8 +164,10 @@ func (a *appraisal) checkFiles() bool {
 
 // claimCodes and mismatchCodes name the faults of each claim.
 var (
-	claimCodes    = map[string]Code{"agent": AgentDigest, "policy": PolicyDigest, "profile": ProfileDigest, "topics": TopicsDigest, "kernel": KernelVersion}
-	mismatchCodes = map[string]Code{"agent": AgentMismatch, "policy": PolicyMismatch, "profile": ProfileMismatch, "topics": TopicsMismatch}
+	claimCodes = map[string]Code{"agent": AgentDigest, "policy": PolicyDigest, "profile": ProfileDigest, "topics": TopicsDigest, "kernel": KernelVersion,
+		"config": ConfigDigest, "command-line": CommandLine}
+	mismatchCodes = map[string]Code{"agent": AgentMismatch, "policy": PolicyMismatch, "profile": ProfileMismatch, "topics": TopicsMismatch,
+		"config": ConfigMismatch, "command-line": CommandLineMismatch}
 )
 
 // checkClaims judges what the robot reports about itself, and whether a PCR backs what must be backed.
@@ -169,17 +175,33 @@ func (a *appraisal) checkClaims() bool {
 	c := &a.e.Claims
 	values := map[string]evidence.Measured{
 		"agent": c.Agent, "policy": c.Policy, "profile": c.Profile, "topics": c.Topics, "kernel": {SHA256: c.Kernel},
+		"config": c.Config, "command-line": c.CommandLine,
 	}
 	for _, claim := range a.References.claims() {
-		value := values[claim.name]
+		reported := values[claim.name]
 		if claim.rule.Any {
 			a.Notes = append(a.Notes, claim.name)
-		} else if !claim.rule.allows(value.SHA256, a.Now) {
-			a.refuse(claimCodes[claim.name], "", claim.rule.text(a.Now), orUnknown(value.SHA256)+", which the robot reports",
-				"install a version that is allowed, or allow this one if it is a planned update")
+		} else if !claim.rule.allows(reported.SHA256, a.Now) {
+			a.refuseValue(claimCodes[claim.name], "", claim.rule.text(a.Now), orUnknown(reported.SHA256)+", which the robot reports",
+				"install a version that is allowed, or allow this one if it is a planned update", &value{claim.name, orUnknown(reported.SHA256), &claim.rule.Set, false})
 		}
-		a.checkBacking(claim, value)
+		a.checkBacking(claim, reported)
 	}
+	for _, x := range []struct {
+		name     string
+		reported bool
+		rule     bool
+	}{
+		{"config", c.Config.SHA256 != "", !reflect.DeepEqual(a.References.Config, Rule{})},
+		{"command-line", c.CommandLine.SHA256 != "", !reflect.DeepEqual(a.References.CommandLine, Rule{})},
+		{"artifacts", len(c.Artifacts) > 0, len(a.References.Artifacts) > 0}, {"debug", c.Debug != nil, a.References.Debug != nil},
+	} {
+		if x.reported && !x.rule {
+			a.Notes = append(a.Notes, x.name)
+		}
+	}
+	a.checkArtifacts()
+	a.checkDebug()
 	return true
 }
 
@@ -245,6 +267,11 @@ func (a *appraisal) checkRejected() bool {
 	look(c.Policy.SHA256, "the policy")
 	look(c.Profile.SHA256, "the robot profile")
 	look(c.Topics.SHA256, "the topic mapping")
+	look(c.Config.SHA256, "the deployment")
+	look(c.CommandLine.SHA256, "the kernel's command line")
+	for _, x := range c.Artifacts {
+		look(x.SHA256, "the artifact "+x.Name)
+	}
 	if a.measured != nil {
 		for _, f := range a.measured.Files {
 			look(hex.EncodeToString(f.Digest[:]), "the measured file "+f.Path)

@@ -4,12 +4,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/robowarden/robowarden/attest/eventlog"
+	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/internal/strict"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -32,6 +34,9 @@ type References struct {
 	Name string `json:"name"`
 	// Tier says what evidence must rest on.
 	Tier order.Tier `json:"tier"`
+	// Learning says that nothing is known yet: robots are challenged for the PCRs and all their logs, and never accepted.
+	// There are no other rules then.
+	Learning bool `json:"learning,omitempty"`
 	// FirmwareLog is "required", "none" for firmware that writes none and extends nothing, or "sha1" for firmware that
 	// writes the old format alone: it proves nothing and is not asked for. Only with tier tpm.
 	FirmwareLog string `json:"firmware_log,omitempty"`
@@ -44,11 +49,19 @@ type References struct {
 	// Files are what else may be measured beside the claims' own files; any other file refuses the evidence.
 	Files []FileRule `json:"files,omitempty"`
 	// Agent, Policy, Profile, Topics and Kernel are the rules for the claims.
-	Agent   Rule `json:"agent"`
-	Policy  Rule `json:"policy"`
-	Profile Rule `json:"profile"`
-	Topics  Rule `json:"topics"`
-	Kernel  Rule `json:"kernel"`
+	Agent   Rule `json:"agent,omitzero"`
+	Policy  Rule `json:"policy,omitzero"`
+	Profile Rule `json:"profile,omitzero"`
+	Topics  Rule `json:"topics,omitzero"`
+	Kernel  Rule `json:"kernel,omitzero"`
+	// Config and CommandLine are the rules for claims that robots may leave out; without a rule a result says that the claim
+	// was not checked.
+	Config      Rule `json:"config,omitzero"`
+	CommandLine Rule `json:"command_line,omitzero"`
+	// Artifacts are the rules for models and firmware. If there are any, no other artifact may be active.
+	Artifacts []ArtifactRule `json:"artifacts,omitempty"`
+	// Debug says which debug interfaces may be open, nil if nobody asks.
+	Debug *DebugRule `json:"debug,omitempty"`
 	// Reject lists digests that refuse the evidence wherever they turn up: claims, measured files, firmware events, PCRs.
 	Reject []string `json:"reject,omitempty"`
 }
@@ -77,6 +90,20 @@ type Rule struct {
 	Set `yaml:",inline"`
 	// File is the absolute path under which the measured log must show the digest, "" where the robot's own word will do.
 	File string `json:"file,omitempty"`
+}
+
+// ArtifactRule is what may be active of one artifact.
+type ArtifactRule struct {
+	// Name is the artifact's, as in releases.
+	Name string `json:"name"`
+	// MinSVN is the lowest security version that its release may have.
+	MinSVN uint64 `json:"min_svn,omitempty"`
+	Set    `yaml:",inline"`
+}
+
+// DebugRule is which debug interfaces may be open: none that Allowed does not name.
+type DebugRule struct {
+	Allowed []string `json:"allowed"`
 }
 
 // FileRule is what one other measured file may hold.
@@ -144,12 +171,15 @@ func (r *References) Validate() error {
 	case len(r.Reject) > maxReject:
 		return fmt.Errorf("reject: has %d entries: expected at most %d", len(r.Reject), maxReject)
 	}
+	if r.Learning {
+		return r.checkLearning()
+	}
 	for i, d := range r.Reject {
 		if !isDigest(d) {
 			return fmt.Errorf("reject[%d]: found %q: expected 64 lower-case hexadecimal digits", i, clip(d))
 		}
 	}
-	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkEvents, r.checkClaims, r.checkFiles} {
+	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkEvents, r.checkClaims, r.checkLists, r.checkFiles} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -157,10 +187,25 @@ func (r *References) Validate() error {
 	return nil
 }
 
+// checkLearning demands PCRs with a TPM, and nothing else.
+func (r *References) checkLearning() error {
+	for i, p := range r.PCRs {
+		if p.PCR < 0 || p.PCR > 23 || (i > 0 && p.PCR <= r.PCRs[i-1].PCR) || p.Logs || p.Any || len(p.Allowed)+len(p.Leaving) > 0 {
+			return fmt.Errorf("pcrs[%d]: expected numbers from 0 to 23, rising, and nothing else while learning", i)
+		}
+	}
+	rest := *r
+	rest.Name, rest.Tier, rest.PCRs, rest.Learning = "", "", nil, false
+	if (len(r.PCRs) > 0) != (r.Tier == order.TierTPM) || !reflect.DeepEqual(rest, References{}) {
+		return fmt.Errorf("learning: expected name, tier, with tier %s pcrs, and no rules", order.TierTPM)
+	}
+	return nil
+}
+
 // checkTier demands what a tier needs, and nothing that it cannot give.
 func (r *References) checkTier() error {
 	if r.Tier == order.TierSoftwareKey {
-		backed := r.Agent.File + r.Policy.File + r.Profile.File + r.Topics.File
+		backed := r.backed()
 		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Events) > 0 || len(r.Files) > 0 || backed != "" {
 			return fmt.Errorf("tier %s: proves nothing about logs, PCRs and files: leave firmware_log, secure_boot, pcrs, events, files and file out", r.Tier)
 		}
@@ -255,7 +300,38 @@ type namedRule struct {
 }
 
 func (r *References) claims() []namedRule {
-	return []namedRule{{"agent", &r.Agent}, {"policy", &r.Policy}, {"profile", &r.Profile}, {"topics", &r.Topics}, {"kernel", &r.Kernel}}
+	out := []namedRule{{"agent", &r.Agent}, {"policy", &r.Policy}, {"profile", &r.Profile}, {"topics", &r.Topics}, {"kernel", &r.Kernel}}
+	for _, c := range []namedRule{{"config", &r.Config}, {"command-line", &r.CommandLine}} {
+		if !reflect.DeepEqual(*c.rule, Rule{}) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// checkLists checks the rules for artifacts and debug interfaces.
+func (r *References) checkLists() error {
+	if len(r.Artifacts) > evidence.MaxArtifacts {
+		return fmt.Errorf("artifacts: has %d entries: expected at most %d", len(r.Artifacts), evidence.MaxArtifacts)
+	}
+	for i := range r.Artifacts {
+		a := &r.Artifacts[i]
+		if !isName(a.Name) || slices.ContainsFunc(r.Artifacts[:i], func(o ArtifactRule) bool { return o.Name == a.Name }) {
+			return fmt.Errorf("artifacts[%d].name: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\", each once", i, clip(a.Name))
+		}
+		if err := a.check(isDigest); err != nil {
+			return fmt.Errorf("artifacts[%d]: %w", i, err)
+		}
+	}
+	if r.Debug == nil {
+		return nil
+	}
+	for i, d := range r.Debug.Allowed {
+		if !isName(d) || slices.Contains(r.Debug.Allowed[:i], d) {
+			return fmt.Errorf("debug.allowed[%d]: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\", each once", i, clip(d))
+		}
+	}
+	return nil
 }
 
 // checkFiles checks the measured paths: each has one rule.
@@ -293,7 +369,16 @@ func (r *References) checkFiles() error {
 
 // measures reports whether a measured log is needed.
 func (r *References) measures() bool {
-	return len(r.Files) > 0 || r.Agent.File != "" || r.Policy.File != "" || r.Profile.File != "" || r.Topics.File != ""
+	return len(r.Files) > 0 || r.backed() != ""
+}
+
+// backed are the paths that claims must be measured under, "" if none must.
+func (r *References) backed() string {
+	var out string
+	for _, c := range r.claims() {
+		out += c.rule.File
+	}
+	return out
 }
 
 // check demands either values or, with a reason, any.

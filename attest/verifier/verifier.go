@@ -180,6 +180,9 @@ func (v *Verifier) challenge(now time.Time, robot string, h *evidence.Hello, e *
 // logs are the names of the logs that are needed, sorted.
 func (r *References) logs() []string {
 	var out []string
+	if r.Learning {
+		return []string{evidence.LogFirmware, evidence.LogMeasured}
+	}
 	if r.FirmwareLog == FirmwareLogRequired {
 		out = append(out, evidence.LogFirmware)
 	}
