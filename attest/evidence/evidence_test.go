@@ -52,7 +52,7 @@ func sample() *evidence.Claims {
 		Agent:  evidence.Measured{SHA256: sum("agent"), Label: evidence.PCRBacked},
 		Policy: evidence.Measured{SHA256: sum("policy")}, Profile: evidence.Measured{SHA256: sum("profile")},
 		Kernel: "6.1.0-28-arm64", Journal: evidence.Head{Seq: 712, Digest: sum("journal")},
-		Logs: []evidence.Log{{Name: evidence.LogFirmware, SHA256: sum("firmware log")}, {Name: evidence.LogMeasured, SHA256: sum("measured log")}},
+		Logs:   []evidence.Log{{Name: evidence.LogFirmware, SHA256: sum("firmware log")}, {Name: evidence.LogMeasured, SHA256: sum("measured log")}},
 		Config: evidence.Measured{SHA256: sum("config"), Label: evidence.PCRBacked}, CommandLine: evidence.Measured{SHA256: sum("quiet")},
 		Artifacts: []evidence.Artifact{{Name: "arm", SHA256: sum("arm"), SVN: 3}, {Name: "grasp", SHA256: sum("grasp")}}, Debug: []string{"ptrace", "serial-console"},
 	}

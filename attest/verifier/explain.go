@@ -106,7 +106,9 @@ func follows(r Reason, out *Appraisal, events []mismatch) bool {
 	}
 	if v := r.value; v != nil && !v.measured {
 		// The robot reports truly what was measured, and that is not allowed.
-		return slices.ContainsFunc(out.Reasons, func(o Reason) bool { return o.Code == r.Code && o.value != nil && o.value.measured && o.value.found == v.found })
+		return slices.ContainsFunc(out.Reasons, func(o Reason) bool {
+			return o.Code == r.Code && o.value != nil && o.value.measured && o.value.found == v.found
+		})
 	}
 	switch r.Code {
 	case SecureBootOff:

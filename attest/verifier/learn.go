@@ -46,6 +46,9 @@ func Learn(in Input, name string, pin ...int) (*References, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotVerified, err)
 	}
+	if path := r.twice(); path != "" {
+		return nil, fmt.Errorf("%w: %s was measured with several contents since the start: restart the robot first", ErrNotVerified, path)
+	}
 	// The values themselves are the judge: keys, freshness, quote, logs and labels have to hold, and all that was seen fits.
 	in.References = r
 	if a, _ := Appraise(in); a.Verdict != order.VerdictAccepted || !a.Authentic {
@@ -56,6 +59,21 @@ func Learn(in Input, name string, pin ...int) (*References, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNotVerified, strings.Join(why, "; "))
 	}
 	return r, nil
+}
+
+// twice is a path that was measured with several contents, "" without one.
+func (r *References) twice() string {
+	for _, c := range r.claims() {
+		if c.rule.File != "" && len(c.rule.Allowed) > 1 {
+			return c.rule.File
+		}
+	}
+	for i := range r.Files {
+		if len(r.Files[i].Allowed) > 1 {
+			return r.Files[i].Path
+		}
+	}
+	return ""
 }
 
 // Observe writes down what evidence and logs show, as reference values that allow exactly that. It verifies nothing:
@@ -176,18 +194,19 @@ func (r *References) observeFiles(c *evidence.Claims, measured *eventlog.Measure
 		}
 	}
 	for _, f := range measured.Files {
-		d := hex.EncodeToString(f.Digest[:])
-		if rule := claimed[d]; rule != nil && (rule.File == "" || rule.File == f.Path) {
+		if rule := claimed[hex.EncodeToString(f.Digest[:])]; rule != nil && rule.File == "" {
 			rule.File = f.Path
-			continue
 		}
-		if i := slices.IndexFunc(r.Files, func(o FileRule) bool { return o.Path == f.Path }); i >= 0 {
-			if !slices.Contains(r.Files[i].Allowed, d) {
-				r.Files[i].Allowed = append(r.Files[i].Allowed, d)
-			}
-			continue
+	}
+	for _, f := range measured.Files {
+		seen := Set{Allowed: []string{hex.EncodeToString(f.Digest[:])}}
+		if i := slices.IndexFunc(r.claims(), func(o namedRule) bool { return o.rule.File == f.Path }); i >= 0 {
+			r.claims()[i].rule.add(&seen)
+		} else if i := slices.IndexFunc(r.Files, func(o FileRule) bool { return o.Path == f.Path }); i >= 0 {
+			r.Files[i].add(&seen)
+		} else {
+			r.Files = append(r.Files, FileRule{Path: f.Path, Set: seen})
 		}
-		r.Files = append(r.Files, FileRule{Path: f.Path, Set: Set{Allowed: []string{d}}})
 	}
 }
 
@@ -210,4 +229,17 @@ func (r *References) Vary(classes []eventlog.Class, why string) (int, error) {
 	}
 	r.Events = out
 	return n, r.Validate()
+}
+
+// Observed writes down what the input's evidence and logs show, see [Observe], for comparisons. It verifies nothing.
+func (in *Input) Observed() (*References, error) {
+	e, err := evidence.Parse(in.Evidence)
+	if err != nil {
+		return nil, err
+	}
+	var all []int
+	if e.Quote != nil {
+		all = sortedPCRs(e.Quote)
+	}
+	return Observe(e, in.Logs, "observed", all...)
 }

@@ -61,6 +61,7 @@ the robot, so a stranger must not be able to cause one.`,
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
 	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir))
+	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	return cmd
 }
 
