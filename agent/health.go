@@ -33,7 +33,15 @@ type Status struct {
 	// Release is the signed release in force, nil without one, and Artifacts what is known of those that the policy demands.
 	Release   *ReleaseStatus         `json:"release,omitempty"`
 	Artifacts []guard.ArtifactStatus `json:"artifacts,omitempty"`
+	// Content is what the steward says it has measured of artifacts, while its lease lasts. Nobody here judges it.
+	Content []ContentStatus `json:"content,omitempty"`
 	guard.Status
+}
+
+// ContentStatus is the digest of one artifact's active content.
+type ContentStatus struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
 }
 
 // BusStatus is the robot's bus.
@@ -79,6 +87,7 @@ func (a *Agent) Status() any {
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Release = a.releaseStatus()
 	a.guard.With(func(c *guard.Core) { s.Artifacts = c.Artifacts() })
+	s.Content = a.facts.content()
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()

@@ -171,6 +171,9 @@ func (c *Claims) Validate() error {
 	return checkLogs(c.Logs)
 }
 
+// ArtifactsFit reports whether artifacts and debug interfaces have the form that claims demand.
+func (c *Claims) ArtifactsFit() bool { return c.checkLists() == nil }
+
 // checkLists checks artifacts and debug interfaces.
 func (c *Claims) checkLists() error {
 	if len(c.Artifacts) > MaxArtifacts || len(c.Debug) > MaxDebug {
