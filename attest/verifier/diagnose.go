@@ -66,6 +66,7 @@ func (d *diagnosis) reaches(from pcrValue, i int) bool {
 func (a *appraisal) diagnose(pcr int, r Reason) Finding {
 	d := a.newDiagnosis(pcr)
 	f := Finding{PCR: pcr, Subject: fmt.Sprintf("PCR %d", pcr), Found: r.Found, Backing: evidence.PCRBacked.String(), Remedy: r.Remedy}
+	f.Accepted = []string{hex.EncodeToString(d.end())} // The register's value; what is said of single events is in the text.
 	for _, try := range []func(*Finding, *appraisal) bool{d.missing, d.tail, d.locality, d.replaced, d.swapped, d.added} {
 		if try(&f, a) {
 			return f
@@ -73,7 +74,6 @@ func (a *appraisal) diagnose(pcr int, r Reason) Finding {
 	}
 	f.Cause = Unexplained
 	f.Text = fmt.Sprintf("PCR %d (%s): something was extended that neither the log nor the reference values know", pcr, eventlog.PCRUse(pcr))
-	f.Accepted = []string{hex.EncodeToString(d.end())}
 	return f
 }
 
@@ -116,7 +116,6 @@ func (f *Finding) about(s step) {
 	if s.event != nil {
 		f.Event, f.What = s.event.Index, s.event.Text()
 	}
-	f.Accepted = []string{hex.EncodeToString(s.digest[:])}
 }
 
 // missing looks for one event that the log shows and that was not extended.
@@ -160,30 +159,33 @@ func (d *diagnosis) locality(f *Finding, _ *appraisal) bool {
 	return false
 }
 
-// known are the digests that reference values know about a PCR, rejected ones included, and what they are.
+// known are the digests that reference values know, and what they are: rejected ones, and those of any event, first of all
+// in this PCR.
 func (a *appraisal) known(pcr int) map[pcrValue]string {
 	out := map[pcrValue]string{}
 	put := func(v, what string) {
-		if b, err := hex.DecodeString(v); err == nil && len(b) == sha256.Size {
+		if b, err := hex.DecodeString(v); err == nil && len(b) == sha256.Size && out[pcrValue(b)] == "" {
 			out[pcrValue(b)] = what
 		}
 	}
 	for _, v := range a.References.Reject {
 		put(v, "on the list reject")
 	}
-	for i := range a.References.Events {
-		e := &a.References.Events[i]
-		values := slices.Clone(e.Allowed)
-		for _, l := range e.Leaving {
-			values = append(values, l.Value)
-		}
-		for _, v := range values {
+	for _, here := range []bool{true, false} {
+		for i := range a.References.Events {
+			e := &a.References.Events[i]
+			if (e.PCR == pcr) != here {
+				continue
+			}
 			what := "allowed for " + e.place().String()
 			if e.What != "" {
 				what += fmt.Sprintf(" (%s)", e.What)
 			}
-			if e.PCR == pcr || out[pcrValue{}] == "" {
+			for _, v := range e.Allowed {
 				put(v, what)
+			}
+			for _, l := range e.Leaving {
+				put(l.Value, what)
 			}
 		}
 	}
@@ -198,7 +200,7 @@ func (d *diagnosis) replaced(f *Finding, a *appraisal) bool {
 			if v != s.digest && d.reaches(extended(d.before[i], v), i+1) {
 				f.Cause = OtherDigest
 				f.about(s)
-				f.Found = hex.EncodeToString(v[:])
+				f.Found, f.Accepted = hex.EncodeToString(v[:]), []string{hex.EncodeToString(s.digest[:])}
 				f.Text = fmt.Sprintf("PCR %d: the log shows %s with a digest that was not extended; what was extended is %s", d.pcr, s.words(), what)
 				return true
 			}
@@ -214,7 +216,6 @@ func (d *diagnosis) swapped(f *Finding, _ *appraisal) bool {
 		if d.reaches(v, i+1) {
 			f.Cause = OtherOrder
 			f.about(d.steps[i-1])
-			f.Accepted = nil
 			f.Text = fmt.Sprintf("PCR %d: %s and %s were extended the other way round", d.pcr, d.steps[i-1].words(), d.steps[i].words())
 			return true
 		}
@@ -228,7 +229,7 @@ func (d *diagnosis) added(f *Finding, a *appraisal) bool {
 	for i := len(d.steps); i >= 0; i-- {
 		for v, what := range known {
 			if d.reaches(extended(d.before[i], v), i) {
-				f.Cause, f.Found = Unlogged, hex.EncodeToString(v[:])
+				f.Cause, f.Found, f.Accepted = Unlogged, hex.EncodeToString(v[:]), nil
 				f.Text = fmt.Sprintf("PCR %d: a value was extended after %d events that the log does not show; it is %s", d.pcr, i, what)
 				return true
 			}

@@ -3,8 +3,11 @@ package verifier_test
 import (
 	"crypto/sha1" //nolint:gosec // For a log of the old format.
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -426,4 +429,53 @@ func TestEvidenceIsSmall(t *testing.T) {
 	if len(in.Evidence) > limit || len(full.Evidence) > limit {
 		t.Errorf("more than %d bytes", limit)
 	}
+}
+
+// TestValuesOfRealLogs writes down what real machines' logs show, in values that can be written and read.
+func TestValuesOfRealLogs(t *testing.T) {
+	logs, err := filepath.Glob("../../../shared/vectors/eventlogs/*/*")
+	if err != nil || len(logs) == 0 {
+		t.Skipf("no test vectors here: %v", err)
+	}
+	read := 0
+	for _, path := range logs {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := eventlog.Parse(data)
+		if err != nil {
+			continue
+		}
+		expected, err := eventlog.Expect(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read++
+		q := &evidence.Quote{Attest: []byte("a"), Signature: []byte("s"), PCRs: map[int][32]byte{}}
+		for n := range 10 {
+			q.PCRs[n] = expected[n]
+		}
+		e := &evidence.Evidence{Claims: standardWorld().claims, Quote: q}
+		r, err := verifier.Observe(e, map[string][]byte{"firmware": data}, "real")
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if back, err := verifier.ParseReferences(encoded(t, r)); err != nil || len(verifier.Diff(r, back)) > 0 {
+			t.Errorf("%s: %v", path, err)
+		}
+		t.Logf("%s: %d events, %d rules, %d bytes of YAML", filepath.Base(path), len(l.Events), len(r.Events), len(r.YAML("")))
+	}
+	if read < 5 {
+		t.Errorf("%d logs were read", read)
+	}
+}
+
+func encoded(t *testing.T, r *verifier.References) []byte {
+	t.Helper()
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
