@@ -1,9 +1,11 @@
 package attest
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -133,43 +135,70 @@ func side(dir, given string) (*verifier.References, error) {
 	return in.Observed()
 }
 
-// newLog shows a firmware's log.
+// newLog shows a firmware's log, or the kernel's.
 func newLog() *cobra.Command {
-	return quiet(&cobra.Command{
+	var ima bool
+	cmd := quiet(&cobra.Command{
 		Use:   "log FILE",
-		Short: "Show a firmware's event log, event by event, with the classes that reference values go by",
+		Short: "Show an event log, event by event, with the classes that reference values go by",
 		Long: `Log reads an event log of the TCG, as Linux shows it in /sys/kernel/security/tpm0/binary_bios_measurements, and lists its
-events. By itself nothing in it is proven; of an event whose digest covers its data, the data is as true as the digest.`,
-		Example: "  robowarden-station verifier log boot.bin",
+events. By itself nothing in it is proven; of an event whose digest covers its data (marked =), the data is as true as the
+digest. With --ima it reads the kernel's log of integrity measurements, /sys/kernel/security/ima/binary_runtime_measurements,
+and says to which value of PCR 10 it leads.`,
+		Example: "  robowarden-station verifier log boot.bin\n  robowarden-station verifier log --ima runtime.bin",
 		Args:    positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := readFile(args[0], eventlog.MaxLog)
-			if err != nil {
-				return err
+			show := showFirmware
+			if ima {
+				show = showIMA
 			}
-			alg := eventlog.SHA256
-			l, err := eventlog.Parse(data)
-			if errors.Is(err, eventlog.ErrLegacy) {
-				alg = eventlog.SHA1
-				l, err = eventlog.ParseLegacy(data)
+			data, err := readFile(args[0], eventlog.MaxIMA)
+			if err == nil {
+				err = show(cmd.OutOrStdout(), data)
 			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			out := cmd.OutOrStdout()
-			if alg == eventlog.SHA1 {
-				fmt.Fprintln(out, "a log of the old format: SHA-1 alone, which proves nothing")
-			}
-			for i := range l.Events {
-				e := &l.Events[i]
-				class, name := eventlog.Classify(e)
-				mark := " "
-				if l.Covered(e) {
-					mark = "="
-				}
-				fmt.Fprintf(out, "%3d  PCR %2d  %-16s %-12s %x %s %v %q\n", e.Index, e.PCR, class, name, l.Digest(e, alg), mark, e.Type, e.Text())
-			}
 			return nil
 		},
 	})
+	cmd.Flags().BoolVar(&ima, "ima", false, "the file is the kernel's log of integrity measurements")
+	return cmd
+}
+
+func showFirmware(out io.Writer, data []byte) error {
+	alg := eventlog.SHA256
+	l, err := eventlog.Parse(data)
+	if errors.Is(err, eventlog.ErrLegacy) {
+		alg = eventlog.SHA1
+		l, err = eventlog.ParseLegacy(data)
+	}
+	if err != nil {
+		return err
+	}
+	if alg == eventlog.SHA1 {
+		fmt.Fprintln(out, "a log of the old format: SHA-1 alone, which proves nothing")
+	}
+	for i := range l.Events {
+		e := &l.Events[i]
+		class, name := eventlog.Classify(e)
+		mark := " "
+		if l.Covered(e) {
+			mark = "="
+		}
+		fmt.Fprintf(out, "%3d  PCR %2d  %-16s %-12s %x %s %v %q\n", e.Index, e.PCR, class, name, l.Digest(e, alg), mark, e.Type, e.Text())
+	}
+	return nil
+}
+
+func showIMA(out io.Writer, data []byte) error {
+	entries, err := eventlog.ParseIMA(data)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		fmt.Fprintln(out, &entries[i])
+	}
+	fmt.Fprintf(out, "leads to PCR %d %x\n", eventlog.IMAPCR, eventlog.ReplayIMA([sha256.Size]byte{}, eventlog.IMAPCR, entries))
+	return nil
 }

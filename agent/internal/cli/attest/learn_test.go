@@ -2,6 +2,7 @@ package attest
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -194,6 +195,16 @@ func TestShowALog(t *testing.T) {
 	old := write(t, t.TempDir(), "old", []byte("\x04\x00\x00\x00\x05\x00\x00\x00"+strings.Repeat("\x01", 20)+"\x04\x00\x00\x00boot"), 0o600)
 	out, err := station(t.Context(), NewVerifier(), "log", old)
 	if err != nil || !strings.Contains(out, "proves nothing") || !strings.Contains(out, `action`) || !strings.Contains(out, `"boot"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := station(t.Context(), NewVerifier(), "log", "--ima", old); err == nil || !strings.Contains(err.Error(), "malformed") {
+		t.Errorf("error %v", err)
+	}
+	violation := "\x0a\x00\x00\x00" + strings.Repeat("\x00", 20) + "\x06\x00\x00\x00ima-ng\x13\x00\x00\x00" + "\x09\x00\x00\x00sha256:\x00d\x02\x00\x00\x00x\x00"
+	ima := write(t, t.TempDir(), "ima", []byte(violation), 0o600)
+	want := sha256.Sum256(append(make([]byte, 32), bytes.Repeat([]byte{0xff}, 32)...))
+	out, err = station(t.Context(), NewVerifier(), "log", "--ima", ima)
+	if err != nil || !strings.Contains(out, "violation x\n") || !strings.HasSuffix(out, fmt.Sprintf("leads to PCR 10 %x\n", want)) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
