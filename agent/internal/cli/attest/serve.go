@@ -54,6 +54,7 @@ the robot, so a stranger must not be able to cause one.`,
 		},
 	})
 	cmd.PersistentFlags().StringVar(&s.dir, "state-dir", "", "the verifier's folder")
+	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	f := cmd.Flags()
 	f.StringVar(&s.key, "key", "", "the private key that signs challenges and results; the key list gives it the role verifier")
 	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port; TLS 1.3 with a client certificate is spoken, and nothing else")
@@ -66,7 +67,6 @@ the robot, so a stranger must not be able to cause one.`,
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
 	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir))
-	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	return cmd
 }
 
