@@ -25,6 +25,8 @@ type Status struct {
 	Scheduling string `json:"scheduling"`
 	// Confinement says behind which walls the guard works, and which of them are missing.
 	Confinement string `json:"confinement"`
+	// Content is what the steward says it has measured of artifacts, while its lease lasts. Nobody here judges it.
+	Content []ContentStatus `json:"content,omitempty"`
 	// Bus is the robot's bus, and what goes on there unseen.
 	Bus BusStatus `json:"bus"`
 	// Roles are the other roles, Publishers the connections to publishers and who is behind them.
@@ -33,8 +35,6 @@ type Status struct {
 	// Release is the signed release in force, nil without one, and Artifacts what is known of those that the policy demands.
 	Release   *ReleaseStatus         `json:"release,omitempty"`
 	Artifacts []guard.ArtifactStatus `json:"artifacts,omitempty"`
-	// Content is what the steward says it has measured of artifacts, while its lease lasts. Nobody here judges it.
-	Content []ContentStatus `json:"content,omitempty"`
 	guard.Status
 }
 
@@ -87,11 +87,11 @@ func (a *Agent) Status() any {
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Release = a.releaseStatus()
 	a.guard.With(func(c *guard.Core) { s.Artifacts = c.Artifacts() })
-	s.Content = a.facts.content()
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()
 	}
+	s.Content = a.facts.content()
 	s.Clock = geofence.ClockTrust(a.guard.Trust()).String()
 	s.Confinement = "none"
 	if c := a.confined.Load(); c != nil {
