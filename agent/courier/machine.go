@@ -83,7 +83,7 @@ func (k kernelFiles) debug() []string {
 // serialConsoles are the kernel's consoles that somebody can reach by a wire: all but virtual terminals.
 func serialConsoles(active string) []string {
 	var out []string
-	for _, name := range strings.Fields(active) {
+	for name := range strings.FieldsSeq(active) {
 		clean := strings.Map(func(r rune) rune {
 			if strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789", r) {
 				return r

@@ -93,8 +93,9 @@ func Classify(e *Event) (Class, string) {
 		return ClassAction, ""
 	case 0x06, 0x0d, 0x0c:
 		return classifyLoader(e)
+	default:
+		return ClassOther, ""
 	}
-	return ClassOther, ""
 }
 
 func classifyVariable(e *Event) (Class, string) {
@@ -196,7 +197,7 @@ func utf16Text(data []byte) string {
 // printableName is a name as policies and results write it.
 func printableName(s string) string {
 	if s = printable(s); len(s) > maxName {
-		s = s[:maxName]
+		s = strings.ToValidUTF8(s[:maxName], "")
 	}
 	return s
 }

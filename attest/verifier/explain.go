@@ -120,8 +120,9 @@ func follows(r Reason, out *Appraisal, events []mismatch) bool {
 		// Something else was measured, which is not allowed: that it is not what the robot reports follows.
 		name := strings.TrimSuffix(string(r.Code), "-mismatch")
 		return out.Has(claimCodes[name])
+	default:
+		return false
 	}
-	return false
 }
 
 // eventFinding is a finding about the firmware's log.

@@ -471,11 +471,35 @@ func TestValuesOfRealLogs(t *testing.T) {
 	}
 }
 
-func encoded(t *testing.T, r *verifier.References) []byte {
+func encoded(t testing.TB, r *verifier.References) []byte {
 	t.Helper()
 	data, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// FuzzObserve feeds firmware logs: what is learned from any of them can be written and read, and allows it.
+func FuzzObserve(f *testing.F) {
+	f.Add(firmwareLog(standardBoot(), 0))
+	f.Add(firmwareLog(standardBoot(), 3))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := eventlog.Parse(data)
+		if err != nil {
+			return
+		}
+		expected, err := eventlog.Expect(l)
+		if err != nil {
+			return
+		}
+		e := &evidence.Evidence{Claims: standardWorld().claims, Quote: &evidence.Quote{PCRs: expected}}
+		r, err := verifier.Observe(e, map[string][]byte{"firmware": data}, "any")
+		if err != nil {
+			return // More than reference values may hold.
+		}
+		if back, err := verifier.ParseReferences(encoded(t, r)); err != nil || len(verifier.Diff(r, back)) > 0 {
+			t.Errorf("%v", err)
+		}
+	})
 }

@@ -164,10 +164,14 @@ func (a *appraisal) checkFiles() bool {
 
 // claimCodes and mismatchCodes name the faults of each claim.
 var (
-	claimCodes = map[string]Code{"agent": AgentDigest, "policy": PolicyDigest, "profile": ProfileDigest, "topics": TopicsDigest, "kernel": KernelVersion,
-		"config": ConfigDigest, "command-line": CommandLine}
-	mismatchCodes = map[string]Code{"agent": AgentMismatch, "policy": PolicyMismatch, "profile": ProfileMismatch, "topics": TopicsMismatch,
-		"config": ConfigMismatch, "command-line": CommandLineMismatch}
+	claimCodes = map[string]Code{
+		"agent": AgentDigest, "policy": PolicyDigest, "profile": ProfileDigest, "topics": TopicsDigest, "kernel": KernelVersion,
+		"config": ConfigDigest, "command-line": CommandLine,
+	}
+	mismatchCodes = map[string]Code{
+		"agent": AgentMismatch, "policy": PolicyMismatch, "profile": ProfileMismatch, "topics": TopicsMismatch,
+		"config": ConfigMismatch, "command-line": CommandLineMismatch,
+	}
 )
 
 // checkClaims judges what the robot reports about itself, and whether a PCR backs what must be backed.

@@ -205,8 +205,7 @@ func (r *References) checkLearning() error {
 // checkTier demands what a tier needs, and nothing that it cannot give.
 func (r *References) checkTier() error {
 	if r.Tier == order.TierSoftwareKey {
-		backed := r.backed()
-		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Events) > 0 || len(r.Files) > 0 || backed != "" {
+		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Events) > 0 || len(r.Files) > 0 || r.backed() {
 			return fmt.Errorf("tier %s: proves nothing about logs, PCRs and files: leave firmware_log, secure_boot, pcrs, events, files and file out", r.Tier)
 		}
 		return nil
@@ -267,7 +266,7 @@ func (r *References) checkEvents() error {
 			return fmt.Errorf("events[%d].pcr: found %d: expected one of pcrs with logs: true, or nothing proves its events", i, e.PCR)
 		case !slices.Contains(eventlog.Classes(), e.Class):
 			return fmt.Errorf("events[%d].class: found %q: expected one of %v", i, clip(string(e.Class)), eventlog.Classes())
-		case e.Name != "" && !isLine(e.Name, maxWhy), e.What != "" && !isLine(e.What, maxWhy):
+		case e.Name != "" && !isLine(e.Name), e.What != "" && !isLine(e.What):
 			return fmt.Errorf("events[%d]: name and what: expected one printable line of at most %d bytes each", i, maxWhy)
 		}
 		if err := e.check(isDigest); err != nil {
@@ -281,7 +280,7 @@ func (r *References) checkClaims() error {
 	for _, c := range r.claims() {
 		form := isDigest
 		if c.name == "kernel" {
-			form = func(s string) bool { return isLine(s, 256) }
+			form = isLine
 		}
 		if err := c.rule.check(form); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
@@ -369,23 +368,19 @@ func (r *References) checkFiles() error {
 
 // measures reports whether a measured log is needed.
 func (r *References) measures() bool {
-	return len(r.Files) > 0 || r.backed() != ""
+	return len(r.Files) > 0 || r.backed()
 }
 
-// backed are the paths that claims must be measured under, "" if none must.
-func (r *References) backed() string {
-	var out string
-	for _, c := range r.claims() {
-		out += c.rule.File
-	}
-	return out
+// backed reports whether a claim must be measured.
+func (r *References) backed() bool {
+	return slices.ContainsFunc(r.claims(), func(c namedRule) bool { return c.rule.File != "" })
 }
 
 // check demands either values or, with a reason, any.
 func (s *Set) check(form func(string) bool) error {
 	values := len(s.Allowed) + len(s.Leaving)
 	switch {
-	case s.Any && (values > 0 || !isLine(s.Why, maxWhy)):
+	case s.Any && (values > 0 || !isLine(s.Why)):
 		return fmt.Errorf("expected any: true with why (one line of 1 to %d bytes) and without allowed and leaving", maxWhy)
 	case !s.Any && (values == 0 || values > maxAllowed || s.Why != ""):
 		return fmt.Errorf("expected allowed or leaving with 1 to %d values, or any: true with why", maxAllowed)
@@ -468,9 +463,9 @@ func isName(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", r) })
 }
 
-// isLine reports whether s is one printable line of at most longest bytes.
-func isLine(s string, longest int) bool {
-	return s != "" && len(s) <= longest && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+// isLine reports whether s is one printable line of at most maxWhy bytes.
+func isLine(s string) bool {
+	return s != "" && len(s) <= maxWhy && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // clip shortens foreign text for an error message.

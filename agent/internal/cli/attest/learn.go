@@ -132,7 +132,7 @@ func (l *learning) run(cmd *cobra.Command, store *verifier.DirStore, robots []st
 		_, err = cmd.OutOrStdout().Write(text)
 		return err
 	}
-	f, err := os.OpenFile(l.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(l.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

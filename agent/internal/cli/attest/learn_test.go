@@ -169,7 +169,7 @@ func TestWrittenReferencesAreReadAgain(t *testing.T) {
 }
 
 func FuzzReferencesYAML(f *testing.F) {
-	f.Add([]byte(fmt.Sprintf(references, sum("agent"), sum("policy"))))
+	f.Add(fmt.Appendf(nil, references, sum("agent"), sum("policy")))
 	f.Add([]byte(`{"name":"x","tier":"tpm","learning":true,"pcrs":[{"pcr":4}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := parseReferences("x", data)
