@@ -198,7 +198,8 @@ func (a *appraisal) checkClaims() bool {
 	}{
 		{"config", c.Config.SHA256 != "", !reflect.DeepEqual(a.References.Config, Rule{})},
 		{"command-line", c.CommandLine.SHA256 != "", !reflect.DeepEqual(a.References.CommandLine, Rule{})},
-		{"artifacts", len(c.Artifacts) > 0, len(a.References.Artifacts) > 0}, {"debug", c.Debug != nil, a.References.Debug != nil},
+		{"artifacts", len(c.Artifacts) > 0, len(a.References.Artifacts) > 0},
+		{"debug", c.Debug != nil, a.References.Debug != nil},
 	} {
 		if x.reported && !x.rule {
 			a.Notes = append(a.Notes, x.name)
