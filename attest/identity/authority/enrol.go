@@ -99,10 +99,10 @@ func (r *record) admit(token string, k *keys, now time.Time) (*invited, error) {
 	if already == nil && (k.Tier == order.TierTPM || r.Keys.By == tokenHash(token)) { // a TPM proves itself again each time
 		return nil, nil
 	}
-	if already == nil {
-		already = errors.New("it is enrolled by another invitation")
-	}
 	if token == "" {
+		if already == nil {
+			already = errors.New("it is enrolled by an invitation that it does not show")
+		}
 		return nil, refuse("%s: %w; it needs an invitation", r.Name, already)
 	}
 	i := r.invitation(token)

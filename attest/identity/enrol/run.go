@@ -9,10 +9,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/robowarden/robowarden/attest/identity"
@@ -198,13 +200,14 @@ func (r *run) run(ctx context.Context) (*Outcome, error) {
 	}
 	now := r.Now()
 	if have != nil && r.state.Issuers != "" && fingerprint(have[0]) != r.state.Replaces && r.good(have, now) == nil {
-		if err := r.settle(); err != nil {
+		due := r.Renew || !now.Before(identity.Due(have[0]))
+		if err := r.settle(due); err != nil {
 			return nil, err
 		}
-		if !r.Renew && now.Before(identity.Due(have[0])) {
-			return &Outcome{Nothing, have[0], identity.Due(have[0])}, nil
+		if due {
+			return r.renew(ctx, have)
 		}
-		return r.renew(ctx, have)
+		return &Outcome{Nothing, have[0], identity.Due(have[0])}, nil
 	}
 	return r.first(ctx)
 }
@@ -225,16 +228,19 @@ func (r *run) good(certs []*x509.Certificate, now time.Time) error {
 }
 
 // settle remembers that the robot is enrolled and forgets what it does not need any more: also after a cut between the
-// certificate and this.
-func (r *run) settle() error {
+// certificate and this. A request stays while an authority may still be deciding on it.
+func (r *run) settle(pending bool) error {
 	s := r.state
-	if s.Enrolled && s.Secret == "" && s.User == "" && s.Replaces == "" {
+	if s.Enrolled && s.Secret == "" && s.User == "" && s.Replaces == "" && (pending || s.Request == nil) {
 		return nil
 	}
 	if err := r.roots(); err != nil {
 		return err
 	}
-	s.Enrolled, s.User, s.Secret, s.Replaces, s.Request = true, "", "", "", nil
+	s.Enrolled, s.User, s.Secret, s.Replaces = true, "", "", ""
+	if !pending {
+		s.Request = nil
+	}
 	if err := r.folder.save(s); err != nil {
 		return err
 	}
@@ -365,7 +371,7 @@ func (r *run) install(certs []*x509.Certificate, did string) (*Outcome, error) {
 	}
 	r.Step("installed")
 	r.state.Enrolled = false // so that settle writes what is over
-	if err := r.settle(); err != nil {
+	if err := r.settle(false); err != nil {
 		return nil, err
 	}
 	return &Outcome{did, certs[0], identity.Due(certs[0])}, nil
@@ -374,7 +380,8 @@ func (r *run) install(certs []*x509.Certificate, did string) (*Outcome, error) {
 // renew asks for the next certificate by the one that the robot has. An authority that does not know that one any more still
 // knows a TPM.
 func (r *run) renew(ctx context.Context, have []*x509.Certificate) (*Outcome, error) {
-	own := &tls.Certificate{PrivateKey: r.Key, Leaf: have[0]}
+	key := &noting{Signer: r.Key}
+	own := &tls.Certificate{PrivateKey: key, Leaf: have[0]}
 	for _, c := range have {
 		own.Certificate = append(own.Certificate, c.Raw)
 	}
@@ -383,9 +390,10 @@ func (r *run) renew(ctx context.Context, have []*x509.Certificate) (*Outcome, er
 		return nil, err
 	}
 	if err := r.issuers(ctx, c); err != nil {
-		return nil, err
+		return nil, errors.Join(err, key.why())
 	}
 	certs, err := r.ask(ctx, c, "/simplereenroll")
+	err = errors.Join(err, key.why())
 	if refused(err) && !r.state.EST && r.TPM != nil {
 		again, more := r.prove(ctx, c)
 		if more != nil {
@@ -397,4 +405,28 @@ func (r *run) renew(ctx context.Context, have []*x509.Certificate) (*Outcome, er
 		return nil, err
 	}
 	return r.install(certs, Renewed)
+}
+
+// noting keeps why the key did not sign: the TLS library passes on only the words, and whoever asks has to be able to tell a TPM
+// that is gone from a network that is.
+type noting struct {
+	tpm.Signer
+	mu  sync.Mutex // the connection that signs may outlive the request that gave it up
+	err error
+}
+
+// why is the newest signature's fault, nil if there is none.
+func (n *noting) why() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
+
+// Sign is crypto.Signer's. One connection signs once, and the next one comes after it.
+func (n *noting) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	out, err := n.Signer.Sign(random, digest, opts)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.err = err
+	return out, err
 }
