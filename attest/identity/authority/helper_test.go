@@ -339,3 +339,20 @@ func (s *site) record(name string) *record {
 	s.tb.Helper()
 	return must(s.a.load(identity.RoleRobot, name))(s.tb)
 }
+
+func chmod(tb testing.TB, path string, mode os.FileMode) {
+	tb.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// swap gives two files each other's name.
+func swap(tb testing.TB, a, b string) {
+	tb.Helper()
+	for _, x := range [][2]string{{a, a + ".x"}, {b, a}, {a + ".x", b}} {
+		if err := os.Rename(x[0], x[1]); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}

@@ -116,6 +116,9 @@ func (c *client) do(ctx context.Context, x call) ([]byte, error) {
 	}
 	defer answer.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(answer.Body, identity.MaxAnswer+1))
+	if err == nil {
+		err = ctx.Err() // a server that sees the connection being closed may still end its answer in order
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: the answer breaks off: %w", x.path, err)
 	}

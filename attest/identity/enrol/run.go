@@ -136,7 +136,7 @@ func (r *run) begin() error {
 		return ErrNoInvitation
 	case fresh == nil && s.Robot != r.Robot:
 		return fmt.Errorf("what is under way is the enrolment of %s: give an invitation for %s", s.Robot, r.Robot)
-	case fresh == nil, s != nil && s.Robot == fresh.Robot && s.Server == fresh.Server && s.Secret != "" && s.Secret == fresh.Secret:
+	case fresh == nil, s != nil && s.Secret != "" && s.begunBy() == fresh.begunBy():
 		r.state = s // the same invitation once more goes on where it was
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,11 @@ type state struct {
 	Replaces string `json:"replaces,omitempty"`
 	// Enrolled says that a certificate came.
 	Enrolled bool `json:"enrolled,omitempty"`
+}
+
+// begunBy is the part of the state that comes from an invitation or a server's description.
+func (s *state) begunBy() [7]string {
+	return [...]string{s.Robot, s.Server, strconv.FormatBool(s.EST), s.Path, s.User, s.Secret, s.Roots}
 }
 
 // folder is the robot's state on the disk.
