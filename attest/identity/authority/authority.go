@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/identity"
+	"github.com/robowarden/robowarden/attest/internal/durable"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -258,6 +260,15 @@ func (a *Authority) CRL(role identity.Role) ([]byte, error) {
 		}
 	}
 	return x509.CreateRevocationList(rand.Reader, list, root.cert, root.key)
+}
+
+// WriteCRL puts a role's list, in PEM, in the place of the one before.
+func (a *Authority) WriteCRL(role identity.Role, path string) error {
+	list, err := a.CRL(role)
+	if err != nil {
+		return err
+	}
+	return durable.Write(path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list}), 0o644)
 }
 
 // Identity is what a verifier has to know about an enrolled robot, now vouched for by its TPM instead of by who carried it.
