@@ -70,6 +70,9 @@ func newEnroll() *cobra.Command {
 }
 
 func (f *enrolFlags) run(ctx context.Context, cmd *cobra.Command, deployment string, asJSON bool) error {
+	if err := f.check(); err != nil {
+		return &usageError{cmd.CommandPath(), err}
+	}
 	dep, err := config.LoadDeployment(deployment)
 	if err != nil {
 		return err
@@ -81,16 +84,13 @@ func (f *enrolFlags) run(ctx context.Context, cmd *cobra.Command, deployment str
 		return showEK(cmd, dep.Courier)
 	}
 	o := courier.EnrolOptions{Renew: f.renew, Wait: f.wait, Timeout: f.timeout}
-	if f.timeout <= 0 || f.wait < 0 {
-		return &usageError{cmd.CommandPath(), errors.New("--timeout and --wait: expected more than 0 and at least 0")}
-	}
 	if !asJSON {
 		o.Step = func(s string) { fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", s) }
 	}
 	if o.Invitation, err = f.readInvitation(); err != nil {
 		return err
 	}
-	if o.EST, err = f.server(cmd); err != nil {
+	if o.EST, err = f.server(); err != nil {
 		return err
 	}
 	cfg, err := config.Load(nil, dep.Paths.Profile)
@@ -102,6 +102,20 @@ func (f *enrolFlags) run(ctx context.Context, cmd *cobra.Command, deployment str
 		return err
 	}
 	return printEnrolment(cmd, got, dep.Courier.Certificate, asJSON)
+}
+
+// check says which flags do not go together.
+func (f *enrolFlags) check() error {
+	pair := (f.secret == "") == (f.user == "") && (f.certificate == "") == (f.key == "")
+	switch {
+	case f.timeout <= 0 || f.wait < 0:
+		return errors.New("--timeout and --wait: expected more than 0 and at least 0")
+	case f.est == "" && f.roots+f.user+f.secret+f.certificate+f.key != "":
+		return errors.New("--roots, --user, --secret-file and --bootstrap-… go with --est")
+	case f.est != "" && (f.invitation != "" || f.roots == "" || !pair || f.secret+f.key == ""):
+		return errors.New("--est: expected --roots, and --user with --secret-file or --bootstrap-certificate with --bootstrap-key, and no --invitation")
+	}
+	return nil
 }
 
 // readInvitation reads the invitation's file, nil without one.
@@ -121,15 +135,9 @@ func (f *enrolFlags) readInvitation() (*identity.Invitation, error) {
 }
 
 // server is the EST server that the flags describe, nil without one.
-func (f *enrolFlags) server(cmd *cobra.Command) (*enrol.Server, error) {
+func (f *enrolFlags) server() (*enrol.Server, error) {
 	if f.est == "" {
-		if f.roots+f.user+f.secret+f.certificate+f.key != "" {
-			return nil, &usageError{cmd.CommandPath(), errors.New("--roots, --user, --secret-file and --bootstrap-… go with --est")}
-		}
 		return nil, nil
-	}
-	if f.invitation != "" || f.roots == "" || (f.secret == "") != (f.user == "") || (f.certificate == "") != (f.key == "") || f.secret == "" && f.key == "" {
-		return nil, &usageError{cmd.CommandPath(), errors.New("--est: expected --roots, and --user with --secret-file or --bootstrap-certificate with --bootstrap-key, and no --invitation")}
 	}
 	s := &enrol.Server{Address: f.est, User: f.user}
 	roots, err := os.ReadFile(f.roots)

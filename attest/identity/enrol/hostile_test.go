@@ -432,3 +432,42 @@ func mkfifo(tb testing.TB, path string) {
 		tb.Fatal(err)
 	}
 }
+
+// TestCutAtEachStep ends a robot's enrolment at an EST server after each of its steps: the next run goes on without being told
+// again who the server is. The package authority does the same by kill -9.
+func TestCutAtEachStep(t *testing.T) {
+	whole := newRig(t)
+	var steps []string
+	whole.options = func(o *Options) { o.Step = func(s string) { steps = append(steps, s) } }
+	must(whole.run())(t)
+	if len(steps) != 6 {
+		t.Fatalf("steps %v", steps)
+	}
+	for _, at := range steps {
+		r := newRig(t)
+		r.options = func(o *Options) {
+			o.Step = func(s string) {
+				if s == at {
+					panic("cut")
+				}
+			}
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: not cut", at)
+				}
+			}()
+			_, _ = r.run()
+		}()
+		r.options = func(o *Options) { o.EST = nil }
+		out, err := r.run()
+		if err != nil {
+			t.Errorf("%s: %v", at, err)
+			continue
+		}
+		if again := must(r.run())(t); again.Did != Nothing || !again.Certificate.Equal(out.Certificate) {
+			t.Errorf("%s: %+v", at, again)
+		}
+	}
+}
