@@ -69,7 +69,7 @@ func (t *TPM) Endorsement() (Endorsement, error) {
 
 // readCertificate reads a certificate from NV memory, nil if there is none.
 func readCertificate(c *conn, index uint32) ([]byte, error) {
-	out, err := readNV(c, index)
+	out, err := readIndex(c, index)
 	if err != nil || out == nil {
 		return nil, err
 	}
@@ -95,8 +95,8 @@ func splitDER(all []byte) [][]byte {
 	return out
 }
 
-// readNV reads all of an NV index that anybody may read, nil if there is none.
-func readNV(c *conn, index uint32) ([]byte, error) {
+// readIndex reads all of an NV index that anybody may read, nil if there is none.
+func readIndex(c *conn, index uint32) ([]byte, error) {
 	public, err := tpm2.NVReadPublic{NVIndex: tpm2.TPMHandle(index)}.Execute(c)
 	if errors.Is(err, tpm2.TPMRCHandle) {
 		return nil, nil

@@ -116,7 +116,7 @@ func readChain(c *conn) ([][]byte, error) {
 		if h < nvChainFirst || h > nvChainLast {
 			break
 		}
-		part, err := readNV(c, uint32(h))
+		part, err := readIndex(c, uint32(h))
 		if err != nil {
 			return nil, err
 		}
