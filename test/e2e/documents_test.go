@@ -139,10 +139,10 @@ floors:
   - {id: ground, name: Ground floor, unbounded: a test floor without walls}
 zones:
 %srobots:
-  - {serial: runner-1, roles: []}
+  - {serial: %s, roles: []}
 %sstop_category: 2
 # Benches send far more often than a planner does, and a busy computer may read only the newest of them.
 command_channels: [{channel: autonomy, max_hz: 20000, max_loss_ratio: 1}]
 %sstartup: {release: inputs, input_timeout: 30s}
-`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, channels, c.more)
+`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, s.serial(), channels, c.more)
 }

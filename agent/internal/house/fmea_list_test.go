@@ -59,6 +59,16 @@ var analysis = []fmeaGroup{
 		{"an input cannot be read", "a press is not seen", "input.stuck", "yes, held until a reset", []string{"agent/guard:TestDevicesRestrict/inputs silent", "hal/gpio:TestInputTellsWhatItReads"}},
 		{"a device or input never comes up", "the robot does not open, or is advisory", "startup, actuator.silent", "yes, held", []string{"agent/guard:TestStartWaitsForDevices"}},
 	}},
+	{"Models and firmware", []fmeaRow{
+		{"a model's file changes under a running robot", "the robot acts by what nobody signed", "the steward's hash, at the next look or within ten minutes: artifact.untrusted", "what depends on it is held or disabled, latched", []string{"test/e2e:TestRollout", "agent/steward:TestMeasuresWhatIsActive", "agent/steward:TestRechecksWhatLooksUnchanged"}},
+		{"a signed model behaves otherwise than the one before", "speeds, refusals, restrictions drift; trips", "the trial's statistics against the content before", "yes: held, and taken back by the robot", []string{"test/e2e:TestPoisonedModel", "agent/steward:TestASickArtifactIsTakenBack"}},
+		{"power goes while a model is installed", "half a model", "records and digests of slots", "the old or the new one, whole", []string{"agent/slots:TestCutAtEveryWrite", "agent/slots:TestCutAgainAndAgain"}},
+		{"an older disk is put in place", "a model with a known hole runs again", "the TPM's counter of floors, where there is one", "what depends on it is restricted", []string{"agent/slots:TestTheCounterIsNotWhatItWas", "agent/steward:TestADoubtfulFloorHidesWhatIsActive"}},
+		{"the TPM's counter is gone, was made anew, or is another TPM's", "nobody knows the floor", "the floor's file beside it: the floor is in doubt", "what depends on it is restricted", []string{"agent/internal/floors:TestAnotherTPM", "attest/tpm:TestFloorThatSomebodyReplaced", "agent/steward:TestADoubtfulFloorHidesWhatIsActive"}},
+		{"the power goes between counter and file", "the counter is ahead", "the higher one counts", "goes on", []string{"agent/internal/floors:TestKilledBetweenCounterAndFile", "agent/slots:TestACounterIsCutAtEveryStep"}},
+		{"what must be taken back has nothing above the floor to go back to", "neither may run", "the trial names both reasons", "what depends on it is restricted until a person acts", []string{"agent/steward:TestBelowTheFloorIsHeldOnTheSafeSide"}},
+		{"a release is bad on one robot of many", "the others would install it", "the desk reads what was taken back and proposes a halt", "a signed halt: nobody else installs it", []string{"test/e2e:TestRollout", "agent/internal/cli/fleet:TestHaltsAreProposed"}},
+	}},
 	{"The other roles", []fmeaRow{
 		{"steward ends or hangs", "processes behind publishers become unknown", "its facts' leases end: publisher.unproven", "held where the mapping demands processes", []string{"agent/guard:TestLosingFactsNeverLoosens", "test/e2e:TestRolesKilledAtRandomMoments"}},
 		{"courier ends, hangs or the network is gone", "nothing is reported; results run out", "attestation.expired", "as policy says; nothing loosens", []string{"agent/guard:TestAttestationStates", "test/e2e:TestRolesKilledAtRandomMoments"}},
