@@ -210,6 +210,27 @@ func TestHeartbeatLostHoldsThenStops(t *testing.T) {
 }
 
 func heartbeatLostHoldsThenStops(t *testing.T, b bus.Bus) {
+	deskGone(t, b, func(op *driver.Operator) { op.Fault(t, "silent") }, func(op *driver.Operator) { op.Fault(t, "clear") })
+}
+
+// TestKilledDeskHoldsThenStops kills the operator's desk outright, on DDS: what it has announced stays for its lease. On ROS 1
+// TestExampleDesks does.
+func TestKilledDeskHoldsThenStops(t *testing.T) {
+	t.Parallel()
+	for _, kind := range onDDS() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			b := meet(t, kind)
+			deskGone(t, b, func(op *driver.Operator) { op.Kill() }, func(*driver.Operator) {
+				driver.StartOperator(t, b, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: []byte(operatorKey)})
+			})
+		})
+	}
+}
+
+// deskGone takes the operator's desk from a robot that drives, and brings it back.
+func deskGone(t *testing.T, b bus.Bus, lose, back func(op *driver.Operator)) {
+	t.Helper()
 	r := &robot{b: b}
 	r.p = plant.Start(t, r.b, plant.Config{LockTopic: "/robowarden/lock"})
 	r.s = newSite(t, r.b, siteConfig{lock: true, operatorLink: true})
@@ -219,7 +240,7 @@ func heartbeatLostHoldsThenStops(t *testing.T, b bus.Bus) {
 	r.g.ready(t)
 	r.drives(t)
 	trigger := r.now(t)
-	op.Fault(t, "silent")
+	lose(op)
 	r.restsWithin(t, trigger, 700*time.Millisecond+stopTime())
 	s := r.g.await(t, "a lost channel", 5*time.Second, func(s agent.Status) bool {
 		return has(s, "channel.heartbeat-lost") && s.Axes.Motion == "stop"
@@ -227,7 +248,7 @@ func heartbeatLostHoldsThenStops(t *testing.T, b bus.Bus) {
 	if got := r.g.order(t, r.s.resetOrder(t, s, r.s.operator)); got.Applied {
 		t.Errorf("a reset was applied while the channel is silent: %+v", got)
 	}
-	op.Fault(t, "clear")
+	back(op)
 	r.g.await(t, "a channel that runs again", 10*time.Second, func(s agent.Status) bool {
 		return len(s.Channels) == 1 && s.Channels[0].Phase == "running"
 	})

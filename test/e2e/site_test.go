@@ -39,6 +39,9 @@ const (
 	actuation   = 180 * time.Millisecond
 )
 
+// operatorKey is the key of the operator's heartbeats.
+const operatorKey = "0123456789abcdef0123456789abcdef"
+
 // contour is the robot's outline in metres.
 var contour = oracle.Contour{oracle.Rectangle(-0.30, -0.20, 0.30, 0.20)}
 
@@ -109,7 +112,7 @@ func newSite(t testing.TB, b bus.Bus, c siteConfig) *site {
 		s.fleet = []string{s.robot}
 	}
 	section, name := busYAML(b)
-	s.heartbeat = []byte("0123456789abcdef0123456789abcdef")
+	s.heartbeat = []byte(operatorKey)
 	s.write(t, "profile.yaml", profileYAML(c, name))
 	s.write(t, "topics.yaml", topicsYAML(c))
 	s.write(t, "operator.key", hex.EncodeToString(s.heartbeat)+"\n")

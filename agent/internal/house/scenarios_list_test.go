@@ -41,7 +41,7 @@ var catalogue = []scenarioGroup{
 	{
 		"Autoware: heartbeats, manoeuvres, the filter", "",
 		[]scenario{
-			{"kill the heartbeat", "the publisher is gone: hold, then stop, and the timeout asks the actuators", []string{"interlock:TestAutowareKilledHeartbeat", "agent/guard:TestHeartbeatLostHoldsThenStopsAndNeedsASignedReset", "interlock:TestDetectionTimes"}, []string{"test/e2e:TestHeartbeatLostHoldsThenStops", "test/e2e:TestExampleDesks", "agent:TestDeskAtARunningGuard"}, []string{"test/e2e:TestHeartbeatLostHoldsThenStops", "test/e2e:TestAttacks/desk killed@qualify", "agent:TestDeskAtARunningGuard"}, ""},
+			{"kill the heartbeat", "the publisher is gone: hold, then stop, and the timeout asks the actuators", []string{"interlock:TestAutowareKilledHeartbeat", "agent/guard:TestHeartbeatLostHoldsThenStopsAndNeedsASignedReset", "interlock:TestDetectionTimes"}, []string{"test/e2e:TestHeartbeatLostHoldsThenStops", "test/e2e:TestExampleDesks", "agent:TestDeskAtARunningGuard"}, []string{"test/e2e:TestHeartbeatLostHoldsThenStops", "test/e2e:TestKilledDeskHoldsThenStops@qualify", "test/e2e:TestAttacks/desk killed@qualify", "agent:TestDeskAtARunningGuard"}, ""},
 			{"clear during timeout", "refused", []string{"interlock:TestAutowareKilledHeartbeat"}, []string{"test/e2e:TestHeartbeatLostHoldsThenStops"}, []string{"test/e2e:TestHeartbeatLostHoldsThenStops"}, ""},
 			{"startup", "nothing moves, and nothing latches, before the first heartbeat", []string{"interlock:TestAutowareKilledHeartbeat", "agent/guard:TestStartsClosedAndOpensOnlyWithEveryRequiredInput"}, nil, nil, ""},
 			{"filter", "sinusoidal commands at four sets of parameters", []string{"interlock:TestAutowareFilterWithSinusoidalCommands"}, nil, nil, ""},
