@@ -136,7 +136,7 @@ func (k *keeper) forgetRefused() {
 		if !s.hasRefused() {
 			continue
 		}
-		present, topic := map[wire.GUID]bool{}, ddsTopic(s.topic)
+		present, topic := map[wire.GUID]bool{}, s.dds
 		k.n.part.VisitEndpoints(func(e *rtps.Endpoint) {
 			if e.Writer && e.Topic == topic {
 				present[e.GUID] = true
@@ -177,4 +177,10 @@ const unseenFor = 10 * time.Second
 func (n *Node) whole(now time.Duration) bool {
 	at := max(time.Duration(n.unseenAt.Load()), n.part.KeptOut())
 	return at == 0 || now-at >= unseenFor
+}
+
+// flooded tells whether somebody was passed over lately in a flood of forged announcements.
+func (n *Node) flooded(now time.Duration) bool {
+	at := n.part.Flooded()
+	return at != 0 && now-at < unseenFor
 }

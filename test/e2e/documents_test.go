@@ -68,8 +68,11 @@ func jointsYAML(n int, arm bool) string {
 	var out strings.Builder
 	for i := range n {
 		group := "leg"
-		if arm && i == n-1 {
+		switch {
+		case arm && i == n-1:
 			group = "arm"
+		case arm && i == n-2:
+			group = "hand"
 		}
 		fmt.Fprintf(&out, "    - {name: joint_%02d, group: %s, min: -3.2, max: 3.2, max_velocity: 30}\n", i, group)
 	}
@@ -143,9 +146,9 @@ floors:
   - {id: ground, name: Ground floor, unbounded: a test floor without walls}
 zones:
 %srobots:
-  - {serial: runner-1, roles: []}
+  - {serial: %s, roles: []}
 %sstop_category: 2
 command_channels: [{channel: autonomy, %s}]
 %sstartup: {release: inputs, input_timeout: 30s}
-`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, channels, limits, c.more)
+`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, s.serial(), channels, limits, c.more)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/courier"
 	"github.com/robowarden/robowarden/agent/internal/confine"
+	"github.com/robowarden/robowarden/agent/internal/floors"
 	"github.com/robowarden/robowarden/agent/internal/notify"
 	"github.com/robowarden/robowarden/agent/internal/service"
 	"github.com/robowarden/robowarden/agent/internal/stewardmetrics"
@@ -167,8 +168,12 @@ func newSteward() *cobra.Command {
 		for _, r := range dep.Steward.Runs {
 			runs = append(runs, steward.Runs(r))
 		}
+		counters, err := floors.Open(dep.Steward.TPM)
+		if err != nil {
+			return err
+		}
 		s, err := steward.New(steward.Options{
-			Runs:   runs,
+			Runs: runs, Floors: counters,
 			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
 			BootID: boot, Clock: host.Clock{}.Boot, Log: log, Artifacts: dep.Steward.Artifacts,
 		})
@@ -211,7 +216,7 @@ func newCourier() *cobra.Command {
 		defer q.close()
 		log := newLog(q, dep.Log.Level, dep.Log.Format)
 		c, err := courier.New(courier.Options{
-			Config: dep, Version: version(), NewLog: func(string, string) zerolog.Logger { return log },
+			Config: dep, Deployment: *deployment, Version: version(), NewLog: func(string, string) zerolog.Logger { return log },
 		})
 		if err != nil {
 			return err
@@ -265,6 +270,8 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 		},
 		Write: []string{c.StateDir, d.Paths.ControlSocket},
 	}, Ports: []uint16{53}}
+	// What is open to debuggers is a claim of its evidence.
+	o.Paths.Read = append(o.Paths.Read, courier.DebugFiles()...)
 	// The digest of the program itself is a claim of its evidence; /proc/self/exe leads to where that lies.
 	self, err := os.Executable()
 	if err != nil {
