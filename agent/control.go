@@ -22,7 +22,7 @@ const (
 	maxClients = 8
 	// maxBusy is how many more are told that there is no place; who comes beyond them is closed.
 	maxBusy = 4
-	// clientTimeout is how long a client has for its request and for reading the answer.
+	// clientTimeout is how long a client has for its request, and then for reading the answer.
 	clientTimeout = 5 * time.Second
 	// acceptRate and acceptBurst bound the connections that are looked at, whoever makes them: a program that connects without
 	// end must not take the guard's time. What comes faster waits in the kernel; acceptPause is how long the guard looks away.
@@ -56,6 +56,8 @@ type control struct {
 	status   func() any
 	roles    *roles // nil where no role may connect
 	log      zerolog.Logger
+	// patience is how long a client has for its request, and then for reading the answer; 0 stands for clientTimeout.
+	patience time.Duration
 }
 
 // open binds the socket. Nobody is served before run.
@@ -150,7 +152,7 @@ func busyReceipt(text string) Receipt { return Receipt{Reason: reasonBusy, Text:
 func (c *control) serve(ctx context.Context, conn *net.UnixConn, who guest, leave func()) {
 	defer leave()
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(clientTimeout))
+	c.wait(conn)
 	kind, body, err := receive(conn, who.tools)
 	if err != nil {
 		c.log.Warn().Err(err).Msg("control socket: bad request")
@@ -164,12 +166,24 @@ func (c *control) serve(ctx context.Context, conn *net.UnixConn, who guest, leav
 	case !who.tools:
 		c.log.Warn().Uint32(keyUID, who.uid).Msg("control socket: refused: only a hello is taken from this user")
 	case kind == contract.FrameOrder:
-		c.answer(conn, c.order(body))
+		// A large policy may take longer to check than a client has: whoever sent it has to hear that it is in force.
+		r := c.order(body)
+		c.wait(conn)
+		c.answer(conn, r)
 	case kind == contract.FrameStatusRequest:
 		c.answer(conn, c.status())
 	default:
 		c.answer(conn, Receipt{Reason: "unknown-request", Text: fmt.Sprintf("expected request 'O' or 'S', found %q", kind)})
 	}
+}
+
+// wait gives the client its time from now on.
+func (c *control) wait(conn *net.UnixConn) {
+	d := c.patience
+	if d == 0 {
+		d = clientTimeout
+	}
+	_ = conn.SetDeadline(time.Now().Add(d))
 }
 
 func (c *control) answer(conn *net.UnixConn, answer any) {

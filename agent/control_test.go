@@ -229,3 +229,20 @@ func TestControlSocketIsForItsOwnerOnly(t *testing.T) {
 		t.Errorf("mode %v, expected 0600", info.Mode().Perm())
 	}
 }
+
+// TestAnOrderThatTakesLongIsAnswered: a large policy may be checked for longer than a client has to send it and to read.
+func TestAnOrderThatTakesLongIsAnswered(t *testing.T) {
+	const patience = 100 * time.Millisecond
+	path := listenWith(t, &control{
+		users: newUsers(nil, zerolog.Nop()), log: zerolog.Nop(), patience: patience,
+		order: func([]byte) Receipt {
+			time.Sleep(3 * patience) // The work.
+			return Receipt{Accepted: true}
+		},
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if r, err := SendOrder(ctx, path, []byte("order")); err != nil || !r.Accepted {
+		t.Errorf("found %+v, %v", r, err)
+	}
+}

@@ -142,11 +142,8 @@ func (r *Recorder) record(ctx context.Context, t trip) error {
 			break
 		}
 	}
-	w := &window{o: &r.o, cfg: cfg, how: how, trip: t, from: from, to: to, files: map[string]*file{}, patience: patience}
-	if ctx.Err() != nil {
-		w.patience = atTheEnd
-	}
-	err := w.write()
+	w := &window{o: &r.o, cfg: cfg, how: how, trip: t, from: from, to: to, files: map[string]*file{}}
+	err := w.write(ctx)
 	r.ended = to
 	return err
 }
@@ -170,14 +167,13 @@ type window struct {
 	files    map[string]*file
 	civil    int64 // at boot
 	boot     time.Duration
-	patience time.Duration
 	damage   error
 }
 
 var errDone = errors.New("the window is over")
 
-// write copies the window out of the journal.
-func (w *window) write() error {
+// write copies the window out of the journal. Once ctx has ended nothing more may come, and the guard's end does not wait for it.
+func (w *window) write(ctx context.Context) error {
 	w.enc = encoder{topics: w.cfg.Topics, floors: w.cfg.Policy.Floors}
 	if j := w.cfg.Profile.Joints; j != nil {
 		for _, one := range j.List {
@@ -188,10 +184,11 @@ func (w *window) write() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), w.patience)
+	waits, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err = journal.Follow(ctx, w.o.Journal, journal.FollowOptions{From: first, Poll: 20 * time.Millisecond}, w.take)
-	if ended := w.patience == atTheEnd && errors.Is(err, context.DeadlineExceeded); !errors.Is(err, errDone) && !ended {
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(atTheEnd, cancel) })()
+	err = journal.Follow(waits, w.o.Journal, journal.FollowOptions{From: first, Poll: 20 * time.Millisecond}, w.take)
+	if ended := ctx.Err() != nil && waits.Err() != nil; !errors.Is(err, errDone) && !ended {
 		w.damage = fmt.Errorf("the journal up to %v after the trip: %w", w.to-w.trip.at, err)
 	}
 	return w.close()

@@ -428,3 +428,23 @@ func TestNoteCostsNothing(t *testing.T) {
 		d.rec.Note(guard.RecordDecision, 1, b) // never waits, although nobody reads
 	}
 }
+
+// TestAnEndIsNotHeldUpByAJournalThatStandsStill ends a guard just when a recording waits for the first record behind its window,
+// which never comes: what there is is kept, whole, and the end does not take the patience that a running guard has.
+func TestAnEndIsNotHeldUpByAJournalThatStandsStill(t *testing.T) {
+	d := newDesk(t, "")
+	d.decide(interlock.MotionFree)
+	d.drive(30)
+	d.decide(interlock.MotionHold)
+	d.drive(5)
+	d.boot += time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	time.AfterFunc(100*time.Millisecond, cancel)
+	if err := d.rec.record(ctx, <-d.rec.trips); err != nil || strings.Contains(d.out.String(), "the journal up to") {
+		t.Errorf("found %v, and the log says %q", err, d.out.String())
+	}
+	if files := d.files(); len(files) != 1 || !strings.HasSuffix(files[0], "-motion.mcap") {
+		t.Errorf("expected one whole recording, found %v", files)
+	}
+}

@@ -48,7 +48,11 @@ func newCheck() *cobra.Command {
 	return cmd
 }
 
+// toolTimeout bounds how long the guard is waited for.
 const toolTimeout = 5 * time.Second
+
+// applyTimeout is the same for a document: a slow computer takes a while to check a policy of thousands of zones.
+const applyTimeout = time.Minute
 
 func newStatus() *cobra.Command {
 	var socket string
@@ -88,6 +92,10 @@ func socketFlag(cmd *cobra.Command, socket *string) {
 
 func newOrder(use, short, kind string) *cobra.Command {
 	var socket, file string
+	within := toolTimeout
+	if kind == "" {
+		within = applyTimeout
+	}
 	cmd := &cobra.Command{Use: use + " --order FILE", Short: short, Args: Args(cobra.NoArgs)}
 	out := output(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -102,7 +110,7 @@ func newOrder(use, short, kind string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), toolTimeout)
+		ctx, cancel := context.WithTimeout(cmd.Context(), within)
 		defer cancel()
 		r, err := agent.SendOrder(ctx, socket, envelope)
 		if err != nil {
