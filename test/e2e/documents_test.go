@@ -70,8 +70,11 @@ func jointsYAML(n int, arm bool) string {
 	var out strings.Builder
 	for i := range n {
 		group := "leg"
-		if arm && i == n-1 {
+		switch {
+		case arm && i == n-1:
 			group = "arm"
+		case arm && i == n-2:
+			group = "hand"
 		}
 		fmt.Fprintf(&out, "    - {name: joint_%02d, group: %s, min: -3.2, max: 3.2, max_velocity: 30}\n", i, group)
 	}

@@ -67,7 +67,8 @@ type siteConfig struct {
 	channels, more string
 	// lock and services say whether the mapping has them.
 	lock, services bool
-	// gates is YAML for the mapping's gates, two spaces deep. With it the robot's last joint, joint_28, is an arm.
+	// gates is YAML for the mapping's gates, two spaces deep. With it the robot's last joint, joint_28, is an arm, and
+	// the one before it a hand.
 	gates string
 	// operatorLink adds the operator's heartbeat.
 	operatorLink bool

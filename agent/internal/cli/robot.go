@@ -14,6 +14,7 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/cli/artifact"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
 	"github.com/robowarden/robowarden/agent/internal/cli/measure"
+	"github.com/robowarden/robowarden/agent/internal/cli/profile"
 )
 
 const defaultDeployment = "/etc/robowarden/deployment.yaml"
@@ -25,7 +26,7 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), newCheck(), measure.New(), artifact.NewRobot())
+		newJournal(), newCheck(), profile.New(), measure.New(), artifact.NewRobot())
 	return root
 }
 

@@ -31,6 +31,7 @@ var analysis = []fmeaGroup{
 		{"commands are NaN, infinite, stale or from the future", "the base would do something else", "dropped; channel.command-invalid", "yes, held", []string{"interlock:TestGateDrops", "agent/guard:TestFaultsRestrict/commands NaN"}},
 		{"a stranger publishes commands", "the robot follows him", "publisher.unknown, publisher.second; not let through", "yes, stopped", []string{"test/e2e:TestHostilePeers", "agent/guard:TestFaultsRestrict/second publisher on the input"}},
 		{"somebody publishes behind the gate", "the gate is passed by", "gate.bypass", "yes, by lock or device; without one advisory", []string{"agent/guard:TestFaultsRestrict/the base listens to somebody else", "agent/guard:TestEveryRungMeetsEveryFault"}},
+		{"forged announcements crowd out others on DDS", "that all who publish are known cannot be said", "bus.flooded", "slowed down", []string{"agent/guard:TestFloodSlowsDown", "hal/ros2:TestFloodIsTold", "test/e2e:TestHostilePeersOnDDS/flood of announcements"}},
 		{"master or discovery is gone", "who publishes cannot be known", "bus.lost", "yes, held", []string{"agent/guard:TestFaultsRestrict/graph silent"}},
 	}},
 	{"What stops the robot", []fmeaRow{
