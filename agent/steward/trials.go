@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,10 +69,8 @@ func (v *view) counts(name, digest string) error {
 		if a.Name != name {
 			continue
 		}
-		for _, d := range append([]string{a.SHA256}, a.Fallbacks...) {
-			if d == digest {
-				return nil
-			}
+		if digest == a.SHA256 || slices.Contains(a.Fallbacks, digest) {
+			return nil
 		}
 	}
 	return fmt.Errorf("the release %s in force does not name its content, sha256 %s", v.Release.Version, digest)

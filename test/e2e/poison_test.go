@@ -148,8 +148,8 @@ func TestPoisonedModel(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	d.steward.Stop(10 * time.Second)
-	out, err := exec.CommandContext(ctx, binary(t), "journal", "cat", filepath.Join(s.dir, "steward", "journal")).CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "condemned") || !strings.Contains(string(out), "rolled-back") {
+	out, err := exec.CommandContext(ctx, binary(t), "journal", "cat", "--role", "steward", filepath.Join(s.dir, "steward", "journal")).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `artifact-trial {"artifact":"drive","what":"condemned"`) || !strings.Contains(string(out), `"what":"rolled-back"`) {
 		t.Errorf("the steward's journal: %v\n%s", err, tail(string(out), 2000))
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/agent/journal"
+	"github.com/robowarden/robowarden/agent/steward"
 )
 
 func newJournal() *cobra.Command {
@@ -23,17 +24,31 @@ func newJournal() *cobra.Command {
 	return cmd
 }
 
-// kinds is which records cat and tail show.
-func kinds(cmd *cobra.Command) func(journal.Kind) bool {
+// kinds is which records cat and tail show, and how they read them: the roles count their kinds each for themselves.
+func kinds(cmd *cobra.Command) (show func(journal.Kind) bool, decode journal.Decoder) {
 	all := cmd.Flags().Bool("all", false, "show every recorded input too, not only decisions, orders and rungs")
-	return func(k journal.Kind) bool {
-		return *all || uint8(k) != guard.RecordEvent && uint8(k) != guard.RecordSnapshot
+	role := cmd.Flags().String("role", "guard", "whose journal it is: guard or steward")
+	args := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, a []string) error {
+		if *role != "guard" && *role != "steward" {
+			return Usage(cmd, fmt.Errorf("--role: expected guard or steward, found %q", *role))
+		}
+		return args(cmd, a)
+	}
+	show = func(k journal.Kind) bool {
+		return *all || *role != "guard" || uint8(k) != guard.RecordEvent && uint8(k) != guard.RecordSnapshot
+	}
+	return show, func(kind journal.Kind, payload []byte) (name, text string, err error) {
+		if name := steward.KindName(kind); *role == "steward" && name != "" {
+			return name, string(payload), nil
+		}
+		return decodeRecord(kind, payload)
 	}
 }
 
 func newJournalCat() *cobra.Command {
 	cmd := &cobra.Command{Use: "cat DIR", Short: "Print a journal", Args: Args(cobra.ExactArgs(1))}
-	show := kinds(cmd)
+	show, decode := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		r, err := journal.OpenDir(a[0])
 		if err != nil {
@@ -52,7 +67,7 @@ func newJournalCat() *cobra.Command {
 			if !show(rec.Kind) {
 				continue
 			}
-			line = append(journal.AppendLine(line[:0], &rec, decodeRecord), '\n')
+			line = append(journal.AppendLine(line[:0], &rec, decode), '\n')
 			if _, err := cmd.OutOrStdout().Write(line); err != nil {
 				return err
 			}
@@ -70,14 +85,14 @@ const followPoll = 100 * time.Millisecond
 
 func newJournalTail() *cobra.Command {
 	cmd := &cobra.Command{Use: "tail DIR", Short: "Follow a journal that is being written", Args: Args(cobra.ExactArgs(1))}
-	show := kinds(cmd)
+	show, decode := kinds(cmd)
 	cmd.RunE = func(cmd *cobra.Command, a []string) error {
 		var line []byte
 		err := journal.Follow(cmd.Context(), a[0], journal.FollowOptions{Poll: followPoll}, func(rec *journal.Record) error {
 			if !show(rec.Kind) {
 				return nil
 			}
-			line = append(journal.AppendLine(line[:0], rec, decodeRecord), '\n')
+			line = append(journal.AppendLine(line[:0], rec, decode), '\n')
 			_, err := cmd.OutOrStdout().Write(line)
 			return err
 		})

@@ -38,7 +38,8 @@ func Parse(data []byte) any {
 				if err != nil {
 					panic(err)
 				}
-				o = append(o, member{key.(string), value()})
+				name, _ := key.(string) // A decoder gives nothing else here.
+				o = append(o, member{name, value()})
 			}
 			_, _ = d.Token()
 			out = o

@@ -178,9 +178,15 @@ func handOver(parent, dir string) {
 	if !ok || owner.Uid == 0 {
 		return
 	}
-	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+	// Through the folder's own descriptor: who owns it could put links in its way meanwhile.
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return
+	}
+	defer root.Close() //nolint:errcheck // it was not written through
+	_ = fs.WalkDir(root.FS(), ".", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {
-			err = os.Lchown(path, int(owner.Uid), int(owner.Gid))
+			err = root.Lchown(path, int(owner.Uid), int(owner.Gid))
 		}
 		return err // What it could not have, it will say itself.
 	})

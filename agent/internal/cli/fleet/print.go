@@ -11,6 +11,7 @@ import (
 	"github.com/robowarden/robowarden/agent/fleet"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/agent/journal"
+	"github.com/robowarden/robowarden/agent/steward"
 )
 
 // printer writes lines; the first failure ends the command in the end, so that a closed pipe is no success.
@@ -91,6 +92,8 @@ func describer(r *fleet.Record) journal.Decoder {
 			}
 		}
 		switch {
+		case r.Log == "steward" && steward.KindName(kind) != "":
+			return steward.KindName(kind), string(payload), nil
 		case r.Log == "courier" && r.Kind == fleet.KindCheckpoint:
 			return "checkpoint", string(payload), nil
 		case r.Log == "courier" && r.Kind == fleet.KindLoss:
