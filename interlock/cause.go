@@ -235,6 +235,8 @@ const (
 	CauseNotTold
 	// CauseNotFollowed means that it stands although it is told to move.
 	CauseNotFollowed
+	// CausePassedOver means that announcements were passed over among forged ones.
+	CausePassedOver
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -356,6 +358,7 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseUneven:            {"uneven", "the interval between commands varies"},
 	CauseNotTold:           {"not-told", "it moves, and no command told it to"},
 	CauseNotFollowed:       {"not-followed", "it stands although it is told to move"},
+	CausePassedOver:        {"passed-over", "announcements were passed over among forged ones"},
 }
 
 // String returns the cause's code.

@@ -11,10 +11,10 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 7 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
-// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, and demands at gates
+// snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
+// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus, and demands at gates
 // with whether what they ended has come to rest. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 7
+const snapshotVersion = 8
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -358,7 +358,7 @@ func (d *decoder) condition() interlock.Condition {
 func (e *encoder) watch(w *watch) {
 	r := &w.report
 	e.duration(r.At)
-	for _, f := range [...]bool{r.Known, r.ConsumerKnown, r.Registered} {
+	for _, f := range [...]bool{r.Known, r.Flooded, r.ConsumerKnown, r.Registered} {
 		e.flag(f)
 	}
 	e.list(&r.Publishers, r.Total)
@@ -377,7 +377,7 @@ func (e *encoder) watch(w *watch) {
 func (d *decoder) watch(w *watch) {
 	r := &w.report
 	r.At = d.duration()
-	for _, f := range [...]*bool{&r.Known, &r.ConsumerKnown, &r.Registered} {
+	for _, f := range [...]*bool{&r.Known, &r.Flooded, &r.ConsumerKnown, &r.Registered} {
 		*f = d.flag()
 	}
 	r.Publishers, r.Total = d.list()

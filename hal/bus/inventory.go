@@ -57,8 +57,10 @@ func (v *Inventory) Service(name, typ string) {
 	}
 }
 
-// Publisher and Subscriber note a node.
-func (v *Inventory) Publisher(t *TopicEntry, node string)  { v.note(&t.Publishers, node) }
+// Publisher notes who publishes a topic.
+func (v *Inventory) Publisher(t *TopicEntry, node string) { v.note(&t.Publishers, node) }
+
+// Subscriber notes who reads one.
 func (v *Inventory) Subscriber(t *TopicEntry, node string) { v.note(&t.Subscribers, node) }
 
 func (v *Inventory) note(list *[]string, node string) {

@@ -70,8 +70,11 @@ func jointsYAML(n int, arm bool) string {
 	var out strings.Builder
 	for i := range n {
 		group := "leg"
-		if arm && i == n-1 {
+		switch {
+		case arm && i == n-1:
 			group = "arm"
+		case arm && i == n-2:
+			group = "hand"
 		}
 		fmt.Fprintf(&out, "    - {name: joint_%02d, group: %s, min: -3.2, max: 3.2, max_velocity: 30}\n", i, group)
 	}
@@ -136,10 +139,10 @@ floors:
   - {id: ground, name: Ground floor, unbounded: a test floor without walls}
 zones:
 %srobots:
-  - {serial: runner-1, roles: []}
+  - {serial: %s, roles: []}
 %sstop_category: 2
 # Benches send far more often than a planner does, and a busy computer may read only the newest of them.
 command_channels: [{channel: autonomy, max_hz: 20000, max_loss_ratio: 1}]
 %sstartup: {release: inputs, input_timeout: 30s}
-`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, channels, c.more)
+`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, s.serial(), channels, c.more)
 }

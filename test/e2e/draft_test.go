@@ -3,11 +3,13 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/robowarden/robowarden/hal/ros1/rostest"
 	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/internal/domain"
 	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/plant"
@@ -31,11 +33,11 @@ func profileFromARunningRobot(t *testing.T, b bus.Bus) {
 		if _, err := rostest.Call(m.URI(), "setParam", "/test", "/robot_description", twoWheels); err != nil {
 			t.Fatal(err)
 		}
-	} else {
+	} else if d, ok := b.(*domain.Domain); ok {
 		if err := os.WriteFile(urdf, []byte(twoWheels), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		argv = append(argv, "--bus", "ros2", "--listen", "3s", "--urdf", urdf)
+		argv = append(argv, "--bus", "ros2", "--domain", strconv.Itoa(d.Number), "--host", d.Address(), "--listen", "3s", "--urdf", urdf)
 	}
 	out := ended(t, b, argv, 0)
 	if !strings.Contains(out, "keys to do") {

@@ -95,6 +95,7 @@ func corners(c *urdf.Collision) [][3]float64 {
 			sin, cos := math.Sincos(2 * math.Pi * (float64(i) + 0.5) / around)
 			out = append(out, [3]float64{r * cos, r * sin, -c.Length / 2}, [3]float64{r * cos, r * sin, c.Length / 2})
 		}
+	case urdf.Mesh: // its size is in a file that is not read
 	}
 	return out
 }

@@ -34,8 +34,10 @@ func (d *drafter) choose() {
 	d.command = d.pick(want{"the base's commands", []string{twist, twistStamped, ackermann, ackermannSt}, []string{"/cmd_vel", "cmd_vel", "command", "drive"}, true})
 	d.odometry = d.pick(want{"odometry", []string{bus.TypeOdometry}, []string{"/odom", "odom", "odometry"}, false})
 	d.pose = d.pick(want{
-		"the pose", []string{bus.TypePoseWithCovarianceStamped, bus.TypePoseStamped, bus.TypeOdometry},
-		[]string{"amcl_pose", "localization", "localisation", "pose", "odom"}, false,
+		"the pose",
+		[]string{bus.TypePoseWithCovarianceStamped, bus.TypePoseStamped, bus.TypeOdometry},
+		[]string{"amcl_pose", "localization", "localisation", "pose", "odom"},
+		false,
 	})
 	d.joints = d.pick(want{"joints", []string{bus.TypeJointState}, []string{"joint_states"}, false})
 	d.imu = d.pick(want{"the inertial unit", []string{bus.TypeImu}, []string{"/imu/data", "imu"}, false})

@@ -85,7 +85,9 @@ var (
 // maxName is the longest name of the bus that is written.
 const maxName = 200
 
-func fits(form *regexp.Regexp, name string) bool { return len(name) <= maxName && form.MatchString(name) }
+func fits(form *regexp.Regexp, name string) bool {
+	return len(name) <= maxName && form.MatchString(name)
+}
 
 // identifier makes an id of a name from outside.
 func identifier(name, otherwise string) string {

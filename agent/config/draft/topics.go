@@ -29,6 +29,7 @@ func (d *drafter) topics() []byte {
 	d.source(p, "battery", d.battery, "", false)
 	p.line("")
 	d.commands(p)
+	d.flag(p)
 	d.services(p)
 	p.line("")
 	p.with("orders: {topic: /robowarden/orders}", "signed stops, from the bus as well")
@@ -126,6 +127,10 @@ func (d *drafter) commands(p *page) {
 	} else {
 		p.open("  consumer", "which of these drives the base: "+strings.Join(readers[:min(len(readers), 8)], ", "))
 	}
+}
+
+// flag writes the lock that the robot seems to have.
+func (d *drafter) flag(p *page) {
 	if lock := d.lock(); lock != nil {
 		p.with("lock:", "TO DO: does "+lock.Name+" stop the base while it is true or silent?")
 		p.with("  topic: /robowarden/lock", "configure the reader so")

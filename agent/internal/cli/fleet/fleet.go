@@ -31,7 +31,7 @@ func New() *cobra.Command {
 		Use: "fleet", Short: "Take, verify and acknowledge what robots report", Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTail())
+	cmd.AddCommand(newTail(), newHalts())
 	return cmd
 }
 

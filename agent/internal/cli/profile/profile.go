@@ -182,7 +182,7 @@ func (f *flags) dds(ctx context.Context, out io.Writer) (*bus.Inventory, error) 
 
 // write writes the files, none over an old one, and tells what a person has to do.
 func (f *flags) write(docs *draft.Documents, out io.Writer) error {
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
+	if err := os.MkdirAll(f.out, 0o750); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
 	files := []struct {
@@ -211,7 +211,7 @@ func (f *flags) write(docs *draft.Documents, out io.Writer) error {
 }
 
 func create(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
