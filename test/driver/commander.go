@@ -40,7 +40,7 @@ func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx floa
 		spec = bus.Peer(t, b, "commander", node, args...)
 	}
 	c := &Commander{Process: b.Node(t, spec)}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if _, err := c.WaitOutput(ctx, `commander ready`); err != nil {
 		t.Fatal(err)

@@ -76,6 +76,9 @@ type siteConfig struct {
 	commandKeys []string
 	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
 	commandIn, commandOut, commandPublisher string
+	// commandKind is on whose behalf the planner commands, default autonomy; commandLimits are the policy's words about how well
+	// its commands have to come in.
+	commandKind, commandLimits string
 	// journalMiB is the quota, default 64, segmentMiB one file of it, default 1.
 	journalMiB, segmentMiB int
 	// robot is the robot's id, default robotID. fleet are the robots that share one key list, whose keys are those of the site

@@ -18,12 +18,13 @@ import (
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/fleet"
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/steward"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
 // errProposed ends the command with 1 after the proposals have been printed.
-var errProposed = coded{errors.New(""), 1}
+var errProposed = answer.With(answer.No, errors.New(""))
 
 // halts are the flags of fleet halts.
 type halts struct {
@@ -46,7 +47,7 @@ What robots say is evidence, chained and acknowledged, but it is their own word:
 Exit status: 0 nothing is sick that is not halted already, 1 halts are proposed, 2 the command was used wrongly.`,
 		Example: `  robowarden-station fleet halts --store fleet --audience group:ward-3 --draft drafts
   robowarden-station sign drafts/halt-2026.11.3.yaml --key olga.key --out halt.order`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return h.run(cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
@@ -103,9 +104,9 @@ func (r *rollout) sick() []string {
 func (h *halts) run(w io.Writer) error {
 	switch {
 	case h.output != "text" && h.output != "json":
-		return usage("--output: expected text or json, found %q", h.output)
+		return answer.Usage("--output: expected text or json, found %q", h.output)
 	case h.sick < 1:
-		return usage("--sick: expected 1 or more, found %d", h.sick)
+		return answer.Usage("--sick: expected 1 or more, found %d", h.sick)
 	}
 	all, robots, err := readRollouts(h.store)
 	if err != nil {
