@@ -237,7 +237,7 @@ func TestEventIsOnScreenInTime(t *testing.T) {
 	board.Publish(sampleWalking(sampleScene()))
 	server := serve(t, &board)
 	d.open(server.URL, 1440, 1000, false)
-	d.until(`document.documentElement.dataset.link === "live"`)
+	d.until(`["live", "stale"].includes(document.documentElement.dataset.link)`)
 	d.eval(`window.seen = {}; new MutationObserver(() => { const t = document.querySelector("#events span");
 		if (t && !(t.textContent in seen)) { seen[t.textContent] = 0; requestAnimationFrame(() => setTimeout(() => { seen[t.textContent] = Date.now(); })); }
 	}).observe(document.getElementById("events"), {childList: true, subtree: true}); 1`)
@@ -272,7 +272,7 @@ func TestHoursOfEvents(t *testing.T) {
 	board.Publish(sampleWalking(sampleScene()))
 	server := serve(t, &board)
 	d.open(server.URL, 1440, 1000, false)
-	d.until(`document.documentElement.dataset.link === "live"`)
+	d.until(`["live", "stale"].includes(document.documentElement.dataset.link)`)
 	const perHour = 120 // one every thirty seconds, far more than a robot has
 	// The snapshots go straight to what the page does with one, so that eight hours pass in seconds.
 	d.eval(`window.feed = (from, n) => { let worst = 0; const base = JSON.parse(JSON.stringify(window.lastState));

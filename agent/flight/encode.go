@@ -182,11 +182,11 @@ func (e *encoder) device(d *msg.Device) (stream, []byte, bool) {
 		role string
 	}{{msg.Camera, t.Cameras, "camera "}, {msg.Microphone, t.Microphones, "microphone "}} {
 		if d.Kind == c.kind && i >= 0 && i < len(c.list) {
-			b := append(e.b[:0], 0)
+			e.b = append(e.b[:0], 0)
 			if d.Active {
-				b[0] = 1
+				e.b[0] = 1
 			}
-			return stream{config.RecordCameras, c.list[i].Topic, c.role + c.list[i].Name, bus.TypeBool}, b, true
+			return stream{config.RecordCameras, c.list[i].Topic, c.role + c.list[i].Name, bus.TypeBool}, e.b, true
 		}
 	}
 	if d.Kind != msg.Battery || t.Battery == nil {

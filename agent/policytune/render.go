@@ -119,7 +119,7 @@ func plot(b *strings.Builder, k *Knob) {
 	fmt.Fprintf(b, `<svg viewBox="0 0 %g %g" width="%g" role="img" aria-label="false trips and delay over %s">`, plotW, plotH, plotW, html.EscapeString(k.Name))
 	fmt.Fprintf(b, `<path class="x" d="M%g %gH%g"/><text x="0" y="%g">%g trips</text><text x="0" y="%g">0</text>`, left, low, plotW, high+4, trips, low)
 	step := (plotW - left) / float64(max(1, len(k.Outcomes)))
-	line := ""
+	var line strings.Builder
 	for i, o := range k.Outcomes {
 		x := left + step*float64(i)
 		fmt.Fprintf(b, `<text x="%.1f" y="%g" text-anchor="middle">%g</text>`, x+step/2, low+15, o.Value)
@@ -128,8 +128,8 @@ func plot(b *strings.Builder, k *Knob) {
 		}
 		h := (low - high) * float64(o.FalseTrips) / trips
 		fmt.Fprintf(b, `<rect class="t" x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="2"><title>%d false trips</title></rect>`, x+step*.2, low-h, step*.6, h, o.FalseTrips)
-		line += fmt.Sprintf(" %.1f,%.1f", x+step/2, low-(low-high)*max(0, o.DelayS)/delay)
+		fmt.Fprintf(&line, " %.1f,%.1f", x+step/2, low-(low-high)*max(0, o.DelayS)/delay)
 	}
 	fmt.Fprintf(b, `<polyline class="d" points="%s"/><text x="%g" y="%g">%s; bars: false trips, dashed: delay (top %.2f s)</text></svg>`,
-		strings.TrimSpace(line), left, plotH-3, html.EscapeString(k.Unit), delay)
+		strings.TrimSpace(line.String()), left, plotH-3, html.EscapeString(k.Unit), delay)
 }

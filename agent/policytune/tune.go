@@ -169,7 +169,7 @@ func (t *tuner) try(p *config.Policy, base bool) (Outcome, error) {
 		o.FalseTrips += r.Summary.Trips
 		o.HeldS += r.Summary.HeldS
 		o.LimitedS += r.Summary.LimitedS
-		o.Cut += int(r.Timeline.Commands.Clipped + r.Timeline.Commands.Dropped)
+		o.Cut += r.Timeline.Commands.Clipped + r.Timeline.Commands.Dropped
 		if base {
 			t.note(r)
 		}
