@@ -105,7 +105,7 @@ func (b *wiring) connectGoals(g *config.Gate, s bus.Subscription, i int) error {
 	if b.dds == nil {
 		return fmt.Errorf("gate %s: %s is an action of ROS 2; the profile's bus is %s", g.Name, g.Type, b.cfg.Profile.Bus)
 	}
-	gate, err := b.dds.GateGoals(ros2.GoalGateConfig{Subscription: s, Server: g.Out, Trees: g.BehaviorTrees, Channel: i}, b.guard.Demand)
+	gate, err := b.dds.GateGoals(ros2.GoalGateConfig{Subscription: s, Server: g.Out, Trees: g.Trees, Channel: i}, b.guard.Demand)
 	if err != nil {
 		return fmt.Errorf("gate %s: %w", g.Name, err)
 	}

@@ -79,11 +79,11 @@ func (d *document) checkGateType(where *path, i int, g *Gate) {
 		fits bool
 		what string
 	}{
-		"axis":           {g.Reads == ReadsNothing, "reads: raw"},
-		"joints":         {g.Reads == ReadsJoints, "reads: joints"},
-		"quantity":       {g.Type == TypeValues && g.Reads == ReadsJoints, "type: " + TypeValues},
-		"md5":            {g.Reads == ReadsNothing, "reads: raw"},
-		"behavior_trees": {g.Action() && g.Reads == ReadsGoal, "type: " + TypeNavigate},
+		"axis":     {g.Reads == ReadsNothing, "reads: raw"},
+		"joints":   {g.Reads == ReadsJoints, "reads: joints"},
+		"quantity": {g.Type == TypeValues && g.Reads == ReadsJoints, "type: " + TypeValues},
+		"md5":      {g.Reads == ReadsNothing, "reads: raw"},
+		"trees":    {g.Action() && g.Reads == ReadsGoal, "type: " + TypeNavigate},
 	} {
 		if d.has("gates", i, key) && !of.fits && g.Reads != "" {
 			d.wrong(where.child(key), ruleGate, key+" with "+of.what+" only", key, "delete the key")

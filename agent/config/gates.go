@@ -63,10 +63,10 @@ type Gate struct {
 	Consumer string `cfg:"consumer,optional" form:"publisher" eg:"consumer: /arm_controllers"`
 	// Frame is the frame_id that commands must carry. A goal needs none: it must be in the pose's frame.
 	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: map"`
-	// BehaviorTrees are the only behaviour trees that a goal of an action may name, by the names that clients send. A goal that
+	// Trees are the only behaviour trees that a goal of an action may name, by the names that clients send. A goal that
 	// names none has the navigator's own and is never refused for it; the default is that none may be named, since a tree is
 	// a program.
-	BehaviorTrees []string `cfg:"behavior_trees,optional" len:"1..32" form:"path" eg:"behavior_trees: [/opt/robot/trees/slow.xml]"`
+	Trees []string `cfg:"trees,optional" len:"1..32" form:"path" eg:"trees: [/opt/robot/trees/slow.xml]"`
 	// Axis is the one that blocks a raw type. Joints obey manipulators, goals motion.
 	Axis string `cfg:"axis,optional" enum:"motion|manipulators|perception|remote" eg:"axis: manipulators"`
 	// Joints are those that may be commanded here, and for std_msgs/Float64MultiArray which joint each entry is of. The

@@ -127,7 +127,7 @@ func TestActionGates(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := &cfg.Topics.Gates[0]
-	if !g.Action() || g.Type != TypeNavigate || g.Holds(BusROS2) != "cancel" || len(g.BehaviorTrees) != 0 {
+	if !g.Action() || g.Type != TypeNavigate || g.Holds(BusROS2) != "cancel" || len(g.Trees) != 0 {
 		t.Errorf("%+v, at a hold %q", g, g.Holds(BusROS2))
 	}
 	if parts := ActionParts(g.Topic); len(parts) != 5 || parts[0] != "/navigate_to_pose/_action/send_goal" {
@@ -137,7 +137,7 @@ func TestActionGates(t *testing.T) {
 		"on ROS 1":         {"fleet", "fleet", BusROS1, "gates[0].type", ruleWrongBus},
 		"by its bytes":     {"reads: goal", "reads: raw, axis: motion", BusROS2, "gates[0].reads", ruleGate},
 		"a topic of DDS":   {"mode: inline, reads: goal, topic: /navigate_to_pose", "mode: monitor, reads: goal, topic: \"dds:nav\"", BusROS2, "gates[0].topic", ruleGate},
-		"trees of a topic": {"type: nav2_msgs/action/NavigateToPose", "type: geometry_msgs/PoseStamped, behavior_trees: [a.xml]", BusROS2, "gates[0].behavior_trees", ruleGate},
+		"trees of a topic": {"type: nav2_msgs/action/NavigateToPose", "type: geometry_msgs/PoseStamped, trees: [a.xml]", BusROS2, "gates[0].trees", ruleGate},
 		"at hold":          {"reads: goal", "reads: goal, at_hold: empty", BusROS2, "gates[0].at_hold", ruleGate},
 		"to itself":        {"out: /guarded/navigate_to_pose", "out: /navigate_to_pose", BusROS2, "gates[0].topic", "topic-clash"},
 	} {

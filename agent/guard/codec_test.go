@@ -105,12 +105,14 @@ func genEvent(t *rapid.T) *Event {
 	case EventLock:
 		ev.Lock = &msg.Bool{Header: head, Value: flag()}
 	case EventDemand:
-		ev.Demand = &msg.Demand{Header: head, Channel: rapid.IntRange(0, 20).Draw(t, "gate"), Form: msg.Form(rapid.IntRange(1, 3).Draw(t, "form")), Size: 70000, Sum: [32]byte{1, 31: 9}}
+		ev.Demand = &msg.Demand{Header: head, Channel: rapid.IntRange(0, 20).Draw(t, "gate"), Form: msg.Form(rapid.IntRange(1, 4).Draw(t, "form")), Size: 70000, Sum: [32]byte{1, 31: 9}}
 		switch ev.Demand.Form {
 		case msg.FormJoints:
 			ev.Demand.Joints = genOutline(t, ev.Demand, f)
 		case msg.FormGoal:
 			ev.Demand.Goal = msg.Goal{Position: vec(), Orientation: quat()}
+		case msg.FormNavigate:
+			ev.Demand.Goal = msg.Goal{Position: vec(), Orientation: quat(), Unlisted: flag()}
 		case msg.FormUnknown, msg.FormOpaque:
 		}
 	case EventAttestation:

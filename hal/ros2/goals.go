@@ -242,7 +242,8 @@ func (g *GoalGate) Pass(seq uint64, d *msg.Demand) {
 	case r := <-g.free:
 		p := r.payload
 		*r = g.current
-		r.seq, r.at, r.payload = seq, g.n.cfg.Clock(), append(p[:0], d.Raw...)
+		p = append(p[:0], d.Raw...)
+		r.seq, r.at, r.payload = seq, g.n.cfg.Clock(), p
 		g.asked = false
 		raise(&g.passed, seq)
 		g.queue <- r // has room for all of them

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	goalGate  = "  - {name: nav2, kind: autonomy, mode: inline, reads: goal, topic: /navigate_to_pose, type: nav2_msgs/NavigateToPose, publishers: [/fleet], out: /guarded/navigate_to_pose, consumer: /bt_navigator, behavior_trees: [slow.xml]}\n"
+	goalGate  = "  - {name: nav2, kind: autonomy, mode: inline, reads: goal, topic: /navigate_to_pose, type: nav2_msgs/NavigateToPose, publishers: [/fleet], out: /guarded/navigate_to_pose, consumer: /bt_navigator, trees: [slow.xml]}\n"
 	goalWatch = "  - {name: nav2, kind: autonomy, mode: monitor, reads: goal, topic: /navigate_to_pose, type: nav2_msgs/NavigateToPose, publishers: [/fleet]}\n"
 	anyGoal   = "cancel 00000000000000000000000000000000\n"
 )

@@ -32,7 +32,7 @@ func NewDemand(s *bus.DemandSubscription, p *msg.Peer, h func(*msg.Demand)) (Dec
 		return d, err
 	case msg.FormJoints:
 		return d, d.joints(s, p)
-	case msg.FormUnknown:
+	case msg.FormUnknown, msg.FormNavigate: // see NewGoalRequest
 	}
 	return nil, fmt.Errorf("cdr: form %d of a demand; expected joints, goal or opaque", s.Form)
 }

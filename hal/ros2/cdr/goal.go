@@ -59,12 +59,7 @@ func (d *goalDecoder) Decode(payload []byte, boot time.Duration, seq uint64) err
 
 // listed tells whether a goal may name the tree.
 func (d *goalDecoder) listed(tree []byte) bool {
-	for _, t := range d.trees {
-		if t == string(tree) {
-			return true
-		}
-	}
-	return len(tree) == 0
+	return len(tree) == 0 || slices.ContainsFunc(d.trees, func(t string) bool { return t == string(tree) })
 }
 
 // AppendAccepted appends the payload of the response to a send-goal request; stamp is when the goal was accepted, in
