@@ -51,7 +51,7 @@ const MaxChain = 16
 
 // CheckChain checks that a chain, its first certificate the robot's own, is for this robot and exactly this key, may be used to
 // connect, is valid now, and leads to one of the roots. Between them may be what the chain or the roots' list brings.
-func CheckChain(chain []*x509.Certificate, roots []*x509.Certificate, robot string, key crypto.PublicKey, now time.Time) error {
+func CheckChain(chain, roots []*x509.Certificate, robot string, key crypto.PublicKey, now time.Time) error {
 	if len(chain) == 0 || len(chain) > MaxChain || len(roots) == 0 || len(roots) > MaxChain {
 		return fmt.Errorf("certificate: a chain of %d and %d roots: expected 1 to %d each", len(chain), len(roots), MaxChain)
 	}

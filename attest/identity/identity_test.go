@@ -111,9 +111,20 @@ func TestNames(t *testing.T) {
 		name string
 		ok   bool
 	}{
-		{RoleRobot, robot, true}, {RoleRobot, "g1-0007", false}, {RoleRobot, "a/b/c", false}, {RoleRobot, "../b", true}, {RoleOperator, "olga", true},
-		{RoleOperator, "Olga", false}, {RoleOperator, "", false}, {RoleOperator, "a/b", false}, {RoleServer, "broker.example", true}, {RoleServer, "::1", true},
-		{RoleServer, "*.example", false}, {RoleVendor, strings.Repeat("a", 65), false}, {Role("root"), "olga", false}, {Role(""), "olga", false},
+		{RoleRobot, robot, true},
+		{RoleRobot, "g1-0007", false},
+		{RoleRobot, "a/b/c", false},
+		{RoleRobot, "../b", true},
+		{RoleOperator, "olga", true},
+		{RoleOperator, "Olga", false},
+		{RoleOperator, "", false},
+		{RoleOperator, "a/b", false},
+		{RoleServer, "broker.example", true},
+		{RoleServer, "::1", true},
+		{RoleServer, "*.example", false},
+		{RoleVendor, strings.Repeat("a", 65), false},
+		{Role("root"), "olga", false},
+		{Role(""), "olga", false},
 	} {
 		if err := CheckName(c.role, c.name); (err == nil) != c.ok {
 			t.Errorf("%s %q: %v", c.role, c.name, err)

@@ -39,7 +39,7 @@ const maxHost = 253
 // CheckName says whether somebody of a role may have this name: a robot "manufacturer/serial", a server its host name or
 // address, anybody else 1 to 64 of a-z, 0-9 and "._@-".
 func CheckName(role Role, name string) error {
-	ok := false
+	var ok bool
 	var want string
 	switch role {
 	case RoleRobot:

@@ -184,7 +184,7 @@ func TestClonedDisk(t *testing.T) {
 	v.certify(t, mb)
 	a, b := s.newDevice(ma), s.newDevice(mb)
 	a.enrolled(s.invite(robot, nil), enrol.Enrolled)
-	if err := os.CopyFS(filepath.Join(b.dir), os.DirFS(a.dir)); err != nil {
+	if err := os.CopyFS(b.dir, os.DirFS(a.dir)); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(filepath.Join(b.dir, "enrolment", "enrolment.json"), 0o600); err != nil {

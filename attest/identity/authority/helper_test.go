@@ -136,7 +136,8 @@ func (v *vendor) certify(tb testing.TB, m *machine) {
 	ek := must(m.open().Endorsement())(tb)
 	key := must(tpm.ParsePublic(ek.Public))(tb).Key()
 	name := must(asn1.Marshal(pkix.RDNSequence{{
-		{Type: asn1.ObjectIdentifier{2, 23, 133, 2, 1}, Value: "id:414D4400"}, {Type: asn1.ObjectIdentifier{2, 23, 133, 2, 2}, Value: "test"},
+		{Type: asn1.ObjectIdentifier{2, 23, 133, 2, 1}, Value: "id:414D4400"},
+		{Type: asn1.ObjectIdentifier{2, 23, 133, 2, 2}, Value: "test"},
 		{Type: asn1.ObjectIdentifier{2, 23, 133, 2, 3}, Value: "id:1"},
 	}}))(tb)
 	san := must(asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: name}}))(tb)

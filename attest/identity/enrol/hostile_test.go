@@ -166,7 +166,10 @@ func TestHostileServers(t *testing.T) {
 		"nothing":              {func(r *rig) { r.enrol = text(200, p7, "") }, "PKCS #7"},
 		"a huge body":          {func(r *rig) { r.enrol = endless }, "more than 65536 bytes"},
 		"a huge refusal": {func(r *rig) {
-			r.enrol = func(w http.ResponseWriter, q *http.Request) { w.WriteHeader(500); endless(w, q) }
+			r.enrol = func(w http.ResponseWriter, q *http.Request) {
+				w.WriteHeader(http.StatusInternalServerError)
+				endless(w, q)
+			}
 		}, "more than 65536 bytes"},
 		"a huge header": {func(r *rig) {
 			r.enrol = func(w http.ResponseWriter, _ *http.Request) {
@@ -215,12 +218,15 @@ func TestHostileServers(t *testing.T) {
 		"a refusal that writes to the terminal": {func(r *rig) { r.enrol = text(403, "text/plain", "no\x1b[2J\r\n"+strings.Repeat("x", 1000)) }, `403 Forbidden: "no [2J`},
 		"later, for ever": {func(r *rig) {
 			r.options = func(o *Options) { o.Wait = 2500 * time.Millisecond }
-			r.enrol = func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "0"); w.WriteHeader(202) }
+			r.enrol = func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "0")
+				w.WriteHeader(http.StatusAccepted)
+			}
 		}, "has not decided yet"},
 		"later, in a hundred years": {func(r *rig) {
 			r.enrol = func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "Fri, 31 Dec 2126 23:59:59 GMT")
-				w.WriteHeader(202)
+				w.WriteHeader(http.StatusAccepted)
 			}
 		}, "after 1h0m0s"},
 		"a slow body": {func(r *rig) {
@@ -322,7 +328,7 @@ func TestTheSameRequestAgain(t *testing.T) {
 		bodies = append(bodies, string(must(io.ReadAll(q.Body))(t)))
 		if len(bodies) < 3 {
 			w.Header().Set("Retry-After", "5")
-			w.WriteHeader(202)
+			w.WriteHeader(http.StatusAccepted)
 			return
 		}
 		answer(t, w, r.ca.cert, r.ca.issue(t, r.key.Public(), nil)) // the leaf comes last: it is a set

@@ -100,7 +100,7 @@ func (f *folder) load() (*state, error) {
 
 // save writes the state.
 func (f *folder) save(s *state) error {
-	data, err := json.MarshalIndent(s, "", "  ")
+	data, err := json.MarshalIndent(s, "", "  ") //nolint:gosec // into a file of its owner alone
 	if err != nil {
 		return err
 	}

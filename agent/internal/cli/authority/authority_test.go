@@ -194,7 +194,7 @@ func TestPilot(t *testing.T) {
 	if err := b.connect(c); err != nil {
 		t.Fatalf("an enrolled robot: %v", err)
 	}
-	revokeRobot(t, dir, ca, run)
+	revokeRobot(t, dir, run)
 	b.reload()
 	eventually(t, "the broker keeps the robot out", func() bool { return b.connect(c) != nil })
 	if _, err := courier.Enrol(context.Background(), c, robot, courier.EnrolOptions{Renew: true}); err == nil || !strings.Contains(err.Error(), "revoked") {
@@ -278,7 +278,7 @@ func (b *broker) connect(c *config.Courier) error {
 }
 
 // revokeRobot signs a revocation with the station's commands and has the authority take it.
-func revokeRobot(t *testing.T, dir, ca string, run func(args ...string) string) {
+func revokeRobot(t *testing.T, dir string, run func(args ...string) string) {
 	t.Helper()
 	root, security := must(order.GenerateKey(order.ECDSAP256))(t), must(order.GenerateKey(order.Ed25519))(t)
 	roots := write(t, dir, "roots.pem", must(order.MarshalPublicKey(root.Public()))(t))
