@@ -172,6 +172,8 @@ const (
 	MotionExcess
 	// MotionUnfollowed is motion.unfollowed: stands although told to move.
 	MotionUnfollowed
+	// CommissioningOverdue is commissioning.overdue: proof test due.
+	CommissioningOverdue
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -47,9 +47,9 @@ type Figures struct {
 	Decel, DecelErr float64
 	// Delay is the mean time in seconds from the request to the beginning of deceleration, DelayErr its standard error.
 	Delay, DelayErr float64
-	// Worst is the longest delay of one stop in seconds; Delays are those of each.
-	Worst  float64
-	Delays []float64
+	// Worst is the longest delay of one stop in seconds, WorstErr the standard error of one; Delays are those of each.
+	Worst, WorstErr float64
+	Delays          []float64
 	// Speed is the mean speed before the requests.
 	Speed float64
 }
@@ -98,16 +98,18 @@ func Fit(stops []Stop) (Figures, error) {
 		f.Decel, weights = f.Decel+w*ramps[i].a, weights+w
 	}
 	f.Decel, f.DecelErr = f.Decel/weights, math.Sqrt(1/weights)
-	own := 0.0
+	own, shared := 0.0, 0.0
+	n := float64(len(ramps))
 	for i := range ramps {
 		r := &ramps[i]
-		d, e := r.delay(f.Decel, f.DecelErr, variance)
+		d, e, lever := r.delay(f.Decel, variance)
 		f.Delays = append(f.Delays, d)
-		f.Delay, own = f.Delay+d/float64(len(ramps)), max(own, e)
-		f.Speed += r.base / float64(len(ramps))
+		f.Delay, f.Speed = f.Delay+d/n, f.Speed+r.base/n
+		own, shared = own+e*e/n, shared+lever*f.DecelErr/f.Decel/n
 	}
 	f.Worst = slices.Max(f.Delays)
-	f.DelayErr = own // not divided: what errs the slope errs every delay alike
+	// What errs the slope errs every delay alike; the rest errs each by itself.
+	f.DelayErr, f.WorstErr = math.Sqrt(own/n+shared*shared), math.Sqrt(own+shared*shared)
 	switch {
 	case !(sure*f.DecelErr <= Accuracy*f.Decel):
 		return f, fmt.Errorf("%w: deceleration %.3f ± %.3f", ErrNoisy, f.Decel, sure*f.DecelErr)
@@ -117,8 +119,8 @@ func Fit(stops []Stop) (Figures, error) {
 	return f, nil
 }
 
-// least is the error in seconds of a delay that is always good enough: a fraction of what the guard's own tick takes.
-const least = 0.005
+// least is the error in seconds of a delay that is always good enough: less than what lies between two of the guard's ticks.
+const least = 0.015
 
 // ramp is one stop's measurements, in seconds after the request.
 type ramp struct {
@@ -260,8 +262,9 @@ func (r *ramp) decelErr(variance float64) float64 {
 	return math.Sqrt(variance / spread)
 }
 
-// delay is where the line of the speed before and a ramp of a given slope meet, and its standard error.
-func (r *ramp) delay(decel, decelErr, variance float64) (at, stderr float64) {
+// delay is where the line of the speed before and a ramp of a given slope meet, its standard error if the slope is right, and
+// by how much it errs for each share by which the slope does.
+func (r *ramp) delay(decel, variance float64) (at, own, lever float64) {
 	// The speed is the mean before the ramp; on the ramp, speed plus slope times time is one constant, estimated by its mean.
 	at = r.at
 	var n, m, tm float64
@@ -276,7 +279,7 @@ func (r *ramp) delay(decel, decelErr, variance float64) (at, stderr float64) {
 			}
 		}
 		if n == 0 || m == 0 {
-			return r.at, math.Inf(1)
+			return r.at, math.Inf(1), 0
 		}
 		next := (height/m - level/n) / decel
 		tm /= m
@@ -285,7 +288,5 @@ func (r *ramp) delay(decel, decelErr, variance float64) (at, stderr float64) {
 		}
 		at = next
 	}
-	at = max(0, at)
-	lever := (tm - at) * decelErr / decel
-	return at, math.Sqrt(variance*(1/n+1/m)/(decel*decel) + lever*lever)
+	return max(0, at), math.Sqrt(variance*(1/n+1/m)) / decel, math.Abs(tm - at)
 }
