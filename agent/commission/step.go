@@ -73,9 +73,9 @@ const (
 	// lease is how long the technician's confirmation holds: his tool renews it five times a second.
 	lease = time.Second
 	// quiet is how long nobody may command motion before a drive is allowed, and before a hold ends.
-	quiet = 500 * time.Millisecond
+	quiet = 400 * time.Millisecond
 	// steadyFor is how long the robot has to drive steadily before it is stopped.
-	steadyFor = time.Second
+	steadyFor = 700 * time.Millisecond
 	// driveFor is how long it may take to drive steadily, MaxDriveM how far in metres.
 	driveFor = 45 * time.Second
 	// MaxDriveM bounds one drive in metres, the stop not included.

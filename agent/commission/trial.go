@@ -342,10 +342,10 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 	case t.Stands && now-t.Still >= stillFor:
 		t.run.Rest = t.Still - t.run.Requested
 		t.settleFrom(now, ReasonNone)
-	case !in.Clear && s.Kind == KindSilence:
-		t.settleFrom(now, ReasonWay)
 	case in.Excess, now >= t.By:
 		t.settleFrom(now, ReasonOverran)
+	case !in.Clear && s.Kind == KindSilence:
+		t.settleFrom(now, ReasonWay)
 	}
 }
 

@@ -43,15 +43,17 @@ var contour = oracle.Contour{oracle.Rectangle(-0.30, -0.20, 0.30, 0.20)}
 
 // site is one deployment on disk: documents, keys, state and journal, all in a folder of the test's own.
 type site struct {
-	dir       string
-	bus       bus.Bus
-	operator  crypto.Signer
-	engineer  crypto.Signer
-	verifier  crypto.Signer
-	consumer  crypto.Signer
-	heartbeat []byte
-	policy    string
-	revision  uint64
+	dir      string
+	bus      bus.Bus
+	operator crypto.Signer
+	engineer crypto.Signer
+	verifier crypto.Signer
+	consumer crypto.Signer
+	// technician signs the records of proof tests.
+	technician crypto.Signer
+	heartbeat  []byte
+	policy     string
+	revision   uint64
 }
 
 // siteConfig says what differs from a large empty floor.
@@ -146,7 +148,7 @@ func (s *site) write(t testing.TB, name, text string) {
 func (s *site) keys(t testing.TB) {
 	t.Helper()
 	root := newKey(t)
-	s.engineer, s.operator, s.verifier, s.consumer = newKey(t), newKey(t), newKey(t), newKey(t)
+	s.engineer, s.operator, s.verifier, s.consumer, s.technician = newKey(t), newKey(t), newKey(t), newKey(t), newKey(t)
 	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
@@ -159,6 +161,7 @@ func (s *site) keys(t testing.TB) {
 		KeyList: &order.KeyList{Keys: []order.Key{
 			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
 			entry(s.verifier, "verifier", order.RoleVerifier), entry(s.consumer, "consumer", order.RoleConsumer),
+			entry(s.technician, "tara", order.RoleTechnician),
 		}},
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))

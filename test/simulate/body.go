@@ -42,6 +42,9 @@ type base struct {
 	closed time.Duration
 	// runaway makes the base follow its last command for ever: the off case.
 	runaway bool
+	// deaf makes it follow its last command when none come, lies makes the stop service only say that it stops, and stiff lets
+	// the joints show rest always.
+	deaf, lies, stiff bool
 }
 
 type order struct {
@@ -70,8 +73,8 @@ func (b *base) target(now time.Duration) order {
 		b.queue = b.queue[1:]
 	}
 	t := b.want
-	late := now-b.heard > b.Timeout || now-b.lockHeard > b.Timeout
-	if !b.runaway && (late || b.locked && now-b.closed >= b.LockDelay || b.stopped) {
+	late := now-b.heard > b.Timeout && !b.deaf || now-b.lockHeard > b.Timeout
+	if !b.runaway && (late || b.locked && now-b.closed >= b.LockDelay || b.stopped && !b.lies) {
 		t = order{}
 	}
 	if b.StepPeriod > 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // technician drives a robot through its proof test by hand, as the program on the robot tells him.
@@ -164,5 +165,134 @@ func TestCommissioningRecoversTheTruth(t *testing.T) {
 		near("deceleration", item(t, list, "deceleration").Mean, body.Decel)
 		near("reaction", item(t, list, "reaction").Mean, body.DeadTime.Seconds())
 		near("silence", item(t, list, "silence").Mean, body.Timeout.Seconds())
+	}
+}
+
+// TestCommissioningRefuses tests robots that are worse than their profile in one way each.
+func TestCommissioningRefuses(t *testing.T) {
+	s := seed(t)
+	for name, c := range map[string]struct {
+		spoil func(b *Body)
+		after func(k *technician)
+		item  string
+	}{
+		"a base that never stops by itself":      {func(b *Body) { b.Timeout = time.Hour }, func(k *technician) { k.base.deaf = true }, "silence"},
+		"a base that stops by itself much later": {func(b *Body) { b.Timeout = 1300 * time.Millisecond }, nil, "silence"},
+		"brakes that are weaker than claimed":    {func(b *Body) { b.Decel = 0.62 }, nil, "deceleration"},
+		"a reaction that is slower than claimed": {func(b *Body) { b.DeadTime, b.LockDelay = 850*time.Millisecond, 850*time.Millisecond }, nil, "reaction"},
+		"a lock that nobody obeys":               {func(b *Body) { b.LockDelay = time.Hour }, nil, "rung.lock"},
+		"a service that only says that it stops": {func(*Body) {}, func(k *technician) { k.base.lies = true }, "rung.kneel"},
+		"joints that always show rest":           {func(*Body) {}, func(k *technician) { k.base.stiff = true }, "second-source.joints"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := walker()
+			body.LockDelay = body.DeadTime
+			c.spoil(&body)
+			k := newTechnician(t, s, body, 0.004)
+			if c.after != nil {
+				c.after(k)
+			}
+			list := k.all()
+			if it := item(t, list, c.item); it.Result != commission.Failed || commission.Enough(list) {
+				t.Errorf("expected %s to fail: %s", c.item, items(list))
+			}
+			// Whatever it is that fails, the guard brings the robot to rest by what works.
+			if k.Run(5 * time.Second); k.base.speed() != 0 {
+				t.Errorf("drives on at %.2f m/s", k.base.speed())
+			}
+		})
+	}
+}
+
+// TestCommissioningEndsAtRest ends a test in the middle of a drive in every way that there is.
+func TestCommissioningEndsAtRest(t *testing.T) {
+	s := seed(t)
+	for name, c := range map[string]struct {
+		do   func(k *technician)
+		keep bool
+		want commission.Reason
+	}{
+		"the confirmation is not renewed": {func(*technician) {}, false, commission.ReasonReleased},
+		"the technician ends it":          {func(k *technician) { k.wish(guard.TrialWish{Op: guard.TrialEnd}) }, true, commission.ReasonEnded},
+		"a stop is ordered": {func(k *technician) {
+			k.apply(guard.Event{Kind: guard.EventOrder, Order: guard.Order{Kind: guard.OrderStop, Category: 2, Zone: geofence.NoZone}})
+		}, true, commission.ReasonTrigger},
+		"odometry falls silent": {func(k *technician) { k.due[sourceOdometry] += time.Hour }, true, 0},
+		"joints fall silent":    {func(k *technician) { k.due[sourceJoints] += time.Hour }, true, commission.ReasonTrigger},
+		"the localisation ends": {func(k *technician) { k.due[sourcePose] += time.Hour }, true, commission.ReasonTrigger},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := walker()
+			body.LockDelay = body.DeadTime
+			k := newTechnician(t, s, body, 0.004)
+			if a := k.wish(guard.TrialWish{Op: guard.TrialBegin, MPS: 0.6}); !a.Done {
+				t.Fatalf("does not begin: %+v", a)
+			}
+			k.Run(600 * time.Millisecond)
+			if k.motion() > interlock.MotionHold {
+				t.Error("the robot is not held before the first drive")
+			}
+			if a := k.wish(guard.TrialWish{Op: guard.TrialGo}); !a.Done {
+				t.Fatalf("step does not begin: %+v", a)
+			}
+			k.drives = true
+			if k.Run(700 * time.Millisecond); k.base.speed() < 0.2 || k.base.speed() > 0.61 {
+				t.Fatalf("drives at %.2f m/s, expected up to 0.6", k.base.speed())
+			}
+			c.do(k)
+			for range 20 {
+				if k.Run(200 * time.Millisecond); c.keep {
+					k.wish(guard.TrialWish{Op: guard.TrialKeep})
+				}
+			}
+			a := k.core.TrialAnswer()
+			if c.want != 0 && a.Why != c.want {
+				t.Errorf("ended because %s, expected %s", a.Why, c.want)
+			}
+			if k.base.speed() != 0 || k.motion() > interlock.MotionHold {
+				t.Errorf("%.2f m/s, motion %v, although the technician still pushes", k.base.speed(), k.motion())
+			}
+			k.drives = false
+			if k.Run(3 * time.Second); c.want <= commission.ReasonReleased && c.want != 0 && k.motion() <= interlock.MotionHold {
+				t.Errorf("still held although nobody commands motion: %v", k.motion())
+			}
+		})
+	}
+}
+
+// TestCommissioningNeverBeginsOnARobotThatMoves offers a begin and a step at the wrong moment.
+func TestCommissioningNeverBeginsOnARobotThatMoves(t *testing.T) {
+	body := walker()
+	body.LockDelay = body.DeadTime
+	k := newTechnician(t, seed(t), body, 0.004)
+	k.drives = true
+	k.Run(2 * time.Second)
+	for _, w := range []guard.TrialWish{{Op: guard.TrialBegin, MPS: 0.5}, {Op: guard.TrialGo}, {Op: guard.TrialKeep}, {Op: guard.TrialEnd}, {Op: 99}} {
+		if a := k.wish(w); a.Done || a.Phase != commission.PhaseOff {
+			t.Errorf("%v taken while it drives", w.Op)
+		}
+	}
+	k.drives = false
+	k.Run(3 * time.Second)
+	for _, mps := range []float64{0, -1, 0.05, 5, math.NaN(), math.Inf(1)} {
+		if a := k.wish(guard.TrialWish{Op: guard.TrialBegin, MPS: mps}); a.Done {
+			t.Errorf("begins at %v m/s", mps)
+		}
+	}
+	if a := k.wish(guard.TrialWish{Op: guard.TrialBegin, MPS: 0.5}); !a.Done {
+		t.Fatalf("does not begin: %+v", a)
+	}
+	k.drives = true // a stick that is pushed before the step
+	for range 10 {
+		k.Run(200 * time.Millisecond)
+		k.wish(guard.TrialWish{Op: guard.TrialKeep})
+	}
+	if a := k.wish(guard.TrialWish{Op: guard.TrialGo}); a.Done || k.base.speed() != 0 {
+		t.Errorf("a step begins while somebody commands motion; %.2f m/s", k.base.speed())
+	}
+	for _, place := range []int{-1, k.Params.Trial.N, 1000} {
+		if a := k.wish(guard.TrialWish{Op: guard.TrialGo, Step: place}); a.Done {
+			t.Errorf("step %d begins", place)
+		}
 	}
 }

@@ -281,7 +281,7 @@ func (s *Sim) fire(source int) {
 	case sourceJoints:
 		j := msg.Joints{Header: s.header(""), N: p.Joints.N, Seen: 1<<p.Joints.N - 1, HasVelocity: true}
 		for i := range j.N {
-			if p.Joints.Carrying&(1<<i) != 0 {
+			if p.Joints.Carrying&(1<<i) != 0 && !s.base.stiff {
 				j.Velocity[i] = 3*s.base.speed() + math.Abs(s.base.w)
 			}
 		}
