@@ -97,9 +97,16 @@ func TestCommissioningOnTheBus(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	h.drive(ctx, t, m)
-	said, err := g.commission(t, &h, s.path("record.json"))
-	if t.Logf("%s", said); err != nil {
-		t.Fatalf("the robot did not pass: %v", err)
+	// A busy machine may starve the plant for a moment, which ends a test as it should; then the technician begins again.
+	for n := 0; ; n++ {
+		said, err := g.commission(t, &h, s.path("record.json"))
+		if err == nil {
+			break
+		}
+		if t.Logf("%s", said); n == 2 || !strings.Contains(said, "the test is over") && !strings.Contains(said, "does not begin") {
+			t.Fatalf("the robot did not pass: %v", err)
+		}
+		g.ready(t)
 	}
 	rec, err := order.DecodeCommissioning(must(os.ReadFile(s.path("record.json")))(t))
 	if err != nil || !rec.Enough() {
@@ -134,11 +141,20 @@ func TestCommissioningOnTheBus(t *testing.T) {
 
 	// The next test is cut off while the robot drives.
 	next := make(chan error, 1)
-	go func() {
+	again := func() {
 		_, err := g.commission(t, &h, s.path("next.json"))
 		next <- err
-	}()
-	robot.WaitTruth(t, 15*time.Second, "a drive", moves)
+	}
+	go again()
+	until(t, 40*time.Second, "a drive", func() bool {
+		select {
+		case <-next:
+			go again()
+		default:
+		}
+		samples := robot.Truth(t).Samples
+		return len(samples) > 0 && samples[len(samples)-1].Speed() > 0.5
+	})
 	g.Kill()
 	robot.WaitTruth(t, 5*time.Second, "rest", rests)
 	if err := <-next; err == nil {
@@ -153,7 +169,5 @@ func TestCommissioningOnTheBus(t *testing.T) {
 	})
 	cancel()
 }
-
-func moves(s oracle.Sample) bool { return s.Speed() > 0.5 }
 
 func rests(s oracle.Sample) bool { return s.Speed() < 0.01 && math.Abs(s.W) < 0.01 }

@@ -296,3 +296,57 @@ func TestCommissioningNeverBeginsOnARobotThatMoves(t *testing.T) {
 		}
 	}
 }
+
+// TestCommissioningRecoversAWalker tests the demonstration's humanoid: commands take effect at its steps only, behind a dead time
+// and the lag of its velocity loop, and how long it takes differs from stop to stop. The truth is what it really did.
+func TestCommissioningRecoversAWalker(t *testing.T) {
+	s := seed(t)
+	for n := range number(t, "ROBOWARDEN_COMMISSIONED", 2, 20) {
+		body := Body{
+			Accel: 0.6, Decel: 1.2, TurnAccel: 2, TurnDecel: 2, DeadTime: 60 * time.Millisecond, LockDelay: 60 * time.Millisecond, Lag: 120 * time.Millisecond,
+			StepPeriod: 350 * time.Millisecond, Timeout: 400 * time.Millisecond,
+		}
+		k := newTechnician(t, s+uint64(n), body, 0.02)
+		k.Truth = true
+		list := k.all()
+		t.Logf("%d runs: %s", len(k.runs), items(list))
+		if !commission.Enough(list) {
+			t.Errorf("the demonstration's humanoid did not pass")
+		}
+		for name, kind := range map[string]commission.Kind{"reaction": commission.KindStop, "silence": commission.KindSilence} {
+			got, truth := item(t, list, name).Mean, k.onset(t, kind)
+			if off := math.Abs(got - truth); off > max(commission.Accuracy*truth, 0.015) {
+				t.Errorf("%s: %.4f, the truth is %.4f", name, got, truth)
+			}
+		}
+		if got := item(t, list, "deceleration").Mean; math.Abs(got-body.Decel) > commission.Accuracy*body.Decel {
+			t.Errorf("deceleration: %.4f, the truth is %.4f", got, body.Decel)
+		}
+	}
+}
+
+// onset is the mean time from the request until the robot really began to brake, over all runs of a kind that count.
+func (k *technician) onset(t *testing.T, kind commission.Kind) float64 {
+	t.Helper()
+	sum, n := 0.0, 0.0
+	for i := range k.runs {
+		r := &k.runs[i]
+		if k.Params.Trial.Steps[r.Step].Kind != kind || r.Why != commission.ReasonNone {
+			continue
+		}
+		v := 0.0
+		for _, s := range k.truth.Samples {
+			switch {
+			case s.T <= r.Requested:
+				v = s.Speed()
+			case s.Speed() < v-0.005:
+				sum, n = sum+(s.T-r.Requested).Seconds(), n+1
+				v = math.Inf(-1)
+			}
+		}
+	}
+	if n == 0 {
+		t.Fatalf("no run of %s", kind)
+	}
+	return sum / n
+}
