@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -157,7 +158,7 @@ func name(names []string, i int) string {
 
 // worst is the newest run of a step that failed by the robot's doing, nil if there is none.
 func worst(runs []Run, step int) *Run {
-	for i := len(runs) - 1; i >= 0; i-- {
+	for i := range slices.Backward(runs) {
 		switch runs[i].Why {
 		case ReasonOverran, ReasonUnconfirmed, ReasonUnacknowledged, ReasonUnreadable, ReasonNotFed:
 			if runs[i].Step == step {

@@ -219,7 +219,7 @@ func (t *Trial) Step(now time.Duration, in *Input, out *Order) {
 		if in.Motion == interlock.Standing && now-t.Loud >= quiet {
 			t.Phase = PhaseOff
 		}
-	case PhaseOff, PhaseWaiting:
+	case PhaseOff, PhaseWaiting, numPhases:
 	}
 	t.order(out)
 }
@@ -240,7 +240,7 @@ func (t *Trial) order(out *Order) {
 		default:
 			out.Hold = true
 		}
-	case PhaseDriving:
+	case PhaseDriving, numPhases:
 	}
 	out.On, out.MPS = true, t.MPS
 }

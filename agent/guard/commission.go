@@ -214,8 +214,8 @@ func (c *Core) trialInput(ev *Event) {
 	t.in = in
 }
 
-// wayAhead says whether the robot could stop from its top speed before anything that binds it, in the direction in which it
-// was told to drive: so it can from a test's speed although the test begins to stop it late.
+// wayAhead says whether the robot could stop from the fastest that it may drive here before anything that binds it, in the
+// direction in which it was told to drive: so it can from a test's speed although the test begins to stop it late.
 func (c *Core) wayAhead() bool {
 	v := geofence.Velocity{VX: c.told.Linear[0], VY: c.told.Linear[1], YawRate: c.told.Angular[2]}
 	if c.verdict.Place != geofence.Outside || c.verdict.Faults != 0 {
@@ -223,8 +223,11 @@ func (c *Core) wayAhead() bool {
 	}
 	speed := speedOver(v.VX, v.VY)
 	if speed > 0 {
-		// A whisker under the top speed, so that the robot's own bound does not scale it.
-		k := 0.99 * c.params.Ladder.MaxSpeedMPS / speed
+		top := c.params.Ladder.MaxSpeedMPS
+		if c.verdict.SpeedLimited {
+			top = min(top, c.verdict.MaxSpeedMPS)
+		}
+		k := 0.99 * top / speed // a whisker less, so that no bound but braking scales it
 		v.VX, v.VY, v.YawRate = v.VX*k, v.VY*k, 0
 	}
 	return c.limitBoth(v).Ratio == 1
