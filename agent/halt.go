@@ -102,10 +102,15 @@ func (h *halts) add(version, reason string) (list []halted, unreadable string) {
 	return slices.Clone(h.list), h.unreadable
 }
 
+// HaltedText is what the receipt says of a halt that holds and is durable.
+func HaltedText(version string) string {
+	return fmt.Sprintf("release %s is never installed here any more", version)
+}
+
 // halted lets a halt take effect.
 func (o *orders) halted(v *order.Verified, times order.Times) Receipt {
 	r := accepted(v)
-	r.Applied, r.Text = true, fmt.Sprintf("release %s is never installed here any more", v.Order.Halt.Version)
+	r.Applied, r.Text = true, HaltedText(v.Order.Halt.Version)
 	if err := o.halt(v.Order.Halt.Version, v.Order.Reason); err != nil {
 		// It holds until the guard ends. Its id is not used up, so that it can come again.
 		r.Text += "; that could not be made durable: " + err.Error()

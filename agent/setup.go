@@ -125,7 +125,7 @@ func (a *Agent) openKeyLists(dep *config.Deployment, roots []crypto.PublicKey) e
 			continue
 		}
 		v, err := order.NewVerifier(order.Config{
-			Robot: a.robot, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
+			Robot: a.robot, Groups: dep.Groups, BootID: bootUUID(a.boot), Nonce: a.nonce, Roots: roots, RequiredRoots: 1,
 			KeyLists: lists, AllowDemo: a.opt.AllowDemo,
 		}, a.ledger)
 		if err != nil {
@@ -215,7 +215,7 @@ func InspectPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, 
 		return config.SignedPolicy{}, err
 	}
 	v, err := order.NewVerifier(order.Config{
-		Robot: robotID(cfg.Profile.Manufacturer, dep.Serial), Roots: roots, RequiredRoots: 1, KeyLists: lists,
+		Robot: robotID(cfg.Profile.Manufacturer, dep.Serial), Groups: dep.Groups, Roots: roots, RequiredRoots: 1, KeyLists: lists,
 	}, order.NewFloors())
 	if err != nil {
 		return config.SignedPolicy{}, fmt.Errorf("keys: %w", err)

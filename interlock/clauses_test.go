@@ -202,3 +202,166 @@ func TestPositionWithoutATimeIsReachedWithinReach(t *testing.T) {
 		}
 	}
 }
+
+// TestGateHeedsWhatTheWatchFound: what a channel's watch says of a command keeps it out, and ends nothing that passes already,
+// since anybody who gets onto the bus can send again what he heard.
+func TestGateHeedsWhatTheWatchFound(t *testing.T) {
+	for mark, want := range map[ArrivalMark]GateReason{
+		ArrivalRepeated: GateRepeated, ArrivalOvertaken: GateOutOfOrder, ArrivalWrongFrame: GateWrongFrame, ArrivalNew: GatePassed,
+	} {
+		s := newGateScript(t).drive(0.5)
+		s.in.Command.Mark = mark
+		if s.send(s.now); s.out.Reason != want || s.out.Dropped != (want != GatePassed) || s.out.Velocity == (Velocity{}) {
+			t.Errorf("mark %d: %+v, expected %v and a robot that drives on", mark, s.out, want)
+		}
+	}
+}
+
+// TestGateEndsWhatMayNotGoOn: a command in a frame that the gate does not know, and the end of the session that it came by.
+func TestGateEndsWhatMayNotGoOn(t *testing.T) {
+	s := newGateScript(t).drive(0.5)
+	s.in.Command.WrongFrame = true
+	if s.send(s.now); s.out.Reason != GateFrame || s.out.Velocity != (Velocity{}) {
+		t.Errorf("a command in another frame: %+v", s.out)
+	}
+	for closed, drives := range map[uint64]bool{0b01: false, 0b10: true} {
+		s := newGateScript(t).drive(0.5)
+		s.in.Closed = closed
+		if s.tick(ms); s.out.Velocity != (Velocity{}) != drives {
+			t.Errorf("channel 1 drives, the session of %02b is over: %+v", closed, s.out)
+		}
+	}
+}
+
+// TestDemandGateOfRemoteControl: who commands from afar neither moves nor ends anything while remote control is restricted, whichever
+// axis the gate is of; and a gate of that axis is closed for everybody.
+func TestDemandGateOfRemoteControl(t *testing.T) {
+	watched, held := Unrestricted(), hands(ManipulatorsHold)
+	watched.Remote, held.Remote = RemoteViewOnly, RemoteViewOnly
+	afar, axis := demandConfig(), demandConfig()
+	afar.Channel = ChannelOperator
+	axis.Kind, axis.Axis = DemandOpaque, AxisRemote
+	for name, c := range map[string]struct {
+		cfg  DemandConfig
+		axes Axes
+		j    *JointDemand
+	}{
+		"from afar":              {afar, watched, sound()},
+		"from afar, a stop":      {afar, held, &JointDemand{}},
+		"the axis, by a planner": {axis, watched, nil},
+	} {
+		s := newDemandScript(t, c.cfg).axes(c.axes)
+		if got := s.send(c.j); got != DemandRemote || s.out.Open {
+			t.Errorf("%s: %s, open %v", name, got, s.out.Open)
+		}
+		if s.axes(Unrestricted()); !s.out.Open {
+			t.Errorf("%s, off: %+v", name, s.out)
+		}
+	}
+}
+
+// TestDemandGateWithoutAnAxisIsClosed, as a zero value is.
+func TestDemandGateWithoutAnAxisIsClosed(t *testing.T) {
+	var g DemandGate
+	var out DemandOutput
+	if g.Step(time.Hour, &DemandInput{Axes: Unrestricted()}, &out); out.Open {
+		t.Errorf("open: %+v", out)
+	}
+}
+
+// TestDemandStreamEndsOnlyWhatRuns: where nothing is under way there is nothing to end, however long nothing comes.
+func TestDemandStreamEndsOnlyWhatRuns(t *testing.T) {
+	c := demandConfig()
+	c.Streamed = true
+	s := newDemandScript(t, c)
+	for range 20 {
+		if s.tick(50 * ms); s.out.End {
+			t.Fatalf("ended, and nothing was under way: %+v", s.out)
+		}
+	}
+}
+
+// TestDemandFromBeforeTheRelease was made while nothing might pass, though it is taken up later.
+func TestDemandFromBeforeTheRelease(t *testing.T) {
+	for before, want := range map[time.Duration]DemandReason{0: DemandBeforeRelease, ms: DemandBeforeRelease, -ms: DemandPassed} {
+		s := newDemandScript(t, demandConfig()).axes(hands(ManipulatorsHold)).axes(Unrestricted())
+		released := s.now
+		s.now += 5 * ms
+		s.in.New, s.in.Demand = true, DemandItem{Known: true, FrameOK: true, Received: released - before, Joints: sound()}
+		if s.g.Step(s.now, &s.in, &s.out); s.out.Reason != want {
+			t.Errorf("received %v before the release: %s, expected %s", before, s.out.Reason, want)
+		}
+	}
+	s := newDemandScript(t, demandConfig())
+	j := sound()
+	j.Points = -1
+	if got := s.send(j); got != DemandCount {
+		t.Errorf("fewer points than none: %s", got)
+	}
+}
+
+// TestAnEmptiedDemandHidesNothing: not every controller takes it for a stop, so what was sent before is still under way, and ends when
+// the limits become less than it asks for.
+func TestAnEmptiedDemandHidesNothing(t *testing.T) {
+	s := newDemandScript(t, demandConfig())
+	fast := sound()
+	fast.Slope[0] = 1.5
+	if s.send(fast) != DemandPassed || s.send(&JointDemand{}) != DemandPassed {
+		t.Fatal(s.out)
+	}
+	if s.axes(hands(ManipulatorsLimited)); !s.out.End {
+		t.Errorf("three quarters of the speed go on under half of it: %+v", s.out)
+	}
+}
+
+// TestASlowCommanderIsEven: the first command is no interval, and the first interval is no deviation from anything.
+func TestASlowCommanderIsEven(t *testing.T) {
+	c := newCommander(t, channelConfig())
+	c.now = 50 * ms // just after the robot's computer has started
+	c.w.Arrive(&Arrival{Received: c.now, Civil: civilStart, Peer: 7, Moving: true})
+	if s := c.w.Status(c.now); s.Period != 0 || s.Jitter != 0 {
+		t.Errorf("after one command: %+v", s)
+	}
+	c = newCommander(t, channelConfig())
+	for range 40 {
+		if c.send(1, 295*ms); c.last.Health > HealthGood {
+			t.Fatalf("an even commander is %v by %v: %+v", c.last.Health, c.last.Cause, c.last)
+		}
+	}
+}
+
+// TestAFewStampsFromAheadAreForgiven: each counts once.
+func TestAFewStampsFromAheadAreForgiven(t *testing.T) {
+	for forged, want := range map[int]ChannelHealth{4: HealthGood, 8: HealthDegraded} {
+		c := newCommander(t, channelConfig())
+		c.send(20, 100*ms)
+		for range forged {
+			a := c.make()
+			a.Stamp += int64(time.Hour)
+			c.put(a)
+			c.send(2, 50*ms)
+		}
+		c.send(12, 100*ms)
+		if c.last.Health != want {
+			t.Errorf("after %d stamps from ahead: %v by %v, expected %v", forged, c.last.Health, c.last.Cause, want)
+		}
+	}
+}
+
+// TestDelayFromTheTurnOfAWindowOn: what the quickest command of the window before took stays known in the next one, else whoever
+// begins to hold commands back at its first would be seen by nobody.
+func TestDelayFromTheTurnOfAWindowOn(t *testing.T) {
+	cfg := channelConfig()
+	c := newCommander(t, cfg)
+	c.send(int(cfg.LatencyWindow/(100*ms)), 100*ms)
+	c.want(HealthGood, CauseNone)
+	c.delay += 200 * ms
+	c.send(25, 100*ms)
+	c.want(HealthDegraded, CauseDelayed)
+}
+
+func TestWhatIsNoOutcomeIsUnknown(t *testing.T) {
+	if got := NumOverrideOutcomes.String(); got != "unknown" {
+		t.Errorf("found %q", got)
+	}
+}

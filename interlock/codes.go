@@ -172,6 +172,8 @@ const (
 	MotionExcess
 	// MotionUnfollowed is motion.unfollowed: stands although told to move.
 	MotionUnfollowed
+	// BusFlooded is bus.flooded: forged announcements crowd out others.
+	BusFlooded
 	// CommissioningOverdue is commissioning.overdue: proof test due.
 	CommissioningOverdue
 	// NumTriggers is the number of triggers.

@@ -294,7 +294,8 @@ func TestDetectionTimes(t *testing.T) {
 		"robot by the default policy; %d runs each, at random moments. The planner sends 10 Hz under `max_hz: 15`, `needed: true` and a\n"+
 		"deadline of 300 ms; the heartbeat is the demonstration's (200 ms, held after 600 ms, stopped after 2 s). A recorded command\n"+
 		"itself never passes: it is dropped when it arrives. What is forged with fresh stamps and numbers in the commander's own\n"+
-		"connection and rhythm is seen by none of this; that takes authenticated commands.\n\n"+
+		"connection and rhythm is seen by none of this; that takes authenticated commands. The same on real buses, until a real robot\n"+
+		"stands: [qualification/attacks.md](qualification/attacks.md).\n\n"+
 		"| attack | trigger | p50 ms | p99 ms | max ms |\n|---|---|---:|---:|---:|\n", detectionRuns)
 	for n, a := range attacks() {
 		took := make([]time.Duration, detectionRuns)

@@ -42,32 +42,55 @@ func exploredOverrides() []exploredOverride {
 // maxExplored is the largest number of overrides in force; more of the same would be more states and nothing new.
 const maxExplored = 2
 
+// overLive is one in force, for how many quanta, and at which speed in m/s: its own, or the lowest that held when another ended.
+type overLive struct {
+	request, left uint8
+	mps           float64
+}
+
 // overMemory is the rules' own memory of overrides: requests by their place, from 1, and for how many quanta they last.
 type overMemory struct {
-	live [maxExplored]struct{ request, left uint8 }
+	live [maxExplored]overLive
 	// first waits for a second person since age quanta.
 	first struct{ request, left, age uint8 }
 }
 
 func (o *overMemory) sort() {
-	slices.SortFunc(o.live[:], func(a, b struct{ request, left uint8 }) int {
-		return cmp.Or(cmp.Compare(b.request, a.request), cmp.Compare(b.left, a.left))
+	slices.SortFunc(o.live[:], func(a, b overLive) int {
+		return cmp.Or(cmp.Compare(b.request, a.request), cmp.Compare(b.left, a.left), cmp.Compare(b.mps, a.mps))
 	})
+}
+
+// over ends those that are: the others go on at the lowest speed of all.
+func (o *overMemory) over(is func(l *overLive) bool) {
+	low, some := inf, false
+	for i := range o.live {
+		if l := &o.live[i]; l.request != 0 {
+			low = min(low, l.mps)
+			if is(l) {
+				*l, some = overLive{}, true
+			}
+		}
+	}
+	for i := range o.live {
+		if l := &o.live[i]; some && l.request != 0 {
+			l.mps = low
+		}
+	}
 }
 
 // check lets the memory follow the step, and says whether a request became what it should.
 func (o *overMemory) check(x *explorer, s *system) error {
 	passed := uint8(s.quanta) //nolint:gosec // few
+	o.over(func(l *overLive) bool { return l.left <= passed })
 	for i := range o.live {
-		if l := &o.live[i]; l.left <= passed {
-			*l = struct{ request, left uint8 }{}
-		} else {
+		if l := &o.live[i]; l.request != 0 {
 			l.left -= passed
 		}
 	}
 	if f := &o.first; f.request != 0 {
 		f.age += passed
-		if f.left = f.left - min(f.left, passed); f.left == 0 || int(f.age) > quanta(int64(x.overrides.SecondPerson)) {
+		if f.left -= min(f.left, passed); f.left == 0 || int(f.age) > quanta(int64(x.overrides.SecondPerson)) {
 			*f = struct{ request, left, age uint8 }{}
 		}
 	}
@@ -91,30 +114,26 @@ func (o *overMemory) check(x *explorer, s *system) error {
 	}
 	if want {
 		o.first = struct{ request, left, age uint8 }{}
-		o.live[slices.IndexFunc(o.live[:], func(l struct{ request, left uint8 }) bool { return l.request == 0 })] = struct{ request, left uint8 }{n, left}
+		o.live[slices.IndexFunc(o.live[:], func(l overLive) bool { return l.request == 0 })] = overLive{n, left, s.over.mps}
 	}
 	return nil
 }
 
 func (o *overMemory) end(set TriggerSet) {
 	all := exploredOverrides()
-	for i := range o.live {
-		if l := &o.live[i]; l.request != 0 && !all[l.request-1].triggers.Intersect(set).Empty() {
-			*l = struct{ request, left uint8 }{}
-		}
-	}
+	o.over(func(l *overLive) bool { return !all[l.request-1].triggers.Intersect(set).Empty() })
 	if f := &o.first; f.request != 0 && !all[f.request-1].triggers.Intersect(set).Empty() {
 		*f = struct{ request, left, age uint8 }{}
 	}
 }
 
-// instead is what t demands: while it is overridden, the lowest speed of any override.
+// instead is what t demands: while it is overridden, the lowest speed of any override, those included that ended meanwhile.
 func (o *overMemory) instead(t Trigger, constraint Axes) Axes {
 	mps, named := inf, false
 	for _, l := range o.live {
 		if l.request != 0 {
 			e := &exploredOverrides()[l.request-1]
-			mps, named = min(mps, e.mps), named || e.triggers.Has(t)
+			mps, named = min(mps, l.mps), named || e.triggers.Has(t)
 		}
 	}
 	if named {
@@ -179,7 +198,9 @@ func (x *explorer) canonicalOverrides(o *Overrides, now time.Duration) {
 		ahead(&a.Until, now)
 		a.Since, a.First, a.Second = epoch, 1, 1 // Told, and no more compared with anything.
 	}
-	slices.SortFunc(o.active[:], func(a, b Override) int { return cmp.Or(cmp.Compare(b.ID, a.ID), cmp.Compare(b.Until, a.Until)) })
+	slices.SortFunc(o.active[:], func(a, b Override) int {
+		return cmp.Or(cmp.Compare(b.ID, a.ID), cmp.Compare(b.Until, a.Until), cmp.Compare(b.MaxSpeedMPS, a.MaxSpeedMPS))
+	})
 	w := &o.waiting
 	if w.over(now) || now-w.Since > x.overrides.SecondPerson {
 		*w = Override{}
@@ -221,6 +242,13 @@ func TestExplorationFindsWrongOverrides(t *testing.T) {
 		"one counts as two":  {authority, wrong{over: func(s *system, _ *OverrideRequest) { s.o.waiting.First = 99 }}},
 		"waits for ever":     {"", wrong{over: func(s *system, _ *OverrideRequest) { s.o.waiting.Since, s.o.waiting.Until = s.now, s.now+2*quantum }}},
 		"does not end":       {"", wrong{lasts: func(s *system) { putOff(s, quantum) }}},
+		"an end loosens": {"", wrong{lasts: func(s *system) {
+			for i := range s.o.active {
+				if a := &s.o.active[i]; a.ID != 0 {
+					a.MaxSpeedMPS = exploredOverrides()[a.ID-1].mps
+				}
+			}
+		}}},
 		"loosens what it is not asked": {"", wrong{look: func(in *Inputs) {
 			if !in.Overridden.Empty() {
 				in.Overridden = every()

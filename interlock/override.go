@@ -118,17 +118,18 @@ type OverrideResult struct {
 // Override is one that is in force, or waits for a second person.
 type Override struct {
 	// ID is the request's, 0 for a free place.
-	ID          uint64
-	Triggers    TriggerSet
-	Since       time.Duration
-	Until       time.Duration
+	ID       uint64
+	Triggers TriggerSet
+	Since    time.Duration
+	Until    time.Duration
+	// MaxSpeedMPS is the lowest speed in m/s of this one and of all that ended beside it.
 	MaxSpeedMPS float64
 	// First and Second are the persons who asked for it; Second is 0 where one is enough.
 	First, Second uint64
 }
 
 // Overrides keeps the overrides in force. They end by themselves, are lost with the process, and what they suspend comes
-// back at once when they end. It is not safe for use by several goroutines.
+// back at once when they end; while any is in force, the speed never rises. It is not safe for use by several goroutines.
 type Overrides struct {
 	policy OverridePolicy
 	active [MaxOverrides]Override
@@ -149,17 +150,36 @@ func (o *Overrides) Load(p OverridePolicy) error {
 	if err := p.Validate(); err != nil {
 		return fmt.Errorf("overrides: %w", err)
 	}
-	for i := range o.active {
-		a := &o.active[i]
+	o.retire(func(a *Override) bool {
 		for t, ok := a.Triggers.Next(0); ok; t, ok = a.Triggers.Next(t + 1) {
 			if r := &p.Rules[t]; r.Persons == 0 || a.MaxSpeedMPS > r.MaxSpeedMPS || a.Until-a.Since > r.Max || r.Persons == 2 && a.Second == 0 {
-				*a = Override{}
-				break
+				return true
+			}
+		}
+		return false
+	})
+	o.policy, o.waiting = p, Override{}
+	return nil
+}
+
+// retire ends the overrides that are gone. No end loosens: whoever is left goes on at the lowest speed that held until now, and
+// faster only once all have ended and somebody asks anew.
+func (o *Overrides) retire(gone func(*Override) bool) (ended bool) {
+	low := math.Inf(1)
+	for i := range o.active {
+		if a := &o.active[i]; a.ID != 0 {
+			low = min(low, a.MaxSpeedMPS)
+			if gone(a) {
+				*a, ended = Override{}, true
 			}
 		}
 	}
-	o.policy, o.waiting = p, Override{}
-	return nil
+	for i := range o.active {
+		if a := &o.active[i]; ended && a.ID != 0 {
+			a.MaxSpeedMPS = low
+		}
+	}
+	return ended
 }
 
 // Request asks for an override at now. It takes effect whole or not at all.
@@ -260,8 +280,9 @@ func (o *Overrides) second(now time.Duration, next *Override) bool {
 }
 
 func (o *Overrides) place(now time.Duration) *Override {
+	o.retire(func(a *Override) bool { return a.over(now) })
 	for i := range o.active {
-		if o.active[i].ID == 0 || o.active[i].over(now) {
+		if o.active[i].ID == 0 {
 			return &o.active[i]
 		}
 	}
@@ -271,14 +292,10 @@ func (o *Overrides) place(now time.Duration) *Override {
 // over says whether the override does not count at now. A clock that ran backwards ends it.
 func (a *Override) over(now time.Duration) bool { return a.ID == 0 || now < a.Since || now >= a.Until }
 
-// End ends every override of one of the triggers. What they suspend counts again, so nobody's leave is asked; a speed that one
-// of them set goes as well, down to which others in force never had to go.
+// End ends every override of one of the triggers. What they suspend counts again, and what is left goes on at the lowest speed
+// of all, so nobody's leave is asked.
 func (o *Overrides) End(triggers TriggerSet) (ended bool) {
-	for i := range o.active {
-		if a := &o.active[i]; a.ID != 0 && !a.Triggers.Intersect(triggers).Empty() {
-			*a, ended = Override{}, true
-		}
-	}
+	ended = o.retire(func(a *Override) bool { return !a.Triggers.Intersect(triggers).Empty() })
 	if !o.waiting.Triggers.Intersect(triggers).Empty() {
 		o.waiting = Override{}
 	}
@@ -288,14 +305,12 @@ func (o *Overrides) End(triggers TriggerSet) (ended bool) {
 // Step ends what is over and returns what is suspended now, and the lowest speed in m/s among the overrides in force. It
 // does not allocate.
 func (o *Overrides) Step(now time.Duration) (suspended TriggerSet, mps float64) {
+	o.retire(func(a *Override) bool { return a.over(now) })
 	mps = math.Inf(1)
 	for i := range o.active {
-		a := &o.active[i]
-		if a.over(now) {
-			*a = Override{}
-			continue
+		if a := &o.active[i]; a.ID != 0 {
+			suspended, mps = suspended.Union(a.Triggers), min(mps, a.MaxSpeedMPS)
 		}
-		suspended, mps = suspended.Union(a.Triggers), min(mps, a.MaxSpeedMPS)
 	}
 	return suspended, mps
 }

@@ -1,6 +1,7 @@
 package interlock
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ func TestOverrideOutcomes(t *testing.T) {
 	}{
 		"as it should be":                     {[]Trigger{PoseCovariance}, []Person{sven}, time.Minute, 0.2, OverrideDone},
 		"a role too low":                      {[]Trigger{PoseCovariance}, []Person{olga}, time.Minute, 0.2, OverrideWrongRole},
+		"a role too low, for too long":        {[]Trigger{PoseCovariance}, []Person{olga}, 11 * time.Minute, 0.2, OverrideWrongRole},
 		"nobody":                              {[]Trigger{PoseCovariance}, nil, time.Minute, 0.2, OverrideWrongRole},
 		"a nameless person":                   {[]Trigger{PoseCovariance}, []Person{{Role: RoleSafetyEngineer}}, time.Minute, 0.2, OverrideWrongRole},
 		"too long":                            {[]Trigger{PoseCovariance}, []Person{sven}, 11 * time.Minute, 0.2, OverrideTooLong},
@@ -136,6 +138,21 @@ func TestOverrideEnds(t *testing.T) {
 	}
 }
 
+// TestAFaultyOverridePolicyIsNotLoaded: what is in force and what the policy lets begin stay as they are.
+func TestAFaultyOverridePolicyIsNotLoaded(t *testing.T) {
+	o := overrides(t)
+	req := OverrideRequest{ID: 1, Triggers: Set(PoseCovariance), Persons: []Person{sven}, Until: time.Minute, MaxSpeedMPS: 0.2}
+	if !o.Request(0, req).Applied {
+		t.Fatal("refused")
+	}
+	before := *o
+	bad := overridePolicy()
+	bad.Rules[PoseCovariance].Persons = 3
+	if err := o.Load(bad); err == nil || *o != before {
+		t.Errorf("loaded: %v", err)
+	}
+}
+
 func TestOverridesAreBounded(t *testing.T) {
 	o := overrides(t)
 	for i := range uint64(MaxOverrides + 1) {
@@ -151,12 +168,13 @@ func TestOverridesAreBounded(t *testing.T) {
 
 func TestOverridePolicyFaults(t *testing.T) {
 	for name, change := range map[string]func(p *OverridePolicy){
-		"a stop ordered": func(p *OverridePolicy) { p.Rules[OrderStop] = p.Rules[PoseCovariance] },
-		"three persons":  func(p *OverridePolicy) { p.Rules[PoseCovariance].Persons = 3 },
-		"no role":        func(p *OverridePolicy) { p.Rules[PoseCovariance].Roles = 0 },
-		"no end":         func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 0 },
-		"a day":          func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 24 * time.Hour },
-		"no speed":       func(p *OverridePolicy) { p.Rules[PoseCovariance].MaxSpeedMPS = 0 },
+		"a stop ordered":                        func(p *OverridePolicy) { p.Rules[OrderStop] = p.Rules[PoseCovariance] },
+		"three persons":                         func(p *OverridePolicy) { p.Rules[PoseCovariance].Persons = 3 },
+		"no role":                               func(p *OverridePolicy) { p.Rules[PoseCovariance].Roles = 0 },
+		"no end":                                func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 0 },
+		"a day":                                 func(p *OverridePolicy) { p.Rules[PoseCovariance].Max = 24 * time.Hour },
+		"no speed":                              func(p *OverridePolicy) { p.Rules[PoseCovariance].MaxSpeedMPS = 0 },
+		"no time for a second person, and less": func(p *OverridePolicy) { p.SecondPerson = -1 },
 	} {
 		p := overridePolicy()
 		change(&p)
@@ -217,6 +235,46 @@ func TestOverridesOnlyLoosenWhatTheyName(t *testing.T) {
 		}
 		if !decide(present, TriggerSet{}, 0).TightAs(decide(present, TriggerSet{}, 0)) {
 			t.Fatal("the comparison is wrong")
+		}
+	})
+}
+
+// TestNoEndOfAnOverrideLoosens draws requests and ends of every kind, by time, by order, by policy and by a clock that runs
+// backwards: from one step to the next the speed never rises while any override is in force.
+func TestNoEndOfAnOverrideLoosens(t *testing.T) {
+	all := []Trigger{PoseCovariance, JournalUnwritable, ClockJump}
+	rapid.Check(t, func(t *rapid.T) {
+		o := overrides(t)
+		now, before, some := time.Duration(0), math.Inf(1), false
+		step := func() {
+			suspended, mps := o.Step(now)
+			if some && !suspended.Empty() && mps > before {
+				t.Fatalf("the speed rose from %v m/s to %v m/s: %+v", before, mps, o.Active())
+			}
+			before, some = mps, !suspended.Empty()
+		}
+		for i := range rapid.IntRange(1, 40).Draw(t, "acts") {
+			now += time.Duration(rapid.IntRange(-1, 100).Draw(t, "s")) * time.Second
+			now = max(now, 0)
+			step()
+			trigger := rapid.SampledFrom(all).Draw(t, "trigger")
+			switch rapid.IntRange(0, 4).Draw(t, "act") {
+			case 0, 1:
+				o.Request(now, OverrideRequest{
+					ID: uint64(i + 1), Triggers: Set(trigger), Persons: []Person{sara, sven, igor}, //nolint:gosec // a count
+					Until:       now + time.Duration(rapid.IntRange(1, 300).Draw(t, "lasts"))*time.Second,
+					MaxSpeedMPS: rapid.Float64Range(0.01, 0.3).Draw(t, "mps"),
+				})
+			case 2:
+				o.End(Set(trigger))
+			case 3:
+				p := o.policy
+				p.Rules[trigger].Max = time.Duration(rapid.IntRange(1, 600).Draw(t, "max")) * time.Second
+				if err := o.Load(p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			step()
 		}
 	})
 }

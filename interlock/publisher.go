@@ -47,6 +47,8 @@ type BusReport struct {
 	At time.Duration
 	// Known is false if the bus could not be asked; then nothing else in the value means anything.
 	Known bool
+	// Flooded is true if the bus has lately passed over announcements among forged ones, so that it may not list all.
+	Flooded bool
 	// Publishers are the names that the bus lists, Total their number: it can be larger than Publishers.N.
 	Publishers Names
 	Total      int
@@ -67,9 +69,9 @@ type BusReport struct {
 
 // PublisherStatus is what the watch says about its topic.
 type PublisherStatus struct {
-	// Unknown, Second, Bypass, Unregistered, Lost and Conflict are the conditions of PublisherUnknown, PublisherSecond,
-	// GateBypass, GateUnregistered, BusLost and PublisherConflict.
-	Unknown, Second, Bypass, Unregistered, Lost, Conflict Condition
+	// Unknown, Second, Bypass, Unregistered, Lost, Conflict and Flooded are the conditions of PublisherUnknown,
+	// PublisherSecond, GateBypass, GateUnregistered, BusLost, PublisherConflict and BusFlooded.
+	Unknown, Second, Bypass, Unregistered, Lost, Conflict, Flooded Condition
 	// Next is the boot clock's reading at which the status changes by time alone.
 	Next time.Duration
 }
@@ -130,6 +132,9 @@ func (w *PublisherWatch) Report(now time.Duration, r *BusReport) {
 		w.judged = w.output(r)
 	} else {
 		w.judged = w.input(now, r)
+	}
+	if r.Flooded {
+		w.judged.Flooded = Fault(CausePassedOver, w.cfg.Subject)
 	}
 }
 
@@ -259,7 +264,7 @@ func (w *PublisherWatch) count(names []string) (others, self int) {
 }
 
 func allClear() PublisherStatus {
-	return PublisherStatus{Unknown: OK(), Second: OK(), Bypass: OK(), Unregistered: OK(), Lost: OK(), Conflict: OK()}
+	return PublisherStatus{Unknown: OK(), Second: OK(), Bypass: OK(), Unregistered: OK(), Lost: OK(), Conflict: OK(), Flooded: OK()}
 }
 
 // list returns the names; an impossible count is cut.
@@ -271,8 +276,8 @@ func (n *Names) has(name string) bool {
 
 const (
 	publisherMagic = "RWIW"
-	// publisherVersion is that of this part alone: it knows conflicts, which the first did not.
-	publisherVersion = stateVersion + 1
+	// publisherVersion is that of this part alone: it knows conflicts, which the first did not, and floods.
+	publisherVersion = stateVersion + 2
 )
 
 // AppendState appends the watch's state, without its configuration.
@@ -282,7 +287,7 @@ func (w *PublisherWatch) AppendState(b []byte) []byte {
 	b = appendBool(b, w.known)
 	b = appendStored(b, w.at)
 	j := &w.judged
-	for _, c := range [...]Condition{j.Unknown, j.Second, j.Bypass, j.Unregistered, j.Lost, j.Conflict} {
+	for _, c := range [...]Condition{j.Unknown, j.Second, j.Bypass, j.Unregistered, j.Lost, j.Conflict, j.Flooded} {
 		b = append(b, uint8(c.State), uint8(c.Cause), uint8(c.Cause>>8), uint8(c.Subject), uint8(c.Subject>>8))
 	}
 	b = appendBool(b, w.twice)
@@ -298,7 +303,7 @@ func (w *PublisherWatch) RestoreState(b []byte) error {
 	}
 	n := PublisherWatch{cfg: w.cfg, known: r.bool("known"), at: r.duration(maxStored, "a time")}
 	j := &n.judged
-	for _, c := range [...]*Condition{&j.Unknown, &j.Second, &j.Bypass, &j.Unregistered, &j.Lost, &j.Conflict} {
+	for _, c := range [...]*Condition{&j.Unknown, &j.Second, &j.Bypass, &j.Unregistered, &j.Lost, &j.Conflict, &j.Flooded} {
 		*c = Condition{State: State(r.enum(3, "a state")), Cause: Cause(r.u16()), Subject: r.u16()}
 	}
 	n.twice, n.since = r.bool("twice"), r.duration(maxStored, "a time")

@@ -231,6 +231,34 @@ func TestMorePublishersNeverLoosen(t *testing.T) {
 	})
 }
 
+// TestFloodOnTheBus: a flood is told beside what is listed, which counts as without it, and ends with the first report that
+// does not tell of it.
+func TestFloodOnTheBus(t *testing.T) {
+	for _, cfg := range []PublisherConfig{inputTopic(), outputTopic()} {
+		calm, _ := NewPublisherWatch(cfg)
+		w, _ := NewPublisherWatch(cfg)
+		r := BusReport{At: time.Hour, Known: true, Publishers: nameList("/planner"), Total: 1}
+		calm.Report(r.At, &r)
+		r.Flooded = true
+		w.Report(r.At, &r)
+		want, got := calm.Status(r.At), w.Status(r.At)
+		if want.Flooded != OK() || got.Flooded != Fault(CausePassedOver, cfg.Subject) {
+			t.Errorf("off %+v, flooded %+v", want.Flooded, got.Flooded)
+		}
+		if got.Flooded = OK(); got != want {
+			t.Errorf("amid a flood %+v, expected %+v", got, want)
+		}
+		r.At, r.Flooded = r.At+time.Second, false
+		if w.Report(r.At, &r); w.Status(r.At).Flooded != OK() {
+			t.Error("the flood stays after its end")
+		}
+		r.At, r.Known, r.Flooded = r.At+time.Second, false, true
+		if w.Report(r.At, &r); w.Status(r.At).Flooded != OK() {
+			t.Error("an unknown graph tells of a flood")
+		}
+	}
+}
+
 // TestSharedNamesAreBoundedByMax: publishers without names of their own are counted.
 func TestSharedNamesAreBoundedByMax(t *testing.T) {
 	cfg := inputTopic()

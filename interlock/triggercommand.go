@@ -87,6 +87,15 @@ func commanding() [NumTriggers]Info {
 			Default:  rule(hold(), 0, 2000, ClearOnDwell, attending),
 			Bounds:   atLeast(limited(0.3), 10000, ClearOnDwell),
 		},
+		// A flood costs its sender nothing, so it rests on hearsay and slows down, and no more: whoever wants to write unseen by the
+		// guard announces himself to the others alone and needs no flood. That nobody else is there is not known all the same.
+		BusFlooded: {
+			Code: "bus.flooded", Title: "bus flooded", Class: ClassBus, UnknownAs: BusLost, Overridable: true, Hearsay: true,
+			Text:     "Forged announcements crowd out others: nobody can say that all who publish are known.",
+			Playbook: "Find the sender; the log names its address. Treat it as an intrusion until it is explained.",
+			Default:  rule(limited(0.5), 0, 2000, ClearOnDwell, incident),
+			Bounds:   disablable(limited(0.5), 2000, ClearOnDwell),
+		},
 		PublisherProcess: {
 			Code: "publisher.process", Title: "wrong process behind a publisher", Class: ClassPublisher, UnknownAs: PublisherProcess, Overridable: true,
 			Text:     "The process behind a publisher is not the one that the topic mapping names.",

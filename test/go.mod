@@ -6,6 +6,7 @@ replace github.com/robowarden/robowarden => ../
 
 require (
 	github.com/bluenviron/goroslib/v2 v2.1.5
+	github.com/foxglove/mcap/go/mcap v1.7.3
 	github.com/google/go-cmp v0.7.0
 	github.com/robowarden/robowarden v0.0.0-00010101000000-000000000000
 	pgregory.net/rapid v1.3.0
@@ -14,6 +15,7 @@ require (
 require (
 	github.com/pierrec/lz4/v4 v4.1.22 // indirect
 	github.com/stretchr/testify v1.12.1 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 )
 
 require (

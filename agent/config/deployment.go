@@ -6,6 +6,8 @@ import "time"
 type Deployment struct {
 	// Serial is the robot's serial number, by which the policy knows it.
 	Serial string `cfg:"serial" form:"serial" eg:"serial: hum-0007"`
+	// Groups are the groups that the robot belongs to: signed orders for one of them, "group:" and its name, are for this robot too.
+	Groups []string `cfg:"groups,optional" len:"1..16" form:"id" eg:"groups: [canary, ward-3]"`
 	// ROS says how to reach a ROS 1 graph; it is required for a profile with bus: ros1.
 	ROS *ROS `cfg:"ros,optional" eg:"ros: {master_uri: \"http://127.0.0.1:11311\", host: 127.0.0.1, node: /robowarden}"`
 	// DDS says how to take part in a DDS domain; it is required for a profile with bus: ros2.
@@ -75,6 +77,9 @@ type Steward struct {
 	MetricsSocket string `cfg:"metrics_socket,optional" form:"path" eg:"metrics_socket: /run/robowarden-steward/metrics.sock"`
 	// Artifacts is the folder with the slots of models and programs; without it, none are measured.
 	Artifacts string `cfg:"artifacts,optional" form:"path" eg:"artifacts: /var/lib/robowarden-artifacts"`
+	// TPM is a TPM 2.0 device, or the unix socket of a software TPM, whose counters keep the floors of artifacts; without it, files
+	// do, which a disk that is set back takes with it.
+	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
 	// Runs says which systemd unit runs an artifact; without it, crash loops in its trial are not seen, and not ruled out.
 	Runs []Runs `cfg:"runs,optional" len:"1..16" eg:"runs: [{artifact: grasp-model, unit: planner.service}]"`
 }
@@ -177,7 +182,7 @@ func (d *Deployment) others() []*string {
 		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.MeasuredLog, &c.StateDir, &c.MetricsSocket)
 	}
 	if s := d.Steward; s != nil {
-		out = append(out, &s.StateDir, &s.MetricsSocket)
+		out = append(out, &s.StateDir, &s.MetricsSocket, &s.Artifacts, &s.TPM)
 	}
 	return out
 }

@@ -17,7 +17,7 @@ heartbeat_keys: [{endpoint: operator, file: absent.key}]
 journal: {quota_mib: 64, segment_mib: 4}
 log: {level: info, format: json}
 courier: {broker: "tls://broker.example:8883", prefix: a/b, ca: ca.pem, certificate: r.pem, state_dir: cs, bandwidth_kib_s: 64}
-steward: {period: 1s, state_dir: ss}
+steward: {period: 1s, state_dir: ss, artifacts: slots, tpm: chip}
 `
 
 func writeDeployment(t *testing.T, text string) string {
@@ -37,7 +37,7 @@ func TestLoadDeploymentOpensNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	folder := filepath.Dir(file)
-	for what, got := range map[string]string{"ca.pem": d.Courier.CA, "cs": d.Courier.StateDir, "ss": d.Steward.StateDir, "c.sock": d.Paths.ControlSocket, "j": d.Paths.JournalDir} {
+	for what, got := range map[string]string{"ca.pem": d.Courier.CA, "cs": d.Courier.StateDir, "ss": d.Steward.StateDir, "slots": d.Steward.Artifacts, "chip": d.Steward.TPM, "c.sock": d.Paths.ControlSocket, "j": d.Paths.JournalDir} {
 		if want := filepath.Join(folder, what); got != want {
 			t.Errorf("got %s, want the absolute %s", got, want)
 		}

@@ -33,6 +33,9 @@ func TestPageInChromium(t *testing.T) {
 		{"stopped", sampleStopped(sampleScene()), []string{
 			"Stopped · category 2", "Operator does not answer", "signed reset", "advisory", "silent for 33 s", "Close to pharmacy",
 		}},
+		{"zones", sampleZones(), []string{
+			"theatre-door: closed without a lease", "0.3 m away", "changing: cameras and microphones closed", "laboratory", "lift-sill",
+		}},
 		{"hostile", hostileSnapshot(), []string{"<img src=x onerror=alert(1)>"}},
 	} {
 		var board Board
@@ -119,8 +122,10 @@ func TestPageUseByKeyboardAndSilence(t *testing.T) {
 	d.eval(`[...document.querySelectorAll("#floors button")].find((b) => b.textContent === "Upper floor").click()`)
 	d.until(`document.getElementById("elsewhere").textContent === "the robot is on Ground floor"`)
 	// Nothing is published any more: the page must not go on looking alive.
+	d.later(2500)
 	d.until(`document.documentElement.dataset.link === "stale" && !document.getElementById("stale").hidden`)
 	server.CloseClientConnections()
 	server.Close()
+	d.later(5500)
 	d.until(`document.documentElement.dataset.link === "lost"`)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,16 +18,43 @@ import (
 // hangs is after how long a browser that does not answer is taken to hang; on a machine that gives it a tenth of a processor it takes half a minute.
 const hangs = 2 * time.Minute
 
-// devtools talks to a headless Chromium by its debugging pipe: commands to its descriptor 3, answers from 4, each
-// message JSON with a zero byte after it.
-type devtools struct {
-	t       *testing.T
-	in      *os.File
-	session string
+// chromium is a headless Chromium, driven by its debugging pipe: commands to its descriptor 3, answers from 4, each message JSON
+// with a zero byte after it. All tests share one, each with a tab of its own.
+type chromium struct {
+	cmd  *exec.Cmd
+	in   *os.File
+	done chan struct{}
 
 	mu      sync.Mutex
 	next    int
 	waiting map[int]chan json.RawMessage
+	tabs    map[string]*devtools // by session
+}
+
+// shared is the browser of all tests; TestMain ends it.
+var shared struct {
+	sync.Mutex
+	*chromium
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if c := shared.chromium; c != nil {
+		// The whole group that the tests started: the browser and its helpers.
+		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+		_ = c.cmd.Wait()
+		_ = c.in.Close()
+		<-c.done
+		_ = os.RemoveAll(c.cmd.Dir)
+	}
+	os.Exit(code)
+}
+
+// devtools is one tab.
+type devtools struct {
+	*chromium
+	t       *testing.T
+	session string
 	console []string // What the page wrote to its console, and what the browser said of it.
 }
 
@@ -45,49 +73,63 @@ func browser(t *testing.T) string {
 	return ""
 }
 
-// openBrowser starts Chromium with one empty tab and ends it with the test.
+// openBrowser opens an empty tab, which is closed with the test.
 func openBrowser(t *testing.T) *devtools {
 	t.Helper()
-	childIn, in, err1 := os.Pipe()
-	out, childOut, err2 := os.Pipe()
-	if err1 != nil || err2 != nil {
-		t.Fatal(err1, err2)
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.chromium == nil {
+		shared.chromium = startBrowser(t)
 	}
-	profile := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), browser(t), //nolint:gosec // the machine's browser, fixed arguments.
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe",
-		"--disable-dev-shm-usage", "--user-data-dir="+profile, "about:blank")
-	cmd.ExtraFiles = []*os.File{childIn, childOut}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = childIn.Close(), childOut.Close()
-	d := &devtools{t: t, in: in, waiting: map[int]chan json.RawMessage{}}
-	done := make(chan struct{})
-	go func() { defer close(done); d.read(out) }()
-	t.Cleanup(func() {
-		// The whole group that this test started: the browser and its helpers.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		_ = cmd.Wait()
-		_ = in.Close()
-		<-done
-		_ = out.Close()
-	})
+	d := &devtools{chromium: shared.chromium, t: t}
 	var target struct{ TargetID string }
 	d.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
 	d.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	d.mu.Lock()
+	d.tabs[attached.SessionID] = d
+	d.mu.Unlock()
 	d.session = attached.SessionID
+	t.Cleanup(func() {
+		d.mu.Lock()
+		delete(d.tabs, d.session)
+		d.mu.Unlock()
+		d.session = ""
+		d.ask("Target.closeTarget", map[string]any{"targetId": target.TargetID})
+	})
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		d.call(domain+".enable", nil, nil)
 	}
 	return d
 }
 
+func startBrowser(t *testing.T) *chromium {
+	t.Helper()
+	path := browser(t)
+	childIn, in, err1 := os.Pipe()
+	out, childOut, err2 := os.Pipe()
+	profile, err3 := os.MkdirTemp("", "console-chromium-")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, //nolint:gosec,noctx // the machine's browser, fixed arguments; it lives as long as the tests
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--remote-debugging-pipe",
+		"--disable-dev-shm-usage", "--user-data-dir="+profile, "about:blank")
+	cmd.Dir = profile
+	cmd.ExtraFiles = []*os.File{childIn, childOut}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = childIn.Close(), childOut.Close()
+	c := &chromium{cmd: cmd, in: in, done: make(chan struct{}), waiting: map[int]chan json.RawMessage{}, tabs: map[string]*devtools{}}
+	go func() { defer close(c.done); c.read(out); _ = out.Close() }()
+	return c
+}
+
 // read takes messages until the browser goes away.
-func (d *devtools) read(out *os.File) {
+func (c *chromium) read(out *os.File) {
 	r := bufio.NewReaderSize(out, 1<<20)
 	for {
 		line, err := r.ReadBytes(0)
@@ -95,29 +137,38 @@ func (d *devtools) read(out *os.File) {
 			return
 		}
 		var m struct {
-			ID     int
-			Method string
-			Params json.RawMessage
-			Result json.RawMessage
-			Error  json.RawMessage
+			ID        int
+			Method    string
+			SessionID string
+			Params    json.RawMessage
+			Result    json.RawMessage
+			Error     json.RawMessage
 		}
 		if json.Unmarshal(line[:len(line)-1], &m) != nil {
 			continue
 		}
-		d.mu.Lock()
+		c.mu.Lock()
 		switch m.Method {
 		case "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Network.requestWillBeSent":
-			d.console = append(d.console, m.Method+" "+string(m.Params))
+			if d := c.tabs[m.SessionID]; d != nil {
+				d.console = append(d.console, m.Method+" "+string(m.Params))
+			}
 		}
-		if c := d.waiting[m.ID]; c != nil && m.ID != 0 {
-			delete(d.waiting, m.ID)
+		if answer := c.waiting[m.ID]; answer != nil && m.ID != 0 {
+			delete(c.waiting, m.ID)
 			if m.Error != nil {
 				m.Result = append([]byte(failed), append(m.Error, '}')...)
 			}
-			c <- m.Result
+			answer <- m.Result
 		}
-		d.mu.Unlock()
+		c.mu.Unlock()
 	}
+}
+
+// later lets the page's clock be so many milliseconds further.
+func (d *devtools) later(ms int) {
+	d.t.Helper()
+	d.eval(fmt.Sprintf(`(() => { const now = performance.now.bind(performance); performance.now = () => now() + %d; return 1; })()`, ms))
 }
 
 // call sends one command and waits for its answer, which must not be a failure.

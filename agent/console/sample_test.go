@@ -122,3 +122,30 @@ func sampleStopped(scene *Scene) *Snapshot {
 	s.Events = append(s.Events, Event{sampleTime.Add(-31 * time.Second), "error", "Stop, category 2: the operator does not answer."})
 	return s
 }
+
+// sampleZones stands among a zone of each kind, with each state that the list and the map tell apart.
+func sampleZones() *Snapshot {
+	scene := sampleScene()
+	scene.Zones = append(scene.Zones[:2:2],
+		Zone{ID: "pharmacy", Type: "BLOCKED", Floor: "ground", Outer: rect(0, 14, 8, 24), Reason: "controlled drugs; no robots"},
+		Zone{ID: "ward-a", Type: "RELEASE", Floor: "ground", Outer: rect(8, 14, 20, 24), Reason: "a nurse lets it in"},
+		Zone{ID: "theatre-door", Type: "DOOR", Floor: "ground", Outer: rect(20, 13, 24, 15), Reason: "opens by badge"},
+		Zone{ID: "changing", Type: "PRIVACY", Floor: "ground", Outer: rect(20, 15, 32, 24), Reason: "people undress here"},
+		Zone{ID: "laboratory", Type: "NO_MANIPULATION", Floor: "ground", Outer: rect(32, 14, 40, 24), Reason: "glass on the benches"},
+		Zone{ID: "lift-sill", Type: "NO_STOP", Floor: "ground", Outer: rect(36, 10, 40, 14), Reason: "doors close here"},
+		Zone{ID: "reception", Type: "DWELL_LIMIT", Floor: "ground", Outer: rect(18, 0, 28, 10), Reason: "people queue"},
+		Zone{ID: "corridor", Type: "SPEED_LIMIT", Floor: "ground", Outer: rect(3, 10, 36, 14), MaxSpeedMPS: 0.8, Reason: "people and beds"},
+		Zone{ID: "kitchen-meals", Type: "RELEASE", Floor: "ground", Outer: rect(6, 0, 18, 10), Reason: "kitchen staff carry hot food"},
+	)
+	s := sampleWalking(scene)
+	s.Pose = &Pose{22.2, 12.4, math.Pi / 2, 0.03}
+	s.Contour, s.Predicted, s.Path = body(22.2, 12.4, math.Pi/2), body(22.2, 12.9, math.Pi/2), nil
+	s.ZoneStates = make([]ZoneState, len(scene.Zones))
+	for i, z := range scene.Zones {
+		s.ZoneStates[i] = ZoneState{Applies: z.ID != "kitchen-meals", State: "clear", MarginM: 3}
+	}
+	s.ZoneStates[4] = ZoneState{true, "near", 0.3}
+	s.ZoneStates[5] = ZoneState{true, "near", 2.1}
+	s.ZoneStates[9] = ZoneState{true, "inside", 0}
+	return s
+}

@@ -179,7 +179,7 @@ func (c *Courier) documents(w *contract.Welcome, lists [][]byte) (*order.Verifie
 		return nil, fmt.Errorf("keys: %w", err)
 	}
 	v, err := order.NewVerifier(order.Config{
-		Robot: w.Robot, BootID: w.BootID, Nonce: w.Nonce, Roots: roots, RequiredRoots: 1, KeyLists: lists, AllowDemo: c.o.AllowDemo,
+		Robot: w.Robot, Groups: c.dep.Groups, BootID: w.BootID, Nonce: w.Nonce, Roots: roots, RequiredRoots: 1, KeyLists: lists, AllowDemo: c.o.AllowDemo,
 	}, order.NewFloors())
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)

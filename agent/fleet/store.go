@@ -80,6 +80,33 @@ func openStore(dir, robot string, limit int64, each func(*stored) error) (s *sto
 	return s, damaged, nil
 }
 
+// Read hands every whole record of every robot in a consumer's folder to each, in the order in which they came, and changes
+// nothing: a consumer may be writing meanwhile. A payload holds until each returns.
+func Read(dir string, each func(robot string, r *Record) error) error {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("fleet: %w", err)
+	}
+	for _, e := range list {
+		robot, ok := strings.CutSuffix(e.Name(), ".evidence")
+		if robot = strings.Replace(robot, "%", "/", 1); !ok || !e.Type().IsRegular() {
+			continue
+		}
+		s := &store{path: filepath.Join(dir, e.Name())}
+		if s.f, err = os.Open(s.path); err != nil {
+			return fmt.Errorf("fleet: %w", err)
+		}
+		info, err := s.f.Stat()
+		if err == nil {
+			_, err = s.scan(0, info.Size(), func(_ int64, r *stored) error { return each(robot, &r.Record) })
+		}
+		if err = errors.Join(err, s.f.Close()); err != nil {
+			return fmt.Errorf("fleet: %s: %w", s.path, err)
+		}
+	}
+	return nil
+}
+
 // load reads the whole file and makes it end behind its last whole record.
 func (s *store) load(dir string, each func(*stored) error) (damaged int64, err error) {
 	info, err := s.f.Stat()

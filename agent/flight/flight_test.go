@@ -317,6 +317,53 @@ func TestKindsAndRetention(t *testing.T) {
 	}
 }
 
+// TestRoomIsKept prunes by size, age and count: the oldest go first, other kinds and others' files stay; files and folders are
+// for the guard's user alone.
+func TestRoomIsKept(t *testing.T) {
+	root := t.TempDir()
+	k := &config.RecordedKind{Kind: "motion", Access: "operations", Files: 4, MiB: 1, Keep: time.Hour}
+	put := func(access, name string, kib int, age time.Duration) {
+		file := filepath.Join(root, access, name)
+		at := time.Now().Add(-age)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(strings.Repeat("x", kib<<10)), 0o600), os.Chtimes(file, at, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("operations", "20260101T000000.000Z-a-motion.mcap", 300, 0)
+	put("before", "20260102T000000.000Z-a-motion.cut.mcap", 300, 0) // the class had another name once
+	put("operations", "20260103T000000.000Z-a-motion.mcap", 300, 2*time.Hour)
+	put("operations", "20260104T000000.000Z-a-motion.mcap", 300, 0)
+	put("operations", "20260105T000000.000Z-a-motion.mcap", 300, 0)
+	put("people", "20260101T000000.000Z-a-people.mcap", 3000, 2*time.Hour)
+	put("operations", "notes.txt", 3000, 2*time.Hour)
+	left := func() string {
+		list, _ := filepath.Glob(filepath.Join(root, "*", "*"))
+		for i := range list {
+			list[i] = filepath.Base(list[i])
+		}
+		return strings.Join(list, " ")
+	}
+	if err := prune(root, k, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := left(), "20260102T000000.000Z-a-motion.cut.mcap 20260104T000000.000Z-a-motion.mcap 20260105T000000.000Z-a-motion.mcap notes.txt 20260101T000000.000Z-a-people.mcap"; got != want {
+		t.Errorf("left: %s; expected %s", got, want)
+	}
+	if err := prune(root, k, 500<<10); err != nil {
+		t.Fatal(err)
+	}
+	if got := left(); strings.Contains(got, "20260104") || !strings.Contains(got, "20260105") {
+		t.Errorf("with room for half a mebibyte: %s", got)
+	}
+	d := newDesk(t, "")
+	d.trip()
+	for _, name := range append(d.files(), filepath.Dir(d.files()[0])) {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v; expected it for its owner alone", name, err, info.Mode())
+		}
+	}
+}
+
 // TestOffKeepsNothing is the recorder's off run.
 func TestOffKeepsNothing(t *testing.T) {
 	d := newDesk(t, "\nrecorder: {enabled: false, reason: the fleet records everything itself}\n")
@@ -350,35 +397,6 @@ func TestFullIsCut(t *testing.T) {
 			t.Errorf("%s: expected the one that is full to say that it is cut", f)
 		}
 		read(t, f)
-	}
-}
-
-// TestKilledWhileWriting: what a kill leaves is marked at the next start, and read up to where it was cut; the others are whole.
-func TestKilledWhileWriting(t *testing.T) {
-	d := newDesk(t, "")
-	d.trip()
-	name := d.files()[0]
-	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cutAt := filepath.Join(filepath.Dir(name), "20260101T000000.000Z-zone.inside-motion"+partial)
-	if err := os.WriteFile(cutAt, b[:len(b)*2/3], 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.rec.tidy(); err != nil {
-		t.Fatal(err)
-	}
-	files := d.files()
-	if len(files) != 2 || !strings.HasSuffix(files[0], cutShort) {
-		t.Fatalf("expected the cut one to be marked, found %v", files)
-	}
-	s, err := recording.Scan(files[0], nil)
-	if err != nil || s.Damage == nil || !s.Damage.Cut || s.Messages < 1000 {
-		t.Errorf("the cut one: %v, damage %v, %d messages", err, s.Damage, s.Messages)
-	}
-	if s, err := recording.Scan(files[1], nil); err != nil || s.Damage != nil {
-		t.Errorf("the whole one: %v, %v", err, s.Damage)
 	}
 }
 

@@ -110,16 +110,20 @@ func prune(root string, k *config.RecordedKind, room int64) error {
 		files--
 	}
 	var errs []error
-	for i, n := range slices.Backward(names) {
+	for _, n := range slices.Backward(names) {
 		info, err := os.Stat(where[n])
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		room += info.Size()
-		if len(names)-i > files || room > bytes || info.ModTime().Before(oldest) {
-			errs = append(errs, os.Remove(where[n]))
+		if info.ModTime().After(oldest) {
+			room += info.Size()
+			files--
+			if files >= 0 && room <= bytes {
+				continue
+			}
 		}
+		errs = append(errs, os.Remove(where[n]))
 	}
 	return errors.Join(errs...)
 }

@@ -193,9 +193,26 @@ func (e *encoder) imu(m *msg.IMU) {
 	e.flag(m.HasLinearAcceleration)
 }
 
+// How much the bus knows, as graphs are recorded.
+const (
+	graphUnknown = iota
+	graphKnown
+	graphFlooded
+)
+
+func seenOf(g *msg.Graph) uint8 {
+	switch {
+	case !g.Known:
+		return graphUnknown // Then nothing else means anything.
+	case g.Flooded:
+		return graphFlooded
+	}
+	return graphKnown
+}
+
 func (e *encoder) graph(g *msg.Graph) {
 	e.text(g.Topic)
-	e.flag(g.Known)
+	e.u8(seenOf(g))
 	e.names(&g.Publishers, g.Total)
 	e.flag(g.ConsumerKnown)
 	e.names(&g.Sources, g.SourcesTotal)

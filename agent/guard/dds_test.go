@@ -150,6 +150,35 @@ func TestConflictHoldsWhileItGoesOn(t *testing.T) {
 	}
 }
 
+// TestFloodSlowsDown: a flood of forged announcements costs its sender nothing, so the robot goes on, slowly; that ends by
+// itself, and latches nothing however often it comes.
+func TestFloodSlowsDown(t *testing.T) {
+	for _, flooded := range []bool{false, true} { // The first is the off run.
+		r := newDDSRig(t, ddsParams(t))
+		free := r.core.decision.Axes.MaxSpeedMPS // without an attestation
+		for range 7 {
+			r.flooded = flooded
+			r.run(2 * time.Second)
+			want := free
+			if flooded {
+				want = 0.5
+			}
+			if axes := r.core.decision.Axes; r.active(interlock.BusFlooded) != flooded || axes.Motion != interlock.MotionLimited || axes.MaxSpeedMPS != want {
+				t.Fatalf("flooded %t: expected motion limited to %g m/s: %s", flooded, want, r.state())
+			}
+			if r.drive != nil && r.plant.v < 0.15 {
+				t.Errorf("flooded %t: the robot goes at %.2f m/s: %s", flooded, r.plant.v, r.state())
+			}
+			r.drive = nil
+			r.flooded = false
+			r.until("as fast as before", 5*time.Second, func() bool { return r.core.decision.Axes.MaxSpeedMPS == free })
+		}
+		if !r.core.decision.LatchedSet.Empty() {
+			t.Errorf("something is latched: %s", r.state())
+		}
+	}
+}
+
 // TestConflictsAgainAndAgainLatchAHold: who holds the robot over and over makes it wait for a person, and never stops it.
 func TestConflictsAgainAndAgainLatchAHold(t *testing.T) {
 	r := newDDSRig(t, ddsParams(t))

@@ -198,8 +198,15 @@ func (s *EventStore) decodeJoints(d *decoder) {
 }
 
 func (s *EventStore) decodeGraph(d *decoder) {
-	s.graph = msg.Graph{Boot: s.Boot, Topic: d.text(), Known: d.flag()}
+	s.graph = msg.Graph{Boot: s.Boot, Topic: d.text()}
 	g := &s.graph
+	switch seen := d.u8(); seen {
+	case graphUnknown:
+	case graphKnown, graphFlooded:
+		g.Known, g.Flooded = true, seen == graphFlooded
+	default:
+		d.err = cmpErr(d.err, fmt.Errorf("graph: expected 0 to %d, found %d", graphFlooded, seen))
+	}
 	g.Total = d.names(&g.Publishers)
 	g.ConsumerKnown = d.flag()
 	g.SourcesTotal = d.names(&g.Sources)

@@ -272,7 +272,7 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("command on channel %d: (%.3f, %.3f) m/s, %.3f rad/s", c.Channel, c.Linear.X, c.Linear.Y, c.Angular.Z)
 	case EventGraph:
 		g := ev.Graph
-		return fmt.Sprintf("graph of %s: known %t, publishers %q, sources %q", g.Topic, g.Known,
+		return fmt.Sprintf("graph of %s: known %t, flooded %t, publishers %q, sources %q", g.Topic, g.Known, g.Flooded,
 			g.Publishers[:min(g.Total, len(g.Publishers))], g.Sources[:min(g.SourcesTotal, len(g.Sources))])
 	case EventPeer:
 		return fmt.Sprintf("peer %q (%s): change %d on input %d", ev.Peer.Name, ev.Peer.Strength, ev.Peer.Change, ev.Peer.Input)

@@ -169,6 +169,7 @@ type rig struct {
 	journalOK  bool
 	publishers map[string][]string
 	sources    map[string][]string
+	flooded    bool
 	peer       msg.Peer
 	// inputs and relay are what the drivers of a robot with devices report.
 	lines     [MaxDevices]InputState
@@ -287,7 +288,7 @@ func (r *rig) imu() *msg.IMU {
 }
 
 func (r *rig) graph(topic string) *msg.Graph {
-	g := &msg.Graph{Boot: r.now, Topic: topic, Known: true}
+	g := &msg.Graph{Boot: r.now, Topic: topic, Known: true, Flooded: r.flooded}
 	g.Total = copy(g.Publishers[:], r.publishers[topic])
 	for _, name := range r.publishers[topic] {
 		g.Registered = g.Registered || name == nodeName

@@ -12,7 +12,7 @@ import (
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
 // snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
-// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, demands at gates
+// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus, demands at gates
 // with whether what they ended has come to rest, and the proof test with its record. A replay of a journal with older ones is
 // refused by this number; the program that wrote it replays it.
 const snapshotVersion = 8
@@ -364,7 +364,7 @@ func (d *decoder) condition() interlock.Condition {
 func (e *encoder) watch(w *watch) {
 	r := &w.report
 	e.duration(r.At)
-	for _, f := range [...]bool{r.Known, r.ConsumerKnown, r.Registered} {
+	for _, f := range [...]bool{r.Known, r.Flooded, r.ConsumerKnown, r.Registered} {
 		e.flag(f)
 	}
 	e.list(&r.Publishers, r.Total)
@@ -383,7 +383,7 @@ func (e *encoder) watch(w *watch) {
 func (d *decoder) watch(w *watch) {
 	r := &w.report
 	r.At = d.duration()
-	for _, f := range [...]*bool{&r.Known, &r.ConsumerKnown, &r.Registered} {
+	for _, f := range [...]*bool{&r.Known, &r.Flooded, &r.ConsumerKnown, &r.Registered} {
 		*f = d.flag()
 	}
 	r.Publishers, r.Total = d.list()

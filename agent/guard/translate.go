@@ -376,7 +376,8 @@ func (b *badCommand) note(boot time.Duration, out *interlock.GateOutput, channel
 func (c *Core) busConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	for _, t := range [...]interlock.Trigger{
 		interlock.PublisherUnknown, interlock.PublisherSecond, interlock.GateBypass,
-		interlock.GateUnregistered, interlock.LockContested, interlock.LockLost, interlock.BusLost, interlock.PublisherConflict,
+		interlock.GateUnregistered, interlock.LockContested, interlock.LockLost, interlock.BusLost, interlock.BusFlooded,
+		interlock.PublisherConflict,
 	} {
 		set[t] = interlock.OK()
 	}

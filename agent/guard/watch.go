@@ -64,7 +64,7 @@ func (w *watch) takeGraph(ev *Event) {
 		return
 	}
 	r := &w.report
-	r.At, r.Known, r.Registered = ev.Boot, g.Known, g.Registered
+	r.At, r.Known, r.Flooded, r.Registered = ev.Boot, g.Known, g.Flooded, g.Registered
 	r.Total, r.ConsumerKnown, r.SourcesTotal = total(g.Total), g.ConsumerKnown, total(g.SourcesTotal)
 	r.Publishers = names(&g.Publishers, g.Total)
 	r.Sources = names(&g.Sources, g.SourcesTotal)
@@ -158,6 +158,7 @@ func (w *watch) conditions(boot time.Duration, set *[interlock.NumTriggers]inter
 	w.inherit(boot, &s)
 	worse := func(t interlock.Trigger, c interlock.Condition) { set[t] = interlock.Worse(set[t], c) }
 	worse(interlock.BusLost, s.Lost)
+	worse(interlock.BusFlooded, s.Flooded)
 	worse(interlock.PublisherConflict, s.Conflict)
 	worse(interlock.PublisherConflict, conflict(boot, w.conflict, w.params.Config.Subject))
 	if w.params.Kind == WatchLock {

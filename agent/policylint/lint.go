@@ -245,6 +245,10 @@ func (l *linter) absent(t interlock.Trigger) string {
 		if top != nil && top.Lock == nil {
 			return "a mapping without lock"
 		}
+	case interlock.BusFlooded:
+		if l.cfg.Profile.Bus == config.BusROS1 {
+			return "a robot on ROS 1"
+		}
 	case interlock.PublisherProcess, interlock.PublisherUnproven:
 		if top != nil && len(top.Processes) == 0 {
 			return "a mapping without processes"

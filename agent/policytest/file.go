@@ -58,12 +58,14 @@ type Input struct {
 	// StddevM is the pose's standard deviation in metres from now on.
 	StddevM float64 `yaml:"stddev_m"`
 	// Silence ends inputs, Resume lets them go on: pose, odometry, joints, imu, battery, cameras, microphones, bus, journal,
-	// or a channel's heartbeat by the name of its endpoint.
+	// a channel's heartbeat by the name of its endpoint, or a source of facts by its id, until it says something again.
 	Silence []string `yaml:"silence"`
 	Resume  []string `yaml:"resume"`
 	// Battery is the charge in [0, 1], Recording whether cameras and microphones are active.
 	Battery   *float64 `yaml:"battery"`
 	Recording *bool    `yaml:"recording"`
+	// Facts is what the mapping's sources of facts say from now on, by their ids, as on the bus: a text, or true and false.
+	Facts map[string]string `yaml:"facts"`
 	// Joints sets positions by the profile's names, in rad or m.
 	Joints map[string]float64 `yaml:"joints"`
 	// Stop is a signed stop order, Reset one that resets what is latched, by persons in these roles.

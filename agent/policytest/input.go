@@ -3,10 +3,12 @@ package policytest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/interlock"
@@ -56,7 +58,7 @@ func (r *run) input(in *Input) error {
 	if in.Stranger != nil {
 		w.Stranger = map[string]string{in.Stranger.Topic: in.Stranger.Name}
 	}
-	for _, step := range []func(*Input) error{r.silences, r.joints, r.people, r.leases} {
+	for _, step := range []func(*Input) error{r.silences, r.facts, r.joints, r.people, r.leases} {
 		if err := step(in); err != nil {
 			return err
 		}
@@ -89,6 +91,10 @@ func (r *run) silences(in *Input) error {
 				r.world.JournalBroken = !part.on
 				continue
 			}
+			if i := r.source(name); i >= 0 && !part.on {
+				r.world.Hush(i)
+				continue
+			}
 			bit, err := r.endpoint(name)
 			if err != nil {
 				return err
@@ -97,6 +103,23 @@ func (r *run) silences(in *Input) error {
 				r.world.Silent &^= bit
 			}
 		}
+	}
+	return nil
+}
+
+// source is the number of a source of facts, -1 if the mapping has none of that name.
+func (r *run) source(name string) int {
+	return slices.IndexFunc(r.cfg.Topics.Facts, func(s config.FactSource) bool { return s.ID == name })
+}
+
+// facts lets sources say something from now on. A value that the mapping does not list is said all the same: it is unknown.
+func (r *run) facts(in *Input) error {
+	for _, name := range slices.Sorted(maps.Keys(in.Facts)) {
+		i := r.source(name)
+		if i < 0 {
+			return fmt.Errorf("%w: %q is no source of facts of the topic mapping", errName, name)
+		}
+		r.world.Say(i, r.cfg.Topics.Facts[i].Index(in.Facts[name]))
 	}
 	return nil
 }

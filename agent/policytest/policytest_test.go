@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 )
@@ -75,6 +76,81 @@ func TestWrongExpectationsFail(t *testing.T) {
 	}
 }
 
+// TestFactsOfTheBus lets a source say which task the robot has, say another one, something that nobody listed, and nothing.
+func TestFactsOfTheBus(t *testing.T) {
+	cfg := demoConfig(t)
+	cfg.Topics.Facts = []config.FactSource{{
+		ID: "job", Kind: "task", Topic: "/job", Type: config.TypeString, Publishers: []string{"/jobs"}, MaxAge: time.Second,
+		Values: []config.FactValue{{Value: "clean", Means: "cleaning"}, {Value: "carry", Means: "delivery"}},
+	}}
+	cfg.Policy.Tasks = []string{"cleaning", "delivery"}
+	cfg.Policy.Facts = []config.FactDemand{{Kind: "task", Identity: "source-bound"}}
+	cfg.Policy.Zones = append(cfg.Policy.Zones, config.Zone{
+		ID: "wet-floor", Type: config.ZoneSpeedLimit, Floor: "ground", MaxSpeedMPS: 0.2, Reason: "made for a test", Tasks: []string{"cleaning"},
+		Vertices: []config.Point{{X: 15, Y: 10}, {X: 25, Y: 10}, {X: 25, Y: 14}, {X: 15, Y: 14}},
+	})
+	f, err := parse("x", []byte(`tests:
+  - name: x
+    time: 2026-11-02T10:00
+    start: [20, 12, 0]
+    inputs:
+      - {at: 1s, facts: {job: carry}}
+      - {at: 5s, facts: {job: clean}}
+      - {at: 9s, facts: {job: carry}}
+      - {at: 13s, facts: {job: dance}}
+      - {at: 17s, facts: {job: carry}}
+      - {at: 21s, silence: [job]}
+    expect:
+      - {at: 500ms, max_speed_mps: 0.2}
+      - {at: 4s, max_speed_mps: 0.8}
+      - {at: 8s, max_speed_mps: 0.2}
+      - {at: 12s, max_speed_mps: 0.8}
+      - {at: 16s, max_speed_mps: 0.2}
+      - {at: 20s, max_speed_mps: 0.8}
+      - {at: 24s, max_speed_mps: 0.2}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(cfg, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The limit of 0.8 m/s is an upper bound here: that the floor's own zone gives it is what the off case below looks at.
+	if r.Failed != 0 {
+		t.Errorf("%q", r.Outcomes[0].Failures)
+	}
+	f.Tests[0].Expect[1].MaxSpeedMPS = new(0.2)
+	if r, err = Run(cfg, f); err != nil || r.Failed != 1 {
+		t.Errorf("%v, %+v; expected the zone not to apply while something is carried", err, r)
+	}
+}
+
+// TestWhatIsSentLasts looks at what is sent between two commands, too, while the robot stands before an edge.
+func TestWhatIsSentLasts(t *testing.T) {
+	f, err := parse("x", []byte("tests:\n  - name: x\n    time: 2026-11-02T21:00\n    start: [14, 12, 1.5708]\n    inputs: [{at: 1s, command: [0.8, 0, 0]}]\n"+
+		"    expect: [{at: 2s, sent_at_most_mps: 0.8}, {from: 9s, to: 11s, sent_at_most_mps: 0.01}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(demoConfig(t), f); err != nil || r.Failed > 0 {
+		t.Errorf("%v, %+v", err, r.Outcomes)
+	}
+}
+
+// TestStartIsReleased begins a case under a policy by which an operator releases each start.
+func TestStartIsReleased(t *testing.T) {
+	cfg := demoConfig(t)
+	cfg.Policy.Startup.Release = "operator"
+	f, err := parse("x", []byte("tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n    expect: [{at: 1ms, motion: limited, not_triggers: [startup]}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Run(cfg, f); err != nil || r.Failed > 0 {
+		t.Errorf("%v, %+v", err, r.Outcomes)
+	}
+}
+
 func TestRefusedFiles(t *testing.T) {
 	const head = "tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n"
 	for raw, says := range map[string]string{
@@ -95,7 +171,7 @@ func TestRefusedFiles(t *testing.T) {
 	}
 	for inputs, says := range map[string]string{
 		"{at: 1s, silence: [nobody]}": "no input and no endpoint", "{at: 1s, channel: x, command: [1, 0, 0]}": "not in the topic mapping",
-		"{at: 1s, joints: {x: 1}}": "not in the profile", "{at: 1s, lease: {zone: x, for: 1s}}": "not in the policy",
+		"{at: 1s, joints: {x: 1}}": "not in the profile", "{at: 1s, facts: {x: y}}": "no source of facts", "{at: 1s, lease: {zone: x, for: 1s}}": "not in the policy",
 		"{at: 1s, clock: late}": "trusted, holdover or untrusted", "{at: 1s, reset: [me]}": "expected roles", "{at: 1s, floor: x}": "no such floor",
 	} {
 		f, err := parse("x", []byte(head+"    inputs: ["+inputs+"]\n    expect: [{at: 1s}]\n"))

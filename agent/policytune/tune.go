@@ -315,8 +315,14 @@ func (k *knob) looser(v float64) bool { return k.more == (v < k.now) }
 // knobs are margin, and of the triggers that restricted the robot their delay and dwell, and what a channel may send.
 func (t *tuner) knobs() []knob {
 	p := t.q.Config.Policy
+	widest := 0.0
+	for i := range p.Zones {
+		widest = max(widest, p.Zones[i].MarginM)
+	}
 	list := []knob{{
-		name: "zones: margin_m, changed by", unit: "m", values: []float64{-0.2, -0.1, -0.05, 0, 0.05, 0.1, 0.2, 0.4}, more: true,
+		name: "zones: margin_m, changed by", unit: "m", more: true,
+		// No margin can be less than none.
+		values: slices.DeleteFunc([]float64{-0.2, -0.1, -0.05, 0, 0.05, 0.1, 0.2, 0.4}, func(v float64) bool { return v < -widest }),
 		set: func(v float64) *config.Policy {
 			out := clone(p)
 			for i := range out.Zones {

@@ -10,7 +10,6 @@ import (
 	"math"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/pierrec/lz4/v4"
 )
 
 // Records of MCAP (mcap.dev/spec).
@@ -28,35 +27,19 @@ const maxWindow = 8 << 20
 
 // mcap reads an MCAP file from its beginning to the end of its data section. Indexes and the summary are passed over.
 type mcap struct {
-	name string
-	file io.Closer
-	out  *stream
-	want Want
-	channels
-	warnings
+	chunked
 	schemas map[uint16]string
-
-	// in is the chunk under way, nil between chunks; at is where it begins, rest what of it is unread in the file.
-	in   *stream
-	at   int64
-	rest *counted
-	sum  hash.Hash32
-	crc  uint32
-	lz4  *lz4.Reader
-	zstd *zstd.Decoder
-
-	data  []byte
-	large int
+	// sum and crc are the checksum of the chunk under way, as far as it was read and as the file has it.
+	sum   hash.Hash32
+	crc   uint32
+	zstd  *zstd.Decoder
 	ended bool
 }
 
 func newMCAP(name string, s *stream, f io.Closer, want Want) (*mcap, error) {
-	b := &mcap{name: name, file: f, out: s, want: want, channels: newChannels(), schemas: map[uint16]string{}}
+	b := &mcap{chunked: newChunked(name, s, f, want), schemas: map[uint16]string{}}
 	return b, s.skip(int64(len(mcapMagic)))
 }
-
-// Offset implements Reader.
-func (b *mcap) Offset() int64 { return b.out.off }
 
 // Close implements Reader.
 func (b *mcap) Close() error {
@@ -66,21 +49,12 @@ func (b *mcap) Close() error {
 	return b.file.Close()
 }
 
-// Warnings implements Reader.
-func (b *mcap) Warnings() []string {
-	out := b.all()
-	if b.large > 0 {
-		out = append(out, fmt.Sprintf("%s: %d messages of more than %d bytes on topics of the mapping were passed over", b.name, b.large, MaxMessage))
-	}
-	return out
-}
-
 // Next implements Reader.
 func (b *mcap) Next(m *Message) error {
 	for !b.ended {
 		if b.in == nil {
 			if found, err := b.record(b.out, m); found || err != nil {
-				return b.located(err)
+				return b.ends(err)
 			}
 			continue
 		}
@@ -96,31 +70,19 @@ func (b *mcap) Next(m *Message) error {
 		case err == nil:
 			continue
 		}
-		if err != nil {
-			b.warn("%s: chunk at byte %d: %s", b.name, b.at, reason(err))
-		}
-		b.in = nil
-		if err := b.out.skip(b.rest.left); err != nil {
+		if err = b.leave(err, ""); err != nil {
 			return b.located(err)
 		}
 	}
 	return io.EOF
 }
 
-func (b *mcap) located(err error) error {
-	var f *fault
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &f):
-		return &Damage{File: b.name, Offset: b.at, Expected: f.expected, Found: f.found}
-	case errors.Is(err, io.EOF):
-		// A file that ends well has a data end and a footer.
+// ends is located for an error between two records: a file that ends well has a data end and a footer.
+func (b *mcap) ends(err error) error {
+	if errors.Is(err, io.EOF) {
 		return &Damage{File: b.name, Offset: b.out.off, Expected: "the end of the data section", Found: "the end of the file", Cut: true}
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Damage{File: b.name, Offset: b.at, Expected: "a whole record", Found: fmt.Sprintf("the end of the file at byte %d", b.out.off), Cut: true}
 	}
-	return err
+	return b.located(err)
 }
 
 // record reads one record. found is true if it was a message.
@@ -174,19 +136,7 @@ func (b *mcap) message(s *stream, n int64, m *Message) (bool, error) {
 		return false, s.skip(n)
 	}
 	*m = Message{Channel: ch, Time: int64(at), Size: n, Offset: b.at}
-	if !b.channels.want[ch.ID] {
-		return true, s.skip(n)
-	}
-	if n > MaxMessage {
-		b.large++
-		return true, s.skip(n)
-	}
-	b.data = grow(b.data, int(n))
-	if err := s.full(b.data); err != nil {
-		return false, cut(err)
-	}
-	m.Data = b.data
-	return true, nil
+	return b.content(s, m)
 }
 
 // describe takes a schema or a channel.
@@ -211,7 +161,7 @@ func (b *mcap) describe(s *stream, kind byte, n int64) error {
 		b.schemas[id] = baseType(name)
 		return nil
 	}
-	ch := &Channel{ID: uint32(id), Type: b.schemas[p.u16()], Topic: p.text(), Encoding: p.text()}
+	ch := &Channel{ID: uint32(id), Type: b.schemas[p.u16()], Topic: baseTopic(p.text()), Encoding: p.text()}
 	meta := parts{b: p.take(p.u32())}
 	for len(meta.b) > 0 && !meta.short {
 		switch key, value := meta.text(), meta.text(); key {
@@ -311,11 +261,7 @@ func (b *mcap) unpack(compression string) (io.Reader, error) {
 	case "":
 		return b.rest, nil
 	case "lz4":
-		if b.lz4 == nil {
-			b.lz4 = lz4.NewReader(b.rest)
-		}
-		b.lz4.Reset(b.rest)
-		return b.lz4, nil
+		return b.unpackLZ4(), nil
 	case "zstd":
 		if b.zstd == nil {
 			d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))

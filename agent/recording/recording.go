@@ -44,7 +44,8 @@ const (
 type Channel struct {
 	// ID is the file's number for it.
 	ID uint32
-	// Topic is its name, Type the message type in the spelling that both ROS generations share ("nav_msgs/Odometry").
+	// Topic is its name and Type the message type, both in the spelling that the ROS generations share ("/odom",
+	// "nav_msgs/Odometry").
 	Topic, Type string
 	// Encoding is "ros1" or "cdr"; others come as the file spells them and are not read.
 	Encoding string
@@ -197,10 +198,22 @@ func (c *channels) add(ch *Channel, want Want) error {
 	return nil
 }
 
-// baseType takes ROS 2's "/msg/" out of a type's name.
+// baseType is a type's name as both ROS generations spell it: without ROS 2's "/msg/", and without what the wire of DDS has in
+// its place, as in "nav_msgs::msg::dds_::Odometry_".
 func baseType(t string) string {
+	if pkg, name, ok := strings.Cut(t, "::msg::dds_::"); ok {
+		return pkg + "/" + strings.TrimSuffix(name, "_")
+	}
 	if pkg, name, ok := strings.Cut(t, "/msg/"); ok {
 		return pkg + "/" + name
+	}
+	return t
+}
+
+// baseTopic is a topic's name as ROS spells it, where a recorder of DDS wrote that of the wire, such as "rt/odom".
+func baseTopic(t string) string {
+	if name, ok := strings.CutPrefix(t, "rt/"); ok {
+		return "/" + name
 	}
 	return t
 }

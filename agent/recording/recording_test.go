@@ -264,3 +264,20 @@ func TestMCAPThatUnpacksWithoutEnd(t *testing.T) {
 		t.Errorf("%d of %d messages, said %s", len(got), len(sound), said)
 	}
 }
+
+// TestNamesOfTheWire reads topics and types as a recorder of DDS writes them, which knows nothing of ROS.
+func TestNamesOfTheWire(t *testing.T) {
+	for recorded, want := range map[string]string{
+		"nav_msgs::msg::dds_::Odometry_": "nav_msgs/Odometry", "nav_msgs/msg/Odometry": "nav_msgs/Odometry", "nav_msgs/Odometry": "nav_msgs/Odometry",
+		"unitree_hg::msg::dds_::LowState_": "unitree_hg/LowState", "Plain::Type": "Plain::Type", "::msg::dds_::": "/",
+	} {
+		if got := baseType(recorded); got != want {
+			t.Errorf("type %s: %s, expected %s", recorded, got, want)
+		}
+	}
+	for recorded, want := range map[string]string{"rt/odom": "/odom", "/odom": "/odom", "rt": "rt", "rq/x": "rq/x", "/rt/odom": "/rt/odom"} {
+		if got := baseTopic(recorded); got != want {
+			t.Errorf("topic %s: %s, expected %s", recorded, got, want)
+		}
+	}
+}

@@ -8,11 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"github.com/pierrec/lz4/v4"
 )
 
 // Records of a rosbag 2.0 (wiki.ros.org/Bags/Format/2.0).
@@ -28,50 +23,25 @@ const (
 // rosbag reads a bag from its beginning to its end. Indexes are passed over: they help to jump, and a bag whose recorder
 // was killed has none.
 type rosbag struct {
-	name string
-	file io.Closer
-	out  *stream
-	want Want
-	channels
-	warnings
-
-	// in is the chunk under way, nil between chunks; at is where it begins, rest what of it is unread in the file.
-	in   *stream
-	at   int64
-	rest *counted
-	lz4  *lz4.Reader
-
+	chunked
 	head   []byte
 	fields bagFields
-	data   []byte
-	large  int
 }
 
 func newRosbag(name string, s *stream, f io.Closer, want Want) (*rosbag, error) {
-	b := &rosbag{name: name, file: f, out: s, want: want, channels: newChannels()}
+	b := &rosbag{chunked: newChunked(name, s, f, want)}
 	return b, s.skip(int64(len(rosbagMagic)))
-}
-
-// Offset implements Reader.
-func (b *rosbag) Offset() int64 { return b.out.off }
-
-// Close implements Reader.
-func (b *rosbag) Close() error { return b.file.Close() }
-
-// Warnings implements Reader.
-func (b *rosbag) Warnings() []string {
-	out := b.all()
-	if b.large > 0 {
-		out = append(out, fmt.Sprintf("%s: %d messages of more than %d bytes on topics of the mapping were passed over", b.name, b.large, MaxMessage))
-	}
-	return out
 }
 
 // Next implements Reader.
 func (b *rosbag) Next(m *Message) error {
 	for {
 		if b.in == nil {
-			if found, err := b.record(b.out, m); found || err != nil {
+			found, err := b.record(b.out, m)
+			if errors.Is(err, io.EOF) {
+				return err // A bag ends wherever a record ends.
+			}
+			if found || err != nil {
 				return b.located(err)
 			}
 			continue
@@ -85,54 +55,10 @@ func (b *rosbag) Next(m *Message) error {
 		case err == nil:
 			continue
 		}
-		if err = b.leave(err); err != nil {
+		if err = b.leave(err, "; its remaining messages are not read"); err != nil {
 			return b.located(err)
 		}
 	}
-}
-
-// leave ends a chunk. What is wrong inside is told; its length in the file still says where the next record begins.
-func (b *rosbag) leave(err error) error {
-	if err != nil {
-		b.warn("%s: chunk at byte %d: %s; its remaining messages are not read", b.name, b.at, reason(err))
-	}
-	b.in = nil
-	left := b.rest.left
-	if err := b.out.skip(left); err != nil {
-		return err
-	}
-	return nil
-}
-
-// fault is something wrong with a record.
-type fault struct{ expected, found string }
-
-// Error implements error.
-func (f *fault) Error() string { return "expected " + f.expected + ", found " + f.found }
-
-func wrong(expected, format string, a ...any) error {
-	return &fault{expected, fmt.Sprintf(format, a...)}
-}
-
-func reason(err error) string {
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return "it ends in the middle of a record"
-	}
-	return err.Error()
-}
-
-// located says of an error outside a chunk where in the file it is.
-func (b *rosbag) located(err error) error {
-	var f *fault
-	switch {
-	case err == nil, errors.Is(err, io.EOF):
-		return err
-	case errors.As(err, &f):
-		return &Damage{File: b.name, Offset: b.at, Expected: f.expected, Found: f.found}
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Damage{File: b.name, Offset: b.at, Expected: "a whole record", Found: fmt.Sprintf("the end of the file at byte %d", b.out.off), Cut: true}
-	}
-	return err
 }
 
 // bagFields are the fields of a record's header that matter here.
@@ -242,20 +168,6 @@ func (h *bagFields) read(b []byte) error {
 	return err
 }
 
-// maxText bounds names from a file.
-const maxText = 512
-
-// text is a name from a file as it may stand on a terminal: what is not printable becomes '?', which is in no name that a
-// mapping can list.
-func text(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) && r != utf8.RuneError {
-			return r
-		}
-		return '?'
-	}, string(b[:min(len(b), maxText)]))
-}
-
 func (b *rosbag) message(s *stream, size uint32, m *Message) (bool, error) {
 	ch := b.byID[b.fields.conn]
 	if !b.fields.hasConn || !b.fields.hasTime || ch == nil {
@@ -263,19 +175,7 @@ func (b *rosbag) message(s *stream, size uint32, m *Message) (bool, error) {
 		return false, s.skip(int64(size))
 	}
 	*m = Message{Channel: ch, Time: b.fields.time, Size: int64(size), Offset: b.at}
-	if !b.channels.want[ch.ID] {
-		return true, s.skip(int64(size))
-	}
-	if size > MaxMessage {
-		b.large++
-		return true, s.skip(int64(size))
-	}
-	b.data = grow(b.data, int(size))
-	if err := s.full(b.data); err != nil {
-		return false, cut(err)
-	}
-	m.Data = b.data
-	return true, nil
+	return b.content(s, m)
 }
 
 func (b *rosbag) connection(s *stream, size uint32) error {
@@ -305,16 +205,6 @@ func (b *rosbag) connection(s *stream, size uint32) error {
 	return nil
 }
 
-// read reads n bytes in steps, so that a length that lies costs no more memory than there are bytes.
-func read(s *stream, n int) ([]byte, error) {
-	var out bytes.Buffer
-	k, err := io.CopyN(&out, s, int64(n))
-	if err != nil || k < int64(n) {
-		return nil, cut(err)
-	}
-	return out.Bytes(), nil
-}
-
 // chunk begins a chunk: what it holds is decompressed as it is read.
 func (b *rosbag) chunk(size uint32) error {
 	b.rest = &counted{r: b.out, left: int64(size)}
@@ -333,11 +223,7 @@ func (b *rosbag) chunk(size uint32) error {
 	case "bz2":
 		r = bzip2.NewReader(b.rest)
 	case "lz4":
-		if b.lz4 == nil {
-			b.lz4 = lz4.NewReader(b.rest)
-		}
-		b.lz4.Reset(b.rest)
-		r = b.lz4
+		r = b.unpackLZ4()
 	default:
 		b.warn("%s: chunk at byte %d: expected the compression none, bz2 or lz4, found %q; it is not read", b.name, b.at, b.fields.compression)
 		return b.out.skip(int64(size))

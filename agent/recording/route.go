@@ -3,6 +3,8 @@ package recording
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
@@ -27,6 +29,8 @@ type Handler interface {
 	Floor(m *msg.Text)
 	Lock(m *msg.Bool)
 	Answer(endpoint int, m *msg.Text)
+	// Fact is what the mapping's source of that number says: the number of a value that it lists, -1 for another one.
+	Fact(source, value int, h *msg.Header)
 }
 
 // Role is what a channel is to the guard, such as "pose" or "command planner".
@@ -189,6 +193,11 @@ func (r *Router) listed(topic string, one func(Role, string, []string) (Role, []
 			}
 		}
 	}
+	for i := range t.Facts {
+		if s := &t.Facts[i]; s.Topic == topic {
+			return one(Role("fact "+s.ID), s.Type, s.Publishers)
+		}
+	}
 	for _, h := range t.Heartbeats {
 		if h.ResponseTopic == topic {
 			return one(Role("answer "+h.Endpoint), config.TypeString, h.Publishers)
@@ -250,6 +259,11 @@ func (r *Router) index(role Role) (kind string, index int) {
 			return "microphone", i
 		}
 	}
+	for i := range t.Facts {
+		if role == Role("fact "+t.Facts[i].ID) {
+			return "fact", i
+		}
+	}
 	for i, c := range r.channels() {
 		if role == Role("answer "+c.Endpoint) {
 			return "answer", i
@@ -273,6 +287,17 @@ func (r *Router) poses(role string) func(*msg.Pose) {
 		return r.h.SecondPose
 	}
 	return r.h.Odometry
+}
+
+// flag and text read a source of facts, as the guard does.
+func (r *Router) flag(source int) func(*msg.Bool) {
+	s := &r.cfg.Topics.Facts[source]
+	return func(m *msg.Bool) { r.h.Fact(source, s.Index(strconv.FormatBool(m.Value)), &m.Header) }
+}
+
+func (r *Router) text(source int) func(*msg.Text) {
+	s := &r.cfg.Topics.Facts[source]
+	return func(m *msg.Text) { r.h.Fact(source, s.Index(strings.TrimSpace(string(m.Data))), &m.Header) }
 }
 
 func deviceKind(role string) msg.DeviceKind {
@@ -311,6 +336,11 @@ func (r *Router) ros1(ch *Channel, role Role, p *msg.Peer) (ros1.Body, error) {
 		return ros1.TextBody(p, r.h.Floor), nil
 	case "answer":
 		return ros1.TextBody(p, func(m *msg.Text) { r.h.Answer(i, m) }), nil
+	case "fact":
+		if r.cfg.Topics.Facts[i].Type == config.TypeBool {
+			return ros1.BoolBody(p, r.flag(i)), nil
+		}
+		return ros1.TextBody(p, r.text(i)), nil
 	}
 	return ros1.BoolBody(p, r.h.Lock), nil
 }
@@ -349,6 +379,11 @@ func (r *Router) cdr(ch *Channel, role Role, p *msg.Peer) (cdr.Decoder, error) {
 		return cdr.NewText(p, r.h.Floor), nil
 	case "answer":
 		return cdr.NewText(p, func(m *msg.Text) { r.h.Answer(i, m) }), nil
+	case "fact":
+		if r.cfg.Topics.Facts[i].Type == config.TypeBool {
+			return cdr.NewBool(p, r.flag(i)), nil
+		}
+		return cdr.NewText(p, r.text(i)), nil
 	}
 	return cdr.NewBool(p, r.h.Lock), nil
 }

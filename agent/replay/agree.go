@@ -24,16 +24,29 @@ import (
 // decisions are compared by their running digests.
 type Agreement struct {
 	// Kinds counts by kind of message, in the words of the mapping's roles.
-	Kinds map[string]KindAgreement
+	Kinds map[string]KindAgreement `json:"kinds"`
 	// Checked is the replay with the recording's messages in place.
-	Checked Result
+	Checked *Checked `json:"checked"`
+	// Warnings are what of the recording was passed over.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // KindAgreement is one kind of message.
 type KindAgreement struct {
 	// Journalled counts the guard's, Found those of them that the recording has, and Before those that came before the first that it
 	// has: a recorder finds a topic by itself, and some time after the guard.
-	Journalled, Found, Before int
+	Journalled int `json:"journalled"`
+	Found      int `json:"found"`
+	Before     int `json:"before"`
+}
+
+// Found counts the journalled messages of all kinds that the recording has.
+func (a *Agreement) Found() int {
+	n := 0
+	for _, k := range a.Kinds {
+		n += k.Found
+	}
+	return n
 }
 
 // Bounds of the search for a message.
@@ -44,7 +57,8 @@ const (
 	agreeQueue = 1 << 14
 )
 
-// Agree compares a journal with a recording.
+// Agree compares a journal with a recording: folder is the journal's, documents where the guard keeps its documents by
+// content, file the recording.
 func Agree(ctx context.Context, folder, documents, file string) (*Agreement, error) {
 	a := &agree{documents: documents, out: &Agreement{Kinds: map[string]KindAgreement{}}}
 	p := &player{params: Documents(documents), swap: a.swap}
@@ -77,7 +91,10 @@ func Agree(ctx context.Context, folder, documents, file string) (*Agreement, err
 	if a.err != nil {
 		return nil, a.err
 	}
-	a.out.Checked = p.Result
+	if a.reader == nil {
+		return nil, fmt.Errorf("%w: %s has no event after a snapshot", ErrNothing, folder)
+	}
+	a.out.Checked, a.out.Warnings = p.Checked(), append(a.out.Warnings, a.reader.Warnings()...)
 	return a.out, nil
 }
 
@@ -93,8 +110,10 @@ type agree struct {
 	ended     bool
 	err       error
 	queues    [guard.EventSecondPose + 1][][]byte
-	store     guard.EventStore
-	buf       []byte
+	// unnumbered is true on DDS: there the wire counts messages, and a recording has their content alone.
+	unnumbered bool
+	store      guard.EventStore
+	buf        []byte
 }
 
 func (a *agree) open(s Start, file string) error {
@@ -102,7 +121,7 @@ func (a *agree) open(s Start, file string) error {
 	if err != nil {
 		return err
 	}
-	a.cfg = cfg
+	a.cfg, a.unnumbered = cfg, cfg.Profile.Bus == config.BusROS2
 	a.router = recording.NewRouter(cfg, a, false)
 	a.reader, err = recording.Open(file, a.router.Want)
 	return err
@@ -153,12 +172,15 @@ func head(ev *guard.Event) *msg.Header {
 }
 
 // content is an event's encoding without what only its receiver knows.
-func content(b []byte, ev *guard.Event) []byte {
+func (a *agree) content(b []byte, ev *guard.Event) []byte {
 	h := head(ev)
-	peer, boot, civil := h.Peer, ev.Boot, ev.Civil
+	peer, seq, boot, civil := h.Peer, h.Seq, ev.Boot, ev.Civil
 	h.Peer, ev.Boot, ev.Civil = nil, 0, 0
+	if a.unnumbered {
+		h.Seq = 0
+	}
 	b = guard.AppendEvent(b, ev)
-	h.Peer, ev.Boot, ev.Civil = peer, boot, civil
+	h.Peer, h.Seq, ev.Boot, ev.Civil = peer, seq, boot, civil
 	return b
 }
 
@@ -170,7 +192,7 @@ func (a *agree) swap(ev *guard.Event) *guard.Event {
 	}
 	k := a.out.Kinds[name]
 	k.Journalled++
-	a.buf = content(a.buf[:0], ev)
+	a.buf = a.content(a.buf[:0], ev)
 	if found := a.find(ev); found != nil {
 		if k.Found == 0 {
 			k.Before = k.Journalled - 1
@@ -185,6 +207,9 @@ func (a *agree) swap(ev *guard.Event) *guard.Event {
 		got.Boot, got.Civil = ev.Boot, ev.Civil
 		of := head(got)
 		of.Peer, of.Boot = h.Peer, h.Boot
+		if a.unnumbered {
+			of.Seq = h.Seq
+		}
 		ev = got
 	}
 	a.out.Kinds[name] = k
@@ -219,7 +244,10 @@ func (a *agree) read() {
 	err := a.reader.Next(&a.m)
 	if err != nil {
 		a.ended = true
-		if !errors.Is(err, io.EOF) {
+		var damage *recording.Damage
+		if errors.As(err, &damage) {
+			a.out.Warnings = append(a.out.Warnings, damage.Error()+"; what comes before it was read")
+		} else if !errors.Is(err, io.EOF) {
 			a.err = err
 		}
 		return
@@ -234,7 +262,7 @@ func (a *agree) keep(ev guard.Event) {
 	if len(*q) >= agreeQueue {
 		*q = (*q)[1:]
 	}
-	*q = append(*q, content(nil, &ev))
+	*q = append(*q, a.content(nil, &ev))
 }
 
 // Pose implements recording.Handler, as do those that follow.
@@ -271,3 +299,6 @@ func (a *agree) Lock(*msg.Bool) {}
 
 // Answer is left to the journal: answers are checked with a key before they are journalled.
 func (a *agree) Answer(int, *msg.Text) {}
+
+// Fact is left to the journal: the guard journals what a value means, and how well its sender is known.
+func (a *agree) Fact(int, int, *msg.Header) {}

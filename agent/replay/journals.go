@@ -31,14 +31,6 @@ func IsJournal(name string) bool {
 	return false
 }
 
-// Journaled is what a journal tells: the timeline of what the guard decided, whether every decision comes out again, and,
-// with another policy, what that would have decided.
-type Journaled struct {
-	// Checked is the outcome of the comparison with what was recorded.
-	Checked Result
-	Report  *Report
-}
-
 // JournalQuestion is a journal and how to look at it.
 type JournalQuestion struct {
 	// Folder is the journal's; Documents is where the guard keeps its documents by content.
@@ -52,20 +44,21 @@ type JournalQuestion struct {
 }
 
 // Journal replays a journal: by the documents that it names, comparing each outcome, and by another policy if there is one.
-// The other policy's core is given the very events that the guard was: ticks, messages, what the bus and people said.
-func Journal(ctx context.Context, q *JournalQuestion) (*Journaled, error) {
-	out := &Journaled{Report: &Report{Version: 1, Assumed: []string{}}}
+// The other policy's core is given the very events that the guard was: ticks, messages, what the bus and people said. The
+// report's Checked is set; its timeline is that of what the guard decided, or of what the other policy would have.
+func Journal(ctx context.Context, q *JournalQuestion) (*Report, error) {
+	out := &Report{Version: 1, Assumed: []string{}}
 	r, err := journal.OpenDir(q.Folder)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.Close() }()
-	j := &journalPlay{q: q, report: out.Report}
+	j := &journalPlay{q: q, report: out}
 	j.p = &player{params: Documents(q.Documents), watch: j}
 	var n uint64
 	for rec, err := range r.All() {
 		if err != nil {
-			out.Report.Partial = err.Error()
+			out.Partial = err.Error()
 			break
 		}
 		if err := j.p.take(&rec); err != nil {
@@ -79,12 +72,11 @@ func Journal(ctx context.Context, q *JournalQuestion) (*Journaled, error) {
 				q.Progress(n)
 			}
 			if ctx.Err() != nil {
-				out.Report.Partial = fmt.Sprintf("interrupted at record %d", rec.Seq)
+				out.Partial = fmt.Sprintf("interrupted at record %d", rec.Seq)
 				break
 			}
 		}
 	}
-	out.Checked = j.p.Result
 	if j.line == nil {
 		return nil, fmt.Errorf("%w: %s has no event after a snapshot", ErrNothing, q.Folder)
 	}
@@ -178,6 +170,7 @@ func (j *journalPlay) finish(records uint64) {
 	r.DurationS = r.To.Sub(r.From).Seconds()
 	r.Files = []FileReport{{Name: j.q.Folder, Messages: records}}
 	r.Events, r.Digest = uint64(j.p.Events), fmt.Sprintf("%016x", j.p.Digest) //nolint:gosec // a count
+	r.Checked = j.p.Checked()
 	r.Timeline = j.line.finish()
 	r.Summary = summarise(r.Timeline)
 	if j.p.Skipped > 0 {

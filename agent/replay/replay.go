@@ -34,10 +34,10 @@ type Params func(Start) (*guard.Params, error)
 // Mismatch is one record whose outcome is not what the journal says.
 type Mismatch struct {
 	// Seq is the record's number, Boot its time.
-	Seq  uint64
-	Boot time.Duration
+	Seq  uint64        `json:"record"`
+	Boot time.Duration `json:"boot_ns"`
 	// What says what differs.
-	What string
+	What string `json:"differs"`
 }
 
 // Result is what a replay found.
@@ -54,6 +54,24 @@ type Result struct {
 
 // OK is true if something was replayed and every outcome was the recorded one.
 func (r *Result) OK() bool { return r.Events > 0 && len(r.Mismatches) == 0 }
+
+// Checked is a result as programs read it.
+type Checked struct {
+	// AsRecorded is true if something was replayed and every outcome was the recorded one.
+	AsRecorded bool `json:"as_recorded"`
+	Runs       int  `json:"runs"`
+	// Events counts what was decided again, Skipped what no replay can reach.
+	Events  int `json:"events"`
+	Skipped int `json:"skipped"`
+	// Digest is the running digest after the last event, 16 hex digits.
+	Digest     string     `json:"digest"`
+	Mismatches []Mismatch `json:"mismatches,omitempty"`
+}
+
+// Checked returns the result as programs read it.
+func (r *Result) Checked() *Checked {
+	return &Checked{r.OK(), r.Runs, r.Events, r.Skipped, fmt.Sprintf("%016x", r.Digest), r.Mismatches}
+}
 
 // player is a replay under way.
 type player struct {

@@ -69,6 +69,8 @@ type Report struct {
 	Digest   string    `json:"digest"`
 	Summary  Summary   `json:"summary"`
 	Timeline *Timeline `json:"timeline"`
+	// Checked is, for a journal, whether its decisions came out as they were recorded.
+	Checked *Checked `json:"checked,omitempty"`
 	// Against compares with the other policy.
 	Against *Comparison `json:"against,omitempty"`
 
@@ -279,7 +281,7 @@ func (w *whatIf) assumptions() (Assume, error) {
 				continue
 			}
 			kind, _, _ := strings.Cut(string(route.Role), " ")
-			have[kind] = true
+			have[kind], have[string(route.Role)] = true, true
 		}
 	}
 	if !have["pose"] && !have["transform"] {
@@ -311,6 +313,7 @@ func (w *whatIf) assumptions() (Assume, error) {
 		}
 		w.assume("floor %s, since the recording does not say", id)
 	}
+	w.unknown(have)
 	w.assume("publishers as the mapping lists them, and a bus, a journal and a clock in order")
 	if n := len(w.cfg.Policy.Channels); n > 0 {
 		w.assume("an answered heartbeat of %d channels: recorded answers cannot be checked without the keys", n)
@@ -325,6 +328,25 @@ func (w *whatIf) assumptions() (Assume, error) {
 		w.assume("a verifier who vouches for the robot's software (--unattested does not)")
 	}
 	return a, nil
+}
+
+// unknown tells what of the mapping the replay does not know: facts that were not recorded, commands that are passed on whole.
+func (w *whatIf) unknown(have map[string]bool) {
+	var facts, gates []string
+	for i := range w.cfg.Topics.Facts {
+		if s := &w.cfg.Topics.Facts[i]; !have["fact "+s.ID] {
+			facts = append(facts, s.ID)
+		}
+	}
+	for i := range w.cfg.Topics.Gates {
+		gates = append(gates, w.cfg.Topics.Gates[i].Name)
+	}
+	if len(facts) > 0 {
+		w.assume("nothing about %s, since the recording does not say: unknown facts restrict as the policy says", strings.Join(facts, ", "))
+	}
+	if len(gates) > 0 {
+		w.assume("nothing about what comes by %s: commands that are passed on whole are not replayed", strings.Join(gates, ", "))
+	}
 }
 
 // hint lists topics of the right type.
@@ -488,6 +510,18 @@ func (w *whatIf) Floor(m *msg.Text) {
 			}
 		}
 		world.Feed(m.Boot, guard.Event{Kind: guard.EventFloor, Floor: floor})
+	}
+}
+
+// Fact takes what the bus says about load, task, operator, a door or a badge. Its sender is as well known as the policy demands:
+// publishers are those of the mapping.
+func (w *whatIf) Fact(source, value int, h *msg.Header) {
+	for _, world := range w.worlds {
+		if list := world.params.Facts; source < len(list) {
+			world.Feed(h.Boot, guard.Event{Kind: guard.EventFact, Fact: guard.Fact{
+				Source: source, Value: value, Peer: h.Peer.ID, Strength: max(h.Peer.Strength, list[source].Need),
+			}})
+		}
 	}
 }
 

@@ -199,7 +199,7 @@ func TestPathKeepsExtremes(t *testing.T) {
 func TestClockThatJumps(t *testing.T) {
 	for name, by := range map[string]time.Duration{"ahead": 56 * 365 * 24 * time.Hour, "as far as it goes": math.MaxInt64} {
 		t.Run(name, func(t *testing.T) {
-			list := recordingtest.Bag(t, drives+"drive-none.bag")
+			list := recordingtest.Bag(t, drives+"drive-lz4.bag")
 			for i := len(list) * 3 / 4; i < len(list); i++ {
 				list[i].Time = max(list[i].Time, list[i].Time+int64(min(by, time.Duration(math.MaxInt64-list[i].Time))))
 			}
@@ -226,5 +226,52 @@ func TestPathHasPlacesOnly(t *testing.T) {
 	}
 	if n := len(p.all()); n != 1 {
 		t.Errorf("%d samples: %+v", n, p.all())
+	}
+}
+
+// TestWhatIfTakesFacts adds what the bus says about the robot's task to a drive: it is taken as the guard takes it, and told to be
+// unknown where the recording has nothing of it.
+func TestWhatIfTakesFacts(t *testing.T) {
+	cfg := demoConfig(t, same)
+	cfg.Topics.Facts = []config.FactSource{{
+		ID: "job", Kind: "task", Topic: "/job", Type: config.TypeString, Publishers: []string{"/jobs"}, MaxAge: time.Second,
+		Values: []config.FactValue{{Value: "clean", Means: "cleaning"}, {Value: "carry", Means: "delivery"}},
+	}}
+	cfg.Policy.Tasks = []string{"cleaning", "delivery"}
+	cfg.Policy.Facts = []config.FactDemand{{Kind: "task", Identity: "source-bound"}}
+	for i := range cfg.Policy.Zones {
+		if z := &cfg.Policy.Zones[i]; z.ID == "ward-a-closed" {
+			z.ExceptTasks = []string{"delivery"}
+		}
+	}
+	list := recordingtest.Bag(t, drives+"drive-lz4.bag")
+	for _, c := range []struct {
+		says  string
+		ros2  bool
+		stops bool
+	}{{"", false, true}, {"clean", false, true}, {"carry", false, false}, {"carry", true, false}} {
+		var with []recordingtest.Message
+		for i := range list {
+			with = append(with, list[i])
+			if i%40 == 0 && c.says != "" {
+				with = append(with, recordingtest.Message{
+					Conn: 99, Topic: "/job", Type: "std_msgs/String", Publisher: "/jobs", MD5: "992ce8a1687cec8c8bd883ec73ca41d1",
+					Time: list[i].Time, Data: append([]byte{byte(len(c.says)), 0, 0, 0}, c.says...),
+				})
+			}
+		}
+		var b bytes.Buffer
+		recordingtest.WriteMCAP(t, &b, with, "lz4", c.ros2)
+		file := filepath.Join(t.TempDir(), "drive.mcap")
+		if err := os.WriteFile(file, b.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := whatIfOf(t, &Question{Files: []string{file}, Config: cfg})
+		if stops := trip(r, "zone.overrun", "ward-a-closed") != nil; stops != c.stops {
+			t.Errorf("%q, ros2 %t: stopped before the ward %t, expected %t: %+v", c.says, c.ros2, stops, c.stops, r.Inputs)
+		}
+		if unknown := strings.Contains(strings.Join(r.Assumed, "\n"), "nothing about job"); unknown != (c.says == "") {
+			t.Errorf("%q: %q", c.says, r.Assumed)
+		}
 	}
 }

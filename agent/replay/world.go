@@ -72,6 +72,8 @@ type World struct {
 	events  uint64
 	peer    msg.Peer
 	joints  msg.Joints
+	// said is what each source of facts says, again and again: the number of a value and saidValue, 0 for a source that is silent.
+	said []int
 }
 
 type answer struct {
@@ -131,6 +133,34 @@ func (w *World) Supply(in guard.InputSet, on bool) {
 // Vouch begins or ends to let a verifier vouch for the robot's software.
 func (w *World) Vouch(on bool) { w.assume.Attested = on }
 
+// Say lets a source of facts say a value again and again, -1 for one that the mapping does not list.
+func (w *World) Say(source, value int) {
+	if w.sensors < w.now {
+		w.sensors = w.now
+	}
+	if w.said == nil {
+		w.said = make([]int, len(w.params.Facts))
+	}
+	w.said[source] = value + saidValue
+	w.speak(source)
+}
+
+// saidValue is how far values in said are from their numbers, so that 0 is no value.
+const saidValue = 2
+
+// Hush ends what a source of facts says.
+func (w *World) Hush(source int) {
+	if w.said != nil {
+		w.said[source] = 0
+	}
+}
+
+func (w *World) speak(source int) {
+	w.apply(guard.Event{Kind: guard.EventFact, Fact: guard.Fact{
+		Source: source, Value: w.said[source] - saidValue, Peer: w.peer.ID, Strength: max(msg.SourceBound, w.params.Facts[source].Need),
+	}})
+}
+
 // Joint sets where an assumed joint is, in rad or m.
 func (w *World) Joint(i int, position float64) { w.joints.Position[i] = position }
 
@@ -172,7 +202,7 @@ func (w *World) peers() {
 func (w *World) Advance(to time.Duration) {
 	for {
 		at := min(w.tick, w.slow)
-		if w.assume.Inputs != 0 {
+		if w.assume.Inputs != 0 || w.said != nil {
 			at = min(at, w.sensors)
 		}
 		if len(w.answers) > 0 {
@@ -297,6 +327,11 @@ func (w *World) sound() {
 	} {
 		if w.assume.Inputs&d.input != 0 {
 			w.apply(guard.Event{Kind: guard.EventDevice, Device: &d.dev})
+		}
+	}
+	for i, v := range w.said {
+		if v != 0 {
+			w.speak(i)
 		}
 	}
 }

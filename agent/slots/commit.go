@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// Commit notes that the active slot has proven itself, and raises the floor to that of its release: from then on nothing
-// older than that becomes active. It returns what a person should know.
+// Commit notes that the active slot has proven itself: from then on nothing below the floor of its release becomes active. The
+// stored floor rises with it as far as the other slot meets it too, see [Store.Settle]; that it could not be raised is in the
+// text, and no error: the record holds meanwhile. It returns what a person should know.
 func (s *Store) Commit(ctx context.Context) (string, error) {
 	active := s.Active()
 	if err := s.Check(ctx, active); err != nil {
@@ -22,15 +23,16 @@ func (s *Store) Commit(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("artifact %s: %w", s.name, err)
 		}
 	}
-	if err := s.raiseFloor(r.Floor); err != nil {
-		return "", fmt.Errorf("artifact %s: %w", s.name, err)
-	}
 	text := "the other slot stays as the way back"
 	switch back := s.record(other(active)); {
 	case back == nil:
 		text = "there is nothing to go back to"
 	case back.SVN < r.Floor:
-		text = fmt.Sprintf("there is nothing to go back to: the other slot has svn %d, below the floor %d", back.SVN, r.Floor)
+		text = fmt.Sprintf("there is nothing to go back to: the other slot has svn %d, below the floor %d; the stored floor waits until the other slot meets it",
+			back.SVN, r.Floor)
+	}
+	if err := s.Settle(); err != nil {
+		text += "; the floor was not raised: " + err.Error()
 	}
 	return text, s.note("committed", active, r, text)
 }
@@ -91,9 +93,9 @@ func (s *Store) mayReturn(ctx context.Context, slot string, r *Record, counts fu
 	if r == nil {
 		return fmt.Errorf("artifact %s: %w: slot %s is void", s.name, ErrNoWayBack, slotOr(slot))
 	}
-	floor, err := s.floor()
+	floor, err := s.least()
 	if err != nil {
-		return fmt.Errorf("artifact %s: %w", s.name, err)
+		return fmt.Errorf("artifact %s: %w: %w", s.name, ErrNoWayBack, err)
 	}
 	if r.SVN < floor {
 		return fmt.Errorf("artifact %s: %w: slot %s has svn %d: below the floor %d, so it must not run any more", s.name, ErrNoWayBack, slot, r.SVN, floor)

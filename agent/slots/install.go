@@ -58,7 +58,7 @@ func (s *Store) Install(ctx context.Context, in *Install) error {
 	if a == nil {
 		return fmt.Errorf("artifact %s: the release %s does not name it", s.name, in.Release.Version)
 	}
-	floor, err := s.floor()
+	floor, err := s.least()
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", s.name, err)
 	}
@@ -99,7 +99,13 @@ func (s *Store) keep(ctx context.Context, active string, now, r *Record) error {
 	if err := s.writeRecord(active, r); err != nil {
 		return fmt.Errorf("artifact %s: %w", s.name, err)
 	}
-	return s.note("installed", active, r, "the same content was active already")
+	text := "the same content was active already"
+	if r.Good {
+		if err := s.Settle(); err != nil {
+			text += "; the floor was not raised: " + err.Error()
+		}
+	}
+	return s.note("installed", active, r, text)
 }
 
 // activate makes a verified slot the active one.

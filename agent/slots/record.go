@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/trial"
@@ -166,33 +164,6 @@ func (s *Store) writeRecord(slot string, r *Record) error {
 		return err
 	}
 	return s.replace(slot+recorded, sealed(append(raw, '\n')))
-}
-
-// floor is the least security version that may become active. A floor that is damaged lets nothing through.
-func (s *Store) floor() (uint64, error) {
-	raw, err := s.readSmall(floorName, maxRecord)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err == nil {
-		raw, err = unsealed(raw)
-	}
-	var n uint64
-	if err == nil {
-		n, err = strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("floor: %w; install nothing and ask who changed it", err)
-	}
-	return n, nil
-}
-
-func (s *Store) raiseFloor(to uint64) error {
-	now, err := s.floor()
-	if err != nil || to <= now {
-		return err
-	}
-	return s.replace(floorName, sealed(fmt.Appendf(nil, "%d\n", to)))
 }
 
 // Trial reads the state of the trial. Without one it is the zero state. One that is damaged is an error and the zero state: the

@@ -27,6 +27,8 @@ type Store struct {
 	fs   FS
 	// now is civil time, for the history only.
 	now func() time.Time
+	// counter keeps the floor beside the disk, nil where there is none.
+	counter Counter
 }
 
 // Open opens the store of an artifact and clears away what an interrupted installation left.
@@ -84,9 +86,13 @@ type Slot struct {
 
 // Status is what is known about an artifact, without reading its files.
 type Status struct {
-	Artifact string  `json:"artifact"`
-	Floor    uint64  `json:"floor"`
-	Slots    [2]Slot `json:"slots"`
+	Artifact string `json:"artifact"`
+	// Floor is the stored floor, and FloorIn what keeps it. Least is the least security version that may become active: the
+	// floor, or more once a release is good that demands it.
+	Floor   uint64  `json:"floor"`
+	FloorIn FloorIn `json:"floor_in"`
+	Least   uint64  `json:"least_svn"`
+	Slots   [2]Slot `json:"slots"`
 	// Trial is what is known about how the active content does, nil without anything.
 	Trial *trial.State `json:"trial,omitempty"`
 }
@@ -103,9 +109,13 @@ func (s *Store) Status() (Status, error) {
 		out.Trial = &t
 	}
 	floor, err := s.floor()
-	out.Floor = floor
+	out.Floor, out.FloorIn = floor.svn, floor.in()
+	out.Least = max(floor.svn, s.demanded())
 	return out, errors.Join(err, terr)
 }
+
+// Running returns the active slot's record, nil without one. It asks no counter.
+func (s *Store) Running() *Record { return s.record(s.Active()) }
 
 // Running returns the active slot's record, nil without one.
 func (s Status) Running() *Record {

@@ -38,13 +38,17 @@ type artifacts struct {
 	dir   string
 	clock func() time.Duration
 	known map[string]measured
+	// trouble is why the folder cannot be read, empty while it can.
+	trouble string
 }
 
 // measure looks at every artifact and hashes those that changed, or whose turn it is; at most one whose files look unchanged
 // in a round, so that the rest of the robot keeps its disk and processor.
 func (a *artifacts) measure(ctx context.Context) []contract.Artifact {
 	list, err := os.ReadDir(a.dir)
+	a.trouble = ""
 	if err != nil {
+		a.trouble = err.Error()
 		return nil // Nothing said: unknown, which restricts.
 	}
 	var out []contract.Artifact
@@ -154,11 +158,17 @@ func (s *Steward) tellArtifacts(ctx context.Context, conn *contract.Conn) {
 		return
 	}
 	var told []contract.Artifact
+	trouble := ""
 	// Facts are repeated while the next measurement goes on: what was measured holds until its files look different.
 	for ctx.Err() == nil {
 		list := s.artifacts.measure(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if trouble != s.artifacts.trouble {
+			if trouble = s.artifacts.trouble; trouble != "" {
+				s.o.Log.Error().Str("why", trouble).Msg("the folder with the slots cannot be read: the guard hears of no artifact")
+			}
 		}
 		s.trials.step(ctx, list, s.artifacts.known, s.guardStatus(conn))
 		s.noteArtifacts(told, list)

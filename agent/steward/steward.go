@@ -21,6 +21,7 @@ import (
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/internal/task"
 	"github.com/robowarden/robowarden/agent/journal"
+	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/hal/proc"
 )
 
@@ -49,6 +50,8 @@ type Options struct {
 	Artifacts string
 	// Runs says which units run which artifacts, so that crash loops are seen.
 	Runs []Runs
+	// Floors keeps the floors of artifacts in a TPM's counters; nil leaves them in files.
+	Floors slots.Counter
 	// Finder looks; nil means this computer's [proc.Finder].
 	Finder Finder
 	// Devices looks for open recording devices; nil means this computer's [proc.Devices].
@@ -139,7 +142,7 @@ func New(o Options) (*Steward, error) {
 	if s.artifacts != nil {
 		s.trials = &trials{
 			dir: o.Artifacts, boot: hex.EncodeToString(o.BootID[:]), clock: o.Clock, units: map[string]string{}, runs: unitRuns("/sys/fs/cgroup", "/proc"),
-			notes: &s.notes, log: o.Log, byName: map[string]*tracked{},
+			notes: &s.notes, log: o.Log, floors: remember(o.Floors, o.Clock), byName: map[string]*tracked{},
 		}
 		for _, r := range o.Runs {
 			s.trials.units[r.Artifact] = r.Unit

@@ -1,6 +1,7 @@
 package steward
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,6 +111,11 @@ type tracked struct {
 	again time.Duration
 	stuck string
 	run   string
+	// below says why the floor forbids what is active, stood that it did not at some time of this run, settled when the floor was
+	// looked after.
+	below   string
+	stood   bool
+	settled time.Duration
 }
 
 // trials observes what is active, commits it or takes it back. Only one goroutine uses it.
@@ -121,6 +127,8 @@ type trials struct {
 	runs  runner
 	notes *notes
 	log   zerolog.Logger
+	// floors keeps floors in a TPM's counters, nil where files do.
+	floors *remembered
 
 	byName map[string]*tracked
 	last   time.Duration
@@ -226,8 +234,8 @@ func (ts *trials) step(ctx context.Context, list []contract.Artifact, known map[
 			}
 		}
 		// It only ever tightens: a digest is withheld, never made up.
-		if t.why != "" {
-			list[i].SHA256, list[i].Why = "", t.why
+		if why := cmp.Or(t.why, t.below); why != "" {
+			list[i].SHA256, list[i].Why = "", why
 		}
 	}
 	if due {
@@ -243,17 +251,18 @@ func (ts *trials) one(ctx context.Context, name string, t *tracked, m *measured,
 	}
 	defer d.Close() //nolint:errcheck // what was written is durable already
 	s := slots.View(name, d)
-	st, err := s.Status()
-	r := st.Running()
+	s.With(ts.floors.counter())
+	r := s.Running()
 	if r == nil {
-		return err // Nothing is active: there is no trial, and the guard hears that nothing was found.
+		return nil // Nothing is active: there is no trial, and the guard hears that nothing was found.
 	}
+	t.below = ts.stands(name, t, s)
 	clean := ts.load(name, s, t, r)
 	f := ts.facts(name, t, m, r, s.Active(), v)
 	f.Clean = clean
 	terms := r.Terms()
 	verdict := t.state.Step(&f, &terms)
-	return ts.act(ctx, name, d, t, r, v, &verdict)
+	return errors.Join(ts.act(ctx, name, d, t, r, v, &verdict), ts.settle(name, d, t, r))
 }
 
 // load makes the state that of what is active, and says whether the run before ended in order.
@@ -341,8 +350,9 @@ func (ts *trials) act(ctx context.Context, name string, d *slots.Dir, t *tracked
 	if err != nil {
 		return err
 	}
-	if st, err := s.Status(); err != nil || st.Running() == nil || st.Running().SHA256 != r.SHA256 {
-		return err // It was changed since: the next look begins with what is active then.
+	s.With(ts.floors.counter())
+	if now := s.Running(); now == nil || now.SHA256 != r.SHA256 {
+		return nil // It was changed since: the next look begins with what is active then.
 	}
 	if verdict.Urgent || t.saved == 0 || now-t.saved >= saveEvery {
 		t.state.Clean = false
@@ -427,8 +437,8 @@ func (ts *trials) close() {
 			}
 			defer d.Close() //nolint:errcheck // what was written is durable already
 			s := slots.View(name, d)
-			if st, err := s.Status(); err != nil || st.Running() == nil || st.Running().SHA256 != t.state.Now.SHA256 {
-				return err
+			if r := s.Running(); r == nil || r.SHA256 != t.state.Now.SHA256 {
+				return nil
 			}
 			return s.SaveTrial(&t.state)
 		}()

@@ -31,6 +31,27 @@ type bench struct {
 	run      string
 	digests  map[string]string
 	sequence uint64
+	counter  *memory
+}
+
+// memory is a counter of floors that can be set to anything.
+type memory struct {
+	floors map[string]uint64
+	err    error
+	asked  int
+}
+
+func (m *memory) Floor(name string) (uint64, bool, error) {
+	m.asked++
+	v, ok := m.floors[name]
+	return v, ok && m.err == nil, m.err
+}
+
+func (m *memory) Raise(name string, to uint64) error {
+	if m.err == nil {
+		m.floors[name] = max(m.floors[name], to)
+	}
+	return m.err
 }
 
 func newBench(t *testing.T) *bench {
@@ -57,6 +78,9 @@ func (b *bench) start(boot string) {
 	b.ts = &trials{
 		dir: b.dir, boot: boot, clock: clock, units: map[string]string{"grasp": "planner.service"}, runs: func(string) (string, bool) { return b.run, true },
 		notes: &notes{log: b.log, clock: clock, tokens: noteBurst}, log: zerolog.Nop(), byName: map[string]*tracked{},
+	}
+	if b.counter != nil {
+		b.ts.floors = remember(b.counter, clock)
 	}
 }
 
@@ -110,6 +134,9 @@ func (b *bench) store() (*slots.Store, func()) {
 	s, err := slots.Open("grasp", d, time.Now)
 	if err != nil {
 		b.t.Fatal(err)
+	}
+	if b.counter != nil {
+		s.With(&memory{floors: b.counter.floors}) // A person's command, which is not counted, and for which the counter answers.
 	}
 	return s, func() { _ = d.Close() }
 }
@@ -181,7 +208,7 @@ func TestAHealthyArtifactIsCommitted(t *testing.T) {
 	b.onTrial(2, 2)
 	began := b.clock
 	st, a := b.until(2*time.Minute, "committed", good)
-	if b.clock-began < 50*time.Second || st.Floor != 2 || a.SHA256 != b.digests["new"] {
+	if b.clock-began < 50*time.Second || st.Floor != 1 || st.Least != 2 || a.SHA256 != b.digests["new"] {
 		t.Errorf("after %v: %+v, %+v", b.clock-began, st, a)
 	}
 }

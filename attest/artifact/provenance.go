@@ -132,13 +132,9 @@ func parseProvenance(w *wireStatement) (*Provenance, error) {
 	if w.PredicateType != slsaV1 && w.PredicateType != slsaV02 {
 		return nil, refuse(WrongType, "statement.predicateType", "", "found %q: expected %q", clip(w.PredicateType), slsaV1)
 	}
-	// Whatever is in it, no key may come twice: two readers would read two provenances.
-	var keys map[string]json.RawMessage
+	// Whatever is in it, no key may come twice, or in another case: two readers would read two provenances.
 	var s slsa
-	if err := strict.JSON(w.Predicate, &keys); err != nil {
-		return nil, malformed(where, "is no provenance").because(err)
-	}
-	if err := json.Unmarshal(w.Predicate, &s); err != nil {
+	if err := strict.Known(w.Predicate, &s); err != nil {
 		return nil, malformed(where, "is no provenance").because(err)
 	}
 	p := &Provenance{Builder: s.Run.Builder.ID, BuildType: s.Definition.BuildType}

@@ -127,8 +127,11 @@ func increment(c *conn, index uint32, area tpm2.TPMSNVPublic) error {
 	return err
 }
 
-func readCounter(c *conn, index uint32) (uint64, error) {
-	name := tpm2.TPM2BName{Buffer: counterName(index)}
+func readCounter(c *conn, index uint32) (uint64, error) { return readNV(c, index, counterName(index)) }
+
+// readNV reads a counter whose public area has a name.
+func readNV(c *conn, index uint32, called []byte) (uint64, error) {
+	name := tpm2.TPM2BName{Buffer: called}
 	r, err := tpm2.NVRead{
 		AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(index), Name: name, Auth: tpm2.PasswordAuth(nil)},
 		NVIndex:    tpm2.NamedHandle{Handle: tpm2.TPMHandle(index), Name: name}, Size: counterBytes,

@@ -72,11 +72,7 @@ func OpenWith(path string, o Options) (*TPM, error) {
 	if o.EnrolmentTimeout == 0 {
 		o.EnrolmentTimeout = DefaultEnrolmentTimeout
 	}
-	t := &TPM{
-		path: path, options: o, jobs: make(chan job), closed: make(chan struct{}), stopped: make(chan struct{}),
-		keys: map[keyKind]*loadable{},
-	}
-	go t.work()
+	t := begin(path, o)
 	both, err := call(t, "open", o.Timeout, repeatable, func(c *conn) ([2]*Public, error) {
 		ak, err := t.public(c, attestationKey)
 		if err != nil {
@@ -91,6 +87,16 @@ func OpenWith(path string, o Options) (*TPM, error) {
 	}
 	t.ak, t.device = both[0], both[1]
 	return t, nil
+}
+
+// begin starts the goroutine that talks to a TPM.
+func begin(path string, o Options) *TPM {
+	t := &TPM{
+		path: path, options: o, jobs: make(chan job), closed: make(chan struct{}), stopped: make(chan struct{}),
+		keys: map[keyKind]*loadable{},
+	}
+	go t.work()
+	return t
 }
 
 // Close ends the use of the TPM; waiting calls return ErrClosed. It waits for the call under way at most as long as

@@ -14,6 +14,9 @@ type Graph struct {
 	Topic string
 	// Known is false while the bus could not be asked; then nothing else in the value means anything.
 	Known bool
+	// Flooded is true while, or shortly after, announcements were passed over in a flood of forged ones (DDS): what is listed
+	// is there, and nobody can say that it is all.
+	Flooded bool
 	// Publishers are the names that the bus lists as publishers, sorted, the first MaxPublishers of Total.
 	Publishers [MaxPublishers]string
 	// Total is the number of publishers that the bus lists.

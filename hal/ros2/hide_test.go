@@ -131,6 +131,32 @@ func TestUnseenIsNotKnown(t *testing.T) {
 	eventually(t, "an unknown graph again", func() bool { return !g.last().Known })
 }
 
+// TestFloodIsTold: whom a flood of forgeries crowds out leaves the graph known, and it says so; as many participants as there
+// is room for do not.
+func TestFloodIsTold(t *testing.T) {
+	const room = 20
+	n := startNode(t, freeDomain(t), func(c *Config) { c.Limits.RTPS.ParticipantsPerAddress = room })
+	var g graphs
+	if _, err := n.WatchTopic("/cmd_vel", "", g.take); err != nil {
+		t.Fatal(err)
+	}
+	h := startHider(t, n)
+	forge := func() {
+		h.who[2]++
+		h.hello()
+	}
+	for range room - 1 {
+		forge()
+	}
+	eventually(t, "participants that never answer", func() bool { return len(n.part.Participants()) == room })
+	eventually(t, "a known graph", func() bool { return g.last().Known })
+	if slices.ContainsFunc(g.all(), func(m msg.Graph) bool { return m.Flooded }) {
+		t.Error("a flood, although everybody was taken in (off)")
+	}
+	forge()
+	eventually(t, "word of the flood in a known graph", func() bool { return g.last().Known && g.last().Flooded })
+}
+
 // TestFarewellByAnother: a farewell of a publisher that somebody says under his own name is told on the publisher's topic:
 // others on the domain may have believed it.
 func TestFarewellByAnother(t *testing.T) {

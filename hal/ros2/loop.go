@@ -178,3 +178,9 @@ func (n *Node) whole(now time.Duration) bool {
 	at := max(time.Duration(n.unseenAt.Load()), n.part.KeptOut())
 	return at == 0 || now-at >= unseenFor
 }
+
+// flooded tells whether somebody was passed over lately in a flood of forged announcements.
+func (n *Node) flooded(now time.Duration) bool {
+	at := n.part.Flooded()
+	return at != 0 && now-at < unseenFor
+}

@@ -33,7 +33,8 @@ type Watch struct {
 // the node's own goroutine, must not wait, and its argument is valid only during the call.
 //
 // Known is true while the participant works, has listened for Limits.SettleTime, and has had room and time for all who
-// announced themselves, forgeries apart (rtps.Participant.KeptOut); a change of the publishers is reported as known in any case. Publishers are the nodes of all
+// announced themselves, forgeries apart (rtps.Participant.KeptOut), which Flooded tells of for a while after they were passed
+// over; a change of the publishers is reported as known in any case. Publishers are the nodes of all
 // writers of the topic, whatever their type or quality of service, whether listened to or not, ourselves included: one
 // entry for each node of each participant, so that two participants that claim one name are two. A writer whose node may
 // still become known is left out for that while, unless we publish the topic ourselves: then nobody else has any
@@ -78,15 +79,16 @@ func (w *Watch) look(now time.Duration, changed bool) {
 		return
 	}
 	g := &w.graph
-	before := graphState{g.Known, g.Registered, g.Total}
+	before := graphState{g.Known, g.Flooded, g.Registered, g.Total}
 	news := false
 	if changed || !w.made || w.pending {
 		news = w.make(now)
 	}
 	// Whoever is seen to come is told in any case: a crowd must not hide him by making the graph unknown.
 	g.Known = w.n.known(now) && (news || w.n.whole(now))
+	g.Flooded = w.n.flooded(now)
 	g.Registered = w.reached && w.n.part.Healthy()
-	if !news && before == (graphState{g.Known, g.Registered, g.Total}) && w.at != 0 && now-w.at < w.n.cfg.Limits.WatchInterval {
+	if !news && before == (graphState{g.Known, g.Flooded, g.Registered, g.Total}) && w.at != 0 && now-w.at < w.n.cfg.Limits.WatchInterval {
 		return
 	}
 	w.at = now
@@ -96,8 +98,8 @@ func (w *Watch) look(now time.Duration, changed bool) {
 
 // graphState is what of a graph is compared to tell a change, besides the names.
 type graphState struct {
-	known, registered bool
-	total             int
+	known, flooded, registered bool
+	total                      int
 }
 
 // make makes the graph anew of what discovery tells, and tells whether its names are others.

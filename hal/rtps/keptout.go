@@ -10,8 +10,13 @@ import (
 //
 // Refusals in a flood of forgeries do not count. Nobody stands behind a forged announcement, and its sender has nothing to
 // gain by a crowd: who wants to be unseen by us announces himself to others alone (discovery is between pairs). If they
-// counted, one sender would keep a robot held for as long as he likes. They are told as Flood and CapReached.
+// counted, one sender would keep a robot held for as long as he likes. They are told as Flood and CapReached, and Flooded
+// says when there was one.
 func (p *Participant) KeptOut() time.Duration { return time.Duration(p.keptOutAt.Load()) }
+
+// Flooded is when, on the boot clock, an announcement was last passed over in a flood of forgeries; 0 if never. Hardly
+// anybody genuine is among those passed over, and nobody can say that there is none.
+func (p *Participant) Flooded() time.Duration { return time.Duration(p.floodedAt.Load()) }
 
 func (p *Participant) keptOut(now time.Duration) { p.keptOutAt.Store(int64(max(now, 1))) }
 
@@ -26,10 +31,10 @@ const (
 // missed notes that an announcement from an address was not looked at or found no room. The caller holds mu.
 func (p *Participant) missed(from netip.Addr, now time.Duration) {
 	a := p.computer(from)
-	if t := p.computers[a]; t != nil && p.faked(t, now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }) {
-		return
-	}
-	if p.faked(&p.all, now, func(*remote) bool { return true }) {
+	t := p.computers[a]
+	if t != nil && p.faked(t, now, func(r *remote) bool { return p.computer(r.Source.Addr()) == a }) ||
+		p.faked(&p.all, now, func(*remote) bool { return true }) {
+		p.floodedAt.Store(int64(max(now, 1)))
 		return
 	}
 	p.keptOut(now)

@@ -28,7 +28,7 @@ func hearFrom(p *Participant, e *ear, b []byte, from netip.AddrPort) {
 }
 
 // TestFloodKeepsNobodyOut: a flood of forged announcements displaces nobody who is known, a newcomer on another computer is
-// taken in, and it does not count as somebody kept out; it is told.
+// taken in, and it does not count as somebody kept out; it is told, and it is known when it was.
 func TestFloodKeepsNobodyOut(t *testing.T) {
 	one := netip.MustParseAddr("10.0.0.1")
 	for name, source := range map[string]func(i int) netip.AddrPort{
@@ -45,6 +45,9 @@ func TestFloodKeepsNobodyOut(t *testing.T) {
 			known := prefix(1 << 20)
 			hearFrom(p, e, hello(known, source(1<<20)), source(1<<20))
 			p.remotes[known].answers.Store(true)
+			if f := p.Flooded(); f != 0 {
+				t.Errorf("flooded at %v before anything came", f)
+			}
 			n := floodOf(p, &w, e, 3*time.Second, 0, source)
 			// In the midst of it: no time passes for a budget to recover.
 			for range 20 {
@@ -69,6 +72,9 @@ func TestFloodKeepsNobodyOut(t *testing.T) {
 			}
 			if k := p.KeptOut(); k != 0 {
 				t.Errorf("somebody counts as kept out, %v ago", p.cfg.Clock()-k)
+			}
+			if f := p.Flooded(); p.cfg.Clock()-f > time.Second {
+				t.Errorf("flooded at %v, and it is %v", f, p.cfg.Clock())
 			}
 			if told[Flood] == 0 || told[CapReached] == 0 {
 				t.Errorf("told: %v; expected the flood and the cap", told)
@@ -113,8 +119,8 @@ func TestCrowdKeepsOut(t *testing.T) {
 			var w warp
 			p := quiet(t, func(c *Config) { c.Clock = w.clock })
 			crowd(p, &w, &ear{p: p})
-			if p.KeptOut() == 0 {
-				t.Error("nobody counts as kept out")
+			if p.KeptOut() == 0 || p.Flooded() != 0 {
+				t.Errorf("kept out at %v, flooded at %v; expected that somebody is kept out, and no flood", p.KeptOut(), p.Flooded())
 			}
 		})
 	}
@@ -133,7 +139,7 @@ func TestRobotOfOneComputer(t *testing.T) {
 		}
 		w.forward(10 * time.Millisecond)
 	}
-	if p.KeptOut() != 0 || len(p.remotes) != 200 {
-		t.Errorf("%d of 200 taken in, kept out at %v", len(p.remotes), p.KeptOut())
+	if p.KeptOut() != 0 || p.Flooded() != 0 || len(p.remotes) != 200 {
+		t.Errorf("%d of 200 taken in, kept out at %v, flooded at %v", len(p.remotes), p.KeptOut(), p.Flooded())
 	}
 }

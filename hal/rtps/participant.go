@@ -35,6 +35,7 @@ type Participant struct {
 	sent         atomic.Uint64
 	sendFailures atomic.Uint64
 	keptOutAt    atomic.Int64          // see KeptOut
+	floodedAt    atomic.Int64          // see Flooded
 	table        atomic.Pointer[table] // what the goroutine of user data and the timers look at
 	userKick     atomic.Bool
 	timerAt      atomic.Int64 // when the goroutine of timers wakes next

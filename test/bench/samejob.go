@@ -49,11 +49,12 @@ func SameJob(t testing.TB, m *ros.Master, name string, fifo int) Worker {
 }
 
 // SameJobForRobot is [SameJob] for two readers, as the guard has them: a robot, which is written to first, and the driver.
-// The robot is a roscpp node.
-func SameJobForRobot(t testing.TB, m *ros.Master, name string, fifo int) Worker {
+// robot starts one that listens to a topic. It has to be one as the guard's is: what it does with a command it does on a
+// processor that the driver may be waiting for.
+func SameJobForRobot(t testing.TB, m *ros.Master, name string, fifo int, robot func(topic string)) Worker {
 	t.Helper()
 	in, out := Topics(Gate, "robot_job_"+strconv.Itoa(fifo))
-	m.Node(t, proc.Spec{Name: name + " (robot)", Argv: []string{cpp.Binary(t, "bench_gate"), "gate", out, out + "/done", "__name:=bench_robot"}})
+	robot(out)
 	p := m.Node(t, proc.Spec{Name: name, Argv: []string{Program(t), "gate", in, out}, FIFO: fifo})
 	return Worker{Name: name, PID: p.PID(), In: in, Out: out}
 }

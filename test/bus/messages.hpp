@@ -15,6 +15,12 @@ struct Time {
 };
 #define BUS_FIELDS_Time(F) F(sec) F(nanosec)
 
+struct Duration {
+  int32_t sec = 0;
+  uint32_t nanosec = 0;
+};
+#define BUS_FIELDS_Duration(F) F(sec) F(nanosec)
+
 struct Header {
   Time stamp;
   std::string frame_id;
@@ -46,6 +52,12 @@ struct Pose {
   Quaternion orientation;
 };
 #define BUS_FIELDS_Pose(F) F(position) F(orientation)
+
+struct PoseStamped {
+  Header header;
+  Pose pose;
+};
+#define BUS_FIELDS_PoseStamped(F) F(header) F(pose)
 
 struct PoseWithCovariance {
   Pose pose;
@@ -103,6 +115,48 @@ struct JointState {
 };
 #define BUS_FIELDS_JointState(F) F(header) F(name) F(position) F(velocity) F(effort)
 
+struct JointTrajectoryPoint {
+  std::vector<double> positions, velocities, accelerations, effort;
+  Duration time_from_start;
+};
+#define BUS_FIELDS_JointTrajectoryPoint(F) F(positions) F(velocities) F(accelerations) F(effort) F(time_from_start)
+
+struct JointTrajectory {
+  Header header;
+  std::vector<std::string> joint_names;
+  std::vector<JointTrajectoryPoint> points;
+};
+#define BUS_FIELDS_JointTrajectory(F) F(header) F(joint_names) F(points)
+
+struct MultiArrayDimension {
+  std::string label;
+  uint32_t size = 0, stride = 0;
+};
+#define BUS_FIELDS_MultiArrayDimension(F) F(label) F(size) F(stride)
+
+struct MultiArrayLayout {
+  std::vector<MultiArrayDimension> dim;
+  uint32_t data_offset = 0;
+};
+#define BUS_FIELDS_MultiArrayLayout(F) F(dim) F(data_offset)
+
+struct Float64MultiArray {
+  MultiArrayLayout layout;
+  std::vector<double> data;
+};
+#define BUS_FIELDS_Float64MultiArray(F) F(layout) F(data)
+
+struct UInt8MultiArray {
+  MultiArrayLayout layout;
+  std::vector<uint8_t> data;
+};
+#define BUS_FIELDS_UInt8MultiArray(F) F(layout) F(data)
+
+struct Clock {
+  Time clock;
+};
+#define BUS_FIELDS_Clock(F) F(clock)
+
 struct Imu {
   Header header;
   Quaternion orientation;
@@ -143,19 +197,26 @@ struct Image {
 
 // BUS_STRUCTS is every structure above, inner ones first.
 #define BUS_STRUCTS(X)                                                                                              \
-  X(Time) X(Header) X(String) X(Bool) X(Vector3) X(Quaternion) X(Pose) X(PoseWithCovariance)                        \
-      X(PoseWithCovarianceStamped) X(Twist) X(TwistWithCovariance) X(Transform) X(TransformStamped) X(TFMessage) \
-          X(Odometry) X(JointState) X(Imu) X(BatteryState) X(Image)
+  X(Time) X(Duration) X(Header) X(String) X(Bool) X(Vector3) X(Quaternion) X(Pose) X(PoseStamped)                   \
+      X(PoseWithCovariance) X(PoseWithCovarianceStamped) X(Twist) X(TwistWithCovariance) X(Transform)               \
+          X(TransformStamped) X(TFMessage) X(Odometry) X(JointState) X(JointTrajectoryPoint) X(JointTrajectory)     \
+              X(MultiArrayDimension) X(MultiArrayLayout) X(Float64MultiArray) X(UInt8MultiArray) X(Clock) X(Imu)     \
+                  X(BatteryState) X(Image)
 
 // BUS_TYPES is what goes over a topic: the structure and the package that it comes from.
 #define BUS_TYPES(X)                                                                                          \
   X(String, std_msgs)                                                                                         \
   X(Bool, std_msgs)                                                                                           \
   X(Twist, geometry_msgs)                                                                                     \
+  X(PoseStamped, geometry_msgs)                                                                               \
   X(PoseWithCovarianceStamped, geometry_msgs)                                                                 \
   X(Odometry, nav_msgs)                                                                                       \
   X(TFMessage, tf2_msgs)                                                                                      \
   X(JointState, sensor_msgs)                                                                                  \
+  X(JointTrajectory, trajectory_msgs)                                                                         \
+  X(Float64MultiArray, std_msgs)                                                                              \
+  X(UInt8MultiArray, std_msgs)                                                                                \
+  X(Clock, rosgraph_msgs)                                                                                     \
   X(Imu, sensor_msgs)                                                                                         \
   X(BatteryState, sensor_msgs)                                                                                \
   X(Image, sensor_msgs)

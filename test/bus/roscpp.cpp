@@ -3,18 +3,23 @@
 #include <ros/ros.h>
 #include <ros/spinner.h>
 
+#include <geometry_msgs/PoseStamped.h>
 #include <geometry_msgs/PoseWithCovarianceStamped.h>
 #include <geometry_msgs/Twist.h>
 #include <nav_msgs/Odometry.h>
+#include <rosgraph_msgs/Clock.h>
 #include <sensor_msgs/BatteryState.h>
 #include <sensor_msgs/Image.h>
 #include <sensor_msgs/Imu.h>
 #include <sensor_msgs/JointState.h>
 #include <std_msgs/Bool.h>
+#include <std_msgs/Float64MultiArray.h>
 #include <std_msgs/String.h>
+#include <std_msgs/UInt8MultiArray.h>
 #include <std_srvs/SetBool.h>
 #include <std_srvs/Trigger.h>
 #include <tf2_msgs/TFMessage.h>
+#include <trajectory_msgs/JointTrajectory.h>
 
 #include <chrono>
 #include <thread>
@@ -26,7 +31,7 @@
 
 namespace bus {
 
-// ROS 1 has a time of its own kind.
+// ROS 1 has times of its own kind.
 inline void to(ros::Time& w, const Time& n) {
   w.sec = static_cast<uint32_t>(n.sec);
   w.nsec = n.nanosec;
@@ -34,6 +39,14 @@ inline void to(ros::Time& w, const Time& n) {
 inline void from(Time& n, const ros::Time& w) {
   n.sec = static_cast<int32_t>(w.sec);
   n.nanosec = w.nsec;
+}
+inline void to(ros::Duration& w, const Duration& n) {
+  w.sec = n.sec;
+  w.nsec = static_cast<int32_t>(n.nanosec);
+}
+inline void from(Duration& n, const ros::Duration& w) {
+  n.sec = w.sec;
+  n.nanosec = static_cast<uint32_t>(w.nsec);
 }
 
 namespace {

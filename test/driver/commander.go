@@ -15,7 +15,8 @@ import (
 	"github.com/robowarden/robowarden/test/internal/proc"
 )
 
-// Commander is a running planner on ROS 1 whose commands prove who sent them. It is written from ENVELOPE.md alone.
+// Commander is a running planner whose commands prove who sent them, rospy on ROS 1 and C++ on DDS. Both are written from
+// ENVELOPE.md alone.
 type Commander struct {
 	*proc.Process
 	faults bus.Speaker
@@ -30,11 +31,16 @@ func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx floa
 		t.Fatal(err)
 	}
 	const node = "/planner"
-	c := &Commander{Process: b.Node(t, proc.Spec{Name: node, Argv: []string{
-		"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "commander_node.py"), "--key=" + keyName, "--key-file=" + keyFile,
-		number("vx", vx), "__name:=" + strings.TrimPrefix(node, "/"),
-	}})}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	args := []string{"--key=" + keyName, "--key-file=" + keyFile, number("vx", vx)}
+	var spec proc.Spec
+	if b.Kind() == bus.ROS {
+		argv := append([]string{"/usr/bin/python3", filepath.Join(cpp.Root(), "driver", "commander_node.py")}, args...)
+		spec = proc.Spec{Name: node, Argv: append(argv, "__name:="+strings.TrimPrefix(node, "/"))}
+	} else {
+		spec = bus.Peer(t, b, "commander", node, args...)
+	}
+	c := &Commander{Process: b.Node(t, spec)}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if _, err := c.WaitOutput(ctx, `commander ready`); err != nil {
 		t.Fatal(err)

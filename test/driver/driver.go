@@ -153,7 +153,7 @@ func StartOperator(t testing.TB, b bus.Bus, c OperatorConfig) *Operator {
 		args = append(args, "--answers="+c.Answers)
 	}
 	o := &Operator{Process: b.Node(t, operator(t, b, c.Node, args))}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	if _, err := o.WaitOutput(ctx, `operator ready`); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func BenchmarkGuardBesidePeers(b *testing.B) {
 	g := s.start(b)
 	g.ready(b)
 	workers := append(bench.Peers(b, m, bench.Gate), bench.SameJob(b, m, sameJob, 0), bench.SameJob(b, m, sameJobFIFO, guardFIFO),
-		bench.SameJobForRobot(b, m, robotJob, guardFIFO), bench.Worker{Name: ours, PID: g.PID(), In: in, Out: out})
+		bench.SameJobForRobot(b, m, robotJob, guardFIFO, func(topic string) { secondRobot(b, m, topic) }), bench.Worker{Name: ours, PID: g.PID(), In: in, Out: out})
 	ctx, cancel := context.WithTimeout(b.Context(), 20*time.Minute)
 	defer cancel()
 	for b.Loop() {
@@ -82,6 +82,15 @@ func BenchmarkGuardBesidePeers(b *testing.B) {
 				r.Difference(ours, sameJobFIFO, rate, 0.5)/1e3, r.Difference(ours, sameJobFIFO, rate, 0.99)/1e3)
 		}
 	}
+}
+
+// secondRobot is a robot as the guard's, that listens to a topic and says nothing which the guard would hear.
+func secondRobot(b *testing.B, m *ros.Master, topic string) {
+	b.Helper()
+	plant.Start(b, m, plant.Config{NodeName: "/second_plant", CommandTopic: topic, Extra: []string{
+		"--odom-topic=/second/odom", "--joints-topic=/second/joint_states", "--imu-topic=/second/imu", "--tf=false", "--battery-hz=0",
+		"--stop-service=/second/stop", "--dock-service=/second/dock",
+	}})
 }
 
 // BenchmarkGuardUnderLoad measures the guard beside a roscpp relay, both under SCHED_FIFO, while every processor is kept

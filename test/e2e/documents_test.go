@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/robowarden/robowarden/test/oracle"
 )
 
 func profileYAML(c siteConfig, bus string) string {
@@ -70,8 +68,11 @@ func jointsYAML(n int, arm bool) string {
 	var out strings.Builder
 	for i := range n {
 		group := "leg"
-		if arm && i == n-1 {
+		switch {
+		case arm && i == n-1:
 			group = "arm"
+		case arm && i == n-2:
+			group = "hand"
 		}
 		fmt.Fprintf(&out, "    - {name: joint_%02d, group: %s, min: -3.2, max: 3.2, max_velocity: 30}\n", i, group)
 	}
@@ -83,6 +84,10 @@ func topicsYAML(c siteConfig) string {
 	if c.commandIn != "" {
 		in, out, publisher = c.commandIn, c.commandOut, c.commandPublisher
 	}
+	kind := c.commandKind
+	if kind == "" {
+		kind = "autonomy"
+	}
 	text := fmt.Sprintf(`kind: topic-mapping
 version: 1
 id: runner-test-topics
@@ -92,12 +97,12 @@ odometry: {topic: /odom, type: nav_msgs/Odometry, frame: map, publishers: [/plan
 joints: {topic: /joint_states, publishers: [/plant]}
 imu: {topic: /imu/data, frame: base_link, publishers: [/plant]}
 commands:
-  - {channel: autonomy, kind: autonomy, topic: %s, type: geometry_msgs/Twist, publishers: [%s], deadline: 300ms}
+  - {channel: autonomy, kind: %s, topic: %s, type: geometry_msgs/Twist, publishers: [%s], deadline: 300ms}
   - {channel: docking, kind: autonomy, topic: /cmd_vel_dock, type: geometry_msgs/Twist, publishers: [/docking], deadline: 300ms, dock: true}
 command_out: {topic: %s, type: geometry_msgs/Twist, consumer: /plant}
 orders: {topic: /robowarden/orders}
 diagnostics: /diagnostics
-`, in, publisher, out)
+`, kind, in, publisher, out)
 	if c.gates != "" {
 		text += "gates:\n" + c.gates
 	}
@@ -123,7 +128,12 @@ func (s *site) policyYAML(t testing.TB, c siteConfig) string {
 	}
 	zones := c.zones
 	if zones == "" {
-		zones = zoneYAML("yard", "SPEED_LIMIT", oracle.Rectangle(-900, -900, 900, 900), ", max_speed_mps: 2.0")
+		zones = yard()
+	}
+	limits := c.commandLimits
+	if limits == "" {
+		// Benches send far more often than a planner does, and a busy computer may read only the newest of them.
+		limits = "max_hz: 20000, max_loss_ratio: 1"
 	}
 	return fmt.Sprintf(`kind: policy
 version: 1
@@ -136,10 +146,9 @@ floors:
   - {id: ground, name: Ground floor, unbounded: a test floor without walls}
 zones:
 %srobots:
-  - {serial: runner-1, roles: []}
+  - {serial: %s, roles: []}
 %sstop_category: 2
-# Benches send far more often than a planner does, and a busy computer may read only the newest of them.
-command_channels: [{channel: autonomy, max_hz: 20000, max_loss_ratio: 1}]
+command_channels: [{channel: autonomy, %s}]
 %sstartup: {release: inputs, input_timeout: 30s}
-`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, channels, c.more)
+`, s.revision, s.digest(t, "profile.yaml"), s.digest(t, "topics.yaml"), zones, s.serial(), channels, limits, c.more)
 }

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -317,6 +319,40 @@ func robotThatKeepsMovingIsTold(t *testing.T, b bus.Bus) {
 		t.Fatalf("stop: %+v", got)
 	}
 	r.g.await(t, "a stop that is not confirmed", 15*time.Second, func(s agent.Status) bool { return has(s, "stop.unconfirmed") })
+}
+
+// TestStopServiceThatFails: a stop service that never answers, or refuses, is passed over: the guard says that the stop is
+// not confirmed, and keeps telling the robot to stop, which so comes to rest as soon as it obeys again.
+func TestStopServiceThatFails(t *testing.T) {
+	t.Parallel()
+	faults := []string{"hang_stop_service"}
+	if longTier() {
+		faults = append(faults, "refuse_stop_service")
+	}
+	for _, fault := range faults {
+		t.Run(fault, func(t *testing.T) {
+			onBuses(t, []bus.Kind{bus.Cyclone}, func(t *testing.T, b bus.Bus) { stopServiceThatFails(t, b, fault) })
+		})
+	}
+}
+
+func stopServiceThatFails(t *testing.T, b bus.Bus, fault string) {
+	r := driving(t, b, siteConfig{lock: true, services: true}, plant.Config{})
+	r.p.Fault(t, "keep_moving")
+	r.p.Fault(t, fault)
+	if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {
+		t.Fatalf("stop: %+v", got)
+	}
+	r.g.await(t, "a stop that is not confirmed", 15*time.Second, func(s agent.Status) bool { return has(s, "stop.unconfirmed") })
+	until(t, 10*time.Second, "a word about the service that failed", func() bool { return strings.Contains(r.g.Output(), "the rung's service") })
+	if !slices.ContainsFunc(r.p.Truth(t).Events, func(e oracle.Event) bool { return e.Kind == "stop-service" && e.Text == "on" }) {
+		t.Error("the stop service was never called")
+	}
+	trigger := r.now(t)
+	r.p.Fault(t, "clear keep_moving")
+	r.restsWithin(t, trigger, 2*time.Second+stopTime())
+	r.g.await(t, "a stop", 5*time.Second, func(s agent.Status) bool { return s.AtRest && s.Axes.Motion == "stop" })
+	r.g.replayed(t)
 }
 
 func TestSignedStopFromTheBus(t *testing.T) {

@@ -17,8 +17,9 @@ import (
 	"github.com/robowarden/robowarden/agent/journal"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/internal/domain"
 	"github.com/robowarden/robowarden/test/internal/proc"
-	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
 )
@@ -73,8 +74,20 @@ func (k *pair) kill(t testing.TB, n int) {
 // guard's journal and the plant tell, and everything that the journals hold reaches the consumer, once and in order.
 func TestRolesKilledAtRandomMoments(t *testing.T) {
 	t.Parallel()
+	t.Run("ros", func(t *testing.T) {
+		t.Parallel()
+		rolesKilledAtRandomMoments(t, meet(t, bus.ROS))
+	})
+	for _, kind := range onDDS() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			rolesKilledAtRandomMoments(t, domain.Here(t, kind)) // The broker is on this computer's own network.
+		})
+	}
+}
+
+func rolesKilledAtRandomMoments(t *testing.T, m bus.Bus) {
 	run := seed(t)
-	m := ros.StartMaster(t, ros.Options{})
 	p := plant.Start(t, m, plant.Config{LockTopic: "/robowarden/lock"})
 	w := newWhole(t, m, siteConfig{lock: true})
 	g := w.site.start(t)

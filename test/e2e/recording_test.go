@@ -10,9 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/robowarden/robowarden/agent/replay"
+	"github.com/robowarden/robowarden/test/dds"
 	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/internal/domain"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/oracle"
@@ -63,35 +67,92 @@ func rosbagAgrees(t *testing.T, path, compression string) {
 	rec.Signal(syscall.SIGINT)
 	until(t, 20*time.Second, "a recording that is closed", func() bool { _, err := os.Stat(file); return err == nil })
 
-	a, err := replay.Agree(t.Context(), s.path("journal"), s.path("state/documents"), file)
-	if err != nil {
-		t.Fatal(err)
+	recordingAgrees(t, s, live, file)
+	recordingAlone(t, s, file)
+}
+
+// TestMCAPAgreesWithJournal is the same over DDS: another participant takes the samples from the wire, and Foxglove's library
+// writes them. Fast DDS's peers are recorded with the names of ROS 2, CycloneDDS's with those of the wire.
+func TestMCAPAgreesWithJournal(t *testing.T) {
+	for _, vendor := range onDDS(bus.Cyclone) {
+		t.Run(string(vendor), func(t *testing.T) {
+			t.Parallel()
+			mcapAgrees(t, vendor)
+		})
 	}
-	if !a.Checked.OK() || a.Checked.Digest != live.Digest {
-		t.Errorf("with the bag's messages: %+v; expected digest %016x", a.Checked, live.Digest)
+}
+
+func mcapAgrees(t *testing.T, vendor bus.Kind) {
+	b := domain.Start(t, vendor)
+	s := newSite(t, b, siteConfig{
+		zones: blockedZone("wall", oracle.Rectangle(4, -3, 6, 3)),
+		more:  "recorder:\n  before: 30s\n  after: 1s\n  kinds: [{kind: motion, access: operations, files: 4, mib: 64, keep: 24h}]\n",
+	})
+	file, names, compression := s.path("drive.mcap"), dds.NamesWire, "zstd"
+	if vendor == bus.Fast {
+		names, compression = dds.NamesROS, "lz4"
+	}
+	rec := dds.Record(t, b, file, compression, names)
+	p := plant.Start(t, b, plant.Config{})
+	g := s.start(t)
+	g.ready(t)
+	driver.StartDrive(t, b, driver.Drive{VX: 1.0, Duration: 6 * time.Second})
+	g.standsUnheld(t, p, 30*time.Second)
+	flight := flown(t, g)
+	live := g.replayed(t)
+	rec.Finish(t)
+	recordingAgrees(t, s, live, file)
+	recordingAlone(t, s, file)
+	recordingAlone(t, s, flight)
+}
+
+// flown stops the robot by a signed order and waits for the flight recording of it.
+func flown(t *testing.T, g *guard) string {
+	t.Helper()
+	if got := g.order(t, g.site.stopOrder(t)); !got.Applied {
+		t.Fatalf("the order to stop: %+v", got)
+	}
+	var files []string
+	until(t, 30*time.Second, "a flight recording", func() bool {
+		files, _ = filepath.Glob(g.site.path("state/flights/operations/*-order.stop-motion.mcap"))
+		return len(files) > 0
+	})
+	return files[0]
+}
+
+// recordingAgrees compares by the station's program: with the recording's messages in place of the journalled ones every
+// decision has to come out again.
+func recordingAgrees(t *testing.T, s *site, live replay.Result, file string) {
+	t.Helper()
+	raw := command(t, stationBinary(t), "replay", file, "--journal", s.path("journal"), "--documents", s.path("state/documents"), "--json")
+	var a replay.Agreement
+	if err := json.NewDecoder(strings.NewReader(raw)).Decode(&a); err != nil {
+		t.Fatalf("%v: %.300s", err, raw)
+	}
+	if want := live.Checked(); !cmp.Equal(a.Checked, want) {
+		t.Errorf("with the recording's messages: %+v; expected as live %+v", a.Checked, want)
 	}
 	journalled, found := 0, 0
 	for kind, k := range a.Kinds {
-		t.Logf("%s: %d journalled, %d of them before the recorder came, %d in the bag", kind, k.Journalled, k.Before, k.Found)
+		t.Logf("%s: %d journalled, %d of them before the recorder came, %d recorded", kind, k.Journalled, k.Before, k.Found)
 		if kind == "command" {
 			// The recorder finds the planner some tenths of a second after the guard, and commands without a stamp look alike: so
 			// those that came before the recorder cannot be told from others.
 			if float64(k.Found) < 0.8*float64(k.Journalled) {
-				t.Errorf("%d of %d commands are in the bag", k.Found, k.Journalled)
+				t.Errorf("%d of %d commands are recorded", k.Found, k.Journalled)
 			}
 			continue
 		}
 		journalled, found = journalled+k.Journalled-k.Before, found+k.Found
 	}
-	// ROS's recorder may miss a message here and there; when it ends, the guard may have heard a few more.
+	// A recorder may miss a message here and there; when it ends, the guard may have heard a few more.
 	if journalled < 500 || float64(found) < 0.99*float64(journalled) {
-		t.Errorf("%d of %d journalled messages are in the bag", found, journalled)
+		t.Errorf("%d of %d journalled messages are recorded", found, journalled)
 	}
-	bagAlone(t, s, file)
 }
 
-// bagAlone replays the bag by the station's program, as an engineer would.
-func bagAlone(t *testing.T, s *site, file string) {
+// recordingAlone replays the recording by itself, as an engineer would.
+func recordingAlone(t *testing.T, s *site, file string) {
 	s.write(t, "plain.yaml", s.policy)
 	raw := command(t, stationBinary(t), "replay", file, "--policy", s.path("plain.yaml"), "--profile", s.path("profile.yaml"),
 		"--topics", s.path("topics.yaml"), "--json", "--html", s.path("report.html"))

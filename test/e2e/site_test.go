@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -43,12 +44,16 @@ var contour = oracle.Contour{oracle.Rectangle(-0.30, -0.20, 0.30, 0.20)}
 
 // site is one deployment on disk: documents, keys, state and journal, all in a folder of the test's own.
 type site struct {
-	dir      string
-	bus      bus.Bus
+	dir string
+	bus bus.Bus
+	// robot is the robot's id, fleet the ids of all robots that its key list is for.
+	robot    string
+	fleet    []string
 	operator crypto.Signer
 	engineer crypto.Signer
 	verifier crypto.Signer
 	consumer crypto.Signer
+	releaser crypto.Signer
 	// technician signs the records of proof tests.
 	technician crypto.Signer
 	heartbeat  []byte
@@ -64,7 +69,8 @@ type siteConfig struct {
 	channels, more string
 	// lock and services say whether the mapping has them.
 	lock, services bool
-	// gates is YAML for the mapping's gates, two spaces deep. With it the robot's last joint, joint_28, is an arm.
+	// gates is YAML for the mapping's gates, two spaces deep. With it the robot's last joint, joint_28, is an arm, and
+	// the one before it a hand.
 	gates string
 	// operatorLink adds the operator's heartbeat.
 	operatorLink bool
@@ -72,8 +78,16 @@ type siteConfig struct {
 	commandKeys []string
 	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
 	commandIn, commandOut, commandPublisher string
+	// commandKind is on whose behalf the planner commands, default autonomy; commandLimits are the policy's words about how well
+	// its commands have to come in.
+	commandKind, commandLimits string
 	// journalMiB is the quota, default 64, segmentMiB one file of it, default 1.
 	journalMiB, segmentMiB int
+	// robot is the robot's id, default robotID. fleet are the robots that share one key list, whose keys are those of the site
+	// keysOf, or new ones.
+	robot  string
+	fleet  []string
+	keysOf *site
 	// stateDir and journalDir replace the folders, for disks that misbehave.
 	stateDir, journalDir string
 }
@@ -92,13 +106,16 @@ func zoneYAML(id, kind string, ring oracle.Ring, extra string) string {
 
 func newSite(t testing.TB, b bus.Bus, c siteConfig) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), bus: b, revision: 1}
+	s := &site{dir: t.TempDir(), bus: b, revision: 1, robot: cmp.Or(c.robot, robotID), fleet: c.fleet}
+	if len(s.fleet) == 0 {
+		s.fleet = []string{s.robot}
+	}
 	section, name := busYAML(b)
 	s.heartbeat = []byte("0123456789abcdef0123456789abcdef")
 	s.write(t, "profile.yaml", profileYAML(c, name))
 	s.write(t, "topics.yaml", topicsYAML(c))
 	s.write(t, "operator.key", hex.EncodeToString(s.heartbeat)+"\n")
-	s.keys(t)
+	s.keys(t, c.keysOf)
 	s.policy = s.policyYAML(t, c)
 	s.write(t, "policy.dsse.json", string(s.signPolicy(t, s.policy, s.revision)))
 	state, journal, quota := c.stateDir, c.journalDir, c.journalMiB
@@ -123,12 +140,12 @@ func newSite(t testing.TB, b bus.Bus, c siteConfig) *site {
 	}
 	s.write(t, "deployment.yaml", fmt.Sprintf(`kind: deployment
 version: 1
-serial: runner-1
+serial: %s
 %s
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: %s, journal_dir: %s, control_socket: control.sock}
 %sjournal: {quota_mib: %d, segment_mib: %d}
 log: {level: info, format: json}
-`, section, state, journal, heartbeat, quota, max(c.segmentMiB, 1)))
+`, s.serial(), section, state, journal, heartbeat, quota, max(c.segmentMiB, 1)))
 	return s
 }
 
@@ -144,11 +161,23 @@ func (s *site) write(t testing.TB, name, text string) {
 	}
 }
 
-// keys makes a root, a safety engineer and an operator, and the signed list that names them.
-func (s *site) keys(t testing.TB) {
+// serial is the robot's id without its manufacturer.
+func (s *site) serial() string { return strings.TrimPrefix(s.robot, "acme/") }
+
+// keys makes a root, a safety engineer, an operator and who else signs, and the signed list that names them; or takes those of
+// another robot of the fleet.
+func (s *site) keys(t testing.TB, of *site) {
 	t.Helper()
+	if of != nil {
+		s.engineer, s.operator, s.verifier, s.consumer, s.releaser, s.technician = of.engineer, of.operator, of.verifier, of.consumer, of.releaser, of.technician
+		for _, name := range []string{"keys/roots.pem", "keys/keylist-1.dsse.json"} {
+			s.write(t, name, string(must(os.ReadFile(of.path(name)))(t)))
+		}
+		return
+	}
 	root := newKey(t)
-	s.engineer, s.operator, s.verifier, s.consumer, s.technician = newKey(t), newKey(t), newKey(t), newKey(t), newKey(t)
+	s.engineer, s.operator, s.verifier, s.consumer = newKey(t), newKey(t), newKey(t), newKey(t)
+	s.releaser, s.technician = newKey(t), newKey(t)
 	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
@@ -156,11 +185,12 @@ func (s *site) keys(t testing.TB) {
 		}
 	}
 	list := &order.Order{
-		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{robotID}, Sequence: 1,
+		Kind: order.KindKeyList, ID: order.NewID(), Audience: s.fleet, Sequence: 1,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "keys of a test",
 		KeyList: &order.KeyList{Keys: []order.Key{
 			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
 			entry(s.verifier, "verifier", order.RoleVerifier), entry(s.consumer, "consumer", order.RoleConsumer),
+			entry(s.releaser, "releaser", order.RoleRelease),
 			entry(s.technician, "tara", order.RoleTechnician),
 		}},
 	}
@@ -186,7 +216,7 @@ func hourAgo() time.Time { return time.Now().UTC().Truncate(time.Second).Add(-ti
 func (s *site) signPolicy(t testing.TB, policy string, revision uint64) []byte {
 	t.Helper()
 	return must(order.Sign(&order.Order{
-		Kind: order.KindPolicySet, ID: order.NewID(), Audience: []string{robotID}, Sequence: revision,
+		Kind: order.KindPolicySet, ID: order.NewID(), Audience: []string{s.robot}, Sequence: revision,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "policy of a test",
 		PolicySet: &order.PolicySet{
 			Policy: []byte(policy), PolicySHA256: sum(policy),
@@ -206,7 +236,7 @@ func (s *site) digest(t testing.TB, name string) string {
 func (s *site) stopOrder(t testing.TB) []byte {
 	t.Helper()
 	return must(order.Sign(&order.Order{
-		Kind: order.KindStop, ID: order.NewID(), Audience: []string{robotID}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(2 * time.Hour),
+		Kind: order.KindStop, ID: order.NewID(), Audience: []string{s.robot}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(2 * time.Hour),
 		Reason: "stop of a test", Stop: &order.Stop{Category: 2},
 	}, s.operator))(t)
 }
@@ -214,7 +244,7 @@ func (s *site) stopOrder(t testing.TB) []byte {
 func (s *site) resetOrder(t testing.TB, st agent.Status, key crypto.Signer) []byte {
 	t.Helper()
 	return must(order.Sign(&order.Order{
-		Kind: order.KindReset, ID: order.NewID(), Audience: []string{robotID}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(2 * time.Hour),
+		Kind: order.KindReset, ID: order.NewID(), Audience: []string{s.robot}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(2 * time.Hour),
 		Reason: "reset of a test", Binding: order.Binding{BootID: st.BootID, Nonce: st.Nonce}, Reset: &order.Reset{All: true},
 	}, key))(t)
 }

@@ -37,6 +37,7 @@ type tally struct {
 	failures                []string
 	seeds                   []string
 	coverage                []string
+	tables                  []string
 	fuzzed                  []string
 }
 
@@ -236,6 +237,9 @@ func (t *tally) keep(e *event) {
 	text := strings.TrimSpace(e.Output)
 	if strings.Contains(text, "seed") || strings.Contains(text, "figures: ") {
 		t.seeds = append(t.seeds, e.Test+": "+text)
+	}
+	if _, row, ok := strings.Cut(text, "table: "); ok && strings.HasPrefix(row, "|") {
+		t.tables = append(t.tables, row)
 	}
 	if part, ok := strings.CutPrefix(text, "coverage: "); ok && e.Test == "" {
 		t.coverage = append(t.coverage, e.Package+": "+part)

@@ -26,6 +26,7 @@ func (t *tally) write(dir, name string, elapsed time.Duration) error {
 		fmt.Fprintf(&b, "- %s: %s\n", f[0], f[1])
 	}
 	section(&b, "Failures", t.failures)
+	table(&b, t.tables)
 	section(&b, "Coverage of the product's packages by their own tests", t.coverage)
 	section(&b, "Fuzzing", t.fuzzed)
 	section(&b, "Seeds and figures", t.seeds)
@@ -67,6 +68,13 @@ func field(text, name string) string {
 		}
 	}
 	return "?"
+}
+
+// table puts down the rows that tests logged, each with "table: " before it, as they came.
+func table(b *strings.Builder, rows []string) {
+	if len(rows) > 0 {
+		fmt.Fprintf(b, "\n## Tables\n\n%s\n", strings.Join(rows, "\n"))
+	}
 }
 
 func section(b *strings.Builder, title string, lines []string) {

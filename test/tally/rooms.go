@@ -20,8 +20,12 @@ type room struct {
 // Names of the rooms that are no package of the test module.
 const (
 	roomProduct = "product"
+	roomAttacks = "attacks"
 	roomFuzz    = "fuzz-" // with the folder
 )
+
+// attacks is the test that fills roomAttacks: a hundred of each attack take longer than all the rest of its package.
+const attacks = "^TestAttacks$"
 
 // rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
@@ -34,7 +38,12 @@ func rooms() ([]room, error) {
 	for pkg := range strings.FieldsSeq(string(out)) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
-		list = append(list, room{name: name, run: []module{{".", []string{"-tags=qualify", "-timeout=150m", "-parallel=4", pkg}, false}}})
+		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
+		if name == "e2e" {
+			list = append(list, room{name: roomAttacks, run: []module{{".", []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + attacks, pkg}, false}}})
+			args = append(args, "-skip="+attacks)
+		}
+		list = append(list, room{name: name, run: []module{{".", append(args, pkg), false}}})
 	}
 	for _, m := range []struct{ dir, prefix string }{{"..", ""}, {".", "test-"}} {
 		more, err := fuzzRooms(m.dir, m.prefix)

@@ -52,6 +52,21 @@ func TestTallyKeepsCoverageAndSeeds(t *testing.T) {
 	}
 }
 
+func TestRowsOfTablesComeIntoTheReport(t *testing.T) {
+	r := &tally{output: map[string][]string{}}
+	for _, line := range []string{"table: | a | b |", "table: |---|---|", "not a table: at all", "table: | 1 | 2 |"} {
+		r.take(&event{Action: "output", Package: "p", Test: "T", Output: "    x_test.go:1: " + line + "\n"})
+	}
+	dir := t.TempDir()
+	if err := r.write(dir, "room", time.Second); err != nil {
+		t.Fatal(err)
+	}
+	report, err := os.ReadFile(filepath.Join(dir, "room.md"))
+	if err != nil || !strings.Contains(string(report), "\n\n| a | b |\n|---|---|\n| 1 | 2 |\n") {
+		t.Errorf("%v: the report lacks the table:\n%s", err, report)
+	}
+}
+
 func TestEachRoomHasAReportAndTheSummaryNamesAll(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "rooms")
 	good := &tally{passed: 3, seeds: []string{"TestA: seed 7"}}

@@ -81,7 +81,12 @@
     map.setAttribute("viewBox", `${v[0]} ${-(v[1] + v[3])} ${v[2]} ${v[3]}`);
     const perPx = box.width ? Math.max(v[2] / box.width, v[3] / box.height) : 0.05;
     $("labels").setAttribute("font-size", 11.5 * perPx);
-    for (const t of $("labels").children) t.setAttribute("visibility", t.textContent.length * 6.4 * perPx > Number(t.dataset.room) ? "hidden" : "visible");
+    for (const t of $("labels").children) {
+      // With what it says where there is room, the name alone where there is less, nothing where there is none.
+      const fits = (s) => s.length * 6.4 * perPx <= Number(t.dataset.room);
+      put(t, fits(t.dataset.full) ? t.dataset.full : t.dataset.name);
+      t.setAttribute("visibility", fits(t.textContent) ? "visible" : "hidden");
+    }
     let bar = 10;
     for (const b of [10, 5, 2, 1, 0.5]) { bar = b; if (b / perPx < 130) break; }
     const sx = v[0] + v[2] / 2 - perPx * box.width / 2 + 14 * perPx, sy = -(v[1] + v[3] / 2) + perPx * box.height / 2 - 12 * perPx;
@@ -99,16 +104,22 @@
     NO_MANIPULATION: "arms at rest", PRIVACY: "cameras and microphones closed", DWELL_LIMIT: "for a while only",
     RELEASE: "closed without a lease", DOOR: "closed without a lease", NO_STOP: "no standing",
   };
+  // brief is the same for the map.
+  const brief = (z) => ({
+    SPEED_LIMIT: known(z.max_speed_mps) ? `${z.max_speed_mps} m/s` : "", NO_MANIPULATION: "arms at rest", PRIVACY: "private", DWELL_LIMIT: "briefly",
+    RELEASE: "by lease", DOOR: "by lease", NO_STOP: "no standing",
+  })[z.type];
+  // look is how a kind of zone is drawn.
+  const look = (type) => ({ RELEASE: "LEASE", DOOR: "LEASE", BLOCKED: "BLOCKED", SPEED_LIMIT: "SPEED_LIMIT", KEEP_IN: "KEEP_IN" })[type] || "OTHER";
 
   const drawScene = () => {
-    const floor = floorOf(), groups = { KEEP_IN: $("g-keep"), SPEED_LIMIT: $("g-speed"), BLOCKED: $("g-blocked") };
+    const floor = floorOf(), groups = { KEEP_IN: $("g-keep"), SPEED_LIMIT: $("g-speed"), OTHER: $("g-other"), LEASE: $("g-lease"), BLOCKED: $("g-blocked") };
     Object.values(groups).forEach((g) => g.replaceChildren());
-    Object.keys(words).forEach((type) => { groups[type] = groups.SPEED_LIMIT; });
     $("g-walls").replaceChildren(); $("labels").replaceChildren();
     state.shapes = [];
     const scene = state.scene || {};
     (scene.zones || []).forEach((z, i) => {
-      const group = groups[z.type], d = ring(z.outer) + (z.holes || []).map(ring).join("");
+      const group = groups[look(z.type)], d = ring(z.outer) + (z.holes || []).map(ring).join("");
       if (z.floor !== floor || !group || !d) return;
       const shape = draw("path", { d, "fill-rule": "evenodd" }), fill = draw("path", { d, "fill-rule": "evenodd" });
       const tip = draw("title", {}); tip.textContent = `${z.id}: ${z.reason}`;
@@ -118,7 +129,7 @@
         const ps = points(z.outer), xs = ps.map((p) => p[0]), ys = ps.map((p) => p[1]);
         const x0 = Math.min(...xs), x1 = Math.max(...xs), y0 = Math.min(...ys), y1 = Math.max(...ys);
         label = draw("text", { x: (x0 + x1) / 2, y: -(y0 + y1) / 2 });
-        label.textContent = z.id + (z.type === "SPEED_LIMIT" && known(z.max_speed_mps) ? ` · ${z.max_speed_mps} m/s` : "");
+        label.dataset.name = z.id; label.dataset.full = z.id + (brief(z) ? ` · ${brief(z)}` : "");
         label.dataset.room = x1 - x0;
         $("labels").append(label);
       }
@@ -129,7 +140,7 @@
       for (const w of f.walls || []) $("g-walls").append(draw("polyline", { points: points(w).map((p) => p.join(",")).join(" ") }, "wall"));
       for (const m of f.marks || []) {
         if (!points([m.at]).length) continue;
-        const t = draw("text", { x: m.at[0], y: -m.at[1] }, "mark"); t.textContent = m.name; t.dataset.room = 99;
+        const t = draw("text", { x: m.at[0], y: -m.at[1] }, "mark"); t.dataset.name = t.dataset.full = m.name; t.dataset.room = 99;
         $("labels").append(t);
       }
     }
@@ -140,7 +151,7 @@
     const states = (state.snap && state.snap.zones) || [], same = state.snap && state.scene && state.snap.scene_id === state.scene.id;
     for (const s of state.shapes || []) {
       const now = same ? states[s.i] : null;
-      const cls = `${s.z.type}${now && !now.applies ? " off" : ""}${now && now.state ? " " + word(now.state) : ""}`;
+      const cls = `${look(s.z.type)}${now && !now.applies ? " off" : ""}${now && now.state ? " " + word(now.state) : ""}`;
       s.shape.setAttribute("class", "zone " + cls); s.fill.setAttribute("class", "zone fill " + cls);
       if (s.label) s.label.setAttribute("class", cls);
     }
@@ -207,7 +218,7 @@
       if (z.floor !== s.floor || !n || !n.applies || (n.state !== "inside" && n.state !== "near")) return;
       const away = n.state === "inside" ? "" : known(n.margin_m) ? `${num(Math.max(0, n.margin_m), 1)} m away` : "near";
       if (z.type === "SPEED_LIMIT") out.push([`${z.id}: at most ${num(z.max_speed_mps, 2)} m/s`, z.reason, away, "zone-rule"]);
-      else if (words[z.type]) out.push([`${z.id}: ${words[z.type]}`, z.reason, away, "zone-rule"]);
+      else if (words[z.type]) out.push([`${z.id}: ${words[z.type]}`, z.reason, away, look(z.type) === "LEASE" ? "zone-stop" : "zone-rule"]);
       else if (z.type === "BLOCKED") out.push([n.state === "inside" ? `Inside ${z.id}` : `Close to ${z.id}`, z.reason, away, "zone-stop"]);
       else if (n.state === "near") out.push([`Close to the edge of ${z.id}`, z.reason, away, "zone-stop"]);
     });
@@ -275,7 +286,7 @@
       .map(([z, n]) => [z.id, z.type, z.reason, z.max_speed_mps, n ? n.applies : true, n && n.applies && n.state ? n.state : ""]);
     keep($("zones"), items, ([id, type, reason, limit, applies, where]) => {
       const kind = { BLOCKED: "forbidden", SPEED_LIMIT: `at most ${num(limit, 2)} m/s`, KEEP_IN: "stay inside" }[type] || words[type] || type;
-      const li = el("li", type.replace(/[^A-Z_]/g, "") + (applies ? "" : " off"));
+      const li = el("li", look(type) + (applies ? "" : " off"));
       li.append(el("b", "", id), el("span", "", applies ? kind + (where && where !== "clear" ? ` · ${where}` : "") : "not in force now"), el("p", "", reason));
       return li;
     });

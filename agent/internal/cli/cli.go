@@ -18,7 +18,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 )
 
 // Version and BuildTime (seconds since the Unix epoch) are set by the Makefile at link time.
@@ -151,6 +152,5 @@ func newLog(w io.Writer, level, format string) zerolog.Logger {
 
 // IsTerminal says whether a person may be reading f.
 func IsTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
+	return answer.Terminal(f)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
 	"github.com/robowarden/robowarden/agent/internal/cli/commission"
 	"github.com/robowarden/robowarden/agent/internal/cli/measure"
+	"github.com/robowarden/robowarden/agent/internal/cli/profile"
 )
 
 const defaultDeployment = "/etc/robowarden/deployment.yaml"
@@ -27,7 +28,7 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), newCheck(), newCommission(), measure.New(), artifact.NewRobot())
+		newJournal(), newCheck(), newCommission(), profile.New(), measure.New(), artifact.NewRobot())
 	return root
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/courier"
 	"github.com/robowarden/robowarden/agent/internal/confine"
+	"github.com/robowarden/robowarden/agent/internal/floors"
 	"github.com/robowarden/robowarden/agent/internal/notify"
 	"github.com/robowarden/robowarden/agent/internal/service"
 	"github.com/robowarden/robowarden/agent/internal/stewardmetrics"
@@ -167,8 +168,12 @@ func newSteward() *cobra.Command {
 		for _, r := range dep.Steward.Runs {
 			runs = append(runs, steward.Runs(r))
 		}
+		counters, err := floors.Open(dep.Steward.TPM)
+		if err != nil {
+			return err
+		}
 		s, err := steward.New(steward.Options{
-			Runs:   runs,
+			Runs: runs, Floors: counters,
 			Socket: dep.Paths.ControlSocket, StateDir: dep.Steward.StateDir, Period: dep.Steward.Period, Program: "robowarden " + version(),
 			BootID: boot, Clock: host.Clock{}.Boot, Log: log, Artifacts: dep.Steward.Artifacts,
 		})

@@ -31,6 +31,7 @@ var analysis = []fmeaGroup{
 		{"commands are NaN, infinite, stale or from the future", "the base would do something else", "dropped; channel.command-invalid", "yes, held", []string{"interlock:TestGateDrops", "agent/guard:TestFaultsRestrict/commands NaN"}},
 		{"a stranger publishes commands", "the robot follows him", "publisher.unknown, publisher.second; not let through", "yes, stopped", []string{"test/e2e:TestHostilePeers", "agent/guard:TestFaultsRestrict/second publisher on the input"}},
 		{"somebody publishes behind the gate", "the gate is passed by", "gate.bypass", "yes, by lock or device; without one advisory", []string{"agent/guard:TestFaultsRestrict/the base listens to somebody else", "agent/guard:TestEveryRungMeetsEveryFault"}},
+		{"forged announcements crowd out others on DDS", "that all who publish are known cannot be said", "bus.flooded", "slowed down", []string{"agent/guard:TestFloodSlowsDown", "hal/ros2:TestFloodIsTold", "test/e2e:TestHostilePeersOnDDS/flood of announcements"}},
 		{"master or discovery is gone", "who publishes cannot be known", "bus.lost", "yes, held", []string{"agent/guard:TestFaultsRestrict/graph silent"}},
 	}},
 	{"What stops the robot", []fmeaRow{
@@ -59,6 +60,16 @@ var analysis = []fmeaGroup{
 		{"the only contact of an input is stuck released", "a press is not seen", "none: check warns about e-stops without a second contact", "no: the certified e-stop", []string{"agent/config:TestSingleContactIsWarnedOf"}},
 		{"an input cannot be read", "a press is not seen", "input.stuck", "yes, held until a reset", []string{"agent/guard:TestDevicesRestrict/inputs silent", "hal/gpio:TestInputTellsWhatItReads"}},
 		{"a device or input never comes up", "the robot does not open, or is advisory", "startup, actuator.silent", "yes, held", []string{"agent/guard:TestStartWaitsForDevices"}},
+	}},
+	{"Models and firmware", []fmeaRow{
+		{"a model's file changes under a running robot", "the robot acts by what nobody signed", "the steward's hash, at the next look or within ten minutes: artifact.untrusted", "what depends on it is held or disabled, latched", []string{"test/e2e:TestRollout", "agent/steward:TestMeasuresWhatIsActive", "agent/steward:TestRechecksWhatLooksUnchanged"}},
+		{"a signed model behaves otherwise than the one before", "speeds, refusals, restrictions drift; trips", "the trial's statistics against the content before", "yes: held, and taken back by the robot", []string{"test/e2e:TestPoisonedModel", "agent/steward:TestASickArtifactIsTakenBack"}},
+		{"power goes while a model is installed", "half a model", "records and digests of slots", "the old or the new one, whole", []string{"agent/slots:TestCutAtEveryWrite", "agent/slots:TestCutAgainAndAgain"}},
+		{"an older disk is put in place", "a model with a known hole runs again", "the TPM's counter of floors, where there is one", "what depends on it is restricted", []string{"agent/slots:TestTheCounterIsNotWhatItWas", "agent/steward:TestADoubtfulFloorHidesWhatIsActive"}},
+		{"the TPM's counter is gone, was made anew, or is another TPM's", "nobody knows the floor", "the floor's file beside it: the floor is in doubt", "what depends on it is restricted", []string{"agent/internal/floors:TestAnotherTPM", "attest/tpm:TestFloorThatSomebodyReplaced", "agent/steward:TestADoubtfulFloorHidesWhatIsActive"}},
+		{"the power goes between counter and file", "the counter is ahead", "the higher one counts", "goes on", []string{"agent/internal/floors:TestKilledBetweenCounterAndFile", "agent/slots:TestACounterIsCutAtEveryStep"}},
+		{"what must be taken back has nothing above the floor to go back to", "neither may run", "the trial names both reasons", "what depends on it is restricted until a person acts", []string{"agent/steward:TestBelowTheFloorIsHeldOnTheSafeSide"}},
+		{"a release is bad on one robot of many", "the others would install it", "the desk reads what was taken back and proposes a halt", "a signed halt: nobody else installs it", []string{"test/e2e:TestRollout", "agent/internal/cli/fleet:TestHaltsAreProposed"}},
 	}},
 	{"The other roles", []fmeaRow{
 		{"steward ends or hangs", "processes behind publishers become unknown", "its facts' leases end: publisher.unproven", "held where the mapping demands processes", []string{"agent/guard:TestLosingFactsNeverLoosens", "test/e2e:TestRolesKilledAtRandomMoments"}},

@@ -16,7 +16,9 @@ type Master struct {
 	subs  table
 	srvs  map[string][2]string // service → node, rosrpc URI
 	types map[string]string
-	calls map[string]int
+	// params is the parameter server, texts alone.
+	params map[string]string
+	calls  map[string]int
 }
 
 // table maps topics to the names of nodes, both in the order in which they came.
@@ -65,7 +67,7 @@ func NewMaster(host string) (*Master, error) {
 
 // NewMasterAt starts a master, with empty tables, at an address such as that of one that was closed.
 func NewMasterAt(addr string) (*Master, error) {
-	m := &Master{nodes: map[string]string{}, srvs: map[string][2]string{}, types: map[string]string{}, calls: map[string]int{}}
+	m := &Master{nodes: map[string]string{}, srvs: map[string][2]string{}, types: map[string]string{}, params: map[string]string{}, calls: map[string]int{}}
 	srv, err := serveRPC(addr, m.handle)
 	if err != nil {
 		return nil, err
@@ -142,6 +144,20 @@ func (m *Master) handle(method string, params []Value) []any {
 			services = append(services, []any{name, []string{s[0]}})
 		}
 		return []any{1, "current system state", []any{m.pubs.list(), m.subs.list(), services}}
+	case "getTopicTypes":
+		types := []any{}
+		for topic, typ := range m.types {
+			types = append(types, []any{topic, typ})
+		}
+		return []any{1, "current topics", types}
+	case "getParam":
+		if text, ok := m.params[arg(1)]; ok {
+			return []any{1, "Parameter [" + arg(1) + "]", text}
+		}
+		return []any{-1, "Parameter [" + arg(1) + "] is not set", 0}
+	case "setParam":
+		m.params[arg(1)] = arg(2)
+		return []any{1, "parameter " + arg(1) + " set", 0}
 	case "getUri":
 		return []any{1, "", m.URI()}
 	case "getPid":

@@ -43,6 +43,9 @@ void make(bus::Twist& m, long n, size_t) {
   m.angular.z = -0.5;
 }
 
+// A second after 1970 for each sample.
+void make(bus::Clock& m, long n, size_t) { m.clock = {static_cast<int32_t>(n), 0}; }
+
 // The number, a space, and letters up to the size.
 void make(bus::String& m, long n, size_t size) {
   m.data = std::to_string(n) + " ";
@@ -60,6 +63,7 @@ void make(bus::Image& m, long n, size_t size) {
 
 long number(const bus::Odometry& m) { return m.header.stamp.sec; }
 long number(const bus::Twist& m) { return static_cast<long>(m.linear.x); }
+long number(const bus::Clock& m) { return m.clock.sec; }
 long number(const bus::String& m) { return std::strtol(m.data.c_str(), nullptr, 10); }
 long number(const bus::Image& m) { return m.header.stamp.sec; }
 
@@ -78,6 +82,12 @@ template <>
 bool right(const bus::Twist& m, uint64_t& digest) {
   digest = fnv(digest, &m, sizeof m);
   return m.angular.z == -0.5 && m.linear.y == 0 && m.linear.z == 0;
+}
+
+template <>
+bool right(const bus::Clock& m, uint64_t& digest) {
+  digest = fnv(digest, &m.clock, sizeof m.clock);
+  return m.clock.nanosec == 0;
 }
 
 template <>

@@ -36,24 +36,27 @@ inline uint8_t byte_of(long n, size_t k) { return static_cast<uint8_t>(k * 7 + s
 // make fills sample n with size bytes of content, where the type has room for that. number and content read it back.
 void make(bus::Odometry& m, long n, size_t size);
 void make(bus::Twist& m, long n, size_t size);
+void make(bus::Clock& m, long n, size_t size);
 void make(bus::String& m, long n, size_t size);
 void make(bus::Image& m, long n, size_t size);
 long number(const bus::Odometry& m);
 long number(const bus::Twist& m);
+long number(const bus::Clock& m);
 long number(const bus::String& m);
 long number(const bus::Image& m);
 // right says whether all of the content is as make made it.
 template <class M>
 bool right(const M& m, uint64_t& digest);
 
-// with calls f with a null pointer of the type that the name stands for: odometry, twist, string, image.
+// with calls f with a null pointer of the type that the name stands for: odometry, twist, clock, string, image.
 template <class F>
 int with(const std::string& type, const F& f) {
   if (type == "odometry") return f(static_cast<bus::Odometry*>(nullptr));
   if (type == "twist") return f(static_cast<bus::Twist*>(nullptr));
+  if (type == "clock") return f(static_cast<bus::Clock*>(nullptr));
   if (type == "string") return f(static_cast<bus::String*>(nullptr));
   if (type == "image") return f(static_cast<bus::Image*>(nullptr));
-  throw std::invalid_argument("--type: expected odometry, twist, string or image");
+  throw std::invalid_argument("--type: expected odometry, twist, clock, string or image");
 }
 
 }  // namespace count

@@ -75,6 +75,8 @@ type Joint struct {
 	Axis [3]float64
 	// Lower and Upper are the end stops in rad or m, for revolute and prismatic.
 	Lower, Upper float64
+	// Velocity, in rad/s or m/s, and Effort, in N·m or N, are what the joint can do at most; 0 where that is not said.
+	Velocity, Effort float64
 	// Mimic is the joint that this one follows, nil for none.
 	Mimic *Mimic
 }
@@ -274,15 +276,17 @@ func (p *parser) limits(n *node, j *Joint) {
 		j.Mimic = &Mimic{Multiplier: p.number(m, "multiplier", &one), Offset: p.number(m, "offset", &none)}
 		j.Mimic.Joint, _ = m.attr("joint")
 	}
+	l, zero := p.one(n, "limit"), 0.0
+	if l != nil {
+		j.Velocity, j.Effort = p.number(l, "velocity", &zero), p.number(l, "effort", &zero)
+	}
 	if j.Type == Continuous {
 		return
 	}
-	l := p.one(n, "limit")
 	if l == nil {
 		p.fail(n, "joint %q is %s and has no limit", j.Name, j.Type)
 		return
 	}
-	zero := 0.0
 	j.Lower, j.Upper = p.number(l, "lower", &zero), p.number(l, "upper", &zero)
 	if !(j.Lower < j.Upper) {
 		p.fail(l, "joint %q has the limits %v to %v, expected the lower first", j.Name, j.Lower, j.Upper)

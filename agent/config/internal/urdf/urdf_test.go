@@ -55,10 +55,10 @@ func TestParse(t *testing.T) {
 			{"thumb", 15, nil},
 		},
 		Joints: []Joint{
-			{Name: "shoulder", Type: Revolute, Parent: "base", Child: "upper", Line: 16, Origin: Origin{XYZ: [3]float64{0, 0.2, 0.1}}, Axis: [3]float64{0, 1, 0}, Lower: -1.5, Upper: 2},
+			{Name: "shoulder", Type: Revolute, Parent: "base", Child: "upper", Line: 16, Origin: Origin{XYZ: [3]float64{0, 0.2, 0.1}}, Axis: [3]float64{0, 1, 0}, Lower: -1.5, Upper: 2, Velocity: 3, Effort: 10},
 			{Name: "wrist", Type: Continuous, Parent: "upper", Child: "hand", Line: 20, Axis: [3]float64{1, 0, 0}},
 			{
-				Name: "grip", Type: Prismatic, Parent: "hand", Child: "thumb", Line: 21, Axis: [3]float64{0, 0, -1}, Upper: 0.04,
+				Name: "grip", Type: Prismatic, Parent: "hand", Child: "thumb", Line: 21, Axis: [3]float64{0, 0, -1}, Upper: 0.04, Velocity: 1, Effort: 1,
 				Mimic: &Mimic{"wrist", -0.5, 0.1},
 			},
 		},

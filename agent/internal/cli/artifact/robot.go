@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/internal/floors"
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/attest/artifact"
 	"github.com/robowarden/robowarden/attest/order"
@@ -27,7 +28,7 @@ const askTimeout = 5 * time.Second
 
 // robot is what the robot's commands share.
 type robot struct {
-	socket, dir, format string
+	socket, dir, format, tpm string
 }
 
 // NewRobot returns the robot's subcommand artifact.
@@ -45,6 +46,7 @@ func (r *robot) flags(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&r.dir, "dir", "/var/lib/robowarden-artifacts", "the folder with the artifacts' slots")
 	cmd.Flags().StringVar(&r.socket, "socket", "/run/robowarden/control.sock", "the guard's control socket")
 	cmd.Flags().StringVar(&r.format, "output", "text", "text for people, json for programs")
+	cmd.Flags().StringVar(&r.tpm, "tpm", "", "the TPM whose counters keep the floors, as the deployment's steward.tpm names it (default: "+usualTPM+" where a floor is in a TPM already)")
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if r.format != "text" && r.format != "json" {
@@ -140,11 +142,30 @@ func (r *robot) open(name string) (*slots.Store, func(), error) {
 	}
 	closeAll := func() { _ = d.Close(); handOver(r.dir, dir); unlock() }
 	s, err := slots.Open(name, d, time.Now)
+	if err == nil {
+		s, err = r.counted(s)
+	}
 	if err != nil {
 		closeAll()
 		return nil, nil, err
 	}
 	return s, closeAll, nil
+}
+
+// usualTPM is where the kernel has a TPM.
+const usualTPM = "/dev/tpmrm0"
+
+// counted has the store keep its floor in the TPM that was named, or where it says that one has it, in the usual one.
+func (r *robot) counted(s *slots.Store) (*slots.Store, error) {
+	path := r.tpm
+	if _, err := os.Stat(usualTPM); err == nil && path == "" && s.Counted() {
+		path = usualTPM
+	}
+	c, err := floors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return s.With(c), nil
 }
 
 // handOver gives what root has written to the owner of the slots' folder, who is the steward: it commits and takes back.
@@ -475,10 +496,18 @@ func (r *robot) report(ctx context.Context, name string, check bool) (*slotRepor
 		return nil, err
 	}
 	defer d.Close() //nolint:errcheck // it was read only
-	s := slots.View(name, d)
+	s, err := r.counted(slots.View(name, d))
+	if err != nil {
+		return nil, err
+	}
 	rep := &slotReport{}
 	if rep.Status, err = s.Status(); err != nil {
 		rep.Problem = err.Error()
+	}
+	if rep.Problem == "" {
+		if err := s.Stands(); err != nil {
+			rep.Problem = err.Error()
+		}
 	}
 	if check && rep.Problem == "" {
 		if err := s.Check(ctx, s.Active()); err != nil {

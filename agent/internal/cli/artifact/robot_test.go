@@ -153,6 +153,41 @@ func TestARobotsArtifact(t *testing.T) {
 	s.want(1, "have the digest", install...)
 }
 
+// TestWhoWaitsAndWhatWasHalted: a robot outside the ramp, and a release that was halted, install nothing and say why.
+func TestWhoWaitsAndWhatWasHalted(t *testing.T) {
+	s := newSite(t)
+	s.content("first", 1, 0)
+	install := []string{"install", "grasp", "--from", s.src}
+	s.status.Release.RampPercent, s.status.Release.RampPlace, s.status.Release.Waits = 10, 42, true
+	s.want(1, "is for 10 in 100 robots as yet: this one has place 42 and waits", install...)
+	s.status.Release.Halted = "drops cups"
+	s.want(1, "release r1 was halted: drops cups", install...)
+	s.status.Release.Waits = false
+	s.want(1, "release r1 was halted: drops cups", install...)
+	if s.active() != "" {
+		t.Error("installed all the same")
+	}
+	s.status.Release.Halted = ""
+	s.want(0, "active in slot a", install...)
+}
+
+// TestTheFloorIsNamed shows who keeps it, and refuses where the TPM that keeps it is not there.
+func TestTheFloorIsNamed(t *testing.T) {
+	s := newSite(t)
+	s.content("first", 1, 0)
+	s.want(0, "active in slot a", "install", "grasp", "--from", s.src)
+	s.want(0, "is good", "commit", "grasp")
+	s.content("second", 3, 2)
+	s.want(0, "active in slot b", "install", "grasp", "--from", s.src)
+	s.want(0, "the stored floor waits until the other slot meets it", "commit", "grasp")
+	s.want(0, "grasp: floor 1 (kept in software: whoever sets the disk back sets it back too); nothing below svn 2 becomes active", "status")
+	s.content("third", 1, 0)
+	s.want(1, "this robot went beyond, to 2", "install", "grasp", "--from", s.src)
+	s.content("fourth", 3, 2)
+	s.want(1, "the floor is in doubt", "install", "grasp", "--from", s.src, "--tpm", filepath.Join(s.dir, "no-tpm"))
+	s.want(1, "PROBLEM: the floor is in doubt: the counter of floors does not answer", "status", "--tpm", filepath.Join(s.dir, "no-tpm"))
+}
+
 func TestThePolicyDemandsProvenance(t *testing.T) {
 	s := newSite(t)
 	s.content("first", 1, 0)

@@ -12,6 +12,12 @@ import (
 	"github.com/robowarden/robowarden/agent/trial"
 )
 
+// keptIn says for people what keeps a floor.
+var keptIn = map[slots.FloorIn]string{
+	slots.InCounter:  "kept in the TPM's counter",
+	slots.InSoftware: "kept in software: whoever sets the disk back sets it back too",
+}
+
 func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked error) {
 	w := cmd.OutOrStdout()
 	switch {
@@ -28,7 +34,11 @@ func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked 
 		}
 	}
 	for _, rep := range all {
-		fmt.Fprintf(w, "%s: floor %d\n", rep.Artifact, rep.Floor)
+		fmt.Fprintf(w, "%s: floor %d (%s)", rep.Artifact, rep.Floor, keptIn[rep.FloorIn])
+		if rep.Least > rep.Floor {
+			fmt.Fprintf(w, "; nothing below svn %d becomes active, and the floor follows once both slots meet it", rep.Least)
+		}
+		fmt.Fprintln(w)
 		for _, s := range rep.Slots {
 			mark, text := " ", "void"
 			if s.Active {

@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 )
 
 // ErrRefused means that the configuration was read and refused; the report has been written. The program exits with 1
@@ -71,7 +70,7 @@ Exit status: 0 the documents are accepted, 1 they are refused, 2 the command was
 
 // text writes the report for people.
 func text(w io.Writer, p *config.Problems) error {
-	if err := p.Render(w, colourful(w)); err != nil {
+	if err := p.Render(w, answer.Colourful(w)); err != nil {
 		return err
 	}
 	verdict := "accepted"
@@ -104,14 +103,4 @@ func asJSON(w io.Writer, p *config.Problems) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(p)
-}
-
-// colourful says whether w is a terminal whose user has not asked for plain text (no-color.org).
-func colourful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

@@ -17,44 +17,22 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/fleet"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
-// coded is an error that chooses the program's exit code.
-type coded struct {
-	error
-	code int
-}
-
-// ExitCode implements what the program's main asks for.
-func (e coded) ExitCode() int { return e.code }
-
-// Unwrap returns the cause.
-func (e coded) Unwrap() error { return e.error }
-
-func usage(format string, args ...any) error { return coded{fmt.Errorf(format, args...), 2} }
-
 // errAlarms ends the command with 1 after the alarms have been printed.
-var errAlarms = coded{errors.New(""), 1}
+var errAlarms = answer.With(answer.No, errors.New(""))
 
 // New returns the command "fleet" with its subcommands.
 func New() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "fleet", Short: "Take, verify and acknowledge what robots report", Args: positional(cobra.NoArgs),
+		Use: "fleet", Short: "Take, verify and acknowledge what robots report", Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTail())
+	cmd.AddCommand(newTail(), newHalts())
 	return cmd
-}
-
-func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, a []string) error {
-		if err := check(cmd, a); err != nil {
-			return coded{err, 2}
-		}
-		return nil
-	}
 }
 
 // flags of fleet tail.
@@ -78,7 +56,7 @@ What cannot be right is printed with a stable code and what to do about it; then
 never acknowledged over.`,
 		Example: `  robowarden-station fleet tail --broker tls://broker.example:8883 --prefix hospital/robots --key consumer.key \
     --ca broker-ca.pem --certificate station.pem --certificate-key station.key.pem --robot acme/hum-0007=hum-0007.json`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	s := cmd.Flags()
@@ -143,18 +121,18 @@ func (f *flags) check() error {
 		{"--certificate-key", f.certificateKey, "the client certificate's private key"},
 	} {
 		if need.value == "" {
-			return usage("%s is missing: expected %s", need.name, need.what)
+			return answer.Usage("%s is missing: expected %s", need.name, need.what)
 		}
 	}
 	switch {
 	case len(f.robots) == 0:
-		return usage("--robot is missing: expected manufacturer/serial=FILE, once for each enrolled robot")
+		return answer.Usage("--robot is missing: expected manufacturer/serial=FILE, once for each enrolled robot")
 	case f.output != "text" && f.output != "json":
-		return usage("--output: expected text or json, found %q", f.output)
+		return answer.Usage("--output: expected text or json, found %q", f.output)
 	case f.maxMiB < 1 || f.maxMiB > 1<<20:
-		return usage("--max-mib: expected 1 to %d, found %d", 1<<20, f.maxMiB)
+		return answer.Usage("--max-mib: expected 1 to %d, found %d", 1<<20, f.maxMiB)
 	case f.patience <= 0:
-		return usage("--patience: expected a positive duration, found %v", f.patience)
+		return answer.Usage("--patience: expected a positive duration, found %v", f.patience)
 	}
 	return nil
 }
@@ -178,7 +156,7 @@ func (f *flags) connection() (fleet.Broker, error) {
 		b.ClientID = cert.Leaf.Subject.CommonName
 	}
 	if b.ClientID == "" {
-		return b, usage("--client-id is missing, and the client certificate has no common name")
+		return b, answer.Usage("--client-id is missing, and the client certificate has no common name")
 	}
 	b.TLS = &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{cert}, RootCAs: pool}
 	return b, nil
@@ -202,10 +180,10 @@ func devices(list []string) (map[string]crypto.PublicKey, error) {
 	for _, entry := range list {
 		id, path, ok := strings.Cut(entry, "=")
 		if !ok || !order.IsRobotID(id) {
-			return nil, usage("--robot: expected manufacturer/serial=FILE, found %q", entry)
+			return nil, answer.Usage("--robot: expected manufacturer/serial=FILE, found %q", entry)
 		}
 		if _, twice := out[id]; twice {
-			return nil, usage("--robot: %s is given twice", id)
+			return nil, answer.Usage("--robot: %s is given twice", id)
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {

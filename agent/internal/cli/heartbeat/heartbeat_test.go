@@ -47,10 +47,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MASTER", m.URI())
 			env.Setenv("ROBOT", robot)
 			env.Setenv("KEY", strings.Repeat("ab", 32))
-			env.Values["robot"] = &side{master: m.URI()}
+			env.Values["robot"], env.Values["master"] = &side{master: m.URI()}, m
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"robot": startRobot, "heard": heard, "private": private, "term": term, "asked": asked},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"robot": startRobot, "heard": heard, "private": private, "term": term, "asked": asked, "listens": listens},
 	})
 }
 
@@ -166,6 +166,16 @@ func asked(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("%d challenges were sent to a desk, expected %d", taken, want)
+		}
+	}
+}
+
+// listens waits until a desk has asked the master: from then on it knows what to do with a signal.
+func listens(ts *testscript.TestScript, _ bool, _ []string) {
+	m := ts.Value("master").(*rostest.Master) //nolint:forcetypeassert // set up above
+	for end := time.Now().Add(time.Minute); m.Calls("getSystemState") == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("no desk has asked the master")
 		}
 	}
 }

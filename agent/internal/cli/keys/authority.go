@@ -96,7 +96,7 @@ end, by an order with --level end, by a stop and with the guard.`,
 
 func (s *signing) newHalt() *cobra.Command {
 	var version string
-	cmd := quiet(&cobra.Command{
+	cmd := s.common(&cobra.Command{
 		Use:   "halt",
 		Short: "Sign a halt: no robot that sees it installs a release any more",
 		Long: "Halt signs an order after which no robot that sees it installs the named release. Any stop role may. It takes nothing\n" +

@@ -19,22 +19,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	cliartifact "github.com/robowarden/robowarden/agent/internal/cli/artifact"
 	"github.com/robowarden/robowarden/agent/trial"
 	"github.com/robowarden/robowarden/attest/artifact"
 	"github.com/robowarden/robowarden/attest/order"
 )
-
-// exit is an error that chooses the program's exit code.
-type exit struct{ err error }
-
-func (e *exit) Error() string { return e.err.Error() }
-func (e *exit) Unwrap() error { return e.err }
-
-// ExitCode is that of a command that was not used as it should be.
-func (e *exit) ExitCode() int { return 2 }
-
-func usage(format string, args ...any) error { return &exit{fmt.Errorf(format, args...)} }
 
 // New returns the station's subcommand artifact.
 func New() *cobra.Command {
@@ -65,7 +55,7 @@ Exit status: 0 signed, 1 something cannot be signed, 2 the command was used wron
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if key == "" || out == "" {
-			return usage("--key and --out are needed: the private key, and where the bundle goes")
+			return answer.Usage("--key and --out are needed: the private key, and where the bundle goes")
 		}
 		priv, err := readKey(key)
 		if err != nil {
@@ -100,7 +90,7 @@ Exit status: 0 signed, 1 something cannot be signed, 2 the command was used wron
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := cobra.ExactArgs(n)(cmd, args); err != nil {
-			return &exit{err}
+			return answer.With(answer.Misused, err)
 		}
 		return nil
 	}
@@ -126,7 +116,7 @@ func sign(cmd *cobra.Command, path, name, out string, blob bool, ignore []string
 		return bundle, []artifact.File{f}, err
 	}
 	if blob {
-		return nil, nil, usage("--blob signs one file, %s is a folder", path)
+		return nil, nil, answer.Usage("--blob signs one file, %s is a folder", path)
 	}
 	ignore = append(slices.Clone(ignore), gitPaths...)
 	if rel, err := filepath.Rel(path, out); err == nil && filepath.IsLocal(rel) && !slices.Contains(ignore, filepath.ToSlash(rel)) {
@@ -235,7 +225,7 @@ Exit status: 0 signed, 1 something cannot be signed, 2 the command was used wron
 
 func (m *manifest) run(cmd *cobra.Command) error {
 	if m.key == "" || m.out == "" || len(m.artifacts) == 0 || len(m.audience) == 0 || m.version == "" || m.sequence == 0 {
-		return usage("--release, --sequence, --audience, --artifact, --key and --out are needed")
+		return answer.Usage("--release, --sequence, --audience, --artifact, --key and --out are needed")
 	}
 	priv, err := readKey(m.key)
 	if err != nil {
@@ -247,7 +237,7 @@ func (m *manifest) run(cmd *cobra.Command) error {
 	}
 	for _, c := range m.criteria {
 		if !slices.Contains(trial.Criteria(), c) {
-			return usage("--healthy: no robot can prove %q, so the release would never count as good: expected %s", c, strings.Join(trial.Criteria(), ", "))
+			return answer.Usage("--healthy: no robot can prove %q, so the release would never count as good: expected %s", c, strings.Join(trial.Criteria(), ", "))
 		}
 	}
 	for _, text := range m.artifacts {
@@ -262,7 +252,7 @@ func (m *manifest) run(cmd *cobra.Command) error {
 		name, digest, ok := strings.Cut(text, "=")
 		a := r.Find(name)
 		if !ok || a == nil {
-			return usage("--fallback: expected NAME=SHA256 of one of the artifacts, found %q", text)
+			return answer.Usage("--fallback: expected NAME=SHA256 of one of the artifacts, found %q", text)
 		}
 		a.Fallbacks = append(a.Fallbacks, digest)
 	}
@@ -287,7 +277,7 @@ func (m *manifest) hash(cmd *cobra.Command, text string) (*order.Artifact, error
 	name, rest, ok := strings.Cut(text, "=")
 	at := strings.LastIndexByte(rest, '@')
 	if !ok || at < 1 || at == len(rest)-1 {
-		return nil, usage("--artifact: expected NAME=PATH@VERSION, found %q", text)
+		return nil, answer.Usage("--artifact: expected NAME=PATH@VERSION, found %q", text)
 	}
 	path, version := rest[:at], rest[at+1:]
 	info, err := os.Stat(path)

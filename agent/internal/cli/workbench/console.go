@@ -13,6 +13,7 @@ import (
 	"github.com/robowarden/robowarden/agent/console"
 	"github.com/robowarden/robowarden/agent/console/live"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 )
 
 // NewConsole returns the command "console".
@@ -35,11 +36,11 @@ With --token-file the page is opened once with ?token=…, and asks everybody el
 				return err
 			}
 			if socket == "" {
-				return usage("expected --socket")
+				return answer.Usage("expected --socket")
 			}
 			cfg, warn, err := loadLoose(d.policy, d.profile, d.topics)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			for _, w := range warn {
 				fmt.Fprintln(cmd.ErrOrStderr(), w)

@@ -1,13 +1,13 @@
 package workbench
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/policydiff"
 	"github.com/robowarden/robowarden/agent/policylint"
 )
@@ -32,19 +32,16 @@ Exit status: 0 nothing found, 1 something found or a document is refused, 2 used
 			w := cmd.OutOrStdout()
 			cfg, warn, err := loadLoose(d.policy, d.profile, d.topics)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			for _, x := range warn {
 				fmt.Fprintln(cmd.ErrOrStderr(), x)
 			}
 			found := policylint.Lint(cfg, d.policy)
 			if asJSON {
-				e := json.NewEncoder(w)
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				err = e.Encode(found)
+				err = writeJSON(w, found)
 			} else {
-				err = found.Render(w, colourful(w))
+				err = found.Render(w, answer.Colourful(w))
 				fmt.Fprintf(w, "%d found\n", len(found.List)+found.Omitted)
 			}
 			if err == nil && len(found.List) > 0 {
@@ -72,19 +69,16 @@ Exit status: 0 nothing changes, 1 something changes or a document is refused, 2 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			old, _, err := loadLoose(args[0], "", "")
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			now, _, err := loadLoose(args[1], "", "")
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			w := cmd.OutOrStdout()
 			list := policydiff.Diff(old.Policy, now.Policy)
 			if asJSON {
-				e := json.NewEncoder(w)
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				err = e.Encode(append([]policydiff.Change{}, list...))
+				err = writeJSON(w, append([]policydiff.Change{}, list...))
 			} else {
 				var b strings.Builder
 				for _, c := range list {

@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/policytest"
 )
 
@@ -34,7 +34,7 @@ func (d *documents) flags(cmd *cobra.Command) {
 
 func (d *documents) need(topics bool) error {
 	if d.policy == "" || d.profile == "" || topics && d.topics == "" {
-		return usage("expected --policy, --profile%s", map[bool]string{true: " and --topics"}[topics])
+		return answer.Usage("expected --policy, --profile%s", map[bool]string{true: " and --topics"}[topics])
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ Exit status: 0 every case passed, 1 a case failed or a document is refused, 2 us
 			}
 			cfg, warn, err := loadLoose(d.policy, d.profile, d.topics)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			for _, w := range warn {
 				fmt.Fprintln(cmd.ErrOrStderr(), w)
@@ -82,10 +82,7 @@ Exit status: 0 every case passed, 1 a case failed or a document is refused, 2 us
 				return err
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				err = e.Encode(r)
+				err = writeJSON(cmd.OutOrStdout(), r)
 			} else {
 				err = printTests(cmd.OutOrStdout(), r, time.Since(begun))
 			}

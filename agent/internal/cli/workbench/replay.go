@@ -16,28 +16,16 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/replay"
 	"github.com/robowarden/robowarden/agent/report"
 )
 
-// coded is an error that chooses the program's exit code.
-type coded struct {
-	error
-	code int
-}
-
-// ExitCode implements what the program's main asks for.
-func (e coded) ExitCode() int { return e.code }
-
-// Unwrap returns the cause.
-func (e coded) Unwrap() error { return e.error }
-
-func usage(format string, args ...any) error { return coded{fmt.Errorf(format, args...), 2} }
-
 // replayFlags are replay's.
 type replayFlags struct {
-	policy, profile, topics, against, documents, robot, floor, html string
-	json, anyPublisher, obeyed, keepLatched, unattested             bool
+	policy, profile, topics, against, beside, documents, robot, floor, html string
+
+	json, anyPublisher, obeyed, keepLatched, unattested bool
 }
 
 // NewReplay returns the command "replay".
@@ -52,7 +40,8 @@ modes, triggers with their margins, zones, commands that the gate would have cut
 FILE is a rosbag 1 (plain, LZ4 or bzip2), an MCAP file (ROS 1 or ROS 2 messages; plain, LZ4 or zstd), a folder of such
 files, or a journal of robowarden. Bags of one drive may be given together. Without --topics, topics are found by their
 types: good for a first look. A journal brings its documents along; each of its decisions is compared with what comes out
-again, and with --policy another policy is given the same events.
+again, and with --policy another policy is given the same events. With --journal a recording that somebody else made of the same
+drive is compared with it: each message that the guard took is looked for bit by bit, and put in the journalled one's place.
 
 A recording cannot obey: the robot in it moves as it moved, whatever the policy says. What is assumed beside is listed in
 the answer. Interrupting tells how far it came.
@@ -60,18 +49,22 @@ the answer. Interrupting tells how far it came.
 Exit status: 0 replayed, 1 the recording is damaged, was cut short, or a journal's decisions differ, 2 used wrongly.`,
 		Example: `  robowarden-station replay drive.bag --policy policy.yaml --profile profile.yaml --topics topics.yaml --html report.html
   robowarden-station replay drive.bag --policy new.yaml --against old.yaml --profile profile.yaml --topics topics.yaml
-  robowarden-station replay /var/lib/robowarden/journal`,
+  robowarden-station replay /var/lib/robowarden/journal
+  robowarden-station replay drive.mcap --journal /var/lib/robowarden/journal`,
 		Args: cli.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			p := newProgress(cmd.ErrOrStderr())
 			defer p.end()
-			r, checked, err := f.run(ctx, args, p)
+			if f.beside != "" {
+				return f.agree(cmd, args)
+			}
+			r, err := f.run(ctx, args, p)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			p.end()
-			return f.answer(cmd, r, checked)
+			return f.answer(cmd, r)
 		},
 	}
 	fl := cmd.Flags()
@@ -79,6 +72,7 @@ Exit status: 0 replayed, 1 the recording is damaged, was cut short, or a journal
 	fl.StringVar(&f.profile, "profile", "", "the robot's profile")
 	fl.StringVar(&f.topics, "topics", "", "the topic mapping; without it, topics are found by their types")
 	fl.StringVar(&f.against, "against", "", "another policy to compare with: trips that came, went or moved, seconds of restriction")
+	fl.StringVar(&f.beside, "journal", "", "compare with the guard's journal of the same drive")
 	fl.StringVar(&f.documents, "documents", "", "for a journal: where the guard keeps its documents (documents in the state directory)")
 	fl.StringVar(&f.robot, "robot", "", "the robot's serial number, where the policy lists several")
 	fl.StringVar(&f.floor, "floor", "", "the floor, where the recording does not say")
@@ -92,16 +86,16 @@ Exit status: 0 replayed, 1 the recording is damaged, was cut short, or a journal
 }
 
 // run replays recordings or a journal.
-func (f *replayFlags) run(ctx context.Context, args []string, p *progress) (*replay.Report, *replay.Result, error) {
+func (f *replayFlags) run(ctx context.Context, args []string, p *progress) (*replay.Report, error) {
 	if len(args) == 1 && replay.IsJournal(args[0]) {
 		return f.journal(ctx, args[0], p)
 	}
 	if f.policy == "" || f.profile == "" {
-		return nil, nil, usage("expected --policy and --profile beside a recording")
+		return nil, answer.Usage("expected --policy and --profile beside a recording")
 	}
 	cfg, warn, err := loadLoose(f.policy, f.profile, f.topics)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	q := &replay.Question{
 		Files: args, Config: cfg, Robot: f.robot, Floor: f.floor, AnyPublisher: f.anyPublisher, Obeyed: f.obeyed,
@@ -110,53 +104,58 @@ func (f *replayFlags) run(ctx context.Context, args []string, p *progress) (*rep
 	if f.against != "" {
 		old, more, err := loadLoose(f.against, f.profile, f.topics)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		q.Against, warn = old.Policy, append(warn, more...)
 	}
 	r, err := replay.WhatIf(ctx, q)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, nil, errors.New("interrupted while the recording was looked at; nothing was replayed yet")
+			return nil, errors.New("interrupted while the recording was looked at; nothing was replayed yet")
 		}
-		return nil, nil, err
+		return nil, err
 	}
 	r.Warnings = append(warn, r.Warnings...)
-	return r, nil, nil
+	return r, nil
 }
 
 // journal replays a journal.
-func (f *replayFlags) journal(ctx context.Context, folder string, p *progress) (*replay.Report, *replay.Result, error) {
-	q := &replay.JournalQuestion{Folder: folder, Documents: f.documents, Progress: p.records}
-	if q.Documents == "" {
-		for _, near := range []string{filepath.Join(folder, "..", "documents"), filepath.Join(folder, "..", "state", "documents")} {
-			if info, err := os.Stat(near); err == nil && info.IsDir() {
-				q.Documents = near
-				break
-			}
-		}
+func (f *replayFlags) journal(ctx context.Context, folder string, p *progress) (*replay.Report, error) {
+	documents, err := f.stored(folder)
+	if err != nil {
+		return nil, err
 	}
-	if q.Documents == "" {
-		return nil, nil, usage("expected --documents: the folder in the guard's state directory where it keeps documents by their content")
-	}
-	other := f.policy
 	if f.against != "" {
-		return nil, nil, usage("a journal is compared with its own policy: give the other one with --policy")
+		return nil, answer.Usage("a journal is compared with its own policy: give the other one with --policy")
 	}
+	q := &replay.JournalQuestion{Folder: folder, Documents: documents, Progress: p.records}
 	var warn []string
-	if other != "" {
-		cfg, more, err := loadLoose(other, "", "")
+	if f.policy != "" {
+		cfg, more, err := loadLoose(f.policy, "", "")
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		q.Policy, warn = cfg.Policy, more
 	}
-	out, err := replay.Journal(ctx, q)
+	r, err := replay.Journal(ctx, q)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	out.Report.Warnings = append(warn, out.Report.Warnings...)
-	return out.Report, &out.Checked, nil
+	r.Warnings = append(warn, r.Warnings...)
+	return r, nil
+}
+
+// stored finds the guard's documents, which lie beside its journal if nobody has said otherwise.
+func (f *replayFlags) stored(folder string) (string, error) {
+	if f.documents != "" {
+		return f.documents, nil
+	}
+	for _, near := range []string{filepath.Join(folder, "..", "documents"), filepath.Join(folder, "..", "state", "documents")} {
+		if info, err := os.Stat(near); err == nil && info.IsDir() {
+			return near, nil
+		}
+	}
+	return "", answer.Usage("expected --documents: the folder in the guard's state directory where it keeps documents by their content")
 }
 
 // loadLoose loads a policy with the documents beside it. Pins that do not fit are told and do not matter here: nothing is
@@ -195,41 +194,19 @@ func loadLoose(policy, profile, topics string) (*config.Config, []string, error)
 
 func withPolicy(cfg *config.Config, file string, warn []string) (*config.Config, []string, error) {
 	if cfg.Policy == nil {
-		return nil, nil, usage("%s: expected a document of kind policy", file)
+		return nil, nil, answer.Usage("%s: expected a document of kind policy", file)
 	}
 	return cfg, warn, nil
 }
 
-// refused prints a configuration's problems as check does and ends the command with 1; other errors pass.
-func refused(w io.Writer, err error) error {
-	var problems *config.Problems
-	if !errors.As(err, &problems) {
-		return err
-	}
-	if err := problems.Render(w, colourful(w)); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "refused: %s\n", problems.Summary())
-	return cli.ErrNo
-}
-
-// colourful says whether w is a terminal whose user has not asked for plain text (no-color.org).
-func colourful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && cli.IsTerminal(f)
-}
-
 // answer prints and writes what was found.
-func (f *replayFlags) answer(cmd *cobra.Command, r *replay.Report, checked *replay.Result) error {
+func (f *replayFlags) answer(cmd *cobra.Command, r *replay.Report) error {
 	w := cmd.OutOrStdout()
 	var err error
 	if f.json {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		err = e.Encode(r)
+		err = writeJSON(w, r)
 	} else {
-		err = writeText(w, r, checked, colourful(w))
+		err = writeText(w, r, answer.Colourful(w))
 	}
 	if err != nil {
 		return err
@@ -240,10 +217,18 @@ func (f *replayFlags) answer(cmd *cobra.Command, r *replay.Report, checked *repl
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "report written to %s\n", f.html)
 	}
-	if r.Partial != "" || checked != nil && !checked.OK() {
+	if r.Partial != "" || r.Checked != nil && !r.Checked.AsRecorded {
 		return cli.ErrNo
 	}
 	return nil
+}
+
+// writeJSON prints an answer for programs.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
 }
 
 // writeFile writes a result whole or not at all.
@@ -273,8 +258,7 @@ type progress struct {
 }
 
 func newProgress(w io.Writer) *progress {
-	f, ok := w.(*os.File)
-	return &progress{w: w, on: ok && cli.IsTerminal(f), begun: time.Now()}
+	return &progress{w: w, on: answer.Terminal(w), begun: time.Now()}
 }
 
 // showEvery paces the display.

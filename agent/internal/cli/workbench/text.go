@@ -12,9 +12,9 @@ import (
 const mostLines = 40
 
 // writeText tells a person what came of a replay.
-func writeText(out io.Writer, r *replay.Report, checked *replay.Result, colour bool) error {
+func writeText(out io.Writer, r *replay.Report, colour bool) error {
 	w := &textWriter{r: r, colour: colour}
-	w.head(checked)
+	w.head()
 	w.timeline()
 	w.stops()
 	w.gate()
@@ -51,7 +51,7 @@ func clock(s float64) string {
 	return fmt.Sprintf("%02d:%06.3f", m, s-float64(60*m))
 }
 
-func (w *textWriter) head(checked *replay.Result) {
+func (w *textWriter) head() {
 	r := w.r
 	w.line("robot      %s (%s)", r.Robot, r.Profile)
 	w.line("policy     %s revision %d", r.Policy, r.Revision)
@@ -68,16 +68,20 @@ func (w *textWriter) head(checked *replay.Result) {
 			w.line("input      %-20s %s: %d", in.Role, in.Topic, in.Messages)
 		}
 	}
-	if checked == nil {
-		return
-	}
-	if checked.OK() {
-		w.line("checked    %d decisions came out as recorded, digest %016x", checked.Events, checked.Digest)
-		return
-	}
-	w.line("checked    NOT AS RECORDED: %d of %d runs differ", len(checked.Mismatches), checked.Runs)
-	for _, m := range checked.Mismatches {
-		w.line("           record %d: %s", m.Seq, m.What)
+	w.checked(r.Checked, "")
+}
+
+// checked says whether a journal's decisions came out again; with says what was changed about it.
+func (w *textWriter) checked(c *replay.Checked, with string) {
+	switch {
+	case c == nil:
+	case c.AsRecorded:
+		w.line("checked    %d decisions came out as recorded%s, digest %s", c.Events, with, c.Digest)
+	default:
+		w.line("checked    NOT AS RECORDED%s: %d of %d runs differ", with, len(c.Mismatches), c.Runs)
+		for _, m := range c.Mismatches {
+			w.line("           record %d: %s", m.Seq, m.What)
+		}
 	}
 }
 

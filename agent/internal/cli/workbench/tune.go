@@ -1,7 +1,6 @@
 package workbench
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/policytune"
 )
 
@@ -34,11 +34,11 @@ Nothing is edited. Exit status: 0 done, 1 a recording or document is refused, 2 
 				return err
 			}
 			if q.Folder == "" {
-				return usage("expected --recordings")
+				return answer.Usage("expected --recordings")
 			}
 			cfg, warn, err := loadLoose(d.policy, d.profile, d.topics)
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			for _, w := range warn {
 				fmt.Fprintln(cmd.ErrOrStderr(), w)
@@ -49,7 +49,7 @@ Nothing is edited. Exit status: 0 done, 1 a recording or document is refused, 2 
 			r, err := policytune.Run(cmd.Context(), &q)
 			p.end()
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			if page != "" {
 				f, err := os.Create(filepath.Clean(page))
@@ -61,10 +61,7 @@ Nothing is edited. Exit status: 0 done, 1 a recording or document is refused, 2 
 				}
 			}
 			if asJSON {
-				e := json.NewEncoder(cmd.OutOrStdout())
-				e.SetEscapeHTML(false)
-				e.SetIndent("", "  ")
-				return e.Encode(r)
+				return writeJSON(cmd.OutOrStdout(), r)
 			}
 			return policytune.Text(cmd.OutOrStdout(), r)
 		},

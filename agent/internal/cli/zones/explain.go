@@ -12,6 +12,7 @@ import (
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/explain"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/geofence"
 )
 
@@ -76,15 +77,15 @@ func (f *explainFlags) run(cmd *cobra.Command) error {
 		{"policy", f.policy}, {"profile", f.profile}, {"at", f.at}, {"floor", f.floor}, {"time", f.time},
 	} {
 		if need.value == "" {
-			return usage("--%s is needed", need.flag)
+			return answer.Usage("--%s is needed", need.flag)
 		}
 	}
 	cfg, err := load(f.policy, f.profile, f.topics)
 	if err != nil {
-		return refused(cmd.ErrOrStderr(), err)
+		return answer.Refused(cmd.ErrOrStderr(), err)
 	}
 	if cfg.Profile == nil {
-		return usage("%s: expected a document of kind robot-profile", f.profile)
+		return answer.Usage("%s: expected a document of kind robot-profile", f.profile)
 	}
 	q := explain.Question{Policy: cfg.Policy, Profile: cfg.Profile, Topics: cfg.Topics, Floor: f.floor}
 	note, err := f.question(&q)
@@ -96,7 +97,7 @@ func (f *explainFlags) run(cmd *cobra.Command) error {
 	}
 	a, err := explain.Ask(&q)
 	if err != nil {
-		return coded{err, 2}
+		return answer.With(answer.Misused, err)
 	}
 	if asJSON {
 		e := json.NewEncoder(cmd.OutOrStdout())
@@ -118,10 +119,10 @@ func (f *explainFlags) positions(p *config.Profile) (map[string]float64, error) 
 	for name, text := range f.joints {
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
-			return nil, usage("--joints: expected name=number, found %s=%s", name, text)
+			return nil, answer.Usage("--joints: expected name=number, found %s=%s", name, text)
 		}
 		if p.Joints == nil || !slices.ContainsFunc(p.Joints.List, func(j config.Joint) bool { return j.Name == name }) {
-			return nil, usage("--joints: the profile has no joint %q", name)
+			return nil, answer.Usage("--joints: the profile has no joint %q", name)
 		}
 		out[name] = v
 	}
@@ -146,7 +147,7 @@ func (f *explainFlags) question(q *explain.Question) (note string, err error) {
 		q.Speed = &geofence.Velocity{VX: v[0], VY: v[1], YawRate: v[2]}
 	}
 	if !(f.stddev >= 0 && f.stddev <= 1000) {
-		return "", usage("--stddev: expected metres, 0 or more, found %v", f.stddev)
+		return "", answer.Usage("--stddev: expected metres, 0 or more, found %v", f.stddev)
 	}
 	q.StdDevM = f.stddev
 	if q.Joints, err = f.positions(q.Profile); err != nil {
@@ -159,13 +160,13 @@ func (f *explainFlags) question(q *explain.Question) (note string, err error) {
 		}
 	}
 	if !known {
-		return "", usage("--clock: expected trusted, holdover or untrusted, found %q", f.clock)
+		return "", answer.Usage("--clock: expected trusted, holdover or untrusted, found %q", f.clock)
 	}
 	if q.At, note, err = moment("time", f.time, q.Policy.Timezone.Location); err != nil {
 		return "", err
 	}
 	if year := q.At.Year(); year < 2000 || year > 2200 {
-		return "", usage("--time: expected a year from 2000 to 2200, found %s", q.At.Format(time.RFC3339))
+		return "", answer.Usage("--time: expected a year from 2000 to 2200, found %s", q.At.Format(time.RFC3339))
 	}
 	q.Task, q.Operator = f.task, f.operator
 	q.LoadsKnown = len(f.loads) > 0
@@ -190,7 +191,7 @@ const leaseSpeed = 0.3
 func lease(text string) (explain.Lease, error) {
 	var none explain.Lease
 	wrong := func(found string) error {
-		return usage("--lease: expected zone=STATE[,speed[,fact+fact]], such as lab-door=GRANTED,0.4,badge+door; found %q in %q", found, text)
+		return answer.Usage("--lease: expected zone=STATE[,speed[,fact+fact]], such as lab-door=GRANTED,0.4,badge+door; found %q in %q", found, text)
 	}
 	zone, rest, ok := strings.Cut(text, "=")
 	parts := strings.Split(rest, ",")

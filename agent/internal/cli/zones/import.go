@@ -12,6 +12,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/zones"
 )
 
@@ -64,7 +65,7 @@ func (f *importFlags) run(cmd *cobra.Command, file string) error {
 		return err
 	}
 	if f.format == "" {
-		return usage("--format: expected one of %s, found nothing", strings.Join(zones.Formats(), ", "))
+		return answer.Usage("--format: expected one of %s, found nothing", strings.Join(zones.Formats(), ", "))
 	}
 	if f.datum != "" {
 		v, err := numbers("datum", f.datum, 4, 4)
@@ -82,7 +83,7 @@ func (f *importFlags) run(cmd *cobra.Command, file string) error {
 	r, err := zones.Import(root.FS(), filepath.Base(file), f.options)
 	report := cmd.ErrOrStderr()
 	if err != nil {
-		return refused(report, err)
+		return answer.Refused(report, err)
 	}
 	if err := f.report(report, r, asJSON); err != nil {
 		return err
@@ -113,7 +114,7 @@ func (f *importFlags) report(w io.Writer, r *zones.Result, asJSON bool) error {
 			Notes    []config.Problem `json:"notes"`
 		}{r.Source, r.SHA256, len(r.Zones), append([]string{}, r.Floors()...), r.RoundedM, append([]zones.Left{}, r.Left...), append([]config.Problem{}, r.Notes...)})
 	}
-	if err := r.RenderNotes(w, colourful(w)); err != nil {
+	if err := r.RenderNotes(w, answer.Colourful(w)); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "imported: %d zones on floors %s; rounding moved no vertex by more than %s mm\n",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/zones"
 )
 
@@ -33,7 +34,7 @@ Exit status: 0 nothing found, 1 something found or the policy is refused, 2 used
 			w := cmd.OutOrStdout()
 			cfg, err := load(args[0], profile)
 			if err != nil {
-				return refused(w, err)
+				return answer.Refused(w, err)
 			}
 			found := zones.Lint(cfg.Policy, cfg.Profile, args[0])
 			if asJSON {
@@ -42,7 +43,7 @@ Exit status: 0 nothing found, 1 something found or the policy is refused, 2 used
 				e.SetIndent("", "  ")
 				err = e.Encode(found)
 			} else {
-				err = found.Render(w, colourful(w))
+				err = found.Render(w, answer.Colourful(w))
 				fmt.Fprintf(w, "%d zones on %d floors: %d found\n", len(cfg.Policy.Zones), len(cfg.Policy.Floors), len(found.List)+found.Omitted)
 				if profile == "" {
 					fmt.Fprintln(w, "  not looked at without --profile: limits below creep speed, room for the robot's body")
@@ -72,7 +73,7 @@ func load(policy string, others ...string) (*config.Config, error) {
 		return nil, err
 	}
 	if cfg.Policy == nil {
-		return nil, usage("%s: expected a document of kind policy", policy)
+		return nil, answer.Usage("%s: expected a document of kind policy", policy)
 	}
 	return cfg, nil
 }
@@ -91,7 +92,7 @@ func moment(flag, s string, zone *time.Location) (t time.Time, note string, err 
 	}
 	face, err := time.Parse(localTime, s)
 	if err != nil {
-		return t, "", usage("--%s: expected 2026-11-02T08:30 by the policy's clock (%s) or 2026-11-02T08:30:00+01:00, found %q", flag, zone, s)
+		return t, "", answer.Usage("--%s: expected 2026-11-02T08:30 by the policy's clock (%s) or 2026-11-02T08:30:00+01:00, found %q", flag, zone, s)
 	}
 	var found []time.Time
 	for _, hours := range []int{-26, 26} { // the offsets before and after a change, whichever is near
@@ -103,7 +104,7 @@ func moment(flag, s string, zone *time.Location) (t time.Time, note string, err 
 	}
 	switch len(found) {
 	case 0:
-		return t, "", usage("--%s: the clock in %s skips %s that night; give a time that it shows", flag, zone, s)
+		return t, "", answer.Usage("--%s: the clock in %s skips %s that night; give a time that it shows", flag, zone, s)
 	case 2:
 		if found[1].Before(found[0]) {
 			found[0], found[1] = found[1], found[0]

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/zones"
 )
 
@@ -26,18 +27,18 @@ func (w *who) flags(cmd *cobra.Command) {
 // resolve returns the roles, and false if nobody said which.
 func (w *who) resolve(p *config.Policy) ([]string, bool, error) {
 	if w.robot != "" && len(w.roles) > 0 {
-		return nil, false, usage("expected --robot or --role, found both")
+		return nil, false, answer.Usage("expected --robot or --role, found both")
 	}
 	if w.robot != "" {
 		roles, ok := p.RolesOf(w.robot)
 		if !ok {
-			return nil, false, usage("--robot: the policy does not list %q; it lists %s", w.robot, strings.Join(serials(p), ", "))
+			return nil, false, answer.Usage("--robot: the policy does not list %q; it lists %s", w.robot, strings.Join(serials(p), ", "))
 		}
 		return roles, true, nil
 	}
 	for _, r := range w.roles {
 		if !slices.Contains(p.Roles, r) {
-			return nil, false, usage("--role: expected one of the policy's roles (%s), found %q", strings.Join(p.Roles, ", "), r)
+			return nil, false, answer.Usage("--role: expected one of the policy's roles (%s), found %q", strings.Join(p.Roles, ", "), r)
 		}
 	}
 	return w.roles, len(w.roles) > 0, nil
@@ -67,11 +68,11 @@ wrongly.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := load(args[0])
 			if err != nil {
-				return refused(cmd.ErrOrStderr(), err)
+				return answer.Refused(cmd.ErrOrStderr(), err)
 			}
 			p := cfg.Policy
 			if p.FloorIndex(floor) < 0 {
-				return usage("--floor: expected one of the policy's floors (%s), found %q", strings.Join(floors(p), ", "), floor)
+				return answer.Usage("--floor: expected one of the policy's floors (%s), found %q", strings.Join(floors(p), ", "), floor)
 			}
 			v := zones.View{Floor: floor}
 			when, note, err := moment("at", at, p.Timezone.Location)

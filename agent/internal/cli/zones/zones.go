@@ -13,23 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 )
-
-// coded is an error that chooses the program's exit code.
-type coded struct {
-	error
-	code int
-}
-
-// ExitCode implements what the program's main asks for.
-func (e coded) ExitCode() int { return e.code }
-
-// Unwrap returns the cause.
-func (e coded) Unwrap() error { return e.error }
-
-func usage(format string, args ...any) error { return coded{fmt.Errorf(format, args...), 2} }
 
 // New returns the command "zones" with its subcommands.
 func New() *cobra.Command {
@@ -51,29 +37,10 @@ func one(what string) cobra.PositionalArgs {
 	})
 }
 
-// refused prints problems as check does and ends the command with 1; other errors pass.
-func refused(w io.Writer, err error) error {
-	var problems *config.Problems
-	if !errors.As(err, &problems) {
-		return err
-	}
-	if err := problems.Render(w, colourful(w)); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "refused: %s\n", problems.Summary())
-	return cli.ErrNo
-}
-
-// colourful says whether w is a terminal whose user has not asked for plain text (no-color.org).
-func colourful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && cli.IsTerminal(f)
-}
-
 // wantJSON reads --output.
 func wantJSON(output string) (bool, error) {
 	if output != "text" && output != "json" {
-		return false, usage("--output: expected text or json, found %q", output)
+		return false, answer.Usage("--output: expected text or json, found %q", output)
 	}
 	return output == "json", nil
 }
@@ -85,12 +52,12 @@ func numbers(flag, s string, least, most int) ([]float64, error) {
 	for _, p := range parts {
 		v, err := strconv.ParseFloat(strings.TrimSpace(p), 64)
 		if err != nil || v-v != 0 {
-			return nil, usage("--%s: expected numbers with commas between them, found %q", flag, s)
+			return nil, answer.Usage("--%s: expected numbers with commas between them, found %q", flag, s)
 		}
 		out = append(out, v)
 	}
 	if len(out) < least || len(out) > most {
-		return nil, usage("--%s: expected %d to %d numbers, found %d", flag, least, most, len(out))
+		return nil, answer.Usage("--%s: expected %d to %d numbers, found %d", flag, least, most, len(out))
 	}
 	return out, nil
 }

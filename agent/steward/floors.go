@@ -1,0 +1,97 @@
+package steward
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/slots"
+)
+
+// remembered asks a counter no more often than is needed: a TPM is slow, and others want it too.
+type remembered struct {
+	slots.Counter
+	clock func() time.Duration
+	known map[string]said
+}
+
+// said is the counter's last answer.
+type said struct {
+	at    time.Duration
+	floor uint64
+	there bool
+	err   error
+}
+
+// remember returns nil for no counter.
+func remember(c slots.Counter, clock func() time.Duration) *remembered {
+	if c == nil {
+		return nil
+	}
+	return &remembered{Counter: c, clock: clock, known: map[string]said{}}
+}
+
+// counter is what the slots are given.
+func (r *remembered) counter() slots.Counter {
+	if r == nil {
+		return nil
+	}
+	return r
+}
+
+// Floor implements [slots.Counter]: an answer counts as long as a measurement does, and what went wrong is asked again sooner.
+func (r *remembered) Floor(artifact string) (uint64, bool, error) {
+	now := r.clock()
+	x, ok := r.known[artifact]
+	if ok && (x.err == nil && now-x.at < recheck || x.err != nil && now-x.at < saveEvery) {
+		return x.floor, x.there, x.err
+	}
+	x.at = now
+	x.floor, x.there, x.err = r.Counter.Floor(artifact)
+	r.known[artifact] = x
+	return x.floor, x.there, x.err
+}
+
+// Raise implements [slots.Counter].
+func (r *remembered) Raise(artifact string, to uint64) error {
+	delete(r.known, artifact)
+	return r.Counter.Raise(artifact, to)
+}
+
+// stands says why the floor forbids what is active, empty if it does not. A counter that does not answer is no reason against
+// what has stood in this run: nothing becomes active meanwhile, so nothing can have come below the floor.
+func (ts *trials) stands(name string, t *tracked, s *slots.Store) string {
+	err := s.Stands()
+	switch {
+	case err == nil:
+		t.stood = true
+		return ""
+	case errors.Is(err, slots.ErrSilent) && t.stood:
+		if text := err.Error(); text != t.problem {
+			t.problem = text
+			ts.log.Warn().Str("artifact", name).Err(err).Msg("the floor cannot be read: nothing becomes active")
+		}
+		return ""
+	}
+	return clipped(fmt.Errorf("floor: %w", err))
+}
+
+// settle raises the stored floor where that was not possible when the content was committed.
+func (ts *trials) settle(name string, d *slots.Dir, t *tracked, r *slots.Record) error {
+	now := ts.clock()
+	if !r.Good || t.below != "" || t.settled != 0 && now-t.settled < recheck {
+		return nil
+	}
+	unlock, err := slots.Lock(filepath.Join(ts.dir, name))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := slots.Open(name, d, time.Now)
+	if err != nil {
+		return err
+	}
+	t.settled = now
+	return s.With(ts.floors.counter()).Settle()
+}

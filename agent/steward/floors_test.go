@@ -1,0 +1,109 @@
+package steward
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/slots"
+)
+
+// counted is a robot whose floor a counter keeps: "old" with svn 1 was followed by "new" and "newer", which demand 2.
+func counted(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.counter = &memory{floors: map[string]uint64{}}
+	b.start("boot-1")
+	b.must(b.install("old", 1, 0, nil))
+	b.until(2*time.Minute, "committed", good)
+	for _, text := range []string{"new", "newer"} {
+		b.must(b.install(text, 2, 2, nil))
+		b.until(5*time.Minute, "committed", func(st slots.Status, _ contract.Artifact) bool {
+			return st.Running().Good && st.Running().Version == text
+		})
+	}
+	return b
+}
+
+// TestTheFloorRisesOnceTheWayBackMeetsIt lets two releases that demand a floor prove themselves.
+func TestTheFloorRisesOnceTheWayBackMeetsIt(t *testing.T) {
+	b := newBench(t)
+	b.counter = &memory{floors: map[string]uint64{}}
+	b.start("boot-1")
+	b.must(b.install("old", 1, 0, nil))
+	b.until(2*time.Minute, "committed", good)
+	b.must(b.install("new", 2, 2, nil))
+	b.until(5*time.Minute, "committed", good)
+	if b.counter.floors["grasp"] != 1 {
+		t.Errorf("%v: the way back has svn 1", b.counter.floors)
+	}
+	b.must(b.install("newer", 2, 2, nil))
+	b.until(5*time.Minute, "committed", good)
+	if b.counter.floors["grasp"] != 2 {
+		t.Errorf("%v: both slots have svn 2", b.counter.floors)
+	}
+	for range 60 {
+		b.look()
+	}
+	if b.counter.asked > 20 {
+		t.Errorf("the counter was asked %d times", b.counter.asked)
+	}
+}
+
+// TestADoubtfulFloorHidesWhatIsActive: the guard hears no digest of what may be below the floor, and the reason is named.
+func TestADoubtfulFloorHidesWhatIsActive(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit  func(b *bench)
+		names string
+	}{
+		"the off run":          {func(*bench) {}, ""},
+		"gone":                 {func(b *bench) { delete(b.counter.floors, "grasp") }, "the TPM's counter is gone"},
+		"behind":               {func(b *bench) { b.counter.floors["grasp"] = 1 }, "behind the 2 of the file"},
+		"redefined":            {func(b *bench) { b.counter.err = errors.New("is not the counter") }, "is not the counter"},
+		"ahead, an older disk": {func(b *bench) { b.counter.floors["grasp"] = 3 }, "svn 2, below the floor 3"},
+		"silent from the start": {func(b *bench) {
+			b.counter.err = fmt.Errorf("%w: off", slots.ErrSilent)
+		}, "does not answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := counted(t)
+			c.edit(b)
+			b.start("boot-1")
+			for range 60 {
+				a := b.look()
+				if c.names == "" && a.SHA256 != b.digests["newer"] || c.names != "" && (a.SHA256 != "" || !strings.Contains(a.Why, c.names)) {
+					t.Fatalf("the guard hears %+v: expected %q", a, c.names)
+				}
+			}
+			if b.counter.asked > 60 {
+				t.Errorf("the counter was asked %d times", b.counter.asked)
+			}
+		})
+	}
+}
+
+// TestASilentCounterStopsNobody: what has stood in this run goes on, nothing else becomes active, and what was committed meanwhile
+// raises the floor once the counter answers.
+func TestASilentCounterStopsNobody(t *testing.T) {
+	b := counted(t)
+	b.must(b.install("newest", 3, 3, nil))
+	b.look()
+	b.counter.err = fmt.Errorf("%w: off", slots.ErrSilent)
+	b.until(15*time.Minute, "committed", good)
+	for range 600 {
+		if a := b.look(); a.SHA256 != b.digests["newest"] {
+			t.Fatalf("the guard hears %+v", a)
+		}
+	}
+	s, done := b.store()
+	if err := s.With(b.counter).Rollback(t.Context(), &slots.Back{Counts: func(string) error { return nil }}); !errors.Is(err, slots.ErrSilent) {
+		t.Errorf("rolled back: %v", err)
+	}
+	done()
+	b.counter.err = nil
+	b.must(b.install("last", 3, 3, func(in *slots.Install) { in.Again = true }))
+	b.until(30*time.Minute, "the floor", func(slots.Status, contract.Artifact) bool { return b.counter.floors["grasp"] == 3 })
+}

@@ -1,0 +1,181 @@
+package tpm
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// counters opens the machine's TPM for counters only.
+func (m *machine) counters() *TPM {
+	m.tb.Helper()
+	t := must(OpenCounters(m.socket, Options{}))(m.tb)
+	m.tb.Cleanup(func() {
+		if err := t.Close(); err != nil {
+			m.tb.Error(err)
+		}
+	})
+	return t
+}
+
+func (m *machine) wantFloor(t *TPM, name string, floor uint64, there bool) {
+	m.tb.Helper()
+	if v, ok, err := t.Floor(name); err != nil || v != floor || ok != there {
+		m.tb.Errorf("floor of %s: %d, %v, %v; expected %d, %v", name, v, ok, err, floor, there)
+	}
+}
+
+// TestFloor counts floors of two names beside another counter, through a power cut.
+func TestFloor(t *testing.T) {
+	m := newMachine(t)
+	c := m.counters()
+	m.wantFloor(c, "grasp", 0, false)
+	if err := c.CreateCounter(BootCounter); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		must(c.IncrementCounter(BootCounter))(t)
+	}
+	for _, to := range []uint64{0, 3, 2, 5, 5} {
+		if err := c.RaiseFloor("grasp", to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.RaiseFloor("arm", 2); err != nil {
+		t.Fatal(err)
+	}
+	m.off()
+	m.on()
+	m.wantFloor(c, "grasp", 5, true)
+	m.wantFloor(c, "arm", 2, true)
+	m.wantFloor(c, "leg", 0, false)
+	if err := c.RaiseFloor("grasp", MaxFloor+1); !errors.Is(err, ErrFloorHeight) {
+		t.Error(err)
+	}
+	m.off()
+	if _, _, err := c.Floor("grasp"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("without a TPM: %v", err)
+	}
+	if err := c.RaiseFloor("grasp", 6); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("without a TPM: %v", err)
+	}
+	m.on()
+}
+
+// TestFloorCutWhileItIsMade leaves a counter as each step of its making leaves it: the floor is none, and raising goes on.
+func TestFloorCutWhileItIsMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		base    uint64
+		counted bool
+	}{
+		"the first one defined":  {unfinished, false},
+		"the first one counted":  {unfinished, true},
+		"the second one defined": {7, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t)
+			raw := m.raw()
+			area := floorArea(firstFloor, "grasp", c.base, false)
+			if _, err := (tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, PublicInfo: tpm2.New2B(area)}).Execute(raw); err != nil {
+				t.Fatal(err)
+			}
+			if c.counted {
+				if err := increment(raw, firstFloor, area); err != nil {
+					t.Fatal(err)
+				}
+			}
+			raw.link.Close()
+			tpm := m.counters()
+			m.wantFloor(tpm, "grasp", 0, false)
+			if err := tpm.RaiseFloor("grasp", 3); err != nil {
+				t.Fatal(err)
+			}
+			m.wantFloor(tpm, "grasp", 3, true)
+		})
+	}
+}
+
+// TestFloorThatSomebodyReplaced puts other things into the counter's place: none is taken for it.
+func TestFloorThatSomebodyReplaced(t *testing.T) {
+	m := newMachine(t)
+	tpm := m.counters()
+	if err := tpm.RaiseFloor("grasp", 4); err != nil {
+		t.Fatal(err)
+	}
+	var found *floorCounter
+	replace := func(area tpm2.TPMSNVPublic) {
+		t.Helper()
+		raw := m.raw()
+		defer raw.link.Close()
+		if found == nil {
+			found, _ = must2(findFloor(raw, "grasp"))(t)
+		}
+		if err := found.undefine(raw); err != nil {
+			t.Fatal(err)
+		}
+		if area.NVIndex == 0 {
+			return
+		}
+		if _, err := (tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, PublicInfo: tpm2.New2B(area)}).Execute(raw); err != nil {
+			t.Fatal(err)
+		}
+		found = &floorCounter{index: firstFloor, area: area}
+	}
+	orderly := floorArea(firstFloor, "grasp", 1, false)
+	orderly.Attributes.Orderly = true
+	replace(orderly)
+	if _, _, err := tpm.Floor("grasp"); !errors.Is(err, ErrCounter) {
+		t.Errorf("a counter that may go back: %v", err)
+	}
+	if err := tpm.RaiseFloor("grasp", 5); !errors.Is(err, ErrCounter) {
+		t.Errorf("raised on it: %v", err)
+	}
+	memory := counterArea(firstFloor, false)
+	memory.Attributes.NT = tpm2.TPMNTOrdinary
+	replace(memory)
+	m.wantFloor(tpm, "grasp", 0, false)
+	replace(tpm2.TPMSNVPublic{})
+	m.wantFloor(tpm, "grasp", 0, false)
+	// Made anew it begins at zero again, which whoever remembers the floor notices.
+	if err := tpm.RaiseFloor("grasp", 1); err != nil {
+		t.Fatal(err)
+	}
+	m.wantFloor(tpm, "grasp", 1, true)
+	raw := m.raw()
+	area := floorArea(firstFloor+1, "grasp", 1, false)
+	if _, err := (tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, PublicInfo: tpm2.New2B(area)}).Execute(raw); err != nil {
+		t.Fatal(err)
+	}
+	raw.link.Close()
+	if _, _, err := tpm.Floor("grasp"); !errors.Is(err, ErrCounter) {
+		t.Errorf("two counters: %v", err)
+	}
+}
+
+// TestFloorsHaveRoom fills every place.
+func TestFloorsHaveRoom(t *testing.T) {
+	m := newMachine(t)
+	tpm := m.counters()
+	var err error
+	n := 0
+	for ; err == nil && n <= 64; n++ {
+		err = tpm.RaiseFloor(fmt.Sprint("a", n), 1)
+	}
+	if n < 8 || err == nil {
+		t.Fatalf("%d counters, %v: a TPM has room for less, or there is no bound", n, err)
+	}
+	t.Logf("%d counters, then: %v", n-1, err)
+	m.wantFloor(tpm, "a0", 1, true)
+}
+
+func must2[A, B any](a A, b B, err error) func(testing.TB) (A, B) {
+	return func(tb testing.TB) (A, B) {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return a, b
+	}
+}

@@ -1,0 +1,421 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/agent"
+	guardcore "github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/oracle"
+)
+
+// strike is one attack of the table: on a robot that a planner drives under a guard, on a real bus.
+type strike struct {
+	name string
+	kit  kit
+	// want are the triggers one of which has to say so. Without any, nothing but the gate shows it: then the base's first
+	// zero command counts as the detection.
+	want []string
+	// permitted is set for what a policy cannot switch off: off runs are made under the same one, and begin does what it permits.
+	permitted bool
+	// once is set for what leaves a bus behind on which nobody can go on.
+	once bool
+	// short is set for what make test does as well: what no other test of it does.
+	short []bus.Kind
+	// begin attacks. It returns when that began, on CLOCK_BOOTTIME, and what ends it.
+	begin func(t testing.TB, l *lane, off bool) (began time.Duration, end func())
+}
+
+// boottime is CLOCK_BOOTTIME, which the guard and the plant go by as well.
+func boottime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // It cannot fail with a clock that exists.
+	return time.Duration(ts.Nano())
+}
+
+const (
+	// noticed is how long an attack may go on unseen before the test gives up; it is no bar, the table has the times.
+	noticed = 30 * time.Second
+	// watched is for how long an off run is looked at: longer than any of the attacks takes to be seen on an idle machine.
+	watched = 4 * time.Second
+	// patience is how long a guard has to open by itself after an attack before a fresh one takes its place.
+	patience = 1500 * time.Millisecond
+)
+
+// attackRest is rest as in the other tests, held for a shorter time: nobody drives on under an attack.
+var attackRest = oracle.Rest{SpeedMPS: 0.01, YawRateRPS: 0.01, Hold: 250 * time.Millisecond}
+
+// times is what one attack took, from its beginning.
+type times struct{ detect, rest time.Duration }
+
+// on makes the attack and waits until it has been detected and the robot stands.
+func (s *strike) on(t testing.TB, l *lane) (took times) {
+	t.Helper()
+	l.open(t, s.want)
+	began, end := s.begin(t, l, false)
+	if len(s.want) > 0 {
+		until(t, noticed, fmt.Sprintf("one of the triggers %q", s.want), func() bool {
+			at, ok := l.fired(s.want)
+			took.detect = max(0, at-began)
+			return ok
+		})
+	}
+	until(t, noticed, "a robot at rest", func() (ok bool) {
+		truth := l.p.Truth(t).Since(began)
+		d, err := oracle.TimeToRest(truth, began, attackRest)
+		if took.rest = d; err == nil && len(s.want) == 0 {
+			took.detect, err = oracle.TimeToZeroCommand(truth, began)
+		}
+		return err == nil
+	})
+	end()
+	return took
+}
+
+// offRun does the same with the detector off, or what is permitted, and fails if it is detected all the same.
+func (s *strike) offRun(t testing.TB, l *lane) (caught bool) {
+	t.Helper()
+	l.open(t, s.want)
+	began, end := s.begin(t, l, true)
+	for boottime() < began+watched && !caught {
+		if len(s.want) > 0 {
+			_, caught = l.fired(s.want)
+		}
+		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+	}
+	if len(s.want) == 0 {
+		// A planner that the machine held up drives on; one that was stopped does not.
+		caught = !l.drivesOn(t)
+	}
+	end()
+	if caught {
+		t.Errorf("an off run was detected (by one of %q, or by the gate)", s.want)
+	}
+	return caught
+}
+
+// codes names the active triggers.
+func codes(st agent.Status) (out []string) {
+	for _, tr := range st.Triggers {
+		out = append(out, tr.Code)
+	}
+	return out
+}
+
+// fired is when the first of the triggers fired that are active now, on CLOCK_BOOTTIME.
+func (l *lane) fired(want []string) (at time.Duration, ok bool) {
+	st, up := l.g.status()
+	for _, tr := range st.Triggers {
+		if up && slices.Contains(want, tr.Code) {
+			since := time.Duration((st.BootS - tr.SinceS) * float64(time.Second))
+			if !ok || since < at {
+				at, ok = since, true
+			}
+		}
+	}
+	return at, ok
+}
+
+// attackRuns is how often each attack is made: ROBOWARDEN_ATTACKS, or 100 in make qualify and once in make test.
+func attackRuns() (on, off int) {
+	if n, err := strconv.Atoi(os.Getenv("ROBOWARDEN_ATTACKS")); err == nil && n > 0 {
+		return n, max(n/10, 1)
+	}
+	if longTier() {
+		return 100, 10
+	}
+	return 1, 0
+}
+
+// attackRow is a line of the table.
+type attackRow struct {
+	order     int
+	bus, name string
+	times     []times
+	// off is how many off runs were made, caught how many of them were detected all the same.
+	off, caught int
+}
+
+// attackTable collects the rows of strikes that run at the same time.
+type attackTable struct {
+	mu   sync.Mutex
+	rows []attackRow
+}
+
+func (a *attackTable) add(r attackRow) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.rows = append(a.rows, r)
+}
+
+// print writes the table line by line for make qualify's report.
+func (a *attackTable) print(t *testing.T) {
+	t.Helper()
+	slices.SortFunc(a.rows, func(x, y attackRow) int { return 100*(x.order-y.order) + strings.Compare(x.bus, y.bus) })
+	t.Log("table: | attack | bus | runs | detected after ms, p50 | p99 | max | at rest after ms, p50 | p99 | max | off runs detected |")
+	t.Log("table: |---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+	for _, r := range a.rows {
+		detect := quantiles(r.times, func(x times) time.Duration { return x.detect })
+		stand := quantiles(r.times, func(x times) time.Duration { return x.rest })
+		t.Logf("table: | %s | %s | %d | %s | %s | %d of %d |", r.name, r.bus, len(r.times), detect, stand, r.caught, r.off)
+	}
+}
+
+// quantiles is p50, p99 and the maximum in milliseconds.
+func quantiles(all []times, of func(times) time.Duration) string {
+	d := make([]time.Duration, len(all))
+	for i, x := range all {
+		d[i] = of(x)
+	}
+	slices.Sort(d)
+	at := func(q float64) float64 { return d[min(int(q*float64(len(d))), len(d)-1)].Seconds() * 1e3 }
+	return fmt.Sprintf("%.1f | %.1f | %.1f", at(0.5), at(0.99), at(1))
+}
+
+// TestAttacks attacks driving robots under the real guard on real buses, again and again: each attack has to be detected and
+// the robot has to come to rest; with the detector off, or by what is permitted, it must not. How long both took is logged
+// as a table, and judged nowhere. make test does once what no other test of it does.
+func TestAttacks(t *testing.T) {
+	t.Parallel()
+	run := seed(t)
+	var table attackTable
+	t.Run("on", func(t *testing.T) {
+		for _, kind := range append([]bus.Kind{bus.ROS}, onDDS(bus.Cyclone)...) {
+			for _, group := range groups(strikes(kind), kind) {
+				t.Run(string(kind)+" "+group[0].name, func(t *testing.T) {
+					t.Parallel()
+					onLanes(t, kind, group, run, &table)
+				})
+			}
+		}
+	})
+	table.print(t)
+}
+
+// groups are the strikes that one robot after the other takes: in make qualify each has a lane of its own, so that more of
+// them go on at a time, and in make test those of one kit share one.
+func groups(all []strike, kind bus.Kind) (out [][]strike) {
+	byKit := map[kit]int{}
+	for i := range all {
+		s := all[i]
+		if !longTier() && os.Getenv("ROBOWARDEN_ATTACKS") == "" {
+			if !slices.Contains(s.short, kind) {
+				continue
+			}
+			if n, ok := byKit[s.kit]; ok && !s.once {
+				out[n] = append(out[n], s)
+				continue
+			}
+			byKit[s.kit] = len(out)
+		}
+		out = append(out, []strike{s})
+	}
+	return out
+}
+
+// onLanes makes each strike of the group as often as it takes.
+func onLanes(t *testing.T, kind bus.Kind, group []strike, run uint64, table *attackTable) {
+	on, off := attackRuns()
+	r := rand.New(rand.NewPCG(run, uint64(len(group[0].name)))) //nolint:gosec // not a secret
+	var l *lane
+	for i := range group {
+		s := &group[i]
+		row := attackRow{order: strikeOrder(s.name), bus: string(kind), name: s.name}
+		t.Run(s.name, func(sub *testing.T) {
+			for range on {
+				if l == nil || s.once {
+					l = newLane(t, meet(t, kind), s.kit, r)
+				}
+				row.times = append(row.times, s.on(sub, l))
+				if s.once {
+					l.close()
+				}
+			}
+		})
+		if off > 0 {
+			t.Run(s.name+", off", func(sub *testing.T) { s.offs(sub, t, kind, off, r, &row) })
+		}
+		if n := len(row.times); n > 0 {
+			t.Logf("%s: detected after %v, at rest after %v", s.name, row.times[n-1].detect, row.times[n-1].rest)
+			table.add(row)
+		}
+	}
+	if l != nil && !group[len(group)-1].once {
+		l.g.Stop(time.Minute) // a busy computer takes its time
+		l.g.replayed(t)
+	}
+}
+
+// offs makes the off runs, on robots of their own, whose policy has the detector off.
+func (s *strike) offs(t, group *testing.T, kind bus.Kind, n int, r *rand.Rand, row *attackRow) {
+	k := s.kit
+	k.off = !s.permitted
+	var l *lane
+	for range n {
+		if l == nil || s.once {
+			l = newLane(group, meet(group, kind), k, r)
+			l.long = true
+		}
+		if row.off++; s.offRun(t, l) {
+			row.caught++
+		}
+		if s.once {
+			l.close()
+		}
+	}
+}
+
+// opened says whether the robot drives as told and nothing of what is to be detected is there.
+func (l *lane) opened(t testing.TB, want []string) bool {
+	st, ok := l.g.status()
+	if !ok || st.Axes.Motion != "free" && st.Axes.Motion != "limited" || slices.ContainsFunc(want, func(w string) bool { return has(st, w) }) {
+		return false
+	}
+	x := l.p.Truth(t).Samples
+	return len(x) > 0 && x[len(x)-1].Speed() > 0.9*attackCruise
+}
+
+// open waits until the robot drives, under a fresh guard if the present one lets it not, and then for a random moment.
+func (l *lane) open(t testing.TB, want []string) {
+	t.Helper()
+	for limit := time.Now().Add(patience); l.g != nil && !l.lost() && time.Now().Before(limit); {
+		l.enrol(t)
+		if l.opened(t, want) {
+			l.wait()
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+	}
+	if l.g != nil {
+		st, _ := l.g.status()
+		t.Logf("a fresh guard, since this one lets nobody drive: motion %s, gate %s, triggers %s", st.Axes.Motion, st.Gate, codes(st))
+	}
+	// On a machine that stands still a robot that falls silent at the guard's start has to be reset by hand; it is left alone.
+	for range 3 {
+		l.fresh(t)
+		if l.opens(t, want...) {
+			l.wait()
+			return
+		}
+	}
+	l.g.await(t, "a robot that drives as told", time.Second, func(agent.Status) bool { return false })
+}
+
+// lost says whether the guard waits for a person, or for longer than it takes to start another.
+func (l *lane) lost() bool {
+	st, ok := l.g.status()
+	return ok && slices.ContainsFunc(st.Triggers, func(tr guardcore.TriggerStatus) bool {
+		return tr.Latched || tr.Code == "channel.heartbeat-hostile" || tr.Code == "publisher.conflict"
+	})
+}
+
+// opens waits until the guard, just started, lets the robot drive.
+func (l *lane) opens(t testing.TB, want ...string) bool {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); {
+		l.enrol(t)
+		if l.opened(t, want) {
+			return true
+		}
+		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+	}
+	return false
+}
+
+// drivesOn says whether the robot drives as told, now or soon.
+func (l *lane) drivesOn(t testing.TB) bool {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); {
+		if l.opened(t, nil) {
+			return true
+		}
+		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+	}
+	return false
+}
+
+// wait puts the next attack at another moment of every period.
+func (l *lane) wait() { time.Sleep(time.Duration(l.r.Int64N(int64(200 * time.Millisecond)))) }
+
+// deskFault lets the operator's desk misbehave until the end.
+func (l *lane) deskFault(t testing.TB, fault string) (time.Duration, func()) {
+	began := boottime()
+	l.op.Fault(t, fault)
+	return began, func() { l.op.Fault(t, "clear") }
+}
+
+// deskStrikes are those on the operator's heartbeat, the same on every bus.
+func deskStrikes() []strike {
+	fault := func(name string, want ...string) strike {
+		return strike{
+			name: "heartbeat " + name, kit: kit{desk: true}, want: want,
+			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) { return l.deskFault(t, name) },
+		}
+	}
+	late, hostile := "channel.heartbeat-late", "channel.heartbeat-hostile"
+	both := []bus.Kind{bus.ROS, bus.Cyclone}
+	delayed := strike{
+		name: "heartbeat delayed 1", kit: kit{desk: true}, want: []string{late}, permitted: true, short: both,
+		begin: func(t testing.TB, l *lane, off bool) (time.Duration, func()) {
+			if off {
+				return l.deskFault(t, "delayed 0.1")
+			}
+			return l.deskFault(t, "delayed 1")
+		},
+	}
+	frozen, twice := fault("frozen", late, hostile), fault("duplicated", hostile)
+	frozen.short, twice.short = both, both
+	return []strike{
+		delayed, frozen, twice, fault("wrong_key", late, hostile), fault("wrong_boot", late, hostile), fault("silent", late),
+		{
+			name: "desk killed", kit: kit{desk: true}, want: []string{late},
+			begin: func(_ testing.TB, l *lane, _ bool) (time.Duration, func()) {
+				began := boottime()
+				l.op.Kill()
+				return began, func() { l.startDesk() }
+			},
+		},
+	}
+}
+
+// plannerKilled is the end of a commander that the task needs, and its return under the same name.
+func plannerKilled() strike {
+	return strike{
+		name: "planner killed and restarted", kit: kit{needed: true}, want: []string{"channel.lost"},
+		begin: func(_ testing.TB, l *lane, _ bool) (time.Duration, func()) {
+			began := boottime()
+			l.planner.Kill()
+			return began, func() { l.startPlanner(l.t) }
+		},
+	}
+}
+
+// strikes are the attacks on the kind of bus.
+func strikes(kind bus.Kind) []strike {
+	if kind == bus.ROS {
+		return append(rosStrikes(), append(deskStrikes(), plannerKilled())...)
+	}
+	return append(ddsStrikes(), append(deskStrikes(), plannerKilled())...)
+}
+
+// strikeOrder is the row of an attack in the table.
+func strikeOrder(name string) int {
+	all := append(strikes(bus.ROS), strikes(bus.Fast)...)
+	return slices.IndexFunc(all, func(s strike) bool { return s.name == name })
+}
+
+// startDesk starts the operator's desk.
+func (l *lane) startDesk() {
+	l.op = driver.StartOperator(l.t, l.b, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: l.s.heartbeat})
+}

@@ -1,0 +1,107 @@
+//go:build qualify
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/bus"
+	"github.com/robowarden/robowarden/test/oracle"
+	"github.com/robowarden/robowarden/test/plant"
+)
+
+// TestZoneLoadedElsewhere is the off run: it changes nothing for the robot.
+func TestZoneLoadedElsewhere(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, func(t *testing.T, b bus.Bus) { zoneLoaded(t, b, farZone(), false) })
+}
+
+// TestDockPathThroughNoZone is the off run.
+func TestDockPathThroughNoZone(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, func(t *testing.T, b bus.Bus) { dockPathThroughAZone(t, b, false) })
+}
+
+// TestRefusedPolicies sends a driving robot policies that it must not take: an older one, one that nobody signed, one by
+// somebody who may not, one that was cut, one of which a bit is wrong. None changes anything. The largest that is allowed is
+// taken, and its last zone counts.
+func TestRefusedPolicies(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, refusedPolicies)
+}
+
+func refusedPolicies(t *testing.T, b bus.Bus) {
+	const most = 10_000 // zones of a policy
+	r := &robot{b: b, p: plant.Start(t, b, plant.Config{LockTopic: "/robowarden/lock"})}
+	r.s = newSite(t, b, siteConfig{lock: true})
+	old := r.s.signPolicy(t, r.s.policy, r.s.revision)
+	r.s.write(t, "policy.dsse.json", string(r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()})))
+	driver.StartDrive(t, b, driver.Drive{VX: cruise})
+	r.g = r.s.start(t)
+	r.g.ready(t)
+	r.drives(t)
+	revision := int64(r.s.revision) //nolint:gosec // small
+	third := r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()})
+	stranger, operator := *r.s, *r.s
+	stranger.engineer, operator.engineer = newKey(t), r.s.operator
+	flipped := bytes.Clone(third)
+	flipped[len(flipped)/2] ^= 1
+	for name, bad := range map[string][]byte{
+		"rolled back": old, "by a stranger": stranger.signPolicy(t, r.s.policy, r.s.revision), "by an operator": operator.signPolicy(t, r.s.policy, r.s.revision),
+		"cut": third[:len(third)/2], "a bit flipped": flipped,
+	} {
+		if got := r.g.order(t, bad); got.Applied {
+			t.Errorf("%s: applied: %+v", name, got)
+		} else {
+			t.Logf("%s: %s", name, got.Reason)
+		}
+		if s, ok := r.g.status(); !ok || s.Policy.Revision != revision || has(s, "zone.inside") {
+			t.Errorf("%s: revision %d, triggers %v: expected %d, and a robot that may drive on", name, s.Policy.Revision, codes(s), revision)
+		}
+	}
+	r.drives(t)
+	var zones strings.Builder
+	zones.WriteString(yard())
+	for i := range most - 2 {
+		x, y := 200+float64(i%100), 200+float64(i/100)
+		zones.WriteString(blockedZone(fmt.Sprintf("z%d", i), ringOf(x, y, x+0.5, y+0.5)))
+	}
+	zones.WriteString(blockedZone("wall", ringOf(-100, -100, 100, 100)))
+	trigger := r.now(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // so much takes a busy computer a while to check
+	defer cancel()
+	large := r.s.next(t, siteConfig{lock: true, zones: zones.String()})
+	if got, err := agent.SendOrder(ctx, r.s.path("control.sock"), large); err != nil || !got.Accepted {
+		t.Fatalf("%d zones: %+v, %v", most, got, err)
+	}
+	until(t, time.Minute, "a robot at rest in the zone", func() bool {
+		_, err := oracle.TimeToRest(r.p.Truth(t), trigger, rest)
+		return err == nil
+	})
+	r.g.await(t, "a robot held by the last of the zones", 10*time.Second, func(s agent.Status) bool { return has(s, "zone.inside") })
+	if u, err := r.g.Usage(); err != nil {
+		t.Error(err)
+	} else {
+		t.Logf("figures: %d zones loaded while driving: the guard's peak %.1f MB", most, float64(u.HWMBytes)/1e6)
+	}
+	r.g.replayed(t)
+}
+
+// TestLeaseThatLasts is the off run.
+func TestLeaseThatLasts(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, func(t *testing.T, b bus.Bus) { leaseEndsInside(t, b, 10*time.Minute, false) })
+}
+
+// TestBagMetricsLatched is the same with a cause that a person has to reset.
+func TestBagMetricsLatched(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, func(t *testing.T, b bus.Bus) { bagMetrics(t, b, true) })
+}
