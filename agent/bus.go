@@ -53,6 +53,9 @@ func newWiring(cfg *config.Config, envelopes guard.Envelopes, clock guard.Clock,
 	}
 	for i, g := range cfg.Topics.Gates {
 		b.inputs[g.Topic] = len(cfg.Topics.Commands) + len(cfg.Topics.Monitored) + i
+		for _, name := range goalServices(&g) {
+			b.topics[name] = true
+		}
 	}
 	if err := b.open(clock); err != nil {
 		return nil, err
@@ -268,6 +271,10 @@ func (b *wiring) watch(errs *[]error) {
 		add(m.Topic, "")
 	}
 	for _, g := range t.Gates {
+		if g.Action() {
+			b.watchGoals(&g, errs)
+			continue
+		}
 		add(g.Topic, "")
 		for _, topic := range []string{g.Out, g.Lock} {
 			if topic != "" {
@@ -278,6 +285,20 @@ func (b *wiring) watch(errs *[]error) {
 	add(t.CommandOut.Topic, t.CommandOut.Consumer)
 	if t.Lock != nil {
 		add(t.Lock.Topic, t.Lock.Consumer)
+	}
+}
+
+// watchGoals follows who asks for goals of an action, before its gate and behind it.
+func (b *wiring) watchGoals(g *config.Gate, errs *[]error) {
+	_, err := b.dds.WatchGoals(g.Topic, "", b.graph)
+	if g.Out != "" && err == nil {
+		_, err = b.dds.WatchGoals(g.Out, g.Consumer, b.graph)
+	}
+	if g.Lock != "" && err == nil {
+		err = b.node.WatchTopic(g.Lock, g.Consumer, b.graph)
+	}
+	if err != nil {
+		*errs = append(*errs, fmt.Errorf("gate %s: %w", g.Name, err))
 	}
 }
 

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"encoding/hex"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,6 +118,23 @@ func (f *facts) handArtifacts(now time.Duration) {
 		f.guard.Artifact(a)
 		f.toldArtifact[d.Name] = a
 	}
+}
+
+// content is what the steward has measured of artifacts, by name, while its lease lasts.
+func (f *facts) content() []ContentStatus {
+	f.mu.Lock()
+	list, until := f.artifacts, f.artifactsUntil
+	f.mu.Unlock()
+	if until <= f.boot() {
+		return nil
+	}
+	var out []ContentStatus
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		if d := list[name].SHA256; d != "" {
+			out = append(out, ContentStatus{Name: name, SHA256: d})
+		}
+	}
+	return out
 }
 
 // takeSession replaces the courier's claim.

@@ -10,15 +10,18 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/vendorfields"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/hal/ros2"
 )
 
 // holdIn is when a hold at the measured positions is due: a controller's own cycle later, so that the point is not in the
 // past when it arrives.
 const holdIn = 50 * time.Millisecond
 
-// gateOut is where one gate's decisions go: out for what passes, lock for its flag; nil where its mode has none.
+// gateOut is where one gate's decisions go: out for what passes, or goals for those of an action, and lock for its flag; nil
+// where its mode has none.
 type gateOut struct {
 	out, lock publisher
+	goals     *ros2.GoalGate
 	// holds is what is sent at the moment of a hold: see config.Gate.Holds.
 	holds string
 	// order are the profile's numbers of the gate's joints, names their names.
@@ -37,13 +40,14 @@ func (b *wiring) advertiseGates() error {
 	for i := range b.cfg.Topics.Gates {
 		g, o := &b.cfg.Topics.Gates[i], &b.sink.gates[i]
 		var err error
-		switch g.Mode {
-		case config.GateInline:
+		switch {
+		case g.Inline() && g.Action(): // see connectGoals
+		case g.Inline():
 			o.out, err = b.node.Advertise(bus.Publication{
 				Topic: g.Out, Type: g.Type, Forward: true, MD5: g.MD5, Consumers: []string{g.Consumer}, MaxBytes: g.MaxBytes,
 			})
 			o.prepare(b.cfg, g)
-		case config.GateLock:
+		case g.Mode == config.GateLock:
 			o.lock, err = b.node.Advertise(bus.Publication{Topic: g.Lock, Type: bus.TypeBool, Consumers: []string{g.Consumer}})
 		}
 		if err != nil {
@@ -88,13 +92,47 @@ func (b *wiring) connectGates(try try) {
 		if g.Reads == config.ReadsJoints {
 			s.Joints, s.Order = vendorfields.JointNames(b.cfg.Profile), g.Order(b.cfg.Profile)
 		}
+		if g.Action() {
+			try(g.Topic, b.connectGoals(g, s.Subscription, i))
+			continue
+		}
 		try(g.Topic, b.node.SubscribeDemand(s, b.guard.Demand))
 	}
 }
 
+// connectGoals takes the requests for goals of an action, whose gate offers what its clients call.
+func (b *wiring) connectGoals(g *config.Gate, s bus.Subscription, i int) error {
+	if b.dds == nil {
+		return fmt.Errorf("gate %s: %s is an action of ROS 2; the profile's bus is %s", g.Name, g.Type, b.cfg.Profile.Bus)
+	}
+	gate, err := b.dds.GateGoals(ros2.GoalGateConfig{Subscription: s, Server: g.Out, Trees: g.BehaviorTrees, Channel: i}, b.guard.Demand)
+	if err != nil {
+		return fmt.Errorf("gate %s: %w", g.Name, err)
+	}
+	b.sink.gates[i].goals = gate
+	return nil
+}
+
+// goalServices are the services by which goals come to a gate and go on from it, by every name that the bus tells of them.
+func goalServices(g *config.Gate) []string {
+	if !g.Action() {
+		return nil
+	}
+	var out []string
+	for _, name := range []string{g.Topic, g.Out} {
+		for _, part := range config.ActionParts(name) {
+			out = append(out, part, part+"Request", part+"Reply")
+		}
+	}
+	return out
+}
+
 // Pass sends a demand on unless something newer went out there.
 func (s *busSink) Pass(gate int, seq uint64, d *msg.Demand) {
-	if o := &s.gates[gate]; o.out != nil {
+	switch o := &s.gates[gate]; {
+	case o.goals != nil:
+		o.goals.Pass(seq, d)
+	case o.out != nil:
 		_, _ = o.out.PublishRaw(seq, d.Raw)
 	}
 }
@@ -103,6 +141,10 @@ func (s *busSink) Pass(gate int, seq uint64, d *msg.Demand) {
 // the measured positions; without any known, an empty trajectory is all that can be said.
 func (s *busSink) End(gate int, seq uint64, at [msg.MaxJoints]float64, known uint64) {
 	o := &s.gates[gate]
+	if o.goals != nil {
+		o.goals.End(seq)
+		return
+	}
 	if o.out == nil || o.holds == "" {
 		return
 	}

@@ -25,6 +25,8 @@ type Status struct {
 	Scheduling string `json:"scheduling"`
 	// Confinement says behind which walls the guard works, and which of them are missing.
 	Confinement string `json:"confinement"`
+	// Content is what the steward says it has measured of artifacts, while its lease lasts. Nobody here judges it.
+	Content []ContentStatus `json:"content,omitempty"`
 	// Bus is the robot's bus, and what goes on there unseen.
 	Bus BusStatus `json:"bus"`
 	// Roles are the other roles, Publishers the connections to publishers and who is behind them.
@@ -36,6 +38,12 @@ type Status struct {
 	// Commissioning says whether the robot has proven that it stops as its profile claims.
 	Commissioning CommissioningStatus `json:"commissioning"`
 	guard.Status
+}
+
+// ContentStatus is the digest of one artifact's active content.
+type ContentStatus struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
 }
 
 // BusStatus is the robot's bus.
@@ -86,6 +94,7 @@ func (a *Agent) Status() any {
 	if a.opt.Realtime != nil {
 		s.Scheduling = a.opt.Realtime.Error()
 	}
+	s.Content = a.facts.content()
 	s.Clock = geofence.ClockTrust(a.guard.Trust()).String()
 	s.Confinement = "none"
 	if c := a.confined.Load(); c != nil {

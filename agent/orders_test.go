@@ -263,7 +263,7 @@ func (o *office) order(kind order.Kind) *order.Order {
 		d.Session = &order.Session{
 			Channel: "operator", Level: order.LevelControl, Who: "Olga", Role: "operator", From: "control room", Expires: noon.Add(5 * time.Minute),
 		}
-	case order.KindPolicySet, order.KindKeyList, order.KindRelease:
+	case order.KindPolicySet, order.KindKeyList, order.KindRelease, order.KindHalt:
 	}
 	return d
 }

@@ -69,6 +69,8 @@ type DemandConfig struct {
 	Timeout time.Duration
 	// MaxSkew is how far ahead a sender's time stamp may lie.
 	MaxSkew time.Duration
+	// Cancels is true if goals that are under way can be cancelled: then the gate ends them when its axis closes.
+	Cancels bool
 
 	// What follows is for joints.
 
@@ -136,6 +138,8 @@ const (
 	GoalForbidden
 	// GoalAllowed means that it may be there.
 	GoalAllowed
+	// GoalUnlisted means that the goal names a program to be run on the way that nobody has listed.
+	GoalUnlisted
 )
 
 // MeasuredJoints is where the joints are, in rad or m, of those in Known, measured at At; those in Still do not move.
@@ -216,6 +220,8 @@ const (
 	DemandForbidden
 	// DemandUnjudged means that nobody can say whether the robot may be at the goal.
 	DemandUnjudged
+	// DemandUnlisted means that the goal names a program, as Nav2's behaviour trees are, that nobody has listed.
+	DemandUnlisted
 	// NumDemandReasons is the number of reasons.
 	NumDemandReasons
 )
@@ -231,7 +237,7 @@ func (r DemandReason) String() string {
 		"waiting for silence", "wrong frame", "lengths do not fit", "joint named twice", "too many", "unknown joint",
 		"joint not commanded here", "times do not grow", "position beyond its limit", "velocity beyond its limit",
 		"effort beyond its limit", "too fast between points", "too fast to its first point", "joint's position unknown",
-		"goal in a forbidden zone", "goal cannot be judged",
+		"goal in a forbidden zone", "goal cannot be judged", "behaviour tree not listed",
 	}[r]
 }
 

@@ -198,6 +198,7 @@ func TestDemandGoalAnswers(t *testing.T) {
 	c.Kind, c.Axis = DemandGoal, AxisMotion
 	for answer, want := range map[GoalAnswer]DemandReason{
 		GoalAllowed: DemandPassed, GoalForbidden: DemandForbidden, GoalNotFinite: DemandNotFinite, GoalUnknown: DemandUnjudged,
+		GoalUnlisted: DemandUnlisted,
 	} {
 		s := newDemandScript(t, c)
 		s.now += ms
@@ -306,6 +307,7 @@ func TestDemandConfigFaults(t *testing.T) {
 	for name, edit := range map[string]func(c *DemandConfig){
 		"no kind":          func(c *DemandConfig) { c.Kind = DemandUnknown },
 		"no axis":          func(c *DemandConfig) { c.Axis = AxisUnknown },
+		"cancels joints":   func(c *DemandConfig) { c.Cancels = true },
 		"joints on motion": func(c *DemandConfig) { c.Axis = AxisMotion },
 		"goal on arms":     func(c *DemandConfig) { c.Kind = DemandGoal },
 		"no joints":        func(c *DemandConfig) { c.Joints = 0 },

@@ -4,8 +4,8 @@ import "encoding/binary"
 
 const (
 	demandMagic = "RWID"
-	// demandVersion is that of this part alone: it tells controllers again, which the first did not.
-	demandVersion = stateVersion + 1
+	// demandVersion is that of this part alone: it tells controllers again, which the first did not, and has one more reason.
+	demandVersion = stateVersion + 2
 )
 
 // AppendState appends the gate's state, without its configuration: a gate of the same configuration that restores it goes

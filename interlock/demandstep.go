@@ -43,6 +43,7 @@ func NewDemandGate(cfg DemandConfig) (*DemandGate, error) {
 	c.duration("MaxSkew", cfg.MaxSkew)
 	c.require("Kind", cfg.Kind > DemandUnknown && cfg.Kind <= DemandOpaque, "a kind of demand")
 	c.require("Axis", cfg.Axis > AxisUnknown && cfg.Axis <= AxisRemote, "an axis")
+	c.require("Cancels", !cfg.Cancels || cfg.Kind == DemandGoal, "false but for goals")
 	if cfg.Kind == DemandGoal {
 		c.require("Axis", cfg.Axis == AxisMotion, "motion for a goal")
 	}
@@ -135,7 +136,7 @@ func (g *DemandGate) shut(axes Axes) DemandReason {
 func (g *DemandGate) follow(now time.Duration, axes Axes, shut DemandReason, latched bool, out *DemandOutput) {
 	if shut != DemandPassed {
 		// Also at the first step: what a guard before this one let pass may still be under way.
-		if g.cfg.Kind == DemandJoints && (g.open || !g.begun) {
+		if (g.cfg.Kind == DemandJoints || g.cfg.Cancels) && (g.open || !g.begun) {
 			out.End, out.Ended = true, shut
 		}
 		g.open, g.running = false, false
@@ -171,6 +172,9 @@ const (
 // confirm keeps telling controllers to end what is under way until the joints have stood still for endDwell, by measurements
 // from after they were told. Joints that nobody sees confirm nothing.
 func (g *DemandGate) confirm(now time.Duration, m *MeasuredJoints, out *DemandOutput) {
+	if g.cfg.Kind != DemandJoints {
+		return // Whoever is told to cancel goals answers.
+	}
 	if out.End {
 		g.ending, g.stands, g.told, g.why = true, false, now, out.Ended
 		return
@@ -257,6 +261,8 @@ func (g *DemandGate) understand(d *DemandItem) (reason DemandReason, stop bool) 
 			return DemandForbidden, false
 		case GoalUnknown:
 			return DemandUnjudged, false
+		case GoalUnlisted:
+			return DemandUnlisted, false
 		case GoalAllowed:
 		}
 	case DemandJoints:

@@ -22,7 +22,7 @@ var balance = []string{"leg", "waist"}
 // gateTypes are the types that each way of reading knows.
 var gateTypes = map[string][]string{
 	ReadsJoints: {TypeTrajectory, TypeJointState, TypeValues},
-	ReadsGoal:   {TypePose, TypeMoveBaseGoal},
+	ReadsGoal:   {TypePose, TypeMoveBaseGoal, TypeNavigate},
 }
 
 // checkGates checks what the types cannot say about gates.
@@ -79,14 +79,21 @@ func (d *document) checkGateType(where *path, i int, g *Gate) {
 		fits bool
 		what string
 	}{
-		"axis":     {g.Reads == ReadsNothing, "reads: raw"},
-		"joints":   {g.Reads == ReadsJoints, "reads: joints"},
-		"quantity": {g.Type == TypeValues && g.Reads == ReadsJoints, "type: " + TypeValues},
-		"md5":      {g.Reads == ReadsNothing, "reads: raw"},
+		"axis":           {g.Reads == ReadsNothing, "reads: raw"},
+		"joints":         {g.Reads == ReadsJoints, "reads: joints"},
+		"quantity":       {g.Type == TypeValues && g.Reads == ReadsJoints, "type: " + TypeValues},
+		"md5":            {g.Reads == ReadsNothing, "reads: raw"},
+		"behavior_trees": {g.Action() && g.Reads == ReadsGoal, "type: " + TypeNavigate},
 	} {
 		if d.has("gates", i, key) && !of.fits && g.Reads != "" {
 			d.wrong(where.child(key), ruleGate, key+" with "+of.what+" only", key, "delete the key")
 		}
+	}
+	if g.Action() && g.Reads != "" && g.Reads != ReadsGoal {
+		d.wrong(where.child("reads"), ruleGate, ReadsGoal+" for "+TypeNavigate, g.Reads, "an action is no topic that could be passed by its bytes")
+	}
+	if g.Action() && g.Topic != "" && !strings.HasPrefix(g.Topic, "/") {
+		d.wrong(where.child("topic"), ruleGate, "an action of ROS, such as /navigate_to_pose", g.Topic, "")
 	}
 	missing := func(key, why, example string) {
 		d.about(where.find(d.root), where.child(key), Problem{Rule: ruleGate, Expected: key + ", " + why, Found: "nothing", Example: example})
@@ -153,8 +160,10 @@ func (d *document) checkGateBus(where *path, g *Gate, bus string) {
 		})
 	case bus == BusROS1 && strings.Contains(g.Type, "::"):
 		d.wrong(where.child("type"), ruleWrongBus, "a type of ROS, for a profile with bus: ros1", g.Type, "")
+	case bus == BusROS1 && g.Action():
+		d.wrong(where.child("type"), ruleWrongBus, TypeMoveBaseGoal+", for a profile with bus: ros1", g.Type, "actions of ROS 1 are topics")
 	case bus == BusROS2 && g.Type == TypeMoveBaseGoal:
-		d.wrong(where.child("type"), ruleWrongBus, TypePose+", for a profile with bus: ros2", g.Type, "Nav2 takes goals on /goal_pose; its action is no topic")
+		d.wrong(where.child("type"), ruleWrongBus, TypeNavigate+" or "+TypePose+", for a profile with bus: ros2", g.Type, "Nav2 takes goals by its action, and on /goal_pose")
 	case bus == BusROS2 && g.MD5 != "":
 		d.wrong(where.child("md5"), ruleWrongBus, "no md5, for a profile with bus: ros2", fmt.Sprint(g.MD5), "DDS has no md5sums")
 	}

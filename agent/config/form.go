@@ -63,6 +63,10 @@ var forms = compileForms([]form{
 		"vendortype", `^[A-Za-z][A-Za-z0-9_]*(/(msg/)?[A-Z][A-Za-z0-9_]*|(::[A-Za-z_][A-Za-z0-9_]*){1,15})$`,
 		"a message type such as sensor_msgs/Imu, or as DDS names it, such as unitree_hg::msg::dds_::LowState_", "", "", nil,
 	},
+	{
+		"commandtype", `^[A-Za-z][A-Za-z0-9_]*(/((msg|action)/)?[A-Z][A-Za-z0-9_]*|(::[A-Za-z_][A-Za-z0-9_]*){1,15})$`,
+		"a message type such as trajectory_msgs/JointTrajectory, an action's such as nav2_msgs/NavigateToPose, or as DDS names it, such as unitree_hg::msg::dds_::LowCmd_", "", "", nil,
+	},
 	{"definition", `^[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}\.(idl|msg)$`, "the name of a file beside this one that ends in .idl or .msg", "no folder: it lies where this document lies", "", nil},
 	{"joint", `^([A-Za-z][A-Za-z0-9_/.-]{0,127}|-)$`, "a joint's name, or - for an element that is no joint", "", "", nil},
 	{"number", `^` + pathForm + `$`, "the path of a number such as bms_state.soc", pathHint, "", nil},
@@ -135,8 +139,10 @@ func isHostAddress(s string) bool {
 
 // sharedSpelling returns a ROS type as both generations of ROS spell it: "nav_msgs/msg/Odometry" is nav_msgs/Odometry.
 func sharedSpelling(typ, kin string) string {
-	if pkg, name, found := strings.Cut(typ, "/"+kin+"/"); found && kin != "" {
-		return pkg + "/" + name
+	for k := range strings.SplitSeq(kin, "|") {
+		if pkg, name, found := strings.Cut(typ, "/"+k+"/"); found && k != "" {
+			return pkg + "/" + name
+		}
 	}
 	return typ
 }

@@ -38,10 +38,12 @@ type Gate struct {
 	// Reads is joints for trajectories and other commands to joints, goal for a pose that the base is to reach, raw for any
 	// other type: that one passes or not by its axis alone.
 	Reads string `cfg:"reads" enum:"joints|goal|raw" eg:"reads: joints"`
-	// Topic is where commands come in: the absolute name, or for a monitor on DDS that of any DDS topic.
+	// Topic is where commands come in: the absolute name, or for a monitor on DDS that of any DDS topic. For an action it is the
+	// action's name as its clients know it.
 	Topic string `cfg:"topic" form:"anytopic" eg:"topic: /left_arm/command_raw"`
-	// Type is the message type.
-	Type string `cfg:"type" kin:"msg" form:"vendortype" eg:"type: trajectory_msgs/JointTrajectory"`
+	// Type is the message type. For goals it may be nav2_msgs/NavigateToPose, which is an action of ROS 2: the guard takes the
+	// requests for goals, and clients have the rest of the action from the navigator itself as before.
+	Type string `cfg:"type" kin:"msg|action" form:"commandtype" eg:"type: trajectory_msgs/JointTrajectory"`
 	// MD5 is the md5sum of a raw type on ROS 1, as rosmsg md5 prints it.
 	MD5 string `cfg:"md5,optional" form:"md5" eg:"md5: 65b4f94a94d1ed67169da35a02f33d3f"`
 	// Publishers are the only nodes that may command this way. Anybody else on the topic is a trigger.
@@ -50,7 +52,9 @@ type Gate struct {
 	MaxPublishers int `cfg:"max_publishers,optional" range:"[1,16]" default:"1" eg:"max_publishers: 1"`
 	// Dock marks the gate that is let through while the robot may only go to its dock.
 	Dock bool `cfg:"dock,optional" eg:"dock: true"`
-	// Out is where an inline gate sends what passes. Nobody but the guard may publish there.
+	// Out is where an inline gate sends what passes. Nobody but the guard may publish there. For an action it is the name under
+	// which the navigator takes goals: it runs with <topic>/_action/send_goal remapped to <out>/_action/send_goal, and with
+	// nothing else remapped.
 	Out string `cfg:"out,optional" form:"topic" eg:"out: /left_arm/command"`
 	// Lock is where a gate of mode lock sends its flag (std_msgs/Bool, true means locked), ten times a second.
 	Lock string `cfg:"lock,optional" form:"topic" eg:"lock: /left_arm/lock"`
@@ -59,6 +63,10 @@ type Gate struct {
 	Consumer string `cfg:"consumer,optional" form:"publisher" eg:"consumer: /arm_controllers"`
 	// Frame is the frame_id that commands must carry. A goal needs none: it must be in the pose's frame.
 	Frame string `cfg:"frame,optional" form:"frame" eg:"frame: map"`
+	// BehaviorTrees are the only behaviour trees that a goal of an action may name, by the names that clients send. A goal that
+	// names none has the navigator's own and is never refused for it; the default is that none may be named, since a tree is
+	// a program.
+	BehaviorTrees []string `cfg:"behavior_trees,optional" len:"1..32" form:"path" eg:"behavior_trees: [/opt/robot/trees/slow.xml]"`
 	// Axis is the one that blocks a raw type. Joints obey manipulators, goals motion.
 	Axis string `cfg:"axis,optional" enum:"motion|manipulators|perception|remote" eg:"axis: manipulators"`
 	// Joints are those that may be commanded here, and for std_msgs/Float64MultiArray which joint each entry is of. The
@@ -86,6 +94,18 @@ type Gate struct {
 // Inline tells whether commands pass through the guard.
 func (g *Gate) Inline() bool { return g.Mode == GateInline }
 
+// Action tells whether commands are the goals of an action of ROS 2, which are no topic.
+func (g *Gate) Action() bool { return g.Type == TypeNavigate }
+
+// ActionParts are the services and topics that an action's name stands for.
+func ActionParts(name string) []string {
+	var out []string
+	for _, part := range []string{"send_goal", "cancel_goal", "get_result", "feedback", "status"} {
+		out = append(out, name+"/_action/"+part)
+	}
+	return out
+}
+
 // Order is which of the profile's joints each of the gate's joints is, every arm and hand where none is named.
 func (g *Gate) Order(p *Profile) []int {
 	if p.Joints == nil {
@@ -108,10 +128,12 @@ func (g *Gate) Order(p *Profile) []int {
 	return out
 }
 
-// Holds is what the gate sends at the moment of a hold: empty or measured for trajectories, zeros for velocities, nothing
-// for the rest.
+// Holds is what the gate sends at the moment of a hold: empty or measured for trajectories, zeros for velocities, cancel for
+// an action, nothing for the rest.
 func (g *Gate) Holds(bus string) string {
 	switch {
+	case g.Inline() && g.Action():
+		return "cancel"
 	case !g.Inline() || g.Reads != ReadsJoints:
 		return ""
 	case g.Type == TypeValues && g.Quantity == "velocities":

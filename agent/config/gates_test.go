@@ -117,3 +117,44 @@ func TestGateFaults(t *testing.T) {
 		}
 	}
 }
+
+// goalGate is a gate for the goals of an action.
+const goalGate = "{name: nav2, kind: fleet, mode: inline, reads: goal, topic: /navigate_to_pose, type: nav2_msgs/action/NavigateToPose, publishers: [/fleet], out: /guarded/navigate_to_pose, consumer: /bt_navigator}"
+
+func TestActionGates(t *testing.T) {
+	cfg, err := withGates(t, BusROS2, goalGate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &cfg.Topics.Gates[0]
+	if !g.Action() || g.Type != TypeNavigate || g.Holds(BusROS2) != "cancel" || len(g.BehaviorTrees) != 0 {
+		t.Errorf("%+v, at a hold %q", g, g.Holds(BusROS2))
+	}
+	if parts := ActionParts(g.Topic); len(parts) != 5 || parts[0] != "/navigate_to_pose/_action/send_goal" {
+		t.Errorf("parts %q", parts)
+	}
+	for name, c := range map[string]struct{ old, with, bus, path, rule string }{
+		"on ROS 1":         {"fleet", "fleet", BusROS1, "gates[0].type", ruleWrongBus},
+		"by its bytes":     {"reads: goal", "reads: raw, axis: motion", BusROS2, "gates[0].reads", ruleGate},
+		"a topic of DDS":   {"mode: inline, reads: goal, topic: /navigate_to_pose", "mode: monitor, reads: goal, topic: \"dds:nav\"", BusROS2, "gates[0].topic", ruleGate},
+		"trees of a topic": {"type: nav2_msgs/action/NavigateToPose", "type: geometry_msgs/PoseStamped, behavior_trees: [a.xml]", BusROS2, "gates[0].behavior_trees", ruleGate},
+		"at hold":          {"reads: goal", "reads: goal, at_hold: empty", BusROS2, "gates[0].at_hold", ruleGate},
+		"to itself":        {"out: /guarded/navigate_to_pose", "out: /navigate_to_pose", BusROS2, "gates[0].topic", "topic-clash"},
+	} {
+		gate := goalGate
+		swap(t, &gate, c.old, c.with)
+		_, err := withGates(t, c.bus, gate)
+		var problems *Problems
+		if !errors.As(err, &problems) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		found := false
+		for _, p := range problems.List {
+			found = found || p.Path == c.path && p.Rule == c.rule
+		}
+		if !found {
+			t.Errorf("%s: expected %s at %s, found %v", name, c.rule, c.path, problems.List)
+		}
+	}
+}

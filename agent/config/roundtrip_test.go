@@ -178,7 +178,7 @@ func (d *drawer) text(t *rapid.T, f *field) string {
 	if f.form == "publisher" {
 		return rapid.SampledFrom([]string{"/plant", "/robot/planner", "dds:192.168.123.161", "dds:fe80::2"}).Draw(t, f.name)
 	}
-	if f.form == "vendortype" {
+	if f.form == "vendortype" || f.form == "commandtype" {
 		return rapid.SampledFrom([]string{"sensor_msgs/Imu", "unitree_hg::msg::dds_::LowState_", "a::B"}).Draw(t, f.name)
 	}
 	if f.form == "rostype" {

@@ -23,6 +23,7 @@ const (
 	TypeTrajectory       = "trajectory_msgs/JointTrajectory"
 	TypeValues           = "std_msgs/Float64MultiArray"
 	TypeMoveBaseGoal     = "move_base_msgs/MoveBaseActionGoal"
+	TypeNavigate         = "nav2_msgs/NavigateToPose" // an action of ROS 2
 	TypeTrigger          = "std_srvs/Trigger"
 	TypeSetBool          = "std_srvs/SetBool"
 	TypeEmpty            = "std_srvs/Empty"

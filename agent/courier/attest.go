@@ -48,6 +48,9 @@ const holdoverDrift = 2 * time.Minute
 type proof struct {
 	firmware, measured string // paths, firmware may be empty
 	agent              string // digest of the executable, once it is known
+	// config and commandLine are digests of what the courier was started with, kernel is where the kernel's files are.
+	config, commandLine string
+	kernel              kernelFiles
 }
 
 // logFile is a log as it was read.
@@ -101,6 +104,7 @@ type facts struct {
 	robot, boot, nonce      string
 	policy, profile, topics string
 	head                    contract.Head
+	artifacts               []evidence.Artifact
 }
 
 // build makes the evidence for a challenge and says which logs go along.
@@ -108,8 +112,9 @@ func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logF
 	logs := p.logs()
 	claims := &evidence.Claims{
 		Robot: f.robot, BootID: f.boot, GuardNonce: f.nonce, Tier: id.tier, Kernel: kernel(),
-		Journal: evidence.Head{Seq: f.head.Seq, Digest: f.head.Digest},
+		Journal: evidence.Head{Seq: f.head.Seq, Digest: f.head.Digest}, Artifacts: f.artifacts, Debug: p.kernel.debug(),
 	}
+	claims.Config.SHA256, claims.CommandLine.SHA256 = p.config, p.commandLine
 	var err error
 	if claims.Nonce, err = evidence.Nonce(c); err != nil {
 		return nil, nil, err
@@ -135,7 +140,7 @@ func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logF
 			return nil, nil, err
 		}
 	}
-	for _, m := range []*evidence.Measured{&claims.Agent, &claims.Policy, &claims.Profile, &claims.Topics} {
+	for _, m := range []*evidence.Measured{&claims.Agent, &claims.Policy, &claims.Profile, &claims.Topics, &claims.Config} {
 		if id.tier == order.TierTPM && backs(measured, c.PCRs, m.SHA256) {
 			m.Label = evidence.PCRBacked
 		}
@@ -302,8 +307,11 @@ func (l *loop) challenge(now time.Duration, envelope []byte) {
 	f := facts{
 		robot: w.Robot, boot: w.BootID, nonce: w.Nonce, policy: w.Policy, profile: w.Profile, topics: w.Topics, head: l.head,
 	}
-	if s, err := readStatus(l.status); err == nil && s.Policy.Digest != "" {
-		f.policy = s.Policy.Digest // newer than the welcome
+	if s, err := readStatus(l.status); err == nil {
+		if s.Policy.Digest != "" {
+			f.policy = s.Policy.Digest // newer than the welcome
+		}
+		f.artifacts = s.content()
 	}
 	if !l.try(func() func() {
 		msg, logs, err := l.proof.build(id, c, f)

@@ -28,7 +28,8 @@ import (
 type Options struct {
 	// Deployment is the path of the deployment file.
 	Deployment string
-	// Config is the deployment itself, with absolute paths; it goes before the file.
+	// Config is the deployment itself, with absolute paths; it goes before the file. If both are given, the file's digest is
+	// a claim of the evidence all the same.
 	Config *config.Deployment
 	// Version is the program's version, for people.
 	Version string
@@ -56,7 +57,9 @@ type Courier struct {
 	journal *journal.Log
 	// executable is the digest of the program that runs, "" if it cannot be read.
 	executable string
-	cursor     *cursor
+	// deployed and commandLine are the digests of the deployment document and of the kernel's command line, "" likewise.
+	deployed, commandLine string
+	cursor                *cursor
 	// startup are faults to be noted once the journal runs.
 	startup []Fault
 }
@@ -105,6 +108,14 @@ func New(o Options) (*Courier, error) {
 	jo.SegmentBytes, jo.QuotaBytes, jo.RingBytes, jo.Log = ownSegment, ownQuota, ownRing, c.log
 	// Now, since the walls that are raised before Run keep the courier even from its own executable.
 	c.executable = (&proof{}).executable()
+	c.commandLine = kernelFiles("/").commandLine()
+	if o.Deployment != "" {
+		text, err := os.ReadFile(o.Deployment)
+		if err != nil {
+			return nil, fmt.Errorf("the deployment: %w", err)
+		}
+		c.deployed = fingerprint(text)
+	}
 	if c.journal, err = journal.Open(journalDir(c.cfg.StateDir), jo); err != nil {
 		return nil, err
 	}
@@ -146,7 +157,10 @@ func newLoop(c *Courier) *loop {
 		link:    "never",
 	}
 	l.stateDue, l.shown = true, Unattested
-	l.proof = &proof{agent: c.executable, firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog)}
+	l.proof = &proof{
+		agent: c.executable, firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog),
+		config: c.deployed, commandLine: c.commandLine, kernel: "/",
+	}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}
 	l.streams = [3]*reading{
 		c.newReading(evidencelog.Guard, c.dep.Paths.JournalDir),

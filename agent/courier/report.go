@@ -203,6 +203,18 @@ type status struct {
 		Digest            string `json:"digest"`
 		ReportsUnattested bool   `json:"reports_unattested"`
 	} `json:"policy"`
+	// Release is the release in force, Content what the steward has measured of artifacts.
+	Release *struct {
+		SVN       uint64 `json:"svn"`
+		Artifacts []struct {
+			Name   string `json:"name"`
+			SHA256 string `json:"sha256"`
+		} `json:"artifacts"`
+	} `json:"release"`
+	Content []struct {
+		Name   string `json:"name"`
+		SHA256 string `json:"sha256"`
+	} `json:"content"`
 }
 
 func readStatus(raw []byte) (*status, error) {

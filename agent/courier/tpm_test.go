@@ -70,6 +70,9 @@ func TestKeyInTheTPM(t *testing.T) {
 		if e.Claims.Tier != order.TierTPM || e.Quote == nil || len(e.Quote.PCRs) != 3 {
 			t.Fatalf("%+v", e.Claims)
 		}
+		if e.Claims.CommandLine.SHA256 == "" || e.Claims.Debug == nil {
+			t.Errorf("the command line's digest is %q, open debug interfaces %v: expected both to be told", e.Claims.CommandLine.SHA256, e.Claims.Debug)
+		}
 		ak, err := tpm.ParsePublic(chip.AKPublic())
 		if err != nil {
 			t.Fatal(err)

@@ -225,7 +225,7 @@ func (c *Core) demand(ev *Event, p *GateParams) (interlock.DemandItem, int) {
 	case p.Config.Kind == interlock.DemandJoints && m.Form == msg.FormJoints && m.Joints != nil:
 		c.outline(m.Joints, p.Timed)
 		out.Joints = &c.demands.joints
-	case p.Config.Kind == interlock.DemandGoal && m.Form == msg.FormGoal:
+	case p.Config.Kind == interlock.DemandGoal && (m.Form == msg.FormGoal || m.Form == msg.FormNavigate):
 		var frame bool
 		out.Goal, zone, frame = c.goal(ev)
 		out.FrameOK = out.FrameOK && frame
@@ -255,6 +255,9 @@ func (c *Core) goal(ev *Event) (answer interlock.GoalAnswer, zone int, frameOK b
 	}
 	if !finitePose(&m.Goal) {
 		return interlock.GoalNotFinite, geofence.NoZone, frameOK
+	}
+	if m.Goal.Unlisted {
+		return interlock.GoalUnlisted, geofence.NoZone, frameOK
 	}
 	if c.demands.goal == nil || floor < 0 {
 		return interlock.GoalUnknown, geofence.NoZone, frameOK

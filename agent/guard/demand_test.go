@@ -136,20 +136,34 @@ func TestGoalsAreAskedOfTheGeofence(t *testing.T) {
 	goal := func(x, y float64, frame string) *msg.Demand {
 		return &msg.Demand{Header: r.header(frame), Channel: goalGate, Form: msg.FormGoal, Goal: msg.Goal{Position: msg.Vec3{X: x, Y: y}, Orientation: msg.Quat{W: 1}}}
 	}
+	navigate := func(x, y float64, unlisted bool) *msg.Demand {
+		d := goal(x, y, "map")
+		d.Form, d.Goal.Unlisted = msg.FormNavigate, unlisted
+		return d
+	}
 	for name, c := range map[string]struct {
 		d    *msg.Demand
 		want interlock.DemandReason
 	}{
-		"where it stands": {goal(12, 12, "map"), interlock.DemandPassed},
-		"far outside":     {goal(500, 500, "map"), interlock.DemandForbidden},
-		"another frame":   {goal(12, 12, "odom"), interlock.DemandFrame},
-		"NaN":             {goal(math.NaN(), 12, "map"), interlock.DemandNotFinite},
-		"off every map":   {goal(1e30, 12, "map"), interlock.DemandUnjudged},
-		"no rotation":     {func() *msg.Demand { d := goal(12, 12, "map"); d.Goal.Orientation = msg.Quat{}; return d }(), interlock.DemandUnjudged},
+		"by an action":           {navigate(12, 12, false), interlock.DemandPassed},
+		"by an action, outside":  {navigate(500, 500, false), interlock.DemandForbidden},
+		"by a tree not listed":   {navigate(12, 12, true), interlock.DemandUnlisted},
+		"by a tree, NaN as well": {navigate(math.NaN(), 12, true), interlock.DemandNotFinite},
+		"where it stands":        {goal(12, 12, "map"), interlock.DemandPassed},
+		"far outside":            {goal(500, 500, "map"), interlock.DemandForbidden},
+		"another frame":          {goal(12, 12, "odom"), interlock.DemandFrame},
+		"NaN":                    {goal(math.NaN(), 12, "map"), interlock.DemandNotFinite},
+		"off every map":          {goal(1e30, 12, "map"), interlock.DemandUnjudged},
+		"no rotation":            {func() *msg.Demand { d := goal(12, 12, "map"); d.Goal.Orientation = msg.Quat{}; return d }(), interlock.DemandUnjudged},
 	} {
 		r.run(time.Second)
 		if got := r.demand(c.d); got != c.want || r.fx.Pass != (c.want == interlock.DemandPassed) {
 			t.Errorf("%s: %s, passed %t; expected %s", name, got, r.fx.Pass, c.want)
+		}
+		var store EventStore
+		ev := Event{Kind: EventDemand, Boot: r.now, Demand: c.d}
+		if back, err := store.Decode(AppendEvent(nil, &ev)); err != nil || back.Demand.Form != c.d.Form || back.Demand.Goal.Unlisted != c.d.Goal.Unlisted {
+			t.Errorf("%s: from its record %+v, %v", name, back, err)
 		}
 	}
 	// A goal in a blocked zone names the zone; one beside it, where only the contour would be in, does so too.

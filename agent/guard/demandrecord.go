@@ -26,6 +26,10 @@ func (e *encoder) demand(d *msg.Demand) {
 	case msg.FormGoal:
 		e.vec(d.Goal.Position)
 		e.quat(d.Goal.Orientation)
+	case msg.FormNavigate:
+		e.vec(d.Goal.Position)
+		e.quat(d.Goal.Orientation)
+		e.flag(d.Goal.Unlisted)
 	case msg.FormOpaque, msg.FormUnknown:
 	}
 }
@@ -64,11 +68,13 @@ func (s *EventStore) decodeDemand(d *decoder) {
 		s.decodeTrajectory(d)
 	case msg.FormGoal:
 		s.demand.Goal = msg.Goal{Position: d.vec(), Orientation: d.quat()}
+	case msg.FormNavigate:
+		s.demand.Goal = msg.Goal{Position: d.vec(), Orientation: d.quat(), Unlisted: d.flag()}
 	case msg.FormOpaque:
 	case msg.FormUnknown:
-		d.err = cmpErr(d.err, fmt.Errorf("demand: expected form 1 to %d, found 0", msg.FormOpaque))
+		d.err = cmpErr(d.err, fmt.Errorf("demand: expected form 1 to %d, found 0", msg.FormNavigate))
 	default:
-		d.err = cmpErr(d.err, fmt.Errorf("demand: expected form 1 to %d, found %d", msg.FormOpaque, s.demand.Form))
+		d.err = cmpErr(d.err, fmt.Errorf("demand: expected form 1 to %d, found %d", msg.FormNavigate, s.demand.Form))
 	}
 }
 
@@ -100,7 +106,7 @@ func describeDemand(d *msg.Demand) string {
 	case msg.FormJoints:
 		t := d.Joints
 		return fmt.Sprintf("demand on gate %d: %d joints, %d points, %v, %d bytes %x", d.Channel, bits.OnesCount64(t.Seen), t.Points, t.Duration, d.Size, d.Sum[:4])
-	case msg.FormGoal:
+	case msg.FormGoal, msg.FormNavigate:
 		return fmt.Sprintf("demand on gate %d: goal (%.3f, %.3f) in %q, %d bytes %x", d.Channel, d.Goal.Position.X, d.Goal.Position.Y, d.Frame, d.Size, d.Sum[:4])
 	case msg.FormOpaque, msg.FormUnknown:
 	}

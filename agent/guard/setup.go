@@ -249,7 +249,7 @@ func gates(cfg *config.Config) []GateParams {
 		}
 		switch g.Reads {
 		case config.ReadsGoal:
-			p.Config.Kind, p.Config.Axis = interlock.DemandGoal, interlock.AxisMotion
+			p.Config.Kind, p.Config.Axis, p.Config.Cancels = interlock.DemandGoal, interlock.AxisMotion, p.Ends
 		case config.ReadsJoints:
 			p.Config.Kind, p.Config.Axis = interlock.DemandJoints, interlock.AxisManipulators
 			p.Config.Reduced, p.Config.Reach, p.Config.Slack = cfg.Profile.Joints.LimitedShare, g.Reach, g.StartSlack

@@ -12,9 +12,9 @@ import (
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
 // snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
-// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus, demands at gates
-// with whether what they ended has come to rest, and the proof test with its record. A replay of a journal with older ones is
-// refused by this number; the program that wrote it replays it.
+// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
+// demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, and the
+// proof test with its record. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 8
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.

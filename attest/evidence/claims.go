@@ -52,6 +52,9 @@ const (
 	MaxKernel = 256
 	// MaxLogs is the largest number of logs that claims name.
 	MaxLogs = 8
+	// MaxArtifacts and MaxDebug are the most artifacts and debug interfaces that claims name.
+	MaxArtifacts = 16
+	MaxDebug     = 16
 	// MaxLog is the largest log in bytes that is sent; one of a server's firmware has about 60 KiB.
 	MaxLog = 512 << 10
 	// MaxEvidence is the largest evidence in bytes; with a quote of all 24 PCRs it has about 2 KiB.
@@ -81,6 +84,23 @@ type Claims struct {
 	Journal Head
 	// Logs are the logs that explain the PCRs, sorted by name, each once.
 	Logs []Log
+	// Config is the digest of the deployment document, CommandLine that of the kernel's command line. Both may be left out.
+	Config, CommandLine Measured
+	// Artifacts are what is active of models and firmware, sorted by name, each once, at most MaxArtifacts. May be left out.
+	Artifacts []Artifact
+	// Debug are the debug interfaces that are open, sorted, each once, at most MaxDebug. Nil means that nobody has looked,
+	// which is left out; empty that none was found.
+	Debug []string
+}
+
+// Artifact is what is active of one model or firmware.
+type Artifact struct {
+	// Name is the artifact's, as in releases: 1 to 64 of a-z, 0-9 and "._-".
+	Name string
+	// SHA256 is the digest of its content as it was measured, 64 lower-case hexadecimal digits.
+	SHA256 string
+	// SVN is the security version of the release that this content belongs to, 0 if it is not that of the release in force.
+	SVN uint64
 }
 
 // Measured is a digest and what stands behind it.
@@ -137,7 +157,7 @@ func (c *Claims) Validate() error {
 	for _, m := range []struct {
 		name string
 		Measured
-	}{{"agent", c.Agent}, {"policy", c.Policy}, {"profile", c.Profile}, {"topics", c.Topics}} {
+	}{{"agent", c.Agent}, {"policy", c.Policy}, {"profile", c.Profile}, {"topics", c.Topics}, {"config", c.Config}, {"command line", c.CommandLine}} {
 		if m.SHA256 != "" && !isHex(m.SHA256, 64, 64) {
 			return fmt.Errorf("%s: found %q: expected 64 lower-case hexadecimal digits, or nothing", m.name, clip(m.SHA256))
 		}
@@ -145,7 +165,35 @@ func (c *Claims) Validate() error {
 			return fmt.Errorf("%s: is labelled %s: only a known digest on a robot with a TPM can be %s", m.name, m.Label, PCRBacked)
 		}
 	}
+	if err := c.checkLists(); err != nil {
+		return err
+	}
 	return checkLogs(c.Logs)
+}
+
+// ArtifactsFit reports whether artifacts and debug interfaces have the form that claims demand.
+func (c *Claims) ArtifactsFit() bool { return c.checkLists() == nil }
+
+// checkLists checks artifacts and debug interfaces.
+func (c *Claims) checkLists() error {
+	if len(c.Artifacts) > MaxArtifacts || len(c.Debug) > MaxDebug {
+		return fmt.Errorf("has %d artifacts and %d debug interfaces: expected at most %d and %d", len(c.Artifacts), len(c.Debug), MaxArtifacts, MaxDebug)
+	}
+	for i, a := range c.Artifacts {
+		switch {
+		case !isName(a.Name) || !isHex(a.SHA256, 64, 64) || a.SVN > order.MaxSequence:
+			return fmt.Errorf("artifacts[%d]: found %q, %q, %d: expected 1 to 64 of a-z, 0-9 and \"._-\", 64 lower-case hexadecimal digits, at most %d",
+				i, clip(a.Name), clip(a.SHA256), a.SVN, uint64(order.MaxSequence))
+		case i > 0 && a.Name <= c.Artifacts[i-1].Name:
+			return fmt.Errorf("artifacts[%d]: %q does not follow %q: expected names sorted, each once", i, a.Name, c.Artifacts[i-1].Name)
+		}
+	}
+	for i, d := range c.Debug {
+		if !isName(d) || (i > 0 && d <= c.Debug[i-1]) {
+			return fmt.Errorf("debug[%d]: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\", sorted, each once", i, clip(d))
+		}
+	}
+	return nil
 }
 
 func checkLogs(logs []Log) error {
@@ -167,6 +215,11 @@ func checkLogs(logs []Log) error {
 // SortLogs puts logs into the order that claims demand.
 func SortLogs(logs []Log) {
 	slices.SortFunc(logs, func(a, b Log) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// SortArtifacts puts artifacts into the order that claims demand.
+func SortArtifacts(artifacts []Artifact) {
+	slices.SortFunc(artifacts, func(a, b Artifact) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Digest turns "sha256:" and hexadecimal digits, as the guard's welcome writes digests, into what claims hold; the

@@ -42,6 +42,18 @@ type wireClaims struct {
 	Kernel     labelled[string]            `cbor:"-70009,keyasint"`
 	Journal    labelled[wireHead]          `cbor:"-70010,keyasint"`
 	Logs       labelled[map[string][]byte] `cbor:"-70011,keyasint"`
+	// What follows may be left out.
+	Config      *labelled[[]byte]                  `cbor:"-70012,keyasint,omitempty"`
+	CommandLine *labelled[[]byte]                  `cbor:"-70013,keyasint,omitempty"`
+	Artifacts   *labelled[map[string]wireArtifact] `cbor:"-70014,keyasint,omitempty"`
+	Debug       *labelled[[]string]                `cbor:"-70015,keyasint,omitempty"`
+}
+
+// wireArtifact is an artifact on the wire: [digest, security version].
+type wireArtifact struct {
+	_      struct{} `cbor:",toarray"`
+	Digest []byte
+	SVN    uint64
 }
 
 // wirePayload is what the robot's key signs. Quote, Signature and PCRs are there together or not at all.
@@ -103,6 +115,7 @@ func (c *Claims) Encode() ([]byte, error) {
 	for _, l := range c.Logs {
 		w.Logs.Value[l.Name] = unhex(l.SHA256)
 	}
+	c.encodeOptional(&w)
 	out, err := encodeCBOR(w)
 	if err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
@@ -111,6 +124,53 @@ func (c *Claims) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("claims: have %d bytes: expected at most %d", len(out), maxClaims)
 	}
 	return out, nil
+}
+
+// encodeOptional adds what claims may leave out.
+func (c *Claims) encodeOptional(w *wireClaims) {
+	for _, m := range []struct {
+		from Measured
+		to   **labelled[[]byte]
+	}{{c.Config, &w.Config}, {c.CommandLine, &w.CommandLine}} {
+		if m.from.SHA256 != "" {
+			v := m.from.wire()
+			*m.to = &v
+		}
+	}
+	if len(c.Artifacts) > 0 {
+		w.Artifacts = &labelled[map[string]wireArtifact]{Value: map[string]wireArtifact{}}
+		for _, a := range c.Artifacts {
+			w.Artifacts.Value[a.Name] = wireArtifact{Digest: unhex(a.SHA256), SVN: a.SVN}
+		}
+	}
+	if c.Debug != nil {
+		w.Debug = &labelled[[]string]{Value: c.Debug}
+	}
+}
+
+// decodeOptional reads what claims may leave out.
+func (c *Claims) decodeOptional(w *wireClaims) error {
+	for _, m := range []struct {
+		from *labelled[[]byte]
+		to   *Measured
+	}{{w.Config, &c.Config}, {w.CommandLine, &c.CommandLine}} {
+		if m.from != nil {
+			*m.to = measured(*m.from)
+		}
+	}
+	if w.Artifacts != nil {
+		for name, a := range w.Artifacts.Value {
+			c.Artifacts = append(c.Artifacts, Artifact{Name: name, SHA256: hex.EncodeToString(a.Digest), SVN: a.SVN})
+		}
+		SortArtifacts(c.Artifacts)
+	}
+	if w.Debug != nil {
+		c.Debug = append([]string{}, w.Debug.Value...)
+	}
+	if w.Artifacts != nil && w.Artifacts.Label != SelfReported || w.Debug != nil && w.Debug.Label != SelfReported {
+		return fmt.Errorf("claims: a claim is labelled %s that no PCR can back: expected only digests of files to be", PCRBacked)
+	}
+	return nil
 }
 
 // unhex decodes digits that Validate has looked at.
@@ -160,6 +220,9 @@ func DecodeClaims(data []byte) (*Claims, error) {
 		c.Logs = append(c.Logs, Log{Name: name, SHA256: hex.EncodeToString(sum)})
 	}
 	SortLogs(c.Logs)
+	if err := c.decodeOptional(&w); err != nil {
+		return nil, err
+	}
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("claims: %w", err)
 	}

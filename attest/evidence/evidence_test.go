@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,7 +52,9 @@ func sample() *evidence.Claims {
 		Agent:  evidence.Measured{SHA256: sum("agent"), Label: evidence.PCRBacked},
 		Policy: evidence.Measured{SHA256: sum("policy")}, Profile: evidence.Measured{SHA256: sum("profile")},
 		Kernel: "6.1.0-28-arm64", Journal: evidence.Head{Seq: 712, Digest: sum("journal")},
-		Logs: []evidence.Log{{Name: evidence.LogFirmware, SHA256: sum("firmware log")}, {Name: evidence.LogMeasured, SHA256: sum("measured log")}},
+		Logs:   []evidence.Log{{Name: evidence.LogFirmware, SHA256: sum("firmware log")}, {Name: evidence.LogMeasured, SHA256: sum("measured log")}},
+		Config: evidence.Measured{SHA256: sum("config"), Label: evidence.PCRBacked}, CommandLine: evidence.Measured{SHA256: sum("quiet")},
+		Artifacts: []evidence.Artifact{{Name: "arm", SHA256: sum("arm"), SVN: 3}, {Name: "grasp", SHA256: sum("grasp")}}, Debug: []string{"ptrace", "serial-console"},
 	}
 }
 
@@ -59,6 +62,7 @@ func sample() *evidence.Claims {
 func software() *evidence.Claims {
 	c := sample()
 	c.Tier, c.Agent.Label, c.Logs = order.TierSoftwareKey, evidence.SelfReported, nil
+	c.Config, c.CommandLine, c.Artifacts, c.Debug = evidence.Measured{}, evidence.Measured{}, nil, nil
 	return c
 }
 
@@ -214,6 +218,22 @@ func drawClaims(t *rapid.T) *evidence.Claims {
 		c.Logs = append(c.Logs, evidence.Log{Name: name, SHA256: hex64.Draw(t, "log")})
 	}
 	evidence.SortLogs(c.Logs)
+	for _, m := range []*evidence.Measured{&c.Config, &c.CommandLine} {
+		if rapid.Bool().Draw(t, "left out") {
+			*m = evidence.Measured{SHA256: hex64.Draw(t, "digest")}
+		}
+	}
+	names := rapid.StringMatching(`[a-z0-9._-]{1,64}`)
+	for _, name := range rapid.SliceOfNDistinct(names, 0, evidence.MaxArtifacts, rapid.ID[string]).Draw(t, "artifacts") {
+		c.Artifacts = append(c.Artifacts, evidence.Artifact{Name: name, SHA256: hex64.Draw(t, "content"), SVN: rapid.Uint64Max(order.MaxSequence).Draw(t, "svn")})
+	}
+	evidence.SortArtifacts(c.Artifacts)
+	if rapid.Bool().Draw(t, "debug") {
+		c.Debug = slices.Sorted(slices.Values(rapid.SliceOfNDistinct(names, 0, evidence.MaxDebug, rapid.ID[string]).Draw(t, "interfaces")))
+		if c.Debug == nil {
+			c.Debug = []string{}
+		}
+	}
 	return c
 }
 
@@ -228,7 +248,7 @@ func TestAnyClaimsSurviveEncoding(t *testing.T) {
 		if err != nil {
 			rt.Fatalf("%v\n%x", err, data)
 		}
-		if diff := cmp.Diff(c, back, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(c, back, cmpopts.EquateEmpty()); diff != "" || (c.Debug == nil) != (back.Debug == nil) {
 			rt.Fatal(diff)
 		}
 	})

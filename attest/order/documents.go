@@ -11,6 +11,8 @@ const (
 	ChallengeType = "application/vnd.robowarden.challenge.v1+json"
 	// AcknowledgementType is a consumer's acknowledgement; it is signed in the role [RoleConsumer].
 	AcknowledgementType = "application/vnd.robowarden.acknowledgement.v1+json"
+	// RevocationType is a revocation; it is signed in the role [RoleSecurity] or [RoleSafetyEngineer].
+	RevocationType = "application/vnd.robowarden.revocation.v1+json"
 )
 
 const (

@@ -7,13 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"maps"
 	"math/big"
 	"slices"
-
-	"encoding/asn1"
 
 	"github.com/google/go-tpm/tpm2"
 )

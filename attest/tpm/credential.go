@@ -11,15 +11,11 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 )
 
-// Where TPMs keep the certificates of their endorsement keys (TCG EK Credential Profile, 2.2.1.4).
-const (
-	nvCertificateRSA = 0x01c00002
-	nvCertificateECC = 0x01c0000a
-)
-
 const (
 	// maxCertificate is the largest certificate that is read from a TPM, in bytes.
 	maxCertificate = 8 << 10
+	// maxChain is how many certificates of authorities are read from a TPM.
+	maxChain = 8
 	// nvChunk is how much is read from NV memory at once: every TPM's buffer takes it.
 	nvChunk = 512
 	// maxSecret is the longest secret that a credential may carry: a SHA-256 digest's length.
@@ -32,16 +28,16 @@ type Endorsement struct {
 	Public []byte
 	// Certificate is the vendor's certificate in DER, nil where the TPM has none. See VerifyEndorsement.
 	Certificate []byte
+	// Chain are the certificates of authorities, in DER, that the TPM keeps beside it; most keep none.
+	Chain [][]byte
 }
 
-// Endorsement reads the endorsement key: the one on P-256 if it has a certificate, else the RSA one if that has, else
-// the one on P-256 without a certificate. A certificate for another key than the TPM makes is passed over.
+// Endorsement reads the endorsement key: the first that has a certificate, in the order of endorsementKinds, else the one on
+// P-256 without a certificate. A certificate for another key than the TPM makes is passed over, and so is one for a kind of
+// key that this TPM does not make.
 func (t *TPM) Endorsement() (Endorsement, error) {
 	return call(t, "endorsement key", t.options.EnrolmentTimeout, repeatable, func(c *conn) (Endorsement, error) {
-		for _, k := range []struct {
-			kind  keyKind
-			index uint32
-		}{{endorsementECC, nvCertificateECC}, {endorsementRSA, nvCertificateRSA}} {
+		for _, k := range endorsementKinds {
 			der, err := readCertificate(c, k.index)
 			if err != nil {
 				return Endorsement{}, err
@@ -50,12 +46,18 @@ func (t *TPM) Endorsement() (Endorsement, error) {
 				continue
 			}
 			p, err := t.public(c, k.kind)
-			if err != nil {
+			if c.broken {
 				return Endorsement{}, err
 			}
-			if cert, err := parseCertificate(der); err == nil && sameKey(cert.PublicKey, p.key) {
-				return Endorsement{p.Bytes(), der}, nil
+			if err != nil {
+				continue // it does not make such keys
 			}
+			cert, err := parseCertificate(der)
+			if err != nil || !sameKey(cert.PublicKey, p.key) {
+				continue
+			}
+			chain, err := readChain(c)
+			return Endorsement{p.Bytes(), der, chain}, err
 		}
 		p, err := t.public(c, endorsementECC)
 		if err != nil {
@@ -67,6 +69,34 @@ func (t *TPM) Endorsement() (Endorsement, error) {
 
 // readCertificate reads a certificate from NV memory, nil if there is none.
 func readCertificate(c *conn, index uint32) ([]byte, error) {
+	out, err := readIndex(c, index)
+	if err != nil || out == nil {
+		return nil, err
+	}
+	var der asn1.RawValue // NV memory is often larger than what lies in it
+	if _, err := asn1.Unmarshal(out, &der); err != nil {
+		return nil, fmt.Errorf("endorsement certificate at %#x: %w", index, err)
+	}
+	return der.FullBytes, nil
+}
+
+// splitDER are the ASN.1 values that lie one behind the other, up to what is none: NV memory is often larger than what lies in
+// it.
+func splitDER(all []byte) [][]byte {
+	var out [][]byte
+	for len(all) > 0 && len(out) < maxChain {
+		var der asn1.RawValue
+		rest, err := asn1.Unmarshal(all, &der)
+		if err != nil || der.Tag != asn1.TagSequence || len(der.FullBytes) > maxCertificate {
+			break
+		}
+		out, all = append(out, der.FullBytes), rest
+	}
+	return out
+}
+
+// readIndex reads all of an NV index that anybody may read, nil if there is none.
+func readIndex(c *conn, index uint32) ([]byte, error) {
 	public, err := tpm2.NVReadPublic{NVIndex: tpm2.TPMHandle(index)}.Execute(c)
 	if errors.Is(err, tpm2.TPMRCHandle) {
 		return nil, nil
@@ -96,11 +126,7 @@ func readCertificate(c *conn, index uint32) ([]byte, error) {
 		}
 		out = append(out, r.Data.Buffer...)
 	}
-	var der asn1.RawValue // NV memory is often larger than what lies in it
-	if _, err := asn1.Unmarshal(out, &der); err != nil {
-		return nil, fmt.Errorf("endorsement certificate at %#x: %w", index, err)
-	}
-	return der.FullBytes, nil
+	return out, nil
 }
 
 // Credential is a secret that only one TPM can open, and only if it has the attestation key that the credential names.
@@ -153,9 +179,9 @@ func (t *TPM) ActivateCredential(ek Endorsement, cred Credential) ([]byte, error
 	if len(cred.Blob) > maxStructure || len(cred.Secret) > maxStructure {
 		return nil, fmt.Errorf("tpm: credential of %d and %d bytes, expected at most %d each", len(cred.Blob), len(cred.Secret), maxStructure)
 	}
-	kind := endorsementECC
-	if p.area.Type == tpm2.TPMAlgRSA {
-		kind = endorsementRSA
+	kind, err := endorsementKind(p)
+	if err != nil {
+		return nil, err
 	}
 	blob, seed := bytes.Clone(cred.Blob), bytes.Clone(cred.Secret)
 	return call(t, "activate credential", t.options.EnrolmentTimeout, repeatable, func(c *conn) ([]byte, error) {
@@ -173,7 +199,7 @@ func (t *TPM) ActivateCredential(ek Endorsement, cred Credential) ([]byte, error
 		}
 		defer c.flush(ak.handle)
 		r, err := tpm2.ActivateCredential{
-			ActivateHandle: ak.withAuth(), KeyHandle: key.withEndorsementPolicy(),
+			ActivateHandle: ak.withAuth(), KeyHandle: key.withEndorsement(),
 			CredentialBlob: tpm2.TPM2BIDObject{Buffer: blob}, Secret: tpm2.TPM2BEncryptedSecret{Buffer: seed},
 		}.Execute(c)
 		if err != nil {
@@ -183,8 +209,12 @@ func (t *TPM) ActivateCredential(ek Endorsement, cred Credential) ([]byte, error
 	})
 }
 
-// withEndorsementPolicy is an endorsement key for commands: its policy wants the endorsement hierarchy's, empty, password.
-func (l *loaded) withEndorsementPolicy() tpm2.AuthHandle {
+// withEndorsement is an endorsement key for commands: its policy wants the endorsement hierarchy's, empty, password, and in the
+// high range the key's own, empty too, does.
+func (l *loaded) withEndorsement() tpm2.AuthHandle {
+	if l.public.area.ObjectAttributes.UserWithAuth {
+		return l.withAuth()
+	}
 	secret := func(t transport.TPM, session tpm2.TPMISHPolicy, nonce tpm2.TPM2BNonce) error {
 		_, err := tpm2.PolicySecret{AuthHandle: tpm2.TPMRHEndorsement, PolicySession: session, NonceTPM: nonce}.Execute(t)
 		return err

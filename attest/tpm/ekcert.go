@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,17 @@ type Maker struct {
 	Model string
 	// Version is the firmware's version when it left the factory.
 	Version string
+}
+
+// Vendor is the vendor's number for people: with the letters that it stands for, where it stands for some.
+func (m Maker) Vendor() string {
+	digits, ok := strings.CutPrefix(m.Manufacturer, "id:")
+	raw, err := hex.DecodeString(digits)
+	name := strings.TrimRight(string(raw), " \x00")
+	if !ok || err != nil || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Sprintf("%.64q", m.Manufacturer)
+	}
+	return fmt.Sprintf("%s (%s)", name, m.Manufacturer)
 }
 
 // VerifyEndorsement checks that a vendor's certificate vouches for an endorsement key: it leads to one of roots over
@@ -64,6 +77,10 @@ func VerifyEndorsement(ek Endorsement, roots, intermediates *x509.CertPool, now 
 	if _, err := cert.Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: intermediates, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	}); err != nil {
+		var unknown x509.UnknownAuthorityError
+		if errors.As(err, &unknown) {
+			err = fmt.Errorf("its vendor is %s, issuer %q, and no vendor that is accepted here vouches for it: %w", maker.Vendor(), cert.Issuer, err)
+		}
 		return Maker{}, fmt.Errorf("%w: %w", ErrEndorsement, err)
 	}
 	limited := len(cert.ExtKeyUsage) > 0 || len(cert.UnknownExtKeyUsage) > 0

@@ -187,7 +187,7 @@ func TestEndorsementCertificates(t *testing.T) {
 		}), says: "other uses"},
 		"an authority's":  {der: f.issue(t, key, func(c *x509.Certificate) { c.IsCA = true }), says: "authority's"},
 		"another key":     {der: f.issue(t, f.key.Public(), nil), says: "another key"},
-		"another vendor":  {der: f.issue(t, key, nil), roots: stranger.pool, says: "unknown authority"},
+		"another vendor":  {der: f.issue(t, key, nil), roots: stranger.pool, says: `its vendor is "id:0", issuer "CN=vendor"`},
 		"no roots":        {der: f.issue(t, key, nil), roots: x509.NewCertPool(), says: "unknown authority"},
 		"expired":         {der: f.issue(t, key, nil), at: noon.Add(2 * time.Hour), says: "expired"},
 		"from the future": {der: f.issue(t, key, nil), at: noon.Add(-2 * time.Hour), says: "not yet valid"},
@@ -203,7 +203,7 @@ func TestEndorsementCertificates(t *testing.T) {
 		"of no key":             {der: f.issue(t, key, nil), pub: []byte{1}, says: "public area"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e := Endorsement{ek.Public, c.der}
+			e := Endorsement{Public: ek.Public, Certificate: c.der}
 			if c.pub != nil {
 				e.Public = c.pub
 			}
@@ -225,7 +225,7 @@ func TestEndorsementCertificates(t *testing.T) {
 			}
 		})
 	}
-	if _, err := VerifyEndorsement(Endorsement{ek.Public, f.issue(t, key, nil)}, nil, nil, noon); !errors.Is(err, ErrEndorsement) {
+	if _, err := VerifyEndorsement(Endorsement{Public: ek.Public, Certificate: f.issue(t, key, nil)}, nil, nil, noon); !errors.Is(err, ErrEndorsement) {
 		t.Errorf("nil roots: %v", err)
 	}
 }
@@ -350,13 +350,13 @@ func FuzzVerifyEndorsement(f *testing.F) {
 	area.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{X: tpm2.TPM2BECCParameter{Buffer: point[1:33]}, Y: tpm2.TPM2BECCParameter{Buffer: point[33:]}})
 	ek := tpm2.Marshal(area)
 	der := fac.issue(f, fac.key.Public(), nil)
-	if _, err := VerifyEndorsement(Endorsement{ek, der}, fac.pool, nil, noon); err != nil {
+	if _, err := VerifyEndorsement(Endorsement{Public: ek, Certificate: der}, fac.pool, nil, noon); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(der)
 	f.Add([]byte{0x30, 0x80})
 	f.Fuzz(func(t *testing.T, other []byte) {
-		if m, err := VerifyEndorsement(Endorsement{ek, other}, fac.pool, nil, noon); err == nil && !bytes.Equal(other, der) {
+		if m, err := VerifyEndorsement(Endorsement{Public: ek, Certificate: other}, fac.pool, nil, noon); err == nil && !bytes.Equal(other, der) {
 			t.Fatalf("%+v from %x", m, other)
 		}
 		var m Maker

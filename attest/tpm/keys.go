@@ -17,6 +17,11 @@ const (
 	endorsementECC
 	endorsementRSA
 	boundKey // of the one approver that the worker remembers
+	endorsementECCHigh
+	endorsementECC384
+	endorsementRSAHigh
+	endorsementRSA3072
+	endorsementRSA4096
 )
 
 // uniqueLabel sets the device key apart from other programs' keys of the same shape. Changing it changes every robot's key.
@@ -38,6 +43,16 @@ func (k keyKind) template() tpm2.TPMTPublic {
 		return signingTemplate(false, uniqueLabel)
 	case endorsementRSA:
 		return tpm2.RSAEKTemplate
+	case endorsementECCHigh:
+		return highECC(tpm2.TPMAlgSHA256, tpm2.TPMECCNistP256)
+	case endorsementECC384:
+		return highECC(tpm2.TPMAlgSHA384, tpm2.TPMECCNistP384)
+	case endorsementRSAHigh:
+		return highRSA(tpm2.TPMAlgSHA256, 2048)
+	case endorsementRSA3072:
+		return highRSA(tpm2.TPMAlgSHA384, 3072)
+	case endorsementRSA4096:
+		return highRSA(tpm2.TPMAlgSHA384, 4096)
 	default:
 		return tpm2.ECCEKTemplate
 	}
@@ -145,7 +160,7 @@ func (k keyKind) String() string {
 		return "attestation key"
 	case deviceKey:
 		return "device key"
-	case endorsementECC:
+	case endorsementECC, endorsementECCHigh, endorsementECC384:
 		return "ECC endorsement key"
 	case boundKey:
 		return "bound key"

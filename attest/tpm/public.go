@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -30,13 +31,21 @@ type Public struct {
 }
 
 // ParsePublic reads a public area (TPMT_PUBLIC, without the two bytes of length of a TPM2B_PUBLIC). It refuses trailing
-// bytes, names by other digests than SHA-256, points that are not on P-256 or P-384, and RSA below 2048 bits.
+// bytes, names by other digests than SHA-256 (of endorsement keys also SHA-384), points that are not on P-256 or P-384, and RSA below 2048 bits.
 func ParsePublic(area []byte) (*Public, error) {
 	p, err := decode[tpm2.TPMTPublic]("public area", area)
 	if err != nil {
 		return nil, err
 	}
-	if p.NameAlg != tpm2.TPMAlgSHA256 {
+	name := binary.BigEndian.AppendUint16(nil, uint16(p.NameAlg))
+	switch {
+	case p.NameAlg == tpm2.TPMAlgSHA256:
+		sum := sha256.Sum256(area)
+		name = append(name, sum[:]...)
+	case p.NameAlg == tpm2.TPMAlgSHA384 && p.ObjectAttributes.Decrypt:
+		sum := sha512.Sum384(area)
+		name = append(name, sum[:]...)
+	default:
 		return nil, fmt.Errorf("public area: named by algorithm %#x, expected SHA-256 (0xb)", uint16(p.NameAlg))
 	}
 	if p.Type != tpm2.TPMAlgRSA && p.Type != tpm2.TPMAlgECC {
@@ -49,8 +58,6 @@ func ParsePublic(area []byte) (*Public, error) {
 	if err := checkKey(key); err != nil {
 		return nil, fmt.Errorf("public area: %w", err)
 	}
-	sum := sha256.Sum256(area)
-	name := append(binary.BigEndian.AppendUint16(nil, uint16(tpm2.TPMAlgSHA256)), sum[:]...)
 	return &Public{bytes: bytes.Clone(area), area: p, name: name, key: key}, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/robowarden/robowarden/attest/eventlog"
 	"github.com/robowarden/robowarden/attest/evidence"
@@ -29,6 +30,8 @@ type Input struct {
 	Replayed  bool
 	// Recorded judges evidence that lies on a disk: whether it was fresh is not asked, and noted.
 	Recorded bool
+	// Now is the verifier's time: it decides about values that are allowed until a moment. They are not at the zero time.
+	Now time.Time
 	// Logs are the logs that the verifier has, by name.
 	Logs map[string][]byte
 }
@@ -47,12 +50,15 @@ type appraisal struct {
 func Appraise(in Input) (*Appraisal, *evidence.Evidence) { return appraise(in, "") }
 
 func appraise(in Input, off Code) (*Appraisal, *evidence.Evidence) {
-	a := &appraisal{Input: in, off: off}
-	a.Next = in.State
+	return appraiseWith(&appraisal{Input: in, off: off})
+}
+
+func appraiseWith(a *appraisal) (*Appraisal, *evidence.Evidence) {
+	a.Next = a.State
 	// A check that returns false ends the judgement: what comes after it would be about an attacker's words.
 	for _, check := range []func(*appraisal) bool{
 		(*appraisal).checkForm, (*appraisal).checkKey, (*appraisal).checkSubject, (*appraisal).checkNonce, (*appraisal).checkTier,
-		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLogs, (*appraisal).checkPCRs, (*appraisal).checkFiles,
+		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLearning, (*appraisal).checkLogs, (*appraisal).checkPCRs, (*appraisal).checkEvents, (*appraisal).checkFiles,
 		(*appraisal).checkClaims, (*appraisal).checkRejected, (*appraisal).checkContinuity,
 	} {
 		if !check(a) {
@@ -68,10 +74,15 @@ func appraise(in Input, off Code) (*Appraisal, *evidence.Evidence) {
 
 // refuse records a reason and reports whether it is seen.
 func (a *appraisal) refuse(code Code, subject, expected, found, remedy string) bool {
+	return a.refuseValue(code, subject, expected, found, remedy, nil)
+}
+
+// refuseValue records a reason that is about one value of a file or a claim.
+func (a *appraisal) refuseValue(code Code, subject, expected, found, remedy string, v *value) bool {
 	if code == a.off {
 		return false
 	}
-	a.Reasons = append(a.Reasons, Reason{Code: code, Subject: subject, Expected: expected, Found: found, Remedy: remedy})
+	a.Reasons = append(a.Reasons, Reason{Code: code, Subject: subject, Expected: expected, Found: found, Remedy: remedy, value: v})
 	return true
 }
 
@@ -196,6 +207,16 @@ func (a *appraisal) checkSelection() bool {
 		}
 	}
 	return true
+}
+
+// checkLearning ends the judgement while nothing is known to judge by.
+func (a *appraisal) checkLearning() bool {
+	if !a.References.Learning {
+		return true
+	}
+	a.refuse(NotLearned, "", "reference values for this kind of robot", "none: "+a.References.Name+" is being learned",
+		"learn them from this evidence, look through them, and put them in force")
+	return !a.checkContinuity()
 }
 
 func sortedPCRs(q *evidence.Quote) []int { return slices.Sorted(maps.Keys(q.PCRs)) }

@@ -1,9 +1,11 @@
 package verifier
 
 import (
+	"encoding/hex"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
@@ -16,7 +18,7 @@ func TestGoodEvidenceIsAccepted(t *testing.T) {
 	if a.Verdict != order.VerdictAccepted || !a.Authentic || e.Claims.Robot != robot {
 		t.Fatal(a.Text())
 	}
-	if want := []string{"pcr-13"}; !slices.Equal(a.Notes, want) {
+	if want := []string{"pcr-13", "events-4", "events-7"}; !slices.Equal(a.Notes, want) {
 		t.Errorf("notes %q, want %q", a.Notes, want)
 	}
 	if a.Next.BootID != bootID || a.Next.ResetCount == 0 || a.Next.JournalSeq != 712 {
@@ -141,5 +143,64 @@ func TestARealRestart(t *testing.T) {
 	in.Challenge.BootID = otherBoot
 	if a, _ := Appraise(in); !a.Has(PCRMismatch) || !a.Has(PCRValue) {
 		t.Error(a.Text())
+	}
+}
+
+// TestLeavingValues lets a value pass until its moment, and not when no time is known.
+func TestLeavingValues(t *testing.T) {
+	l := newLab(t)
+	in := l.good(nil)
+	in.References = l.judged()
+	for i := range in.References.Events {
+		r := &in.References.Events[i]
+		r.Leaving = []Leaving{{Value: r.Allowed[0], Until: noon}}
+		r.Allowed = []string{sum("the next one")}
+	}
+	if err := in.References.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		now  time.Time
+		want order.Verdict
+	}{{noon.Add(-time.Second), order.VerdictAccepted}, {noon, order.VerdictRefused}, {time.Time{}, order.VerdictRefused}} {
+		in.Now = x.now
+		if a, _ := Appraise(in); a.Verdict != x.want || x.want == order.VerdictRefused && !slices.Equal(codes(a), []Code{EventValue}) {
+			t.Errorf("at %v: %s", x.now, a.Text())
+		}
+	}
+}
+
+// TestJudgedEventsAreNotNoted has every logged PCR judged.
+func TestJudgedEventsAreNotNoted(t *testing.T) {
+	l := newLab(t)
+	in := l.good(nil)
+	in.References = l.judged()
+	if a, _ := Appraise(in); a.Verdict != order.VerdictAccepted || !slices.Equal(a.Notes, []string{"pcr-13"}) {
+		t.Errorf("%s", a.Text())
+	}
+}
+
+// TestASHA1LogByPolicy has the firmware's PCRs judged by their values, and says that no log was looked at.
+func TestASHA1LogByPolicy(t *testing.T) {
+	l := newLab(t)
+	in := l.good(nil)
+	q, err := l.own.tpm.Quote(make([]byte, 32), []int{0, 4, 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.References = l.rewritten(func(r *References) {
+		r.FirmwareLog, r.SecureBoot = FirmwareLogSHA1, ""
+		for i := range r.PCRs[:3] {
+			v := q.PCRs[r.PCRs[i].PCR]
+			r.PCRs[i] = PCRRule{PCR: r.PCRs[i].PCR, Set: Set{Allowed: []string{hex.EncodeToString(v[:])}}}
+		}
+	})
+	delete(in.Logs, evidence.LogFirmware)
+	if a, _ := Appraise(in); a.Verdict != order.VerdictAccepted || !slices.Contains(a.Notes, "firmware-log") {
+		t.Error(a.Text())
+	}
+	in.References.PCRs[0].Logs = true
+	if err := in.References.Validate(); err == nil || !strings.Contains(err.Error(), "SHA-1") {
+		t.Errorf("a SHA-1 log that is to lead to PCR 0: %v", err)
 	}
 }

@@ -78,7 +78,7 @@ type attack struct {
 
 // attacks lists them. Where a check comes first and ends the judgement, what is behind it is not asked.
 func attacks() []attack {
-	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), claimAttacks(), backingAttacks(), stateAttacks())
+	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), eventAttacks(), claimAttacks(), listAttacks(), backingAttacks(), stateAttacks())
 }
 
 func identityAttacks() []attack {
@@ -190,6 +190,12 @@ func quoteAttacks() []attack {
 			in.Evidence = build(l.tb, l.standard.claims(l.tb, in.Challenge), []int{0, 4, 5, 7, 13, 14}, l.own.tpm.Device(), l.own.quote)
 			return in
 		}, []Code{PCRUnasked}, true},
+		{"values that are still learned", func(l *lab) Input {
+			in := l.good(nil)
+			in.References = Learning("g1", order.TierTPM)
+			in.References.PCRs = []PCRRule{{PCR: 0}, {PCR: 4}, {PCR: 7}, {PCR: 13}, {PCR: 14}}
+			return in
+		}, []Code{NotLearned}, true},
 		{"an extended PCR", func(l *lab) Input { return l.on(l.fresh(l.standard, 4), l.standard, nil) }, []Code{PCRMismatch}, true},
 		{"an extended PCR of the agent", func(l *lab) Input { return l.on(l.fresh(l.standard, 14), l.standard, nil) }, []Code{PCRMismatch}, true},
 		{"other firmware", func(l *lab) Input { return l.on(l.fresh(l.standard, 0), l.standard, nil) }, []Code{PCRValue}, true},
@@ -264,6 +270,72 @@ func logAttacks() []attack {
 	}
 }
 
+// judged are reference values that look at the events of PCR 4 and 7 as well.
+func (l *lab) judged() *References {
+	return l.rewritten(func(r *References) {
+		events := l.standard.events()
+		for i, class := range map[int]string{1: "secure-boot", 2: "separator", 3: "action"} {
+			rule := EventRule{PCR: int(events[i].pcr), Class: eventlog.Class(class), What: class, Set: Set{Allowed: []string{digest(events[i].data)}}}
+			if i == 1 {
+				rule.Name = "SecureBoot"
+			}
+			r.Events = append(r.Events, rule)
+		}
+	})
+}
+
+// eventAttacks start a machine with other events than the reference values know; its log shows them truly.
+func eventAttacks() []attack {
+	with := func(change func([]event) []event, rules ...func(*References)) func(*lab) Input {
+		return func(l *lab) Input {
+			i := l.standard
+			i.firmware = change(i.events())
+			in := l.on(l.fresh(i), i, nil)
+			in.References = l.judged()
+			for _, change := range rules {
+				change(in.References)
+			}
+			return in
+		}
+	}
+	loader := func(e []event) []event { e[3].data = []byte("evil boot loader"); return e }
+	return []attack{
+		{"another boot loader", with(loader), []Code{EventValue}, true},
+		{"an option ROM that no rule is about", with(func(e []event) []event {
+			return append(e, event{4, 0x80000004, []byte("option ROM")})
+		}), []Code{EventUnexpected}, true},
+		{"a boot loader under the name of a class with any value in another PCR", with(func(e []event) []event {
+			e[3].kind, e[3].data = 0x0a, []byte("evil")
+			return e
+		}, func(r *References) {
+			r.PCRs = slices.Insert(r.PCRs, 1, PCRRule{PCR: 1, Logs: true})
+			r.Events = append(r.Events, EventRule{PCR: 1, Class: eventlog.ClassPlatformConfig, Optional: true, Set: Set{Any: true, Why: "differs"}})
+		}), []Code{EventUnexpected, EventMissing, PCRMissing}, false},
+		{"no boot loader", with(func(e []event) []event { return e[:3] }), []Code{EventMissing}, true},
+		{"the boot loader of before, too late", func(l *lab) Input {
+			in := with(loader, func(r *References) {
+				i := slices.IndexFunc(r.Events, func(r EventRule) bool { return r.PCR == 4 })
+				r.Events[i].Leaving = []Leaving{{Value: sum("evil boot loader"), Until: noon}}
+			})(l)
+			in.Now = noon
+			return in
+		}, []Code{EventValue}, true},
+		{"a log with SHA-1 alone", func(l *lab) Input {
+			log := legacyLog(l.standard.events())
+			in := l.good(func(c *evidence.Claims) {
+				for i := range c.Logs {
+					if c.Logs[i].Name == evidence.LogFirmware {
+						c.Logs[i].SHA256 = digest(log)
+					}
+				}
+			})
+			in.Logs = maps.Clone(in.Logs)
+			in.Logs[evidence.LogFirmware] = log
+			return in
+		}, []Code{EventlogSHA1}, true},
+	}
+}
+
 func claimAttacks() []attack {
 	claim := func(change func(*evidence.Claims)) func(*lab) Input {
 		return func(l *lab) Input { return l.good(change) }
@@ -322,6 +394,57 @@ func claimAttacks() []attack {
 			in.References = l.rewritten(func(r *References) { r.Reject = []string{strings.Repeat("0", 64)} })
 			return in
 		}, []Code{Rejected}, true},
+	}
+}
+
+// listAttacks are about what robots may leave out of their claims.
+func listAttacks() []attack {
+	const deployment = "/etc/robowarden/deployment.yaml"
+	full := func(c *evidence.Claims) {
+		c.Config, c.CommandLine = evidence.Measured{SHA256: sum("config")}, evidence.Measured{SHA256: sum("quiet")}
+		c.Artifacts = []evidence.Artifact{{Name: "grasp", SHA256: sum("grasp"), SVN: 4}}
+		c.Debug = []string{"serial-console"}
+	}
+	with := func(change func(*evidence.Claims)) func(*lab) Input {
+		return func(l *lab) Input {
+			in := l.good(func(c *evidence.Claims) {
+				full(c)
+				change(c)
+			})
+			in.References = l.rewritten(func(r *References) {
+				r.Config, r.CommandLine = only(sum("config")), only(sum("quiet"))
+				r.Artifacts = []ArtifactRule{{Name: "grasp", MinSVN: 4, Set: Set{Allowed: []string{sum("grasp")}}}}
+				r.Debug = &DebugRule{Allowed: []string{"serial-console"}}
+			})
+			return in
+		}
+	}
+	// measured has a file measured, and an allowed digest reported that is not the file's.
+	measured := func(path, old, reported string, rule func(*References) *Rule, claim func(*evidence.Claims) *evidence.Measured) func(*lab) Input {
+		return func(l *lab) Input {
+			i := l.standard
+			i.files = append(slices.Clone(i.files), file(path, old))
+			in := l.on(l.fresh(i), i, func(c *evidence.Claims) { *claim(c) = evidence.Measured{SHA256: sum(reported)} })
+			in.References = l.rewritten(func(r *References) { *rule(r) = Rule{Set: Set{Allowed: []string{sum(old), sum(reported)}}, File: path} })
+			return in
+		}
+	}
+	return []attack{
+		{"another deployment", with(func(c *evidence.Claims) { c.Config.SHA256 = sum("another") }), []Code{ConfigDigest}, true},
+		{"no deployment", with(func(c *evidence.Claims) { c.Config = evidence.Measured{} }), []Code{ConfigDigest}, true},
+		{"another command line", with(func(c *evidence.Claims) { c.CommandLine.SHA256 = sum("init=/bin/sh") }), []Code{CommandLine}, true},
+		{"another model", with(func(c *evidence.Claims) { c.Artifacts[0].SHA256 = sum("another") }), []Code{ArtifactDigest}, true},
+		{"a model that no rule is about", with(func(c *evidence.Claims) {
+			c.Artifacts = append(c.Artifacts, evidence.Artifact{Name: "implant", SHA256: sum("implant")})
+		}), []Code{ArtifactDigest}, true},
+		{"an old release", with(func(c *evidence.Claims) { c.Artifacts[0].SVN = 3 }), []Code{ArtifactSVN}, true},
+		{"no model", with(func(c *evidence.Claims) { c.Artifacts = nil }), []Code{ArtifactMissing}, true},
+		{"an open debug port", with(func(c *evidence.Claims) { c.Debug = []string{"kgdb", "serial-console"} }), []Code{DebugOpen}, true},
+		{"nobody has looked for debug ports", with(func(c *evidence.Claims) { c.Debug = nil }), []Code{DebugOpen}, true},
+		{"an old deployment in force that reports the new one", measured(deployment, "old", "new",
+			func(r *References) *Rule { return &r.Config }, func(c *evidence.Claims) *evidence.Measured { return &c.Config }), []Code{ConfigMismatch}, true},
+		{"an old command line that reports the new one", measured("/proc/cmdline", "old", "new",
+			func(r *References) *Rule { return &r.CommandLine }, func(c *evidence.Claims) *evidence.Measured { return &c.CommandLine }), []Code{CommandLineMismatch}, true},
 	}
 }
 

@@ -81,6 +81,8 @@ type State struct {
 	// JournalSeq and JournalDigest are the head of the guard's journal then.
 	JournalSeq    uint64 `json:"journal_seq"`
 	JournalDigest string `json:"journal_digest"`
+	// Answered is when the newest challenge that was answered was made, in ms since 1970: older answers are replays.
+	Answered uint64 `json:"answered,omitempty"`
 	// Evidence, Verdict and Codes are the last appraisal, for people.
 	Evidence string        `json:"evidence"`
 	Verdict  order.Verdict `json:"verdict"`

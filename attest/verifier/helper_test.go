@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha1" //nolint:gosec // For logs of the old format.
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -120,6 +121,7 @@ type install struct {
 	secureBoot byte
 	pcr        int // Of the measured log.
 	files      []eventlog.MeasuredFile
+	firmware   []event // Instead of the standard ones, unless nil.
 }
 
 func file(path, content string) eventlog.MeasuredFile {
@@ -138,6 +140,9 @@ type event struct {
 }
 
 func (i install) events() []event {
+	if i.firmware != nil {
+		return i.firmware
+	}
 	variable := []byte("\x61\xdf\xe4\x8b\xca\x93\xd2\x11\xaa\x0d\x00\xe0\x98\x03\x2b\x8c")
 	variable = binary.LittleEndian.AppendUint64(variable, 10)
 	variable = binary.LittleEndian.AppendUint64(variable, 1)
@@ -163,6 +168,18 @@ func firmwareLog(events []event) []byte {
 			d = [32]byte{}
 		}
 		out = append(out, d[:]...)
+		out = append(le.AppendUint32(out, uint32(len(e.data))), e.data...)
+	}
+	return out
+}
+
+// legacyLog writes the same events in the old format.
+func legacyLog(events []event) []byte {
+	le := binary.LittleEndian
+	var out []byte
+	for _, e := range events {
+		d := sha1.Sum(e.data) //nolint:gosec // The old format's digest.
+		out = append(le.AppendUint32(le.AppendUint32(out, e.pcr), e.kind), d[:]...)
 		out = append(le.AppendUint32(out, uint32(len(e.data))), e.data...)
 	}
 	return out

@@ -3,7 +3,9 @@ package verifier
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 
@@ -16,15 +18,14 @@ func (a *appraisal) checkLogs() bool {
 	if a.e.Quote == nil {
 		return true
 	}
-	if a.References.FirmwareLog == FirmwareLogRequired {
+	switch a.References.FirmwareLog {
+	case FirmwareLogRequired:
 		if data, ok := a.log(evidence.LogFirmware); ok {
-			log, err := eventlog.Parse(data)
-			if err != nil {
-				a.refuse(EventlogMalformed, evidence.LogFirmware, "a crypto-agile event log", err.Error(), "look whether the firmware can write one with SHA-256 digests")
-			}
-			a.firmware = log
+			a.parseFirmware(data)
 		}
 		a.checkSecureBoot()
+	case FirmwareLogSHA1:
+		a.Notes = append(a.Notes, "firmware-log")
 	}
 	if a.References.measures() {
 		if data, ok := a.log(evidence.LogMeasured); ok {
@@ -40,6 +41,25 @@ func (a *appraisal) checkLogs() bool {
 			"measure into the PCR that the reference values name, or name this one")
 	}
 	return true
+}
+
+// parseFirmware reads the firmware's log. One with SHA-1 digests alone proves nothing.
+func (a *appraisal) parseFirmware(data []byte) {
+	log, err := eventlog.Parse(data)
+	switch {
+	case err == nil && !slices.ContainsFunc(log.Banks, func(b eventlog.Bank) bool { return b.Alg == eventlog.SHA256 }):
+		err = eventlog.ErrNoBank
+		fallthrough
+	case errors.Is(err, eventlog.ErrLegacy):
+		if !a.refuse(EventlogSHA1, evidence.LogFirmware, "a log with SHA-256 digests", err.Error(),
+			"switch the SHA-256 bank on in the firmware's settings; a machine that cannot is judged by values of its PCRs, with firmware_log: "+FirmwareLogSHA1) {
+			return
+		}
+	case err != nil:
+		a.refuse(EventlogMalformed, evidence.LogFirmware, "a crypto-agile event log", err.Error(), "look whether the firmware can write one with SHA-256 digests")
+	default:
+		a.firmware = log
+	}
 }
 
 // log returns a log that the claims name and that is the one they name.
@@ -87,7 +107,7 @@ func (a *appraisal) checkPCRs() bool {
 		return true
 	}
 	var expected eventlog.PCRs
-	if a.firmware != nil || a.References.FirmwareLog == FirmwareLogNone {
+	if a.firmware != nil || a.References.FirmwareLog != FirmwareLogRequired {
 		var err error
 		if expected, err = eventlog.Expect(a.firmware, a.measured); err != nil {
 			a.refuse(EventlogMalformed, evidence.LogFirmware, "a log with SHA-256 digests", err.Error(), "look whether the firmware can write such")
@@ -106,8 +126,8 @@ func (a *appraisal) checkPCRs() bool {
 		}
 		if rule.Any {
 			a.Notes = append(a.Notes, "pcr-"+n)
-		} else if len(rule.Allowed) > 0 && !rule.allows(found) {
-			a.refuse(PCRValue, n, rule.Set.String(), found, "find out what has changed; allow the value if it is a planned update")
+		} else if len(rule.Allowed)+len(rule.Leaving) > 0 && !rule.allows(found, a.Now) {
+			a.refuse(PCRValue, n, rule.text(a.Now), found, "find out what has changed; allow the value if it is a planned update")
 		}
 	}
 	return true
@@ -121,19 +141,22 @@ func (a *appraisal) checkFiles() bool {
 	for _, f := range a.measured.Files {
 		found := hex.EncodeToString(f.Digest[:])
 		if i := slices.IndexFunc(a.References.Files, func(r FileRule) bool { return r.Path == f.Path }); i >= 0 {
-			if rule := &a.References.Files[i]; !rule.allows(found) {
-				a.refuse(MeasuredFile, "", rule.Set.String()+" for "+f.Path, found, "find out what has changed; allow the value if it is a planned update")
+			if rule := &a.References.Files[i]; !rule.allows(found, a.Now) {
+				a.refuseValue(MeasuredFile, "", rule.text(a.Now)+" for "+f.Path, found, "find out what has changed; allow the value if it is a planned update",
+					&value{f.Path, found, &rule.Set, true})
 			}
 			continue
 		}
 		c := slices.IndexFunc(a.References.claims(), func(c namedRule) bool { return c.rule.File == f.Path })
 		if c < 0 {
-			a.refuse(MeasuredFile, "", "only files that the reference values name", f.Path+" with digest "+found, "add a rule for the file, or measure less")
+			a.refuseValue(MeasuredFile, "", "only files that the reference values name", f.Path+" with digest "+found, "add a rule for the file, or measure less",
+				&value{f.Path, found, nil, true})
 			continue
 		}
-		if claim := a.References.claims()[c]; !claim.rule.allows(found) {
-			a.refuse(claimCodes[claim.name], "", claim.rule.Set.String()+" for "+f.Path, found+", which was measured",
-				"another file was started, or may be running: install a version that is allowed, or allow this one, and restart the robot")
+		if claim := a.References.claims()[c]; !claim.rule.allows(found, a.Now) {
+			a.refuseValue(claimCodes[claim.name], "", claim.rule.text(a.Now)+" for "+f.Path, found+", which was measured",
+				"another file was started, or may be running: install a version that is allowed, or allow this one, and restart the robot",
+				&value{f.Path, found, &claim.rule.Set, true})
 		}
 	}
 	return true
@@ -141,8 +164,14 @@ func (a *appraisal) checkFiles() bool {
 
 // claimCodes and mismatchCodes name the faults of each claim.
 var (
-	claimCodes    = map[string]Code{"agent": AgentDigest, "policy": PolicyDigest, "profile": ProfileDigest, "topics": TopicsDigest, "kernel": KernelVersion}
-	mismatchCodes = map[string]Code{"agent": AgentMismatch, "policy": PolicyMismatch, "profile": ProfileMismatch, "topics": TopicsMismatch}
+	claimCodes = map[string]Code{
+		"agent": AgentDigest, "policy": PolicyDigest, "profile": ProfileDigest, "topics": TopicsDigest, "kernel": KernelVersion,
+		"config": ConfigDigest, "command-line": CommandLine,
+	}
+	mismatchCodes = map[string]Code{
+		"agent": AgentMismatch, "policy": PolicyMismatch, "profile": ProfileMismatch, "topics": TopicsMismatch,
+		"config": ConfigMismatch, "command-line": CommandLineMismatch,
+	}
 )
 
 // checkClaims judges what the robot reports about itself, and whether a PCR backs what must be backed.
@@ -150,17 +179,34 @@ func (a *appraisal) checkClaims() bool {
 	c := &a.e.Claims
 	values := map[string]evidence.Measured{
 		"agent": c.Agent, "policy": c.Policy, "profile": c.Profile, "topics": c.Topics, "kernel": {SHA256: c.Kernel},
+		"config": c.Config, "command-line": c.CommandLine,
 	}
 	for _, claim := range a.References.claims() {
-		value := values[claim.name]
+		reported := values[claim.name]
 		if claim.rule.Any {
 			a.Notes = append(a.Notes, claim.name)
-		} else if !claim.rule.allows(value.SHA256) {
-			a.refuse(claimCodes[claim.name], "", claim.rule.Set.String(), orUnknown(value.SHA256)+", which the robot reports",
-				"install a version that is allowed, or allow this one if it is a planned update")
+		} else if !claim.rule.allows(reported.SHA256, a.Now) {
+			a.refuseValue(claimCodes[claim.name], "", claim.rule.text(a.Now), orUnknown(reported.SHA256)+", which the robot reports",
+				"install a version that is allowed, or allow this one if it is a planned update", &value{claim.name, orUnknown(reported.SHA256), &claim.rule.Set, false})
 		}
-		a.checkBacking(claim, value)
+		a.checkBacking(claim, reported)
 	}
+	for _, x := range []struct {
+		name     string
+		reported bool
+		rule     bool
+	}{
+		{"config", c.Config.SHA256 != "", !reflect.DeepEqual(a.References.Config, Rule{})},
+		{"command-line", c.CommandLine.SHA256 != "", !reflect.DeepEqual(a.References.CommandLine, Rule{})},
+		{"artifacts", len(c.Artifacts) > 0, len(a.References.Artifacts) > 0},
+		{"debug", c.Debug != nil, a.References.Debug != nil},
+	} {
+		if x.reported && !x.rule {
+			a.Notes = append(a.Notes, x.name)
+		}
+	}
+	a.checkArtifacts()
+	a.checkDebug()
 	return true
 }
 
@@ -226,6 +272,11 @@ func (a *appraisal) checkRejected() bool {
 	look(c.Policy.SHA256, "the policy")
 	look(c.Profile.SHA256, "the robot profile")
 	look(c.Topics.SHA256, "the topic mapping")
+	look(c.Config.SHA256, "the deployment")
+	look(c.CommandLine.SHA256, "the kernel's command line")
+	for _, x := range c.Artifacts {
+		look(x.SHA256, "the artifact "+x.Name)
+	}
 	if a.measured != nil {
 		for _, f := range a.measured.Files {
 			look(hex.EncodeToString(f.Digest[:]), "the measured file "+f.Path)

@@ -40,6 +40,8 @@ const (
 	PCRMissing Code = "pcr-missing"
 	// PCRUnasked means that a PCR is quoted that nobody has asked for.
 	PCRUnasked Code = "pcr-unasked"
+	// NotLearned means that there are no reference values yet, and that this evidence may serve to learn some.
+	NotLearned Code = "not-learned"
 	// PCRMismatch means that the logs do not lead to a PCR's quoted value.
 	PCRMismatch Code = "pcr-mismatch"
 	// PCRValue means that a PCR has a value that is not allowed.
@@ -50,6 +52,14 @@ const (
 	EventlogMismatch Code = "eventlog-mismatch"
 	// EventlogMalformed means that a log cannot be read.
 	EventlogMalformed Code = "eventlog-malformed"
+	// EventlogSHA1 means that the firmware's log has no SHA-256 digests, and so proves nothing.
+	EventlogSHA1 Code = "eventlog-sha1"
+	// EventValue means that an event of the firmware's log has a digest that is not allowed.
+	EventValue Code = "event-value"
+	// EventUnexpected means that the firmware's log has an event that no rule is about.
+	EventUnexpected Code = "event-unexpected"
+	// EventMissing means that the firmware's log lacks an event that must be there.
+	EventMissing Code = "event-missing"
 	// EventlogUnquoted means that the measured log is about a PCR that nothing proves.
 	EventlogUnquoted Code = "eventlog-unquoted"
 	// SecureBootOff means that the firmware's log does not show Secure Boot to be on.
@@ -69,12 +79,26 @@ const (
 	ProfileDigest Code = "profile-digest"
 	TopicsDigest  Code = "topics-digest"
 	KernelVersion Code = "kernel-version"
+	// ConfigDigest and CommandLine mean the same of the deployment document and the kernel's command line.
+	ConfigDigest Code = "config-digest"
+	CommandLine  Code = "command-line"
+	// ArtifactDigest means that a model or firmware has another content than is allowed, or is one that no rule is about.
+	ArtifactDigest Code = "artifact-digest"
+	// ArtifactSVN means that its release has too low a security version, or that it belongs to none.
+	ArtifactSVN Code = "artifact-svn"
+	// ArtifactMissing means that the robot does not say what is active of an artifact.
+	ArtifactMissing Code = "artifact-missing"
+	// DebugOpen means that a debug interface is open, or that nobody has looked.
+	DebugOpen Code = "debug-open"
 	// AgentMismatch, PolicyMismatch, ProfileMismatch and TopicsMismatch mean that the robot reports another digest than the
 	// one that was measured.
 	AgentMismatch   Code = "agent-mismatch"
 	PolicyMismatch  Code = "policy-mismatch"
 	ProfileMismatch Code = "profile-mismatch"
 	TopicsMismatch  Code = "topics-mismatch"
+	// ConfigMismatch and CommandLineMismatch mean the same of the deployment document and the kernel's command line.
+	ConfigMismatch      Code = "config-mismatch"
+	CommandLineMismatch Code = "command-line-mismatch"
 	// ResetCountWentBack means that the TPM has been reset fewer times than before.
 	ResetCountWentBack Code = "reset-count-went-back"
 	// RestartCountWentBack means that the TPM has been restarted fewer times since its reset than before.
@@ -95,9 +119,10 @@ const (
 func Codes() []Code {
 	return []Code{
 		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
-		PCRDigest, PCRMissing, PCRUnasked, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
-		EventlogUnquoted, SecureBootOff, MeasuredFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
+		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
+		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
 		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
+		ConfigDigest, CommandLine, ConfigMismatch, CommandLineMismatch, ArtifactDigest, ArtifactSVN, ArtifactMissing, DebugOpen,
 		ResetCountWentBack, RestartCountWentBack, ResetWithinBoot, BootWithoutReset, ClockWentBack, JournalWentBack, JournalForked,
 	}
 }
@@ -113,13 +138,33 @@ type Reason struct {
 	Found    string `json:"found"`
 	// Remedy says what to do.
 	Remedy string `json:"remedy"`
+	// value is what the reason is about, for explanations.
+	value *value
 }
 
-// ID is code and subject as results carry them, at most 64 characters.
+// value is one value that is not allowed, nil where a reason is about something else.
+type value struct {
+	// subject is a file's path or a claim's name.
+	subject, found string
+	// set is what would be allowed, nil if nothing is.
+	set *Set
+	// measured says that the measured log shows the value, so that a PCR proves it.
+	measured bool
+}
+
+// ID is code and subject as results carry them: at most 64 of a-z, 0-9 and "._:-", whatever a log calls its parts.
 func (r Reason) ID() string {
 	id := string(r.Code)
 	if r.Subject != "" {
-		id += ":" + r.Subject
+		id += ":" + strings.Map(func(c rune) rune {
+			switch {
+			case c >= 'A' && c <= 'Z':
+				return c - 'A' + 'a'
+			case strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._:-", c):
+				return c
+			}
+			return '-'
+		}, r.Subject)
 	}
 	return id[:min(len(id), 64)]
 }

@@ -4,11 +4,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/robowarden/robowarden/attest/eventlog"
+	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/internal/strict"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -19,6 +22,7 @@ const (
 	MaxReferences = 1 << 20
 	maxAllowed    = 256
 	maxFiles      = eventlog.MaxMeasuredFiles
+	maxEvents     = 2048
 	maxReject     = 4096
 	maxWhy        = 256
 )
@@ -30,20 +34,34 @@ type References struct {
 	Name string `json:"name"`
 	// Tier says what evidence must rest on.
 	Tier order.Tier `json:"tier"`
-	// FirmwareLog is "required", or "none" for firmware that writes none and extends nothing. Only with tier tpm.
+	// Learning says that nothing is known yet: robots are challenged for the PCRs and all their logs, and never accepted.
+	// There are no other rules then.
+	Learning bool `json:"learning,omitempty"`
+	// FirmwareLog is "required", "none" for firmware that writes none and extends nothing, or "sha1" for firmware that
+	// writes the old format alone: it proves nothing and is not asked for. Only with tier tpm.
 	FirmwareLog string `json:"firmware_log,omitempty"`
 	// SecureBoot is "on" or "any". Only with a firmware log.
 	SecureBoot string `json:"secure_boot,omitempty"`
 	// PCRs are those to quote, rising. At least one with tier tpm, none without.
 	PCRs []PCRRule `json:"pcrs,omitempty"`
+	// Events are what the firmware's log may show in the PCRs that they name: every event must have a rule there.
+	Events []EventRule `json:"events,omitempty"`
 	// Files are what else may be measured beside the claims' own files; any other file refuses the evidence.
 	Files []FileRule `json:"files,omitempty"`
 	// Agent, Policy, Profile, Topics and Kernel are the rules for the claims.
-	Agent   Rule `json:"agent"`
-	Policy  Rule `json:"policy"`
-	Profile Rule `json:"profile"`
-	Topics  Rule `json:"topics"`
-	Kernel  Rule `json:"kernel"`
+	Agent   Rule `json:"agent,omitzero"`
+	Policy  Rule `json:"policy,omitzero"`
+	Profile Rule `json:"profile,omitzero"`
+	Topics  Rule `json:"topics,omitzero"`
+	Kernel  Rule `json:"kernel,omitzero"`
+	// Config and CommandLine are the rules for claims that robots may leave out; without a rule a result says that the claim
+	// was not checked.
+	Config      Rule `json:"config,omitzero"`
+	CommandLine Rule `json:"command_line,omitzero"`
+	// Artifacts are the rules for models and firmware. If there are any, no other artifact may be active.
+	Artifacts []ArtifactRule `json:"artifacts,omitempty"`
+	// Debug says which debug interfaces may be open, nil if nobody asks.
+	Debug *DebugRule `json:"debug,omitempty"`
 	// Reject lists digests that refuse the evidence wherever they turn up: claims, measured files, firmware events, PCRs.
 	Reject []string `json:"reject,omitempty"`
 }
@@ -52,23 +70,47 @@ type References struct {
 type Set struct {
 	// Allowed are the allowed values: digests as 64 lower-case hexadecimal digits, versions as text.
 	Allowed []string `json:"allowed,omitempty"`
+	// Leaving are values that are allowed until a moment, each by itself: those before a planned update.
+	Leaving []Leaving `json:"leaving,omitempty"`
 	// Any lets every value pass, and Why says why.
 	Any bool   `json:"any,omitempty"`
 	Why string `json:"why,omitempty"`
 }
 
+// Leaving is a value that is on its way out.
+type Leaving struct {
+	// Value is the value, as in Set.Allowed.
+	Value string `json:"value"`
+	// Until is the moment from which the value is refused, RFC 3339 in UTC.
+	Until time.Time `json:"until"`
+}
+
 // Rule is what one claim may say.
 type Rule struct {
-	Set
+	Set `yaml:",inline"`
 	// File is the absolute path under which the measured log must show the digest, "" where the robot's own word will do.
 	File string `json:"file,omitempty"`
+}
+
+// ArtifactRule is what may be active of one artifact.
+type ArtifactRule struct {
+	// Name is the artifact's, as in releases.
+	Name string `json:"name"`
+	// MinSVN is the lowest security version that its release may have.
+	MinSVN uint64 `json:"min_svn,omitempty"`
+	Set    `yaml:",inline"`
+}
+
+// DebugRule is which debug interfaces may be open: none that Allowed does not name.
+type DebugRule struct {
+	Allowed []string `json:"allowed"`
 }
 
 // FileRule is what one other measured file may hold.
 type FileRule struct {
 	// Path is the file's absolute path.
 	Path string `json:"path"`
-	Set
+	Set  `yaml:",inline"`
 }
 
 // PCRRule is what one PCR may hold.
@@ -77,13 +119,28 @@ type PCRRule struct {
 	PCR int `json:"pcr"`
 	// Logs says that the logs must lead to the value.
 	Logs bool `json:"logs,omitempty"`
-	Set
+	Set  `yaml:",inline"`
 }
 
-// The two values of References.FirmwareLog, and those of References.SecureBoot.
+// EventRule is what events of one kind in one PCR may be. At least one event must be there that it allows.
+type EventRule struct {
+	// PCR is the register's number; its rule must say logs: true, or nothing proves its events.
+	PCR int `json:"pcr"`
+	// Class says what the events are about, and Name which of several, as [eventlog.Classify] tells them.
+	Class eventlog.Class `json:"class"`
+	Name  string         `json:"name,omitempty"`
+	// What says in words what is allowed, for people who read a refusal.
+	What string `json:"what,omitempty"`
+	// Optional says that there need be no such event.
+	Optional bool `json:"optional,omitempty"`
+	Set      `yaml:",inline"`
+}
+
+// The values of References.FirmwareLog, and those of References.SecureBoot.
 const (
 	FirmwareLogRequired = "required"
 	FirmwareLogNone     = "none"
+	FirmwareLogSHA1     = "sha1"
 	SecureBootOn        = "on"
 	SecureBootAny       = "any"
 )
@@ -114,12 +171,15 @@ func (r *References) Validate() error {
 	case len(r.Reject) > maxReject:
 		return fmt.Errorf("reject: has %d entries: expected at most %d", len(r.Reject), maxReject)
 	}
+	if r.Learning {
+		return r.checkLearning()
+	}
 	for i, d := range r.Reject {
 		if !isDigest(d) {
 			return fmt.Errorf("reject[%d]: found %q: expected 64 lower-case hexadecimal digits", i, clip(d))
 		}
 	}
-	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkClaims, r.checkFiles} {
+	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkEvents, r.checkClaims, r.checkLists, r.checkFiles} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -127,20 +187,34 @@ func (r *References) Validate() error {
 	return nil
 }
 
+// checkLearning demands PCRs with a TPM, and nothing else.
+func (r *References) checkLearning() error {
+	for i, p := range r.PCRs {
+		if p.PCR < 0 || p.PCR > 23 || (i > 0 && p.PCR <= r.PCRs[i-1].PCR) || p.Logs || p.Any || len(p.Allowed)+len(p.Leaving) > 0 {
+			return fmt.Errorf("pcrs[%d]: expected numbers from 0 to 23, rising, and nothing else while learning", i)
+		}
+	}
+	rest := *r
+	rest.Name, rest.Tier, rest.PCRs, rest.Learning = "", "", nil, false
+	if (len(r.PCRs) > 0) != (r.Tier == order.TierTPM) || !reflect.DeepEqual(rest, References{}) {
+		return fmt.Errorf("learning: expected name, tier, with tier %s pcrs, and no rules", order.TierTPM)
+	}
+	return nil
+}
+
 // checkTier demands what a tier needs, and nothing that it cannot give.
 func (r *References) checkTier() error {
 	if r.Tier == order.TierSoftwareKey {
-		backed := r.Agent.File + r.Policy.File + r.Profile.File + r.Topics.File
-		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Files) > 0 || backed != "" {
-			return fmt.Errorf("tier %s: proves nothing about logs, PCRs and files: leave firmware_log, secure_boot, pcrs, files and file out", r.Tier)
+		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Events) > 0 || len(r.Files) > 0 || r.backed() {
+			return fmt.Errorf("tier %s: proves nothing about logs, PCRs and files: leave firmware_log, secure_boot, pcrs, events, files and file out", r.Tier)
 		}
 		return nil
 	}
 	switch {
-	case r.FirmwareLog != FirmwareLogRequired && r.FirmwareLog != FirmwareLogNone:
-		return fmt.Errorf("firmware_log: found %q: expected %q or %q", clip(r.FirmwareLog), FirmwareLogRequired, FirmwareLogNone)
-	case r.FirmwareLog == FirmwareLogNone && r.SecureBoot != "":
-		return errors.New("secure_boot: only a firmware log shows it: leave it out")
+	case r.FirmwareLog != FirmwareLogRequired && r.FirmwareLog != FirmwareLogNone && r.FirmwareLog != FirmwareLogSHA1:
+		return fmt.Errorf("firmware_log: found %q: expected %q, %q or %q", clip(r.FirmwareLog), FirmwareLogRequired, FirmwareLogNone, FirmwareLogSHA1)
+	case r.FirmwareLog != FirmwareLogRequired && r.SecureBoot != "":
+		return errors.New("secure_boot: only a firmware log with SHA-256 digests shows it: leave it out")
 	case r.FirmwareLog == FirmwareLogRequired && r.SecureBoot != SecureBootOn && r.SecureBoot != SecureBootAny:
 		return fmt.Errorf("secure_boot: found %q: expected %q or %q", clip(r.SecureBoot), SecureBootOn, SecureBootAny)
 	case r.SecureBoot == SecureBootOn && !r.logged(7):
@@ -161,8 +235,11 @@ func (r *References) checkPCRs() error {
 		if p.PCR < 0 || p.PCR > 23 || (i > 0 && p.PCR <= r.PCRs[i-1].PCR) {
 			return fmt.Errorf("pcrs[%d].pcr: found %d: expected numbers from 0 to 23, rising", i, p.PCR)
 		}
-		if p.Logs && !p.Any && len(p.Allowed) == 0 && p.Why == "" {
+		if p.Logs && !p.Any && len(p.Allowed)+len(p.Leaving) == 0 && p.Why == "" {
 			continue // The logs are judged instead.
+		}
+		if p.Logs && r.FirmwareLog == FirmwareLogSHA1 && p.PCR < eventlog.FirstMeasuredPCR {
+			return fmt.Errorf("pcrs[%d].logs: a SHA-1 log leads to no SHA-256 PCR: expected allowed, the values themselves", i)
 		}
 		if p.Logs && p.Any {
 			return fmt.Errorf("pcrs[%d]: the logs must lead to the value and any value will do: expected one of the two", i)
@@ -174,11 +251,36 @@ func (r *References) checkPCRs() error {
 	return nil
 }
 
+// checkEvents checks the rules for the firmware's events.
+func (r *References) checkEvents() error {
+	if len(r.Events) > 0 && r.FirmwareLog != FirmwareLogRequired {
+		return fmt.Errorf("events: only a firmware log shows them: expected firmware_log: %s", FirmwareLogRequired)
+	}
+	if len(r.Events) > maxEvents {
+		return fmt.Errorf("events: has %d entries: expected at most %d", len(r.Events), maxEvents)
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		switch {
+		case !r.logged(e.PCR):
+			return fmt.Errorf("events[%d].pcr: found %d: expected one of pcrs with logs: true, or nothing proves its events", i, e.PCR)
+		case !slices.Contains(eventlog.Classes(), e.Class):
+			return fmt.Errorf("events[%d].class: found %q: expected one of %v", i, clip(string(e.Class)), eventlog.Classes())
+		case e.Name != "" && !isLine(e.Name), e.What != "" && !isLine(e.What):
+			return fmt.Errorf("events[%d]: name and what: expected one printable line of at most %d bytes each", i, maxWhy)
+		}
+		if err := e.check(isDigest); err != nil {
+			return fmt.Errorf("events[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
 func (r *References) checkClaims() error {
 	for _, c := range r.claims() {
 		form := isDigest
 		if c.name == "kernel" {
-			form = func(s string) bool { return isLine(s, 256) }
+			form = isLine
 		}
 		if err := c.rule.check(form); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
@@ -197,7 +299,38 @@ type namedRule struct {
 }
 
 func (r *References) claims() []namedRule {
-	return []namedRule{{"agent", &r.Agent}, {"policy", &r.Policy}, {"profile", &r.Profile}, {"topics", &r.Topics}, {"kernel", &r.Kernel}}
+	out := []namedRule{{"agent", &r.Agent}, {"policy", &r.Policy}, {"profile", &r.Profile}, {"topics", &r.Topics}, {"kernel", &r.Kernel}}
+	for _, c := range []namedRule{{"config", &r.Config}, {"command-line", &r.CommandLine}} {
+		if !reflect.DeepEqual(*c.rule, Rule{}) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// checkLists checks the rules for artifacts and debug interfaces.
+func (r *References) checkLists() error {
+	if len(r.Artifacts) > evidence.MaxArtifacts {
+		return fmt.Errorf("artifacts: has %d entries: expected at most %d", len(r.Artifacts), evidence.MaxArtifacts)
+	}
+	for i := range r.Artifacts {
+		a := &r.Artifacts[i]
+		if !isName(a.Name) || slices.ContainsFunc(r.Artifacts[:i], func(o ArtifactRule) bool { return o.Name == a.Name }) {
+			return fmt.Errorf("artifacts[%d].name: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\", each once", i, clip(a.Name))
+		}
+		if err := a.check(isDigest); err != nil {
+			return fmt.Errorf("artifacts[%d]: %w", i, err)
+		}
+	}
+	if r.Debug == nil {
+		return nil
+	}
+	for i, d := range r.Debug.Allowed {
+		if !isName(d) || slices.Contains(r.Debug.Allowed[:i], d) {
+			return fmt.Errorf("debug.allowed[%d]: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\", each once", i, clip(d))
+		}
+	}
+	return nil
 }
 
 // checkFiles checks the measured paths: each has one rule.
@@ -235,16 +368,33 @@ func (r *References) checkFiles() error {
 
 // measures reports whether a measured log is needed.
 func (r *References) measures() bool {
-	return len(r.Files) > 0 || r.Agent.File != "" || r.Policy.File != "" || r.Profile.File != "" || r.Topics.File != ""
+	return len(r.Files) > 0 || r.backed()
+}
+
+// backed reports whether a claim must be measured.
+func (r *References) backed() bool {
+	return slices.ContainsFunc(r.claims(), func(c namedRule) bool { return c.rule.File != "" })
 }
 
 // check demands either values or, with a reason, any.
 func (s *Set) check(form func(string) bool) error {
+	values := len(s.Allowed) + len(s.Leaving)
 	switch {
-	case s.Any && (len(s.Allowed) > 0 || !isLine(s.Why, maxWhy)):
-		return fmt.Errorf("expected any: true with why (one line of 1 to %d bytes) and without allowed", maxWhy)
-	case !s.Any && (len(s.Allowed) == 0 || len(s.Allowed) > maxAllowed || s.Why != ""):
-		return fmt.Errorf("expected allowed with 1 to %d values, or any: true with why", maxAllowed)
+	case s.Any && (values > 0 || !isLine(s.Why)):
+		return fmt.Errorf("expected any: true with why (one line of 1 to %d bytes) and without allowed and leaving", maxWhy)
+	case !s.Any && (values == 0 || values > maxAllowed || s.Why != ""):
+		return fmt.Errorf("expected allowed or leaving with 1 to %d values, or any: true with why", maxAllowed)
+	}
+	for i, l := range s.Leaving {
+		if !form(l.Value) {
+			return fmt.Errorf("leaving[%d].value: found %q: expected 64 lower-case hexadecimal digits, or for a kernel one line", i, clip(l.Value))
+		}
+		if l.Until.IsZero() || l.Until.Year() > 9000 {
+			return fmt.Errorf("leaving[%d].until: found no moment: expected one such as 2026-12-31T00:00:00Z", i)
+		}
+		if slices.Contains(s.Allowed, l.Value) || slices.ContainsFunc(s.Leaving[:i], func(o Leaving) bool { return o.Value == l.Value }) {
+			return fmt.Errorf("leaving[%d].value: %s comes twice", i, clip(l.Value))
+		}
 	}
 	for i, v := range s.Allowed {
 		if !form(v) {
@@ -257,20 +407,46 @@ func (s *Set) check(form func(string) bool) error {
 	return nil
 }
 
-// allows reports whether a value may be.
-func (s *Set) allows(v string) bool { return s.Any || slices.Contains(s.Allowed, v) }
+// allows reports whether a value may be at a moment. At no known moment, what is leaving has left.
+func (s *Set) allows(v string, now time.Time) bool {
+	return s.Any || slices.Contains(s.Allowed, v) ||
+		!now.IsZero() && slices.ContainsFunc(s.Leaving, func(l Leaving) bool { return l.Value == v && now.Before(l.Until) })
+}
 
-// String names what is allowed, shortened for an error message.
-func (s *Set) String() string {
+// left is the moment at which a value has left, and whether it is one that leaves.
+func (s *Set) left(v string) (time.Time, bool) {
+	i := slices.IndexFunc(s.Leaving, func(l Leaving) bool { return l.Value == v })
+	if i < 0 {
+		return time.Time{}, false
+	}
+	return s.Leaving[i].Until, true
+}
+
+// accepts lists what is allowed at a moment.
+func (s *Set) accepts(now time.Time) []string {
+	out := slices.Clone(s.Allowed)
+	for _, l := range s.Leaving {
+		if s.allows(l.Value, now) {
+			out = append(out, l.Value)
+		}
+	}
+	return out
+}
+
+// text names what is allowed at a moment, shortened for an error message.
+func (s *Set) text(now time.Time) string {
+	values := s.accepts(now)
 	switch {
 	case s.Any:
 		return "anything"
-	case len(s.Allowed) == 1:
-		return s.Allowed[0]
-	case len(s.Allowed) <= 3:
-		return "one of " + strings.Join(s.Allowed, ", ")
+	case len(values) == 0:
+		return "nothing any more"
+	case len(values) == 1:
+		return values[0]
+	case len(values) <= 3:
+		return "one of " + strings.Join(values, ", ")
 	}
-	return fmt.Sprintf("one of %s and %d others", strings.Join(s.Allowed[:2], ", "), len(s.Allowed)-2)
+	return fmt.Sprintf("one of %s and %d others", strings.Join(values[:2], ", "), len(values)-2)
 }
 
 func isDigest(s string) bool {
@@ -287,9 +463,9 @@ func isName(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789._-", r) })
 }
 
-// isLine reports whether s is one printable line of at most longest bytes.
-func isLine(s string, longest int) bool {
-	return s != "" && len(s) <= longest && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+// isLine reports whether s is one printable line of at most maxWhy bytes.
+func isLine(s string) bool {
+	return s != "" && len(s) <= maxWhy && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // clip shortens foreign text for an error message.

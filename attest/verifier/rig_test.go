@@ -23,6 +23,7 @@ type service struct {
 	m        *machine
 	i        install
 	seq      uint64
+	nonceKey []byte // Nil draws one for each process.
 }
 
 func newService(tb testing.TB) *service {
@@ -51,7 +52,7 @@ func newService(tb testing.TB) *service {
 func (s *service) restart() {
 	s.tb.Helper()
 	var err error
-	if s.v, err = New(Config{Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader}, s.store); err != nil {
+	if s.v, err = New(Config{Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader, NonceKey: s.nonceKey}, s.store); err != nil {
 		s.tb.Fatal(err)
 	}
 }

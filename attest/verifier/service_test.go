@@ -232,18 +232,19 @@ func TestWhatAVerifierDoesNotTake(t *testing.T) {
 		t.Error("another log than the hello has named")
 	}
 	for name, cfg := range map[string]Config{
-		"no key":            {ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader},
-		"no randomness":     {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute},
-		"no result life":    {Key: s.key, ChallengeLife: time.Minute, Random: rand.Reader},
-		"results for days":  {Key: s.key, ResultLife: 24 * time.Hour, ChallengeLife: time.Minute, Random: rand.Reader},
-		"no challenge life": {Key: s.key, ResultLife: time.Hour, Random: rand.Reader},
-		"long challenges":   {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Hour, Random: rand.Reader},
+		"no key":                {ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader},
+		"no randomness":         {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute},
+		"no result life":        {Key: s.key, ChallengeLife: time.Minute, Random: rand.Reader},
+		"results for days":      {Key: s.key, ResultLife: 24 * time.Hour, ChallengeLife: time.Minute, Random: rand.Reader},
+		"no challenge life":     {Key: s.key, ResultLife: time.Hour, Random: rand.Reader},
+		"half a key for nonces": {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: rand.Reader, NonceKey: make([]byte, 16)},
+		"long challenges":       {Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Hour, Random: rand.Reader},
 	} {
 		if _, err := New(cfg, s.store); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	broken := Config{Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: bytes.NewReader(nil)}
+	broken := Config{Key: s.key, ResultLife: time.Hour, ChallengeLife: time.Minute, Random: bytes.NewReader(make([]byte, NonceKeyBytes))}
 	v, err := New(broken, s.store)
 	if err != nil {
 		t.Fatal(err)

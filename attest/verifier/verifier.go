@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"crypto"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -46,10 +47,14 @@ type Config struct {
 	ChallengeLife time.Duration
 	// Random gives nonces: crypto/rand's reader.
 	Random io.Reader
+	// NonceKey lets verifiers that share it, and a verifier after its restart, judge answers to each other's challenges:
+	// NonceKeyBytes of them. Without one, a key is drawn that ends with the process.
+	NonceKey []byte
 }
 
-// Verifier challenges robots and signs what it concludes. Its methods may be called from many goroutines. Open challenges
-// do not outlive the process: a robot whose evidence is not answered says hello again.
+// Verifier challenges robots and signs what it concludes. Its methods may be called from many goroutines. Challenges need
+// not be remembered, since their nonces say what they are; what is remembered are the logs that were asked for. A robot
+// whose evidence is not answered says hello again.
 type Verifier struct {
 	cfg    Config
 	mu     sync.Mutex
@@ -62,6 +67,7 @@ type exchange struct {
 	hellos, parts bucket
 	open          []*opened // Oldest first.
 	spent         []string  // Answered nonces, oldest first.
+	made          uint64    // When the last challenge was made, in ms: no two are made at once.
 }
 
 // opened is one open challenge.
@@ -83,6 +89,16 @@ func New(cfg Config, store Store) (*Verifier, error) {
 	}
 	if _, err := order.KeyID(cfg.Key.Public()); err != nil {
 		return nil, fmt.Errorf("verifier: key: %w", err)
+	}
+	switch len(cfg.NonceKey) {
+	case NonceKeyBytes:
+	case 0:
+		cfg.NonceKey = make([]byte, NonceKeyBytes)
+		if _, err := io.ReadFull(cfg.Random, cfg.NonceKey); err != nil {
+			return nil, fmt.Errorf("verifier: drawing a key for nonces: %w", err)
+		}
+	default:
+		return nil, fmt.Errorf("verifier: key for nonces: has %d bytes: expected %d", len(cfg.NonceKey), NonceKeyBytes)
 	}
 	return &Verifier{cfg: cfg, store: store, robots: map[string]*exchange{}}, nil
 }
@@ -125,7 +141,7 @@ func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte
 	if _, err := v.store.State(robot); err != nil {
 		return nil, fmt.Errorf("%s: %w: find out who removed it, then enrol the robot again", robot, err)
 	}
-	c, err := v.challenge(now, robot, h, e, r)
+	c, err := v.challenge(now, robot, h, e, r, x)
 	if err != nil {
 		return nil, err
 	}
@@ -146,14 +162,16 @@ func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte
 }
 
 // challenge draws a challenge, and asks for the logs that are needed and not there yet.
-func (v *Verifier) challenge(now time.Time, robot string, h *evidence.Hello, e *Enrolment, r *References) (*order.Challenge, error) {
-	var random [16 + evidence.NonceBytes]byte
-	if _, err := io.ReadFull(v.cfg.Random, random[:]); err != nil {
-		return nil, fmt.Errorf("drawing a nonce: %w", err)
+func (v *Verifier) challenge(now time.Time, robot string, h *evidence.Hello, e *Enrolment, r *References, x *exchange) (*order.Challenge, error) {
+	x.made = max(v.plausible(now, x.made)+1, uint64(now.UnixMilli())) //nolint:gosec // After 1970.
+	s := stamp{x.made, v.cfg.ChallengeLife.Truncate(time.Second)}
+	nonce, err := newNonce(v.cfg.NonceKey, robot, h.BootID, s, v.cfg.Random)
+	if err != nil {
+		return nil, err
 	}
+	session := sha256.Sum256(nonce[:])
 	c := &order.Challenge{
-		Session: hex.EncodeToString(random[:16]), Nonce: hex.EncodeToString(random[16:]), Robot: robot, BootID: h.BootID,
-		NotAfter: now.UTC().Truncate(time.Second).Add(v.cfg.ChallengeLife.Truncate(time.Second)),
+		Session: hex.EncodeToString(session[:16]), Nonce: hex.EncodeToString(nonce[:]), Robot: robot, BootID: h.BootID, NotAfter: s.ends(),
 	}
 	if e.Identity.Tier != order.TierTPM {
 		return c, nil
@@ -180,6 +198,9 @@ func (v *Verifier) challenge(now time.Time, robot string, h *evidence.Hello, e *
 // logs are the names of the logs that are needed, sorted.
 func (r *References) logs() []string {
 	var out []string
+	if r.Learning {
+		return []string{evidence.LogFirmware, evidence.LogMeasured}
+	}
 	if r.FirmwareLog == FirmwareLogRequired {
 		out = append(out, evidence.LogFirmware)
 	}
@@ -256,7 +277,7 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	if err != nil {
 		return nil, err
 	}
-	in := Input{Robot: e, References: r, Evidence: message, Logs: map[string][]byte{}}
+	in := Input{Robot: e, References: r, Evidence: message, Now: now, Logs: map[string][]byte{}}
 	if in.State, err = v.store.State(robot); err != nil {
 		return nil, fmt.Errorf("%s: %w: find out who removed it, then enrol the robot again", robot, err)
 	}
@@ -267,7 +288,16 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	}
 	nonce := hex.EncodeToString(parsed.Claims.Nonce[:])
 	o := x.find(nonce)
-	in.Replayed = slices.Contains(x.spent, nonce)
+	challenge, made := v.recognise(now, robot, &parsed.Claims)
+	// Robots answer in the order of the challenges: what is not newer than the last answer has been answered, or is late.
+	answered := v.plausible(now, in.State.Answered)
+	in.Replayed = slices.Contains(x.spent, nonce) || challenge != nil && made.made <= answered
+	if o == nil && challenge != nil && !in.Replayed {
+		o = &opened{challenge: challenge, logs: map[string]string{}}
+		for _, l := range parsed.Claims.Logs {
+			o.logs[l.Name] = l.SHA256
+		}
+	}
 	waiting, err := v.gather(robot, &in, parsed)
 	if err != nil {
 		return nil, err
@@ -282,13 +312,27 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	}
 	if len(waiting) > 0 && o.pending == nil {
 		o.pending = slices.Clone(message)
+		x.await(o, waiting)
 		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
 	}
 	if len(waiting) > 0 {
 		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
 	}
 	x.spend(nonce)
+	a.Next.Answered = max(answered, made.made)
 	return out, v.conclude(now, robot, message, &in, out, parsed)
+}
+
+// await remembers a challenge of another process, or of before a restart, while its answer waits for logs.
+func (x *exchange) await(o *opened, logs []string) {
+	if slices.Contains(x.open, o) {
+		return
+	}
+	o.challenge.Logs = logs
+	if len(x.open) == MaxOpen {
+		x.open = slices.Delete(x.open, 0, 1)
+	}
+	x.open = append(x.open, o)
 }
 
 // find returns the open challenge with a nonce, or nil.

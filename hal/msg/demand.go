@@ -15,6 +15,8 @@ const (
 	FormGoal
 	// FormOpaque is of a type whose content nobody here reads.
 	FormOpaque
+	// FormNavigate is FormGoal, by an action of ROS 2 that can name what is to be run on the way: Goal.Unlisted.
+	FormNavigate
 )
 
 // Demand is a command that is passed on whole or not at all, with what a limit has to be held against.
@@ -31,7 +33,7 @@ type Demand struct {
 	Sum  [32]byte
 	// Joints belongs to FormJoints and is nil in others. It is valid only during the handler's call.
 	Joints *Trajectory
-	// Goal belongs to FormGoal; its frame is the header's.
+	// Goal belongs to FormGoal and FormNavigate; its frame is the header's.
 	Goal Goal
 }
 
@@ -39,6 +41,8 @@ type Demand struct {
 type Goal struct {
 	Position    Vec3
 	Orientation Quat
+	// Unlisted is true if the goal names a behaviour tree, which is a program, that the mapping does not list.
+	Unlisted bool
 }
 
 // Fault says why a command to joints cannot be understood although it is whole.

@@ -22,7 +22,8 @@ func TestSampleToHandlerAllocatesNothing(t *testing.T) {
 		s := &Sub{n: n, max: 1 << 20}
 		handled := 0
 		// The decoder is what the subscription would make for a matched writer.
-		s.newDecoder = decoderOf(t, k, func() { handled++ })
+		mk := decoderOf(t, k, func() { handled++ })
+		s.newDecoder = func(p *msg.Peer, _ *rtps.RemoteWriter) cdr.Decoder { return mk(p) }
 		l := &link{s: s}
 		l.start(&msg.Peer{Name: "/driver"})
 		good := &rtps.Sample{Writer: &rtps.RemoteWriter{Tag: l}, Seq: 1, Boot: 1, Payload: k.payload(false)}
@@ -53,7 +54,7 @@ func TestQuietGraphAllocatesNothing(t *testing.T) {
 	n.dir.keep([]*rtps.RemoteParticipant{p})
 	n.faces.first, n.faces.tell = map[face]time.Duration{}, map[*rtps.RemoteParticipant]int{}
 	s := &Sub{n: n, topic: "/x", idle: time.Hour, links: map[*rtps.RemoteWriter]*link{}}
-	s.newDecoder = func(p *msg.Peer) cdr.Decoder { return cdr.NewBool(p, func(*msg.Bool) {}) }
+	s.newDecoder = func(p *msg.Peer, _ *rtps.RemoteWriter) cdr.Decoder { return cdr.NewBool(p, func(*msg.Bool) {}) }
 	l := &link{s: s, w: &rtps.RemoteWriter{Endpoint: endpoint(p, 1)}}
 	s.links[l.w] = l
 	l.heard.Store(int64(boot()))

@@ -131,7 +131,7 @@ func (n *Node) left(e *rtps.Event) {
 // isWatched tells whether a topic is watched, by its name on the wire.
 func (n *Node) isWatched(dds string) bool {
 	for _, w := range n.watching() {
-		if ddsTopic(w.topic) == dds {
+		if w.dds == dds {
 			return true
 		}
 	}

@@ -24,9 +24,11 @@ import (
 // request's writer and number in its inline QoS. Which way a server goes is told by its vendor. So there is a writer for
 // each way, whose requests are for those servers alone: read the other way they would mean something else.
 type client struct {
-	n       *Node
-	name    string
-	typ     typeName
+	n    *Node
+	name string
+	typ  typeName
+	// most is the longest request in bytes.
+	most    int
 	writers [prefixed + 1]*rtps.Writer // by flavour
 	reader  *rtps.Reader
 	// id is the client's own number, of which others must not have the same.
@@ -87,8 +89,8 @@ const (
 	requestBytes = 4 << 10
 )
 
-func newClient(n *Node, name string, t typeName) (*client, error) {
-	c := &client{n: n, name: name, typ: t, wait: map[requestKey]*call{}, news: make(chan struct{})}
+func newClient(n *Node, name string, t typeName, most int) (*client, error) {
+	c := &client{n: n, name: name, typ: t, most: most, wait: map[requestKey]*call{}, news: make(chan struct{})}
 	if _, err := rand.Read(c.id[:]); err != nil {
 		return nil, fmt.Errorf("draw a client's number: %w", err)
 	}
@@ -122,13 +124,14 @@ func newClient(n *Node, name string, t typeName) (*client, error) {
 // newWriter makes the writer of requests to the servers of one flavour.
 func (c *client) newWriter(f flavour, who string) (*rtps.Writer, error) {
 	config := rtps.WriterConfig{
-		Topic: requestTopic(c.name), Type: c.typ.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: requestBytes,
+		Topic: requestTopic(c.name), Type: c.typ.dds("_Request"), Reliable: true, Depth: serviceDepth, MaxSample: c.most,
 		UserData: append([]byte(who), c.n.hashes.data(c.typ.String()+"_Request")...),
 		Serves:   func(r *rtps.RemoteReader) bool { return c.n.flavourOf(r.Participant) == f },
 	}
 	config.OnMatch = func(r *rtps.RemoteReader, matched bool) {
 		if config.Serves(r) {
 			c.met(func() { c.askable = keepMatched(c.askable, r, matched) })
+			c.n.stir()
 		}
 	}
 	return c.n.part.NewWriter(config)
@@ -251,20 +254,29 @@ type answer struct {
 // do sends a request and returns its answer. Where servers of two kinds offer the service, each kind is asked, which is
 // for requests that may be made twice only; the first answer that is good counts, or, if none is, the first at all.
 func (c *client) do(ctx context.Context, enc encoder, twice bool, good func(answer) bool) (answer, error) {
-	ways, err := c.ready(ctx)
+	k, keys, err := c.begin(ctx, enc, twice)
 	if err != nil {
 		return answer{}, err
 	}
+	defer c.forget(keys)
+	return c.await(ctx, k, len(keys), good)
+}
+
+// begin sends a request once there is a server. The caller forgets the keys.
+func (c *client) begin(ctx context.Context, enc encoder, twice bool) (*call, []requestKey, error) {
+	ways, err := c.ready(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(ways) > 1 && !twice {
-		return answer{}, ErrTwoKinds
+		return nil, nil, ErrTwoKinds
 	}
 	k := &call{reply: make(chan answer, len(ways))}
 	keys, err := c.sendAll(ways, enc, k)
-	defer c.forget(keys)
 	if len(keys) == 0 {
-		return answer{}, err
+		return nil, nil, err
 	}
-	return c.await(ctx, k, len(keys), good)
+	return k, keys, nil
 }
 
 // sendAll sends a request in each way. What cannot be sent in one may still go in the other.
@@ -389,6 +401,11 @@ func (c *client) answered(f flavour, x *rtps.Sample) int64 {
 
 // serviceClient returns the client of a service, which it makes the first time.
 func (n *Node) serviceClient(name, typ, kind string) (*client, error) {
+	return n.serviceClientFor(name, typ, kind, requestBytes)
+}
+
+// serviceClientFor is serviceClient for requests of at most so many bytes.
+func (n *Node) serviceClientFor(name, typ, kind string, most int) (*client, error) {
 	if !validName(name) {
 		return nil, fmt.Errorf("ros2: service %s is not a fully qualified name; expected one such as \"/stop\"", clip(name, 80))
 	}
@@ -413,7 +430,7 @@ func (n *Node) serviceClient(name, typ, kind string) (*client, error) {
 	if n.ctx.Err() != nil {
 		return nil, ErrClosed
 	}
-	c, err := newClient(n, name, t)
+	c, err := newClient(n, name, t, most)
 	if err != nil {
 		return nil, fmt.Errorf("ros2: service %s: %w", name, err)
 	}

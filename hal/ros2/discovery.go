@@ -169,7 +169,7 @@ func (n *Node) adapt() {
 // ownEndpoints calls f for each of our readers and writers that belong to the node.
 func (n *Node) ownEndpoints(f func(*rtps.Reader, *rtps.Writer)) {
 	n.mu.Lock()
-	subs, pubs, clients := n.subs, n.pubs, n.clients
+	subs, pubs, clients, gates := n.subs, n.pubs, n.clients, n.gates
 	n.mu.Unlock()
 	for _, s := range subs {
 		for _, r := range s.now() {
@@ -182,5 +182,8 @@ func (n *Node) ownEndpoints(f func(*rtps.Reader, *rtps.Writer)) {
 	for _, c := range clients {
 		f(c.reader, c.writers[related])
 		f(nil, c.writers[prefixed])
+	}
+	for _, g := range gates {
+		f(nil, g.reply)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
 	"github.com/robowarden/robowarden/hal/rtps"
+	"github.com/robowarden/robowarden/hal/rtps/wire"
 )
 
 // link is one matched writer of a subscription. Its goroutines are the receiving one, that of the participant's events,
@@ -29,7 +30,9 @@ type link struct {
 	closed bool
 	peer   *msg.Peer
 	// dec is nil while it is not known who writes; samples are then held, if the subscription holds any.
-	dec       cdr.Decoder
+	dec cdr.Decoder
+	// asks is dec if that answers what it reads, else nil.
+	asks      asker
 	held      []heldSample
 	heldBytes int
 	// fault is why the last sample that did not decode did not, faults how many since it was told.
@@ -42,7 +45,11 @@ type heldSample struct {
 	payload []byte
 	boot    time.Duration
 	seq     uint64
+	related wire.GUID
 }
+
+// asker is a decoder of requests: it is told what each is related to before it reads it.
+type asker interface{ relate(to wire.GUID) }
 
 // maxHeld bounds the samples that wait for a name; the oldest give way. Their bytes are bounded by the subscription's cap
 // of one message.
@@ -60,15 +67,18 @@ func (s *Sub) sample(x *rtps.Sample) {
 	switch {
 	case l.closed:
 	case l.dec != nil:
-		l.handle(x.Payload, x.Boot, uint64(x.Seq))
+		l.handle(&heldSample{x.Payload, x.Boot, uint64(x.Seq), x.Related})
 	default:
 		l.hold(x)
 	}
 }
 
 // handle decodes a sample and hands it to the agent's handler. The caller holds mu.
-func (l *link) handle(payload []byte, boot time.Duration, seq uint64) {
-	if err := l.dec.Decode(payload, boot, seq); err != nil {
+func (l *link) handle(x *heldSample) {
+	if l.asks != nil {
+		l.asks.relate(x.related)
+	}
+	if err := l.dec.Decode(x.payload, x.boot, x.seq); err != nil {
 		l.s.count.malformed.Add(1)
 		l.fault = err
 		l.faults++
@@ -88,7 +98,7 @@ func (l *link) hold(x *rtps.Sample) {
 		l.held = l.held[1:]
 		l.s.count.skipped.Add(1)
 	}
-	l.held = append(l.held, heldSample{append([]byte(nil), x.Payload...), x.Boot, uint64(x.Seq)})
+	l.held = append(l.held, heldSample{append([]byte(nil), x.Payload...), x.Boot, uint64(x.Seq), x.Related})
 	l.heldBytes += len(x.Payload)
 }
 
@@ -132,7 +142,7 @@ func (l *link) stop() *msg.Peer {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.peer
-	l.peer, l.dec = nil, nil
+	l.peer, l.dec, l.asks = nil, nil, nil
 	return old
 }
 
@@ -143,9 +153,10 @@ func (l *link) start(p *msg.Peer) bool {
 	if l.closed {
 		return false
 	}
-	l.peer, l.dec = p, l.s.newDecoder(p)
-	for _, h := range l.held {
-		l.handle(h.payload, h.boot, h.seq)
+	l.peer, l.dec = p, l.s.newDecoder(p, l.w)
+	l.asks, _ = l.dec.(asker)
+	for i := range l.held {
+		l.handle(&l.held[i])
 	}
 	l.held, l.heldBytes = nil, 0
 	return true
@@ -156,7 +167,7 @@ func (l *link) end(why string) {
 	l.mu.Lock()
 	l.closed = true
 	p := l.peer
-	l.peer, l.dec, l.held = nil, nil, nil
+	l.peer, l.dec, l.asks, l.held = nil, nil, nil, nil
 	l.mu.Unlock()
 	if p != nil {
 		l.gone(p, why)

@@ -73,7 +73,7 @@ func (n *Node) publisher(topic string) *Publisher {
 // subsOn lists our subscriptions of a topic by its name on the wire.
 func (n *Node) subsOn(dds string) (out []*Sub) {
 	for _, s := range n.subscriptions() {
-		if ddsTopic(s.topic) == dds {
+		if s.dds == dds {
 			out = append(out, s)
 		}
 	}

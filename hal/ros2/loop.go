@@ -136,7 +136,7 @@ func (k *keeper) forgetRefused() {
 		if !s.hasRefused() {
 			continue
 		}
-		present, topic := map[wire.GUID]bool{}, ddsTopic(s.topic)
+		present, topic := map[wire.GUID]bool{}, s.dds
 		k.n.part.VisitEndpoints(func(e *rtps.Endpoint) {
 			if e.Writer && e.Topic == topic {
 				present[e.GUID] = true

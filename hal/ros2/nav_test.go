@@ -20,12 +20,26 @@ type navigator struct {
 	goal   []byte // as it was asked for, id first
 	reject bool
 	status byte
-	ended  chan struct{}
+	asked  []string // to cancel
+	// slow, if it is set, holds up the answer to a goal.
+	slow  chan struct{}
+	ended chan struct{}
 }
 
 func serveNavigator(p *process, f flavour) *navigator {
+	return serveNavigatorAs(p, f, "/navigate_to_pose")
+}
+
+// serveNavigatorAs is one that takes goals under another name, as behind a gate.
+func serveNavigatorAs(p *process, f flavour, goals string) *navigator {
 	v := &navigator{ended: make(chan struct{})}
-	p.serve("/navigate_to_pose/_action/send_goal", "nav2_msgs/action/NavigateToPose_SendGoal", f, func(data []byte) []byte {
+	p.serve(goals+"/_action/send_goal", "nav2_msgs/action/NavigateToPose_SendGoal", f, func(data []byte) []byte {
+		v.mu.Lock()
+		slow := v.slow
+		v.mu.Unlock()
+		if slow != nil {
+			<-slow
+		}
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.goal = data
@@ -38,7 +52,9 @@ func serveNavigator(p *process, f flavour) *navigator {
 	p.serve("/navigate_to_pose/_action/cancel_goal", "action_msgs/srv/CancelGoal", f, func(data []byte) []byte {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if v.goal == nil || string(data[:16]) != string(v.goal[:16]) || v.status != 0 {
+		v.asked = append(v.asked, string(data[:24]))
+		all := string(data[:24]) == string(make([]byte, 24))
+		if v.goal == nil || !all && string(data[:16]) != string(v.goal[:16]) || v.status != 0 {
 			return []byte{2, 0, 0, 0, 0, 0, 0, 0} // unknown goal
 		}
 		v.status = byte(NavCanceled)
@@ -46,7 +62,10 @@ func serveNavigator(p *process, f flavour) *navigator {
 		return append([]byte{0, 0, 0, 0, 1, 0, 0, 0}, append(v.goal[:16:16], 1, 0, 0, 0, 2, 0, 0, 0)...)
 	})
 	p.serve("/navigate_to_pose/_action/get_result", "nav2_msgs/action/NavigateToPose_GetResult", f, func([]byte) []byte {
-		<-v.ended // each request has its own goroutine
+		v.mu.Lock()
+		ended := v.ended
+		v.mu.Unlock()
+		<-ended // each request has its own goroutine
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		return []byte{v.status, 0, 0, 0} // status, padding, error code 0

@@ -1,6 +1,6 @@
 // Package ros2 is robowarden's node on a ROS 2 graph, over its own DDS participant: it subscribes, publishes, calls
-// services and watches who else is there; it never throttles a publisher, never serves a parameter or a service, and
-// never takes a name for a proof.
+// services and watches who else is there; it never throttles a publisher, never serves a parameter, nor any service but
+// the one by which goals come through a gate, and never takes a name for a proof.
 //
 // Data goes from the participant's one receiving goroutine, through a decoder that was made when the writer was matched, to
 // the handler; nothing on that way allocates, waits or logs. Each writer is taken by exactly one of a subscription's
@@ -102,6 +102,7 @@ type Node struct {
 	pubs    []*Publisher
 	watches []*Watch
 	clients []*client
+	gates   []*GoalGate
 }
 
 // ErrClosed means that the node or the publisher is closed.

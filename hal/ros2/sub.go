@@ -28,10 +28,11 @@ type SubStats struct {
 
 // Sub is a running subscription: one to three readers, of which each writer is taken by one.
 type Sub struct {
-	n     *Node
-	topic string
-	allow []string
-	any   bool
+	n *Node
+	// topic is the name that the caller gave, dds the one on the wire.
+	topic, dds string
+	allow      []string
+	any        bool
 	// want says which readers there are to be.
 	want [reaches]bool
 	// holds is true if samples wait for their sender's name; others are too short-lived to.
@@ -39,7 +40,7 @@ type Sub struct {
 	max   int
 	idle  time.Duration
 	// newDecoder makes the decoder of one writer's messages.
-	newDecoder func(*msg.Peer) cdr.Decoder
+	newDecoder func(*msg.Peer, *rtps.RemoteWriter) cdr.Decoder
 	count      struct {
 		delivered, skipped, malformed atomic.Uint64
 		connected                     atomic.Int64

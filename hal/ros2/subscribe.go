@@ -234,37 +234,51 @@ func (n *Node) subscribeAs(c bus.Subscription, t typeName, typ string, fallback 
 
 // subscribeWith does it; each is true where no message may be lost while its sender's name is not known yet.
 func (n *Node) subscribeWith(c bus.Subscription, t typeName, typ string, fallback bus.Mode, each bool, mk decoderFor) (*Sub, error) {
-	s := &Sub{
-		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny, holds: each,
-		max: orDefault(c.MaxBytes, usualBytes(typ)), idle: orDefault(c.IdleTimeout, n.cfg.Limits.IdleTimeout),
-		newDecoder: mk, links: map[*rtps.RemoteWriter]*link{}, refused: map[wire.GUID]string{},
-	}
+	s := n.newSub(&c, usualBytes(typ), func(p *msg.Peer, _ *rtps.RemoteWriter) cdr.Decoder { return mk(p) })
+	s.dds, s.holds = ddsTopic(c.Topic), each
 	every := orDefault(c.Mode, fallback) == bus.Every
 	s.want = [reaches]bool{best: true, sure: each && every, kept: c.Latched}
 	rate := latestRateHz
 	if every {
 		rate = orDefault(c.MaxRateHz, bus.DefaultMaxRateHz)
 	}
-	if err := n.adoptSub(s); err != nil {
+	if err := s.listen(rtps.ReaderConfig{Type: t.dds(""), MaxRateHz: rate, UserData: n.hashes.data(t.String())}); err != nil {
 		return nil, err
+	}
+	return s, nil
+}
+
+// newSub makes a subscription that has no readers yet.
+func (n *Node) newSub(c *bus.Subscription, usual int, mk func(*msg.Peer, *rtps.RemoteWriter) cdr.Decoder) *Sub {
+	return &Sub{
+		n: n, topic: c.Topic, allow: slices.Clone(c.Allow), any: c.AllowAny,
+		max: orDefault(c.MaxBytes, usual), idle: orDefault(c.IdleTimeout, n.cfg.Limits.IdleTimeout),
+		newDecoder: mk, links: map[*rtps.RemoteWriter]*link{}, refused: map[wire.GUID]string{},
+	}
+}
+
+// listen makes the readers that the subscription wants, with type, rate and user data as given.
+func (s *Sub) listen(like rtps.ReaderConfig) error {
+	n := s.n
+	if err := n.adoptSub(s); err != nil {
+		return err
 	}
 	for kind := range reaches {
 		if !s.want[kind] {
 			continue
 		}
-		r, err := n.part.NewReader(rtps.ReaderConfig{
-			Topic: ddsTopic(c.Topic), Type: t.dds(""), Reliable: kind != best, TransientLocal: kind == kept,
-			MaxSample: s.max, MaxRateHz: rate, UserData: n.hashes.data(t.String()),
-			Accept:  func(w *rtps.RemoteWriter) bool { return s.accept(kind, w) },
-			Handler: s.sample, OnMatch: s.match,
-		})
+		as := like
+		as.Topic, as.Reliable, as.TransientLocal, as.MaxSample = s.dds, kind != best, kind == kept, s.max
+		as.Accept = func(w *rtps.RemoteWriter) bool { return s.accept(kind, w) }
+		as.Handler, as.OnMatch = s.sample, s.match
+		r, err := n.part.NewReader(as)
 		if err != nil {
 			s.Close()
-			return nil, fmt.Errorf("ros2: topic %s: %w", c.Topic, err)
+			return fmt.Errorf("ros2: topic %s: %w", s.topic, err)
 		}
 		s.setReader(kind, r)
 	}
 	n.announce()
 	n.Poke()
-	return s, nil
+	return nil
 }

@@ -12,10 +12,14 @@ import (
 
 // Watch is a running graph watch. Everything that it reports is the word of the participants themselves.
 type Watch struct {
-	n        *Node
-	topic    string
-	consumer string
-	h        func(*msg.Graph)
+	n *Node
+	// topic is the name that the caller gave, dds the one on the wire.
+	topic, dds string
+	consumer   string
+	// own are our writers of the topic. goals says that they send requests for goals, which the consumer may send to himself.
+	own   func() []*rtps.Writer
+	goals bool
+	h     func(*msg.Graph)
 
 	// mu is held while h runs.
 	mu     sync.Mutex
@@ -48,9 +52,18 @@ func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, e
 	if !validName(topic) && !validRaw(topic) || consumer != "" && !validPeer(consumer) {
 		return nil, fmt.Errorf("ros2: watch topic %s, consumer %s; expected fully qualified names", clip(topic, 80), clip(consumer, 80))
 	}
-	w := &Watch{n: n, topic: topic, consumer: consumer, h: h}
-	w.graph.Topic = topic
-	n.part.Prefer(ddsTopic(topic))
+	return n.watch(&Watch{n: n, topic: topic, dds: ddsTopic(topic), consumer: consumer, h: h, own: func() []*rtps.Writer {
+		if p := n.publisher(topic); p != nil {
+			return []*rtps.Writer{p.writer}
+		}
+		return nil
+	}})
+}
+
+// watch begins a watch.
+func (n *Node) watch(w *Watch) (*Watch, error) {
+	w.graph.Topic = w.topic
+	n.part.Prefer(w.dds)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
@@ -106,20 +119,22 @@ type graphState struct {
 func (w *Watch) make(now time.Duration) bool {
 	first := !w.made
 	w.made = true
-	topic := ddsTopic(w.topic)
-	own := w.n.publisher(w.topic)
-	c := census{bound: w.n.bound(w.consumer)}
+	own := w.own()
+	c := census{consumer: w.consumer, bound: w.n.bound(w.consumer)}
 	w.pending = false
 	w.n.part.VisitEndpoints(func(e *rtps.Endpoint) {
-		if e.Topic == topic {
+		if e.Topic == w.dds {
 			w.count(&c, e, own != nil, now)
 		}
 	})
+	if w.goals {
+		c.spare()
+	}
 	if own != nil {
 		c.names = append(c.names, w.n.cfg.Name)
 	}
 	slices.Sort(c.names)
-	w.reached = own != nil && own.reaches(&c)
+	w.reached = own != nil && c.reached(own)
 	if !first && slices.Equal(c.names, w.names) {
 		return false
 	}
@@ -134,14 +149,19 @@ func (w *Watch) make(now time.Duration) bool {
 func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration) {
 	id := w.n.identify(e)
 	if e.Writer {
-		w.pending = w.pending || !id.settled
-		if id.settled || ours {
+		// The navigator's own writer may be there before its reader is.
+		early := w.goals && id.name == w.consumer && now-w.n.faces.since(e, now) < w.n.cfg.Limits.NameTimeout
+		w.pending = w.pending || !id.settled || early
+		if (id.settled || ours && !w.goals) && !early {
 			c.add(e.Participant, id.name)
 		}
 		return
 	}
 	if w.consumer == "" || id.settled && id.name != w.consumer {
 		return
+	}
+	if id.name == w.consumer {
+		c.serving = append(c.serving, e.Participant)
 	}
 	// Discovery knows a reader before it is matched.
 	known := now-w.n.faces.since(e, now) >= w.n.cfg.Limits.NameTimeout
@@ -155,9 +175,12 @@ func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration)
 type census struct {
 	names []string
 	seen  map[holder]bool
-	// consumers are the readers of whoever is named as the consumer; bound are the participants that are known to be it.
+	// consumer is the name of whoever consumes; consumers are the readers of whoever is named as the consumer; bound are the participants that are known to be it.
+	consumer  string
 	consumers []*rtps.Endpoint
-	bound     []*rtps.RemoteParticipant
+	// serving are the participants of all who say they are the consumer, however new.
+	serving []*rtps.RemoteParticipant
+	bound   []*rtps.RemoteParticipant
 }
 
 // holder is a name in one participant.
@@ -192,16 +215,30 @@ func (n *Node) bound(name string) (out []*rtps.RemoteParticipant) {
 	return out
 }
 
-// reaches tells whether our writer serves the consumer: a reader of every participant that says it is, and among them one
+// spare leaves out the consumer's own writers: a navigator sends the goals that come to it by a topic to its own action. It
+// is one that serves the requests and sends them in the same participant, so that a namesake elsewhere stays in.
+func (c *census) spare() {
+	for _, p := range c.serving {
+		h := holder{p, c.consumer}
+		if i := slices.Index(c.names, h.name); c.seen[h] && i >= 0 {
+			delete(c.seen, h)
+			c.names = slices.Delete(c.names, i, i+1)
+		}
+	}
+}
+
+// reached tells whether our writers serve the consumer: a reader of every participant that says it is, and among them one
 // that is known to be it, if any is. So a namesake does not stand in for it. Without a reader of that name there is nobody to
 // be reached yet.
-func (p *Publisher) reaches(c *census) bool {
+func (c *census) reached(own []*rtps.Writer) bool {
 	if len(c.consumers) == 0 {
 		return true
 	}
 	served := map[*rtps.RemoteParticipant]bool{}
-	for _, r := range p.writer.Matched() {
-		served[r.Participant] = served[r.Participant] || slices.ContainsFunc(c.consumers, func(e *rtps.Endpoint) bool { return e.GUID == r.GUID })
+	for _, w := range own {
+		for _, r := range w.Matched() {
+			served[r.Participant] = served[r.Participant] || slices.ContainsFunc(c.consumers, func(e *rtps.Endpoint) bool { return e.GUID == r.GUID })
+		}
 	}
 	known := len(c.bound) == 0
 	for _, e := range c.consumers {

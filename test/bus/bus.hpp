@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "messages.hpp"
@@ -59,6 +61,25 @@ struct Answer {
   std::string message;
 };
 
+// Goal is a request to nav2_msgs/NavigateToPose: where to, x y z and the quaternion's x y z w, and by which behaviour tree.
+struct Goal {
+  std::array<uint8_t, 16> id{};
+  Time stamp;
+  std::string frame;
+  std::array<double, 7> pose{};
+  std::string tree;
+};
+
+// Asker is a client of send_goal.
+class Asker {
+ public:
+  virtual ~Asker() = default;
+  // ready is true once there is a server, both ways.
+  virtual bool ready() = 0;
+  // ask returns whether the goal is accepted, nothing if nobody says so within the limit.
+  virtual std::optional<bool> ask(const Goal& goal, double limit_s) = 0;
+};
+
 class Bus {
  public:
   virtual ~Bus() = default;
@@ -79,6 +100,16 @@ class Bus {
   // serve answers each request on a thread of its own, so that one that hangs holds up nothing.
   virtual void serve_set_bool(const std::string& name, const std::function<Answer(bool)>& f) = 0;
   virtual void serve_trigger(const std::string& name, const std::function<Answer()>& f) = 0;
+
+  // serve_goals answers send_goal of an action, by calling answer as often as it likes; serve_cancel takes the id of whatever
+  // is to be cancelled, zeros for everything, and answers that it is. Only DDS has these.
+  virtual void serve_goals(const std::string&, const std::function<void(const Goal&, const std::function<void(bool)>& answer)>&) {
+    throw std::logic_error("no actions on this bus");
+  }
+  virtual void serve_cancel(const std::string&, const std::function<void(const std::array<uint8_t, 16>&)>&) {
+    throw std::logic_error("no actions on this bus");
+  }
+  virtual std::unique_ptr<Asker> asker(const std::string&) { throw std::logic_error("no actions on this bus"); }
 
   // start says on the graph which topics the node has; call it once everything is advertised and subscribed to.
   virtual void start() = 0;

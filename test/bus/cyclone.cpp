@@ -179,15 +179,57 @@ class Cyclone : public Bus {
   void serve_set_bool(const std::string& name, const std::function<Answer(bool)>& f) override {
     serve<std_srvs_srv_dds__SetBool_Request_, std_srvs_srv_dds__SetBool_Response_>(
         name, &std_srvs_srv_dds__SetBool_Request__desc, &std_srvs_srv_dds__SetBool_Response__desc,
-        [f](const std_srvs_srv_dds__SetBool_Request_& q) { return f(q.data_); });
+        [](const std_srvs_srv_dds__SetBool_Request_& q) { return q.data_; },
+        [f](bool on, auto& out, const auto& send) { reply(f(on), out, send); });
   }
   void serve_trigger(const std::string& name, const std::function<Answer()>& f) override {
     serve<std_srvs_srv_dds__Trigger_Request_, std_srvs_srv_dds__Trigger_Response_>(
         name, &std_srvs_srv_dds__Trigger_Request__desc, &std_srvs_srv_dds__Trigger_Response__desc,
-        [f](const std_srvs_srv_dds__Trigger_Request_&) { return f(); });
+        [](const std_srvs_srv_dds__Trigger_Request_&) { return 0; },
+        [f](int, auto& out, const auto& send) { reply(f(), out, send); });
   }
+  void serve_goals(const std::string& action, const std::function<void(const Goal&, const std::function<void(bool)>&)>& f) override {
+    serve<nav2_msgs_action_dds__NavigateToPose_SendGoal_Request_, nav2_msgs_action_dds__NavigateToPose_SendGoal_Response_>(
+        action + "/_action/send_goal", &nav2_msgs_action_dds__NavigateToPose_SendGoal_Request__desc,
+        &nav2_msgs_action_dds__NavigateToPose_SendGoal_Response__desc,
+        [](const nav2_msgs_action_dds__NavigateToPose_SendGoal_Request_& q) {
+          Goal g;
+          from(g.id, q.id_), from(g.frame, q.frame_id_), from(g.pose, q.pose_), from(g.tree, q.behavior_tree_);
+          g.stamp.sec = q.sec_, g.stamp.nanosec = q.nanosec_;
+          return g;
+        },
+        [f](const Goal& g, auto& out, const auto& send) {
+          f(g, [&](bool accepted) {
+            out.accepted_ = accepted, out.sec_ = 7, out.nanosec_ = 8;
+            send();
+          });
+        });
+  }
+  void serve_cancel(const std::string& action, const std::function<void(const std::array<uint8_t, 16>&)>& f) override {
+    serve<action_msgs_srv_dds__CancelGoal_Request_, action_msgs_srv_dds__CancelGoal_Response_>(
+        action + "/_action/cancel_goal", &action_msgs_srv_dds__CancelGoal_Request__desc, &action_msgs_srv_dds__CancelGoal_Response__desc,
+        [](const action_msgs_srv_dds__CancelGoal_Request_& q) {
+          std::array<uint8_t, 16> id;
+          from(id, q.id_);
+          return id;
+        },
+        [f](const auto& id, auto&, const auto& send) {
+          f(id);
+          send();
+        });
+  }
+  std::unique_ptr<Asker> asker(const std::string& action) override;
 
  private:
+  friend class CycloneAsker;
+
+  template <class Reply, class Send>
+  static void reply(const Answer& a, Reply& out, const Send& send) {
+    out.success_ = a.success;
+    out.message_ = const_cast<char*>(a.message.c_str());
+    send();
+  }
+
   static rmw::Gid gid(dds_entity_t e) {
     dds_guid_t g;
     need(dds_get_guid(e, &g), "guid");
@@ -265,9 +307,10 @@ class Cyclone : public Bus {
     return g;
   }
 
-  // serve answers requests; the reply repeats the header of its request.
-  template <class Request, class Reply, class F>
-  void serve(const std::string& name, const dds_topic_descriptor_t* request, const dds_topic_descriptor_t* reply, const F& f) {
+  // serve answers requests, each on a thread of its own with what was read of it; the reply repeats the header of its request.
+  template <class Request, class Reply, class Read, class F>
+  void serve(const std::string& name, const dds_topic_descriptor_t* request, const dds_topic_descriptor_t* reply, const Read& read,
+             const F& f) {
     const std::string id = o_.named ? "serviceid=" + std::to_string(++services_) + ";" : "";
     const Qos q;
     const auto w = writer(topic_of(reply, rmw::reply(name)), q, id);
@@ -278,12 +321,10 @@ class Cyclone : public Bus {
       while (ok()) {
         wait(set);
         take<Request>(r, [&](const Request& q, const dds_sample_info_t&) {
-          calls.emplace_back([=] {
-            const Answer a = f(q);
+          calls.emplace_back([w, f, in = read(q), client = q.client_, sequence = q.sequence_] {
             Reply out = {};
-            out.client_ = q.client_, out.sequence_ = q.sequence_, out.success_ = a.success;
-            out.message_ = const_cast<char*>(a.message.c_str());
-            dds_write(w, &out);
+            out.client_ = client, out.sequence_ = sequence;
+            f(in, out, [&] { dds_write(w, &out); });
           });
         });
       }
@@ -298,6 +339,45 @@ class Cyclone : public Bus {
   std::atomic<bool> ending_{false};
   int services_ = 0;
 };
+
+// CycloneAsker puts its number and the request's in front of each request, and knows its answers by them.
+class CycloneAsker : public Asker {
+ public:
+  CycloneAsker(Cyclone& bus, const std::string& action) : client_(static_cast<uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count())) {
+    const std::string name = action + "/_action/send_goal", id = "clientid=" + std::to_string(client_) + ";";
+    writer_ = bus.writer(bus.topic_of(&nav2_msgs_action_dds__NavigateToPose_SendGoal_Request__desc, rmw::request(name)), {}, id);
+    reader_ = bus.reader(bus.topic_of(&nav2_msgs_action_dds__NavigateToPose_SendGoal_Response__desc, rmw::reply(name)), {}, id);
+  }
+  bool ready() override {
+    dds_publication_matched_status_t w;
+    dds_subscription_matched_status_t r;
+    return dds_get_publication_matched_status(writer_, &w) == DDS_RETCODE_OK && w.current_count > 0 &&
+           dds_get_subscription_matched_status(reader_, &r) == DDS_RETCODE_OK && r.current_count > 0;
+  }
+  std::optional<bool> ask(const Goal& g, double limit_s) override {
+    nav2_msgs_action_dds__NavigateToPose_SendGoal_Request_ q = {};
+    q.client_ = client_, q.sequence_ = ++sequence_;
+    to(q.id_, g.id), to(q.pose_, g.pose);
+    q.sec_ = g.stamp.sec, q.nanosec_ = g.stamp.nanosec;
+    q.frame_id_ = const_cast<char*>(g.frame.c_str()), q.behavior_tree_ = const_cast<char*>(g.tree.c_str());
+    if (dds_write(writer_, &q) != DDS_RETCODE_OK) return {};
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(limit_s);
+    for (std::optional<bool> out; std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+      Cyclone::take<nav2_msgs_action_dds__NavigateToPose_SendGoal_Response_>(reader_, [&](const auto& a, const dds_sample_info_t&) {
+        if (a.client_ == client_ && a.sequence_ == sequence_) out = a.accepted_;
+      });
+      if (out) return out;
+    }
+    return {};
+  }
+
+ private:
+  const uint64_t client_;
+  int64_t sequence_ = 0;
+  dds_entity_t writer_, reader_;
+};
+
+std::unique_ptr<Asker> Cyclone::asker(const std::string& action) { return std::make_unique<CycloneAsker>(*this, action); }
 
 }  // namespace
 

@@ -181,15 +181,52 @@ class Fast : public Bus {
   void serve_set_bool(const std::string& name, const std::function<Answer(bool)>& f) override {
     using namespace std_srvs::srv::dds_;
     serve<SetBool_Request_, SetBool_Request_PubSubType, SetBool_Response_, SetBool_Response_PubSubType>(
-        name, [f](const SetBool_Request_& q) { return f(q.data_()); });
+        name, [](const SetBool_Request_& q) { return q.data_(); }, [f](bool on, auto& out, const auto& send) { reply(f(on), out, send); });
   }
   void serve_trigger(const std::string& name, const std::function<Answer()>& f) override {
     using namespace std_srvs::srv::dds_;
     serve<Trigger_Request_, Trigger_Request_PubSubType, Trigger_Response_, Trigger_Response_PubSubType>(
-        name, [f](const Trigger_Request_&) { return f(); });
+        name, [](const Trigger_Request_&) { return 0; }, [f](int, auto& out, const auto& send) { reply(f(), out, send); });
   }
+  void serve_goals(const std::string& action, const std::function<void(const Goal&, const std::function<void(bool)>&)>& f) override {
+    using namespace nav2_msgs::action::dds_;
+    serve<NavigateToPose_SendGoal_Request_, NavigateToPose_SendGoal_Request_PubSubType, NavigateToPose_SendGoal_Response_,
+          NavigateToPose_SendGoal_Response_PubSubType>(
+        action + "/_action/send_goal",
+        [](const NavigateToPose_SendGoal_Request_& q) {
+          Goal g;
+          g.id = q.id_(), g.frame = q.frame_id_(), g.pose = q.pose_(), g.tree = q.behavior_tree_();
+          g.stamp.sec = q.sec_(), g.stamp.nanosec = q.nanosec_();
+          return g;
+        },
+        [f](const Goal& g, auto& out, const auto& send) {
+          f(g, [&](bool accepted) {
+            out.accepted_(accepted), out.sec_(7), out.nanosec_(8);
+            send();
+          });
+        });
+  }
+  void serve_cancel(const std::string& action, const std::function<void(const std::array<uint8_t, 16>&)>& f) override {
+    using namespace action_msgs::srv::dds_;
+    serve<CancelGoal_Request_, CancelGoal_Request_PubSubType, CancelGoal_Response_, CancelGoal_Response_PubSubType>(
+        action + "/_action/cancel_goal", [](const CancelGoal_Request_& q) { return q.id_(); },
+        [f](const auto& id, auto&, const auto& send) {
+          f(id);
+          send();
+        });
+  }
+  std::unique_ptr<Asker> asker(const std::string& action) override;
 
  private:
+  friend class FastAsker;
+
+  template <class Reply, class Send>
+  static void reply(const Answer& a, Reply& out, const Send& send) {
+    out.success_(a.success);
+    out.message_(a.message);
+    send();
+  }
+
   template <class M>
   std::string hash() const {
     return o_.named ? rmw::user_data<M>() : "";
@@ -257,10 +294,10 @@ class Fast : public Bus {
         });
   }
 
-  // serve answers requests; the reply's related identity is that of the request, or of the client's reader where the
+  // serve answers requests, each on a thread of its own with what was read of it; the reply's related identity is that of the request, or of the client's reader where the
   // request names it.
-  template <class Request, class RequestSupport, class Reply, class ReplySupport, class F>
-  void serve(const std::string& name, const F& f) {
+  template <class Request, class RequestSupport, class Reply, class ReplySupport, class Read, class F>
+  void serve(const std::string& name, const Read& read, const F& f) {
     auto* w = writer(topic_of<ReplySupport>(rmw::reply(name)), {}, "");
     auto* r = reader(topic_of<RequestSupport>(rmw::request(name)), {}, "");
     threads_.emplace_back([=] {
@@ -271,14 +308,13 @@ class Fast : public Bus {
             auto id = i.sample_identity;
             if (i.related_sample_identity.writer_guid() != rtps::GUID_t::unknown())
               id.writer_guid() = i.related_sample_identity.writer_guid();
-            calls.emplace_back([=] {
-              const Answer a = f(q);
+            calls.emplace_back([w, f, id, in = read(q)] {
               Reply out;
-              out.success_(a.success);
-              out.message_(a.message);
-              rtps::WriteParams params;
-              params.related_sample_identity(id);
-              w->write(&out, params);
+              f(in, out, [&] {
+                rtps::WriteParams params;
+                params.related_sample_identity(id);
+                w->write(&out, params);
+              });
             });
           },
           [] {});
@@ -297,6 +333,53 @@ class Fast : public Bus {
   std::vector<std::thread> threads_;
   std::atomic<bool> ending_{false};
 };
+
+// FastAsker names its reader as what each request is related to, and knows its answers by that and the request's number.
+class FastAsker : public Asker {
+  using Request = nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_;
+  using Reply = nav2_msgs::action::dds_::NavigateToPose_SendGoal_Response_;
+
+ public:
+  FastAsker(Fast& bus, const std::string& action) {
+    using namespace nav2_msgs::action::dds_;
+    const std::string name = action + "/_action/send_goal";
+    writer_ = bus.writer(bus.topic_of<NavigateToPose_SendGoal_Request_PubSubType>(rmw::request(name)), {}, "");
+    reader_ = bus.reader(bus.topic_of<NavigateToPose_SendGoal_Response_PubSubType>(rmw::reply(name)), {}, "");
+  }
+  bool ready() override {
+    dds::PublicationMatchedStatus w;
+    dds::SubscriptionMatchedStatus r;
+    writer_->get_publication_matched_status(w);
+    reader_->get_subscription_matched_status(r);
+    return w.current_count > 0 && r.current_count > 0;
+  }
+  std::optional<bool> ask(const Goal& g, double limit_s) override {
+    Request q;
+    q.id_(g.id), q.frame_id_(g.frame), q.pose_(g.pose), q.behavior_tree_(g.tree);
+    q.sec_(g.stamp.sec), q.nanosec_(g.stamp.nanosec);
+    rtps::SampleIdentity who;
+    who.writer_guid(reader_->guid());
+    rtps::WriteParams params;
+    params.related_sample_identity(who);
+    if (!writer_->write(&q, params)) return {};
+    const auto number = params.sample_identity().sequence_number();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(limit_s);
+    for (; std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+      dds::SampleInfo info;
+      for (Reply a; reader_->take_next_sample(&a, &info) == ReturnCode_t::RETCODE_OK;) {
+        const auto& of = info.related_sample_identity;
+        if (info.valid_data && of.writer_guid() == reader_->guid() && of.sequence_number() == number) return a.accepted_();
+      }
+    }
+    return {};
+  }
+
+ private:
+  dds::DataWriter* writer_;
+  dds::DataReader* reader_;
+};
+
+std::unique_ptr<Asker> Fast::asker(const std::string& action) { return std::make_unique<FastAsker>(*this, action); }
 
 }  // namespace
 

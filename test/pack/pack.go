@@ -43,6 +43,8 @@ var content = []entry{
 	{"configs/systemd/robowarden-guard.service", "/usr/lib/systemd/system/robowarden-guard.service", 0o644},
 	{"configs/systemd/robowarden-steward.service", "/usr/lib/systemd/system/robowarden-steward.service", 0o644},
 	{"configs/systemd/robowarden-courier.service", "/usr/lib/systemd/system/robowarden-courier.service", 0o644},
+	{"configs/systemd/robowarden-enroll.service", "/usr/lib/systemd/system/robowarden-enroll.service", 0o644},
+	{"configs/systemd/robowarden-enroll.timer", "/usr/lib/systemd/system/robowarden-enroll.timer", 0o644},
 	{"configs/systemd/robowarden-measure.service", "/usr/lib/systemd/system/robowarden-measure.service", 0o644},
 	{"configs/systemd/robowarden.slice", "/usr/lib/systemd/system/robowarden.slice", 0o644},
 	{"configs/systemd/robowarden.sysusers", "/usr/lib/sysusers.d/robowarden.conf", 0o644},

@@ -49,7 +49,7 @@ func exposure(t *testing.T, unit string) float64 {
 }
 
 func TestExposureOfTheUnits(t *testing.T) {
-	for _, r := range append([]string{"measure"}, roles...) {
+	for _, r := range append([]string{"measure", "enroll"}, roles...) {
 		level := exposure(t, must(filepath.Abs("../../configs/systemd/robowarden-"+r+".service"))(t))
 		t.Logf("%s: %.1f", r, level)
 		if level > worst {

@@ -24,7 +24,7 @@ const defaultDeployment = "/etc/robowarden/deployment.yaml"
 // NewRobot returns the program that lives on the robot.
 func NewRobot() *cobra.Command {
 	root := NewRoot("robowarden", "The security agent on the robot: holds it to the site's rules and to a safe stop")
-	root.AddCommand(newRun(), newGuard(), newSteward(), newCourier(), newIdentity(), newStatus(),
+	root.AddCommand(newRun(), newGuard(), newSteward(), newCourier(), newIdentity(), newEnroll(), newStatus(),
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),

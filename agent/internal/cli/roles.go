@@ -216,7 +216,7 @@ func newCourier() *cobra.Command {
 		defer q.close()
 		log := newLog(q, dep.Log.Level, dep.Log.Format)
 		c, err := courier.New(courier.Options{
-			Config: dep, Version: version(), NewLog: func(string, string) zerolog.Logger { return log },
+			Config: dep, Deployment: *deployment, Version: version(), NewLog: func(string, string) zerolog.Logger { return log },
 		})
 		if err != nil {
 			return err
@@ -270,6 +270,8 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 		},
 		Write: []string{c.StateDir, d.Paths.ControlSocket},
 	}, Ports: []uint16{53}}
+	// What is open to debuggers is a claim of its evidence.
+	o.Paths.Read = append(o.Paths.Read, courier.DebugFiles()...)
 	// The digest of the program itself is a claim of its evidence; /proc/self/exe leads to where that lies.
 	self, err := os.Executable()
 	if err != nil {

@@ -32,6 +32,7 @@ var analysis = []fmeaGroup{
 		{"a stranger publishes commands", "the robot follows him", "publisher.unknown, publisher.second; not let through", "yes, stopped", []string{"test/e2e:TestHostilePeers", "agent/guard:TestFaultsRestrict/second publisher on the input"}},
 		{"somebody publishes behind the gate", "the gate is passed by", "gate.bypass", "yes, by lock or device; without one advisory", []string{"agent/guard:TestFaultsRestrict/the base listens to somebody else", "agent/guard:TestEveryRungMeetsEveryFault"}},
 		{"forged announcements crowd out others on DDS", "that all who publish are known cannot be said", "bus.flooded", "slowed down", []string{"agent/guard:TestFloodSlowsDown", "hal/ros2:TestFloodIsTold", "test/e2e:TestHostilePeersOnDDS/flood of announcements"}},
+		{"a navigator has goals under way at a hold, or does not say whether it takes one", "it would go on sending velocities", "it is told to cancel until it answers; no answer is a refusal", "yes, its velocities are gated", []string{"hal/ros2:TestGoalGateEnds", "hal/ros2:TestGoalGateWithoutAnswer", "test/e2e:TestGoalsOfNavigateToPose"}},
 		{"master or discovery is gone", "who publishes cannot be known", "bus.lost", "yes, held", []string{"agent/guard:TestFaultsRestrict/graph silent"}},
 	}},
 	{"What stops the robot", []fmeaRow{

@@ -71,6 +71,8 @@ var never = map[string]string{
 	module + "/agent/internal/demo":                  "the demonstration belongs to the station",
 	module + "/agent/internal/cli/keys":              "private keys are for the engineers' desks",
 	module + "/agent/internal/cli/station":           "the station's commands belong to the station",
+	module + "/agent/internal/cli/authority":         "who issues certificates is not on a robot",
+	module + "/attest/identity/authority":            "who issues certificates is not on a robot",
 	module + "/agent/fleet":                          "the consumer belongs to the station",
 	module + "/agent/zones":                          "drawings are read on the engineer's desk",
 	module + "/agent/explain":                        "what-ifs are asked on the engineer's desk",

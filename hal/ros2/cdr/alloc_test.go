@@ -40,6 +40,8 @@ func quiet(tb testing.TB, name string) (Decoder, bool) {
 		d.h = func(*msg.Diagnostic) {}
 	case *statusDecoder:
 		d.h = func(*GoalState) {}
+	case *goalDecoder:
+		d.h = func(*GoalRequest) {}
 	case *feedbackDecoder:
 		d.h = func(*NavigateFeedback) {}
 	default:

@@ -1,6 +1,7 @@
 package cdr
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -26,6 +27,8 @@ func headerIn(m any) (h msg.Header, child string) {
 	case msg.Trajectory:
 		return m.Header, ""
 	case msg.Diagnostic:
+		return m.Header, ""
+	case GoalRequest:
 		return m.Header, ""
 	case NavigateFeedback:
 		return m.Header, ""
@@ -85,7 +88,7 @@ func FuzzSimple(f *testing.F) {
 }
 
 func FuzzActions(f *testing.F) {
-	fuzzDecoder(f, "GoalStatusArray", "Feedback")
+	fuzzDecoder(f, "GoalStatusArray", "Feedback", "SendGoalRequest")
 }
 
 // FuzzAnswers: whatever a service answers and a participant says of its nodes, reading it neither panics nor keeps more
@@ -106,6 +109,12 @@ func FuzzAnswers(f *testing.F) {
 		}
 		_ = ParseEmpty(b, id)
 		_, _, _ = ParseAccepted(b, id)
+		if out, err := AppendReheaded(nil, b, header, &RequestID{Seq: 1}); err == nil {
+			bare, err := AppendReheaded(nil, out, true, nil)
+			if err != nil || !bytes.Equal(bare[HeaderBytes:], out[HeaderBytes+requestIDBytes:]) || !bytes.HasSuffix(b, bare[HeaderBytes:]) {
+				t.Errorf("%x, %v", bare, err)
+			}
+		}
 		if r, err := ParseNavigateResult(b, id); err == nil && len(r.Text) > MaxServiceText {
 			t.Error("long text")
 		}

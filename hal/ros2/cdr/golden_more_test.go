@@ -85,6 +85,21 @@ func moreGoldens() map[string]golden {
 				return all
 			},
 		},
+		"SendGoalRequest": {
+			func(_ testing.TB, f func(any)) Decoder {
+				return NewGoalRequest(testPeer, 2, []string{"bt.xml"}, false, func(m *GoalRequest) {
+					kept := *m
+					kept.Raw, kept.Size = nil, 0 // the payload is the caller's, with its padding or without
+					f(kept)
+				})
+			},
+			func() []any {
+				c := newCounter()
+				m := GoalRequest{ID: goalID(1), Demand: msg.Demand{Header: goldenHeader("map"), Channel: 2, Form: msg.FormNavigate}}
+				m.Goal = msg.Goal{Position: c.vec3(), Orientation: c.quat()}
+				return []any{m}
+			},
+		},
 		"Feedback": {
 			func(_ testing.TB, f func(any)) Decoder {
 				return NewNavigateFeedback(testPeer, take[NavigateFeedback](f))

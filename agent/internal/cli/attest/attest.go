@@ -106,19 +106,6 @@ func readDocument(path string) ([]byte, error) {
 	return out, nil
 }
 
-// readReferences reads reference values from a file.
-func readReferences(path string) (*verifier.References, error) {
-	data, err := readDocument(path)
-	if err != nil {
-		return nil, err
-	}
-	r, err := verifier.ParseReferences(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
-}
-
 // readIdentity reads a robot's identity from a file.
 func readIdentity(path string) (*evidence.Identity, error) {
 	data, err := readDocument(path)

@@ -6,11 +6,15 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -24,8 +28,8 @@ import (
 
 // serving are the flags of verifier.
 type serving struct {
-	dir, key, broker, prefix, ca, certificate, certificateKey, clientID string
-	resultLife, challengeLife                                           time.Duration
+	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey string
+	resultLife, challengeLife                                                     time.Duration
 }
 
 // NewVerifier returns the subcommand that challenges robots and signs what it concludes, with its own subcommands.
@@ -50,6 +54,7 @@ the robot, so a stranger must not be able to cause one.`,
 		},
 	})
 	cmd.PersistentFlags().StringVar(&s.dir, "state-dir", "", "the verifier's folder")
+	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	f := cmd.Flags()
 	f.StringVar(&s.key, "key", "", "the private key that signs challenges and results; the key list gives it the role verifier")
 	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port; TLS 1.3 with a client certificate is spoken, and nothing else")
@@ -58,9 +63,10 @@ the robot, so a stranger must not be able to cause one.`,
 	f.StringVar(&s.certificate, "certificate", "", "the verifier's certificate chain for the broker, PEM")
 	f.StringVar(&s.certificateKey, "certificate-key", "", "the certificate's private key, PEM")
 	f.StringVar(&s.clientID, "client-id", "robowarden-verifier", "the MQTT client identifier")
+	f.StringVar(&s.nonceKey, "nonce-key", "", "the key in challenges' nonces, 64 hexadecimal digits: verifiers that share it judge answers to each other's challenges; nonce.key in the folder without, made where it is missing")
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
-	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir))
+	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir))
 	return cmd
 }
 
@@ -90,7 +96,11 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	v, err := verifier.New(verifier.Config{Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader}, store)
+	nonces, err := s.readNonceKey()
+	if err != nil {
+		return err
+	}
+	v, err := verifier.New(verifier.Config{Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, NonceKey: nonces}, store)
 	if err != nil {
 		return err
 	}
@@ -99,6 +109,52 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 		return err
 	}
 	return newServer(v, s.prefix, log).run(ctx, u, s.clientID, config)
+}
+
+// readNonceKey reads the key for nonces. The folder's own is made where it is missing; whoever serves the folder holds its
+// lock.
+func (s *serving) readNonceKey() ([]byte, error) {
+	path := s.nonceKey
+	if path == "" {
+		path = filepath.Join(s.dir, "nonce.key")
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			fresh := make([]byte, verifier.NonceKeyBytes)
+			if _, err := rand.Read(fresh); err != nil {
+				return nil, err
+			}
+			if err := writeOwn(path, []byte(hex.EncodeToString(fresh)+"\n")); err != nil {
+				return nil, err
+			}
+		}
+	}
+	text, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != verifier.NonceKeyBytes {
+		return nil, fmt.Errorf("%s: expected %d hexadecimal digits; a damaged one may be removed, and robots ask again", path, 2*verifier.NonceKeyBytes)
+	}
+	return key, nil
+}
+
+// writeOwn writes a file that nobody else can read, whole or not at all.
+func writeOwn(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // Mode 0600.
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 // lock keeps a second verifier off the folder: the two would not know of each other's challenges and states.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
@@ -59,15 +61,19 @@ Exit status: 0 accepted, 1 refused, 2 the command was used wrongly.`,
 			return nil
 		},
 	})
-	f := cmd.Flags()
-	f.StringVar(&o.dir, "state-dir", "", "the verifier's folder")
+	cmd.Flags().StringVar(&o.dir, "state-dir", "", "the verifier's folder")
+	o.flags(cmd.Flags())
+	return cmd
+}
+
+// flags are those of whoever judges recorded evidence.
+func (o *offline) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.identity, "identity", "", "the robot's identity")
 	f.StringVar(&o.references, "references", "", "the reference values")
 	f.StringVar(&o.challenge, "challenge", "", "the challenge that was answered, signed or not")
 	f.StringVar(&o.firmware, "firmware-log", "", "the firmware's event log")
 	f.StringVar(&o.measured, "measured-log", "", "the measured log")
 	f.StringVar(&o.output, "output", "text", "text for people, json for programs")
-	return cmd
 }
 
 // readEvidence reads evidence, or a message that carries it.
@@ -90,7 +96,7 @@ func readEvidence(path string) ([]byte, error) {
 
 // input gathers what the judgement rests on.
 func (o *offline) input(message []byte) (*verifier.Input, error) {
-	in := &verifier.Input{Evidence: message, Recorded: true, Logs: map[string][]byte{}}
+	in := &verifier.Input{Evidence: message, Recorded: true, Now: time.Now(), Logs: map[string][]byte{}}
 	e, err := evidence.Parse(message)
 	if err != nil {
 		// Appraise says so in its own words; who it is from cannot be known.
@@ -213,6 +219,24 @@ func claims(c *evidence.Claims) []claim {
 		out = append(out, claim{m.name, value, m.Label.String()})
 	}
 	own := evidence.SelfReported.String()
+	for _, m := range []struct {
+		name string
+		evidence.Measured
+	}{{"config", c.Config}, {"command line", c.CommandLine}} {
+		if m.SHA256 != "" {
+			out = append(out, claim{m.name, "sha256:" + m.SHA256, m.Label.String()})
+		}
+	}
+	for _, x := range c.Artifacts {
+		out = append(out, claim{"artifact " + x.Name, fmt.Sprintf("sha256:%s, security version %d", x.SHA256, x.SVN), own})
+	}
+	if c.Debug != nil {
+		open := strings.Join(c.Debug, ", ")
+		if open == "" {
+			open = "none open"
+		}
+		out = append(out, claim{"debug", open, own})
+	}
 	return append(out, claim{"kernel", c.Kernel, own}, claim{"guard's nonce", c.GuardNonce, own},
 		claim{"journal", fmt.Sprintf("record %d, chain %s", c.Journal.Seq, c.Journal.Digest), own})
 }

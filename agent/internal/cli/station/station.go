@@ -6,6 +6,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/internal/cli"
 	"github.com/robowarden/robowarden/agent/internal/cli/attest"
+	"github.com/robowarden/robowarden/agent/internal/cli/authority"
 	"github.com/robowarden/robowarden/agent/internal/cli/fleet"
 	"github.com/robowarden/robowarden/agent/internal/cli/heartbeat"
 	"github.com/robowarden/robowarden/agent/internal/cli/keys"
@@ -17,8 +18,10 @@ import (
 // New returns the program with the engineers' tools.
 func New() *cobra.Command {
 	root := cli.NewRoot("robowarden-station", "The engineers' tools: keys, signed orders, attestation, evidence, zones, the demonstration")
-	root.AddCommand(newDemo(), keys.NewKeygen(), keys.NewSign(), keys.NewShow(), fleet.New(),
+	sign := keys.NewSign()
+	sign.AddCommand(authority.NewSignRevocation())
+	root.AddCommand(newDemo(), keys.NewKeygen(), sign, keys.NewShow(), fleet.New(),
 		attest.NewVerifier(), attest.NewVerify(), zones.New(), zones.NewExplain(), workbench.NewReplay(), workbench.NewPolicy(), workbench.NewConsole(), release.New(),
-		heartbeat.New())
+		heartbeat.New(), authority.New())
 	return root
 }

@@ -152,7 +152,9 @@ func newBagSink(t *testing.T, out io.Writer) *bagSink {
 	return &bagSink{t: t, out: out}
 }
 
-func text32(s string) string { return string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s } //nolint:gosec // short
+func text32(s string) string {
+	return string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
+} //nolint:gosec // short
 
 func bagRecord(fields ...string) string {
 	var head strings.Builder

@@ -1,0 +1,288 @@
+package authority
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/identity"
+	"github.com/robowarden/robowarden/attest/internal/durable"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// ErrRefused is wrapped by every answer that is a no: whoever asked is not entitled. Other errors are the authority's own
+// trouble.
+var ErrRefused = errors.New("refused")
+
+// refuse is a no with its reason.
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrRefused, fmt.Errorf(format, args...))
+}
+
+// Limits of what may be asked for.
+const (
+	// MinLife and MaxLife bound how long a certificate lasts.
+	MinLife = time.Minute
+	MaxLife = 366 * 24 * time.Hour
+	// MaxWait is how long an invitation may wait.
+	MaxWait = 31 * 24 * time.Hour
+)
+
+// Authority is an open authority. Its methods may be called from many goroutines, and other processes may use the same folder.
+type Authority struct {
+	dir   string
+	roots map[identity.Role]*root
+	seal  cipher.AEAD
+	now   func() time.Time
+	step  func(string) // tests cut the authority off here
+}
+
+// Open opens an authority that Init has made. now is its clock; nil is the computer's.
+func Open(dir string, now func() time.Time) (*Authority, error) {
+	if now == nil {
+		now = time.Now
+	}
+	a := &Authority{dir: dir, roots: map[identity.Role]*root{}, now: now, step: func(string) {}}
+	if info, err := os.Stat(filepath.Join(dir, dirRoots)); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("%s is no authority's folder: make one with robowarden-station ca init (%w)", dir, err)
+	}
+	for _, role := range identity.Roles() {
+		r, err := openRoot(dir, role)
+		if err != nil {
+			return nil, fmt.Errorf("root %s: %w", role, err)
+		}
+		a.roots[role] = r
+	}
+	// Sessions are sealed with a key of this run: those of an earlier one are asked anew.
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // it never fails: crypto/rand ends the program instead
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	if a.seal, err = cipher.NewGCM(block); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Root is the root of a role.
+func (a *Authority) Root(role identity.Role) *x509.Certificate {
+	if r := a.roots[role]; r != nil {
+		return r.cert
+	}
+	return nil
+}
+
+// InviteOptions say what an invitation is good for.
+type InviteOptions struct {
+	// Tier is what must keep the robot's key.
+	Tier order.Tier
+	// Wait is how long the invitation waits for the robot.
+	Wait time.Duration
+	// Life is how long each certificate lasts.
+	Life time.Duration
+	// Until ends the enrolment by itself, for test units; zero does not.
+	Until time.Time
+	// EK is the SHA-256 of the endorsement key's public area, hexadecimal, for a TPM without a certificate.
+	EK string
+}
+
+func (o *InviteOptions) check(now time.Time) error {
+	switch {
+	case o.Tier != order.TierTPM && o.Tier != order.TierSoftwareKey:
+		return fmt.Errorf("tier: found %q: expected %q or %q", o.Tier, order.TierTPM, order.TierSoftwareKey)
+	case o.Wait <= 0 || o.Wait > MaxWait:
+		return fmt.Errorf("the invitation waits for %v: expected more than 0 and at most %v", o.Wait, MaxWait)
+	case o.Life < MinLife || o.Life > MaxLife:
+		return fmt.Errorf("certificates last for %v: expected %v to %v", o.Life, MinLife, MaxLife)
+	case !o.Until.IsZero() && !o.Until.After(now):
+		return fmt.Errorf("the enrolment would end at %s, which is past", o.Until.Format(time.RFC3339))
+	}
+	if b, err := hex.DecodeString(o.EK); err != nil || o.EK != "" && (len(b) != 32 || o.Tier != order.TierTPM) {
+		return errors.New("endorsement key: expected the SHA-256 of its public area in hexadecimal digits, of a robot with a TPM")
+	}
+	return nil
+}
+
+// Invite makes an invitation for a robot and returns its secret, which the authority does not keep. Those that wait already stay
+// good.
+func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires time.Time, err error) {
+	now := a.now().UTC()
+	if err := o.check(now); err != nil {
+		return "", time.Time{}, err
+	}
+	secret := make([]byte, identity.TokenBytes)
+	_, _ = rand.Read(secret) // it never fails: crypto/rand ends the program instead
+	token = hex.EncodeToString(secret)
+	expires = now.Add(o.Wait)
+	err = a.update(identity.RoleRobot, robot, func(r *record) error {
+		if len(r.Invitations) >= maxInvitations {
+			return fmt.Errorf("%d invitations wait for %s already: wait until they run out, or revoke the robot", len(r.Invitations), robot)
+		}
+		r.Invitations = append(r.Invitations, invited{
+			Hash: tokenHash(token), Tier: o.Tier, Issued: now, Expires: expires, Life: o.Life, Until: o.Until.UTC(), EK: o.EK,
+		})
+		return nil
+	})
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	return token, expires, nil
+}
+
+// sign issues a certificate of a role for a key and puts it into the record.
+func (a *Authority) sign(r *record, key *ecdsa.PublicKey, life time.Duration, now time.Time) (*x509.Certificate, error) {
+	root := a.roots[r.Role]
+	end := now.Add(life)
+	if !r.Until.IsZero() && r.Until.Before(end) {
+		end = r.Until
+	}
+	if root.cert.NotAfter.Before(end) {
+		end = root.cert.NotAfter
+	}
+	if !end.After(now) {
+		return nil, fmt.Errorf("a certificate from now would be over already, at %s", end.Format(time.RFC3339))
+	}
+	if len(r.Certificates) >= maxCertificates {
+		return nil, refuse("%d certificates of %s are valid already, expected fewer than %d", len(r.Certificates), r.Name, maxCertificates)
+	}
+	template, err := identity.Template(r.Role, r.Name, now, end)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, root.cert, key, root.key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	r.Certificates = append(r.Certificates, issued{DER: der, At: now.UTC()})
+	return cert, nil
+}
+
+// renewed is the certificate to hand out for a key: the newest once more while more than half of its life is left, so that
+// whoever lost an answer gets the same again and nobody can pile them up; else a new one.
+func (a *Authority) renewed(r *record, key *ecdsa.PublicKey, now time.Time) (*x509.Certificate, error) {
+	if c := r.newest(key, now); c != nil && c.NotAfter.Sub(now) > c.NotAfter.Sub(c.NotBefore)/2 {
+		return c, nil
+	}
+	return a.sign(r, key, r.Life, now)
+}
+
+// Issue signs a certificate request of somebody who is no robot, whose request somebody has carried here.
+func (a *Authority) Issue(role identity.Role, name string, request []byte, life time.Duration) (*x509.Certificate, error) {
+	if role == identity.RoleRobot {
+		return nil, errors.New("robots are enrolled: invite the robot instead")
+	}
+	if life < MinLife || life > MaxLife {
+		return nil, fmt.Errorf("the certificate would last for %v: expected %v to %v", life, MinLife, MaxLife)
+	}
+	key, err := identity.CheckRequest(request, role, name)
+	if err != nil {
+		return nil, err
+	}
+	var cert *x509.Certificate
+	err = a.update(role, name, func(r *record) error {
+		cert, err = a.sign(r, key, life, a.now())
+		return err
+	})
+	return cert, err
+}
+
+// Revoke takes back every certificate that was issued to somebody up to a moment, and the invitations of then. A robot's keys do
+// not count any more either: it needs an invitation that was made after.
+func (a *Authority) Revoke(v *order.Revocation) error {
+	role, err := identity.ParseRole(v.Role)
+	if err != nil {
+		return err
+	}
+	if now := a.now(); v.Before.After(now) {
+		return fmt.Errorf("revocation: it is of %s, and now is %s: wait, or set the clock", v.Before.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return a.update(role, v.Name, func(r *record) error {
+		if v.Before.After(r.Revoked) {
+			r.Revoked = v.Before.UTC()
+		}
+		r.Invitations = slices.DeleteFunc(r.Invitations, func(i invited) bool { return !i.Issued.After(r.Revoked) })
+		for i := range r.Certificates {
+			if c := &r.Certificates[i]; c.Revoked.IsZero() && !c.At.After(r.Revoked) {
+				c.Revoked = r.Revoked
+			}
+		}
+		return nil
+	})
+}
+
+// crlLife is how long a revocation list counts. Brokers refuse everybody once it has run out, so it is long; it is written anew
+// with each revocation and each day.
+const crlLife = 30 * 24 * time.Hour
+
+// CRL is the list of a role's certificates that were taken back and have not run out, in DER.
+func (a *Authority) CRL(role identity.Role) ([]byte, error) {
+	root := a.roots[role]
+	if root == nil {
+		return nil, fmt.Errorf("role: found %q", role)
+	}
+	records, err := a.all(role)
+	if err != nil {
+		return nil, err
+	}
+	now := a.now().UTC().Truncate(time.Second)
+	number, err := identity.Serial()
+	if err != nil {
+		return nil, err
+	}
+	list := &x509.RevocationList{Number: number.SetInt64(now.Unix()), ThisUpdate: now.Add(-5 * time.Minute), NextUpdate: now.Add(crlLife)}
+	for _, r := range records {
+		for i := range r.Certificates {
+			c := &r.Certificates[i]
+			cert, err := c.parse()
+			if err != nil || c.Revoked.IsZero() || now.After(cert.NotAfter) {
+				continue
+			}
+			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
+				SerialNumber: cert.SerialNumber, RevocationTime: c.Revoked.Truncate(time.Second),
+			})
+		}
+	}
+	return x509.CreateRevocationList(rand.Reader, list, root.cert, root.key)
+}
+
+// WriteCRL puts a role's list, in PEM, in the place of the one before.
+func (a *Authority) WriteCRL(role identity.Role, path string) error {
+	list, err := a.CRL(role)
+	if err != nil {
+		return err
+	}
+	return durable.Write(path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list}), 0o644)
+}
+
+// Identity is what a verifier has to know about an enrolled robot, now vouched for by its TPM instead of by who carried it.
+func (a *Authority) Identity(robot string) (*evidence.Identity, error) {
+	r, err := a.load(identity.RoleRobot, robot)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.enrolled(r.Keys, a.now()); err != nil {
+		return nil, fmt.Errorf("%s: %w", robot, err)
+	}
+	key, err := x509.ParsePKIXPublicKey(r.Keys.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &evidence.Identity{Robot: robot, Tier: r.Keys.Tier, AK: r.Keys.AK, Key: key}, nil
+}

@@ -1,0 +1,337 @@
+package authority
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/identity"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
+)
+
+// sessionLife is how long a TPM may take to open a credential and to certify a key: chips are slow.
+const sessionLife = 5 * time.Minute
+
+// session is what the authority has to know when the answer comes. It travels sealed, so that nothing is kept for strangers.
+type session struct {
+	Robot   string    `json:"robot"`
+	Token   string    `json:"token"`
+	Keys    keys      `json:"keys"`
+	Device  []byte    `json:"device"`
+	Secret  []byte    `json:"secret"`
+	Expires time.Time `json:"expires"`
+}
+
+// sealed keeps sessions apart from everything else that the key might seal.
+var sealed = []byte("robowarden/enrolment-session/v1")
+
+// Challenge answers a robot with a riddle that only its own TPM can open, if somebody has invited it, or if it is enrolled with
+// these very keys. What is wrong with the TPM is told only to whoever has the invitation.
+func (a *Authority) Challenge(ask *identity.Ask) (*identity.Riddle, error) {
+	now := a.now()
+	r, err := a.load(identity.RoleRobot, ask.Robot)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	k, err := askedKeys(ask, now)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	i, err := r.admit(ask.Token, k, now)
+	if err != nil {
+		return nil, err
+	}
+	if i != nil {
+		if k.Maker, err = a.checkTPM(ask, i, now); err != nil {
+			return nil, err
+		}
+	}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // it never fails: crypto/rand ends the program instead
+	cred, err := tpm.MakeCredential(ask.EK, ask.AK, secret)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	s, err := a.close(&session{Robot: ask.Robot, Token: ask.Token, Keys: *k, Device: ask.Device, Secret: secret, Expires: now.Add(sessionLife)})
+	if err != nil {
+		return nil, err
+	}
+	return &identity.Riddle{Session: s, Blob: cred.Blob, Secret: cred.Secret}, nil
+}
+
+// askedKeys are the keys that a robot with a TPM asks to be enrolled with. Their attributes are checked here: a key that signs
+// anything could sign a made-up statement.
+func askedKeys(ask *identity.Ask, now time.Time) (*keys, error) {
+	ak, err := tpm.ParsePublic(ask.AK)
+	if err == nil {
+		err = ak.CheckAK()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("attestation key: %w", err)
+	}
+	device, err := tpm.ParsePublic(ask.Device)
+	if err == nil {
+		err = device.CheckDevice()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("device key: %w", err)
+	}
+	key, err := x509.MarshalPKIXPublicKey(device.Key())
+	if err != nil {
+		return nil, fmt.Errorf("device key: %w", err)
+	}
+	return &keys{Tier: order.TierTPM, EK: ask.EK, AK: ask.AK, Key: key, Since: now.UTC()}, nil
+}
+
+// admit says whether a robot may be enrolled with these keys: nil and nil if it is already, else by which invitation.
+func (r *record) admit(token string, k *keys, now time.Time) (*invited, error) {
+	already := r.enrolled(k, now)
+	if already == nil && (k.Tier == order.TierTPM || r.Keys.By == tokenHash(token)) { // a TPM proves itself again each time
+		return nil, nil
+	}
+	if token == "" {
+		if already == nil {
+			already = errors.New("it is enrolled by an invitation that it does not show")
+		}
+		return nil, refuse("%s: %w; it needs an invitation", r.Name, already)
+	}
+	i := r.invitation(token)
+	switch {
+	case i == nil:
+		return nil, refuse("%s: no such invitation waits: it was used by another device, has run out, or was never made; ask for a new one", r.Name)
+	case !now.Before(i.Expires):
+		return nil, refuse("%s: the invitation ran out at %s: ask for a new one", r.Name, i.Expires.Format(time.RFC3339))
+	case !i.Issued.After(r.Revoked):
+		return nil, refuse("%s: it was revoked after the invitation was made", r.Name)
+	case !i.Until.IsZero() && !now.Before(i.Until):
+		return nil, refuse("%s: the enrolment would have ended at %s", r.Name, i.Until.Format(time.RFC3339))
+	case i.Tier != k.Tier:
+		return nil, refuse("%s: the invitation is for the tier %s, found %s", r.Name, i.Tier, k.Tier)
+	}
+	return i, nil
+}
+
+// checkTPM says whose TPM it is, and refuses one that nobody vouches for.
+func (a *Authority) checkTPM(ask *identity.Ask, i *invited, now time.Time) (maker string, err error) {
+	if i.EK != "" {
+		if sum := sha256.Sum256(ask.EK); hex.EncodeToString(sum[:]) != i.EK {
+			return "", refuse("endorsement key: found %x: the invitation is for %s", sum, i.EK)
+		}
+		return "pinned by the invitation", nil
+	}
+	if len(ask.EKCertificate) == 0 {
+		return "", refuse("endorsement key: the TPM has no certificate: invite the robot with the key's digest (--ek %x) once you know that it is this TPM's",
+			sha256.Sum256(ask.EK))
+	}
+	roots, between, err := a.vendors()
+	if err != nil {
+		return "", fmt.Errorf("vendors: %w", err)
+	}
+	for n, der := range ask.Chain { // only as what is between: the TPM's own word makes nobody a root
+		c, err := x509.ParseCertificate(der)
+		if err != nil || n >= identity.MaxChain {
+			return "", refuse("endorsement key: the chain's certificate %d cannot be used (%w)", n+1, err)
+		}
+		between.AddCert(c)
+	}
+	m, err := tpm.VerifyEndorsement(tpm.Endorsement{Public: ask.EK, Certificate: ask.EKCertificate}, roots, between, now)
+	if err != nil {
+		return "", refuse("%w", err)
+	}
+	return fmt.Sprintf("%s %s", m.Vendor(), clip(m.Model)), nil
+}
+
+// close seals a session.
+func (a *Authority) close(s *session) ([]byte, error) {
+	plain, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, a.seal.NonceSize())
+	_, _ = rand.Read(nonce) // it never fails: crypto/rand ends the program instead
+	return a.seal.Seal(nonce, nonce, plain, sealed), nil
+}
+
+// open opens a session that this run of the authority has sealed.
+func (a *Authority) open(b []byte, now time.Time) (*session, error) {
+	n := a.seal.NonceSize()
+	if len(b) < n {
+		return nil, refuse("the session is not this authority's")
+	}
+	plain, err := a.seal.Open(nil, b[:n], b[n:], sealed)
+	if err != nil {
+		return nil, refuse("the session is not of this run of the authority: ask again")
+	}
+	s := &session{}
+	if err := json.Unmarshal(plain, s); err != nil {
+		return nil, err
+	}
+	if !now.Before(s.Expires) {
+		return nil, refuse("the session ran out at %s: ask again", s.Expires.Format(time.RFC3339))
+	}
+	return s, nil
+}
+
+// Activate takes a robot's answer and returns its certificate. The secret has proven that endorsement key and attestation key are
+// in one TPM, the statement that the device key is in it too, and the request is that key's for exactly this robot.
+func (a *Authority) Activate(x *identity.Solution) (*x509.Certificate, error) {
+	now := a.now()
+	s, err := a.open(x.Session, now)
+	if err != nil {
+		return nil, err
+	}
+	if subtle.ConstantTimeCompare(s.Secret, x.Secret) != 1 {
+		return nil, refuse("the secret is not the one in the credential: another TPM has answered")
+	}
+	ak, err := tpm.ParsePublic(s.Keys.AK)
+	if err != nil {
+		return nil, err
+	}
+	device, info, err := tpm.VerifyDevice(ak.Key(), tpm.Statement{Attest: x.Attest, Signature: x.Signature}, s.Device, identity.QualifyingData(x.Session, x.Request))
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	if !bytes.Equal(info.QualifiedSigner, ak.EndorsementSigner()) {
+		return nil, refuse("attestation key: it is not a primary key of the endorsement hierarchy")
+	}
+	key, err := identity.CheckRequest(x.Request, identity.RoleRobot, s.Robot)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	if !key.Equal(device.Key()) {
+		return nil, refuse("certificate request: it is for another key than the one in the TPM")
+	}
+	return a.enrol(s.Robot, s.Token, &s.Keys, key)
+}
+
+// Software enrols a robot without a TPM: whoever has the invitation and a key.
+func (a *Authority) Software(robot, token string, request []byte) (*x509.Certificate, error) {
+	if err := identity.CheckName(identity.RoleRobot, robot); err != nil {
+		return nil, refuse("%w", err)
+	}
+	key, err := identity.CheckRequest(request, identity.RoleRobot, robot)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return a.enrol(robot, token, &keys{Tier: order.TierSoftwareKey, Key: der, Since: a.now().UTC()}, key)
+}
+
+// enrol writes a robot's keys and its certificate, both or neither.
+func (a *Authority) enrol(robot, token string, k *keys, key *ecdsa.PublicKey) (cert *x509.Certificate, err error) {
+	err = a.update(identity.RoleRobot, robot, func(r *record) error {
+		now := a.now()
+		i, err := r.admit(token, k, now)
+		if err != nil {
+			return err
+		}
+		if i == nil {
+			cert, err = a.renewed(r, key, now)
+			return err
+		}
+		if err := a.elsewhere(robot, k); err != nil {
+			return err
+		}
+		// A robot has one identity: what it was enrolled with before ends here.
+		for n := range r.Certificates {
+			if c := &r.Certificates[n]; c.Revoked.IsZero() {
+				c.Revoked = now.UTC()
+			}
+		}
+		k.Since, k.By = now.UTC(), i.Hash
+		r.Keys, r.Life, r.Until = k, i.Life, i.Until
+		r.Invitations = slices.DeleteFunc(r.Invitations, func(x invited) bool { return x.Hash == i.Hash })
+		cert, err = a.sign(r, key, r.Life, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return cert, nil
+}
+
+// elsewhere refuses a TPM, or a key, that is another robot's.
+func (a *Authority) elsewhere(robot string, k *keys) error {
+	records, err := a.all(identity.RoleRobot)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Name == robot || r.Keys == nil || r.enrolled(r.Keys, a.now()) != nil {
+			continue
+		}
+		if bytes.Equal(r.Keys.Key, k.Key) || len(k.EK) > 0 && bytes.Equal(r.Keys.EK, k.EK) {
+			return refuse("this TPM or key is that of %s: revoke that robot first if it has become another", r.Name)
+		}
+	}
+	return nil
+}
+
+// Renew takes a robot's request over a connection that its own certificate has opened. The key stays the same: it is in the TPM.
+func (a *Authority) Renew(peer *x509.Certificate, request []byte) (cert *x509.Certificate, err error) {
+	robot, err := a.robotOf(peer)
+	if err != nil {
+		return nil, err
+	}
+	key, err := identity.CheckRequest(request, identity.RoleRobot, robot)
+	if err != nil {
+		return nil, refuse("%w", err)
+	}
+	if !key.Equal(peer.PublicKey) {
+		return nil, refuse("certificate request: it is for another key than the robot's: a new key is enrolled by an invitation")
+	}
+	err = a.update(identity.RoleRobot, robot, func(r *record) error {
+		now := a.now()
+		if err := r.enrolled(r.Keys, now); err != nil {
+			return refuse("%s: %w", robot, err)
+		}
+		known := slices.ContainsFunc(r.Certificates, func(c issued) bool { return bytes.Equal(c.DER, peer.Raw) && c.Revoked.IsZero() })
+		if !known {
+			return refuse("%s: the certificate was revoked, or its keys were replaced", robot)
+		}
+		cert, err = a.renewed(r, key, now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return cert, nil
+}
+
+// robotOf checks a robot's certificate and says whose it is.
+func (a *Authority) robotOf(peer *x509.Certificate) (string, error) {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.roots[identity.RoleRobot].cert)
+	if _, err := peer.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		return "", refuse("certificate: %w", err)
+	}
+	if len(peer.Subject.Organization) != 1 {
+		return "", refuse("certificate: expected one manufacturer, found %d", len(peer.Subject.Organization))
+	}
+	robot := peer.Subject.Organization[0] + "/" + peer.Subject.SerialNumber
+	if err := identity.CheckName(identity.RoleRobot, robot); err != nil {
+		return "", refuse("certificate: %w", err)
+	}
+	return robot, nil
+}
+
+// clip shortens foreign text.
+func clip(s string) string {
+	if len(s) > 64 {
+		return s[:64] + "..."
+	}
+	return s
+}

@@ -1,0 +1,115 @@
+package authority
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/identity"
+	"github.com/robowarden/robowarden/attest/internal/durable"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+const (
+	// orderRoots is the file of the public keys whose key lists say who may revoke, PEM.
+	orderRoots = "order-roots.pem"
+	// dirRevocations keeps every revocation as it was signed.
+	dirRevocations = "revocations"
+)
+
+// PinRoots says once whose key lists count here: the same root keys as on the robots.
+func (a *Authority) PinRoots(text []byte) error {
+	if _, err := order.ParsePublicKeys(text); err != nil {
+		return fmt.Errorf("root keys: %w", err)
+	}
+	path := filepath.Join(a.dir, orderRoots)
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(fmt.Errorf("%s is there already: root keys are pinned once", path), err)
+	}
+	return durable.Write(path, text, 0o644)
+}
+
+// Take verifies a signed revocation by a key list that the pinned roots have signed, keeps it, and lets it take effect. It may
+// be taken again: nothing more comes of it.
+func (a *Authority) Take(envelope, keyList []byte) (*order.Revocation, error) {
+	text, err := durable.Read(filepath.Join(a.dir, orderRoots), maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("who may revoke is not known here: pin the root keys with robowarden-station ca roots (%w)", err)
+	}
+	roots, err := order.ParsePublicKeys(text)
+	if err != nil {
+		return nil, err
+	}
+	v, err := OpenRevocation(envelope, keyList, roots, a.now())
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(a.dir, dirRevocations)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := durable.Write(filepath.Join(dir, fmt.Sprintf("%x.dsse.json", sha256.Sum256(envelope))), envelope, 0o600); err != nil {
+		return nil, err
+	}
+	return v, a.Revoke(v)
+}
+
+// OpenRevocation verifies a signed revocation: the list is signed by one of the roots, and names its signer as security or safety
+// engineer now.
+func OpenRevocation(envelope, keyList []byte, roots []crypto.PublicKey, now time.Time) (*order.Revocation, error) {
+	config := order.Config{Robot: "authority/revocations", Roots: roots, KeyLists: [][]byte{keyList}}
+	if err := answerTo(&config, keyList); err != nil {
+		return nil, fmt.Errorf("key list: %w", err)
+	}
+	v, err := order.NewVerifier(config, order.NewFloors())
+	if err != nil {
+		return nil, err
+	}
+	if err := v.Fault(); err != nil {
+		return nil, fmt.Errorf("key list: %w", err)
+	}
+	times := order.Times{Civil: now.UTC(), Trust: order.Trusted}
+	payload, _, err := v.VerifyDocument(times, order.RevocationType, order.RoleSecurity, envelope)
+	if err != nil {
+		var other error
+		if payload, _, other = v.VerifyDocument(times, order.RevocationType, order.RoleSafetyEngineer, envelope); other != nil {
+			return nil, fmt.Errorf("revocation: %w", err)
+		}
+	}
+	r, err := order.DecodeRevocation(payload)
+	if err != nil {
+		return nil, err
+	}
+	role, err := identity.ParseRole(r.Role)
+	if err != nil {
+		return nil, fmt.Errorf("revocation: %w", err)
+	}
+	if err := identity.CheckName(role, r.Name); err != nil {
+		return nil, fmt.Errorf("revocation: %w", err)
+	}
+	return r, nil
+}
+
+// answerTo makes the verifier one of those for whom a key list is meant: an authority serves a whole site, and any of its robots'
+// lists says who is who. Who has signed it is checked afterwards.
+func answerTo(c *order.Config, keyList []byte) error {
+	env, err := order.ParseEnvelope(keyList)
+	if err != nil {
+		return err
+	}
+	o, err := order.Decode(env.Payload)
+	if err != nil {
+		return err
+	}
+	if group, ok := strings.CutPrefix(o.Audience[0], "group:"); ok {
+		c.Groups = []string{group}
+	} else {
+		c.Robot = o.Audience[0]
+	}
+	return nil
+}

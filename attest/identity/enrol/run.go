@@ -1,0 +1,432 @@
+package enrol
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/identity"
+	"github.com/robowarden/robowarden/attest/internal/durable"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
+)
+
+// Options say who is to be enrolled and where what comes of it goes.
+type Options struct {
+	// Dir is the folder of the enrolment's state; it is made if it is not there.
+	Dir string
+	// Certificate is the file of the robot's certificate chain, PEM.
+	Certificate string
+	// ServerRoots is the file of who vouches for servers, PEM: written once from the invitation if it is not there; "" for none.
+	ServerRoots string
+	// Robot is the robot's id.
+	Robot string
+	// Key is the device key, in a TPM or not.
+	Key tpm.Signer
+	// TPM is the TPM that has it, nil for a software key.
+	TPM *tpm.TPM
+	// Invitation is given once, EST instead of it where the server is not ours; without either, what is on the disk goes on.
+	Invitation *identity.Invitation
+	EST        *Server
+	// Renew asks for a new certificate even if it is not time yet.
+	Renew bool
+	// Wait is how long to wait, altogether, for an authority that lets wait; 0 is not at all.
+	Wait time.Duration
+	// Timeout bounds one request to the authority; 0 is 30 s.
+	Timeout time.Duration
+	// Now is the clock; nil is the computer's.
+	Now func() time.Time
+	// Step hears of each step that is done; nil for nobody.
+	Step func(string)
+}
+
+// Server is an EST server that knows no credential activation: whoever has the secret, or the certificate that is shown, is
+// believed to be the robot.
+type Server struct {
+	// Address is https://host:port, with the path at which EST begins if that is not /.well-known/est.
+	Address string
+	// Roots vouch for the server's connection, PEM.
+	Roots string
+	// User and Secret are what the server knows the robot by at first (HTTP Basic), empty if Certificate is.
+	User, Secret string
+	// Certificate is one from another authority, such as the maker's, that the server knows the robot by at first.
+	Certificate *tls.Certificate
+}
+
+// What Run has done.
+const (
+	Nothing  = "nothing"
+	Enrolled = "enrolled"
+	Renewed  = "renewed"
+)
+
+// Outcome is what the robot has now.
+type Outcome struct {
+	// Did says what was done: Nothing, Enrolled or Renewed.
+	Did string
+	// Certificate is the robot's own.
+	Certificate *x509.Certificate
+	// Due is when it is to be renewed.
+	Due time.Time
+}
+
+// ErrNoInvitation says that the robot is not enrolled and nobody has invited it.
+var ErrNoInvitation = errors.New("the robot is not enrolled and has no invitation: make one with robowarden-station ca invite and give it with --invitation")
+
+// run is one run.
+type run struct {
+	Options
+	folder *folder
+	state  *state
+}
+
+// Run enrols the robot if it is not, renews its certificate if two thirds of its life are over, and does nothing otherwise. An
+// error leaves what the robot has as it was, and the next Run goes on from there.
+func Run(ctx context.Context, o Options) (*Outcome, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Step == nil {
+		o.Step = func(string) {}
+	}
+	if err := identity.CheckName(identity.RoleRobot, o.Robot); err != nil {
+		return nil, err
+	}
+	f, err := openFolder(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("enrolment: %w", err)
+	}
+	defer f.close()
+	durable.Sweep(o.Certificate)
+	r := &run{Options: o, folder: f}
+	if err := r.begin(); err != nil {
+		return nil, fmt.Errorf("enrolment: %w", err)
+	}
+	out, err := r.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("enrolment of %s at %s: %w", o.Robot, r.state.Server, err)
+	}
+	return out, nil
+}
+
+// begin reads the state, or writes that of an invitation: from then on the invitation's file is not needed any more.
+func (r *run) begin() error {
+	s, err := r.folder.load()
+	if err != nil && r.Invitation == nil && r.EST == nil {
+		return err
+	}
+	fresh, err := r.fresh()
+	if err != nil {
+		return err
+	}
+	switch {
+	case fresh == nil && s == nil:
+		return ErrNoInvitation
+	case fresh == nil && s.Robot != r.Robot:
+		return fmt.Errorf("what is under way is the enrolment of %s: give an invitation for %s", s.Robot, r.Robot)
+	case fresh == nil, s != nil && s.Secret != "" && s.begunBy() == fresh.begunBy():
+		r.state = s // the same invitation once more goes on where it was
+		return nil
+	}
+	// Whoever is invited anew wants another certificate than the one that is there, even if that looks good from here.
+	have, err := chain(r.Certificate, r.Key.Public())
+	if err == nil && have != nil {
+		fresh.Replaces = fingerprint(have[0])
+	}
+	r.state = fresh
+	if err := r.folder.save(fresh); err != nil {
+		return err
+	}
+	r.Step("begun")
+	return nil
+}
+
+// fresh is the state that an invitation or another server begins with, nil without either.
+func (r *run) fresh() (*state, error) {
+	switch {
+	case r.Invitation != nil && r.EST != nil:
+		return nil, errors.New("expected an invitation or an EST server, not both")
+	case r.Invitation != nil:
+		i := r.Invitation
+		if err := i.Validate(); err != nil {
+			return nil, fmt.Errorf("invitation: %w", err)
+		}
+		if i.Robot != r.Robot {
+			return nil, fmt.Errorf("invitation: it is for %s, and this robot is %s", i.Robot, r.Robot)
+		}
+		if i.Tier != order.Tier(r.Key.Tier()) {
+			return nil, fmt.Errorf("invitation: it is for the tier %s, and this robot's is %s", i.Tier, r.Key.Tier())
+		}
+		return &state{Robot: r.Robot, Server: strings.TrimSuffix(i.Server, "/"), Path: "/.well-known/est", User: r.Robot, Secret: i.Token, Roots: i.Roots}, nil
+	case r.EST != nil:
+		if err := identity.CheckServer(r.EST.Address); err != nil {
+			return nil, err
+		}
+		if _, err := identity.ParsePEM([]byte(r.EST.Roots)); err != nil {
+			return nil, fmt.Errorf("roots: %w", err)
+		}
+		u, err := url.Parse(r.EST.Address)
+		if err != nil {
+			return nil, err
+		}
+		path := strings.TrimSuffix(u.Path, "/")
+		if path == "" {
+			path = "/.well-known/est"
+		}
+		return &state{
+			Robot: r.Robot, Server: "https://" + u.Host, EST: true, Path: path, User: r.EST.User, Secret: r.EST.Secret, Roots: r.EST.Roots,
+		}, nil
+	}
+	return nil, nil
+}
+
+// run does what is to be done now.
+func (r *run) run(ctx context.Context) (*Outcome, error) {
+	have, err := chain(r.Certificate, r.Key.Public())
+	if err != nil {
+		return nil, err // somebody else's file: not for us to overwrite
+	}
+	now := r.Now()
+	if have != nil && r.state.Issuers != "" && fingerprint(have[0]) != r.state.Replaces && r.good(have, now) == nil {
+		due := r.Renew || !now.Before(identity.Due(have[0]))
+		if err := r.settle(due); err != nil {
+			return nil, err
+		}
+		if due {
+			return r.renew(ctx, have)
+		}
+		return &Outcome{Nothing, have[0], identity.Due(have[0])}, nil
+	}
+	return r.first(ctx)
+}
+
+// fingerprint names a certificate.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// good checks a chain by the issuers that the server has told.
+func (r *run) good(certs []*x509.Certificate, now time.Time) error {
+	issuers, err := identity.ParsePEM([]byte(r.state.Issuers))
+	if err != nil {
+		return fmt.Errorf("issuers: %w", err)
+	}
+	return identity.CheckChain(certs, issuers, r.Robot, r.Key.Public(), now)
+}
+
+// settle remembers that the robot is enrolled and forgets what it does not need any more: also after a cut between the
+// certificate and this. A request stays while an authority may still be deciding on it.
+func (r *run) settle(pending bool) error {
+	s := r.state
+	if s.Enrolled && s.Secret == "" && s.User == "" && s.Replaces == "" && (pending || s.Request == nil) {
+		return nil
+	}
+	if err := r.roots(); err != nil {
+		return err
+	}
+	s.Enrolled, s.User, s.Secret, s.Replaces = true, "", "", ""
+	if !pending {
+		s.Request = nil
+	}
+	if err := r.folder.save(s); err != nil {
+		return err
+	}
+	r.Step("settled")
+	return nil
+}
+
+// roots writes who vouches for servers, unless somebody has already said so.
+func (r *run) roots() error {
+	if r.ServerRoots == "" || r.state.EST {
+		return nil
+	}
+	if _, err := os.Lstat(r.ServerRoots); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return durable.Write(r.ServerRoots, []byte(r.state.Roots), 0o644)
+}
+
+// client connects to the state's server.
+func (r *run) client(own *tls.Certificate) (*client, error) {
+	roots, err := identity.ParsePEM([]byte(r.state.Roots))
+	if err != nil {
+		return nil, fmt.Errorf("roots: %w", err)
+	}
+	c := newClient(r.state.Server, roots, own, r.Now)
+	if r.Timeout > 0 {
+		c.timeout = r.Timeout
+	}
+	return c, nil
+}
+
+// first enrols a robot that has no certificate that counts: it is new, or was switched off for too long.
+func (r *run) first(ctx context.Context) (*Outcome, error) {
+	ours := !r.state.EST && r.TPM != nil // only such a robot can prove itself without a secret
+	var own *tls.Certificate
+	if r.EST != nil {
+		own = r.EST.Certificate
+	}
+	if r.state.Secret == "" && !ours && own == nil {
+		return nil, fmt.Errorf("the robot's certificate has run out, or is for another key: %w", ErrNoInvitation)
+	}
+	c, err := r.client(own)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.issuers(ctx, c); err != nil {
+		return nil, err
+	}
+	var certs []*x509.Certificate
+	if ours {
+		certs, err = r.prove(ctx, c)
+	} else {
+		certs, err = r.ask(ctx, c, "/simpleenroll")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.install(certs, Enrolled)
+}
+
+// issuers asks who vouches for robots' certificates.
+func (r *run) issuers(ctx context.Context, c *client) error {
+	certs, err := c.certificates(ctx, call{method: http.MethodGet, path: r.state.Path + "/cacerts"})
+	if err != nil {
+		return err
+	}
+	text := string(identity.EncodePEM(certs))
+	if text == r.state.Issuers {
+		return nil
+	}
+	r.state.Issuers = text
+	if err := r.folder.save(r.state); err != nil {
+		return err
+	}
+	r.Step("issuers")
+	return nil
+}
+
+// ask asks by a certificate request, the same one until there is an answer.
+func (r *run) ask(ctx context.Context, c *client, path string) ([]*x509.Certificate, error) {
+	der := r.state.Request
+	if key, err := identity.CheckRequest(der, identity.RoleRobot, r.Robot); err != nil || !key.Equal(r.Key.Public()) {
+		if der, err = identity.Request(r.Key, r.Robot); err != nil {
+			return nil, err
+		}
+		r.state.Request = der
+		if err := r.folder.save(r.state); err != nil {
+			return nil, err
+		}
+	}
+	r.Step("request")
+	user, secret := r.state.User, r.state.Secret
+	for until := r.Now().Add(r.Wait); ; {
+		certs, err := c.request(ctx, r.state.Path+path, der, user, secret)
+		var wait *LaterError
+		if !errors.As(err, &wait) {
+			return certs, err
+		}
+		if r.Now().Add(wait.After).After(until) {
+			return nil, wait
+		}
+		t := time.NewTimer(wait.After)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return nil, errors.Join(wait, ctx.Err())
+		}
+	}
+}
+
+// install checks what the authority has sent and puts it in the place of what the robot had.
+func (r *run) install(certs []*x509.Certificate, did string) (*Outcome, error) {
+	r.Step("answered")
+	key := r.Key.Public()
+	certs = identity.LeafFirst(certs, func(c *x509.Certificate) bool {
+		own, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && own.Equal(key)
+	})
+	if certs == nil {
+		return nil, errors.New("certificate: none in the answer is for the robot's key")
+	}
+	if err := r.good(certs, r.Now()); err != nil {
+		return nil, err
+	}
+	if err := durable.Write(r.Certificate, identity.EncodePEM(certs), 0o644); err != nil {
+		return nil, err
+	}
+	r.Step("installed")
+	r.state.Enrolled = false // so that settle writes what is over
+	if err := r.settle(false); err != nil {
+		return nil, err
+	}
+	return &Outcome{did, certs[0], identity.Due(certs[0])}, nil
+}
+
+// renew asks for the next certificate by the one that the robot has. An authority that does not know that one any more still
+// knows a TPM.
+func (r *run) renew(ctx context.Context, have []*x509.Certificate) (*Outcome, error) {
+	key := &noting{Signer: r.Key}
+	own := &tls.Certificate{PrivateKey: key, Leaf: have[0]}
+	for _, c := range have {
+		own.Certificate = append(own.Certificate, c.Raw)
+	}
+	c, err := r.client(own)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.issuers(ctx, c); err != nil {
+		return nil, errors.Join(err, key.why())
+	}
+	certs, err := r.ask(ctx, c, "/simplereenroll")
+	err = errors.Join(err, key.why())
+	if refused(err) && !r.state.EST && r.TPM != nil {
+		again, more := r.prove(ctx, c)
+		if more != nil {
+			return nil, errors.Join(err, more)
+		}
+		certs, err = again, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.install(certs, Renewed)
+}
+
+// noting keeps why the key did not sign: the TLS library passes on only the words, and whoever asks has to be able to tell a TPM
+// that is gone from a network that is.
+type noting struct {
+	tpm.Signer
+	mu  sync.Mutex // the connection that signs may outlive the request that gave it up
+	err error
+}
+
+// why is the newest signature's fault, nil if there is none.
+func (n *noting) why() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.err
+}
+
+// Sign is crypto.Signer's. One connection signs once, and the next one comes after it.
+func (n *noting) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	out, err := n.Signer.Sign(random, digest, opts)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.err = err
+	return out, err
+}
