@@ -71,6 +71,9 @@ type Agent struct {
 	peers   *peerTable
 	heads   *headKeeper
 	acks    *acknowledgements
+	// proofs has the record of the robot's proof test, trials the test that is under way.
+	proofs *proofs
+	trials trials
 	// releases has the signed release in force.
 	releases releases
 	// halts are the releases that must not be installed any more.
@@ -167,6 +170,7 @@ func (a *Agent) open() error {
 	a.bus.onOrder = a.orders.offer
 	now, _ := a.orders.now()
 	a.openRelease(now)
+	a.proofs, a.trials.changed = newProofs(a.robot, a.cfg, a.state), make(chan struct{}, 1)
 	a.openRoles(dep)
 	if err := a.control.open(); err != nil {
 		return err
@@ -234,6 +238,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	work.Go("health", a.health)
 	work.Go("flight recorder", a.flight.Run)
 	work.Go("time", a.keepTime)
+	work.Go("proof test", a.lookAfterProof)
 	for _, r := range a.bus.sink.rungs {
 		if r != nil {
 			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })

@@ -54,6 +54,7 @@ type control struct {
 	users    *users
 	order    func(envelope []byte) Receipt
 	status   func() any
+	trial    func(body []byte) contract.TrialReport
 	roles    *roles // nil where no role may connect
 	log      zerolog.Logger
 	// patience is how long a client has for its request, and then for reading the answer; 0 stands for clientTimeout.
@@ -172,8 +173,10 @@ func (c *control) serve(ctx context.Context, conn *net.UnixConn, who guest, leav
 		c.answer(conn, r)
 	case kind == contract.FrameStatusRequest:
 		c.answer(conn, c.status())
+	case kind == contract.FrameTrial && c.trial != nil:
+		c.answer(conn, c.trial(body))
 	default:
-		c.answer(conn, Receipt{Reason: "unknown-request", Text: fmt.Sprintf("expected request 'O' or 'S', found %q", kind)})
+		c.answer(conn, Receipt{Reason: "unknown-request", Text: fmt.Sprintf("expected request 'L', 'O' or 'S', found %q", kind)})
 	}
 }
 

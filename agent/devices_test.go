@@ -33,7 +33,8 @@ func newRelaySite(t *testing.T, relay string) *testSite {
 			text = strings.Replace(text, "kind: lock, without_ros: true", "kind: lock, without_ros: false", 1)
 			text = strings.Replace(text, "\nrequired_inputs:",
 				"  - {name: relay, kind: relay, actuator: stop-relay, ack_within: 200ms, without_ros: true, stop_category: 2}\n"+
-					"actuators:\n  - {name: stop-relay, modbus: {address: \""+relay+"\", unit: 1, coil: 3, stop_value: 0, refresh: 50ms}}\n\nrequired_inputs:", 1)
+					"actuators:\n  - {name: stop-relay, modbus: {address: \""+relay+"\", unit: 1, coil: 3, stop_value: 0, refresh: 50ms}}\n"+
+					"commissioning: {enabled: false, reason: nobody drives this robot}\n\nrequired_inputs:", 1)
 			pin = fmt.Sprintf(`  profile: "sha256:%x"`, sha256.Sum256([]byte(text)))
 		case "policy.yaml":
 			text = regexp.MustCompile(`(?m)^  profile: "sha256:[0-9a-f]{64}"`).ReplaceAllString(text, pin)

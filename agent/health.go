@@ -35,6 +35,8 @@ type Status struct {
 	// Release is the signed release in force, nil without one, and Artifacts what is known of those that the policy demands.
 	Release   *ReleaseStatus         `json:"release,omitempty"`
 	Artifacts []guard.ArtifactStatus `json:"artifacts,omitempty"`
+	// Commissioning says whether the robot has proven that it stops as its profile claims.
+	Commissioning CommissioningStatus `json:"commissioning"`
 	guard.Status
 }
 
@@ -86,6 +88,7 @@ func (a *Agent) Status() any {
 	s.Bus = a.bus.status()
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Release = a.releaseStatus()
+	s.Commissioning = a.commissioning()
 	a.guard.With(func(c *guard.Core) { s.Artifacts = c.Artifacts() })
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {

@@ -36,7 +36,7 @@ func (a *Agent) openRoles(dep *config.Deployment) {
 		},
 	}
 	a.control = &control{
-		path: dep.Paths.ControlSocket, users: newUsers(dep.Users, a.log), order: a.orders.apply, status: a.Status, roles: a.roles, log: a.log,
+		path: dep.Paths.ControlSocket, users: newUsers(dep.Users, a.log), order: a.orders.apply, status: a.Status, trial: a.trial, roles: a.roles, log: a.log,
 	}
 }
 

@@ -181,7 +181,7 @@ func resetRole(r order.Role) interlock.Role {
 	case order.RoleOperator:
 		return interlock.RoleOperator
 	case order.RoleRoot, order.RoleStopOnly, order.RoleFleetManager, order.RoleVerifier, order.RoleConsumer,
-		order.RoleRelease, order.RoleArtifact:
+		order.RoleRelease, order.RoleArtifact, order.RoleTechnician:
 	}
 	return interlock.NumRoles
 }

@@ -237,6 +237,12 @@ const (
 	CauseNotFollowed
 	// CausePassedOver means that announcements were passed over among forged ones.
 	CausePassedOver
+	// CauseCommissioning means that a proof test is under way.
+	CauseCommissioning
+	// CauseNotCommissioned means that no valid record says that the robot stops as its profile claims.
+	CauseNotCommissioned
+	// CauseDueUnknown means that nobody knows whether the time is over, for lack of a clock.
+	CauseDueUnknown
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -359,6 +365,9 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseNotTold:           {"not-told", "it moves, and no command told it to"},
 	CauseNotFollowed:       {"not-followed", "it stands although it is told to move"},
 	CausePassedOver:        {"passed-over", "announcements were passed over among forged ones"},
+	CauseCommissioning:     {"commissioning", "a proof test is under way"},
+	CauseNotCommissioned:   {"not-commissioned", "no valid record says that this robot stops as its profile claims"},
+	CauseDueUnknown:        {"due-unknown", "the clock cannot be trusted to say whether the time is over"},
 }
 
 // String returns the cause's code.

@@ -174,6 +174,8 @@ const (
 	MotionUnfollowed
 	// BusFlooded is bus.flooded: forged announcements crowd out others.
 	BusFlooded
+	// CommissioningOverdue is commissioning.overdue: proof test due.
+	CommissioningOverdue
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -158,6 +158,15 @@ func ownAffairs() [NumTriggers]Info {
 			Default:  rule(dock(), 2000, 10000, ClearOnDwell, responsible),
 			Bounds:   atLeast(free(), 60000, ClearOnClear),
 		},
+		// That nobody ever proved the robot costs the word "enforcing"; that the proof has grown old costs speed as well, since
+		// the site once relied on it.
+		CommissioningOverdue: {
+			Code: "commissioning.overdue", Title: "proof test due", Class: ClassSelf, UnknownAs: CommissioningOverdue, Overridable: true,
+			Text:     "The robot's proof test is older than its profile allows, or the clock cannot be trusted to say how old it is.",
+			Playbook: "Test the robot again with `robowarden commission`; where the clock is the cause, let the robot synchronise it.",
+			Default:  rule(limited(0.5), 0, 1000, ClearOnDwell, responsible),
+			Bounds:   atLeast(free(), 60000, ClearOnDwell),
+		},
 		// A mismatch latches: what was measured is the steward's word, and its next word must not take a restriction away.
 		ArtifactUntrusted: {
 			Code: "artifact.untrusted", Title: "artifact not as released", Class: ClassSelf, UnknownAs: ArtifactUntrusted, Overridable: true,

@@ -53,6 +53,7 @@ func (d *document) checkProfile(p *Profile) {
 	d.checkStandstill(p)
 	d.checkLadder(p)
 	d.checkActuators(p)
+	d.checkCommissioning(p)
 	d.checkRequired(p)
 }
 

@@ -74,6 +74,8 @@ type Problems struct {
 	Sources []Source
 	// NotSeen says what the guard cannot notice on the bus of the profile, if one was given.
 	NotSeen []string
+	// Notes are what else a reader should know about the robot that is set up so.
+	Notes []string
 
 	sources map[string]*strictyaml.Lines
 	// order keeps files in the order in which they were given.
@@ -156,7 +158,8 @@ func (p *Problems) MarshalJSON() ([]byte, error) {
 		Omitted  int       `json:"omitted,omitempty"`
 		Sources  []Source  `json:"sources,omitempty"`
 		NotSeen  []string  `json:"not_seen,omitempty"`
-	}{p.Errors(), list, p.Omitted, p.Sources, p.NotSeen})
+		Notes    []string  `json:"notes,omitempty"`
+	}{p.Errors(), list, p.Omitted, p.Sources, p.NotSeen, p.Notes})
 }
 
 // secretLike is text that may be a key: a PEM block's edge, or a long run of the letters that keys are written in.

@@ -45,6 +45,8 @@ type Profile struct {
 	Actuators []Actuator `cfg:"actuators,optional" len:"0..8" eg:"actuators: [{name: stop-relay, modbus: {address: \"192.168.123.50:502\", unit: 1, coil: 0, stop_value: 0, refresh: 200ms}}]"`
 	// Inputs are the contacts of emergency stops, doors and bumpers that the guard reads.
 	Inputs []InputLine `cfg:"inputs,optional" len:"0..8" eg:"inputs: [{name: rear-estop, means: estop, chip: /dev/gpiochip0, line: 22, second_line: 23, active_level: low, debounce: 20ms}]"`
+	// Commissioning is how often this robot has to prove that it stops as this profile claims. Absent, once a year.
+	Commissioning *Commissioning `cfg:"commissioning,optional" eg:"commissioning: {due_after: 8760h}"`
 	// RequiredInputs must have been seen once, fresh and without fault, before the robot may move at all.
 	RequiredInputs []string `cfg:"required_inputs" len:"1..16" enum:"pose|floor|odometry|joints|imu|battery|cameras|microphones|graph" eg:"required_inputs: [pose, odometry, imu]"`
 }

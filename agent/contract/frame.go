@@ -54,6 +54,8 @@ const (
 	FrameCheckpoint byte = 'C'
 	// FrameStatusRequest asks for the guard's status; its body is empty.
 	FrameStatusRequest byte = 'S'
+	// FrameTrial is a technician's single question about a proof test: [TrialRequest], answered by [TrialReport].
+	FrameTrial byte = 'L'
 	// FrameStatus is the guard's status, a JSON object that only people and pages interpret.
 	FrameStatus byte = 's'
 	// FrameAcknowledged carries the consumer's signed acknowledgement: [Acknowledged].

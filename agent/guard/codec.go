@@ -52,7 +52,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact, EventCommissioned, EventTrial:
 		e.fact(ev)
 	case EventDemand:
 		e.demand(ev.Demand)
@@ -98,6 +98,11 @@ func (e *encoder) fact(ev *Event) {
 		e.process(&ev.Process)
 	case EventHost:
 		e.hostReport(&ev.Host)
+	case EventCommissioned:
+		e.u8(uint8(ev.Commissioned.State))
+		e.duration(ev.Commissioned.Until)
+	case EventTrial:
+		e.trialWish(&ev.Trial)
 	case EventRecorders:
 		e.recorders(&ev.Recorders)
 	case EventArtifact:

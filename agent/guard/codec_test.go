@@ -123,6 +123,10 @@ func genEvent(t *rapid.T) *Event {
 		ev.Artifact = Artifact{Name: "grasp", State: ArtifactWrong, Cause: interlock.CauseWrongContent, Until: 3 * time.Second}
 	case EventProcess:
 		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
+	case EventCommissioned:
+		ev.Commissioned = Commissioned{State: CommissionState(rapid.Byte().Draw(t, "state")), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
+	case EventTrial:
+		ev.Trial = TrialWish{Op: TrialOp(rapid.Byte().Draw(t, "op")), ID: rapid.Uint64().Draw(t, "id"), Step: rapid.IntRange(-5, 30).Draw(t, "step"), MPS: f()}
 	case EventHost:
 		ev.Host = Host{
 			DescriptorsKnown: flag(), Descriptors: 9, DescriptorLimit: rapid.Uint32().Draw(t, "limit"), MemoryKnown: flag(),

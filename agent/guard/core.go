@@ -46,6 +46,9 @@ type Core struct {
 	privacy privacy
 	// devices is what actuators and inputs have reported.
 	devices deviceReports
+	// trial is the proof test at the robot, commissioned what is known about the record of the last one.
+	trial        trialState
+	commissioned Commissioned
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.
@@ -203,6 +206,7 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	c.body.setFloor(p.Pose.Floor)
 	c.grant.zone = geofence.NoZone
 	c.privacy.since = never
+	c.trial.order.Rung = -1
 	return c, nil
 }
 
@@ -219,6 +223,7 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 		c.look()
 	}
 	before := c.decision
+	c.stepTrial(ev)
 	c.overridden(ev.Boot, &c.inputs, whyEnded(ev))
 	c.decide(ev.Boot)
 	c.stopSessions()
@@ -351,6 +356,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.trust.takeArtifact(&ev.Artifact, c.params.Artifacts)
 	case EventActuator, EventInput:
 		c.devices.take(ev)
+	case EventCommissioned:
+		c.commissioned = ev.Commissioned
 	default:
 	}
 }
@@ -412,6 +419,9 @@ func (c *Core) move(ev *Event, fx *Effects) {
 	if c.verdict.SpeedLimited {
 		in.MaxSpeedMPS = c.verdict.MaxSpeedMPS
 	}
+	if o := &c.trial.order; o.On {
+		in.MaxSpeedMPS = min(in.MaxSpeedMPS, o.MPS)
+	}
 	c.gate.Step(ev.Boot, &in, &c.gated)
 	c.badCommand.note(ev.Boot, &c.gated, in.Command.Channel)
 	switch {
@@ -421,7 +431,8 @@ func (c *Core) move(ev *Event, fx *Effects) {
 	case c.gated.Ratio == 0:
 		c.passing = geofence.Velocity{} // Nothing passes; what is at zero already cannot be lowered.
 	}
-	told := c.gated.Send
+	send := c.testing(ev.Boot, &c.gated)
+	told := send
 	v := &c.gated.Velocity
 	if c.params.Deaf {
 		told, v = in.New, &in.Command.Velocity
@@ -435,13 +446,12 @@ func (c *Core) move(ev *Event, fx *Effects) {
 			c.pending.fence.Issued(c.now, sent)
 		}
 	}
-	fx.Send = c.gated.Send
+	fx.Send = send
 	fx.Command = twist(c.gated.Velocity)
 }
 
 // climb moves the stop ladder on.
 func (c *Core) climb(boot time.Duration, fx *Effects) {
-	before := c.rungs.Assert
 	in := interlock.LadderInput{
 		Demand: interlock.DemandOf(c.decision.Axes), Motion: c.motion.State,
 		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
@@ -450,12 +460,13 @@ func (c *Core) climb(boot time.Duration, fx *Effects) {
 	c.ladder.Step(boot, &in, &c.rungs)
 	for i := range c.acks {
 		// A request that is made anew has not been answered yet.
-		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) {
+		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) && i != c.trial.order.Rung {
 			c.acks[i] = interlock.AckNone
 		}
 	}
-	fx.Rungs = uint32(c.rungs.Assert)
-	fx.RungsChanged = c.rungs.Changed || c.rungs.Assert != before
+	fx.Rungs = c.asserted()
+	fx.RungsChanged = c.rungs.Changed || fx.Rungs != c.trial.rungs
+	c.trial.rungs = fx.Rungs
 }
 
 // ask says which heartbeat endpoints are due for a challenge.
@@ -472,7 +483,7 @@ func (c *Core) sendLock(ev *Event, fx *Effects) {
 	if c.params.LockPeriod <= 0 {
 		return
 	}
-	locked := c.decision.Axes.Motion <= interlock.MotionHold
+	locked := c.decision.Axes.Motion <= interlock.MotionHold || c.locksAlone()
 	if ev.Boot < c.lockDue && locked == (c.lockSent == lockClosed) {
 		return
 	}

@@ -66,7 +66,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact, EventCommissioned, EventTrial:
 		s.decodeFact(&d)
 	case EventDemand:
 		ev.Demand = &s.demand
@@ -127,6 +127,10 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Process.Until = d.duration()
 	case EventHost:
 		ev.Host = d.hostReport()
+	case EventCommissioned:
+		ev.Commissioned = Commissioned{State: CommissionState(d.u8()), Until: d.duration()}
+	case EventTrial:
+		ev.Trial = d.trialWish()
 	case EventRecorders:
 		ev.Recorders = d.recorders()
 	case EventArtifact:

@@ -171,7 +171,7 @@ func (c *Core) available(boot time.Duration) interlock.RungSet {
 // after every rung was asked proves it, whatever the devices say.
 func (c *Core) advisory(boot time.Duration) bool {
 	failed := c.rungs.Unconfirmed == interlock.Fault(interlock.CauseStillMoving, 0)
-	return c.params.Advisory || failed || c.ladder.Advisory(c.available(boot))
+	return c.params.Advisory || failed || c.unproven(boot) || c.ladder.Advisory(c.available(boot))
 }
 
 // deviceConditions passes on what actuators and inputs report.

@@ -74,8 +74,12 @@ const (
 	EventFact EventKind = 28
 	// EventDemand is a command that is passed on whole or not at all, on one of the mapping's gates.
 	EventDemand EventKind = 29
+	// EventCommissioned is what the program found about the record of the robot's proof test.
+	EventCommissioned EventKind = 30
+	// EventTrial is what the technician at the robot wants of a proof test.
+	EventTrial EventKind = 31
 	// lastEvent is the newest kind.
-	lastEvent = EventDemand
+	lastEvent = EventTrial
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -114,6 +118,9 @@ type Event struct {
 	Input    InputReport
 	Fact     Fact
 	Demand   *msg.Demand
+
+	Commissioned Commissioned
+	Trial        TrialWish
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -296,6 +303,10 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("fact of source %d: value %d, sender %s", ev.Fact.Source, ev.Fact.Value, ev.Fact.Strength)
 	case EventDemand:
 		return describeDemand(ev.Demand)
+	case EventCommissioned:
+		return fmt.Sprintf("proof test's record: %s, until %.3fs", ev.Commissioned.State, ev.Commissioned.Until.Seconds())
+	case EventTrial:
+		return fmt.Sprintf("proof test: %s, step %d, at most %.2f m/s", ev.Trial.Op, ev.Trial.Step, ev.Trial.MPS)
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -304,5 +315,5 @@ func (ev *Event) String() string {
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
 	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
-	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "demand", "unknown",
+	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "demand", "commissioned", "proof test", "unknown",
 }

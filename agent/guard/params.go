@@ -3,6 +3,7 @@ package guard
 import (
 	"time"
 
+	"github.com/robowarden/robowarden/agent/commission"
 	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
@@ -64,6 +65,11 @@ type Params struct {
 	CreepMPS float64
 	// Advisory is true if no rung of the ladder would work without ROS's goodwill.
 	Advisory bool
+	// Commissioning is true if the profile demands the record of a proof test; Trial is what such a test is about. BaseTimeout
+	// is how long the base goes on by its last command, as the profile claims.
+	Commissioning bool
+	Trial         commission.Config
+	BaseTimeout   time.Duration
 	// BatteryLow is the charge ratio below which the robot should dock; the battery is not watched if Required and the
 	// mapping leave it out.
 	BatteryLow float64

@@ -67,6 +67,8 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Required:   required(cfg.Profile),
 		Overrides:  cfg.Policy.OverrideSpecs(),
 
+		Commissioning: cfg.Profile.CommissioningDue() > 0, Trial: cfg.Profile.TrialSpec(), BaseTimeout: cfg.Profile.Motion.BaseCommandTimeout,
+
 		InputTimeout: cfg.Policy.Startup.InputTimeout,
 		CreepMPS:     cfg.Profile.Motion.CreepMPS,
 		Advisory:     !cfg.Profile.Enforcing(),

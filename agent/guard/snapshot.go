@@ -12,9 +12,9 @@ import (
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
 // snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
-// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus, and
-// demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed. A
-// replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+// actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
+// demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, and the
+// proof test with its record. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 8
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -22,6 +22,9 @@ var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waite
 
 // AppendLatches appends what must survive a restart.
 func (c *Core) AppendLatches(b []byte) []byte { return c.machine.AppendLatches(b) }
+
+// errTrial is why a snapshot cannot be true: its proof test has a step that none has.
+var errTrial = errors.New("the proof test's step or rung does not exist")
 
 // errDemand is why a snapshot does not fit: it was taken under another topic mapping.
 var errDemand = errors.New("a connection's process is demanded by an entry that the topic mapping does not have")
@@ -202,6 +205,7 @@ func (e *encoder) own(c *Core) {
 	e.f64s(c.told.Linear[:])
 	e.f64s(c.told.Angular[:])
 	e.demands(&c.demands)
+	e.trial(c)
 }
 
 func (d *decoder) own(c *Core) {
@@ -252,6 +256,7 @@ func (d *decoder) own(c *Core) {
 	d.f64s(c.told.Linear[:])
 	d.f64s(c.told.Angular[:])
 	d.demands(&c.demands)
+	d.trial(c)
 }
 
 func (e *encoder) body(b *body) {

@@ -436,6 +436,7 @@ func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) 
 	} {
 		set[t] = interlock.OK()
 	}
+	set[interlock.OrderHold] = present(c.trial.order.Hold, interlock.CauseCommissioning)
 	// A stop order is an event, not a state: it fires the trigger, and the latch keeps it until a reset.
 	set[interlock.OrderStop] = present(c.order.stop, interlock.CauseOrdered)
 	c.order.stop = false
@@ -453,6 +454,10 @@ func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTrigge
 	set[interlock.PerceptionOpen] = c.privacyCondition(boot)
 	c.privacy.open = set[interlock.PerceptionOpen].State != interlock.Clear
 	set[interlock.Advisory] = present(c.advisory(boot), interlock.CauseNoIndependentRung)
+	if c.unproven(boot) {
+		set[interlock.Advisory].Cause = interlock.CauseNotCommissioned
+	}
+	set[interlock.CommissioningOverdue] = c.dueCondition(boot)
 	c.deviceConditions(boot, set)
 }
 

@@ -2,6 +2,7 @@ package order_test
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -232,10 +233,74 @@ func TestAnyDocumentSurvivesEncoding(t *testing.T) {
 	})
 }
 
-// FuzzDocuments feeds payloads to both decoders: what one reads has one form.
+func commissioning() *order.Commissioning {
+	return &order.Commissioning{
+		Robot: robot, Profile: order.Digest([]byte("profile")), BootID: bootID, Measured: noon, Due: noon.AddDate(1, 0, 0), MPS: 0.5,
+		Items: []order.CommissioningItem{
+			{Name: "deceleration", Result: order.ItemPassed, Unit: "m/s2", Value: 0.81, Error: 0.03, Mean: 0.81, Limit: 0.7, Text: "0.81 over 3 stops"},
+			{Name: "input.estop", Result: order.ItemNotMeasured, Text: "nobody pressed it"},
+		},
+	}
+}
+
+func TestCommissioning(t *testing.T) {
+	c := commissioning()
+	back, err := order.DecodeCommissioning(encode(t, c))
+	if diff := cmp.Diff(c, back); err != nil || diff != "" {
+		t.Fatalf("%v\n%s", err, diff)
+	}
+	if c.Enough() {
+		t.Error("enough, with an item that was not measured")
+	}
+	if c.Items = c.Items[:1]; !c.Enough() {
+		t.Error("not enough, with every item passed")
+	}
+	if (&order.Commissioning{}).Enough() {
+		t.Error("enough without any item")
+	}
+	for name, spoil := range map[string]func(*order.Commissioning){
+		"no robot":          func(c *order.Commissioning) { c.Robot = "robot" },
+		"no digest":         func(c *order.Commissioning) { c.Profile = "sha256:00" },
+		"no boot":           func(c *order.Commissioning) { c.BootID = "" },
+		"no speed":          func(c *order.Commissioning) { c.MPS = 0 },
+		"a speed of NaN":    func(c *order.Commissioning) { c.MPS = math.NaN() },
+		"no items":          func(c *order.Commissioning) { c.Items = nil },
+		"an item twice":     func(c *order.Commissioning) { c.Items = append(c.Items, c.Items[0]) },
+		"another result":    func(c *order.Commissioning) { c.Items[0].Result = "fine" },
+		"a negative figure": func(c *order.Commissioning) { c.Items[0].Limit = -1 },
+		"infinite":          func(c *order.Commissioning) { c.Items[0].Value = math.Inf(1) },
+		"no unit":           func(c *order.Commissioning) { c.Items[0].Unit = "" },
+		"two lines":         func(c *order.Commissioning) { c.Items[0].Text = "a\nb" },
+		"no text":           func(c *order.Commissioning) { c.Items[0].Text = "" },
+		"due before":        func(c *order.Commissioning) { c.Due = c.Measured },
+		"due in ten years":  func(c *order.Commissioning) { c.Due = c.Measured.AddDate(10, 0, 0) },
+		"half a second":     func(c *order.Commissioning) { c.Measured = c.Measured.Add(time.Second / 2) },
+	} {
+		bad := commissioning()
+		if spoil(bad); bad.Validate() == nil {
+			t.Errorf("%s: expected a refusal", name)
+		}
+	}
+	for name, text := range map[string]string{
+		"another key":   strings.Replace(string(encode(t, commissioning())), `"robot"`, `"fine":true,"robot"`, 1),
+		"a key twice":   strings.Replace(string(encode(t, commissioning())), `"robot"`, `"robot":"a/b","robot"`, 1),
+		"in an item":    strings.Replace(string(encode(t, commissioning())), `"result"`, `"fine":true,"result"`, 1),
+		"half of it":    string(encode(t, commissioning())[:100]),
+		"nothing":       "",
+		"no object":     "[]",
+		"items as text": `{"robot":"a/b","items":"x"}`,
+	} {
+		if _, err := order.DecodeCommissioning([]byte(text)); order.ReasonOf(err) != order.Malformed {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// FuzzDocuments feeds payloads to all decoders: what one reads has one form.
 func FuzzDocuments(f *testing.F) {
 	f.Add(encode(f, challenge()))
 	f.Add(encode(f, acknowledgement()))
+	f.Add(encode(f, commissioning()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if q, err := order.DecodeChallenge(data); err == nil {
 			if back, err := order.DecodeChallenge(encode(t, q)); err != nil || !cmp.Equal(q, back) {
@@ -245,6 +310,11 @@ func FuzzDocuments(f *testing.F) {
 		if a, err := order.DecodeAcknowledgement(data); err == nil {
 			if back, err := order.DecodeAcknowledgement(encode(t, a)); err != nil || *a != *back {
 				t.Errorf("an acknowledgement does not survive being written: %v", err)
+			}
+		}
+		if c, err := order.DecodeCommissioning(data); err == nil {
+			if back, err := order.DecodeCommissioning(encode(t, c)); err != nil || !cmp.Equal(c, back) {
+				t.Errorf("a record of a proof test does not survive being written: %v", err)
 			}
 		}
 	})

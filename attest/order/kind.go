@@ -69,13 +69,15 @@ const (
 	// RoleArtifact makes artifacts, such as models and firmware. It signs those, and no order. Only a key that has no other
 	// role may be ECDSA P-384 or RSA.
 	RoleArtifact Role = "artifact"
+	// RoleTechnician tests robots: it signs the records of their proof tests, and nothing else.
+	RoleTechnician Role = "technician"
 )
 
 // Roles lists every role.
 func Roles() []Role {
 	return []Role{
 		RoleRoot, RoleSafetyEngineer, RoleOperator, RoleSupervisor, RoleSecurity, RoleFleetManager, RoleVendor, RoleStopOnly,
-		RoleVerifier, RoleConsumer, RoleRelease, RoleArtifact,
+		RoleVerifier, RoleConsumer, RoleRelease, RoleArtifact, RoleTechnician,
 	}
 }
 

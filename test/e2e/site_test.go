@@ -50,16 +50,18 @@ type site struct {
 	dir string
 	bus bus.Bus
 	// robot is the robot's id, fleet the ids of all robots that its key list is for.
-	robot     string
-	fleet     []string
-	operator  crypto.Signer
-	engineer  crypto.Signer
-	verifier  crypto.Signer
-	consumer  crypto.Signer
-	releaser  crypto.Signer
-	heartbeat []byte
-	policy    string
-	revision  uint64
+	robot    string
+	fleet    []string
+	operator crypto.Signer
+	engineer crypto.Signer
+	verifier crypto.Signer
+	consumer crypto.Signer
+	releaser crypto.Signer
+	// technician signs the records of proof tests.
+	technician crypto.Signer
+	heartbeat  []byte
+	policy     string
+	revision   uint64
 }
 
 // siteConfig says what differs from a large empty floor.
@@ -170,7 +172,7 @@ func (s *site) serial() string { return strings.TrimPrefix(s.robot, "acme/") }
 func (s *site) keys(t testing.TB, of *site) {
 	t.Helper()
 	if of != nil {
-		s.engineer, s.operator, s.verifier, s.consumer, s.releaser = of.engineer, of.operator, of.verifier, of.consumer, of.releaser
+		s.engineer, s.operator, s.verifier, s.consumer, s.releaser, s.technician = of.engineer, of.operator, of.verifier, of.consumer, of.releaser, of.technician
 		for _, name := range []string{"keys/roots.pem", "keys/keylist-1.dsse.json"} {
 			s.write(t, name, string(must(os.ReadFile(of.path(name)))(t)))
 		}
@@ -178,7 +180,7 @@ func (s *site) keys(t testing.TB, of *site) {
 	}
 	root := newKey(t)
 	s.engineer, s.operator, s.verifier, s.consumer = newKey(t), newKey(t), newKey(t), newKey(t)
-	s.releaser = newKey(t)
+	s.releaser, s.technician = newKey(t), newKey(t)
 	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
@@ -192,6 +194,7 @@ func (s *site) keys(t testing.TB, of *site) {
 			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
 			entry(s.verifier, "verifier", order.RoleVerifier), entry(s.consumer, "consumer", order.RoleConsumer),
 			entry(s.releaser, "releaser", order.RoleRelease),
+			entry(s.technician, "tara", order.RoleTechnician),
 		}},
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))

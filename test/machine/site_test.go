@@ -91,6 +91,7 @@ joints:
 stop_ladder:
   - {name: zeros, kind: zero-velocity, without_ros: false, stop_category: 2}
   - {name: lock, kind: lock, without_ros: true, stop_category: 2}
+commissioning: {enabled: false, reason: nobody drives this robot}
 required_inputs: [pose, floor, odometry, joints, imu, graph]
 `
 

@@ -56,6 +56,7 @@ var content = []entry{
 	{"configs/robot-profile.schema.json", "/usr/share/robowarden/robot-profile.schema.json", 0o644},
 	{"configs/topic-mapping.schema.json", "/usr/share/robowarden/topic-mapping.schema.json", 0o644},
 	{"configs/policy.schema.json", "/usr/share/robowarden/policy.schema.json", 0o644},
+	{"configs/commissioning-record.schema.json", "/usr/share/robowarden/commissioning-record.schema.json", 0o644},
 	{"LICENSE", "/usr/share/doc/robowarden/copyright", 0o644},
 	{"", "/etc/robowarden/", 0o755},
 	{"", "/etc/robowarden/keys/", 0o755},

@@ -18,6 +18,8 @@ type Body struct {
 	Slip float64
 	// Timeout is after how long without commands the base stops by itself. It is also the lock's.
 	Timeout time.Duration
+	// LockDelay is how long the lock takes to stop the base.
+	LockDelay time.Duration
 }
 
 // base is a body in motion.
@@ -36,8 +38,13 @@ type base struct {
 	// locked and lockHeard are the lock topic, stopped the vendor's stop service.
 	locked, stopped bool
 	lockHeard       time.Duration
+	// closed is when the lock was closed.
+	closed time.Duration
 	// runaway makes the base follow its last command for ever: the off case.
 	runaway bool
+	// deaf makes it follow its last command when none come, lies makes the stop service only say that it stops, and stiff lets
+	// the joints show rest always.
+	deaf, lies, stiff bool
 }
 
 type order struct {
@@ -51,6 +58,14 @@ func (b *base) hear(now time.Duration, vx, vy, w float64) {
 	b.queue = append(b.queue, order{now + b.DeadTime, vx, vy, w})
 }
 
+// lock takes a value of the lock topic.
+func (b *base) lock(now time.Duration, locked bool) {
+	if locked && !b.locked {
+		b.closed = now
+	}
+	b.locked, b.lockHeard = locked, now
+}
+
 // target is what the drive is told to do now.
 func (b *base) target(now time.Duration) order {
 	for len(b.queue) > 0 && b.queue[0].at <= now {
@@ -58,8 +73,8 @@ func (b *base) target(now time.Duration) order {
 		b.queue = b.queue[1:]
 	}
 	t := b.want
-	late := now-b.heard > b.Timeout || now-b.lockHeard > b.Timeout
-	if !b.runaway && (late || b.locked || b.stopped) {
+	late := now-b.heard > b.Timeout && !b.deaf || now-b.lockHeard > b.Timeout
+	if !b.runaway && (late || b.locked && now-b.closed >= b.LockDelay || b.stopped && !b.lies) {
 		t = order{}
 	}
 	if b.StepPeriod > 0 {

@@ -32,6 +32,8 @@ type Senses struct {
 	SlowTime    time.Duration
 	// Yaw is the deviation of the heading in radians, Speed that of odometry in m/s.
 	Yaw, Speed float64
+	// Gait is a further deviation of odometry while the robot moves, in m/s.
+	Gait float64
 }
 
 // Config is one run.
@@ -58,6 +60,8 @@ type Config struct {
 	Step time.Duration
 	// Truth keeps what the robot really did, each step a sample.
 	Truth bool
+	// Plain sends commands as they are, without numbers: the way that a Twist has none.
+	Plain bool
 	// Each, if set, sees the core after every event.
 	Each func(s *Sim)
 }
@@ -243,6 +247,9 @@ func (s *Sim) command(o order) {
 	}
 	c := msg.Command{Header: s.header("")}
 	c.Stamp = 0
+	if s.Plain {
+		c.Seq = 0
+	}
 	c.Linear.X, c.Linear.Y, c.Angular.Z = o.vx, o.vy, o.w
 	s.apply(guard.Event{Kind: guard.EventCommand, Command: &c})
 }
@@ -274,7 +281,7 @@ func (s *Sim) fire(source int) {
 	case sourceJoints:
 		j := msg.Joints{Header: s.header(""), N: p.Joints.N, Seen: 1<<p.Joints.N - 1, HasVelocity: true}
 		for i := range j.N {
-			if p.Joints.Carrying&(1<<i) != 0 {
+			if p.Joints.Carrying&(1<<i) != 0 && !s.base.stiff {
 				j.Velocity[i] = 3*s.base.speed() + math.Abs(s.base.w)
 			}
 		}
@@ -294,7 +301,12 @@ func (s *Sim) fire(source int) {
 	}
 }
 
-func (s *Sim) off(v float64) float64 { return v + s.Senses.Speed*s.rng.NormFloat64() }
+func (s *Sim) off(v float64) float64 {
+	if s.Senses.Gait > 0 && s.base.speed() > 0 {
+		v += s.Senses.Gait * s.rng.NormFloat64()
+	}
+	return v + s.Senses.Speed*s.rng.NormFloat64()
+}
 
 // locate measures a pose, which arrives later.
 func (s *Sim) locate() {
@@ -354,7 +366,7 @@ func (s *Sim) apply(ev guard.Event) {
 		s.down.send(s.rng, s.now, order{vx: fx.Command.Linear.X, vy: fx.Command.Linear.Y, w: fx.Command.Angular.Z})
 	}
 	if fx.SendLock && !s.Open {
-		s.base.locked, s.base.lockHeard = fx.Locked, s.now
+		s.base.lock(s.now, fx.Locked)
 	}
 	if fx.RungsChanged {
 		s.rungs(before, fx.Rungs)

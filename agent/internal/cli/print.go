@@ -23,10 +23,18 @@ func printStatus(w io.Writer, s *agent.Status) {
 	}
 	line("axes", "motion %s, manipulators %s, perception %s, remote %s", motion, s.Axes.Manipulators, s.Axes.Perception, s.Axes.Remote)
 	line("stop", "%s, ladder %s, %s", s.StopCategory, s.Ladder, map[bool]string{true: "standing", false: "not standing"}[s.AtRest])
-	if s.Advisory {
-		line("enforcement", "ADVISORY: no actuator works when the bus is hostile")
-	} else {
+	switch unproven := s.Commissioning.State; {
+	case !s.Advisory:
 		line("enforcement", "enforcing")
+	case unproven == "valid" || unproven == "overdue" || unproven == "not-demanded" || unproven == "":
+		line("enforcement", "ADVISORY: no actuator works when the bus is hostile")
+	default:
+		line("enforcement", "ADVISORY: nobody has proven that this robot stops as its profile claims")
+	}
+	if c := &s.Commissioning; c.Due != "" {
+		line("proof test", "%s until %s: %s, signed by %s", c.State, c.Due, c.Text, c.By)
+	} else if c.State != "" {
+		line("proof test", "%s: %s", c.State, c.Text)
 	}
 	line("bus", "%s", s.Bus)
 	for _, n := range s.Bus.NotSeen {

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/cli/artifact"
 	"github.com/robowarden/robowarden/agent/internal/cli/check"
+	"github.com/robowarden/robowarden/agent/internal/cli/commission"
 	"github.com/robowarden/robowarden/agent/internal/cli/measure"
 	"github.com/robowarden/robowarden/agent/internal/cli/profile"
 )
@@ -26,13 +28,19 @@ func NewRobot() *cobra.Command {
 		newOrder("stop", "Give the guard a signed stop order", "stop"),
 		newOrder("reset", "Give the guard a signed reset order", "reset"),
 		newOrder("apply", "Give the guard any signed order, such as a new policy set, key list or grant", ""),
-		newJournal(), newCheck(), profile.New(), measure.New(), artifact.NewRobot())
+		newJournal(), newCheck(), newCommission(), profile.New(), measure.New(), artifact.NewRobot())
 	return root
 }
 
 // newCheck gives check's answers their exit codes: 1 for a refusal, which it has told already, 2 for everything else.
 func newCheck() *cobra.Command {
-	cmd := check.New(agent.InspectPolicy)
+	cmd := check.New(agent.InspectPolicy, func(cfg *config.Config) string {
+		s := agent.InspectCommissioning(cfg)
+		if s.Due != "" {
+			return fmt.Sprintf("proof test: %s until %s: %s", s.State, s.Due, s.Text)
+		}
+		return fmt.Sprintf("proof test: %s: %s", s.State, s.Text)
+	})
 	run := cmd.RunE
 	cmd.Args = Args(cmd.Args)
 	cmd.RunE = func(cmd *cobra.Command, files []string) error {
@@ -44,6 +52,20 @@ func newCheck() *cobra.Command {
 		default:
 			return &usageError{cmd.CommandPath(), err}
 		}
+	}
+	return cmd
+}
+
+// newCommission gives commission's answers their exit codes, as for check.
+func newCommission() *cobra.Command {
+	cmd := commission.New()
+	run := cmd.RunE
+	cmd.Args = Args(cmd.Args)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := run(cmd, args); err == nil || !errors.Is(err, commission.ErrFailed) {
+			return err
+		}
+		return ErrNo
 	}
 	return cmd
 }

@@ -41,6 +41,8 @@ var analysis = []fmeaGroup{
 		{"the lock is opened by somebody else", "the base may move", "lock.contested", "yes, stopped", []string{"agent/guard:TestFaultsRestrict/lock contested by a value"}},
 		{"the vendor's service hangs", "no answer", "no acknowledgement in time", "yes, by the next rung", []string{"agent:TestRungThatHangsIsGivenUp", "agent/guard:TestEveryRungMeetsEveryFault"}},
 		{"every rung fails", "the robot drives on", "stop.unconfirmed, actuator.advisory", "no: the certified e-stop", []string{"interlock:TestScenarioNothingStopsTheRobot", "agent/guard:TestEveryRungMeetsEveryFault"}},
+		{"the robot stops later or more weakly than its profile claims", "stopping distances are too short", "the proof test; overdue: commissioning.overdue", "yes, by every rung in the test; without a record advisory", []string{"test/simulate:TestCommissioningRefuses", "agent:TestRecordOfAProofTestIsJudged"}},
+		{"the technician, his tool or odometry fails in a proof test", "the robot drives on by hand", "his confirmation is renewed each second; any trigger; silence of odometry", "yes, held until nobody commands it", []string{"test/simulate:TestCommissioningEndsAtRest"}},
 		{"it moves again after a confirmed stop", "somebody or something moves it", "motion.untold", "yes, by the next rungs", []string{"interlock:TestScenarioPushedWhileHeld", "interlock:TestLadderGoesOnWhenTheRobotMovesAgain"}},
 		{"power is cut from a robot that balances by it", "it falls", "the profile is refused; a cut waits for the robot to settle", "the cut does not happen", []string{"agent/config:TestBadDocuments", "interlock:TestPowerGoesOnlyFromARobotThatHasSettled"}},
 	}},

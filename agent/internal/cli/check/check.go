@@ -18,8 +18,9 @@ import (
 // then, and with 2 on every other error.
 var ErrRefused = errors.New("the configuration is refused")
 
-// New returns the subcommand. Policy opens signed policy sets; where it is nil, only plain policies can be checked.
-func New(policy config.PolicySource) *cobra.Command {
+// New returns the subcommand. Policy opens signed policy sets; where it is nil, only plain policies can be checked. Proof says in a
+// line how the robot of a deployment stands with its proof test; it may be nil.
+func New(policy config.PolicySource, proof func(*config.Config) string) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "check FILE…",
@@ -43,6 +44,9 @@ Exit status: 0 the documents are accepted, 1 they are refused, 2 the command was
 			switch {
 			case err == nil:
 				problems = cfg.Problems()
+				if proof != nil && cfg.Deployment != nil && cfg.Profile != nil {
+					problems.Notes = append(problems.Notes, proof(cfg))
+				}
 			case !errors.As(err, &problems):
 				return err
 			}
@@ -83,6 +87,11 @@ func text(w io.Writer, p *config.Problems) error {
 	}
 	for _, s := range p.NotSeen {
 		if _, err := fmt.Fprintf(w, "  not seen: %s\n", s); err != nil {
+			return err
+		}
+	}
+	for _, s := range p.Notes {
+		if _, err := fmt.Fprintf(w, "  %s\n", s); err != nil {
 			return err
 		}
 	}

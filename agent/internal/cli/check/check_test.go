@@ -23,7 +23,7 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "usage: robowarden check FILE…")
 		return 2
 	}
-	cmd := New(nil)
+	cmd := New(nil, nil)
 	cmd.SetArgs(os.Args[2:])
 	switch err := cmd.Execute(); {
 	case err == nil:

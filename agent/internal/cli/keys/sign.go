@@ -57,7 +57,7 @@ Exit status: 0 signed, 1 the order or a key cannot be used, 2 the command was us
 	f.StringVar(&s.list, "keys", "", "a signed key list: refuse to write what it would not let through")
 	f.DurationVar(&s.valid, "valid", 0, "how long the order is valid (10m for reset, grant, override and session, 1h for stop, 720h for policy, 8760h for keylist)")
 	s.ans.flag(cmd)
-	cmd.AddCommand(s.newStop(), s.newReset(), s.newGrant(), s.newOverride(), s.newSession(), s.newHalt(), s.newPolicy(), s.newKeyList(), s.newCosign())
+	cmd.AddCommand(s.newStop(), s.newReset(), s.newGrant(), s.newOverride(), s.newSession(), s.newHalt(), s.newPolicy(), s.newKeyList(), s.newCommissioning(), s.newCosign())
 	return cmd
 }
 

@@ -1,0 +1,114 @@
+package guard
+
+import (
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/commission"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// trialWish tells the core what the technician wants.
+func (r *rig) trialWish(w TrialWish) TrialAnswer {
+	w.ID = 9
+	r.apply(Event{Kind: EventTrial, Trial: w})
+	return r.core.TrialAnswer()
+}
+
+// TestTrialGoesOnFromASnapshot restores a second core in every phase of a proof test; both decide alike from there on.
+func TestTrialGoesOnFromASnapshot(t *testing.T) {
+	r := newRig(t, demoParams(t), Start{})
+	r.plant.x = 4.2
+	r.ready()
+	var shadow *Core
+	var fx Effects
+	seen := map[commission.Phase]bool{}
+	r.each = func(ev *Event, own *Effects) {
+		if shadow != nil {
+			if shadow.Apply(ev, &fx); fx.Digest != own.Digest {
+				t.Fatalf("%s in phase %s: the restored core decides otherwise", ev, r.core.trial.Phase)
+			}
+		}
+		if p := r.core.trial.Phase; !seen[p] && ev.Kind == EventTick {
+			seen[p] = true
+			var err error
+			if shadow, err = NewCore(r.params, Start{Boot: r.now}); err != nil {
+				t.Fatal(err)
+			}
+			if err := shadow.RestoreState(r.core.AppendState(nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.run(time.Second)
+	if a := r.trialWish(TrialWish{Op: TrialBegin, MPS: 0.5}); !a.Done {
+		t.Fatalf("does not begin: %+v", a)
+	}
+	drives := false
+	r.drive = func() (float64, float64) {
+		if drives {
+			return 0.6, 0
+		}
+		return 0, 0
+	}
+	for _, place := range []int{0, 2, 4} { // a stop, silence, the lock alone
+		runs := r.core.trial.Runs
+		for n := 0; !r.trialWish(TrialWish{Op: TrialGo, Step: place}).Done; n++ {
+			if n == 30 {
+				t.Fatalf("step %d does not begin: %+v", place, r.core.TrialAnswer())
+			}
+			r.run(200 * time.Millisecond)
+			r.trialWish(TrialWish{Op: TrialKeep})
+		}
+		for drives = true; r.core.trial.Runs == runs; {
+			if r.run(100 * time.Millisecond); r.core.trial.Phase == commission.PhaseSettling {
+				drives = false
+			}
+			if a := r.trialWish(TrialWish{Op: TrialKeep}); a.Phase == commission.PhaseOff || a.Phase == commission.PhaseEnding {
+				t.Fatalf("step %d ended: %s, %v", place, a.Why, a.Trouble)
+			}
+		}
+		drives = false
+		if a := r.core.TrialAnswer(); a.Why != commission.ReasonNone || a.Run.Rest <= 0 {
+			t.Errorf("step %d: %s, rest after %v", place, a.Why, a.Run.Rest)
+		}
+	}
+	r.trialWish(TrialWish{Op: TrialEnd})
+	r.run(2 * time.Second)
+	for p := commission.PhaseOff; p <= commission.PhaseSettling; p++ {
+		if !seen[p] {
+			t.Errorf("phase %s did not come", p)
+		}
+	}
+	if !r.open() {
+		t.Errorf("still held after the test: %s", r.state())
+	}
+}
+
+// TestRecordDecidesHowFarTheRobotIsTrusted puts every state of the record before the core.
+func TestRecordDecidesHowFarTheRobotIsTrusted(t *testing.T) {
+	for state, want := range map[CommissionState]struct{ advisory, slow bool }{
+		CommissionUnknown: {true, false}, CommissionMissing: {true, false}, CommissionRefused: {true, false}, CommissionWorse: {true, false},
+		CommissionDueUnknown: {true, true}, CommissionOverdue: {false, true}, CommissionValid: {false, false}, 77: {true, false},
+	} {
+		p := *demoParams(t)
+		p.Commissioning = true
+		r := newRig(t, &p, Start{}).ready()
+		r.apply(Event{Kind: EventCommissioned, Commissioned: Commissioned{State: state, Until: r.now + 10*time.Second}})
+		r.run(3 * time.Second)
+		check := func(advisory, slow bool) {
+			t.Helper()
+			d := r.core.Decision()
+			if r.core.Status().Advisory != advisory || r.active(interlock.Advisory) != advisory || r.active(interlock.CommissioningOverdue) != slow || (d.Axes.MaxSpeedMPS <= 0.5) != slow {
+				t.Errorf("%s: advisory %t, expected %t and slow %t: %s", state, r.core.Status().Advisory, advisory, slow, r.state())
+			}
+		}
+		check(want.advisory, want.slow)
+		if r.run(12 * time.Second); state == CommissionValid {
+			check(false, true) // its time is over although nobody said so
+		}
+		p.Commissioning = false
+		r.run(3 * time.Second)
+		check(false, false) // the off run: a profile that demands nothing
+	}
+}

@@ -1,0 +1,209 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/commission"
+	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/attest/order"
+)
+
+// trials carries a technician's wishes to the guard, gathers the runs, and turns them into a record.
+type trials struct {
+	mu      sync.Mutex
+	session uint64
+	mps     float64
+	seen    uint32
+	runs    []commission.Run
+	// changed wakes who tells the guard about the record.
+	changed chan struct{}
+}
+
+// maxTrialRuns bounds what one session keeps: each step's most, and some that went wrong.
+const maxTrialRuns = 128
+
+// errTrialFull is why a session takes no more runs.
+var errTrialFull = errors.New("this session has as many runs as are kept; end it and begin another")
+
+// trial answers one request of the control socket.
+func (a *Agent) trial(body []byte) contract.TrialReport {
+	var r contract.TrialRequest
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return contract.TrialReport{Text: fmt.Sprintf("the request cannot be read: %v", err)}
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return contract.TrialReport{Text: "the request cannot be read: something follows it"}
+	}
+	a.trials.mu.Lock()
+	defer a.trials.mu.Unlock()
+	if r.Op == "install" {
+		return a.installProof(r.Record)
+	}
+	id, err := strconv.ParseUint(r.Session, 16, 64)
+	if err != nil || len(r.Session) != 16 || id == 0 {
+		return contract.TrialReport{Text: "session: expected 16 hexadecimal digits, not all 0"}
+	}
+	ops := map[string]guard.TrialOp{"begin": guard.TrialBegin, "keep": guard.TrialKeep, "go": guard.TrialGo, "end": guard.TrialEnd, "finish": guard.TrialEnd}
+	op, known := ops[r.Op]
+	switch t := &a.trials; {
+	case !known:
+		return contract.TrialReport{Text: fmt.Sprintf("op: found %q: expected begin, keep, go, end, finish or install", r.Op)}
+	case r.Op == "go" && len(t.runs) >= maxTrialRuns:
+		return contract.TrialReport{Text: errTrialFull.Error()}
+	case r.Step < 0 || r.Step >= commission.MaxSteps || math.IsNaN(r.MPS):
+		return contract.TrialReport{Text: fmt.Sprintf("step: found %d: expected a step of this robot's test", r.Step)}
+	}
+	ans := a.guard.Trial(guard.TrialWish{Op: op, ID: id, Step: r.Step, MPS: r.MPS})
+	a.trials.gather(&r, id, &ans)
+	out := a.trialReport(&ans)
+	out.Accepted, out.Text = ans.Done, a.trialText(&r, &ans)
+	if r.Op == "finish" && a.trials.session == id {
+		a.finishTrial(&out)
+	}
+	return out
+}
+
+// gather keeps a run that has ended. A session that begins again keeps those before.
+func (t *trials) gather(r *contract.TrialRequest, id uint64, a *guard.TrialAnswer) {
+	if r.Op == "begin" && a.Done {
+		if t.session != id {
+			t.runs = nil
+		}
+		t.session, t.seen, t.mps = id, 0, r.MPS
+	}
+	if a.ID == t.session && t.session != 0 && a.Runs > t.seen && a.Run.Number == a.Runs {
+		t.seen = a.Runs
+		t.runs = append(t.runs, a.Run)
+	}
+}
+
+// trialText says in words what became of a wish.
+func (a *Agent) trialText(r *contract.TrialRequest, ans *guard.TrialAnswer) string {
+	switch {
+	case ans.Done:
+		return "taken"
+	case ans.Phase == commission.PhaseOff && r.Op != "begin":
+		return "no proof test is on"
+	case ans.Phase != commission.PhaseOff && ans.ID != a.trials.session:
+		return "somebody else's proof test is on"
+	case len(ans.Trouble) > 0:
+		return fmt.Sprintf("expected a robot without other restrictions, found %v; robowarden status says what to do about each", ans.Trouble)
+	case !ans.Standing:
+		return "expected a robot that stands by two sources, found one that moves or cannot tell"
+	case ans.Wanted:
+		return "expected nobody to command motion, found commands: let go of the controls"
+	case r.Op == "begin":
+		_, p := a.current()
+		return fmt.Sprintf("expected a speed from %.2f to %.2f m/s and no test under way, found %.2f m/s", commission.LeastMPS, p.Trial.MaxMPS, r.MPS)
+	}
+	return "the test is not at a point where that can be done"
+}
+
+// trialReport puts the guard's answer into the contract's words.
+func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
+	cfg, p := a.current()
+	claims := cfg.Profile.ClaimSpec()
+	out := contract.TrialReport{
+		Phase: ans.Phase.String(), Step: ans.Place, Runs: ans.Runs, Ready: ans.Ready, Standing: ans.Standing, Commanded: ans.Wanted, Triggers: ans.Trouble,
+		SpeedMPS: ans.Speed, TurnRadPS: ans.Turn, ToldMPS: ans.Told[0], ToldRadPS: ans.Told[1], Clear: ans.Clear,
+	}
+	if ans.Why != commission.ReasonNone {
+		out.Ended = ans.Why.String()
+	}
+	for i := range p.Trial.N {
+		s := &p.Trial.Steps[i]
+		step := contract.TrialStep{Kind: s.Kind.String()}
+		step.Needs, step.Better = commission.Needs(&p.Trial, i, a.trials.runs)
+		switch s.Kind {
+		case commission.KindRung, commission.KindWatchdog:
+			step.Name = claims.Rungs[s.Index]
+		case commission.KindInput:
+			step.Name = claims.Inputs[s.Index]
+		default:
+		}
+		out.Steps = append(out.Steps, step)
+	}
+	for _, it := range commission.Judge(&p.Trial, &claims, a.trials.runs) {
+		out.Items = append(out.Items, contract.TrialItem{Name: it.Name, Result: string(it.Result), Text: it.Text})
+	}
+	return out
+}
+
+// finishTrial makes the record of a session. What was not measured leaves an older record in force; what failed does not.
+func (a *Agent) finishTrial(out *contract.TrialReport) {
+	cfg, p := a.current()
+	claims := cfg.Profile.ClaimSpec()
+	items := commission.Judge(&p.Trial, &claims, a.trials.runs)
+	now, _ := a.orders.now()
+	if now.Trust == order.Untrusted {
+		out.Accepted, out.Text = false, "the robot's clock is not trusted, so no record can say when it was measured; let it synchronise, then finish again"
+		return
+	}
+	every := cfg.Profile.CommissioningDue()
+	if every == 0 {
+		every = 365 * 24 * time.Hour // the profile demands none; a record is made all the same
+	}
+	rec := order.Commissioning{
+		Robot: a.robot, Profile: a.proofs.profile, BootID: bootUUID(a.boot), MPS: a.trials.mps, Measured: now.Civil.Truncate(time.Second),
+	}
+	rec.Due = rec.Measured.Add(every)
+	failed := false
+	for i := range items {
+		it := &items[i]
+		failed = failed || it.Result == commission.Failed
+		rec.Items = append(rec.Items, order.CommissioningItem{
+			Name: it.Name, Result: string(it.Result), Unit: it.Unit, Value: it.Value, Error: it.Error, Mean: it.Mean, Limit: it.Limit, Text: it.Text,
+		})
+	}
+	record, err := rec.Encode()
+	switch {
+	case err != nil:
+		out.Accepted, out.Text = false, err.Error()
+		return
+	case !failed && !rec.Enough():
+		out.Accepted, out.Text, out.Record = false, "not everything was measured, so nothing was stored: "+failures(&rec), record
+		return
+	}
+	if err := a.proofs.keep(record); err != nil {
+		out.Accepted, out.Text = false, fmt.Sprintf("what was measured could not be stored: %v", err)
+		return
+	}
+	a.trials.wake()
+	out.Accepted, out.Record = true, record
+	if out.Text = "stored; a technician signs it now"; failed {
+		out.Text = "stored: the robot is worse than its profile claims, and no record counts until it passes: " + failures(&rec)
+	}
+}
+
+// installProof puts a signed record into force.
+func (a *Agent) installProof(envelope []byte) contract.TrialReport {
+	now, _ := a.orders.now()
+	r := Receipt{Kind: "commissioning"}
+	if err := a.proofs.install(a.orders.verifier.Load(), now, envelope); err != nil {
+		r.Reason, r.Text = string(order.ReasonOf(err)), err.Error()
+		a.noteProof(&r)
+		return contract.TrialReport{Text: r.Text}
+	}
+	a.trials.wake()
+	r.Accepted, r.Applied, r.Text = true, true, "the record is in force"
+	a.noteProof(&r)
+	return contract.TrialReport{Accepted: true, Text: r.Text}
+}
+
+func (t *trials) wake() {
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
