@@ -120,8 +120,7 @@ func (g *GoalGate) refuse(to *replyTo) {
 	}
 	select {
 	case r := <-g.free:
-		p := r.payload
-		*r = goalRequest{to: *to, payload: p[:0]}
+		r.put(&goalRequest{to: *to})
 		g.queue <- r
 	default:
 		g.count.lost.Add(1)
@@ -148,6 +147,7 @@ func (g *GoalGate) forward(ctx context.Context) {
 			if err := g.hand(ctx, r); err != nil {
 				g.n.cfg.Log.Warn().Err(err).Str("action", g.cfg.Topic).Msg("a goal that may pass was not handed on")
 				g.count.refused.Add(1)
+				g.decided(r, false)
 				g.n.wg.Go(func() { g.tell(ctx, r, noGoal) })
 			}
 		}
@@ -212,6 +212,7 @@ func (g *GoalGate) await(ctx context.Context, r *goalRequest, k *call) {
 	if err == nil {
 		accepted, _, err = cdr.ParseAccepted(a.payload, a.id)
 	}
+	g.decided(r, accepted)
 	if err != nil {
 		g.n.cfg.Log.Warn().Err(err).Str("action", g.cfg.Topic).Msg("the navigator does not say whether it accepts a goal: refused, and cancelled")
 		g.count.refused.Add(1)
@@ -245,7 +246,11 @@ func (g *GoalGate) endAll(ctx context.Context) {
 			return
 		case <-g.wake:
 		}
-		for told := false; g.passed.Load() <= g.ended.Load(); told = true {
+		for told := false; ; told = true {
+			end, yes := g.due()
+			if !yes {
+				break
+			}
 			try, cancel := context.WithTimeout(ctx, g.n.cfg.Limits.ServiceTimeout)
 			r, err := g.canceled(try, cdr.GoalInfo{})
 			cancel()
@@ -253,6 +258,7 @@ func (g *GoalGate) endAll(ctx context.Context) {
 				return
 			}
 			if err == nil {
+				raise(&g.answered, end)
 				g.n.cfg.Log.Info().Str("action", g.cfg.Topic).Int8("code", r.Code).Int("goals", len(r.Goals)).Msg("the navigator was told to cancel its goals")
 				break
 			}
