@@ -214,6 +214,32 @@ func TestGoalGateEndsWhatWasNotReplaced(t *testing.T) {
 	}
 }
 
+// TestGoalGateBelievesTheNavigatorAlone: who takes no goals has none to cancel, whatever he says, and a navigator that rejects
+// the word is told again.
+func TestGoalGateBelievesTheNavigatorAlone(t *testing.T) {
+	d := freeDomain(t)
+	x := startGated(t, d, related)
+	x.node.cfg.Limits.ServiceTimeout = 200 * time.Millisecond
+	liar := startProcess(t, d, true)
+	lies := liar.serve(action(testAction, navCancel.part), navCancel.typ, related, func([]byte) []byte { return make([]byte, 8) })
+	eventually(t, "somebody who says that he cancels", func() bool { return len(known(x.cancel)) == 1 })
+	x.End(x.seq.Add(1))
+	eventually(t, "a second try", func() bool { return len(lies.requests()) >= 2 })
+	liar.stop()
+	eventually(t, "nobody", func() bool { return len(known(x.cancel)) == 0 })
+	p := startProcess(t, d, true)
+	server := serveNavigatorAs(p, related, testServer)
+	server.mu.Lock()
+	server.goesOn = 1
+	server.mu.Unlock()
+	eventually(t, "the word to cancel, and again", func() bool {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		return len(server.asked) >= 2 && server.goesOn < 0
+	})
+	eventually(t, "the gate to believe it", func() bool { _, due := x.due(); return !due })
+}
+
 // TestGoalGateLooksOn: without a navigator of its own a gate judges what clients ask, and answers nobody.
 func TestGoalGateLooksOn(t *testing.T) {
 	d := freeDomain(t)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
@@ -274,13 +275,34 @@ func (g *GoalGate) endAll(ctx context.Context) {
 	}
 }
 
-// canceled asks the navigator to cancel and returns what it says. Each of several may be asked.
-func (g *GoalGate) canceled(ctx context.Context, goal cdr.GoalInfo) (cdr.CancelResult, error) {
-	a, err := g.cancel.do(ctx, func(b []byte, id *cdr.RequestID) []byte { return cdr.AppendCancel(b, id, goal) }, true, func(answer) bool { return true })
-	if err != nil {
-		return cdr.CancelResult{}, err
+// cancelRejected is the code of a navigator that goes on with its goals.
+const cancelRejected = 1
+
+// canceled asks the navigator to cancel and returns what it says. Each of several may be asked. Whoever answers without taking
+// the goals that are handed on is not the navigator: what he says is an error, as a rejection is.
+func (g *GoalGate) canceled(ctx context.Context, goal cdr.GoalInfo) (r cdr.CancelResult, err error) {
+	var bad error // of the answer that came last
+	_, err = g.cancel.do(ctx, func(b []byte, id *cdr.RequestID) []byte { return cdr.AppendCancel(b, id, goal) }, true, func(a answer) bool {
+		r, bad = cdr.ParseCancel(a.payload, a.id)
+		switch {
+		case bad != nil:
+		case !g.takesGoals(a.from):
+			bad = fmt.Errorf("%s answers, and does not take goals as %s; expected the navigator", g.n.nameOfParticipant(a.from), g.cfg.Server)
+		case r.Code == cancelRejected:
+			bad = ErrCancelRejected
+		}
+		return bad == nil
+	})
+	if err == nil {
+		err = bad
 	}
-	return cdr.ParseCancel(a.payload, a.id)
+	return r, err
+}
+
+// takesGoals tells whether a participant offers what goals are handed on to.
+func (g *GoalGate) takesGoals(p *rtps.RemoteParticipant) bool {
+	servers, _ := g.send.servers()
+	return slices.ContainsFunc(servers, func(s server) bool { return s.answers.Participant == p })
 }
 
 // userField is the value of a key in an endpoint's user data, "key=value;…", empty without one.
