@@ -355,18 +355,20 @@ func TestWatchOfGoals(t *testing.T) {
 		}
 		return w
 	}
-	nav := startProcess(t, d, true)
-	own := request(nav)
-	nav.node("/bt_navigator", own)
-	reader, err := nav.NewReader(rtps.ReaderConfig{
-		Topic: requestTopic(action(testServer, "send_goal")), Type: "nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_", Reliable: true,
-		Handler: func(*rtps.Sample) {},
-	})
-	if err != nil {
-		t.Fatal(err)
+	serving := func() {
+		p := startProcess(t, d, true)
+		p.node("/bt_navigator", request(p))
+		reader, err := p.NewReader(rtps.ReaderConfig{
+			Topic: requestTopic(action(testServer, "send_goal")), Type: "nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_", Reliable: true,
+			Handler: func(*rtps.Sample) {},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.list.Nodes[0].Readers = append(p.list.Nodes[0].Readers, reader.GUID().Bytes())
+		p.say()
 	}
-	nav.list.Nodes[0].Readers = append(nav.list.Nodes[0].Readers, reader.GUID().Bytes())
-	nav.say()
+	serving()
 	eventually(t, "the navigator is served", func() bool { return len(known(x.send)) == 0 && len(x.send.writers[related].Matched()) == 1 })
 	from := boot()
 	eventually(t, "a graph that counts it", func() bool { return boot()-from > x.node.cfg.Limits.NameTimeout+500*time.Millisecond })
@@ -379,6 +381,9 @@ func TestWatchOfGoals(t *testing.T) {
 	namesake := startProcess(t, d, true)
 	namesake.node("/bt_navigator", request(namesake))
 	g.await(t, true, "/bt_navigator", "/robowarden")
+	// Nor does it help him to read what he writes.
+	serving()
+	g.await(t, true, "/bt_navigator", "/bt_navigator", "/robowarden")
 }
 
 // TestGoalGateAllocatesNothing: neither to refuse a request nor to take one in hand.

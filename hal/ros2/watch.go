@@ -161,7 +161,7 @@ func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration)
 		return
 	}
 	if id.name == w.consumer {
-		c.serving = append(c.serving, e.Participant)
+		w.serves(c, e, &id)
 	}
 	// Discovery knows a reader before it is matched.
 	known := now-w.n.faces.since(e, now) >= w.n.cfg.Limits.NameTimeout
@@ -171,6 +171,18 @@ func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration)
 	}
 }
 
+// serves notes that a participant with the consumer's name reads the topic. Where goals are asked for, one that another one
+// preceded under that name may be no consumer; the one before may just have died, which shows in time.
+func (w *Watch) serves(c *census, e *rtps.Endpoint, id *identity) {
+	if w.goals {
+		w.pending = w.pending || w.n.dir.rival(e.Participant, w.consumer) != nil
+		if id.rival != nil {
+			return
+		}
+	}
+	c.serving = append(c.serving, e.Participant)
+}
+
 // census counts the writers of a topic by node.
 type census struct {
 	names []string
@@ -178,7 +190,7 @@ type census struct {
 	// consumer is the name of whoever consumes; consumers are the readers of whoever is named as the consumer; bound are the participants that are known to be it.
 	consumer  string
 	consumers []*rtps.Endpoint
-	// serving are the participants of all who say they are the consumer, however new.
+	// serving are the participants of all who say they are the consumer, however new; of those who ask for goals, see serves.
 	serving []*rtps.RemoteParticipant
 	bound   []*rtps.RemoteParticipant
 }
@@ -216,7 +228,8 @@ func (n *Node) bound(name string) (out []*rtps.RemoteParticipant) {
 }
 
 // spare leaves out the consumer's own writers: a navigator sends the goals that come to it by a topic to its own action. It
-// is one that serves the requests and sends them in the same participant, so that a namesake elsewhere stays in.
+// is one that serves the requests and sends them in the same participant, and the first that has the name, so that a namesake
+// stays in.
 func (c *census) spare() {
 	for _, p := range c.serving {
 		h := holder{p, c.consumer}
