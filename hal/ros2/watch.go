@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
@@ -28,6 +29,8 @@ type Watch struct {
 	// made is true once the graph was made of what discovery tells, and pending while time alone may change it.
 	made, pending bool
 	names         []string
+	// serving are the consumer's participants where goals are asked for, as make found them last.
+	serving atomic.Pointer[[]*rtps.RemoteParticipant]
 	// reached says that our own writer is announced and serves the consumer, as far as that is known.
 	reached bool
 	at      time.Duration
@@ -129,6 +132,8 @@ func (w *Watch) make(now time.Duration) bool {
 	})
 	if w.goals {
 		c.spare()
+		serving := c.serving // alone: it is kept
+		w.serving.Store(&serving)
 	}
 	if own != nil {
 		c.names = append(c.names, w.n.cfg.Name)
@@ -181,6 +186,19 @@ func (w *Watch) serves(c *census, e *rtps.Endpoint, id *identity) {
 		}
 	}
 	c.serving = append(c.serving, e.Participant)
+}
+
+// passed tells whether a writer that is gone may have asked for goals and never been in a graph, without being the consumer's:
+// one request is enough, and takes less time than to know whose a writer is. Of two of one name the second counts as another
+// here, though the first may be dead. It takes no lock that is held while h runs.
+func (w *Watch) passed(e *rtps.Endpoint, now time.Duration) bool {
+	if !w.goals {
+		return false
+	}
+	if s := w.serving.Load(); s != nil && slices.Contains(*s, e.Participant) {
+		return w.n.dir.rival(e.Participant, w.consumer) != nil
+	}
+	return now-w.n.faces.since(e, now) < w.n.cfg.Limits.NameTimeout
 }
 
 // census counts the writers of a topic by node.
