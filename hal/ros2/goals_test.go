@@ -240,6 +240,33 @@ func TestGoalGateBelievesTheNavigatorAlone(t *testing.T) {
 	eventually(t, "the gate to believe it", func() bool { _, due := x.due(); return !due })
 }
 
+// TestGoalGateEndsWhatSeemsRejected: a goal that was under way at an end is cancelled by its id, also after a "no": who says it
+// need not be the navigator.
+func TestGoalGateEndsWhatSeemsRejected(t *testing.T) {
+	d := freeDomain(t)
+	x := startGated(t, d, related)
+	server := serveNavigatorAs(startProcess(t, d, true), related, testServer)
+	slow := make(chan struct{})
+	server.mu.Lock()
+	server.slow, server.reject = slow, true
+	server.mu.Unlock()
+	eventually(t, "a navigator", func() bool { return len(known(x.send)) == 1 && len(known(x.cancel)) == 1 })
+	answer := make(chan error, 1)
+	go func() { _, err := x.client.SendGoal(t.Context(), at(1)); answer <- err }()
+	eventually(t, "the goal at the navigator", func() bool { return x.Stats().Handed == 1 })
+	x.End(x.seq.Add(1))
+	eventually(t, "the word to cancel", func() bool { server.mu.Lock(); defer server.mu.Unlock(); return len(server.asked) == 1 })
+	close(slow)
+	if err := <-answer; !errors.Is(err, ErrGoalRejected) {
+		t.Errorf("%v; expected a rejection", err)
+	}
+	eventually(t, "the word to cancel this goal", func() bool {
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		return len(server.asked) == 2 && server.asked[1][:16] == string(x.judged.all()[0].Raw[cdr.HeaderBytes:][:16])
+	})
+}
+
 // TestGoalGateLooksOn: without a navigator of its own a gate judges what clients ask, and answers nobody.
 func TestGoalGateLooksOn(t *testing.T) {
 	d := freeDomain(t)

@@ -203,7 +203,7 @@ func (g *GoalGate) hand(ctx context.Context, r *goalRequest) error {
 }
 
 // await waits for the navigator's answer and hands it back. Without one the goal counts as refused, and the navigator is told
-// to forget it, in case it has it. A goal that was accepted after everything was ended is ended as well: it may have come to
+// to forget it, in case it has it. A goal that was answered after everything was ended is ended as well: it may have come to
 // the navigator after the word to cancel.
 func (g *GoalGate) await(ctx context.Context, r *goalRequest, k *call) {
 	wait, cancel := context.WithTimeout(ctx, goalPatience*g.n.cfg.Limits.ServiceTimeout)
@@ -221,7 +221,7 @@ func (g *GoalGate) await(ctx context.Context, r *goalRequest, k *call) {
 		g.tell(ctx, r, noGoal)
 		return
 	}
-	if accepted && g.ended.Load() > r.seq {
+	if g.ended.Load() > r.seq { // whatever the answer: somebody else may have given it, and to cancel an unknown goal costs nothing
 		g.n.wg.Go(func() { g.forget(ctx, goal) })
 	}
 	g.tell(ctx, r, func(b []byte, id *cdr.RequestID) []byte {
