@@ -110,13 +110,17 @@ func (g *GoalGate) answer(to *replyTo, enc func(b []byte, id *cdr.RequestID) []b
 func noGoal(b []byte, id *cdr.RequestID) []byte { return cdr.AppendAccepted(b, id, false, 0) }
 
 // refuse answers that a goal is not accepted: at once, or as soon as its client's reader is found. A gate that looks on
-// answers nobody.
+// answers nobody. Refusals that wait leave half of the places to goals that may pass.
 func (g *GoalGate) refuse(to *replyTo) {
 	if g.send == nil {
 		return
 	}
 	g.count.refused.Add(1)
 	if g.answer(to, noGoal) {
+		return
+	}
+	if len(g.free) <= maxGoalRequests/2 {
+		g.count.lost.Add(1)
 		return
 	}
 	select {
