@@ -218,7 +218,7 @@ func (a *Authority) all(role identity.Role) ([]*record, error) {
 	}
 	var out []*record
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) != ".json" || strings.HasPrefix(e.Name(), ".") {
+		if filepath.Ext(e.Name()) != ".json" { // what is being written ends otherwise; a name may begin with a dot
 			continue
 		}
 		data, err := durable.Read(filepath.Join(dir, e.Name()), maxRecord)
