@@ -120,7 +120,7 @@ func (o *InviteOptions) check(now time.Time) error {
 // good.
 func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires time.Time, err error) {
 	now := a.now().UTC()
-	if err := o.check(now); err != nil {
+	if err := errors.Join(identity.CheckNew(identity.RoleRobot, robot), o.check(now)); err != nil {
 		return "", time.Time{}, err
 	}
 	secret := make([]byte, identity.TokenBytes)
@@ -144,6 +144,9 @@ func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires
 
 // sign issues a certificate of a role for a key and puts it into the record.
 func (a *Authority) sign(r *record, key *ecdsa.PublicKey, life time.Duration, now time.Time) (*x509.Certificate, error) {
+	if err := identity.CheckNew(r.Role, r.Name); err != nil {
+		return nil, refuse("%w", err)
+	}
 	root := a.roots[r.Role]
 	end := now.Add(life)
 	if !r.Until.IsZero() && r.Until.Before(end) {

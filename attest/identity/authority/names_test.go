@@ -3,6 +3,7 @@ package authority
 import (
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,5 +44,36 @@ func TestNamesThatBeginWithADot(t *testing.T) {
 	revoke(t, s, d.name)
 	if got := revoked(t, s); len(got) != 1 || got[0] != c.SerialNumber.String() {
 		t.Errorf("revoked %v, expected %v", got, c.SerialNumber)
+	}
+}
+
+// TestOneCommonNameIsOneRobot asks for two robots that a broker could not tell apart: one of them gets no certificate, and can still
+// be revoked.
+func TestOneCommonNameIsOneRobot(t *testing.T) {
+	const twin = "a:b/c"
+	s := newSite(t)
+	options := InviteOptions{Tier: order.TierSoftwareKey, Wait: time.Hour, Life: time.Hour}
+	if _, _, err := s.a.Invite(twin, options); err == nil || !strings.Contains(err.Error(), "without a colon") {
+		t.Fatalf("%s is invited: %v", twin, err)
+	}
+	if _, _, err := s.a.Invite("a/b:c", options); err != nil {
+		t.Fatal(err)
+	}
+	// An earlier authority has invited it.
+	token := strings.Repeat("0a", 32)
+	if err := s.a.update(identity.RoleRobot, twin, func(r *record) error {
+		now := s.clock.now()
+		r.Invitations = []invited{{Hash: tokenHash(token), Tier: order.TierSoftwareKey, Issued: now, Expires: now.Add(time.Hour), Life: time.Hour}}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	request := must(identity.Request(must(order.GenerateKey(order.ECDSAP256))(t), twin))(t)
+	if c, err := s.a.Software(twin, token, request); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "without a colon") {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	revoke(t, s, twin)
+	if n := len(s.record(twin).Invitations); n != 0 {
+		t.Errorf("%d invitations wait", n)
 	}
 }
