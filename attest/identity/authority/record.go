@@ -177,7 +177,7 @@ func (a *Authority) load(role identity.Role, name string) (*record, error) {
 // update changes a record: change sees it as it is, and what it leaves is durable before update returns. If it fails, nothing
 // has changed.
 func (a *Authority) update(role identity.Role, name string, change func(*record) error) error {
-	unlock, err := lock(a.dir)
+	unlock, err := lock(filepath.Join(a.dir, "lock"))
 	if err != nil {
 		return err
 	}
