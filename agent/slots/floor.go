@@ -119,31 +119,68 @@ func (s *Store) floor() (floors, error) {
 	return f, err
 }
 
-// demanded is the highest floor of what has proven itself: nothing below it becomes active, whether it is stored yet or not.
-func (s *Store) demanded() (svn uint64) {
+// demanded is the highest floor of what has proven itself: nothing below it becomes active, whether it is stored yet or not. The
+// records say it, and the file where a record that said it was replaced.
+func (s *Store) demanded() (svn uint64, err error) {
+	svn, err = s.readDemand()
 	for _, slot := range slotNames {
 		if r := s.record(slot); r != nil && r.Good {
 			svn = max(svn, r.Floor)
 		}
 	}
-	return svn
+	return svn, err
+}
+
+// readDemand reads what records demanded that are gone, 0 without any.
+func (s *Store) readDemand() (svn uint64, err error) {
+	raw, err := s.readSmall(demandName, maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err == nil {
+		raw, err = unsealed(raw)
+	}
+	if err == nil {
+		svn, err = strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: demand: %w; install nothing and ask who changed it", ErrFloor, err)
+	}
+	return svn, nil
+}
+
+// hold writes down what the records demand, before one of them goes: what has proven itself binds its successors, proven or not.
+func (s *Store) hold() error {
+	to, err := s.demanded()
+	if err != nil {
+		return err
+	}
+	if was, err := s.readDemand(); err != nil || was == to {
+		return err
+	}
+	return s.replace(demandName, sealed(fmt.Appendf(nil, "%d\n", to)))
 }
 
 // least is the least security version that may become active.
 func (s *Store) least() (uint64, error) {
 	f, err := s.floor()
-	return max(f.svn, s.demanded()), err
+	demanded, derr := s.demanded()
+	return max(f.svn, demanded), errors.Join(err, derr)
 }
 
 // Settle raises the stored floor to what the releases demand that have proven themselves, and no higher than what every slot
 // that holds something meets: a floor above the way back would leave a robot whose active content is lost with nothing that may
-// run. It is called again after every commit and may be cut off anywhere; until then the records say what is demanded.
+// run. It is called again after every commit and may be cut off anywhere; until then records and file say what is
+// demanded.
 func (s *Store) Settle() error {
 	f, err := s.floor()
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", s.name, err)
 	}
-	to := s.demanded()
+	to, err := s.demanded()
+	if err != nil {
+		return fmt.Errorf("artifact %s: %w", s.name, err)
+	}
 	for _, slot := range slotNames {
 		if r := s.record(slot); r != nil {
 			to = min(to, r.SVN)

@@ -101,6 +101,9 @@ func (w *world) check(t interface{ Context() context.Context }) string {
 	if st.Floor > w.promised {
 		return fmt.Sprintf("the floor %d is above all that was demanded, %d", st.Floor, w.promised)
 	}
+	if st.Least < w.promised {
+		return fmt.Sprintf("svn %d may become active: what proved itself has demanded %d", st.Least, w.promised)
+	}
 	if st.Running().SVN < st.Least {
 		return fmt.Sprintf("svn %d is active, below %d", st.Running().SVN, st.Least)
 	}
@@ -209,6 +212,44 @@ func TestAFloorRaisedAtOnceStrands(t *testing.T) {
 	put(w.d, "floor", "4\n")
 	if why := w.check(t); !strings.Contains(why, "nothing may run if the other one is lost") {
 		t.Errorf("%q: the property finds nothing", why)
+	}
+}
+
+// TestWhatWasDemandedOutlivesItsRecord replaces the only record that demands a floor which is not stored yet: by a newer release
+// with the same content, by new content in its slot, and by content that comes back into its slot.
+func TestWhatWasDemandedOutlivesItsRecord(t *testing.T) {
+	for name, next := range map[string][]content{
+		"the same content": {newer}, "its slot is filled": {third, {"weights.bin": "fourth"}}, "its content returns": {third, newer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{d: newDisk()}
+			install(t, w.d, older, 4, 0)
+			install(t, w.d, newer, 5, 5)
+			if _, err := w.store().Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if why := w.check(t); why != "" || w.promised != 5 {
+				t.Fatalf("before: %q, promised %d", why, w.promised)
+			}
+			for _, c := range next {
+				install(t, w.d, c, 6, 0)
+				if why := w.check(t); why != "" {
+					t.Fatal(why)
+				}
+			}
+			below := content{"weights.bin": "below"}
+			if err := w.store().Install(t.Context(), &slots.Install{Release: releaseOf(below, 4, 0), Source: below}); err == nil {
+				t.Error("svn 4 was installed")
+			}
+			if err := w.store().Rollback(t.Context(), back()); name == "the same content" && !errors.Is(err, slots.ErrNoWayBack) {
+				t.Errorf("rolled back to svn 4: %v", err)
+			}
+			w.d.names["demand"].data[0] ^= 1
+			above := content{"weights.bin": "above"}
+			if err := w.store().Install(t.Context(), &slots.Install{Release: releaseOf(above, 7, 0), Source: above}); !errors.Is(err, slots.ErrFloor) {
+				t.Errorf("installed although nobody knows what was demanded: %v", err)
+			}
+		})
 	}
 }
 
