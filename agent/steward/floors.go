@@ -22,6 +22,8 @@ type said struct {
 	floor uint64
 	there bool
 	err   error
+	// stale is true once the answer did not go with the file, doubted if one that was asked for because of that did not either.
+	stale, doubted bool
 }
 
 // remember returns nil for no counter.
@@ -44,10 +46,10 @@ func (r *remembered) counter() slots.Counter {
 func (r *remembered) Floor(artifact string) (uint64, bool, error) {
 	now := r.clock()
 	x, ok := r.known[artifact]
-	if ok && (x.err == nil && now-x.at < recheck || x.err != nil && now-x.at < saveEvery) {
+	if ok && !x.stale && (x.err == nil && now-x.at < recheck || x.err != nil && now-x.at < saveEvery) {
 		return x.floor, x.there, x.err
 	}
-	x.at = now
+	x = said{at: now}
 	x.floor, x.there, x.err = r.Counter.Floor(artifact)
 	r.known[artifact] = x
 	return x.floor, x.there, x.err
@@ -59,10 +61,32 @@ func (r *remembered) Raise(artifact string, to uint64) error {
 	return r.Counter.Raise(artifact, to)
 }
 
+// again asks a second time what was in doubt with the answer that is remembered: another program, a person's command, may have
+// raised counter and file since. While the doubt stays, that is no more often than after an error.
+func (r *remembered) again(artifact string, ask func() error, doubt error) error {
+	if r == nil {
+		return doubt
+	}
+	x, ok := r.known[artifact]
+	if !ok || x.doubted && r.clock()-x.at < saveEvery {
+		return doubt
+	}
+	x.stale = true
+	r.known[artifact] = x
+	err := ask()
+	x = r.known[artifact]
+	x.doubted = err != nil
+	r.known[artifact] = x
+	return err
+}
+
 // stands says why the floor forbids what is active, empty if it does not. A counter that does not answer is no reason against
 // what has stood in this run: nothing becomes active meanwhile, so nothing can have come below the floor.
 func (ts *trials) stands(name string, t *tracked, s *slots.Store) string {
 	err := s.Stands()
+	if err != nil && !errors.Is(err, slots.ErrSilent) {
+		err = ts.floors.again(name, s.Stands, err)
+	}
 	switch {
 	case err == nil:
 		t.stood = true
@@ -74,6 +98,7 @@ func (ts *trials) stands(name string, t *tracked, s *slots.Store) string {
 		}
 		return ""
 	}
+	t.stood = false // What was in doubt has to stand again before silence is no reason.
 	return clipped(fmt.Errorf("floor: %w", err))
 }
 

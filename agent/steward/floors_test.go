@@ -85,6 +85,45 @@ func TestADoubtfulFloorHidesWhatIsActive(t *testing.T) {
 	}
 }
 
+// TestACommandRaisesTheFloor: what a person's command has raised since the counter was asked is no sign that somebody meddled, and
+// a doubt that goes away is forgotten as soon as an error is.
+func TestACommandRaisesTheFloor(t *testing.T) {
+	b := counted(t)
+	b.must(b.install("third", 3, 3, nil))
+	b.until(5*time.Minute, "committed", good)
+	b.must(b.install("fourth", 4, 4, nil))
+	b.look()
+	for want := uint64(3); want <= 4; want++ { // Twice within half a minute.
+		s, done := b.store()
+		if _, err := s.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		done()
+		if b.counter.floors["grasp"] != want {
+			t.Fatalf("%v: the command did not raise the floor to %d", b.counter.floors, want)
+		}
+		if a := b.look(); a.SHA256 == "" {
+			t.Fatalf("floor %d: the guard hears %+v", want, a)
+		}
+		if want == 3 {
+			b.must(b.install("fifth", 4, 4, nil))
+		}
+	}
+	b.counter.floors["grasp"] = 1
+	b.clock += recheck
+	if a := b.look(); a.SHA256 != "" {
+		t.Fatalf("the counter is behind: the guard hears %+v", a)
+	}
+	b.counter.err = fmt.Errorf("%w: off", slots.ErrSilent)
+	for range 60 {
+		if a := b.look(); a.SHA256 != "" {
+			t.Fatalf("in doubt, then silent: the guard hears %+v", a)
+		}
+	}
+	b.counter.err, b.counter.floors["grasp"] = nil, 4
+	b.until(saveEvery+5*time.Second, "the digest", func(_ slots.Status, a contract.Artifact) bool { return a.SHA256 != "" })
+}
+
 // TestASilentCounterStopsNobody: what has stood in this run goes on, nothing else becomes active, and what was committed meanwhile
 // raises the floor once the counter answers.
 func TestASilentCounterStopsNobody(t *testing.T) {
