@@ -64,6 +64,27 @@ func TestFloor(t *testing.T) {
 	m.on()
 }
 
+// TestFloorRaisedBitByBit ends each call after one step: the next one goes on.
+func TestFloorRaisedBitByBit(t *testing.T) {
+	m := newMachine(t)
+	c := m.counters()
+	c.options.RaiseTimeout = 1
+	const to, steps = 3, 4 // One makes the counter.
+	for n := 1; n < steps; n++ {
+		if err := c.RaiseFloor("grasp", to); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		m.wantFloor(c, "grasp", uint64(n-1), true)
+	}
+	if err := c.RaiseFloor("grasp", to); err != nil {
+		t.Fatal(err)
+	}
+	m.wantFloor(c, "grasp", to, true)
+	if _, err := OpenCounters(m.socket, Options{RaiseTimeout: -1}); err == nil {
+		t.Error("a time limit below zero was taken")
+	}
+}
+
 // TestFloorCutWhileItIsMade leaves a counter as each step of its making leaves it: the floor is none, and raising goes on.
 func TestFloorCutWhileItIsMade(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -33,6 +33,8 @@ type Options struct {
 	Timeout time.Duration
 	// EnrolmentTimeout bounds Endorsement and ActivateCredential, which may make an RSA key.
 	EnrolmentTimeout time.Duration
+	// RaiseTimeout bounds RaiseFloor, which makes at least one step of up to Timeout. The default has room for all steps.
+	RaiseTimeout time.Duration
 }
 
 // TPM is a TPM 2.0. Its methods may be called from many goroutines; one goroutine of its own talks to the TPM, one call
@@ -63,8 +65,8 @@ func Open(path string) (*TPM, error) { return OpenWith(path, Options{}) }
 
 // OpenWith is Open with time limits.
 func OpenWith(path string, o Options) (*TPM, error) {
-	if o.Timeout < 0 || o.EnrolmentTimeout < 0 {
-		return nil, fmt.Errorf("tpm: time limits must be positive, found %v and %v", o.Timeout, o.EnrolmentTimeout)
+	if o.Timeout < 0 || o.EnrolmentTimeout < 0 || o.RaiseTimeout < 0 {
+		return nil, fmt.Errorf("tpm: time limits must be positive, found %v, %v and %v", o.Timeout, o.EnrolmentTimeout, o.RaiseTimeout)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -91,6 +93,9 @@ func OpenWith(path string, o Options) (*TPM, error) {
 
 // begin starts the goroutine that talks to a TPM.
 func begin(path string, o Options) *TPM {
+	if o.RaiseTimeout == 0 {
+		o.RaiseTimeout = o.Timeout + MaxFloor*50*time.Millisecond
+	}
 	t := &TPM{
 		path: path, options: o, jobs: make(chan job), closed: make(chan struct{}), stopped: make(chan struct{}),
 		keys: map[keyKind]*loadable{},

@@ -42,7 +42,7 @@ func open(dir, socket string) (*slots.Store, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := floors.Open(socket)
+	c, err := floors.Open(socket, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,7 +127,7 @@ func TestKilledBetweenCounterAndFile(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		counter, err := floors.Open(socket)
+		counter, err := floors.Open(socket, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +209,7 @@ func TestAnotherTPM(t *testing.T) {
 	if err := install(t, dir, socket, "new", 4, 3); !errors.Is(err, slots.ErrSilent) {
 		t.Errorf("without its TPM: %v", err)
 	}
-	if c, err := floors.Open(""); c != nil || err != nil {
+	if c, err := floors.Open("", 0); c != nil || err != nil {
 		t.Errorf("no path: %v, %v", c, err)
 	}
 }
