@@ -40,8 +40,11 @@ func (c *counter) Raise(artifact string, to uint64) error {
 	return silent(c.t.RaiseFloor(artifact, to))
 }
 
-// silent tells a TPM that does not answer from one that answers otherwise than it did.
+// silent tells a TPM that does not answer, and a floor that it does not count to, from one that answers otherwise than it did.
 func silent(err error) error {
+	if errors.Is(err, tpm.ErrFloorHeight) {
+		return fmt.Errorf("%w: %w", slots.ErrHeight, err)
+	}
 	if errors.Is(err, tpm.ErrUnavailable) || errors.Is(err, tpm.ErrClosed) {
 		return fmt.Errorf("%w: %w", slots.ErrSilent, err)
 	}

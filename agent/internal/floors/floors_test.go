@@ -18,6 +18,7 @@ import (
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/attest/artifact"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
 )
 
 // child is what this program is in [TestKilledBetweenCounterAndFile] when it is one that commits: folder and TPM.
@@ -178,6 +179,20 @@ func TestKilledBetweenCounterAndFile(t *testing.T) {
 		done()
 	}
 	t.Logf("%d kills within %v each, %d with the counter on its way", kills-1, whole, between)
+}
+
+// TestTooHigh: a floor that no counter counts to is one of its own kind, not a TPM that somebody changed.
+func TestTooHigh(t *testing.T) {
+	c, err := floors.Open(filepath.Join(t.TempDir(), "none"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Raise("grasp", tpm.MaxFloor+1); !errors.Is(err, slots.ErrHeight) || errors.Is(err, slots.ErrSilent) {
+		t.Errorf("%v", err)
+	}
+	if err := c.Raise("grasp", tpm.MaxFloor); errors.Is(err, slots.ErrHeight) || !errors.Is(err, slots.ErrSilent) {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestAnotherTPM: who takes the disk to another computer, or the TPM out of this one, is told so, and installs nothing.
