@@ -3,6 +3,7 @@ package tpm
 import (
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -83,6 +84,42 @@ func TestFloorRaisedBitByBit(t *testing.T) {
 	if _, err := OpenCounters(m.socket, Options{RaiseTimeout: -1}); err == nil {
 		t.Error("a time limit below zero was taken")
 	}
+}
+
+// TestFloorOfABusyTPM: a TPM that is busy or has no room says nothing about the counter; one that refuses otherwise does.
+func TestFloorOfABusyTPM(t *testing.T) {
+	m := newMachine(t)
+	if err := m.counters().RaiseFloor("grasp", 1); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(t, m.socket)
+	c := must(OpenCounters(r.path, Options{}))(t)
+	defer c.Close() //nolint:errcheck // the relay ends it
+	for code, passes := range map[uint32]bool{
+		uint32(tpm2.TPMRCMemory): true, uint32(tpm2.TPMRCObjectMemory): true, uint32(tpm2.TPMRCSessionMemory): true,
+		uint32(tpm2.TPMRCObjectHandles): true, uint32(tpm2.TPMRCSessionHandles): true, uint32(tpm2.TPMRCCanceled): true,
+		rcNVRate: true, uint32(tpm2.TPMRCFailure): false, uint32(tpm2.TPMRCNVLocked): false,
+	} {
+		c.options.Timeout = DefaultTimeout
+		if code == rcNVRate { // It is asked again until then.
+			c.options.Timeout = impatient.Timeout
+		}
+		r.set(func(command uint32) harm {
+			if command != codeNVRead && command != codeIncrement {
+				return nil
+			}
+			return func(c net.Conn, _ func(...byte) []byte) { _, _ = c.Write(response(code)) }
+		})
+		if _, _, err := c.Floor("grasp"); err == nil || errors.Is(err, ErrUnavailable) != passes {
+			t.Errorf("%#x: read: %v", code, err)
+		}
+		if err := c.RaiseFloor("grasp", 2); err == nil || errors.Is(err, ErrUnavailable) != passes {
+			t.Errorf("%#x: raised: %v", code, err)
+		}
+	}
+	c.options.Timeout = DefaultTimeout
+	r.set(nil)
+	m.wantFloor(c, "grasp", 1, true)
 }
 
 // TestFloorCutWhileItIsMade leaves a counter as each step of its making leaves it: the floor is none, and raising goes on.

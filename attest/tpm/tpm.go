@@ -18,7 +18,7 @@ const (
 	grace = 250 * time.Millisecond
 )
 
-// ErrUnavailable says that the TPM could not be reached or did not answer in time. Trying again later may help.
+// ErrUnavailable says that the TPM could not be reached, had no room, or did not answer in time. Trying again later may help.
 var ErrUnavailable = errors.New("tpm is unavailable")
 
 // ErrUncertain says that the TPM was lost while it was asked to change something: it may or may not have done so.
@@ -187,6 +187,8 @@ func attempt[T any](t *TPM, deadline time.Time, e effect, f func(*conn) (T, erro
 		v, how, err := connected(t, deadline, f)
 		var lost *linkError
 		switch {
+		case passing(err):
+			return v, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		case err == nil || !errors.As(err, &lost):
 			return v, err
 		case how == working && e == lasting:
@@ -194,6 +196,21 @@ func attempt[T any](t *TPM, deadline time.Time, e effect, f func(*conn) (T, erro
 		case how == dialling || n == tries || !time.Now().Before(deadline):
 			return v, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
+	}
+}
+
+// passing says whether the TPM refused a command for want of something that others hold now, or because its driver gave the command
+// up: nothing was done, and the answer says nothing about what was asked. Those that ask for the same command again are [conn.Send]'s.
+func passing(err error) bool {
+	var rc tpm2.TPMRC
+	if !errors.As(err, &rc) {
+		return false
+	}
+	switch rc {
+	case tpm2.TPMRCMemory, tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCObjectHandles, tpm2.TPMRCSessionHandles, tpm2.TPMRCCanceled:
+		return true
+	default:
+		return false
 	}
 }
 
