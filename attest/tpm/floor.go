@@ -212,8 +212,11 @@ func makeFloor(c *conn, name string, index uint32) error {
 		}
 		x.area.Attributes.Written = true
 		began, err := readNV(c, index, nvName(x.area))
-		if err != nil || began == base {
-			return err
+		if err != nil { // Others may have counted since: then it would say a floor that nobody has raised.
+			return errors.Join(err, x.undefine(c))
+		}
+		if began == base {
+			return nil
 		}
 		if err := x.undefine(c); err != nil {
 			return err

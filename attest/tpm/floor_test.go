@@ -155,6 +155,34 @@ func TestFloorCutWhileItIsMade(t *testing.T) {
 	}
 }
 
+// TestFloorThatCannotBeReadWhileItIsMade has the TPM refuse to say where a counter began, after which another program may
+// have counted: none stays behind that says a floor which nobody has raised.
+func TestFloorThatCannotBeReadWhileItIsMade(t *testing.T) {
+	m := newMachine(t)
+	r := newRelay(t, m.socket)
+	c := must(OpenCounters(r.path, Options{}))(t)
+	defer c.Close() //nolint:errcheck // the relay ends it
+	reads := 0
+	r.set(func(code uint32) harm {
+		if code != codeNVRead {
+			return nil
+		}
+		if reads++; reads != 2 { // The first one says where counters begin now.
+			return nil
+		}
+		return func(c net.Conn, _ func(...byte) []byte) { _, _ = c.Write(response(uint32(tpm2.TPMRCFailure))) }
+	})
+	if err := c.RaiseFloor("grasp", 1); !errors.Is(err, tpm2.TPMRCFailure) {
+		t.Fatalf("%v after %d reads", err, reads)
+	}
+	m.wantFloor(c, "grasp", 0, false)
+	r.set(nil)
+	if err := c.RaiseFloor("grasp", 1); err != nil {
+		t.Fatal(err)
+	}
+	m.wantFloor(c, "grasp", 1, true)
+}
+
 // TestFloorThatSomebodyReplaced puts other things into the counter's place: none is taken for it.
 func TestFloorThatSomebodyReplaced(t *testing.T) {
 	m := newMachine(t)
