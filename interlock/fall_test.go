@@ -194,7 +194,7 @@ func TestUprightByItsOwnFrame(t *testing.T) {
 			if u.run(time.Second); u.last != (FallStatus{OK(), OK()}) {
 				t.Errorf("%v: %+v", lean, u.last)
 			}
-			u.lean += 1
+			u.lean++
 			if u.run(time.Second); u.last.Fallen.State != Present {
 				t.Errorf("off, %v: %+v", lean, u.last)
 			}
