@@ -23,6 +23,8 @@ var analysis = []fmeaGroup{
 		{"odometry lost or impossible", "speed and standstill have one source less", "odometry.missing", "creeps; a stop is confirmed by nothing and goes on to the last rung", []string{"agent/guard:TestFaultsRestrict/odometry silent", "interlock:TestLadderTakesAnUnknownSpeedForTheTopSpeed"}},
 		{"odometry says that it stands while it moves", "a stop would be believed too early", "joints or inertial sensor must agree", "yes, the ladder goes on", []string{"interlock:TestScenarioOdometryAloneConfirmsNothing", "interlock:TestStandsOnlyAtRest"}},
 		{"joint states lost, incomplete or impossible", "arms and standstill are unknown", "joints.missing, joints.invalid", "yes, held", []string{"agent/guard:TestFaultsRestrict/joints silent", "agent/guard:TestFaultsRestrict/joint NaN"}},
+		{"the robot falls", "it lies on somebody or something, and its limbs go on", "robot.fallen, where the profile has a fall section: lean, free fall, impact", "yes, stopped until somebody who answers for it resets; without the section only the operator sees it", []string{"agent/guard:TestFallsRestrict/falls", "interlock:TestFallIsSeen", "test/simulate:TestWalkingIsNoFall"}},
+		{"the inertial unit is lost or impossible", "nobody knows whether the robot is upright", "imu.missing, where the profile has a fall section; standstill is unconfirmed", "yes, held", []string{"agent/guard:TestFallsRestrict/inertial unit silent", "interlock:TestUnknownIsNeverUpright"}},
 		{"the battery's state is lost or low", "rest may not last", "battery.low", "docks", []string{"agent/guard:TestFaultsRestrict/battery silent"}},
 	}},
 	{"Who commands", []fmeaRow{
