@@ -122,6 +122,11 @@ func dressed(z *ZoneSpec, rng *rand.Rand) {
 		z.MaxDwell = time.Minute
 	case NoStop:
 		z.Within = 20 * time.Second
+	case Directed, Bidirected:
+		z.DirectionRad, z.Limitation = (rng.Float64()*2-1)*math.Pi, Soft+Limitation(rng.IntN(2)) //nolint:gosec // small
+		if z.Kind == Directed && rng.IntN(2) == 0 {
+			z.Limitation = Strict
+		}
 	case Door:
 		z.MaxDwell, z.Facts, z.Loss = time.Minute, FactSet(1+rng.IntN(7)), LossEvacuate //nolint:gosec // small
 	case Release:

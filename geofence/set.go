@@ -56,6 +56,9 @@ type zone struct {
 	parts         partSet
 	views         uint8
 	slot          int32 // of its two levels in limbs.levels
+	// alongX and alongY are its direction of travel as a unit vector.
+	alongX, alongY float64
+	limitation     Limitation
 }
 
 // floor lists the zones of a floor, in the order of the Spec.
@@ -81,7 +84,10 @@ type ZoneInfo struct {
 	Facts    FactSet
 	MaxDwell time.Duration
 	Within   time.Duration
-	Reason   string
+	// DirectionRad and Limitation are as in the ZoneSpec.
+	DirectionRad float64
+	Limitation   Limitation
+	Reason       string
 }
 
 // Zones is the number of zones.
@@ -173,6 +179,11 @@ func (s *Set) sum() uint64 {
 			for _, v := range []uint64{uint64(z.info.Loss), uint64(z.info.Facts), uint64(z.info.MaxDwell), uint64(z.info.Within)} {
 				h.uint(v)
 			}
+		}
+		if z.kind.lane() {
+			h.uint(uint64(z.limitation))
+			h.float(z.alongX)
+			h.float(z.alongY)
 		}
 		z.sumLimb(&h)
 	}
