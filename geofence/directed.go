@@ -133,6 +133,7 @@ func (q *query) leads(l course, m twist, tolerance, s float64) bool {
 	return l.spans(at, first, blur, tolerance) &&
 		l.spans(at, first+float64(fl.second.w*fl.deadS), blur, tolerance) &&
 		l.spans(at, float64(w*(q.react+stop)), blur, tolerance) &&
+		l.spans(end, float64(fl.after.w*(fl.holdS+f.stopS(fl.after))), blur, tolerance) &&
 		l.spans(end, float64(w*rest), blur, tolerance)
 }
 

@@ -17,7 +17,7 @@ func (c *cell) travelled(t *testing.T, variant int, _ []Lease) string {
 	off := 0.0
 	switch {
 	case strings.Contains(c.known, "across it"):
-		off = math.Pi / 2
+		off = math.Pi / 3
 	case strings.Contains(c.known, "against it"):
 		off = math.Pi
 	}
@@ -53,7 +53,7 @@ func (c *cell) travelled(t *testing.T, variant int, _ []Lease) string {
 		return MotionTurnAway
 	case away.Ratio != 1 || towards.Reason != ReasonDirectionAhead:
 		return "neither way"
-	case towards.AllowedMPS > creep && towards.AllowedMPS < 0.5:
+	case towards.AllowedMPS >= creep-1e-9 && towards.AllowedMPS < 0.5:
 		return MotionSlowBefore
 	case towards.AllowedMPS < creep:
 		return MotionStopBefore

@@ -160,7 +160,7 @@ func neverLoosens(t *testing.T, name string, change func(t *rapid.T, m *moment))
 			change(t, m)
 			after, va := m.judge(t)
 			// The margin has a rule of its own: creeping, no closer.
-			creeps := (va.Place == Margin || after.Reason == ReasonMargin) && after.AllowedMPS <= m.robot.CreepMPS+1e-9
+			creeps := (va.Place == Margin || after.Reason == ReasonMargin || after.Reason == ReasonDirection) && after.AllowedMPS <= m.robot.CreepMPS+1e-9
 			// A cut piece of the keep-in edge is rounded to a millimetre, and an arc's
 			// chords lie up to maxSag before the arc.
 			slack := 2e-3

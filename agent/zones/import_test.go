@@ -205,7 +205,9 @@ func TestRefused(t *testing.T) {
 }
 
 // lane is a zone set with one zone of a type, whose other values follow it.
-func lane(typ string) string { return zoneSetOf(`{"zoneId":"a","zoneType":` + typ + `,` + square4 + `}`) }
+func lane(typ string) string {
+	return zoneSetOf(`{"zoneId":"a","zoneType":` + typ + `,` + square4 + `}`)
+}
 
 // TestLanesComeIn: a direction of travel is the policy's, in all its words, and whole turns do not count.
 func TestLanesComeIn(t *testing.T) {
