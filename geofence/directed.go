@@ -57,7 +57,6 @@ func (i item) direction(spec *ZoneSpec, z *zone) {
 	if v := spec.Limitation; v < Soft || v > most {
 		i.fail("Limitation", -1, "is %v, expected SOFT or RESTRICTED, and for a Directed zone also STRICT", v)
 	}
-	z.limitation = spec.Limitation
 	z.alongY, z.alongX = sincos(spec.DirectionRad)
 }
 
@@ -96,10 +95,10 @@ func (l course) admits(a arrow) bool {
 }
 
 // spans says whether all directions from a turned by -blur to a turned by turn
-// and blur more are within a tolerance, which is below π/2: then both ends say it
+// and blur more are within a tolerance, which is at most π/2: then both ends say it
 // for what is between them.
 func (l course) spans(a arrow, turn, blur, tolerance float64) bool {
-	if !(math.Abs(turn)+float64(2*blur) <= 2*tolerance) {
+	if !(math.Abs(turn)+float64(2*blur) < float64(2*tolerance)) {
 		return false
 	}
 	return l.admits(a.turned(-blur)) && l.admits(a.turned(blur)) &&
@@ -158,12 +157,12 @@ func (q *query) share(z *zone, tolerance float64) float64 {
 
 // along is the ratio of the command that a zone's direction of travel lets pass in it.
 func (q *query) along(z *zone) float64 {
-	if z.limitation == Soft {
+	if z.info.Limitation == Soft {
 		return 1
 	}
 	q.fly()
 	s := q.share(z, DirectionToleranceRad)
-	if z.limitation == Strict || s == 1 {
+	if z.info.Limitation == Strict || s == 1 {
 		return s
 	}
 	creep := 1.0

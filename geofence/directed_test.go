@@ -21,7 +21,7 @@ func (c *cell) travelled(t *testing.T, variant int, _ []Lease) string {
 	case strings.Contains(c.known, "against it"):
 		off = math.Pi
 	}
-	if c.place == Outside {
+	if c.nearer = 0; c.place == Outside {
 		r := c.reach(t, variant, nil)
 		if r.out.N == 1 {
 			c.nearer = r.out.Near[0].MarginM - r.out.MarginM - 0.03
@@ -144,7 +144,7 @@ func TestWhoeverStandsInALaneCanLeaveIt(t *testing.T) {
 // TestUnknownMotionInALaneIsHeld: pose, velocity and their age.
 func TestUnknownMotionInALaneIsHeld(t *testing.T) {
 	for name, lose := range map[string]func(*rig){
-		"pose":     func(r *rig) { r.in.Pose.FrameOK = false; r.step() },
+		"pose":     func(r *rig) { r.in.Pose.FrameOK = false; r.pass(10 * time.Millisecond); r.at(0, 0, 0) },
 		"velocity": func(r *rig) { r.in.Velocity.Known = false; r.Step(r.now, &r.in, &r.out) },
 		"age":      func(r *rig) { r.pass(time.Second) },
 		"nothing":  func(*rig) {},

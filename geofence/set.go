@@ -58,7 +58,6 @@ type zone struct {
 	slot          int32 // of its two levels in limbs.levels
 	// alongX and alongY are its direction of travel as a unit vector.
 	alongX, alongY float64
-	limitation     Limitation
 }
 
 // floor lists the zones of a floor, in the order of the Spec.
@@ -79,14 +78,13 @@ type ZoneInfo struct {
 	Kind            Kind
 	// MaxSpeedMPS is a SpeedLimit zone's limit, 0 for other kinds.
 	MaxSpeedMPS float64
-	// Loss, Facts, MaxDwell and Within are as in the ZoneSpec.
-	Loss     Loss
-	Facts    FactSet
-	MaxDwell time.Duration
-	Within   time.Duration
-	// DirectionRad and Limitation are as in the ZoneSpec.
-	DirectionRad float64
+	// Loss to DirectionRad are as in the ZoneSpec.
+	Loss         Loss
+	Facts        FactSet
 	Limitation   Limitation
+	MaxDwell     time.Duration
+	Within       time.Duration
+	DirectionRad float64
 	Reason       string
 }
 
@@ -181,7 +179,7 @@ func (s *Set) sum() uint64 {
 			}
 		}
 		if z.kind.lane() {
-			h.uint(uint64(z.limitation))
+			h.uint(uint64(z.info.Limitation))
 			h.float(z.alongX)
 			h.float(z.alongY)
 		}
