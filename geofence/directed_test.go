@@ -164,10 +164,17 @@ func TestUnknownMotionInALaneIsHeld(t *testing.T) {
 // TestLaneIsChecked: each value must be given where it counts, and nowhere else.
 func TestLaneIsChecked(t *testing.T) {
 	for _, z := range []ZoneSpec{
-		{Kind: Directed}, {Kind: Directed, Limitation: limitationEnd}, {Kind: Bidirected, Limitation: Strict}, {Kind: Bidirected},
-		{Kind: Directed, Limitation: Strict, DirectionRad: math.NaN()}, {Kind: Directed, Limitation: Strict, DirectionRad: 6.3},
-		{Kind: Directed, Limitation: Strict, DirectionRad: math.Inf(-1)}, {Kind: Directed, Limitation: Strict, MaxSpeedMPS: 1},
-		{Kind: Blocked, Limitation: Soft}, {Kind: Blocked, DirectionRad: 1}, {Kind: Blocked, DirectionRad: math.NaN()},
+		{Kind: Directed},
+		{Kind: Directed, Limitation: limitationEnd},
+		{Kind: Bidirected},
+		{Kind: Bidirected, Limitation: Strict},
+		{Kind: Directed, Limitation: Strict, DirectionRad: math.NaN()},
+		{Kind: Directed, Limitation: Strict, DirectionRad: 6.3},
+		{Kind: Directed, Limitation: Strict, DirectionRad: math.Inf(-1)},
+		{Kind: Directed, Limitation: Strict, MaxSpeedMPS: 1},
+		{Kind: Blocked, Limitation: Soft},
+		{Kind: Blocked, DirectionRad: 1},
+		{Kind: Blocked, DirectionRad: math.NaN()},
 	} {
 		z.ID, z.Outer = "z", rect(0, 0, 1000, 1000)
 		if _, err := Compile(site(z), wheels()); err == nil {

@@ -156,6 +156,9 @@ func neverLoosens(t *testing.T, name string, change func(t *rapid.T, m *moment))
 	t.Run(name, func(tb *testing.T) {
 		rapid.Check(tb, func(t *rapid.T) {
 			m := drawMoment(t)
+			if name == "more load" { // whoever is in a zone may stay for as long as its lease lasts, and leave it then
+				m.in.Leases = [MaxLeases]Lease{}
+			}
 			before, vb := m.judge(t)
 			change(t, m)
 			after, va := m.judge(t)
@@ -278,11 +281,6 @@ func TestNothingLoosens(t *testing.T) {
 		for i := range m.spec.Zones {
 			if m.spec.Zones[i].Kind == NoStop {
 				t.Skip("a NoStop zone that the load reaches lets a held robot out")
-			}
-		}
-		for _, l := range m.in.Leases {
-			if l.State != NoLease {
-				t.Skip("whoever is in a zone may stay for as long as its lease lasts, and leave it then")
 			}
 		}
 		m.in.Carried.Loads |= LoadSet(rapid.IntRange(0, 1<<len(m.robot.Loads)-1).Draw(t, "more")) //nolint:gosec // small
