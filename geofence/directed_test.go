@@ -300,3 +300,29 @@ func TestNobodyDeviatesInAStrictLane(t *testing.T) {
 		t.Errorf("worst %v rad, %d moved, %d of the soft ones deviated", worst, moved, off)
 	}
 }
+
+// TestNobodyEntersALaneAgainstIt approaches one with the plant of the other simulations; the off run has a soft lane.
+func TestNobodyEntersALaneAgainstIt(t *testing.T) {
+	const seed = 20261130
+	t.Logf("seed %d", seed)
+	for _, l := range []Limitation{Strict, Restricted, Soft} {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		worst, entered := math.Inf(1), 0
+		for i := range 24 {
+			a := drawnApproach(t, rng, i)
+			lane := wall(0)
+			lane.Kind, lane.Limitation, lane.DirectionRad = Directed, l, math.Pi
+			a.rig = newRig(t, site(lane), wheels())
+			a.seconds = 8
+			a.run()
+			worst = min(worst, a.worst)
+			if a.worst <= 0 {
+				entered++
+			}
+		}
+		t.Logf("%v: smallest clearance %.4f m, %d entered", l, worst, entered)
+		if l != Soft && entered > 0 || l == Soft && entered < 12 {
+			t.Errorf("%v: %d entered", l, entered)
+		}
+	}
+}
