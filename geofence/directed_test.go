@@ -124,6 +124,18 @@ func TestAnArcIsStoppedWithinTheTolerance(t *testing.T) {
 	}
 }
 
+// TestTheTurningThatCannotBeUndoneCounts: the motion at hand goes on for a while, whatever is commanded.
+func TestTheTurningThatCannotBeUndoneCounts(t *testing.T) {
+	for w, want := range map[float64]float64{0.8: 0, -0.5: 1, 0: 1} {
+		r := newRig(t, site(ZoneSpec{ID: "lane", Kind: Directed, Outer: rect(-9000, -9000, 9000, 9000), Limitation: Strict, DirectionRad: -0.4}), wheels())
+		r.in.Velocity.Velocity = Velocity{VX: 0.5, YawRate: w}
+		r.at(0, 0, 0)
+		if l := r.limit(Velocity{VX: 0.5}); l.Ratio != want {
+			t.Errorf("turning at %v rad/s: %+v, want %v", w, l, want)
+		}
+	}
+}
+
 // TestWhoeverStandsInALaneCanLeaveIt: it turns in place as far as it must, and goes along.
 func TestWhoeverStandsInALaneCanLeaveIt(t *testing.T) {
 	for _, l := range []Limitation{Soft, Restricted, Strict} {
