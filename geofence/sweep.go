@@ -170,7 +170,21 @@ func slabHit(px, py, dx, dy, ex, ey, size, r float64) float64 {
 		t = gap / -rate
 	}
 	along := float64(ex*(px+float64(t*dx))) + float64(ey*(py+float64(t*dy)))
-	if along < 0 || along > float64(size*size) {
+	way := float64(ex*dx) + float64(ey*dy)
+	switch full := float64(size * size); {
+	case along < 0 && way > 0:
+		t += -along / way
+	case along > full && way < 0:
+		t += (along - full) / -way
+	case along < 0 || along > full:
+		return never
+	default:
+		return t
+	}
+	// It comes in over an end: the end's own circle sees that as well, but a zone's vertex is moved against the body's sides
+	// as the body sees it, and the circles round the body's vertices move as the world does. Where each chord deviates from
+	// its own arc, only this sees it.
+	if t > 1 || math.Abs(off+float64(rate*t)) > float64(r*size) {
 		return never
 	}
 	return t
