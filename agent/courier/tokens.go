@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -186,8 +186,25 @@ func refuse(code, format string, args ...any) error {
 // request is what a program asks for.
 type request struct{ audience, role string }
 
-// requestForm is the only line that is understood.
-var requestForm = regexp.MustCompile(`^token ([A-Za-z0-9][A-Za-z0-9._-]{0,63}) ([A-Za-z0-9][A-Za-z0-9._-]{0,63})$`)
+// parseRequest understands one line, without its end.
+func parseRequest(line string) (request, bool) {
+	parts := strings.Split(line, " ")
+	if len(parts) != 3 || parts[0] != "token" || !isName(parts[1]) || !isName(parts[2]) {
+		return request{}, false
+	}
+	return request{parts[1], parts[2]}, true
+}
+
+// isName says whether a deployment could have this name: "id" in its forms.
+func isName(s string) bool {
+	for i, c := range []byte(s) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '.' && c != '_' && c != '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
 
 // readRequest reads one line, "token AUDIENCE ROLE", of at most [maxRequest] bytes, and nothing behind it.
 func readRequest(r io.Reader) (request, error) {
@@ -196,11 +213,11 @@ func readRequest(r io.Reader) (request, error) {
 		n, err := r.Read(buf[len(buf):maxRequest])
 		buf = buf[:len(buf)+n]
 		if end := bytes.IndexByte(buf, '\n'); end >= 0 {
-			m := requestForm.FindSubmatch(buf[:end])
-			if m == nil || end != len(buf)-1 {
+			req, ok := parseRequest(string(buf[:end]))
+			if !ok || end != len(buf)-1 {
 				return request{}, refuse(RefusedRequest, "expected one line: token AUDIENCE ROLE")
 			}
-			return request{string(m[1]), string(m[2])}, nil
+			return req, nil
 		}
 		if err != nil {
 			return request{}, refuse(RefusedRequest, "expected one line: token AUDIENCE ROLE; it did not come: %v", err)

@@ -444,11 +444,16 @@ func TestTokenFromTheTPM(t *testing.T) {
 		_ = callers.Serve(ctx, l, []int{os.Getuid()}, steward.Callers(), zerolog.Nop())
 	}()
 	defer func() { cancel(); <-served }()
+	w.silent = true
 	stop := w.run()
 	var a tokenAnswer
-	until(t, "a token", func() bool {
-		time.Sleep(connectEvery) // the pace of connections
+	until(t, "a refusal", func() bool {
 		a, err = askToken(cfg.Socket, goodRequest)
+		return err == nil && a.Refused == RefusedState
+	})
+	w.with(func() { w.silent = false })
+	until(t, "a token", func() bool {
+		a, err = askToken(cfg.Socket, goodRequest) // as often as the pace of connections lets
 		return err == nil && a.Token != ""
 	})
 	key, _ := id.key.Public().(*ecdsa.PublicKey)
