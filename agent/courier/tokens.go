@@ -294,11 +294,12 @@ func (l *loop) giveTokens(ctx context.Context, t *tokens) {
 
 // giveToken answers one connection.
 func (l *loop) giveToken(ctx context.Context, t *tokens, c *net.UnixConn, uid, pid int) {
-	end := time.Now().Add(t.patience.whole)
-	ctx, cancel := context.WithDeadline(ctx, end)
-	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })()
-	if c.SetWriteDeadline(end) != nil || c.SetReadDeadline(time.Now().Add(t.patience.request)) != nil {
+	ctx, cancel := context.WithTimeout(ctx, t.patience.whole)
+	defer cancel()
+	now := time.Now()
+	// A second more to say that there was not time enough.
+	if c.SetWriteDeadline(now.Add(t.patience.whole+time.Second)) != nil || c.SetReadDeadline(now.Add(t.patience.request)) != nil {
 		return
 	}
 	note := &Token{UID: uid, PID: pid}
