@@ -62,10 +62,8 @@ func (d *document) checkTokens(p *Deployment) {
 	if t == nil {
 		return
 	}
-	for name, there := range map[string]bool{"courier": p.Courier != nil, "steward": p.Steward != nil} {
-		if !there {
-			d.wrong(at("tokens"), ruleMissing, "the section "+name+" as well", "none", "the courier gives tokens out, and the steward says to whom")
-		}
+	if p.Courier == nil || p.Steward == nil {
+		d.wrong(at("tokens"), ruleMissing, "the sections courier and steward as well", "one of them or none", "the courier gives tokens out, and the steward says to whom")
 	}
 	for key, path := range map[string]string{"socket": t.Socket, "callers_socket": t.CallersSocket} {
 		if n := len(path); n > maxSocketPath {

@@ -52,8 +52,8 @@ const (
 	tokenClients, tokenClientsEach = 16, 4
 	// connectEvery and connectBurst pace one user's connections: what comes more often is closed unread.
 	connectEvery, connectBurst = 100 * time.Millisecond, 20
-	// maxUsers bounds how many users are told apart; all further ones share one pace.
-	maxUsers = 256
+	// strangers stands for all users that no program has: together they get what one user gets.
+	strangers = -1
 	// tokenSigning is how many tokens wait for the key at one time, so that they never crowd out the attestation.
 	tokenSigning = 2
 	// noteEvery and noteBurst pace records of refusals; those that are left out are counted in the next.
@@ -148,8 +148,8 @@ func newTokens(d *config.Deployment, now func() time.Duration) (*tokens, error) 
 func (t *tokens) enter(uid int) (leave func(), ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.users[uid] == nil && len(t.users) >= maxUsers {
-		uid = -1 // all the others
+	if !t.listed(uid) {
+		uid = strangers
 	}
 	g := t.users[uid]
 	if g == nil {
@@ -171,6 +171,11 @@ func (t *tokens) enter(uid int) (leave func(), ok bool) {
 		g.open--
 		<-t.slots
 	}, true
+}
+
+// listed says whether any program has this user.
+func (t *tokens) listed(uid int) bool {
+	return slices.ContainsFunc(t.cfg.Programs, func(p config.TokenProgram) bool { return p.UID == uid })
 }
 
 // refusal is why there is no token: a code, and a text for people.
@@ -329,14 +334,15 @@ func (l *loop) giveToken(ctx context.Context, t *tokens, c *net.UnixConn, uid, p
 
 // tokenFor makes the token, or says why not. The note gets what is known; an issue is in the journal before this returns.
 func (l *loop) tokenFor(ctx context.Context, t *tokens, c *net.UnixConn, note *Token) (string, error) {
-	if !slices.ContainsFunc(t.cfg.Programs, func(p config.TokenProgram) bool { return p.UID == note.UID }) {
-		return "", refuse(RefusedProgram, "no program under tokens.programs has user %d", note.UID)
-	}
+	// Read in any case: who is hung up on with a line unread hears nothing of the reason.
 	r, err := readRequest(c)
 	if err != nil {
 		return "", err
 	}
 	note.Audience, note.Role = r.audience, r.role
+	if !t.listed(note.UID) {
+		return "", refuse(RefusedProgram, "no program under tokens.programs has user %d", note.UID)
+	}
 	who, err := l.caller(ctx, t, c)
 	if err != nil {
 		return "", err
