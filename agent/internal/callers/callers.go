@@ -198,8 +198,12 @@ func Ask(ctx context.Context, path string, stewards []int, conn *net.UnixConn) (
 	}
 	defer func() { _ = dialled.Close() }()
 	c, _ := dialled.(*net.UnixConn) // the network says so
-	if uid, _, err := User(c); err != nil || !slices.Contains(stewards, uid) {
-		return Caller{}, fmt.Errorf("%s: expected a steward of user %v, found %d (%v)", path, stewards, uid, err)
+	uid, _, err := User(c)
+	if err != nil {
+		return Caller{}, err
+	}
+	if !slices.Contains(stewards, uid) {
+		return Caller{}, fmt.Errorf("%s: expected a steward of user %v, found %d", path, stewards, uid)
 	}
 	if end, ok := ctx.Deadline(); ok {
 		if err := c.SetDeadline(end); err != nil {
