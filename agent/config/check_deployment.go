@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 )
 
 // maxSocketPath is the longest path of a unix socket that Linux takes.
@@ -19,6 +20,7 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 		d.wrong(at("paths", "control_socket"), "text-length", fmt.Sprintf("at most %d bytes as an absolute path", maxSocketPath), fmt.Sprintf("%d bytes", n),
 			"Linux takes no longer path for a socket")
 	}
+	d.checkTokens(p)
 	d.unique("heartbeat_keys", "endpoint", names(p.HeartbeatKeys, func(k HeartbeatKey) string { return k.Endpoint }))
 	d.unique("command_keys", "key", names(p.CommandKeys, func(k CommandKey) string { return k.Key }))
 	l.cfg.HeartbeatKeys, l.cfg.CommandKeys = map[string]Secret{}, map[string]Secret{}
@@ -52,4 +54,40 @@ func (l *loader) readKey(d *document, where *path, keys map[string]Secret, name,
 		problem.Found = "no such file"
 	}
 	d.about(where.find(d.root), where, problem)
+}
+
+// checkTokens checks that programs can be told apart, and that the roles are there that give tokens out.
+func (d *document) checkTokens(p *Deployment) {
+	t := p.Tokens
+	if t == nil {
+		return
+	}
+	if p.Courier == nil || p.Steward == nil {
+		d.wrong(at("tokens"), ruleMissing, "the sections courier and steward as well", "one of them or none", "the courier gives tokens out, and the steward says to whom")
+	}
+	for key, path := range map[string]string{"socket": t.Socket, "callers_socket": t.CallersSocket} {
+		if n := len(path); n > maxSocketPath {
+			d.wrong(at("tokens", key), "text-length", fmt.Sprintf("at most %d bytes as an absolute path", maxSocketPath), fmt.Sprintf("%d bytes", n),
+				"Linux takes no longer path for a socket")
+		}
+	}
+	if t.Socket != "" && t.Socket == t.CallersSocket {
+		d.wrong(at("tokens", "callers_socket"), ruleOrder, "another path than socket", t.CallersSocket, "two roles listen, each on its own")
+	}
+	for i, program := range t.Programs {
+		if program.Unit == "" && len(program.ExeSHA256) == 0 {
+			d.about(at("tokens", "programs", i).find(d.root), at("tokens", "programs", i), Problem{
+				Rule: ruleMissing, Expected: "unit or exe_sha256", Found: "neither",
+				Hint: "a user alone may run any program; a unit's user of its own is what tells programs apart", Example: "unit: planner.service",
+			})
+		}
+		for j, g := range program.Grants {
+			if slices.ContainsFunc(program.Grants[:j], func(o TokenGrant) bool { return o.Audience == g.Audience }) {
+				d.wrong(at("tokens", "programs", i, "grants", j, "audience"), ruleDuplicate, "each audience once", g.Audience+" again", "put its roles together")
+			}
+		}
+		if slices.ContainsFunc(t.Programs[:i], func(o TokenProgram) bool { return o.Name == program.Name }) {
+			d.wrong(at("tokens", "programs", i, "name"), ruleDuplicate, "each name once", program.Name+" again", "a token's subject is one program")
+		}
+	}
 }

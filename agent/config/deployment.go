@@ -28,6 +28,8 @@ type Deployment struct {
 	Courier *Courier `cfg:"courier,optional" eg:"courier: {broker: \"tls://broker.example:8883\", …}"`
 	// Steward says what is looked up about the robot computer's own processes; without it, no steward runs.
 	Steward *Steward `cfg:"steward,optional" eg:"steward: {period: 1s}"`
+	// Tokens says which of the robot's programs get short-lived tokens; without it, none do. Courier and steward are both needed.
+	Tokens *Tokens `cfg:"tokens,optional" eg:"tokens: {socket: /run/robowarden-courier/tokens.sock, callers_socket: /run/robowarden-steward/callers.sock, programs: […]}"`
 }
 
 // Users are accounts of the robot computer by name. The guard believes only them to be the role that they name, and
@@ -90,6 +92,43 @@ type Runs struct {
 	Artifact string `cfg:"artifact" form:"id" eg:"artifact: grasp-model"`
 	// Unit is the systemd unit.
 	Unit string `cfg:"unit" form:"unit" eg:"unit: planner.service"`
+}
+
+// Tokens says which programs of the robot get tokens that the device key signs, while the robot is attested.
+type Tokens struct {
+	// Socket is where the courier gives them out; any local program may connect, and the kernel says who it is.
+	Socket string `cfg:"socket" form:"path" eg:"socket: /run/robowarden-courier/tokens.sock"`
+	// CallersSocket is where the steward tells the courier, and nobody else, which program that is.
+	CallersSocket string `cfg:"callers_socket" form:"path" eg:"callers_socket: /run/robowarden-steward/callers.sock"`
+	// Life is how long a token counts; the default is 5 min. None outlives the attestation result.
+	Life time.Duration `cfg:"life,optional" range:"[30s,10m]" default:"5m" eg:"life: 5m"`
+	// Programs are those that get tokens.
+	Programs []TokenProgram `cfg:"programs" len:"1..32" eg:"programs: [{name: planner, uid: 1001, unit: planner.service, grants: [{audience: fleet, roles: [telemetry]}]}]"`
+}
+
+// TokenProgram is a program that gets tokens. Everything that is given has to be so.
+type TokenProgram struct {
+	// Name is the token's subject.
+	Name string `cfg:"name" form:"id" eg:"name: planner"`
+	// UID is the user that the program must run as.
+	UID int `cfg:"uid" range:"[0,4294967294]" eg:"uid: 1001"`
+	// Unit is the systemd unit that it must belong to; unit or exe_sha256 is required.
+	Unit string `cfg:"unit,optional" form:"unit" eg:"unit: planner.service"`
+	// ExeSHA256 are the SHA-256 of the executables that it may be; unit or exe_sha256 is required. An interpreter's says nothing about
+	// what it runs, and no executable's keeps out other programs of the same user.
+	ExeSHA256 []string `cfg:"exe_sha256,optional" len:"1..8" form:"sha256" eg:"exe_sha256: [9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08]"`
+	// PerMinute is how many tokens it gets in a minute; the default is 12.
+	PerMinute int `cfg:"per_minute,optional" range:"[1,120]" default:"12" eg:"per_minute: 12"`
+	// Grants say what for.
+	Grants []TokenGrant `cfg:"grants" len:"1..16" eg:"grants: [{audience: fleet, roles: [telemetry]}]"`
+}
+
+// TokenGrant is an audience and what the program may be to it.
+type TokenGrant struct {
+	// Audience is whom the token is for.
+	Audience string `cfg:"audience" form:"id" eg:"audience: fleet"`
+	// Roles are those that a token may name, one each.
+	Roles []string `cfg:"roles" len:"1..16" form:"id" eg:"roles: [telemetry]"`
 }
 
 // ROS says how to reach a ROS 1 graph.
@@ -183,6 +222,9 @@ func (d *Deployment) others() []*string {
 	}
 	if s := d.Steward; s != nil {
 		out = append(out, &s.StateDir, &s.MetricsSocket, &s.Artifacts, &s.TPM)
+	}
+	if t := d.Tokens; t != nil {
+		out = append(out, &t.Socket, &t.CallersSocket)
 	}
 	return out
 }

@@ -50,6 +50,19 @@ func TestLoadDeploymentOpensNothingElse(t *testing.T) {
 	}
 }
 
+func TestLoadDeploymentTokens(t *testing.T) {
+	file := writeDeployment(t, bareDeployment+
+		"tokens: {socket: t.sock, callers_socket: /run/c.sock, programs: [{name: p, uid: 0, unit: p.service, grants: [{audience: fleet, roles: [x]}]}]}\n")
+	d, err := LoadDeployment(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Tokens.Socket != filepath.Join(filepath.Dir(file), "t.sock") || d.Tokens.CallersSocket != "/run/c.sock" ||
+		d.Tokens.Life.String() != "5m0s" || d.Tokens.Programs[0].PerMinute != 12 {
+		t.Errorf("%+v", d.Tokens)
+	}
+}
+
 func TestLoadDeploymentTellsWhatIsWrong(t *testing.T) {
 	for name, c := range map[string]struct{ old, text, want string }{
 		"unencrypted broker": {"tls://", "tcp://", "courier.broker"},

@@ -388,6 +388,7 @@ func (l *loop) judged(envelope []byte, r *contract.Receipt) {
 	} else {
 		civil, _ := l.clock.Civil()
 		l.session.accepted(now, o.NotAfter.Sub(civil))
+		l.result = fingerprint(envelope)
 	}
 }
 

@@ -60,6 +60,8 @@ type Courier struct {
 	// deployed and commandLine are the digests of the deployment document and of the kernel's command line, "" likewise.
 	deployed, commandLine string
 	cursor                *cursor
+	// tokens gives programs of the robot their tokens, nil where the deployment does not want that.
+	tokens *tokens
 	// startup are faults to be noted once the journal runs.
 	startup []Fault
 }
@@ -103,6 +105,11 @@ func New(o Options) (*Courier, error) {
 	if c.cursor, err = loadCursor(c.cfg.StateDir); err != nil {
 		c.startup = append(c.startup, Fault{"cursor", err.Error()})
 		c.log.Error().Err(err).Msg("everything in the journals is sent again")
+	}
+	// A mistake there costs the tokens and not the reports.
+	if c.tokens, err = newTokens(c.dep, c.clock.Boot); err != nil {
+		c.startup = append(c.startup, Fault{"tokens", err.Error()})
+		c.log.Error().Err(err).Msg("no program gets a token")
 	}
 	jo := journal.DefaultOptions(c.boot, c.clock.Boot)
 	jo.SegmentBytes, jo.QuotaBytes, jo.RingBytes, jo.Log = ownSegment, ownQuota, ownRing, c.log

@@ -83,6 +83,7 @@ type loop struct {
 	streams  [3]*reading
 	lost     map[string]uint64 // the last number of each log and boot whose loss was noted
 	session  session
+	result   string // SHA-256 of the attestation result that the guard accepted last
 	shown    string // the session's state at the last step
 	writer   writer
 	control  []*parcel
@@ -119,6 +120,9 @@ func (l *loop) run(ctx context.Context) error {
 				l.log.Error().Err(err).Msg("there are no metrics")
 			}
 		})
+	}
+	if t := l.c.tokens; t != nil {
+		l.group.Go(func() { l.giveTokens(ctx, t) })
 	}
 	l.open(ctx)
 	if err := l.connect(ctx, l.c.cursor.Robot); err != nil {

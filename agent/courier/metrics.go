@@ -87,6 +87,13 @@ func (l *loop) fill(s *metrics.Set) {
 			s.Gauge("robowarden_courier_vain_repetitions", "How often a log was sent again since an acknowledgement moved it.", float64(r.vain), "log", r.log)
 		}
 	}
+	if t := l.c.tokens; t != nil {
+		t.mu.Lock()
+		issued, refused := t.issued, t.refused
+		t.mu.Unlock()
+		s.Counter("robowarden_courier_tokens_total", "Tokens that programs of the robot got.", issued)
+		s.Counter("robowarden_courier_refused_tokens_total", "Requests for a token, and connections, that were refused.", refused)
+	}
 	h := l.c.journal.Health()
 	s.Gauge("robowarden_courier_journal_writable", "1 while the courier's own journal can be written.", truth(h.Writable))
 	s.Counter("robowarden_courier_journal_lost_total", "Records that the courier's own journal lost.", h.Lost)

@@ -31,6 +31,8 @@ const (
 	KindFault journal.Kind = 22
 	// KindGuard is a change of the connection to the guard.
 	KindGuard journal.Kind = 23
+	// KindToken is a token that a program of the robot got, or why it got none.
+	KindToken journal.Kind = 24
 )
 
 // Checkpoint is the content of a [KindCheckpoint] record. The signature covers "robowarden/checkpoint/v1" 00, log, 00, the
@@ -82,6 +84,29 @@ type Fault struct {
 	Error string `json:"error"`
 }
 
+// Token is the content of a [KindToken] record. What is not known is empty; what is known of a program is the steward's word.
+type Token struct {
+	Issued bool `json:"issued"`
+	// Reason and Detail say why there is none.
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	// Subject, Audience, Role, ID, Expires (seconds since 1970) and Attestation are the token's.
+	Subject     string `json:"sub,omitempty"`
+	Audience    string `json:"aud,omitempty"`
+	Role        string `json:"role,omitempty"`
+	ID          string `json:"jti,omitempty"`
+	Expires     int64  `json:"exp,omitempty"`
+	Attestation string `json:"att,omitempty"`
+	// UID, PID, Unit and executable are the process's.
+	UID       int    `json:"uid"`
+	PID       int    `json:"pid"`
+	Unit      string `json:"unit,omitempty"`
+	Exe       string `json:"exe,omitempty"`
+	ExeSHA256 string `json:"exe_sha256,omitempty"`
+	// Suppressed is how many refusals before this one have no record of their own, because there were too many.
+	Suppressed uint64 `json:"suppressed,omitempty"`
+}
+
 // maxText is the longest line of text beside a record, in bytes.
 const maxText = 512
 
@@ -94,7 +119,7 @@ var (
 	}
 	courierKinds = map[journal.Kind]string{
 		KindCheckpoint: "checkpoint", KindGap: "loss", KindStart: "start", KindLink: "link", KindAttestation: "attestation",
-		KindCarried: "carried", KindFault: "fault", KindGuard: "guard",
+		KindCarried: "carried", KindFault: "fault", KindGuard: "guard", KindToken: "token",
 	}
 )
 

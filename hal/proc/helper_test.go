@@ -38,6 +38,13 @@ func peer(mode string, args []string) {
 		}
 		return
 	}
+	switch mode {
+	case "exec":
+		execPeer(args[0])
+	case "unix":
+		unixPeer(args[0])
+		return
+	}
 	if mode == "idle" {
 		_, _ = io.Copy(io.Discard, os.NewFile(3, "socket"))
 		return

@@ -40,7 +40,8 @@ func (f *Finder) describe(ctx context.Context, s *Socket, held map[socketID]hold
 	return first
 }
 
-// inspect reads everything about one process, and at the end once more what could have changed meanwhile.
+// inspect reads everything about one process, and at the end once more what could have changed meanwhile. Without a
+// descriptor's name it does not look whether the process has the socket open.
 func (f *Finder) inspect(ctx context.Context, o opened, s *Socket) Fact {
 	fact := Fact{PID: o.pid, Start: o.start}
 	p, err := openProcess(f.o.Root, o.pid)
@@ -66,7 +67,7 @@ func (f *Finder) inspect(ctx context.Context, o opened, s *Socket) Fact {
 	again, err := p.ids()
 	start, serr := p.start()
 	group, cerr := p.cgroup()
-	if err != nil || serr != nil || cerr != nil || again != ids || start != o.start || group != fact.Cgroup || !p.has(o.fd, s.Inode) {
+	if err != nil || serr != nil || cerr != nil || again != ids || start != o.start || group != fact.Cgroup || o.fd != "" && !p.has(o.fd, s.Inode) {
 		return Fact{Why: ReasonGone}
 	}
 	return fact

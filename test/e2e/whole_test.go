@@ -41,6 +41,8 @@ type whole struct {
 	station  string
 	verifier *proc.Process
 	tail     *proc.Process
+	// jwk is the key that signs the robot's tokens.
+	jwk string
 }
 
 var stationBuilt struct {
@@ -114,9 +116,10 @@ func newWhole(t testing.TB, b bus.Bus, c siteConfig) *whole {
 	s.write(t, "deployment.yaml", deployment+fmt.Sprintf(`courier:
   {broker: %q, prefix: %s, ca: %s, certificate: %s, key: %s, tpm: %s, measured_log: measured, state_dir: courier, bandwidth_kib_s: 1024, state_every: 1s}
 steward: {period: 200ms, state_dir: steward}
-`, w.broker.URL(), sitePrefix, robot.CA, robot.Certificate, robot.Key, tpm))
+`, w.broker.URL(), sitePrefix, robot.CA, robot.Certificate, robot.Key, tpm)+s.tokensSection(t))
 	command(t, binary(t), "measure", "--tpm", tpm, "--log", s.path("measured"), binary(t))
 	s.write(t, "identity.json", command(t, binary(t), "identity", "--deployment", s.path("deployment.yaml")))
+	w.jwk = command(t, binary(t), "identity", "--jwk", "--deployment", s.path("deployment.yaml"))
 	s.write(t, "references.yaml", fmt.Sprintf(`name: e2e
 tier: tpm
 firmware_log: none
@@ -272,6 +275,16 @@ func wholeRobot(t *testing.T, b bus.Bus) {
 	t.Logf("attestation %+v, publishers %+v, confinement %s", st.Attestation, st.Publishers, st.Confinement)
 	until(t, 30*time.Second, "the guard's decisions at the desk", func() bool { return len(w.told("record")) > 5 })
 
+	id := w.token(t, w.jwk)
+	until(t, 30*time.Second, "the token in the evidence", func() bool {
+		for _, r := range w.told("record") {
+			if r["log"] == "courier" && strings.Contains(fmt.Sprint(r["text"]), id) {
+				return true
+			}
+		}
+		return false
+	})
+
 	driver.StartDrive(t, b, driver.Drive{VX: 0.3})
 	until(t, 10*time.Second, "a robot that drives", func() bool { s := p.Truth(t).Samples; return len(s) > 0 && s[len(s)-1].Speed() > 0.2 })
 	for _, role := range []string{"courier", "steward"} {
@@ -288,6 +301,8 @@ func wholeRobot(t *testing.T, b bus.Bus) {
 	if s := p.Truth(t).Samples; s[len(s)-1].Speed() < 0.2 {
 		t.Error("the robot stands although only courier and steward were killed")
 	}
+
+	w.token(t, w.jwk) // killed in the middle, they left nothing that is in the way
 
 	desk, seen := w.eye(t, "receipt")
 	desk.Publish(w.topic("order"), 1, false, w.site.stopOrder(t))

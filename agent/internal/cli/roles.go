@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/courier"
+	"github.com/robowarden/robowarden/agent/internal/callers"
 	"github.com/robowarden/robowarden/agent/internal/confine"
 	"github.com/robowarden/robowarden/agent/internal/floors"
 	"github.com/robowarden/robowarden/agent/internal/notify"
@@ -24,6 +26,9 @@ import (
 	"github.com/robowarden/robowarden/agent/internal/supervise"
 	"github.com/robowarden/robowarden/agent/internal/task"
 	"github.com/robowarden/robowarden/agent/steward"
+	"github.com/robowarden/robowarden/attest/evidence"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/token"
 	"github.com/robowarden/robowarden/hal/host"
 )
 
@@ -180,6 +185,7 @@ func newSteward() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		calls := stewardCallers(dep, log)
 		return service.Run(cmd.Context(), &service.Role{
 			Name: "steward", Confine: func() (confine.Report, error) { return confine.Steward(confine.StewardOptions{}) },
 			Confined: func(r *confine.Report) { s.Confined(r) },
@@ -187,6 +193,9 @@ func newSteward() *cobra.Command {
 			Run: func(ctx context.Context) error {
 				var g task.Group
 				g.Go("steward", s.Run)
+				if calls != nil {
+					g.Go("callers", calls)
+				}
 				if path := dep.Steward.MetricsSocket; path != "" {
 					g.Go("metrics", func(ctx context.Context) error { return stewardmetrics.Serve(ctx, path, s, log) })
 				}
@@ -195,6 +204,29 @@ func newSteward() *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// stewardCallers is what tells the courier who asks for a token; nil where nobody gets one. A mistake there is told, and costs
+// the tokens only.
+func stewardCallers(d *config.Deployment, log zerolog.Logger) func(context.Context) error {
+	if d.Tokens == nil {
+		return nil
+	}
+	account, mode := "", os.FileMode(0o600)
+	if d.Users != nil {
+		account, mode = d.Users.Courier, 0o666 // the kernel says who connects
+	}
+	couriers, err := callers.Accounts(account)
+	if err != nil {
+		log.Error().Err(err).Msg("users.courier: no program gets a token")
+		return nil
+	}
+	l, err := callers.Listen("unixpacket", d.Tokens.CallersSocket, mode)
+	if err != nil {
+		log.Error().Err(err).Msg("tokens.callers_socket: no program gets a token")
+		return nil
+	}
+	return func(ctx context.Context) error { return callers.Serve(ctx, l, couriers, steward.Callers(), log) }
 }
 
 func newCourier() *cobra.Command {
@@ -288,6 +320,10 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 	if c.MetricsSocket != "" {
 		o.Paths.Write = append(o.Paths.Write, filepath.Dir(c.MetricsSocket))
 	}
+	if t := d.Tokens; t != nil {
+		// Bound before the walls are raised; what may be connected to, Landlock does not say.
+		o.Paths.Read = append(o.Paths.Read, filepath.Dir(t.CallersSocket))
+	}
 	if c.TPM != "" {
 		o.Paths.Devices = append(o.Paths.Devices, c.TPM)
 	}
@@ -300,6 +336,7 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 }
 
 func newIdentity() *cobra.Command {
+	var jwk bool
 	cmd := &cobra.Command{
 		Use: "identity", Short: "Print the robot's keys, for its enrolment at a verifier", Args: Args(cobra.NoArgs),
 		Long: "Print what a verifier has to know about this robot before it believes it: which key signs its evidence, and what keeps\n" +
@@ -325,11 +362,28 @@ func newIdentity() *cobra.Command {
 			return err
 		}
 		text, err := id.MarshalJSON()
+		if jwk && err == nil {
+			text, err = identityJWK(id)
+		}
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", text)
 		return err
 	}
+	cmd.Flags().BoolVar(&jwk, "jwk", false, "print the public key as a JWK instead, for whoever checks the robot's tokens")
 	return cmd
+}
+
+// identityJWK is the key that signs tokens, under the name that they carry.
+func identityJWK(id *evidence.Identity) ([]byte, error) {
+	keyID, err := order.KeyID(id.Key)
+	if err != nil {
+		return nil, err
+	}
+	k, err := token.PublicJWK(id.Key, token.KeyID(string(id.Tier), keyID))
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(k)
 }
