@@ -61,7 +61,7 @@ type State struct {
 	Since, By time.Duration
 	// Loud is when somebody last commanded motion; Heard when odometry last measured.
 	Loud, Heard time.Duration
-	// Steady is since when the drive has been steady; Mean is its speed, Told what it was told then.
+	// Steady is since when the drive has been steady; Mean is its speed, Told what it was told then, and at the request.
 	Steady     time.Duration
 	Mean, Told float64
 	// Far is how far it has gone in this drive, in metres.
@@ -313,7 +313,7 @@ func (t *Trial) drive(now time.Duration, in *Input) {
 	if now-t.Steady < steadyFor || !in.Clear {
 		return
 	}
-	t.run.Told = told
+	t.run.Told, t.Told = told, told
 	t.run.Requested = now
 	s := &t.cfg.Steps[t.Place]
 	if s.Kind == KindSilence {
@@ -344,8 +344,10 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 		t.settleFrom(now, ReasonNone)
 	case in.Excess, now >= t.By:
 		t.settleFrom(now, ReasonOverran)
-	case !in.Clear && s.Kind == KindSilence:
+	case !in.Clear && (s.Kind == KindSilence || s.Kind == KindRung && !t.Stands):
 		t.settleFrom(now, ReasonWay)
+	case s.Kind == KindRung && !t.Stands && !(in.Told[0] >= (1-near)*t.Told):
+		t.settleFrom(now, ReasonCeased) // a rung that does nothing must not pass by what zeros do
 	}
 }
 

@@ -1,0 +1,114 @@
+package commission
+
+import (
+	"testing"
+	"time"
+
+	"github.com/robowarden/robowarden/interlock"
+)
+
+const (
+	stepMS  = 10 * time.Millisecond
+	testID  = 7
+	testMPS = 0.5
+)
+
+// bench is a trial with a robot that follows what it is told, brakes at a constant rate, and is measured without an error.
+type bench struct {
+	Trial
+	in    Input
+	out   Order
+	now   time.Duration
+	v     float64
+	told  float64 // what goes out
+	brake bool    // what is tested brakes the robot
+	decel float64
+}
+
+// benchFor is a trial of one step, begun.
+func benchFor(t *testing.T, s Step) *bench {
+	t.Helper()
+	s.Actuator = -1
+	b := &bench{now: 100 * time.Second, decel: 1}
+	cfg := Config{N: 1, MaxMPS: 1, DecelMPS2: 0.8, DecelRadPS2: 1.5, StillMPS: 0.03, StillRadPS: 0.03, Dwell: 500 * time.Millisecond}
+	cfg.Steps[0] = s
+	if !b.Begin(b.now, testID, testMPS, &cfg) {
+		t.Fatal("does not begin")
+	}
+	return b
+}
+
+// run lets time pass.
+func (b *bench) run(d time.Duration) {
+	for end := b.now + d; b.now < end; {
+		b.now += stepMS
+		want := b.told
+		if b.brake || b.out.Hold {
+			want = 0
+		}
+		b.v += min(max(want-b.v, -b.decel*stepMS.Seconds()), b.decel*stepMS.Seconds())
+		b.in.New, b.in.MPS, b.in.Told, b.in.Wanted = true, b.v, [2]float64{b.told}, b.told > 0
+		b.in.Motion = interlock.Moving
+		if b.v == 0 {
+			b.in.Motion = interlock.Standing
+		}
+		b.Keep(b.now, testID)
+		b.Step(b.now, &b.in, &b.out)
+	}
+}
+
+// measuring drives until the step's stop is asked for.
+func (b *bench) measuring(t *testing.T) {
+	t.Helper()
+	b.in.Clear = true
+	b.run(time.Second)
+	if b.told = 0; !b.Go(b.now, testID, 0, &b.in) {
+		t.Fatalf("does not go: %s", b.Phase)
+	}
+	b.told = testMPS
+	for range 500 {
+		if b.run(stepMS); b.Phase == PhaseMeasuring {
+			return
+		}
+	}
+	t.Fatalf("nothing is measured: %s, %s", b.Phase, b.Why)
+}
+
+func TestARungThatDoesNothingNeverPasses(t *testing.T) {
+	rung := Step{Kind: KindRung, Within: 300 * time.Millisecond}
+	for name, c := range map[string]struct {
+		does, ends, blocked bool
+		lets                time.Duration
+		want                Reason
+	}{
+		"it stops the robot":                          {does: true, want: ReasonNone},
+		"it does nothing, and commands go on":         {want: ReasonOverran},
+		"it does nothing, and commands cease":         {ends: true, want: ReasonCeased},
+		"it does nothing, and commands cease later":   {ends: true, lets: 300 * time.Millisecond, want: ReasonCeased},
+		"it does nothing, and the way ahead ends":     {blocked: true, want: ReasonWay},
+		"it stops the robot, but commands cease too":  {does: true, ends: true, want: ReasonCeased},
+		"commands cease once the robot stands, by it": {does: true, ends: true, lets: 600 * time.Millisecond, want: ReasonNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := benchFor(t, rung)
+			b.measuring(t)
+			b.brake = c.does
+			b.run(max(c.lets, 2*stepMS))
+			if c.ends {
+				b.told = 0
+			}
+			b.in.Clear = !c.blocked
+			for range 500 {
+				if b.run(stepMS); b.Phase == PhaseSettling {
+					b.told = 0
+				}
+				if b.Runs > 0 {
+					break
+				}
+			}
+			if r := b.Run(); b.Runs != 1 || r.Why != c.want || b.out.Hold != true {
+				t.Errorf("%d runs, %s: expected %s", b.Runs, r.Why, c.want)
+			}
+		})
+	}
+}
