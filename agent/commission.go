@@ -51,6 +51,8 @@ type proofs struct {
 	signed, measured []byte
 	// unreadable is why a file that is there cannot be read.
 	unreadable error
+	// failed says what failed in a test that no record tells of, empty if nothing did.
+	failed string
 }
 
 // newProofs reads what is stored.
@@ -73,7 +75,7 @@ func newProofs(robot string, cfg *config.Config, state *stateDir) *proofs {
 // look judges what is stored. The time until which it counts is on CLOCK_BOOTTIME.
 func (p *proofs) look(v *order.Verifier, now order.Times, boot time.Duration) (guard.Commissioned, CommissioningStatus) {
 	p.mu.Lock()
-	signed, measured, unreadable := p.signed, p.measured, p.unreadable
+	signed, measured, unreadable, failed := p.signed, p.measured, p.unreadable, p.failed
 	p.mu.Unlock()
 	no := func(state guard.CommissionState, format string, args ...any) (guard.Commissioned, CommissioningStatus) {
 		return guard.Commissioned{State: state}, CommissioningStatus{State: state.String(), Text: fmt.Sprintf(format, args...)}
@@ -82,6 +84,8 @@ func (p *proofs) look(v *order.Verifier, now order.Times, boot time.Duration) (g
 	switch {
 	case p.every == 0:
 		return guard.Commissioned{}, CommissioningStatus{State: "not-demanded", Text: "the profile demands no proof test"}
+	case failed != "":
+		return no(guard.CommissionWorse, "the last test failed: %s", failed)
 	case unreadable != nil:
 		return no(guard.CommissionRefused, "%v; test the robot again with `robowarden commission`", unreadable)
 	case signed == nil && last != nil && last.Enough():
@@ -156,7 +160,15 @@ func (p *proofs) keep(measured []byte) error {
 	if err := p.state.replace(measuredNew, measuredFile, measured); err != nil {
 		return err
 	}
-	p.measured = measured
+	p.measured, p.failed = measured, ""
+	return nil
+}
+
+// fail ends what a record said before, where what failed cannot be written down.
+func (p *proofs) fail(what string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signed, p.measured, p.failed = nil, nil, what
 	return nil
 }
 
@@ -212,6 +224,9 @@ func (a *Agent) lookAfterProof(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			woken = false
+			a.trials.mu.Lock()
+			a.overlook()
+			a.trials.mu.Unlock()
 		case <-a.trials.changed:
 			woken = true
 		}

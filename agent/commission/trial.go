@@ -179,7 +179,14 @@ func (t *Trial) enter(now time.Duration, p Phase, within time.Duration) {
 	t.Phase, t.Since, t.By = p, now, now+within
 }
 
+// end ends the trial. A run that has failed already is kept: who ends the trial must not be able to undo it.
 func (t *Trial) end(now time.Duration, why Reason) {
+	switch {
+	case t.Phase == PhaseMeasuring && t.late():
+		t.finish(now, ReasonOverran)
+	case t.Phase == PhaseSettling && t.Why != ReasonNone:
+		t.finish(now, t.Why)
+	}
 	t.Why = why
 	t.enter(now, PhaseEnding, 0)
 }
@@ -319,13 +326,28 @@ func (t *Trial) drive(now time.Duration, in *Input) {
 	if s.Kind == KindSilence {
 		t.run.Requested = in.Sent
 	}
+	limit := time.Duration(float64(spare*t.allowed()) * float64(time.Second))
+	t.Stands = false
+	t.enter(now, PhaseMeasuring, limit+stillFor)
+}
+
+// allowed is how many seconds the robot may take from the request to rest, as the profile claims.
+func (t *Trial) allowed() float64 {
+	s := &t.cfg.Steps[t.Place]
 	decel := t.cfg.DecelMPS2
 	if s.Kind == KindTurn {
 		decel = t.cfg.DecelRadPS2
 	}
-	limit := time.Duration(spare * (s.Within.Seconds() + t.Mean/decel) * float64(time.Second))
-	t.Stands = false
-	t.enter(now, PhaseMeasuring, limit+stillFor)
+	return s.Within.Seconds() + t.Mean/decel
+}
+
+// late says whether odometry showed motion when the robot had to be at rest.
+func (t *Trial) late() bool {
+	moved := t.Heard
+	if t.Stands {
+		moved = t.Still
+	}
+	return (moved - t.Since).Seconds() > t.allowed()
 }
 
 // follow waits for rest by odometry.
@@ -345,9 +367,9 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 	case in.Excess, now >= t.By:
 		t.settleFrom(now, ReasonOverran)
 	case !in.Clear && (s.Kind == KindSilence || s.Kind == KindRung && !t.Stands):
-		t.settleFrom(now, ReasonWay)
+		t.spoil(now, ReasonWay)
 	case s.Kind == KindRung && !t.Stands && !(in.Told[0] >= (1-near)*t.Told):
-		t.settleFrom(now, ReasonCeased) // a rung that does nothing must not pass by what zeros do
+		t.spoil(now, ReasonCeased) // a rung that does nothing must not pass by what zeros do
 	}
 }
 
@@ -360,6 +382,14 @@ func (t *Trial) acknowledge(now time.Duration, in *Input, s *Step) {
 			t.run.Why = ReasonUnacknowledged
 		}
 	}
+}
+
+// spoil ends a run that proves nothing any more; but a robot that moved for too long before has failed.
+func (t *Trial) spoil(now time.Duration, why Reason) {
+	if t.late() {
+		why = ReasonOverran
+	}
+	t.settleFrom(now, why)
 }
 
 // settleFrom holds the robot after a stop.

@@ -112,3 +112,42 @@ func TestARungThatDoesNothingNeverPasses(t *testing.T) {
 		})
 	}
 }
+
+// TestAFailureIsKeptHoweverTheTrialEnds ends a trial while a robot with worn brakes stops: before it is late nothing is known,
+// after that it has failed.
+func TestAFailureIsKeptHoweverTheTrialEnds(t *testing.T) {
+	ends := map[string]func(b *bench){
+		"the technician ends it": func(b *bench) { b.End(b.now, testID) },
+		"nobody confirms":        func(b *bench) { b.Step(b.now+2*lease, &b.in, &b.out) },
+		"a trigger": func(b *bench) {
+			b.in.Trouble, b.in.New = true, false
+			b.Step(b.now, &b.in, &b.out)
+		},
+		"odometry falls silent": func(b *bench) {
+			b.in.New = false
+			b.Step(b.now+2*deaf, &b.in, &b.out)
+		},
+	}
+	for name, end := range ends {
+		for after, runs := range map[time.Duration]uint32{400 * time.Millisecond: 0, 1100 * time.Millisecond: 1} {
+			b := benchFor(t, Step{Kind: KindStop, Within: 300 * time.Millisecond})
+			b.measuring(t)
+			b.decel = 0.2
+			if b.run(after); b.Phase != PhaseMeasuring {
+				t.Fatalf("%s after %v: %s", name, after, b.Phase)
+			}
+			if end(b); b.Phase != PhaseEnding || b.Runs != runs || runs == 1 && b.Run().Why != ReasonOverran {
+				t.Errorf("%s after %v: %s, %d runs, %s: expected %d", name, after, b.Phase, b.Runs, b.Run().Why, runs)
+			}
+		}
+	}
+	b := benchFor(t, Step{Kind: KindStop, Within: 300 * time.Millisecond})
+	b.measuring(t)
+	b.decel = 0.2
+	if b.run(1500 * time.Millisecond); b.Phase != PhaseSettling {
+		t.Fatalf("after it overran: %s", b.Phase)
+	}
+	if b.End(b.now, testID); b.Runs != 1 || b.Run().Why != ReasonOverran || len(b.Run().Samples) == 0 {
+		t.Errorf("ended before two sources showed rest: %d runs, %s", b.Runs, b.Run().Why)
+	}
+}

@@ -319,6 +319,13 @@ func (g *Guard) Trial(w TrialWish) TrialAnswer {
 	return answer
 }
 
+// TrialNow says how the test stands, for who wants nothing of it.
+func (g *Guard) TrialNow() TrialAnswer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opt.Core.TrialAnswer()
+}
+
 // TrialAnswer says what became of the last wish and how the test stands. It allocates.
 func (c *Core) TrialAnswer() TrialAnswer {
 	t := &c.trial

@@ -214,7 +214,16 @@ func (s *session) begin(ctx context.Context) (contract.TrialReport, error) {
 func (s *session) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	_, _ = s.request(ctx, "end", 0) // else the confirmation runs out
+	r, err := s.request(ctx, "end", 0)
+	if err != nil {
+		return // the confirmation runs out, and the guard has kept what failed
+	}
+	s.emit(&r)
+	for _, it := range r.Items {
+		if it.Result == "failed" {
+			s.say("%-24s %-13s %s\n  This counts although the test was not finished: no record does until the robot passes.", it.Name, it.Result, it.Text)
+		}
+	}
 }
 
 // step does runs until the step's figures are good enough, or too many in a row went wrong.
