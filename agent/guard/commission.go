@@ -111,6 +111,8 @@ type trialState struct {
 	// sent is when anything went out last; clear is what the geofence said at the last tick about the way ahead.
 	sent  time.Duration
 	clear bool
+	// ahead is what the robot was told before it was told nothing: where a base goes that ignores its own timeout.
+	ahead interlock.Velocity
 	// done says what became of the last wish; rungs is what was asserted last.
 	done  bool
 	rungs uint32
@@ -217,7 +219,11 @@ func (c *Core) trialInput(ev *Event) {
 // wayAhead says whether the robot could stop from the fastest that it may drive here before anything that binds it, in the
 // direction in which it was told to drive: so it can from a test's speed although the test begins to stop it late.
 func (c *Core) wayAhead() bool {
-	v := geofence.Velocity{VX: c.told.Linear[0], VY: c.told.Linear[1], YawRate: c.told.Angular[2]}
+	told := &c.told
+	if c.trial.order.Silent && c.told == (interlock.Velocity{}) {
+		told = &c.trial.ahead // a base that has promised to stop may not keep it: that is what is tested
+	}
+	v := geofence.Velocity{VX: told.Linear[0], VY: told.Linear[1], YawRate: told.Angular[2]}
 	if c.verdict.Place != geofence.Outside || c.verdict.Faults != 0 {
 		return false
 	}
@@ -241,7 +247,8 @@ func speedOver(x, y float64) float64 { return math.Sqrt(float64(x*x) + float64(y
 func (c *Core) testing(boot time.Duration, gated *interlock.GateOutput) (send bool) {
 	t := &c.trial
 	if t.order.Silent && c.decision.Axes.Motion >= interlock.MotionLimited {
-		if boot-t.sent >= c.params.BaseTimeout {
+		if boot-t.sent >= c.params.BaseTimeout && c.told != (interlock.Velocity{}) {
+			t.ahead = c.told
 			c.told = interlock.Velocity{} // the base has promised to have stopped following
 		}
 		return false
@@ -368,6 +375,8 @@ func (e *encoder) trial(c *Core) {
 		e.duration(d)
 	}
 	e.f64s([]float64{s.MPS, s.Mean, s.Told, s.Far})
+	e.f64s(t.ahead.Linear[:])
+	e.f64s(t.ahead.Angular[:])
 	for _, f := range [...]bool{s.Stands, s.Pressed, s.Acks, t.clear, t.done, t.order.Silent} {
 		e.flag(f)
 	}
@@ -388,6 +397,8 @@ func (d *decoder) trial(c *Core) {
 	f := make([]float64, 4)
 	d.f64s(f)
 	s.MPS, s.Mean, s.Told, s.Far = f[0], f[1], f[2], f[3]
+	d.f64s(t.ahead.Linear[:])
+	d.f64s(t.ahead.Angular[:])
 	for _, to := range [...]*bool{&s.Stands, &s.Pressed, &s.Acks, &t.clear, &t.done, &t.order.Silent} {
 		*to = d.flag()
 	}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -13,6 +14,64 @@ func (r *rig) trialWish(w TrialWish) TrialAnswer {
 	w.ID = 9
 	r.apply(Event{Kind: EventTrial, Trial: w})
 	return r.core.TrialAnswer()
+}
+
+// measures begins a step of a proof test and drives at 0.6 m/s until its stop is asked for. It says whether it came to that.
+func (r *rig) measures(place int) bool {
+	r.tb.Helper()
+	stick := 0.0
+	r.drive = func() (float64, float64) { return stick, 0 }
+	if a := r.trialWish(TrialWish{Op: TrialBegin, MPS: 0.5}); !a.Done {
+		r.tb.Fatalf("does not begin: %+v", a)
+	}
+	for n := 0; !r.trialWish(TrialWish{Op: TrialGo, Step: place}).Done; n++ {
+		if n == 30 {
+			r.tb.Fatalf("step %d does not begin: %+v", place, r.core.TrialAnswer())
+		}
+		r.goOn(200 * time.Millisecond)
+	}
+	stick = 0.6
+	for r.core.trial.Phase == commission.PhaseDriving {
+		if r.goOn(rigStep); r.core.trial.Phase == commission.PhaseDriving && r.plant.v == 0 && r.core.trial.Far > 1 {
+			return false // the guard let it go no further
+		}
+	}
+	return r.core.trial.Phase == commission.PhaseMeasuring
+}
+
+// goOn runs while the technician confirms.
+func (r *rig) goOn(d time.Duration) {
+	r.run(d)
+	r.trialWish(TrialWish{Op: TrialKeep})
+}
+
+// TestSilenceEndsWhereTheWayAheadDoes tests a base that goes on without commands for ever, towards a zone: the guard does not
+// wait until it would have been late, whatever the base has promised.
+func TestSilenceEndsWhereTheWayAheadDoes(t *testing.T) {
+	p := demoParams(t)
+	ended := 0
+	for n := range 9 {
+		r := newRig(t, p, Start{})
+		r.plant.x, r.plant.y, r.plant.yaw = 5, 10.2+0.1*float64(n), math.Pi/2
+		if r.ready(); !r.measures(2) {
+			continue
+		}
+		r.plant.ignore = true
+		silent := false
+		for r.core.trial.Phase == commission.PhaseMeasuring {
+			silent = r.core.told == interlock.Velocity{}
+			r.goOn(rigStep)
+		}
+		if silent && r.core.trial.Why == commission.ReasonWay {
+			ended++
+		}
+		if r.run(3 * time.Second); r.plant.v != 0 || r.plant.y+front >= 14 || r.active(interlock.ZoneOverrun) {
+			t.Errorf("from y = %.1f: %.2f m/s, %.2f m before the zone: %s", 10.2+0.1*float64(n), r.plant.v, 14-r.plant.y-front, r.state())
+		}
+	}
+	if ended == 0 {
+		t.Error("no run ended because of the way ahead after the base's timeout")
+	}
 }
 
 // TestTrialGoesOnFromASnapshot restores a second core in every phase of a proof test; both decide alike from there on.
