@@ -19,6 +19,8 @@ type Input struct {
 	Wanted bool
 	// Clear is true while commands pass whole and the way ahead is free for much longer than a stop takes.
 	Clear bool
+	// Ceased is true if commands came to zero although the step sends nothing.
+	Ceased bool
 	// Trouble is true while a trigger is active that was not when the trial began. Excess is true while the robot moves more
 	// than the profile says that it can after what it was told last.
 	Trouble, Excess bool
@@ -366,6 +368,8 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 		t.settleFrom(now, ReasonNone)
 	case in.Excess, now >= t.By:
 		t.settleFrom(now, ReasonOverran)
+	case in.Ceased:
+		t.spoil(now, ReasonCeased)
 	case !in.Clear && (s.Kind == KindSilence || s.Kind == KindRung && !t.Stands):
 		t.spoil(now, ReasonWay)
 	case s.Kind == KindRung && !t.Stands && !(in.Told[0] >= (1-near)*t.Told):

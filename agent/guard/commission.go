@@ -113,6 +113,8 @@ type trialState struct {
 	clear bool
 	// ahead is what the robot was told before it was told nothing: where a base goes that ignores its own timeout.
 	ahead interlock.Velocity
+	// ceased is true after an event in which what the robot was told in a silence came to an end.
+	ceased bool
 	// done says what became of the last wish; rungs is what was asserted last.
 	done  bool
 	rungs uint32
@@ -180,7 +182,9 @@ func (c *Core) trialInput(ev *Event) {
 		MPS: b.velocity.speed(), RadPS: math.Abs(b.velocity.wz), Sent: t.sent, Motion: c.motion.State,
 		Told:    [2]float64{speedOver(c.told.Linear[0], c.told.Linear[1]), math.Abs(c.told.Angular[2])},
 		Trouble: !c.troubles(step.Kind).Empty(), Excess: c.decision.ActiveSet.Has(interlock.MotionExcess),
+		Ceased: t.ceased,
 	}
+	t.ceased = false
 	in.New = odometry && !math.IsNaN(in.MPS) && !math.IsNaN(in.RadPS)
 	in.Wanted = ev.Kind == EventCommand && c.refused == interlock.GatePassed &&
 		(ev.Command.Linear.X != 0 || ev.Command.Linear.Y != 0 || ev.Command.Angular.Z != 0)
@@ -243,7 +247,7 @@ func (c *Core) wayAhead() bool {
 func speedOver(x, y float64) float64 { return math.Sqrt(float64(x*x) + float64(y*y)) }
 
 // testing changes what the guard sends while a test asks for it: the robot drives no faster than the test allows, and the base
-// hears nothing at all while its silence is tested.
+// hears nothing at all while its silence is tested, unless whoever drives stops or the guard has to.
 func (c *Core) testing(boot time.Duration, gated *interlock.GateOutput) (send bool) {
 	t := &c.trial
 	if t.order.Silent && c.decision.Axes.Motion >= interlock.MotionLimited {
@@ -251,7 +255,10 @@ func (c *Core) testing(boot time.Duration, gated *interlock.GateOutput) (send bo
 			t.ahead = c.told
 			c.told = interlock.Velocity{} // the base has promised to have stopped following
 		}
-		return false
+		t.ceased = gated.Send && gated.Velocity == interlock.Velocity{}
+		if !t.ceased {
+			return false
+		}
 	}
 	if gated.Send {
 		t.sent = boot
@@ -377,7 +384,7 @@ func (e *encoder) trial(c *Core) {
 	e.f64s([]float64{s.MPS, s.Mean, s.Told, s.Far})
 	e.f64s(t.ahead.Linear[:])
 	e.f64s(t.ahead.Angular[:])
-	for _, f := range [...]bool{s.Stands, s.Pressed, s.Acks, t.clear, t.done, t.order.Silent} {
+	for _, f := range [...]bool{s.Stands, s.Pressed, s.Acks, t.clear, t.done, t.order.Silent, t.ceased} {
 		e.flag(f)
 	}
 	e.u8(uint8(t.order.Rung + 1)) //nolint:gosec // at most MaxRungs
@@ -399,7 +406,7 @@ func (d *decoder) trial(c *Core) {
 	s.MPS, s.Mean, s.Told, s.Far = f[0], f[1], f[2], f[3]
 	d.f64s(t.ahead.Linear[:])
 	d.f64s(t.ahead.Angular[:])
-	for _, to := range [...]*bool{&s.Stands, &s.Pressed, &s.Acks, &t.clear, &t.done, &t.order.Silent} {
+	for _, to := range [...]*bool{&s.Stands, &s.Pressed, &s.Acks, &t.clear, &t.done, &t.order.Silent, &t.ceased} {
 		*to = d.flag()
 	}
 	t.order.Rung = int(d.u8()) - 1

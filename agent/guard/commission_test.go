@@ -74,6 +74,46 @@ func TestSilenceEndsWhereTheWayAheadDoes(t *testing.T) {
 	}
 }
 
+// TestSilenceNeverSwallowsTheStopOfWhoDrives lets the technician stop in the middle of the silence, on a base that would go on.
+func TestSilenceNeverSwallowsTheStopOfWhoDrives(t *testing.T) {
+	for name, stop := range map[string]func(r *rig){
+		"he lets go":     func(r *rig) { r.drive = func() (float64, float64) { return 0, 0 } },
+		"his link fails": func(r *rig) { r.drive = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, demoParams(t), Start{})
+			r.plant.x = 4.2
+			if r.ready(); !r.measures(2) {
+				t.Fatal("nothing is measured")
+			}
+			r.plant.ignore = true
+			r.goOn(100 * time.Millisecond)
+			stop(r)
+			sent := time.Duration(0)
+			r.each = func(_ *Event, fx *Effects) {
+				if sent == 0 && fx.Send {
+					if sent = r.now; fx.Command.Linear.X != 0 {
+						t.Errorf("sends %v", fx.Command)
+					}
+				}
+			}
+			from := r.now
+			for r.core.trial.Phase == commission.PhaseMeasuring {
+				r.goOn(rigStep)
+			}
+			if late := r.params.Gate.CommandTimeout + 150*time.Millisecond; sent == 0 || sent-from > late {
+				t.Errorf("zeros after %v: expected within %v", sent-from, late)
+			}
+			if why := r.core.trial.Why; why != commission.ReasonCeased {
+				t.Errorf("ended because %s", why)
+			}
+			if r.goOn(400 * time.Millisecond); r.plant.v > 0.5 {
+				t.Errorf("still drives at %.2f m/s", r.plant.v)
+			}
+		})
+	}
+}
+
 // TestTrialGoesOnFromASnapshot restores a second core in every phase of a proof test; both decide alike from there on.
 func TestTrialGoesOnFromASnapshot(t *testing.T) {
 	r := newRig(t, demoParams(t), Start{})
