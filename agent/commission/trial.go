@@ -72,6 +72,9 @@ type State struct {
 	Still         time.Duration
 	Stands        bool
 	Pressed, Acks bool
+	// Requested is when the stop was asked for; Refused is true if the rung refused or answered too late.
+	Requested time.Duration
+	Refused   bool
 }
 
 // Run is what one run measured.
@@ -154,7 +157,7 @@ func (t *Trial) Go(now time.Duration, id uint64, step int, in *Input) bool {
 	t.Place, t.Until = step, now+lease
 	t.run = Run{Number: t.Runs + 1, Step: step}
 	t.n, t.joints, t.gyro = 0, false, false
-	t.Steady, t.Mean, t.Told, t.Far, t.Stands, t.Pressed, t.Acks = now, 0, 0, 0, false, false, false
+	t.Steady, t.Mean, t.Told, t.Far, t.Stands, t.Pressed, t.Acks, t.Refused = now, 0, 0, 0, false, false, false, false
 	t.Heard = now
 	switch k := t.cfg.Steps[step].Kind; {
 	case k.drives():
@@ -323,11 +326,12 @@ func (t *Trial) drive(now time.Duration, in *Input) {
 		return
 	}
 	t.run.Told, t.Told = told, told
-	t.run.Requested = now
+	t.Requested = now
 	s := &t.cfg.Steps[t.Place]
 	if s.Kind == KindSilence {
-		t.run.Requested = in.Sent
+		t.Requested = in.Sent
 	}
+	t.run.Requested = t.Requested
 	limit := time.Duration(float64(spare*t.allowed()) * float64(time.Second))
 	t.Stands = false
 	t.enter(now, PhaseMeasuring, limit+stillFor)
@@ -364,7 +368,7 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 	case now-t.Heard > deaf:
 		t.end(now, ReasonSource)
 	case t.Stands && now-t.Still >= stillFor:
-		t.run.Rest = t.Still - t.run.Requested
+		t.run.Rest = t.Still - t.Requested
 		t.settleFrom(now, ReasonNone)
 	case in.Excess, now >= t.By:
 		t.settleFrom(now, ReasonOverran)
@@ -381,10 +385,8 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 func (t *Trial) acknowledge(now time.Duration, in *Input, s *Step) {
 	if !t.Acks && in.Ack != interlock.AckNone {
 		t.Acks = true
-		t.run.Acked = now - t.run.Requested
-		if in.Ack == interlock.AckFailed || t.run.Acked > s.AckWithin {
-			t.run.Why = ReasonUnacknowledged
-		}
+		t.run.Acked = now - t.Requested
+		t.Refused = in.Ack == interlock.AckFailed || t.run.Acked > s.AckWithin
 	}
 }
 
@@ -399,8 +401,7 @@ func (t *Trial) spoil(now time.Duration, why Reason) {
 // settleFrom holds the robot after a stop.
 func (t *Trial) settleFrom(now time.Duration, why Reason) {
 	if why == ReasonNone {
-		why = t.run.Why
-		if s := &t.cfg.Steps[t.Place]; s.Kind == KindRung && s.AckWithin > 0 && !t.Acks {
+		if s := &t.cfg.Steps[t.Place]; t.Refused || s.Kind == KindRung && s.AckWithin > 0 && !t.Acks {
 			why = ReasonUnacknowledged
 		}
 	}
@@ -412,7 +413,7 @@ func (t *Trial) settleFrom(now time.Duration, why Reason) {
 func (t *Trial) settle(now time.Duration, in *Input) {
 	switch {
 	case in.Motion == interlock.Standing:
-		t.run.Confirmed = now - t.run.Requested
+		t.run.Confirmed = now - t.Requested
 		t.run.Joints, t.run.Gyro = t.joints && in.JointsRest, t.gyro && in.GyroRest
 		t.finish(now, t.Why)
 	case now >= t.By && t.Why != ReasonNone:

@@ -23,6 +23,8 @@ type bench struct {
 	told  float64 // what goes out
 	brake bool    // what is tested brakes the robot
 	decel float64
+	// shadow is stepped beside it.
+	shadow *Trial
 }
 
 // benchFor is a trial of one step, begun.
@@ -54,6 +56,11 @@ func (b *bench) run(d time.Duration) {
 		}
 		b.Keep(b.now, testID)
 		b.Step(b.now, &b.in, &b.out)
+		if b.shadow != nil {
+			var out Order
+			b.shadow.Keep(b.now, testID)
+			b.shadow.Step(b.now, &b.in, &out)
+		}
 	}
 }
 
@@ -149,5 +156,44 @@ func TestAFailureIsKeptHoweverTheTrialEnds(t *testing.T) {
 	}
 	if b.End(b.now, testID); b.Runs != 1 || b.Run().Why != ReasonOverran || len(b.Run().Samples) == 0 {
 		t.Errorf("ended before two sources showed rest: %d runs, %s", b.Runs, b.Run().Why)
+	}
+}
+
+// TestARungsAnswerIsJudgedAlikeAfterARestore restores a trial while a rung is asked, before and after it answers: a replay that
+// begins there has to come to the same.
+func TestARungsAnswerIsJudgedAlikeAfterARestore(t *testing.T) {
+	for name, c := range map[string]struct {
+		ack   interlock.Ack
+		after time.Duration
+		want  Reason
+	}{
+		"in time":  {interlock.AckOK, 60 * time.Millisecond, ReasonNone},
+		"too late": {interlock.AckOK, 250 * time.Millisecond, ReasonUnacknowledged},
+		"it fails": {interlock.AckFailed, 60 * time.Millisecond, ReasonUnacknowledged},
+		"never":    {interlock.AckNone, 60 * time.Millisecond, ReasonUnacknowledged},
+	} {
+		for _, restore := range []time.Duration{20 * time.Millisecond, 320 * time.Millisecond} {
+			b := benchFor(t, Step{Kind: KindRung, Within: 300 * time.Millisecond, AckWithin: 200 * time.Millisecond})
+			b.measuring(t)
+			b.brake = true
+			for from := b.now; b.Runs == 0; {
+				if b.now-from == restore {
+					b.shadow = new(Trial)
+					b.shadow.Restore(b.Config(), b.State)
+				}
+				if b.now-from >= c.after {
+					b.in.Ack = c.ack
+				}
+				if b.run(stepMS); b.Phase == PhaseSettling {
+					b.told = 0
+				}
+				if b.shadow != nil && b.shadow.State != b.State {
+					t.Fatalf("%s, restored after %v, in phase %s: %+v is restored as %+v", name, restore, b.Phase, b.State, b.shadow.State)
+				}
+			}
+			if b.shadow == nil || b.Why != c.want {
+				t.Errorf("%s: %s, expected %s", name, b.Why, c.want)
+			}
+		}
 	}
 }

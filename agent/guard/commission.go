@@ -378,13 +378,13 @@ func (e *encoder) trial(c *Core) {
 	e.u8(uint8(s.Place)) //nolint:gosec // below MaxSteps
 	e.u32(s.Runs)
 	e.u8(uint8(s.Why))
-	for _, d := range [...]time.Duration{s.Until, s.Since, s.By, s.Loud, s.Heard, s.Steady, s.Still, t.sent, c.commissioned.Until} {
+	for _, d := range [...]time.Duration{s.Until, s.Since, s.By, s.Loud, s.Heard, s.Steady, s.Still, s.Requested, t.sent, c.commissioned.Until} {
 		e.duration(d)
 	}
 	e.f64s([]float64{s.MPS, s.Mean, s.Told, s.Far})
 	e.f64s(t.ahead.Linear[:])
 	e.f64s(t.ahead.Angular[:])
-	for _, f := range [...]bool{s.Stands, s.Pressed, s.Acks, t.clear, t.done, t.order.Silent, t.ceased} {
+	for _, f := range [...]bool{s.Stands, s.Pressed, s.Acks, s.Refused, t.clear, t.done, t.order.Silent, t.ceased} {
 		e.flag(f)
 	}
 	e.u8(uint8(t.order.Rung + 1)) //nolint:gosec // at most MaxRungs
@@ -398,7 +398,7 @@ func (e *encoder) trial(c *Core) {
 func (d *decoder) trial(c *Core) {
 	t := &c.trial
 	s := commission.State{Phase: commission.Phase(d.u8()), ID: d.u64(), Place: int(d.u8()), Runs: d.u32(), Why: commission.Reason(d.u8())}
-	for _, to := range [...]*time.Duration{&s.Until, &s.Since, &s.By, &s.Loud, &s.Heard, &s.Steady, &s.Still, &t.sent, &c.commissioned.Until} {
+	for _, to := range [...]*time.Duration{&s.Until, &s.Since, &s.By, &s.Loud, &s.Heard, &s.Steady, &s.Still, &s.Requested, &t.sent, &c.commissioned.Until} {
 		*to = d.duration()
 	}
 	f := make([]float64, 4)
@@ -406,7 +406,7 @@ func (d *decoder) trial(c *Core) {
 	s.MPS, s.Mean, s.Told, s.Far = f[0], f[1], f[2], f[3]
 	d.f64s(t.ahead.Linear[:])
 	d.f64s(t.ahead.Angular[:])
-	for _, to := range [...]*bool{&s.Stands, &s.Pressed, &s.Acks, &t.clear, &t.done, &t.order.Silent, &t.ceased} {
+	for _, to := range [...]*bool{&s.Stands, &s.Pressed, &s.Acks, &s.Refused, &t.clear, &t.done, &t.order.Silent, &t.ceased} {
 		*to = d.flag()
 	}
 	t.order.Rung = int(d.u8()) - 1

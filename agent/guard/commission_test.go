@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"math"
 	"testing"
 	"time"
@@ -130,6 +131,9 @@ func TestTrialGoesOnFromASnapshot(t *testing.T) {
 		}
 		if p := r.core.trial.Phase; !seen[p] && ev.Kind == EventTick {
 			seen[p] = true
+			if shadow != nil && !bytes.Equal(shadow.AppendState(nil), r.core.AppendState(nil)) {
+				t.Fatalf("in phase %s the restored core has another state", p)
+			}
 			var err error
 			if shadow, err = NewCore(r.params, Start{Boot: r.now}); err != nil {
 				t.Fatal(err)
