@@ -277,15 +277,7 @@ func InspectCommissioning(cfg *config.Config) CommissioningStatus {
 		defer func() { _ = dir.Close() }()
 		p = newProofs(robot, cfg, &stateDir{path: dep.Paths.StateDir, dir: dir})
 	}
-	roots, err := readRoots(dep.Paths.Keys + "/" + rootsFile)
-	if err != nil {
-		return unknown(err)
-	}
-	lists, err := deliveredKeyLists(dep.Paths.Keys)
-	if err != nil {
-		return unknown(err)
-	}
-	v, err := order.NewVerifier(order.Config{Robot: robot, Roots: roots, RequiredRoots: 1, KeyLists: lists}, order.NewFloors())
+	v, err := deliveredVerifier(dep, robot)
 	if err != nil {
 		return unknown(err)
 	}

@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"crypto"
 	"testing"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/commission"
 	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/attest/order"
 )
 
 // endedRun is what the guard says once a run of the first step has ended.
@@ -48,5 +51,59 @@ func TestAFailedRunCountsAlthoughNobodyFinishesTheTest(t *testing.T) {
 				t.Errorf("after a restart: %+v: expected %s", st, c.again)
 			}
 		})
+	}
+}
+
+// TestInspectionKnowsTheRobotsGroups judges the record of a robot whose keys are those of its group.
+func TestInspectionKnowsTheRobotsGroups(t *testing.T) {
+	s := newSiteOf(t, "diff-drive", func(name string, raw []byte) []byte {
+		if name == "deployment.yaml" {
+			raw = append(raw, "\ngroups: [ward-3]\n"...)
+		}
+		return raw
+	})
+	tara, err := order.GenerateKey(order.Ed25519)
+	s.must(err)
+	from := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
+	list := &order.Order{
+		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{"group:ward-3"}, Sequence: 1, Reason: "a test", NotBefore: from, NotAfter: from.Add(24 * time.Hour),
+		KeyList: &order.KeyList{},
+	}
+	for _, k := range []struct {
+		key    interface{ Public() crypto.PublicKey }
+		person string
+		role   order.Role
+	}{{s.root, "rita", order.RoleRoot}, {s.engineer, "sven", order.RoleSafetyEngineer}, {tara, "tara", order.RoleTechnician}} {
+		id, err := order.KeyID(k.key.Public())
+		s.must(err)
+		pem, err := order.MarshalPublicKey(k.key.Public())
+		s.must(err)
+		list.KeyList.Keys = append(list.KeyList.Keys, order.Key{
+			ID: id, PEM: string(pem), Person: k.person, Roles: []order.Role{k.role}, NotBefore: list.NotBefore, NotAfter: list.NotAfter,
+		})
+	}
+	signed, err := order.Sign(list, s.root)
+	s.must(err)
+	s.write("keys/keylist-001.dsse.json", signed)
+	a := s.running()
+	defer s.kill(a)
+	rec := &order.Commissioning{
+		Robot: siteRobot, Profile: a.proofs.profile, BootID: testBoot, Measured: from, Due: from.Add(240 * time.Hour), MPS: 0.5,
+		Items: []order.CommissioningItem{{Name: "stop", Result: order.ItemPassed, Text: "at rest"}},
+	}
+	payload, err := rec.Encode()
+	s.must(err)
+	envelope, err := order.SignDocument(order.CommissioningType, payload, tara)
+	s.must(err)
+	s.write("state/"+measuredFile, payload)
+	s.write("state/"+recordFile, envelope)
+	if st := InspectCommissioning(a.cfg); st.State != "valid" || st.By != "tara" {
+		t.Errorf("%+v: expected a valid record", st)
+	}
+	dep := *a.cfg.Deployment
+	cfg := *a.cfg
+	cfg.Deployment, dep.Groups = &dep, nil
+	if st := InspectCommissioning(&cfg); st.State == "valid" {
+		t.Errorf("without the group (off): %+v", st)
 	}
 }
