@@ -70,7 +70,7 @@ func TestInspectionKnowsTheRobotsGroups(t *testing.T) {
 		KeyList: &order.KeyList{},
 	}
 	for _, k := range []struct {
-		key    interface{ Public() crypto.PublicKey }
+		key    crypto.Signer
 		person string
 		role   order.Role
 	}{{s.root, "rita", order.RoleRoot}, {s.engineer, "sven", order.RoleSafetyEngineer}, {tara, "tara", order.RoleTechnician}} {

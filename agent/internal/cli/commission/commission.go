@@ -32,8 +32,6 @@ const (
 	askTimeout = 2 * time.Second
 	// mostFailures is how many runs of one step in a row may go wrong before the test goes on to the next.
 	mostFailures = 3
-	// tellEvery is how often the same thing is told again while the technician waits.
-	tellEvery = 5 * time.Second
 )
 
 // session is one technician's test.
@@ -254,13 +252,13 @@ func (s *session) step(ctx context.Context, step int, r contract.TrialReport) (c
 	return r, nil
 }
 
-// ready waits until the robot stands and the technician presses Enter, and begins the run.
+// ready waits until the technician presses Enter on a robot that stands, and begins the run. An Enter that came too early is
+// forgotten: the run would begin when nobody expects it.
 func (s *session) ready(ctx context.Context, step int) error {
 	t := time.NewTicker(s.poll)
 	defer t.Stop()
-	pressed, told := false, ""
-	var at time.Time
 	for {
+		pressed := false
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -285,9 +283,8 @@ func (s *session) ready(ctx context.Context, step int) error {
 			return ErrFailed
 		case pressed && r.Accepted:
 			return nil
-		case pressed && (r.Text != told || time.Since(at) > tellEvery):
-			s.say("  not yet: %s", r.Text)
-			told, at = r.Text, time.Now()
+		case pressed:
+			s.say("  not yet: %s; then press Enter again", r.Text)
 		}
 	}
 }
