@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent/commission"
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
@@ -27,6 +28,10 @@ type trials struct {
 	// open is true until the session's test is known to be over, judged how many runs were looked at for a failure.
 	open   bool
 	judged int
+	// told is what was reported of the first toldRuns runs, by the profile toldOf.
+	told     contract.TrialReport
+	toldRuns int
+	toldOf   *guard.Params
 	// changed wakes who tells the guard about the record.
 	changed chan struct{}
 }
@@ -70,7 +75,7 @@ func (a *Agent) trial(body []byte) contract.TrialReport {
 	if op == guard.TrialBegin || op == guard.TrialGo {
 		a.overlook() // what begins anew forgets the run before
 	}
-	ans := a.guard.Trial(guard.TrialWish{Op: op, ID: id, Step: r.Step, MPS: r.MPS})
+	ans := a.guard.Trial(guard.TrialWish{Op: op, ID: id, Step: r.Step, MPS: r.MPS}, a.trials.seen)
 	if r.Op == "begin" && ans.Done {
 		a.trials.begin(id, r.MPS)
 	}
@@ -86,7 +91,7 @@ func (a *Agent) trial(body []byte) contract.TrialReport {
 // begin begins a session. One that begins again keeps the runs before; those of another one have been judged.
 func (t *trials) begin(id uint64, mps float64) {
 	if t.session != id {
-		t.runs, t.judged = nil, 0
+		t.runs, t.judged, t.toldOf = nil, 0, nil
 	}
 	t.session, t.seen, t.mps, t.open = id, 0, mps, true
 }
@@ -118,7 +123,7 @@ func (a *Agent) gather(ans *guard.TrialAnswer) {
 // overlook takes what ended while nobody asked: a program that is gone, or one that asks too late.
 func (a *Agent) overlook() {
 	if a.trials.open {
-		ans := a.guard.TrialNow()
+		ans := a.guard.TrialNow(a.trials.seen)
 		a.gather(&ans)
 	}
 }
@@ -157,7 +162,6 @@ func (a *Agent) trialText(r *contract.TrialRequest, ans *guard.TrialAnswer) stri
 // trialReport puts the guard's answer into the contract's words.
 func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
 	cfg, p := a.current()
-	claims := cfg.Profile.ClaimSpec()
 	out := contract.TrialReport{
 		Phase: ans.Phase.String(), Step: ans.Place, Runs: ans.Runs, Ready: ans.Ready, Standing: ans.Standing, Commanded: ans.Wanted, Triggers: ans.Trouble,
 		SpeedMPS: ans.Speed, TurnRadPS: ans.Turn, ToldMPS: ans.Told[0], ToldRadPS: ans.Told[1], Clear: ans.Clear,
@@ -165,10 +169,22 @@ func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
 	if ans.Why != commission.ReasonNone {
 		out.Ended = ans.Why.String()
 	}
+	t := &a.trials
+	if t.toldOf != p || t.toldRuns != len(t.runs) {
+		t.told, t.toldOf, t.toldRuns = fitted(cfg, p, t.runs), p, len(t.runs)
+	}
+	out.Steps, out.Items = t.told.Steps, t.told.Items
+	return out
+}
+
+// fitted says what the runs of a session came to and what each step still needs. It fits all of them, which takes a slow computer
+// a while: it is done once for each run.
+func fitted(cfg *config.Config, p *guard.Params, runs []commission.Run) (out contract.TrialReport) {
+	claims := cfg.Profile.ClaimSpec()
 	for i := range p.Trial.N {
 		s := &p.Trial.Steps[i]
 		step := contract.TrialStep{Kind: s.Kind.String()}
-		step.Needs, step.Better = commission.Needs(&p.Trial, i, a.trials.runs)
+		step.Needs, step.Better = commission.Needs(&p.Trial, i, runs)
 		switch s.Kind {
 		case commission.KindRung, commission.KindWatchdog:
 			step.Name = claims.Rungs[s.Index]
@@ -178,7 +194,7 @@ func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
 		}
 		out.Steps = append(out.Steps, step)
 	}
-	for _, it := range commission.Judge(&p.Trial, &claims, a.trials.runs) {
+	for _, it := range commission.Judge(&p.Trial, &claims, runs) {
 		out.Items = append(out.Items, contract.TrialItem{Name: it.Name, Result: string(it.Result), Text: it.Text})
 	}
 	return out

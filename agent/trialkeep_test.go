@@ -107,3 +107,25 @@ func TestInspectionKnowsTheRobotsGroups(t *testing.T) {
 		t.Errorf("without the group (off): %+v", st)
 	}
 }
+
+// TestRunsAreFittedOnce asks again and again how a test stands.
+func TestRunsAreFittedOnce(t *testing.T) {
+	s := newTestSite(t)
+	a := s.running()
+	defer s.kill(a)
+	a.trials.begin(7, 0.5)
+	first := a.trialReport(&guard.TrialAnswer{})
+	if again := a.trialReport(&guard.TrialAnswer{}); len(first.Items) == 0 || len(first.Steps) == 0 || &again.Items[0] != &first.Items[0] {
+		t.Errorf("fitted anew without a new run, or %d items of %d steps", len(first.Items), len(first.Steps))
+	}
+	ans := endedRun(7, 1, commission.ReasonOverran)
+	a.gather(ans)
+	if after := a.trialReport(ans); after.Items[2].Result != string(commission.Failed) {
+		t.Errorf("after a run that failed: %+v", after.Items)
+	}
+	a.trials.begin(8, 0.5)
+	a.gather(endedRun(8, 1, commission.ReasonCeased))
+	if next := a.trialReport(ans); next.Items[2].Result == string(commission.Failed) {
+		t.Errorf("the next session has the runs of the one before: %+v", next.Items)
+	}
+}

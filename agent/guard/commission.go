@@ -321,11 +321,12 @@ func (c *Core) dueCondition(boot time.Duration) interlock.Condition {
 // Commissioned takes what the program found about the record of the robot's proof test.
 func (g *Guard) Commissioned(r Commissioned) { g.begin(EventCommissioned).Commissioned = r; g.finish() }
 
-// Trial takes what the technician at the robot wants, and says what became of it.
-func (g *Guard) Trial(w TrialWish) TrialAnswer {
+// Trial takes what the technician at the robot wants, and says what became of it. The measurements of a run come with the answer
+// once it has ended and its number is above seen.
+func (g *Guard) Trial(w TrialWish, seen uint32) TrialAnswer {
 	g.begin(EventTrial).Trial = w
 	g.opt.Core.Apply(&g.ev, &g.fx)
-	answer := g.opt.Core.TrialAnswer()
+	answer := g.opt.Core.trialAnswer(seen)
 	g.record()
 	fx := g.fx
 	g.mu.Unlock()
@@ -333,21 +334,27 @@ func (g *Guard) Trial(w TrialWish) TrialAnswer {
 	return answer
 }
 
-// TrialNow says how the test stands, for who wants nothing of it.
-func (g *Guard) TrialNow() TrialAnswer {
+// TrialNow says how the test stands, for who wants nothing of it; seen is that of [Guard.Trial].
+func (g *Guard) TrialNow(seen uint32) TrialAnswer {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.opt.Core.TrialAnswer()
+	return g.opt.Core.trialAnswer(seen)
 }
 
 // TrialAnswer says what became of the last wish and how the test stands. It allocates.
-func (c *Core) TrialAnswer() TrialAnswer {
+func (c *Core) TrialAnswer() TrialAnswer { return c.trialAnswer(0) }
+
+// trialAnswer copies the measurements of a run that is not known yet: they are 16 KiB, and the guard's lock is held meanwhile.
+func (c *Core) trialAnswer(seen uint32) TrialAnswer {
 	t := &c.trial
 	a := TrialAnswer{
 		Done: t.done, State: t.State, Ready: t.Ready(c.now.Boot, &t.in), Standing: c.motion.State == interlock.Standing, Wanted: c.now.Boot-t.Loud < time.Second,
 		Speed: number(t.in.MPS), Turn: number(t.in.RadPS), Told: t.in.Told, Clear: t.clear, Run: *t.Run(),
 	}
-	a.Run.Samples = append([]commission.Sample(nil), a.Run.Samples...)
+	a.Run.Samples = nil
+	if t.Runs > seen && a.Run.Number == t.Runs {
+		a.Run.Samples = append([]commission.Sample(nil), t.Run().Samples...)
+	}
 	set := c.troubles(t.Config().Steps[t.Place].Kind)
 	if t.Phase == commission.PhaseOff && c.decision.Axes.Motion < interlock.MotionLimited {
 		set = c.decision.ActiveSet

@@ -175,6 +175,9 @@ func TestTrialGoesOnFromASnapshot(t *testing.T) {
 		if a := r.core.TrialAnswer(); a.Why != commission.ReasonNone || a.Run.Rest <= 0 {
 			t.Errorf("step %d: %s, rest after %v", place, a.Why, a.Run.Rest)
 		}
+		if a, b := r.core.trialAnswer(runs), r.core.trialAnswer(runs+1); len(a.Run.Samples) == 0 || b.Run.Samples != nil || b.Run.Number != a.Run.Number {
+			t.Errorf("step %d: %d measurements of a run that is new, %d of one that is known", place, len(a.Run.Samples), len(b.Run.Samples))
+		}
 	}
 	r.trialWish(TrialWish{Op: TrialEnd})
 	r.run(2 * time.Second)
