@@ -187,10 +187,10 @@ func (t *Trial) enter(now time.Duration, p Phase, within time.Duration) {
 // end ends the trial. A run that has failed already is kept: who ends the trial must not be able to undo it.
 func (t *Trial) end(now time.Duration, why Reason) {
 	switch {
-	case t.Phase == PhaseMeasuring && t.late():
-		t.finish(now, ReasonOverran)
 	case t.Phase == PhaseSettling && t.Why != ReasonNone:
 		t.finish(now, t.Why)
+	case (t.Phase == PhaseMeasuring || t.Phase == PhaseSettling) && t.late():
+		t.finish(now, ReasonOverran)
 	}
 	t.Why = why
 	t.enter(now, PhaseEnding, 0)
@@ -353,7 +353,7 @@ func (t *Trial) late() bool {
 	if t.Stands {
 		moved = t.Still
 	}
-	return (moved - t.Since).Seconds() > t.allowed()
+	return (moved - t.Requested).Seconds() > t.allowed()
 }
 
 // follow waits for rest by odometry.

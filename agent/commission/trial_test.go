@@ -23,6 +23,8 @@ type bench struct {
 	told  float64 // what goes out
 	brake bool    // what is tested brakes the robot
 	decel float64
+	// unsure is true if two sources never agree on rest.
+	unsure bool
 	// shadow is stepped beside it.
 	shadow *Trial
 }
@@ -51,7 +53,7 @@ func (b *bench) run(d time.Duration) {
 		b.v += min(max(want-b.v, -b.decel*stepMS.Seconds()), b.decel*stepMS.Seconds())
 		b.in.New, b.in.MPS, b.in.Told, b.in.Wanted = true, b.v, [2]float64{b.told}, b.told > 0
 		b.in.Motion = interlock.Moving
-		if b.v == 0 {
+		if b.v == 0 && !b.unsure {
 			b.in.Motion = interlock.Standing
 		}
 		b.Keep(b.now, testID)
@@ -194,6 +196,25 @@ func TestARungsAnswerIsJudgedAlikeAfterARestore(t *testing.T) {
 			if b.shadow == nil || b.Why != c.want {
 				t.Errorf("%s: %s, expected %s", name, b.Why, c.want)
 			}
+		}
+	}
+}
+
+// TestALongStopCountsAlthoughTheTrialEndsBeforeRestIsConfirmed ends a trial after a stop that took longer than claimed, but not by
+// so much that every rung was asked.
+func TestALongStopCountsAlthoughTheTrialEndsBeforeRestIsConfirmed(t *testing.T) {
+	for decel, runs := range map[float64]uint32{1: 0, 0.45: 1} {
+		b := benchFor(t, Step{Kind: KindStop, Within: 300 * time.Millisecond})
+		b.measuring(t)
+		b.decel, b.unsure = decel, true
+		for b.Phase == PhaseMeasuring {
+			b.run(stepMS)
+		}
+		if b.Phase != PhaseSettling || b.Why != ReasonNone {
+			t.Fatalf("at %v m/s2: %s, %s", decel, b.Phase, b.Why)
+		}
+		if b.End(b.now, testID); b.Runs != runs || runs == 1 && b.Run().Why != ReasonOverran {
+			t.Errorf("at %v m/s2: %d runs, %s: expected %d", decel, b.Runs, b.Run().Why, runs)
 		}
 	}
 }

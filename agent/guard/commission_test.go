@@ -33,7 +33,7 @@ func (r *rig) measures(place int) bool {
 	}
 	stick = 0.6
 	for r.core.trial.Phase == commission.PhaseDriving {
-		if r.goOn(rigStep); r.core.trial.Phase == commission.PhaseDriving && r.plant.v == 0 && r.core.trial.Far > 1 {
+		if r.goOn(rigStep); r.core.trial.Phase == commission.PhaseDriving && r.plant.v == 0 && r.core.trial.Far > 0.3 {
 			return false // the guard let it go no further
 		}
 	}
