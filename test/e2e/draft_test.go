@@ -44,7 +44,7 @@ func profileFromARunningRobot(t *testing.T, b bus.Bus) {
 		t.Errorf("it says:\n%s", out)
 	}
 	profile, topics := read(t, filepath.Join(dir, "draft", "profile.yaml")), read(t, filepath.Join(dir, "draft", "topics.yaml"))
-	for _, want := range []string{"id: test-runner\n", "footprint: [[-0.3, -0.2], [0.3, -0.2], [0.3, 0.2], [-0.3, 0.2]]", "height_m: 0.25 ", "joints:\n", "kind: service"} {
+	for _, want := range []string{"id: test-runner\n", "footprint: [[-0.3, -0.2], [0.3, -0.2], [0.3, 0.2], [-0.3, 0.2]]", "height_m: 0.5 ", "joints:\n", "kind: service"} {
 		if !strings.Contains(profile, want) {
 			t.Errorf("the profile does not have %q:\n%s", want, profile)
 		}

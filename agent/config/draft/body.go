@@ -19,65 +19,151 @@ type body struct {
 	// where they begin and end.
 	outline   [][2]float64
 	low, high float64
-	// meshes counts shapes of which only a file's name is known: with any, outline and height are not the whole robot's.
-	meshes int
-	// reaches is true if joints can move something beyond the outline.
+	// unknown counts links that are there and whose shape is not known: a mesh, of which only a file's name is read, or what is
+	// only seen. With any, outline and height are not the whole robot's.
+	unknown int
+	// reaches is true if a joint can move something out of the outline or above it.
 	reaches bool
+
+	links  map[string]*urdf.Link
+	parent map[string]*urdf.Joint
 }
 
 // bodyOf measures a model.
 func bodyOf(m *urdf.Model) *body {
-	b := &body{name: m.Name, low: math.Inf(1), high: math.Inf(-1)}
-	parent := map[string]*urdf.Joint{}
+	b := &body{name: m.Name, low: math.Inf(1), high: math.Inf(-1), links: map[string]*urdf.Link{}, parent: map[string]*urdf.Joint{}}
 	for i := range m.Joints {
 		j := &m.Joints[i]
-		parent[j.Child] = j
+		b.parent[j.Child] = j
 		if j.Type != urdf.Fixed && j.Mimic == nil {
 			b.joints = append(b.joints, *j)
-			b.reaches = b.reaches || j.Type != urdf.Continuous
 		}
 	}
 	var points [][2]float64
 	for i := range m.Links {
 		l := &m.Links[i]
-		if parent[l.Name] == nil {
+		b.links[l.Name] = l
+		if b.parent[l.Name] == nil {
 			b.root = cmp.Or(b.root, l.Name)
 		}
-		at, ok := place(l.Name, parent)
+		known := len(l.Collisions) > 0 || !l.Seen
 		for _, c := range l.Collisions {
-			if c.Shape == urdf.Mesh || !ok {
-				b.meshes++
-				continue
-			}
-			for _, p := range corners(&c) {
-				q := at.apply(transformOf(c.Origin).apply(p))
-				points = append(points, [2]float64{q[0], q[1]})
-				b.low, b.high = min(b.low, q[2]), max(b.high, q[2])
-			}
+			known = known && c.Shape != urdf.Mesh
+		}
+		at, ok := b.place(l.Name, nil, 0)
+		if !known || !ok {
+			b.unknown++
+		}
+		for _, p := range shapes(l, at, holding) {
+			points = append(points, [2]float64{p[0], p[1]})
+			b.low, b.high = min(b.low, p[2]), max(b.high, p[2])
 		}
 	}
 	b.outline = hull(points)
+	for i := range m.Joints {
+		b.reaches = b.reaches || b.leaves(&m.Joints[i])
+	}
 	return b
 }
 
-// place is where a link is in the root's frame with every joint at zero; not ok in a loop.
-func place(link string, parent map[string]*urdf.Joint) (transform, bool) {
+// shapes are the corners of a link's known shapes, seen from where the link's place is given.
+func shapes(l *urdf.Link, at transform, circle float64) [][3]float64 {
+	var out [][3]float64
+	for _, c := range l.Collisions {
+		own := at.then(transformOf(c.Origin))
+		for _, p := range corners(&c, circle) {
+			out = append(out, own.apply(p))
+		}
+	}
+	return out
+}
+
+// steps is in how many steps a joint without ends is turned once around.
+const steps = 64
+
+// leaves says whether a joint can move something out of the outline. Only one that turns without end may stay inside, such as
+// a wheel's; it is turned around, and so much as a millimetre counts.
+func (b *body) leaves(j *urdf.Joint) bool {
+	switch {
+	case j.Type == urdf.Fixed:
+		return false
+	case j.Type != urdf.Continuous || j.Mimic != nil || b.turns(j.Parent):
+		return true
+	}
+	const slack = 0.001
+	for name, l := range b.links {
+		if !b.below(name, j) {
+			continue
+		}
+		for i := range steps {
+			at, _ := b.place(name, j, 2*math.Pi*float64(i)/steps)
+			for _, p := range shapes(l, at, touching) {
+				if p[2] < b.low-slack || p[2] > b.high+slack || outside(b.outline, [2]float64{p[0], p[1]}) > slack {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// turns says whether any joint on the way to a link moves: two that turn together reach further than each alone.
+func (b *body) turns(link string) bool {
+	for range len(b.parent) + 1 {
+		j := b.parent[link]
+		if j == nil {
+			return false
+		}
+		if j.Type != urdf.Fixed {
+			return true
+		}
+		link = j.Parent
+	}
+	return true
+}
+
+// below says whether a joint moves a link.
+func (b *body) below(link string, moving *urdf.Joint) bool {
+	for range len(b.parent) + 1 {
+		j := b.parent[link]
+		if j == nil {
+			return false
+		}
+		if j == moving {
+			return true
+		}
+		link = j.Parent
+	}
+	return false
+}
+
+// place is where a link is in the root's frame with one joint turned by an angle in rad and every other at zero; not ok in a
+// loop.
+func (b *body) place(link string, turned *urdf.Joint, angle float64) (transform, bool) {
 	at := transformOf(urdf.Origin{})
-	for range len(parent) + 1 {
-		j := parent[link]
+	for range len(b.parent) + 1 {
+		j := b.parent[link]
 		if j == nil {
 			return at, true
 		}
-		at, link = transformOf(j.Origin).then(at), j.Parent
+		own := transformOf(j.Origin)
+		if j == turned {
+			own = own.then(about(j.Axis, angle))
+		}
+		at, link = own.then(at), j.Parent
 	}
 	return at, false
 }
 
-// around is how many corners stand for a circle. They lie outside of it, so that the circle is inside.
+// around is how many corners stand for a circle.
 const around = 16
 
-// corners are points whose hull holds the shape, in its own frame; for a sphere those of the box around it.
-func corners(c *urdf.Collision) [][3]float64 {
+// What the corners that stand for a circle do: hold it, by lying outside of it, or lie on it.
+var holding, touching = 1 / math.Cos(math.Pi/around), 1.0
+
+// corners are points whose hull stands for the shape, in its own frame; for a sphere those of the box around it. A circle's
+// are circle times its radius from its middle.
+func corners(c *urdf.Collision, circle float64) [][3]float64 {
 	var out [][3]float64
 	box := func(x, y, z float64) {
 		for i := range 8 {
@@ -90,7 +176,7 @@ func corners(c *urdf.Collision) [][3]float64 {
 	case urdf.Sphere:
 		box(c.Radius, c.Radius, c.Radius)
 	case urdf.Cylinder:
-		r := c.Radius / math.Cos(math.Pi/around)
+		r := c.Radius * circle
 		for i := range around {
 			sin, cos := math.Sincos(2 * math.Pi * (float64(i) + 0.5) / around)
 			out = append(out, [3]float64{r * cos, r * sin, -c.Length / 2}, [3]float64{r * cos, r * sin, c.Length / 2})
@@ -123,6 +209,17 @@ func transformOf(o urdf.Origin) transform {
 		{sy * cp, sy*sp*sr + cy*cr, sy*sp*cr - cy*sr},
 		{-sp, cp * sr, cp * cr},
 	}, o.XYZ}
+}
+
+// about is a turn about an axis of the length 1, by Rodrigues' formula.
+func about(u [3]float64, angle float64) transform {
+	sin, cos := math.Sincos(angle)
+	v := 1 - cos
+	return transform{r: [3][3]float64{
+		{cos + u[0]*u[0]*v, u[0]*u[1]*v - u[2]*sin, u[0]*u[2]*v + u[1]*sin},
+		{u[1]*u[0]*v + u[2]*sin, cos + u[1]*u[1]*v, u[1]*u[2]*v - u[0]*sin},
+		{u[2]*u[0]*v - u[1]*sin, u[2]*u[1]*v + u[0]*sin, cos + u[2]*u[2]*v},
+	}}
 }
 
 func (a transform) apply(p [3]float64) (out [3]float64) {
@@ -178,6 +275,19 @@ func hull(points [][2]float64) [][2]float64 {
 // turn is twice the area of a triangle, positive to the left.
 func turn(a, b, c [2]float64) float64 {
 	return (b[0]-a[0])*(c[1]-a[1]) - (b[1]-a[1])*(c[0]-a[0])
+}
+
+// outside is how far a point is out of a hull, in m; at most 0 inside, and without end for a hull without area.
+func outside(ring [][2]float64, p [2]float64) float64 {
+	if len(ring) < 3 {
+		return math.Inf(1)
+	}
+	far := math.Inf(-1)
+	for i, a := range ring {
+		c := ring[(i+1)%len(ring)]
+		far = max(far, -turn(a, c, p)/math.Hypot(c[0]-a[0], c[1]-a[1]))
+	}
+	return far
 }
 
 // outward rounds a hull's corners to whole millimetres, each away from the middle, so that nothing gets out.

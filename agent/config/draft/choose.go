@@ -18,6 +18,8 @@ type want struct {
 	what  string
 	types []string
 	hints []string
+	// not are parts of names that speak against a topic.
+	not []string
 	// read is true where the robot reads the topic; else somebody must publish it.
 	read bool
 }
@@ -31,17 +33,19 @@ const (
 
 // choose finds a topic for each purpose.
 func (d *drafter) choose() {
-	d.command = d.pick(want{"the base's commands", []string{twist, twistStamped, ackermann, ackermannSt}, []string{"/cmd_vel", "cmd_vel", "command", "drive"}, true})
-	d.odometry = d.pick(want{"odometry", []string{bus.TypeOdometry}, []string{"/odom", "odom", "odometry"}, false})
+	d.command = d.pick(want{"the base's commands", []string{twist, twistStamped, ackermann, ackermannSt}, []string{"/cmd_vel", "cmd_vel", "command", "drive"}, nil, true})
+	d.odometry = d.pick(want{"odometry", []string{bus.TypeOdometry}, []string{"/odom", "odom", "odometry"}, nil, false})
 	d.pose = d.pick(want{
 		"the pose",
 		[]string{bus.TypePoseWithCovarianceStamped, bus.TypePoseStamped, bus.TypeOdometry},
 		[]string{"amcl_pose", "localization", "localisation", "pose", "odom"},
+		// What a person or a fleet tells the robot, and not where it is.
+		[]string{"initial", "goal", "target", "clicked"},
 		false,
 	})
-	d.joints = d.pick(want{"joints", []string{bus.TypeJointState}, []string{"joint_states"}, false})
-	d.imu = d.pick(want{"the inertial unit", []string{bus.TypeImu}, []string{"/imu/data", "imu"}, false})
-	d.battery = d.pick(want{"the battery", []string{bus.TypeBatteryState}, []string{"battery"}, false})
+	d.joints = d.pick(want{"joints", []string{bus.TypeJointState}, []string{"joint_states"}, nil, false})
+	d.imu = d.pick(want{"the inertial unit", []string{bus.TypeImu}, []string{"/imu/data", "imu"}, nil, false})
+	d.battery = d.pick(want{"the battery", []string{bus.TypeBatteryState}, []string{"battery"}, nil, false})
 	d.stop = d.service("stop", "halt")
 	d.dock = d.service("dock")
 	if d.seen.Omitted > 0 {
@@ -63,7 +67,7 @@ func (d *drafter) pick(w want) *choice {
 		if w.read {
 			nodes = t.Subscribers
 		}
-		if kind < 0 || !fits(topicForm, t.Name) || len(named(nodes)) == 0 {
+		if kind < 0 || slices.ContainsFunc(w.not, func(n string) bool { return strings.Contains(t.Name, n) }) || !fits(topicForm, t.Name) || len(named(nodes)) == 0 {
 			continue
 		}
 		hint := slices.IndexFunc(w.hints, func(h string) bool { return t.Name == h || !strings.HasPrefix(h, "/") && strings.Contains(t.Name, h) })

@@ -35,7 +35,10 @@ type Documents struct {
 
 // Make writes both documents. The error is that of a URDF that cannot be read, with its line.
 func Make(in Input) (*Documents, error) {
-	d := &drafter{bus: in.Bus, seen: in.Inventory, urdfFile: in.URDFFile, urdfSum: digest(in.URDF)}
+	d := &drafter{bus: in.Bus, seen: in.Inventory, urdfSum: digest(in.URDF)}
+	if fits(fileForm, in.URDFFile) {
+		d.urdfFile = in.URDFFile
+	}
 	if in.URDF != nil {
 		model, err := urdf.Parse(in.URDF)
 		if err != nil {
@@ -79,6 +82,7 @@ var (
 	nodeForm  = regexp.MustCompile(`^((/[A-Za-z_][A-Za-z0-9_]*){1,16}|dds:[0-9a-f][0-9a-f.:]{1,44})$`)
 	jointForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,63}$`)
 	frameForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_/]{0,63}$`)
+	fileForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]*$`)
 	notInID   = regexp.MustCompile(`[^a-z0-9]+`)
 )
 

@@ -44,7 +44,7 @@ func robot() *bus.Inventory {
 const boxURDF = `<robot name="Box Bot">
   <link name="base_link"><collision><origin xyz="0 0 0.2"/><geometry><box size="0.8 0.5 0.4"/></geometry></collision></link>
   <link name="wheel"><collision><geometry><cylinder radius="0.1" length="0.05"/></geometry></collision></link>
-  <joint name="left_wheel_joint" type="continuous"><parent link="base_link"/><child link="wheel"/><origin xyz="0 0.3 0.1" rpy="1.5707963 0 0"/><limit velocity="20" effort="3"/></joint>
+  <joint name="left_wheel_joint" type="continuous"><parent link="base_link"/><child link="wheel"/><origin xyz="0 0.3 0.1" rpy="1.5707963 0 0"/><axis xyz="0 0 1"/><limit velocity="20" effort="3"/></joint>
 </robot>`
 
 // load writes the drafts and reads them as check does.
@@ -177,14 +177,49 @@ func TestArmsLeaveTheFootprintOpen(t *testing.T) {
 	arm := strings.Replace(boxURDF, `type="continuous"`, `type="revolute"`, 1)
 	arm = strings.Replace(arm, "<limit ", `<limit lower="-1" upper="1" `, 1)
 	mesh := strings.Replace(boxURDF, `<box size="0.8 0.5 0.4"/>`, `<mesh filename="package://box/base.stl"/>`, 1)
-	for name, text := range map[string]string{"arm": arm, "mesh": mesh} {
+	for name, text := range map[string]string{
+		"arm": arm, "mesh": mesh,
+		"a wheel that tumbles": strings.Replace(boxURDF, `<axis xyz="0 0 1"/>`, "", 1),
+		"only seen":            strings.Replace(boxURDF, `<link name="wheel"><collision>`, `<link name="wheel"><visual/></link><link name="w"><collision>`, 1),
+	} {
 		d, err := draft.Make(draft.Input{Bus: config.BusROS1, Inventory: robot(), URDF: []byte(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !strings.Contains(string(d.Profile), "  footprint:   ") || strings.Contains(string(d.Profile), "  footprint: [") {
-			t.Errorf("%s: the footprint has a value:\n%s", name, d.Profile)
+		if !strings.Contains(string(d.Profile), "  footprint:   ") || !strings.Contains(string(d.Profile), "  height_m:   ") {
+			t.Errorf("%s: footprint or height has a value:\n%s", name, d.Profile)
 		}
+	}
+}
+
+// TestHeightIsAboveTheFloor: a profile's height is measured from the ground that the robot stands on, wherever the URDF's root is.
+func TestHeightIsAboveTheFloor(t *testing.T) {
+	high := strings.Replace(boxURDF, `<origin xyz="0 0 0.2"/>`, `<origin xyz="0 0 -0.6"/>`, 1)
+	high = strings.Replace(high, `xyz="0 0.3 0.1"`, `xyz="0 0.3 -0.7"`, 1)
+	d, err := draft.Make(draft.Input{Bus: config.BusROS1, Inventory: robot(), URDF: []byte(high)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(d.Profile), "  height_m: 0.4 ") {
+		t.Errorf("the height of a box of 0.4 m:\n%s", d.Profile)
+	}
+}
+
+// TestGoalsAreNoPoses: what tells a robot where to go, or where it should believe to be, is not where it is.
+func TestGoalsAreNoPoses(t *testing.T) {
+	v := &bus.Inventory{}
+	for name, typ := range map[string]string{"/initialpose": bus.TypePoseWithCovarianceStamped, "/move_base_simple/goal": bus.TypePoseStamped, "/odom": bus.TypeOdometry, "/clock_ok": bus.TypeBool} {
+		e := v.Topic(name)
+		e.Type = typ
+		v.Publisher(e, "/rviz")
+		v.Subscriber(e, "/base")
+	}
+	d, err := draft.Make(draft.Input{Bus: config.BusROS1, Inventory: v})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(d.Topics); strings.Contains(text, "initialpose") || strings.Contains(text, "goal") || strings.Contains(text, "lock:") || !strings.Contains(text, "topic: /odom\n") {
+		t.Errorf("the mapping:\n%s", text)
 	}
 }
 

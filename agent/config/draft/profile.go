@@ -63,9 +63,9 @@ func (d *drafter) outline(p *page) {
 		p.open("  base_frame", "the frame whose pose the pose topic reports, such as base_link")
 	}
 	ring := outward(atMost(b.outline, maxCorners))
-	whole := b.meshes == 0 && len(ring) >= 3
-	if whole && b.high > 0 {
-		p.with("  height_m: "+number(math.Ceil(b.high*1000)/1000), "the highest shape of the URDF above its root, joints at zero; add the highest load")
+	whole := b.unknown == 0 && len(ring) >= 3 && !b.reaches
+	if whole && b.high > b.low {
+		p.with("  height_m: "+number(math.Ceil((b.high-b.low)*1000-1e-3)/1000), "from the URDF's lowest shape to its highest; add the highest load")
 	} else {
 		p.open("  height_m", "in m, with the highest load")
 	}
@@ -74,15 +74,15 @@ func (d *drafter) outline(p *page) {
 		corners[i] = fmt.Sprintf("[%s, %s]", number(c[0]), number(c[1]))
 	}
 	switch list := strings.Join(corners, ", "); {
-	case whole && !b.reaches:
+	case whole:
 		p.line("  # The hull of the URDF's shapes; add every load.")
 		p.line("  footprint: [%s]", list)
 	case len(ring) >= 3:
 		p.open("  footprint", "the outline with the arms' reach and every load")
-		p.line("  # With every joint at zero the URDF's shapes have this hull, %d meshes apart:", b.meshes)
+		p.line("  # With every joint at zero the URDF's shapes have this hull, %d links apart whose shape is not known:", b.unknown)
 		p.line("  # [%s]", list)
 	default:
-		p.open("  footprint", fmt.Sprintf("the outline; the URDF has %d meshes and no shape to measure", b.meshes))
+		p.open("  footprint", fmt.Sprintf("the outline; the URDF has %d links whose shape is not known, and none to measure", b.unknown))
 	}
 }
 

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -139,10 +140,13 @@ func (d *drafter) flag(p *page) {
 	}
 }
 
+// lockName is the word by itself: a clock is none.
+var lockName = regexp.MustCompile(`(^|[/_])lock([/_]|$)`)
+
 // lock returns a Bool that somebody reads as a lock.
 func (d *drafter) lock() *bus.TopicEntry {
 	i := slices.IndexFunc(d.seen.Topics, func(t bus.TopicEntry) bool {
-		return t.Type == bus.TypeBool && strings.Contains(t.Name, "lock") && fits(topicForm, t.Name) && len(named(t.Subscribers)) > 0
+		return t.Type == bus.TypeBool && lockName.MatchString(t.Name) && fits(topicForm, t.Name) && len(named(t.Subscribers)) > 0
 	})
 	if i < 0 {
 		return nil

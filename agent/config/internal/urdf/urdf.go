@@ -29,6 +29,8 @@ type Link struct {
 	Line int
 	// Collisions are its shapes; those that are only seen are not read.
 	Collisions []Collision
+	// Seen is true if it has a shape that is only seen.
+	Seen bool
 }
 
 // Shape is the kind of a collision's geometry.
@@ -195,8 +197,11 @@ func (p *parser) one(n *node, name string) *node {
 func (p *parser) link(n *node, taken map[string]int) Link {
 	l := Link{Name: p.name(n, taken), Line: n.line}
 	for _, c := range n.children {
-		if c.name == "collision" {
+		switch c.name {
+		case "collision":
 			l.Collisions = append(l.Collisions, p.collision(c))
+		case "visual":
+			l.Seen = true
 		}
 	}
 	return l

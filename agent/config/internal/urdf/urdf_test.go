@@ -49,10 +49,10 @@ func TestParse(t *testing.T) {
 			{"base", 5, []Collision{
 				{Line: 7, Origin: Origin{[3]float64{0, 0, 0.1}, [3]float64{0, 0, 1.57}}, Shape: Box, Size: [3]float64{0.2, 0.3, 0.4}},
 				{Line: 11, Shape: Sphere, Radius: 0.1},
-			}},
-			{"upper", 13, []Collision{{Line: 13, Shape: Cylinder, Radius: 0.05, Length: 0.3}}},
-			{"hand", 14, []Collision{{Line: 14, Shape: Mesh, Size: [3]float64{0.001, 0.001, 0.001}, File: "package://arm/hand.stl"}}},
-			{"thumb", 15, nil},
+			}, true},
+			{"upper", 13, []Collision{{Line: 13, Shape: Cylinder, Radius: 0.05, Length: 0.3}}, false},
+			{"hand", 14, []Collision{{Line: 14, Shape: Mesh, Size: [3]float64{0.001, 0.001, 0.001}, File: "package://arm/hand.stl"}}, false},
+			{"thumb", 15, nil, false},
 		},
 		Joints: []Joint{
 			{Name: "shoulder", Type: Revolute, Parent: "base", Child: "upper", Line: 16, Origin: Origin{XYZ: [3]float64{0, 0.2, 0.1}}, Axis: [3]float64{0, 1, 0}, Lower: -1.5, Upper: 2, Velocity: 3, Effort: 10},
