@@ -218,3 +218,16 @@ func TestALongStopCountsAlthoughTheTrialEndsBeforeRestIsConfirmed(t *testing.T) 
 		}
 	}
 }
+
+// TestARefusalCountsAlthoughTheTrialEndsBeforeRestIsConfirmed ends a trial after a rung stopped the robot and never answered.
+func TestARefusalCountsAlthoughTheTrialEndsBeforeRestIsConfirmed(t *testing.T) {
+	b := benchFor(t, Step{Kind: KindRung, Within: 300 * time.Millisecond, AckWithin: 200 * time.Millisecond})
+	b.measuring(t)
+	b.brake, b.unsure = true, true
+	for b.Phase == PhaseMeasuring {
+		b.run(stepMS)
+	}
+	if b.End(b.now, testID); b.Runs != 1 || b.Run().Why != ReasonUnacknowledged {
+		t.Errorf("%d runs, %s: expected one that failed", b.Runs, b.Run().Why)
+	}
+}
