@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	stepMS  = 10 * time.Millisecond
+	tick    = 10 * time.Millisecond
 	testID  = 7
 	testMPS = 0.5
 )
@@ -45,12 +45,12 @@ func benchFor(t *testing.T, s Step) *bench {
 // run lets time pass.
 func (b *bench) run(d time.Duration) {
 	for end := b.now + d; b.now < end; {
-		b.now += stepMS
+		b.now += tick
 		want := b.told
 		if b.brake || b.out.Hold {
 			want = 0
 		}
-		b.v += min(max(want-b.v, -b.decel*stepMS.Seconds()), b.decel*stepMS.Seconds())
+		b.v += min(max(want-b.v, -b.decel*tick.Seconds()), b.decel*tick.Seconds())
 		b.in.New, b.in.MPS, b.in.Told, b.in.Wanted = true, b.v, [2]float64{b.told}, b.told > 0
 		b.in.Motion = interlock.Moving
 		if b.v == 0 && !b.unsure {
@@ -76,7 +76,7 @@ func (b *bench) measuring(t *testing.T) {
 	}
 	b.told = testMPS
 	for range 500 {
-		if b.run(stepMS); b.Phase == PhaseMeasuring {
+		if b.run(tick); b.Phase == PhaseMeasuring {
 			return
 		}
 	}
@@ -102,13 +102,13 @@ func TestARungThatDoesNothingNeverPasses(t *testing.T) {
 			b := benchFor(t, rung)
 			b.measuring(t)
 			b.brake = c.does
-			b.run(max(c.lets, 2*stepMS))
+			b.run(max(c.lets, 2*tick))
 			if c.ends {
 				b.told = 0
 			}
 			b.in.Clear = !c.blocked
 			for range 500 {
-				if b.run(stepMS); b.Phase == PhaseSettling {
+				if b.run(tick); b.Phase == PhaseSettling {
 					b.told = 0
 				}
 				if b.Runs > 0 {
@@ -186,7 +186,7 @@ func TestARungsAnswerIsJudgedAlikeAfterARestore(t *testing.T) {
 				if b.now-from >= c.after {
 					b.in.Ack = c.ack
 				}
-				if b.run(stepMS); b.Phase == PhaseSettling {
+				if b.run(tick); b.Phase == PhaseSettling {
 					b.told = 0
 				}
 				if b.shadow != nil && b.shadow.State != b.State {
@@ -208,7 +208,7 @@ func TestALongStopCountsAlthoughTheTrialEndsBeforeRestIsConfirmed(t *testing.T) 
 		b.measuring(t)
 		b.decel, b.unsure = decel, true
 		for b.Phase == PhaseMeasuring {
-			b.run(stepMS)
+			b.run(tick)
 		}
 		if b.Phase != PhaseSettling || b.Why != ReasonNone {
 			t.Fatalf("at %v m/s2: %s, %s", decel, b.Phase, b.Why)
@@ -225,7 +225,7 @@ func TestARefusalCountsAlthoughTheTrialEndsBeforeRestIsConfirmed(t *testing.T) {
 	b.measuring(t)
 	b.brake, b.unsure = true, true
 	for b.Phase == PhaseMeasuring {
-		b.run(stepMS)
+		b.run(tick)
 	}
 	if b.End(b.now, testID); b.Runs != 1 || b.Run().Why != ReasonUnacknowledged {
 		t.Errorf("%d runs, %s: expected one that failed", b.Runs, b.Run().Why)
