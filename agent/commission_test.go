@@ -294,8 +294,12 @@ func TestSchemaOfTheRecord(t *testing.T) {
 		t.Error(err)
 	}
 	for _, change := range [][2]string{
-		{`"robot"`, `"fine":true,"robot"`}, {`"passed"`, `"fine"`}, {`"value":0.81`, `"value":-1`}, {`"speed_mps":0.5`, `"speed_mps":0`},
-		{`2026-11-22T12:00:00Z`, `yesterday`}, {`"name":"rung.lock"`, `"name":"RUNG"`},
+		{`"robot"`, `"fine":true,"robot"`},
+		{`"passed"`, `"fine"`},
+		{`"value":0.81`, `"value":-1`},
+		{`"speed_mps":0.5`, `"speed_mps":0`},
+		{`2026-11-22T12:00:00Z`, `yesterday`},
+		{`"name":"rung.lock"`, `"name":"RUNG"`},
 	} {
 		bad := bytes.Replace(good, []byte(change[0]), []byte(change[1]), 1)
 		if bytes.Equal(bad, good) || valid(bad) == nil {

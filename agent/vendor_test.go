@@ -26,6 +26,7 @@ func lowState() []byte {
 	put := func(at int, v float32) { binary.LittleEndian.PutUint32(b[at:], math.Float32bits(v)) }
 	put(quaternionAt, 1)
 	put(gyroAt+8, 0.01)
+	put(gyroAt+12+8, 9.81) // the accelerometer comes next
 	for i := range 35 {
 		put(motorsAt+i*motorBytes, float32(i)/10)
 	}

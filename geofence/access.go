@@ -24,7 +24,7 @@ func (f *Fence) access(c *candidate, now time.Duration) (access, float64) {
 	switch c.kind {
 	case SpeedLimit:
 		return open, c.speed
-	case NoManipulation, Privacy, DwellLimit, NoStop:
+	case NoManipulation, Privacy, DwellLimit, NoStop, Directed, Bidirected:
 		return open, math.Inf(1)
 	case Release, Door:
 		return f.leased(c, now)

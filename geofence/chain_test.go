@@ -385,9 +385,15 @@ func TestRadiusOfACapsule(t *testing.T) {
 		radius float64
 		fits   bool
 	}{
-		{0.001, true}, {5, true}, {0.05, true},
-		{math.Nextafter(0.001, 0), false}, {math.Nextafter(5, 6), false}, {-0.05, false},
-		{math.NaN(), false}, {math.Inf(1), false}, {math.Inf(-1), false},
+		{0.001, true},
+		{5, true},
+		{0.05, true},
+		{math.Nextafter(0.001, 0), false},
+		{math.Nextafter(5, 6), false},
+		{-0.05, false},
+		{math.NaN(), false},
+		{math.Inf(1), false},
+		{math.Inf(-1), false},
 	} {
 		robot := limbed()
 		robot.Chain.Parts[0].RadiusM = c.radius

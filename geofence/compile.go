@@ -174,6 +174,7 @@ func (c *compiler) zones(specs []ZoneSpec, robot *Robot) {
 		z := zone{kind: spec.Kind, margin: float64(spec.MarginM * 1000), info: ZoneInfo{
 			ID: spec.ID, Name: spec.Name, Floor: spec.Floor, Kind: spec.Kind,
 			MaxSpeedMPS: spec.MaxSpeedMPS, Loss: spec.Loss, Facts: spec.Facts, MaxDwell: spec.MaxDwell, Within: spec.Within,
+			DirectionRad: spec.DirectionRad, Limitation: spec.Limitation,
 			Reason: spec.Reason,
 		}}
 		f, ok := c.set.floorByID[spec.Floor]
@@ -187,6 +188,7 @@ func (c *compiler) zones(specs []ZoneSpec, robot *Robot) {
 		at.kind(&spec, &z)
 		at.limb(&spec, &z, robot)
 		at.warn(&spec, &z)
+		at.direction(&spec, &z)
 		z.lo = int32(len(c.set.edges))
 		n := len(spec.Outer)
 		for _, h := range spec.Holes {
@@ -212,7 +214,7 @@ func (i item) kind(spec *ZoneSpec, z *zone) {
 			i.fail("MaxSpeedMPS", -1, "is %v m/s, expected [0.001, 50] for a SpeedLimit zone; use Blocked for none at all", v)
 		}
 		z.speed = float64(spec.MaxSpeedMPS * 1000)
-	case Blocked, KeepIn, NoManipulation, Privacy, DwellLimit, Release, Door, NoStop:
+	case Blocked, KeepIn, NoManipulation, Privacy, DwellLimit, Release, Door, NoStop, Directed, Bidirected:
 		if spec.MaxSpeedMPS != 0 {
 			i.fail("MaxSpeedMPS", -1, "is %v m/s, expected none for a %v zone; draw a SpeedLimit zone over it", spec.MaxSpeedMPS, spec.Kind)
 		}

@@ -152,7 +152,7 @@ func (t *tree) bytes() int { return leafBytes*len(t.leaves) + nodeBytes*len(t.no
 
 // Sizes in memory, and what a map needs for each entry with its key's header.
 const (
-	edgeBytes, boundsBytes, coverBytes, zoneBytes, nodeBytes, leafBytes, bodyBytes = 16, 16, 24, 288, 20, 24, 816
+	edgeBytes, boundsBytes, coverBytes, zoneBytes, nodeBytes, leafBytes, bodyBytes = 16, 16, 24, 312, 20, 24, 816
 	entryBytes                                                                     = 48
 )
 

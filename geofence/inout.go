@@ -218,6 +218,10 @@ const (
 	ReasonView
 	// ReasonWarn: in a zone's warn ring, nothing restricts yet.
 	ReasonWarn
+	// ReasonDirection: in a zone with a direction of travel or its margin. Of a Limit, that the motion deviates from it.
+	ReasonDirection
+	// ReasonDirectionAhead: such a zone lies ahead, and this motion would enter it in another direction.
+	ReasonDirectionAhead
 	reasonEnd
 )
 

@@ -148,6 +148,8 @@ func (q *query) judge(c *candidate) {
 	switch {
 	case q.refuge && c.kind == NoStop:
 		q.leaveNoStop(c, place, m)
+	case c.kind.lane():
+		q.direct(c, place, m)
 	case a == open && math.IsInf(speed, 1):
 	case a == open:
 		q.speedZone(c, speed, place, m)
@@ -300,29 +302,37 @@ const (
 // closer up to the margin m: with them at rest there it could not have come so
 // far. Between two samples only the sweep looks, to wayMM.
 func (q *query) creep(c *candidate, m float64, reason, refusal Reason) {
+	if !q.retreats(c, m) {
+		q.block(c.zone, refusal)
+		return
+	}
+	_, k := q.creeping()
+	q.lower(k, c.zone, reason, 0)
+}
+
+// retreats says whether the command at creep speed takes no part of the contour
+// closer to the obstacle, as creep asks.
+func (q *query) retreats(c *candidate, m float64) bool {
 	q.fly()
 	least := c.clear
 	if q.u.speed() == 0 {
 		least = min(least, m)
 	}
 	if q.flight.way > driftMM && (q.closer(c, q.flight.mid, least-driftMM) || q.closer(c, q.flight.end, least-driftMM)) {
-		q.block(c.zone, refusal)
-		return
+		return false
 	}
-	u, k := q.creeping()
+	u, _ := q.creeping()
 	at, dur := q.f.mem.track.at, q.react+0.5/q.f.brake(u)
 	if _, hit := q.f.sweep(&c.obstacle, at, u, dur, max(least-wayMM, 0), c.clear); hit {
-		q.block(c.zone, refusal)
-		return
+		return false
 	}
 	step := min(max(creepStep/q.f.tip(u), dur/creepSamples), dur)
 	for i := 1.0; float64(step*(i-1)) < dur && i <= creepSamples; i++ {
 		if q.closer(c, at.advance(u, float64(step*i)), least-sameMM) {
-			q.block(c.zone, refusal)
-			return
+			return false
 		}
 	}
-	q.lower(k, c.zone, reason, 0)
+	return true
 }
 
 // closer says whether the contour is closer to the obstacle at a frame than

@@ -26,6 +26,9 @@ func (m *moment) moved(angle float64, dx, dy int32) *moment {
 	for i := range out.spec.Zones {
 		z := &out.spec.Zones[i]
 		z.Outer = ring(z.Outer)
+		if z.Kind.lane() {
+			z.DirectionRad = math.Remainder(z.DirectionRad+angle, 2*math.Pi)
+		}
 		z.Holes = slices.Clone(z.Holes)
 		for j := range z.Holes {
 			z.Holes[j] = ring(z.Holes[j])

@@ -16,11 +16,17 @@ func named[T ~uint8](v T, names []string) string {
 func (k Kind) String() string {
 	return named(k, []string{
 		"UNSET", "BLOCKED", "SPEED_LIMIT", "KEEP_IN", "NO_MANIPULATION", "PRIVACY", "DWELL_LIMIT", "RELEASE", "DOOR", "NO_STOP",
+		"DIRECTED", "BIDIRECTED",
 	})
 }
 
 // String is the VDA 5050 word.
 func (l Loss) String() string { return named(l, []string{"UNSET", "STOP", "CONTINUE", "EVACUATE"}) }
+
+// String is the VDA 5050 word.
+func (l Limitation) String() string {
+	return named(l, []string{"UNSET", "SOFT", "RESTRICTED", "STRICT"})
+}
 
 // String is the VDA 5050 word for the state of a request, NONE if there is none.
 func (s LeaseState) String() string {
@@ -70,7 +76,7 @@ func (r Reason) String() string {
 		"speed-zone", "speed-ahead", "edge-ahead", "margin", "inside", "egress", "egress-direction",
 		"floor-denied", "measured-motion", "budget",
 		"no-manipulation", "privacy", "dwell", "door-held", "place-unknown", "release-continue", "release-evacuate", "refuge",
-		"part-inside", "part-margin", "part-unknown", "view", "warn",
+		"part-inside", "part-margin", "part-unknown", "view", "warn", "direction", "direction-ahead",
 	})
 }
 

@@ -18,6 +18,18 @@ const (
 	MotionCreep = "creep"
 	// MotionCreepOut: creep speed, on the way out only.
 	MotionCreepOut = "creep out"
+	// MotionTurn: a turn in place, and nothing else.
+	MotionTurn = "turn in place"
+	// MotionTurnAway: a turn in place, and creep speed away from the zone.
+	MotionTurnAway = "turn in place, creep away"
+)
+
+// What is known of motion in a zone with a direction of travel.
+const (
+	alongIt    = "along it"
+	againstIt  = "against it"
+	acrossIt   = "across it"
+	yawUnknown = "along it, heading not known well enough"
 )
 
 // The words of the semantics table for the other axes and for what is told.
@@ -61,8 +73,6 @@ func PlannerKinds() []PlannerKind {
 		{"ACTION", "it asks for actions; the guard only restricts"},
 		{"PRIORITY", "it is advice for path planning, not a limit"},
 		{"PENALTY", "it is advice for path planning, not a limit"},
-		{"DIRECTED", "a policy does not limit the direction of travel"},
-		{"BIDIRECTED", "a policy does not limit the direction of travel"},
 	}
 }
 
@@ -161,5 +171,34 @@ func Semantics() []Case {
 		Case{NoStop, "held", motion(MotionHold, MotionHold, MotionCreepOut)},
 		Case{NoStop, "held, " + unsure, motion(MotionHold, MotionHold, MotionHold)},
 		Case{NoStop, "held, way out too long for within", motion(MotionHold, MotionHold, MotionHold)})
+	return append(out, lanes()...)
+}
+
+// lanes are the rows of the kinds that have a direction of travel, by limitation
+// and by where the motion leads, measured or commanded.
+func lanes() []Case {
+	free := motion(MotionFree, MotionFree, MotionFree)
+	slow := motion(MotionSlowBefore, MotionCreep, MotionCreep)
+	shut := motion(MotionStopBefore, MotionTurnAway, MotionTurn)
+	var out []Case
+	whom := func(k Kind, l Limitation, where string, binds [Inside + 1]Effect) {
+		known := l.String() + ", " + where
+		out = append(out, Case{k, known, binds}, Case{k, known + ", " + unsure, binds}, Case{k, known + ", does not bind", free})
+	}
+	whom(Directed, Strict, alongIt, free)
+	whom(Directed, Strict, acrossIt, shut)
+	whom(Directed, Strict, againstIt, shut)
+	whom(Directed, Strict, yawUnknown, shut)
+	whom(Directed, Restricted, alongIt, free)
+	whom(Directed, Restricted, acrossIt, slow)
+	whom(Directed, Restricted, againstIt, shut)
+	whom(Bidirected, Restricted, alongIt, free)
+	whom(Bidirected, Restricted, acrossIt, slow)
+	whom(Bidirected, Restricted, againstIt, free)
+	for _, k := range [...]Kind{Directed, Bidirected} {
+		whom(k, Soft, alongIt, free)
+		whom(k, Soft, acrossIt, free)
+		whom(k, Soft, againstIt, free)
+	}
 	return out
 }

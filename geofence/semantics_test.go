@@ -76,6 +76,54 @@ NO_STOP|does not bind|hold|free|free|free
 NO_STOP|held|hold|hold|hold|creep out
 NO_STOP|held, role, clock, task or operator unknown|hold|hold|hold|hold
 NO_STOP|held, way out too long for within|hold|hold|hold|hold
+DIRECTED|STRICT, along it|hold|free|free|free
+DIRECTED|STRICT, along it, role, clock, task or operator unknown|hold|free|free|free
+DIRECTED|STRICT, along it, does not bind|hold|free|free|free
+DIRECTED|STRICT, across it|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|STRICT, across it, role, clock, task or operator unknown|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|STRICT, across it, does not bind|hold|free|free|free
+DIRECTED|STRICT, against it|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|STRICT, against it, role, clock, task or operator unknown|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|STRICT, against it, does not bind|hold|free|free|free
+DIRECTED|STRICT, along it, heading not known well enough|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|STRICT, along it, heading not known well enough, role, clock, task or operator unknown|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|STRICT, along it, heading not known well enough, does not bind|hold|free|free|free
+DIRECTED|RESTRICTED, along it|hold|free|free|free
+DIRECTED|RESTRICTED, along it, role, clock, task or operator unknown|hold|free|free|free
+DIRECTED|RESTRICTED, along it, does not bind|hold|free|free|free
+DIRECTED|RESTRICTED, across it|hold|slow before it|creep|creep
+DIRECTED|RESTRICTED, across it, role, clock, task or operator unknown|hold|slow before it|creep|creep
+DIRECTED|RESTRICTED, across it, does not bind|hold|free|free|free
+DIRECTED|RESTRICTED, against it|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|RESTRICTED, against it, role, clock, task or operator unknown|hold|stop before it|turn in place, creep away|turn in place
+DIRECTED|RESTRICTED, against it, does not bind|hold|free|free|free
+BIDIRECTED|RESTRICTED, along it|hold|free|free|free
+BIDIRECTED|RESTRICTED, along it, role, clock, task or operator unknown|hold|free|free|free
+BIDIRECTED|RESTRICTED, along it, does not bind|hold|free|free|free
+BIDIRECTED|RESTRICTED, across it|hold|slow before it|creep|creep
+BIDIRECTED|RESTRICTED, across it, role, clock, task or operator unknown|hold|slow before it|creep|creep
+BIDIRECTED|RESTRICTED, across it, does not bind|hold|free|free|free
+BIDIRECTED|RESTRICTED, against it|hold|free|free|free
+BIDIRECTED|RESTRICTED, against it, role, clock, task or operator unknown|hold|free|free|free
+BIDIRECTED|RESTRICTED, against it, does not bind|hold|free|free|free
+DIRECTED|SOFT, along it|hold|free|free|free
+DIRECTED|SOFT, along it, role, clock, task or operator unknown|hold|free|free|free
+DIRECTED|SOFT, along it, does not bind|hold|free|free|free
+DIRECTED|SOFT, across it|hold|free|free|free
+DIRECTED|SOFT, across it, role, clock, task or operator unknown|hold|free|free|free
+DIRECTED|SOFT, across it, does not bind|hold|free|free|free
+DIRECTED|SOFT, against it|hold|free|free|free
+DIRECTED|SOFT, against it, role, clock, task or operator unknown|hold|free|free|free
+DIRECTED|SOFT, against it, does not bind|hold|free|free|free
+BIDIRECTED|SOFT, along it|hold|free|free|free
+BIDIRECTED|SOFT, along it, role, clock, task or operator unknown|hold|free|free|free
+BIDIRECTED|SOFT, along it, does not bind|hold|free|free|free
+BIDIRECTED|SOFT, across it|hold|free|free|free
+BIDIRECTED|SOFT, across it, role, clock, task or operator unknown|hold|free|free|free
+BIDIRECTED|SOFT, across it, does not bind|hold|free|free|free
+BIDIRECTED|SOFT, against it|hold|free|free|free
+BIDIRECTED|SOFT, against it, role, clock, task or operator unknown|hold|free|free|free
+BIDIRECTED|SOFT, against it, does not bind|hold|free|free|free
 `
 
 // rowOf writes a case of the table as expected does.
@@ -112,6 +160,8 @@ type cell struct {
 	kind  Kind
 	known string
 	place Place
+	// direction is that of a zone which has one; nearer is how much nearer to it than the others the robot stands outside, in metres.
+	direction, nearer float64
 }
 
 const (
@@ -142,6 +192,13 @@ func (c *cell) zone() ZoneSpec {
 		z.Facts, z.MaxDwell, z.Loss = FactBadge|FactTask, cellDwell, LossStop
 	case Release:
 		z.Loss = LossStop
+	case Directed, Bidirected:
+		for l := Soft; l < limitationEnd; l++ {
+			if strings.HasPrefix(c.known, l.String()) {
+				z.Limitation = l
+			}
+		}
+		z.DirectionRad = c.direction
 	default:
 	}
 	if strings.Contains(c.known, "warn ring") {
@@ -220,6 +277,9 @@ func (c *cell) reach(t *testing.T, variant int, leases []Lease) *rig {
 	if strings.Contains(c.known, "reaches it") {
 		robot.HeightM, robot.Loads = 1.4, []LoadSpec{{Name: "rack", HeightM: 2}}
 	}
+	if strings.Contains(c.known, "heading not known") {
+		robot.SlowStdDevM, robot.MaxStdDevM = 0.9, 1 // the pose's quality itself limits nothing
+	}
 	r := newRig(t, spec, robot)
 	r.in.Task, r.in.Operator = Fact{true, Other}, Fact{true, 0}
 	r.in.Carried.Known = !strings.Contains(c.known, "load unknown")
@@ -249,6 +309,12 @@ func (c *cell) reach(t *testing.T, variant int, leases []Lease) *rig {
 	}
 	copy(r.in.Leases[:], leases)
 	x := map[Place]float64{PlaceUnknown: 4.1, Outside: 4.1, Margin: 4.57, Inside: 4.8}[c.place]
+	if c.place == Outside {
+		x += c.nearer
+	}
+	if strings.Contains(c.known, "heading not known") {
+		r.in.Pose.VarYaw = 0.05 // 0.22 rad
+	}
 	r.in.Pose.FrameOK = c.place != PlaceUnknown
 	r.at(x, 0, 0)
 	if strings.Contains(c.known, "max_dwell") {
@@ -337,11 +403,15 @@ func TestEveryCellOfTheTable(t *testing.T) {
 			}
 		}
 		for p := range Inside + 1 {
-			c := cell{kind, f[1], p}
+			c := cell{kind: kind, known: f[1], place: p}
 			for i, leases := range c.leases(100 * time.Second) {
 				for variant := range c.variants() {
 					cells++
-					if got := c.observed(t, variant, leases); got != f[2+p] {
+					observed := c.observed
+					if kind.lane() {
+						observed = c.travelled
+					}
+					if got := observed(t, variant, leases); got != f[2+p] {
 						t.Errorf("%v, %s (%d, %d), %v: %q, want %q", kind, f[1], i, variant, p, got, f[2+p])
 					}
 				}
@@ -350,7 +420,7 @@ func TestEveryCellOfTheTable(t *testing.T) {
 	}
 	t.Logf("%d cells", cells)
 	for k := Blocked; k < kindEnd; k++ {
-		if !strings.Contains(expected, "\n"+k.String()+"|binds|") {
+		if !strings.Contains(expected, "\n"+k.String()+"|binds|") && !strings.Contains(expected, "\n"+k.String()+"|RESTRICTED, along it|") {
 			t.Errorf("%v is not in the table", k)
 		}
 	}
@@ -401,6 +471,10 @@ pose, and every zone that binds on its floor (on every floor if that is unknown)
 - stop before it: the braking curve, down to rest at the margin. creep, no closer: creep speed, no part nearer than it is. creep out: creep speed on
   a way that leads out, as under an egress grant; a grant lets a robot that holds inside do the same.
 - rest: arms and hands. private: cameras and microphones. blocked: remote views and commands.
+- along, across, against it: motion that leads so, commanded or measured, within 30°, more than 30° and more than 90° off the zone's direction; for BIDIRECTED
+  its opposite is along it as well. A cell is about that motion alone. turn in place: what leads nowhere passes. creep away: creep speed, no part nearer than it is.
+  heading not known well enough: less than 30° by as many standard deviations as the profile keeps clear. A measured motion that leads off the direction counts
+  whatever is commanded. Nothing is told but the zone's name in status.
 - warn: in the ring of warn_m around the margin, which restricts nothing. dwell, door held, lease lost, warn: told to the interlock, whose trigger table says what follows.
 - held: somebody else than a pose, a commander or a zone holds the robot; the interlock then asks for the way out, for ` + "`within`" + ` at most.
 

@@ -56,6 +56,8 @@ type zone struct {
 	parts         partSet
 	views         uint8
 	slot          int32 // of its two levels in limbs.levels
+	// alongX and alongY are its direction of travel as a unit vector.
+	alongX, alongY float64
 }
 
 // floor lists the zones of a floor, in the order of the Spec.
@@ -76,12 +78,14 @@ type ZoneInfo struct {
 	Kind            Kind
 	// MaxSpeedMPS is a SpeedLimit zone's limit, 0 for other kinds.
 	MaxSpeedMPS float64
-	// Loss, Facts, MaxDwell and Within are as in the ZoneSpec.
-	Loss     Loss
-	Facts    FactSet
-	MaxDwell time.Duration
-	Within   time.Duration
-	Reason   string
+	// Loss to DirectionRad are as in the ZoneSpec.
+	Loss         Loss
+	Facts        FactSet
+	Limitation   Limitation
+	MaxDwell     time.Duration
+	Within       time.Duration
+	DirectionRad float64
+	Reason       string
 }
 
 // Zones is the number of zones.
@@ -173,6 +177,11 @@ func (s *Set) sum() uint64 {
 			for _, v := range []uint64{uint64(z.info.Loss), uint64(z.info.Facts), uint64(z.info.MaxDwell), uint64(z.info.Within)} {
 				h.uint(v)
 			}
+		}
+		if z.kind.lane() {
+			h.uint(uint64(z.info.Limitation))
+			h.float(z.alongX)
+			h.float(z.alongY)
 		}
 		z.sumLimb(&h)
 	}

@@ -58,6 +58,10 @@ const (
 	Door
 	// NoStop means that a hold inside may become a creep on the way out, for Within at most (fire door, lift).
 	NoStop
+	// Directed means that motion leads in the zone's direction, as its Limitation says, inside and in the margin (VDA 5050: DIRECTED).
+	Directed
+	// Bidirected is Directed for which the opposite direction will do as well (VDA 5050: BIDIRECTED).
+	Bidirected
 	kindEnd
 )
 
@@ -145,6 +149,11 @@ type ZoneSpec struct {
 	// Within bounds from when a lease was lost how long LossContinue lets the robot go on, and how long a hold in a
 	// NoStop zone may be a creep, > 0; it is 0 for everything else.
 	Within time.Duration
+	// DirectionRad is the direction of travel of a Directed or Bidirected zone in radians, from the map's x axis
+	// anticlockwise, in [-2π, 2π]; it is 0 for the other kinds.
+	DirectionRad float64
+	// Limitation is how strictly the direction counts; LimitationUnset for the other kinds.
+	Limitation Limitation
 	// Reason is what a person is told when the zone decides.
 	Reason string
 }

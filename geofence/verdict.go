@@ -95,6 +95,8 @@ func quietReason(c *candidate) Reason {
 		return ReasonNoManipulation
 	case c.kind == Privacy:
 		return ReasonPrivacy
+	case c.kind.lane():
+		return ReasonDirection
 	}
 	return ReasonNone
 }

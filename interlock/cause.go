@@ -243,6 +243,12 @@ const (
 	CauseNotCommissioned
 	// CauseDueUnknown means that nobody knows whether the time is over, for lack of a clock.
 	CauseDueUnknown
+	// CauseTilted means that it leans further than it can stand.
+	CauseTilted
+	// CauseFreeFall means that it falls freely.
+	CauseFreeFall
+	// CauseImpact means that it hit the ground, or something hit it.
+	CauseImpact
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -368,6 +374,9 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseCommissioning:     {"commissioning", "a proof test is under way"},
 	CauseNotCommissioned:   {"not-commissioned", "no valid record says that this robot stops as its profile claims"},
 	CauseDueUnknown:        {"due-unknown", "the clock cannot be trusted to say whether the time is over"},
+	CauseTilted:            {"tilted", "it leans further than it can stand"},
+	CauseFreeFall:          {"free-fall", "it falls freely"},
+	CauseImpact:            {"impact", "it hit the ground, or something hit it"},
 }
 
 // String returns the cause's code.

@@ -176,6 +176,10 @@ const (
 	BusFlooded
 	// CommissioningOverdue is commissioning.overdue: proof test due.
 	CommissioningOverdue
+	// RobotFallen is robot.fallen: fallen.
+	RobotFallen
+	// IMUMissing is imu.missing: no inertial unit.
+	IMUMissing
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -101,6 +101,22 @@ func sensing() [NumTriggers]Info {
 			Default:  rule(dock(), 5000, 10000, ClearOnDwell, attending),
 			Bounds:   disablable(free(), 60000, ClearOnClear),
 		},
+		// A robot on the ground may be damaged, or lie on somebody: who answers for it has to have looked. It keeps its power, and
+		// what it holds by balance or brakes.
+		RobotFallen: {
+			Code: "robot.fallen", Title: "fallen", Class: ClassBody, UnknownAs: IMUMissing,
+			Text:     "The inertial unit shows that the robot leans further than it can stand, falls freely or has hit the ground.",
+			Playbook: "Go there: look for people first, then keep away from its limbs. Raise it only with the drives off, and look for damage before resetting.",
+			Default:  rule(stop(), 0, 2000, ClearByOperator, responsible),
+			Bounds:   atLeast(hold(), 1000, ClearByOperator),
+		},
+		IMUMissing: {
+			Code: "imu.missing", Title: "no inertial unit", Class: ClassBody, UnknownAs: IMUMissing,
+			Text:     "The inertial unit by which a fall is seen is missing, old or cannot be believed: nobody knows whether the robot is upright.",
+			Playbook: "Check the inertial unit's driver; that it gives an orientation or the acceleration, and the profile's fall section.",
+			Default:  rule(hold(), 200, 1000, ClearOnDwell, attending),
+			Bounds:   atLeast(limited(0.3), 2000, ClearOnDwell),
+		},
 		ZoneUnknown: {
 			Code: "zone.unknown", Title: "no zone verdict", Class: ClassZone, UnknownAs: ZoneUnknown,
 			Text:     "The geofence gave no verdict: no zones for this map, or not enough input.",

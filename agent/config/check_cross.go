@@ -118,6 +118,7 @@ func (d *document) checkMapped(p *Profile, t *Topics) {
 		d.wrong(at("motion", "standstill", "joints"), "unmapped", "joints in the topic mapping", "a mapping without it",
 			"standstill could not be confirmed by them")
 	}
+	d.checkFallMapped(p, t)
 	needs := map[string]struct {
 		key    string
 		mapped bool

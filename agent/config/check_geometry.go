@@ -123,6 +123,7 @@ func zonePlace(zone *path, e *geofence.SpecError) *path {
 			"WarnM": "warn_m", "Tasks": "tasks", "ExceptTasks": "except_tasks", "Operators": "operators", "ExceptOperators": "except_operators",
 			"Height": "to_m", "Parts": "parts", "Views": "views",
 			"Loss": "release_loss", "Facts": "opened_by", "MaxDwell": "max_dwell", "Within": "within",
+			"DirectionRad": "direction_rad", "Limitation": "limitation",
 		}[e.Field]
 		if key == "" {
 			return zone

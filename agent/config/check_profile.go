@@ -54,6 +54,7 @@ func (d *document) checkProfile(p *Profile) {
 	d.checkLadder(p)
 	d.checkActuators(p)
 	d.checkCommissioning(p)
+	d.checkFall(p)
 	d.checkRequired(p)
 }
 
@@ -158,6 +159,9 @@ func (d *document) checkRequired(p *Profile) {
 	}
 	if p.Motion.Standstill.IMU != nil {
 		need["imu"] = "motion.standstill.imu"
+	}
+	if p.Fall != nil {
+		need["imu"] = "fall"
 	}
 	if p.Motion.Standstill.Joints != nil {
 		need["joints"] = "motion.standstill.joints"

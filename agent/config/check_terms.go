@@ -7,6 +7,7 @@ func (d *document) checkTerms(where *path, i int, z *Zone) {
 	if z.Type == "" {
 		return
 	}
+	lane := z.Type == ZoneDirected || z.Type == ZoneBidirected
 	leased := z.Type == ZoneRelease || z.Type == ZoneDoor
 	for _, k := range []struct {
 		key, whom       string
@@ -18,6 +19,8 @@ func (d *document) checkTerms(where *path, i int, z *Zone) {
 		{"max_dwell", "a " + ZoneDwellLimit + " or " + ZoneDoor + " zone", z.Type == ZoneDwellLimit || z.Type == ZoneDoor, z.Type == ZoneDwellLimit || z.Type == ZoneDoor, "max_dwell: 90s"},
 		{"bus_entry", "a " + ZoneDoor + " zone", z.Type == ZoneDoor, false, ""},
 		{"within", "a " + ZoneNoStop + " zone, and with release_loss: CONTINUE", z.Type == ZoneNoStop || leased && z.ReleaseLoss == "CONTINUE", z.Type == ZoneNoStop || leased && z.ReleaseLoss == "CONTINUE", "within: 10s"},
+		{"direction_rad", "a " + ZoneDirected + " or " + ZoneBidirected + " zone", lane, lane, "direction_rad: 1.5708"},
+		{"limitation", "a " + ZoneDirected + " or " + ZoneBidirected + " zone", lane, lane, "limitation: RESTRICTED"},
 	} {
 		switch given := d.has("zones", i, k.key); {
 		case given && !k.allowed:
@@ -27,6 +30,9 @@ func (d *document) checkTerms(where *path, i int, z *Zone) {
 				Rule: ruleMissing, Expected: k.key + " in " + k.whom, Found: "nothing", Example: k.example,
 			})
 		}
+	}
+	if z.Type == ZoneBidirected && z.Limitation == geofence.Strict.String() {
+		d.wrong(where.child("limitation"), ruleExclusive, "SOFT or RESTRICTED in a "+ZoneBidirected+" zone", z.Limitation, "STRICT is for one direction: "+ZoneDirected)
 	}
 	if d.has("zones", i, "unless_attested") {
 		switch {

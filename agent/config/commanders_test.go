@@ -106,9 +106,10 @@ func TestUnauthenticatedCommandsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	from, to := strings.Index(text, "commanders:\n"), strings.Index(text, "stop_category:")
+	before, rest, _ := strings.Cut(text, "commanders:\n")
+	to := strings.Index(rest, "stop_category:")
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
-	write(t, policy, text[:from]+text[to:])
+	write(t, policy, before+rest[to:])
 	cfg, err = Load(nil, filepath.Join("testdata", "good", "profile.yaml"), filepath.Join("testdata", "good", "topics.yaml"), policy)
 	if err != nil || len(cfg.Warnings) != 1 || cfg.Warnings[0].Rule != ruleUnauthenticated ||
 		!strings.Contains(cfg.Warnings[0].Expected, "channel planner") || !strings.Contains(cfg.Warnings[0].Found, NoAuthenticity) {

@@ -111,6 +111,10 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 		ID: z.ID, Floor: z.Floor, Kind: KindOf(z.Type), Outer: millimetres(z.Vertices), MaxSpeedMPS: z.MaxSpeedMPS, MarginM: z.MarginM,
 		WarnM: z.WarnM, Roles: slices.Clone(z.Roles), Shifts: slices.Clone(z.Shifts), Reason: z.Reason,
 		Loss: lossOf(z), Facts: factsOf(z), MaxDwell: z.MaxDwell, Within: z.Within,
+		Limitation: limitationOf(z),
+	}
+	if z.DirectionRad != nil {
+		out.DirectionRad = *z.DirectionRad
 	}
 	out.Tasks, out.ExceptTasks = slices.Clone(z.Tasks), slices.Clone(z.ExceptTasks)
 	out.Operators, out.ExceptOperators = slices.Clone(z.Operators), slices.Clone(z.ExceptOperators)
@@ -161,6 +165,15 @@ func lossOf(z *Zone) geofence.Loss {
 		}
 	}
 	return geofence.LossStop
+}
+
+func limitationOf(z *Zone) geofence.Limitation {
+	for _, l := range [...]geofence.Limitation{geofence.Soft, geofence.Restricted, geofence.Strict} {
+		if l.String() == z.Limitation {
+			return l
+		}
+	}
+	return geofence.LimitationUnset
 }
 
 func factsOf(z *Zone) geofence.FactSet {

@@ -9,11 +9,14 @@ import (
 	"github.com/robowarden/robowarden/geofence"
 )
 
-// inside says whether a point in millimetres is in a convex ring that goes round counter-clockwise.
+// inside says whether a point in millimetres is in a convex ring that goes round counter-clockwise, or at most 2 nm outside:
+// each coordinate of a corner may be 1 nm short, which is the noise of decimal numbers that rounding takes away.
 func inside(ring []geofence.Vertex, x, y float64) bool {
+	const nearly = 2e-6 // mm
 	for i, a := range ring {
 		b := ring[(i+1)%len(ring)]
-		if float64(b.X-a.X)*(y-float64(a.Y))-float64(b.Y-a.Y)*(x-float64(a.X)) < -1e-6 {
+		dx, dy := float64(b.X-a.X), float64(b.Y-a.Y)
+		if dx*(y-float64(a.Y))-dy*(x-float64(a.X)) < -nearly*math.Hypot(dx, dy) {
 			return false
 		}
 	}

@@ -103,12 +103,17 @@ const (
 	ZoneDoor = "DOOR"
 	// ZoneNoStop is a place in which a hold may become a creep on the way out.
 	ZoneNoStop = "NO_STOP"
+	// ZoneDirected is a place in which motion leads in one direction.
+	ZoneDirected = "DIRECTED"
+	// ZoneBidirected is a place in which motion leads in one direction or its opposite.
+	ZoneBidirected = "BIDIRECTED"
 )
 
 // ZoneTypes lists all types of zone, in the order in which documents explain them.
 func ZoneTypes() []string {
 	return []string{
 		ZoneBlocked, ZoneSpeedLimit, ZoneKeepIn, ZoneNoManipulation, ZonePrivacy, ZoneDwellLimit, ZoneRelease, ZoneDoor, ZoneNoStop,
+		ZoneDirected, ZoneBidirected,
 	}
 }
 
@@ -117,7 +122,7 @@ type Zone struct {
 	// ID is unique within the policy.
 	ID string `cfg:"zone_id" form:"id" eg:"zone_id: pharmacy"`
 	// Type is what the zone means.
-	Type string `cfg:"zone_type" enum:"BLOCKED|SPEED_LIMIT|KEEP_IN|NO_MANIPULATION|PRIVACY|DWELL_LIMIT|RELEASE|DOOR|NO_STOP" eg:"zone_type: BLOCKED"`
+	Type string `cfg:"zone_type" enum:"BLOCKED|SPEED_LIMIT|KEEP_IN|NO_MANIPULATION|PRIVACY|DWELL_LIMIT|RELEASE|DOOR|NO_STOP|DIRECTED|BIDIRECTED" eg:"zone_type: BLOCKED"`
 	// Floor is the floor's id.
 	Floor string `cfg:"floor" form:"id" eg:"floor: ground"`
 	// Vertices is the outer ring, either way round, not closed by repeating the first.
@@ -141,6 +146,11 @@ type Zone struct {
 	// Within bounds for how long release_loss CONTINUE lets the robot go on, and for how long a hold in a NO_STOP zone may
 	// be a creep.
 	Within time.Duration `cfg:"within,optional" range:"(0,10m]" eg:"within: 10s"`
+	// DirectionRad is the direction of travel in a DIRECTED or BIDIRECTED zone, in radians from the map's x axis anticlockwise.
+	DirectionRad *float64 `cfg:"direction_rad,optional" range:"[-6.2831,6.2831]" eg:"direction_rad: 1.5708"`
+	// Limitation is how strictly it counts: STRICT (DIRECTED only) lets nothing pass that deviates by more than 30 degrees,
+	// RESTRICTED lets it creep, but never against the direction, SOFT restricts nothing.
+	Limitation string `cfg:"limitation,optional" enum:"SOFT|RESTRICTED|STRICT" eg:"limitation: STRICT"`
 	// BusEntry lets facts from the bus open a DOOR as a grant does, those among OpenedBy; absent, they can only close it.
 	BusEntry *BusEntry `cfg:"bus_entry,optional" eg:"bus_entry: {max_speed_mps: 0.4}"`
 	// Tasks limits the zone to the time in which the robot does one of these; a task that nobody vouches for may be any.

@@ -37,6 +37,8 @@ type Profile struct {
 	// Recorders are the device files of cameras and microphones, with the wildcards * and ?. While the robot has to be private,
 	// the steward has to show that no process has one of them open; absent, only what drivers say on the bus counts.
 	Recorders []string `cfg:"recorders,optional" len:"1..16" form:"device" eg:"recorders: [\"/dev/video*\", \"/dev/snd/pcmC*c\"]"`
+	// Fall says by what the inertial unit shows that the robot has fallen. Absent, nobody looks for a fall.
+	Fall *Fall `cfg:"fall,optional" eg:"fall: {tilt_rad: 0.8, dwell: 300ms}"`
 	// Rest is the state in which the robot is safe for good.
 	Rest Rest `cfg:"rest" eg:"rest: {kind: park, balance_elsewhere: true}"`
 	// Ladder lists the ways to stop the robot in the order in which they are tried.

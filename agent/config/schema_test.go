@@ -50,7 +50,7 @@ func newSchemaWriter(t *testing.T) *schemaWriter {
 	files := token.NewFileSet()
 	for _, name := range []string{
 		"profile.go", "actuators.go", "kinematics.go", "topics.go", "policy.go", "recorder.go", "commanders.go", "overrides.go", "deployment.go",
-		"loads.go", "facts.go", "gates.go", "commission.go",
+		"loads.go", "facts.go", "gates.go", "commission.go", "fall.go",
 	} {
 		f, err := parser.ParseFile(files, name, nil, parser.ParseComments)
 		if err != nil {
@@ -275,7 +275,7 @@ func beyondSchema() []string {
 		"anchor", "tag", "merge-key", "second-document", "byte-order-mark", "tab", "hidden-character", "duplicate-key", "indentation",
 		"syntax", "complex-key", "too-deep", "multi-line-text", "not-utf8", "unquoted-text", "number-form", "duration-unit",
 		ruleDuplicate, ruleUnknownName, ruleOrder, ruleExclusive, ruleSecondSource, "needs-ros", "power-cut", "no-stop",
-		"single-contact", "required-input", "topic-clash", "chain", "covariance", "geometry", "grid", "never", "unbounded-floor", "off-without-reason",
+		"single-contact", "required-input", "topic-clash", "chain", "covariance", "geometry", "grid", "no-direction", "never", "unbounded-floor", "off-without-reason",
 		"no-effect", "trigger-bounds", "unknown-timezone", "unreadable-file", "key-file", "duplicate-entry", "unused",
 		"switched-off", ruleDefinition, ruleDigest, ruleUnknownType, ruleFieldPath, ruleRawTopic,
 	}

@@ -43,6 +43,17 @@ func TestTermsOfAZone(t *testing.T) {
 		"zone_type: DOOR, opened_by: [badge, door, task], max_dwell: 90s":     "",
 		"zone_type: NO_STOP, within: 10s":                                     "",
 		"zone_type: BLOCKED, unless_attested: true":                           "",
+		"zone_type: DIRECTED, direction_rad: 0, limitation: STRICT":           "",
+		"zone_type: DIRECTED, direction_rad: -3.1, limitation: RESTRICTED":    "",
+		"zone_type: BIDIRECTED, direction_rad: 1.57, limitation: SOFT":        "",
+		"zone_type: BIDIRECTED, direction_rad: 1.57, limitation: STRICT":      "limitation",
+		"zone_type: DIRECTED, direction_rad: 7, limitation: STRICT":           "direction_rad",
+		"zone_type: DIRECTED, direction_rad: .nan, limitation: STRICT":        "direction_rad",
+		"zone_type: DIRECTED, limitation: STRICT":                             "direction_rad",
+		"zone_type: DIRECTED, direction_rad: 1":                               "limitation",
+		"zone_type: DIRECTED, direction_rad: 1, limitation: HARD":             "limitation",
+		"zone_type: BLOCKED, direction_rad: 0":                                "direction_rad",
+		"zone_type: BLOCKED, limitation: SOFT":                                "limitation",
 		"zone_type: BLOCKED, unless_attested: false":                          "unless_attested",
 		"zone_type: BLOCKED, unless_attested: true, roles: [delivery]":        "unless_attested",
 		"zone_type: BLOCKED, unless_attested: true, except_roles: [delivery]": "unless_attested",
@@ -91,6 +102,8 @@ func TestTermsReachTheGeofence(t *testing.T) {
 		"zone_type: DOOR, opened_by: [badge, task], max_dwell: 90s, release_loss: EVACUATE": {
 			Kind: geofence.Door, Loss: geofence.LossEvacuate, Facts: geofence.FactBadge | geofence.FactTask, MaxDwell: 90 * time.Second,
 		},
+		"zone_type: DIRECTED, direction_rad: -1.5, limitation: STRICT":       {Kind: geofence.Directed, DirectionRad: -1.5, Limitation: geofence.Strict},
+		"zone_type: BIDIRECTED, direction_rad: 0.25, limitation: RESTRICTED": {Kind: geofence.Bidirected, DirectionRad: 0.25, Limitation: geofence.Restricted},
 	} {
 		p, err := withZone(t, zone)
 		if err != nil {
@@ -98,7 +111,8 @@ func TestTermsReachTheGeofence(t *testing.T) {
 		}
 		spec, _ := p.Fence(mustProfile(t), nil)
 		for _, z := range spec.Zones {
-			if z.ID == "test-zone" && (z.Kind != want.Kind || z.Loss != want.Loss || z.Facts != want.Facts || z.MaxDwell != want.MaxDwell || z.Within != want.Within) {
+			if z.ID == "test-zone" && (z.Kind != want.Kind || z.Loss != want.Loss || z.Facts != want.Facts || z.MaxDwell != want.MaxDwell || z.Within != want.Within ||
+				z.DirectionRad != want.DirectionRad || z.Limitation != want.Limitation) {
 				t.Errorf("%s: %+v", zone, z)
 			}
 		}
@@ -114,8 +128,8 @@ func TestZoneTypesOfPlannersAreRefusedWithTheReason(t *testing.T) {
 			t.Errorf("%s: %v, expected %q", k.Word, err, k.Why)
 		}
 	}
-	if len(ZoneTypes()) != int(geofence.NoStop) {
-		t.Errorf("%d zone types, the geofence has %d kinds", len(ZoneTypes()), geofence.NoStop)
+	if len(ZoneTypes()) != int(geofence.Bidirected) {
+		t.Errorf("%d zone types, the geofence has %d kinds", len(ZoneTypes()), geofence.Bidirected)
 	}
 	for _, name := range ZoneTypes() {
 		if KindOf(name) == geofence.KindUnset {

@@ -2,6 +2,7 @@ package courier
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -12,8 +13,9 @@ import (
 	"github.com/robowarden/robowarden/attest/evidence"
 )
 
-// maxKernelFile is more than any of the kernel's files here has.
-const maxKernelFile = 64 << 10
+// maxKernelFile is the most that is read of one of the kernel's files, in bytes. Only the list of mounts comes near it, where
+// there are thousands of them.
+const maxKernelFile = 1 << 20
 
 // kernelFiles is where the kernel's files are: "/" but in tests.
 type kernelFiles string
@@ -23,14 +25,21 @@ func DebugFiles() []string {
 	return []string{"/sys/devices/virtual/tty/console", "/sys/module", "/sys/kernel/security/lockdown", "/proc/sys/kernel"}
 }
 
+// read returns a whole file without its last line break, or an error.
 func (k kernelFiles) read(path string) (string, error) {
 	f, err := os.Open(filepath.Join(string(k), path))
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	data, err := io.ReadAll(io.LimitReader(f, maxKernelFile))
-	return strings.TrimSuffix(string(data), "\n"), err
+	data, err := io.ReadAll(io.LimitReader(f, maxKernelFile+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(data) > maxKernelFile:
+		return "", fmt.Errorf("%s has more than %d bytes, the most that is read: what is left out may be what matters", path, maxKernelFile)
+	}
+	return strings.TrimSuffix(string(data), "\n"), nil
 }
 
 // commandLine is the digest of the kernel's command line, "" if it cannot be read.

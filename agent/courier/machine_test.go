@@ -18,6 +18,9 @@ func TestDebugInterfaces(t *testing.T) {
 		lockdown = "sys/kernel/security/lockdown"
 		ptrace   = "proc/sys/kernel/yama/ptrace_scope"
 		mounts   = "proc/self/mountinfo"
+
+		mount   = "99 24 0:44 / /var/lib/containers/overlay/0123456789abcdef/merged rw,relatime - overlay overlay rw,lowerdir=/a\n"
+		debugfs = "30 24 0:7 / /sys/kernel/debug rw - debugfs debugfs rw\n"
 	)
 	tight := map[string]string{console: "tty0\n", kgdb: "\n", lockdown: "none [integrity] confidentiality\n", ptrace: "1\n", mounts: "24 1 8:1 / / rw - ext4 /dev/sda rw\n"}
 	for name, c := range map[string]struct {
@@ -31,7 +34,9 @@ func TestDebugInterfaces(t *testing.T) {
 		"no lockdown":      {map[string]string{lockdown: "[none] integrity confidentiality\n"}, []string{"lockdown-none"}},
 		"kernel without":   {map[string]string{lockdown: "", ptrace: "", kgdb: "", console: ""}, []string{"lockdown-none", "ptrace"}},
 		"ptrace":           {map[string]string{ptrace: "0\n"}, []string{"ptrace"}},
-		"debugfs":          {map[string]string{mounts: "30 24 0:7 / /sys/kernel/debug rw - debugfs debugfs rw\n"}, []string{"debugfs"}},
+		"debugfs":          {map[string]string{mounts: debugfs}, []string{"debugfs"}},
+		"many mounts":      {map[string]string{mounts: strings.Repeat(mount, 1000) + debugfs}, []string{"debugfs"}},
+		"too many mounts":  {map[string]string{mounts: strings.Repeat(mount, maxKernelFile/len(mount)+1) + debugfs}, []string{"debugfs-unknown"}},
 		"nothing readable": {map[string]string{console: "DIR", kgdb: "DIR", lockdown: "DIR", ptrace: "DIR", mounts: "DIR"}, []string{"console-unknown", "debugfs-unknown", "kgdb-unknown", "lockdown-unknown", "ptrace-unknown"}},
 		"many consoles":    {map[string]string{console: strings.Repeat("ttyS", 1) + "0 " + manyConsoles()}, nil},
 	} {

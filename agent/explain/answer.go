@@ -331,11 +331,33 @@ func quiet(zoneType string) string {
 	return ""
 }
 
+// lane says what a zone with a direction of travel lets pass.
+func lane(z *config.Zone) string {
+	way := fmt.Sprintf("%.0f° from x", *z.DirectionRad*180/math.Pi)
+	if z.Type == config.ZoneBidirected {
+		way += " or the opposite"
+	}
+	within := fmt.Sprintf("%.0f°", geofence.DirectionToleranceRad*180/math.Pi)
+	switch {
+	case z.Limitation == geofence.Strict.String():
+		return "motion leads " + way + ", within " + within + "; nothing else passes but a turn in place"
+	case z.Limitation == geofence.Soft.String():
+		return "motion should lead " + way + "; it does not limit motion"
+	case z.Type == config.ZoneBidirected:
+		return "motion leads " + way + ", within " + within + "; else it creeps"
+	}
+	return "motion leads " + way + ", within " + within + "; across it creeps, against it nothing passes"
+}
+
 func (e *enquiry) placed(z *config.Zone, n geofence.ZoneVerdict) (state, why string) {
 	room := e.verdict.MarginM + z.MarginM
 	switch {
 	case n.Place == geofence.Inside && z.Type == config.ZoneKeepIn:
 		return Restricts, fmt.Sprintf("part of the robot is outside of it, by %.2f m", -n.MarginM)
+	case z.DirectionRad != nil && n.Place == geofence.Outside:
+		return InReach, fmt.Sprintf("its edge is %.2f m away; %s", n.MarginM, lane(z))
+	case z.DirectionRad != nil:
+		return Restricts, "the robot is in it or its margin: " + lane(z)
 	case quiet(z.Type) != "" && n.Place == geofence.Outside:
 		return InReach, fmt.Sprintf("its edge is %.2f m away; it does not limit motion", n.MarginM)
 	case quiet(z.Type) != "":

@@ -16,11 +16,14 @@ func TestEveryKindIsExplained(t *testing.T) {
 		config.ZoneDwellLimit: func(z *config.Zone) { z.MaxDwell = time.Minute },
 		config.ZoneDoor:       func(z *config.Zone) { z.OpenedBy, z.MaxDwell = []string{"badge"}, time.Minute },
 		config.ZoneNoStop:     func(z *config.Zone) { z.Within = time.Minute },
+		config.ZoneDirected:   func(z *config.Zone) { z.DirectionRad, z.Limitation = new(float64), "STRICT" },
+		config.ZoneBidirected: func(z *config.Zone) { z.DirectionRad, z.Limitation = new(float64), "RESTRICTED" },
 	}
 	words := map[string]string{
 		config.ZoneBlocked: "is in it", config.ZoneSpeedLimit: "at most 0.2 m/s", config.ZoneKeepIn: "is outside of it", config.ZoneNoManipulation: "arms and hands rest",
 		config.ZonePrivacy: "cameras and microphones are closed", config.ZoneDwellLimit: "for a while only", config.ZoneRelease: "without a lease",
 		config.ZoneDoor: "without a lease", config.ZoneNoStop: "creep on the way out",
+		config.ZoneDirected: "nothing else passes but a turn in place", config.ZoneBidirected: "0° from x or the opposite, within 30°; else it creeps",
 	}
 	for _, zoneType := range config.ZoneTypes() {
 		t.Run(zoneType, func(t *testing.T) {

@@ -68,6 +68,10 @@ func meaning(r geofence.Reason) string {
 		return "joints are not known, and what they could reach meets the zone"
 	case geofence.ReasonWarn:
 		return "the robot is in a zone's warn ring; nothing is restricted yet"
+	case geofence.ReasonDirection:
+		return "the robot is in a zone with a direction of travel, or its margin, and this motion deviates from it"
+	case geofence.ReasonDirectionAhead:
+		return "a zone with a direction of travel lies ahead, and this motion would enter it in another direction"
 	case geofence.ReasonView:
 		return "a camera may see into a zone that it must not look into"
 	case geofence.ReasonBudget:

@@ -29,6 +29,8 @@ type Core struct {
 	// health watches the command channels, follow the base that is told by them.
 	health []*interlock.ChannelWatch
 	follow *interlock.FollowWatch
+	// fall watches whether the robot stands on its feet.
+	fall *interlock.FallWatch
 
 	body  body
 	chain chain
@@ -184,6 +186,8 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	c.healthStatus = make([]interlock.ChannelStatus, len(c.health))
 	c.follow, err = interlock.NewFollowWatch(p.Follow)
 	keep(err)
+	c.fall, err = interlock.NewFallWatch(p.Fall)
+	keep(err)
 	c.beatStatus = make([]interlock.HeartbeatStatus, len(c.beats))
 	for i := range p.Watches {
 		w, err := newWatch(&p.Watches[i])
@@ -268,6 +272,7 @@ func (c *Core) take(ev *Event) {
 		c.demands.takeMeasured(ev.Joints, ev.Boot, &c.params.Joints)
 	case EventIMU:
 		c.body.takeIMU(ev.IMU, ev.Boot)
+		c.takeLean(ev.IMU, ev.Boot)
 	case EventDevice:
 		c.body.takeDevice(ev.Device, ev.Boot)
 		if k := ev.Device.Kind; k == msg.Camera || k == msg.Microphone {

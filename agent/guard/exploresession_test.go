@@ -145,8 +145,12 @@ func (r *sessionRun) explore() (states, transitions int, err error) {
 		{"three pass", 3, func() error { return nil }},
 		{"a stop", 0, func() error { r.motion(true); return nil }},
 		{"its release", 0, func() error { r.motion(false); return nil }},
-		{"control", 0, ask(1, SessionControl, 2)}, {"control for another", 0, ask(2, SessionControl, 4)}, {"a view", 0, ask(3, SessionView, 3)},
-		{"control that is over", 0, ask(4, SessionControl, 0)}, {"an end", 0, ask(5, SessionNone, 0)}, {"control and time", 1, ask(6, SessionControl, 1)},
+		{"control", 0, ask(1, SessionControl, 2)},
+		{"control for another", 0, ask(2, SessionControl, 4)},
+		{"a view", 0, ask(3, SessionView, 3)},
+		{"control that is over", 0, ask(4, SessionControl, 0)},
+		{"an end", 0, ask(5, SessionNone, 0)},
+		{"control and time", 1, ask(6, SessionControl, 1)},
 	}
 	level := []sessionState{{}}
 	known := map[sessionState]string{{}: ""}

@@ -284,7 +284,12 @@ func (r *rig) joints() *msg.Joints {
 }
 
 func (r *rig) imu() *msg.IMU {
-	return &msg.IMU{Header: r.header("imu_link"), AngularVelocity: msg.Vec3{Z: r.plant.w}, HasAngularVelocity: true}
+	m := &msg.IMU{Header: r.header("imu_link"), AngularVelocity: msg.Vec3{Z: r.plant.w}, HasAngularVelocity: true}
+	if r.params.Fall.Used {
+		m.Orientation, m.HasOrientation = msg.Quat{Z: math.Sin(r.plant.yaw / 2), W: math.Cos(r.plant.yaw / 2)}, true
+		m.LinearAcceleration, m.HasLinearAcceleration = msg.Vec3{Z: 9.81}, true
+	}
+	return m
 }
 
 func (r *rig) graph(topic string) *msg.Graph {

@@ -39,7 +39,7 @@ func (c *Core) Fits(p *Params) error {
 	if !slices.EqualFunc(p.Channels, c.params.Channels, sameProof) {
 		return errCommanders
 	}
-	if !slices.Equal(p.Health, c.params.Health) || p.Follow != c.params.Follow {
+	if !slices.Equal(p.Health, c.params.Health) || p.Follow != c.params.Follow || p.Fall != c.params.Fall {
 		return errHealth
 	}
 	if !slices.Equal(floors(p.Set), floors(c.params.Set)) {

@@ -37,6 +37,8 @@ type Params struct {
 	// Health says how well each of them has to work, in the same order; Follow how the base has to follow.
 	Health []interlock.ChannelConfig
 	Follow interlock.FollowConfig
+	// Fall is how a fall is seen by the inertial unit.
+	Fall interlock.FallConfig
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
 	// HeartbeatNames are their names, for people.

@@ -58,6 +58,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Channels:   channels(cfg.Topics, cfg.Policy),
 		Health:     health(cfg),
 		Follow:     cfg.Profile.FollowSpec(),
+		Fall:       cfg.Profile.FallSpec(),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),

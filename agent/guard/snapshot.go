@@ -13,8 +13,8 @@ import (
 
 // snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
-// demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, and the
-// proof test with its record. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+// demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, the
+// proof test with its record, and the robot's lean. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 8
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -54,6 +54,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"clock", c.clock},
 		{"overrides", c.authority.overrides},
 		{"follow", c.follow},
+		{"fall", c.fall},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {

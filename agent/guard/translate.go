@@ -302,6 +302,17 @@ func (c *Core) bodyConditions(boot time.Duration, set *[interlock.NumTriggers]in
 	set[interlock.OdometryMissing] = interlock.Worse(set[interlock.OdometryMissing], c.motion.Odometry)
 	set[interlock.SecondSourceMissing] = c.motion.Second
 	set[interlock.BatteryLow] = c.batteryCondition(boot)
+	fall := c.fall.Status(boot)
+	set[interlock.RobotFallen], set[interlock.IMUMissing] = fall.Fallen, fall.Missing
+}
+
+// takeLean shows a message of the inertial unit to the watch for falls.
+func (c *Core) takeLean(m *msg.IMU, boot time.Duration) {
+	q, a := &m.Orientation, &m.LinearAcceleration
+	c.fall.Observe(&interlock.FallReading{
+		Received: boot, HasOrientation: m.HasOrientation, Orientation: [4]float64{q.X, q.Y, q.Z, q.W},
+		HasAcceleration: m.HasLinearAcceleration, Acceleration: [3]float64{a.X, a.Y, a.Z},
+	})
 }
 
 // batteryCondition is clear for a battery that was heard of lately, with a charge that can be true and is enough.

@@ -139,6 +139,9 @@ func (d *differ) zone(where string, o, z *config.Zone) {
 	if a, b := strings.Join(o.OpenedBy, ", "), strings.Join(z.OpenedBy, ", "); a != b {
 		d.add(Other, where, "opened_by %s → %s", list(a), list(b))
 	}
+	if a, b := lane(o), lane(z); a != b {
+		d.add(Other, where, "direction of travel %s → %s", list(a), list(b))
+	}
 	if o.ReleaseLoss != z.ReleaseLoss {
 		d.add(Other, where, "release_loss %s → %s", list(o.ReleaseLoss), list(z.ReleaseLoss))
 	}
@@ -156,6 +159,14 @@ func height(z *config.Zone) string {
 		out += fmt.Sprintf(" to %g m", *z.ToM)
 	}
 	return out
+}
+
+// lane is a direction of travel in words, "" for a zone that has none.
+func lane(z *config.Zone) string {
+	if z.DirectionRad == nil {
+		return ""
+	}
+	return fmt.Sprintf("%g rad %s", *z.DirectionRad, z.Limitation)
 }
 
 func list(s string) string {

@@ -237,6 +237,10 @@ func (l *linter) absent(t interlock.Trigger) string {
 		if top != nil && top.Battery == nil {
 			return "a mapping without battery"
 		}
+	case interlock.RobotFallen, interlock.IMUMissing:
+		if l.cfg.Profile.Fall == nil {
+			return "a profile without fall"
+		}
 	case interlock.PoseDisagreement, interlock.PoseSecondMissing:
 		if top != nil && top.SecondPose == nil {
 			return "a mapping without second_pose"

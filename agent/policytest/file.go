@@ -58,7 +58,8 @@ type Input struct {
 	// StddevM is the pose's standard deviation in metres from now on.
 	StddevM float64 `yaml:"stddev_m"`
 	// Silence ends inputs, Resume lets them go on: pose, odometry, joints, imu, battery, cameras, microphones, bus, journal,
-	// a channel's heartbeat by the name of its endpoint, or a source of facts by its id, until it says something again.
+	// a channel's heartbeat by the name of its endpoint, or a source of facts by its id, until it says something again. A name
+	// that two of them have is refused.
 	Silence []string `yaml:"silence"`
 	Resume  []string `yaml:"resume"`
 	// Battery is the charge in [0, 1], Recording whether cameras and microphones are active.

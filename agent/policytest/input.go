@@ -17,6 +17,9 @@ import (
 // errName is a name that the documents do not have.
 var errName = errors.New("unknown name")
 
+// errAmbiguous is a name that the documents have for more than one thing.
+var errAmbiguous = errors.New("ambiguous name")
+
 // input lets happen what a case says.
 func (r *run) input(in *Input) error {
 	w := r.world
@@ -66,43 +69,79 @@ func (r *run) input(in *Input) error {
 	return nil
 }
 
+// suppliedInputs are the inputs that the simulated robot supplies, by their names in silence and resume.
+var suppliedInputs = map[string]guard.InputSet{
+	"joints": guard.InputJoints, "imu": guard.InputIMU, "battery": guard.InputBattery, "cameras": guard.InputCameras, "microphones": guard.InputMicrophones,
+}
+
 // silences ends inputs, or lets them go on.
 func (r *run) silences(in *Input) error {
-	supplied := map[string]guard.InputSet{
-		"joints": guard.InputJoints, "imu": guard.InputIMU, "battery": guard.InputBattery, "cameras": guard.InputCameras, "microphones": guard.InputMicrophones,
-	}
 	for _, part := range []struct {
 		names []string
 		on    bool
 	}{{in.Silence, false}, {in.Resume, true}} {
 		for _, name := range part.names {
-			if set, ok := supplied[name]; ok {
-				r.world.Supply(set, part.on)
-				continue
-			}
-			switch name {
-			case "pose", "odometry", "second pose":
-				r.silent[name] = !part.on
-				continue
-			case "bus":
-				r.world.BusSilent = !part.on
-				continue
-			case "journal":
-				r.world.JournalBroken = !part.on
-				continue
-			}
-			if i := r.source(name); i >= 0 && !part.on {
-				r.world.Hush(i)
-				continue
-			}
-			bit, err := r.endpoint(name)
-			if err != nil {
+			if err := r.unambiguous(name); err != nil {
 				return err
 			}
-			if r.world.Silent |= bit; part.on {
-				r.world.Silent &^= bit
+			if err := r.silence(name, part.on); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// unambiguous refuses a name of more than one input: a case that silences another one than it means passes, or fails, for
+// a wrong reason.
+func (r *run) unambiguous(name string) error {
+	var means []string
+	if _, ok := suppliedInputs[name]; ok || slices.Contains([]string{"pose", "odometry", "second pose", "bus", "journal"}, name) {
+		means = append(means, "an input of the robot")
+	}
+	if r.source(name) >= 0 {
+		means = append(means, "a source of facts of the topic mapping")
+	}
+	if _, err := r.endpoint(name); err == nil {
+		means = append(means, "an endpoint of the policy's channels")
+	}
+	if len(means) > 1 {
+		return fmt.Errorf("%w: silence or resume %q: expected the name of one input, found %s; rename the source or the endpoint",
+			errAmbiguous, name, strings.Join(means, " and "))
+	}
+	return nil
+}
+
+// silence ends an input, or lets it go on.
+func (r *run) silence(name string, on bool) error {
+	if set, ok := suppliedInputs[name]; ok {
+		r.world.Supply(set, on)
+		return nil
+	}
+	switch name {
+	case "pose", "odometry", "second pose":
+		r.silent[name] = !on
+		return nil
+	case "bus":
+		r.world.BusSilent = !on
+		return nil
+	case "journal":
+		r.world.JournalBroken = !on
+		return nil
+	}
+	if i := r.source(name); i >= 0 {
+		if on {
+			return fmt.Errorf("%w: resume %q: a source of facts goes on when it says something; give its text in facts", errName, name)
+		}
+		r.world.Hush(i)
+		return nil
+	}
+	bit, err := r.endpoint(name)
+	if err != nil {
+		return err
+	}
+	if r.world.Silent |= bit; on {
+		r.world.Silent &^= bit
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,6 +124,37 @@ func TestFactsOfTheBus(t *testing.T) {
 	f.Tests[0].Expect[1].MaxSpeedMPS = new(0.2)
 	if r, err = Run(cfg, f); err != nil || r.Failed != 1 {
 		t.Errorf("%v, %+v; expected the zone not to apply while something is carried", err, r)
+	}
+}
+
+// TestANameOfTwoInputsIsRefused: a case that silences another input than it means would pass for a wrong reason.
+func TestANameOfTwoInputsIsRefused(t *testing.T) {
+	for _, c := range []struct{ source, input, says string }{
+		{"operator", "silence: [operator]", "a source of facts of the topic mapping and an endpoint"},
+		{"operator", "resume: [operator]", "a source of facts of the topic mapping and an endpoint"},
+		{"battery", "silence: [battery]", "an input of the robot and a source of facts"},
+		{"bus", "resume: [bus]", "an input of the robot and a source of facts"},
+		{"job", "resume: [job]", "goes on when it says something"},
+		{"job", "silence: [job, operator, battery, bus]", ""},
+	} {
+		cfg := demoConfig(t)
+		cfg.Topics.Facts = []config.FactSource{{
+			ID: c.source, Kind: "task", Topic: "/job", Type: config.TypeString, Publishers: []string{"/jobs"}, MaxAge: time.Second,
+			Values: []config.FactValue{{Value: "clean", Means: "cleaning"}},
+		}}
+		cfg.Policy.Tasks = []string{"cleaning"}
+		f, err := parse("x", []byte("tests:\n  - name: x\n    time: 2026-11-02T10:00\n    start: [20, 12, 0]\n    inputs: [{at: 1s, "+c.input+"}]\n    expect: [{at: 500ms, motion: limited}]\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(cfg, f)
+		said := fmt.Sprint(err)
+		if err == nil {
+			said = strings.Join(r.Outcomes[0].Failures, "")
+		}
+		if !strings.Contains(said, c.says) || c.says == "" && (err != nil || r.Failed > 0) {
+			t.Errorf("a source %s, %s: %q, expected %q", c.source, c.input, said, c.says)
+		}
 	}
 }
 

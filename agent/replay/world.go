@@ -315,7 +315,7 @@ func (w *World) sound() {
 		w.apply(guard.Event{Kind: guard.EventJoints, Joints: &w.joints})
 	}
 	if w.assume.Inputs&guard.InputIMU != 0 {
-		w.apply(guard.Event{Kind: guard.EventIMU, IMU: &msg.IMU{Header: h, HasAngularVelocity: true}})
+		w.apply(guard.Event{Kind: guard.EventIMU, IMU: w.upright(h)})
 	}
 	for _, d := range [...]struct {
 		input guard.InputSet
@@ -379,4 +379,15 @@ func (w *World) rungs(asked uint32) {
 			w.answers = append(w.answers, answer{at: w.now + answerAfter, endpoint: i, ack: true})
 		}
 	}
+}
+
+// upright is a message of the inertial unit of a robot that stands as its profile says.
+func (w *World) upright(h msg.Header) *msg.IMU {
+	const gravity = 9.80665
+	m := &msg.IMU{Header: h, HasAngularVelocity: true}
+	if u := w.params.Fall.Up; w.params.Fall.Used {
+		n := math.Sqrt(u[0]*u[0] + u[1]*u[1] + u[2]*u[2])
+		m.LinearAcceleration, m.HasLinearAcceleration = msg.Vec3{X: gravity * u[0] / n, Y: gravity * u[1] / n, Z: gravity * u[2] / n}, true
+	}
+	return m
 }

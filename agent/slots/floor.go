@@ -13,12 +13,15 @@ type Counter interface {
 	// Floor returns an artifact's floor, and false where none was ever raised. An error that is [ErrSilent] may go away; any
 	// other one says that somebody changed the counter.
 	Floor(artifact string) (floor uint64, there bool, err error)
-	// Raise raises it to at least a value. Cut off, it leaves a floor between the old and the new one.
+	// Raise raises it to at least a value. Cut off, it leaves a floor between the old and the new one; with [ErrHeight] the old one.
 	Raise(artifact string, to uint64) error
 }
 
 // ErrSilent says that the counter cannot be asked now.
 var ErrSilent = errors.New("the counter of floors does not answer")
+
+// ErrHeight says that a counter does not count to a floor, and never will: the file keeps it alone.
+var ErrHeight = errors.New("the floor is too high for the counter")
 
 // ErrFloor says that nobody can tell the floor: the file or the counter is not as it was left. Nothing becomes active then.
 var ErrFloor = errors.New("the floor is in doubt")
@@ -58,7 +61,7 @@ type floors struct {
 }
 
 func (f *floors) in() FloorIn {
-	if f.there {
+	if f.there && f.counter >= f.file {
 		return InCounter
 	}
 	return InSoftware
@@ -119,31 +122,68 @@ func (s *Store) floor() (floors, error) {
 	return f, err
 }
 
-// demanded is the highest floor of what has proven itself: nothing below it becomes active, whether it is stored yet or not.
-func (s *Store) demanded() (svn uint64) {
+// demanded is the highest floor of what has proven itself: nothing below it becomes active, whether it is stored yet or not. The
+// records say it, and the file where a record that said it was replaced.
+func (s *Store) demanded() (svn uint64, err error) {
+	svn, err = s.readDemand()
 	for _, slot := range slotNames {
 		if r := s.record(slot); r != nil && r.Good {
 			svn = max(svn, r.Floor)
 		}
 	}
-	return svn
+	return svn, err
+}
+
+// readDemand reads what records demanded that are gone, 0 without any.
+func (s *Store) readDemand() (svn uint64, err error) {
+	raw, err := s.readSmall(demandName, maxRecord)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err == nil {
+		raw, err = unsealed(raw)
+	}
+	if err == nil {
+		svn, err = strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: demand: %w; install nothing and ask who changed it", ErrFloor, err)
+	}
+	return svn, nil
+}
+
+// hold writes down what the records demand, before one of them goes: what has proven itself binds its successors, proven or not.
+func (s *Store) hold() error {
+	to, err := s.demanded()
+	if err != nil {
+		return err
+	}
+	if was, err := s.readDemand(); err != nil || was == to {
+		return err
+	}
+	return s.replace(demandName, sealed(fmt.Appendf(nil, "%d\n", to)))
 }
 
 // least is the least security version that may become active.
 func (s *Store) least() (uint64, error) {
 	f, err := s.floor()
-	return max(f.svn, s.demanded()), err
+	demanded, derr := s.demanded()
+	return max(f.svn, demanded), errors.Join(err, derr)
 }
 
 // Settle raises the stored floor to what the releases demand that have proven themselves, and no higher than what every slot
 // that holds something meets: a floor above the way back would leave a robot whose active content is lost with nothing that may
-// run. It is called again after every commit and may be cut off anywhere; until then the records say what is demanded.
+// run. It is called again after every commit and may be cut off anywhere; until then records and file say what is
+// demanded.
 func (s *Store) Settle() error {
 	f, err := s.floor()
 	if err != nil {
 		return fmt.Errorf("artifact %s: %w", s.name, err)
 	}
-	to := s.demanded()
+	to, err := s.demanded()
+	if err != nil {
+		return fmt.Errorf("artifact %s: %w", s.name, err)
+	}
 	for _, slot := range slotNames {
 		if r := s.record(slot); r != nil {
 			to = min(to, r.SVN)
@@ -157,25 +197,29 @@ func (s *Store) Settle() error {
 }
 
 // store writes a floor: first to the counter, so that a file that is above a marked counter is always a sign that somebody
-// meddled, and never that the power went.
+// meddled, and never that the power went. A floor that is too high for the counter is in the file alone, and the error says so; a
+// file that is marked stays then, and the records and what [Store.hold] wrote go on saying what is demanded.
 func (s *Store) store(f *floors, to uint64) error {
 	if to == 0 {
 		return nil // There is nothing to keep.
 	}
 	text := fmt.Sprintf("%d\n", to)
 	counted := s.counter != nil
-	if counted {
-		if !f.there || f.counter < to {
-			if err := s.counter.Raise(s.name, to); err != nil {
-				return err
-			}
+	var high error
+	if counted && (!f.there || f.counter < to) {
+		if err := s.counter.Raise(s.name, to); errors.Is(err, ErrHeight) && !f.counted {
+			counted, high = false, err
+		} else if err != nil {
+			return err
 		}
+	}
+	if counted {
 		text += countedWord + "\n"
 	}
 	if to == f.file && counted == f.counted {
-		return nil
+		return high
 	}
-	return s.replace(floorName, sealed([]byte(text)))
+	return errors.Join(high, s.replace(floorName, sealed([]byte(text))))
 }
 
 // Stands says why the active content must not run as far as the floor is concerned, or nil. An error that is [ErrSilent] says

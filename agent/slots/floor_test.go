@@ -21,6 +21,8 @@ type chip struct {
 	d      *disk
 	floors map[string]uint64
 	err    error
+	// most is the highest floor that is counted to, 0 for no bound.
+	most uint64
 }
 
 func newChip(d *disk) *chip { return &chip{d: d, floors: map[string]uint64{}} }
@@ -36,6 +38,9 @@ func (c *chip) Floor(name string) (uint64, bool, error) {
 func (c *chip) Raise(name string, to uint64) error {
 	if c.err != nil {
 		return c.err
+	}
+	if c.most > 0 && to > c.most {
+		return fmt.Errorf("%w: expected at most %d", slots.ErrHeight, c.most)
 	}
 	for c.floors[name] < to || c.missing(name) {
 		if err := c.d.step(); err != nil {
@@ -100,6 +105,9 @@ func (w *world) check(t interface{ Context() context.Context }) string {
 	}
 	if st.Floor > w.promised {
 		return fmt.Sprintf("the floor %d is above all that was demanded, %d", st.Floor, w.promised)
+	}
+	if st.Least < w.promised {
+		return fmt.Sprintf("svn %d may become active: what proved itself has demanded %d", st.Least, w.promised)
 	}
 	if st.Running().SVN < st.Least {
 		return fmt.Sprintf("svn %d is active, below %d", st.Running().SVN, st.Least)
@@ -209,6 +217,44 @@ func TestAFloorRaisedAtOnceStrands(t *testing.T) {
 	put(w.d, "floor", "4\n")
 	if why := w.check(t); !strings.Contains(why, "nothing may run if the other one is lost") {
 		t.Errorf("%q: the property finds nothing", why)
+	}
+}
+
+// TestWhatWasDemandedOutlivesItsRecord replaces the only record that demands a floor which is not stored yet: by a newer release
+// with the same content, by new content in its slot, and by content that comes back into its slot.
+func TestWhatWasDemandedOutlivesItsRecord(t *testing.T) {
+	for name, next := range map[string][]content{
+		"the same content": {newer}, "its slot is filled": {third, {"weights.bin": "fourth"}}, "its content returns": {third, newer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{d: newDisk()}
+			install(t, w.d, older, 4, 0)
+			install(t, w.d, newer, 5, 5)
+			if _, err := w.store().Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if why := w.check(t); why != "" || w.promised != 5 {
+				t.Fatalf("before: %q, promised %d", why, w.promised)
+			}
+			for _, c := range next {
+				install(t, w.d, c, 6, 0)
+				if why := w.check(t); why != "" {
+					t.Fatal(why)
+				}
+			}
+			below := content{"weights.bin": "below"}
+			if err := w.store().Install(t.Context(), &slots.Install{Release: releaseOf(below, 4, 0), Source: below}); err == nil {
+				t.Error("svn 4 was installed")
+			}
+			if err := w.store().Rollback(t.Context(), back()); name == "the same content" && !errors.Is(err, slots.ErrNoWayBack) {
+				t.Errorf("rolled back to svn 4: %v", err)
+			}
+			w.d.names["demand"].data[0] ^= 1
+			above := content{"weights.bin": "above"}
+			if err := w.store().Install(t.Context(), &slots.Install{Release: releaseOf(above, 7, 0), Source: above}); !errors.Is(err, slots.ErrFloor) {
+				t.Errorf("installed although nobody knows what was demanded: %v", err)
+			}
+		})
 	}
 }
 
@@ -333,6 +379,46 @@ func TestTheCounterIsNotWhatItWas(t *testing.T) {
 				if err := w.store().Stands(); err != nil {
 					t.Error(err)
 				}
+			}
+		})
+	}
+}
+
+// TestAFloorThatIsTooHighForTheCounter: the file keeps it alone, unless it is marked: then the records say it.
+func TestAFloorThatIsTooHighForTheCounter(t *testing.T) {
+	for name, first := range map[string]uint64{"never counted": 0, "counted before": 3} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{d: newDisk()}
+			w.c = newChip(w.d)
+			w.c.most = 4
+			for i, c := range []struct {
+				x          content
+				svn, floor uint64
+			}{{older, first, first}, {newer, 9, 9}, {third, 9, 9}} {
+				if err := w.store().Install(t.Context(), &slots.Install{Release: releaseOf(c.x, c.svn, c.floor), Source: c.x}); err != nil {
+					t.Fatal(err)
+				}
+				text, err := w.store().Commit(t.Context())
+				if err != nil || (i == 2) != strings.Contains(text, "too high for the counter") {
+					t.Fatalf("commit %d: %q, %v", i, text, err)
+				}
+			}
+			stored, in := uint64(9), slots.InSoftware
+			if first > 0 {
+				stored, in = first, slots.InCounter
+			}
+			if st, err := w.store().Status(); err != nil || st.Floor != stored || st.FloorIn != in || st.Least != 9 {
+				t.Errorf("%+v, %v", st, err)
+			}
+			if err := w.store().Stands(); err != nil {
+				t.Error(err)
+			}
+			if err := w.store().Settle(); !errors.Is(err, slots.ErrHeight) {
+				t.Errorf("settled again: %v", err)
+			}
+			below := content{"weights.bin": "below"}
+			if err := w.store().Install(t.Context(), &slots.Install{Release: releaseOf(below, 8, 0), Source: below}); err == nil {
+				t.Error("svn 8 was installed")
 			}
 		})
 	}

@@ -71,6 +71,9 @@ func (s *Store) Install(ctx context.Context, in *Install) error {
 			return fmt.Errorf("artifact %s: %w, with release %s: %s; a person may install it --again", s.name, ErrTaken, was.Release, was.Why)
 		}
 	}
+	if err := s.hold(); err != nil {
+		return fmt.Errorf("artifact %s: floor: %w", s.name, err)
+	}
 	active := s.Active()
 	slot := other(active)
 	r := newRecord(s.name, in, a)

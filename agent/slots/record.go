@@ -76,6 +76,7 @@ func (r *Record) Terms() trial.Terms {
 const (
 	activeName  = "active"
 	floorName   = "floor"
+	demandName  = "demand"
 	historyName = "history"
 	trialName   = "trial"
 	fresh       = ".new"

@@ -110,8 +110,9 @@ func (s *Store) Status() (Status, error) {
 	}
 	floor, err := s.floor()
 	out.Floor, out.FloorIn = floor.svn, floor.in()
-	out.Least = max(floor.svn, s.demanded())
-	return out, errors.Join(err, terr)
+	demanded, derr := s.demanded()
+	out.Least = max(floor.svn, demanded)
+	return out, errors.Join(err, derr, terr)
 }
 
 // Running returns the active slot's record, nil without one. It asks no counter.

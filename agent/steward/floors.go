@@ -9,12 +9,36 @@ import (
 	"github.com/robowarden/robowarden/agent/slots"
 )
 
-// remembered asks a counter no more often than is needed: a TPM is slow, and others want it too.
+// RaiseAtMost is how long [Options.Floors] may take to raise a floor before it answers [slots.ErrSilent]: the same goroutine keeps
+// every artifact's lease.
+const RaiseAtMost = 5 * time.Second
+
+// remembered asks a counter no more often than is needed: a TPM is slow, and others want it too. One that keeps its callers
+// waiting is left alone for a while, whatever the artifact: they wait one after the other.
 type remembered struct {
 	slots.Counter
 	clock func() time.Duration
 	known map[string]said
+	// questions is when an answer did not come, raises when raising took long.
+	questions, raises pause
 }
+
+// pause is when and why a counter is left alone; the zero value is none.
+type pause struct {
+	since time.Duration
+	why   error
+}
+
+// still says why the counter must be left alone, or nil.
+func (p *pause) still(now time.Duration) error {
+	if p.why != nil && now-p.since < saveEvery {
+		return p.why
+	}
+	return nil
+}
+
+// slow is how long a floor is raised before others have to wait.
+const slow = time.Second
 
 // said is the counter's last answer.
 type said struct {
@@ -22,6 +46,8 @@ type said struct {
 	floor uint64
 	there bool
 	err   error
+	// stale is true once the answer did not go with the file, doubted if one that was asked for because of that did not either.
+	stale, doubted bool
 }
 
 // remember returns nil for no counter.
@@ -44,25 +70,64 @@ func (r *remembered) counter() slots.Counter {
 func (r *remembered) Floor(artifact string) (uint64, bool, error) {
 	now := r.clock()
 	x, ok := r.known[artifact]
-	if ok && (x.err == nil && now-x.at < recheck || x.err != nil && now-x.at < saveEvery) {
+	if ok && !x.stale && (x.err == nil && now-x.at < recheck || x.err != nil && now-x.at < saveEvery) {
 		return x.floor, x.there, x.err
 	}
-	x.at = now
+	if err := r.questions.still(now); err != nil {
+		return 0, false, err
+	}
+	x = said{}
 	x.floor, x.there, x.err = r.Counter.Floor(artifact)
+	x.at = r.clock()
+	if errors.Is(x.err, slots.ErrSilent) {
+		r.questions = pause{x.at, x.err}
+	}
 	r.known[artifact] = x
 	return x.floor, x.there, x.err
 }
 
 // Raise implements [slots.Counter].
 func (r *remembered) Raise(artifact string, to uint64) error {
+	began := r.clock()
+	if err := r.raises.still(began); err != nil {
+		return err
+	}
 	delete(r.known, artifact)
-	return r.Counter.Raise(artifact, to)
+	err := r.Counter.Raise(artifact, to)
+	if now := r.clock(); errors.Is(err, slots.ErrSilent) {
+		r.raises = pause{now, err}
+	} else if now-began >= slow {
+		r.raises = pause{now, fmt.Errorf("%w: it has just raised the floor of %s for %v", slots.ErrSilent, artifact, (now - began).Round(time.Second))}
+	}
+	return err
+}
+
+// again asks a second time what was in doubt with the answer that is remembered: another program, a person's command, may have
+// raised counter and file since. While the doubt stays, that is no more often than after an error.
+func (r *remembered) again(artifact string, ask func() error, doubt error) error {
+	if r == nil {
+		return doubt
+	}
+	x, ok := r.known[artifact]
+	if !ok || x.doubted && r.clock()-x.at < saveEvery {
+		return doubt
+	}
+	x.stale = true
+	r.known[artifact] = x
+	err := ask()
+	x = r.known[artifact]
+	x.doubted = err != nil
+	r.known[artifact] = x
+	return err
 }
 
 // stands says why the floor forbids what is active, empty if it does not. A counter that does not answer is no reason against
 // what has stood in this run: nothing becomes active meanwhile, so nothing can have come below the floor.
 func (ts *trials) stands(name string, t *tracked, s *slots.Store) string {
 	err := s.Stands()
+	if err != nil && !errors.Is(err, slots.ErrSilent) {
+		err = ts.floors.again(name, s.Stands, err)
+	}
 	switch {
 	case err == nil:
 		t.stood = true
@@ -74,6 +139,7 @@ func (ts *trials) stands(name string, t *tracked, s *slots.Store) string {
 		}
 		return ""
 	}
+	t.stood = false // What was in doubt has to stand again before silence is no reason.
 	return clipped(fmt.Errorf("floor: %w", err))
 }
 

@@ -85,6 +85,114 @@ func TestADoubtfulFloorHidesWhatIsActive(t *testing.T) {
 	}
 }
 
+// TestACommandRaisesTheFloor: what a person's command has raised since the counter was asked is no sign that somebody meddled, and
+// a doubt that goes away is forgotten as soon as an error is.
+func TestACommandRaisesTheFloor(t *testing.T) {
+	b := counted(t)
+	b.must(b.install("third", 3, 3, nil))
+	b.until(5*time.Minute, "committed", good)
+	b.must(b.install("fourth", 4, 4, nil))
+	b.look()
+	for want := uint64(3); want <= 4; want++ { // Twice within half a minute.
+		s, done := b.store()
+		if _, err := s.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		done()
+		if b.counter.floors["grasp"] != want {
+			t.Fatalf("%v: the command did not raise the floor to %d", b.counter.floors, want)
+		}
+		if a := b.look(); a.SHA256 == "" {
+			t.Fatalf("floor %d: the guard hears %+v", want, a)
+		}
+		if want == 3 {
+			b.must(b.install("fifth", 4, 4, nil))
+		}
+	}
+	b.counter.floors["grasp"] = 1
+	b.clock += recheck
+	if a := b.look(); a.SHA256 != "" {
+		t.Fatalf("the counter is behind: the guard hears %+v", a)
+	}
+	b.counter.err = fmt.Errorf("%w: off", slots.ErrSilent)
+	for range 60 {
+		if a := b.look(); a.SHA256 != "" {
+			t.Fatalf("in doubt, then silent: the guard hears %+v", a)
+		}
+	}
+	b.counter.err, b.counter.floors["grasp"] = nil, 4
+	b.until(saveEvery+5*time.Second, "the digest", func(_ slots.Status, a contract.Artifact) bool { return a.SHA256 != "" })
+}
+
+// sluggish is a counter that keeps its callers waiting.
+type sluggish struct {
+	memory
+	now           time.Duration
+	asking, count time.Duration
+}
+
+func (s *sluggish) Floor(name string) (uint64, bool, error) {
+	s.now += s.asking
+	return s.memory.Floor(name)
+}
+
+// Raise counts as long as it may.
+func (s *sluggish) Raise(name string, to uint64) error {
+	for end := s.now + RaiseAtMost; s.floors[name] < to; {
+		if s.err != nil || s.now > end {
+			s.now += s.asking
+			return fmt.Errorf("%w: at %d", slots.ErrSilent, s.floors[name])
+		}
+		s.now += s.count
+		s.floors[name]++
+	}
+	return nil
+}
+
+// TestASlowCounterKeepsNobodyWaiting has twelve artifacts ask a counter that is slow or hangs: a round stays well within the lease
+// of half a minute, a floor is raised all the same in the end, and a counter that is quick is asked by each.
+func TestASlowCounterKeepsNobodyWaiting(t *testing.T) {
+	const artifacts, most = 12, 15 * time.Second
+	for name, s := range map[string]*sluggish{
+		"hangs":          {memory: memory{err: fmt.Errorf("%w: no answer", slots.ErrSilent)}, asking: 5250 * time.Millisecond},
+		"counts slowly":  {count: 50 * time.Millisecond},
+		"counts a while": {count: 20 * time.Millisecond},
+		"quick":          {count: time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.floors, s.now = map[string]uint64{}, time.Hour
+			r := remember(s, func() time.Duration { return s.now })
+			reached := 0
+			for range 1000 {
+				began := s.now
+				reached = 0
+				for i := range artifacts {
+					a := fmt.Sprint("a", i)
+					if _, _, err := r.Floor(a); err == nil && s.err != nil || err != nil && !errors.Is(err, slots.ErrSilent) {
+						t.Fatalf("%s: %v", a, err)
+					}
+					if r.Raise(a, 200) == nil {
+						reached++
+					}
+				}
+				if took := s.now - began; took > most {
+					t.Fatalf("a round took %v", took)
+				}
+				if name == "quick" && (reached != artifacts || s.asked != artifacts) {
+					t.Fatalf("quick: %d of %d reached, asked %d times", reached, artifacts, s.asked)
+				}
+				if reached == artifacts {
+					break
+				}
+				s.now += 10 * time.Second
+			}
+			if (reached == artifacts) != (s.err == nil) {
+				t.Errorf("%d of %d floors were reached", reached, artifacts)
+			}
+		})
+	}
+}
+
 // TestASilentCounterStopsNobody: what has stood in this run goes on, nothing else becomes active, and what was committed meanwhile
 // raises the floor once the counter answers.
 func TestASilentCounterStopsNobody(t *testing.T) {

@@ -50,7 +50,7 @@ type Options struct {
 	Artifacts string
 	// Runs says which units run which artifacts, so that crash loops are seen.
 	Runs []Runs
-	// Floors keeps the floors of artifacts in a TPM's counters; nil leaves them in files.
+	// Floors keeps the floors of artifacts in a TPM's counters; nil leaves them in files. It raises for [RaiseAtMost] at a time.
 	Floors slots.Counter
 	// Finder looks; nil means this computer's [proc.Finder].
 	Finder Finder

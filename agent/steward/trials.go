@@ -400,7 +400,7 @@ func (ts *trials) takeBack(ctx context.Context, name string, s *slots.Store, t *
 		return nil // Nobody says whether the robot stands and what counts, or it was tried just now.
 	}
 	if v.mayActivate(name) != nil {
-		return nil // Before the other slot is hashed, again and again.
+		return nil //nolint:nilerr // Not now; asked before the other slot is hashed, again and again.
 	}
 	err := s.Rollback(ctx, &slots.Back{
 		Counts: func(digest string) error { return v.counts(name, digest) }, May: func() error { return v.mayActivate(name) }, Why: why,

@@ -29,7 +29,7 @@ func unitRuns(root, procfs string) runner {
 			return "", false
 		}
 		oldest, run := uint64(0), ""
-		for _, pid := range strings.Fields(string(raw)) {
+		for pid := range strings.FieldsSeq(string(raw)) {
 			if _, err := strconv.ParseUint(pid, 10, 31); err != nil {
 				return "", false
 			}

@@ -97,6 +97,11 @@ func (z *Zone) spec() geofence.ZoneSpec {
 	if z.Type == config.ZoneRelease {
 		out.Loss = geofence.LossStop // judged alike, whichever it is: the geometry is what is looked at
 	}
+	for _, l := range [...]geofence.Limitation{geofence.Soft, geofence.Restricted, geofence.Strict} {
+		if l.String() == z.Limitation {
+			out.DirectionRad, out.Limitation = z.DirectionRad, l
+		}
+	}
 	for _, h := range z.Holes {
 		out.Holes = append(out.Holes, h)
 	}

@@ -135,6 +135,8 @@ func (d *picture) state(z *config.Zone) (active bool, words string) {
 		words = fmt.Sprintf("at most %s m/s", number(z.MaxSpeedMPS))
 	case z.Type == config.ZoneKeepIn:
 		words = "must stay inside"
+	case z.DirectionRad != nil:
+		words = fmt.Sprintf("%s, %.0f° from x, %s", lookOf(z.Type).now, *z.DirectionRad*180/math.Pi, z.Limitation)
 	default:
 		words = lookOf(z.Type).now
 	}

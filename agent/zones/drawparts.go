@@ -17,7 +17,7 @@ type look struct{ colour, pattern, words, now string }
 func drawOrder() []string {
 	return []string{
 		config.ZoneKeepIn, config.ZoneSpeedLimit, config.ZoneDwellLimit, config.ZonePrivacy, config.ZoneNoManipulation, config.ZoneNoStop,
-		config.ZoneRelease, config.ZoneDoor, config.ZoneBlocked,
+		config.ZoneBidirected, config.ZoneDirected, config.ZoneRelease, config.ZoneDoor, config.ZoneBlocked,
 	}
 }
 
@@ -42,6 +42,10 @@ func lookOf(zoneType string) look {
 		return look{"#8a6100", "none", "DOOR: closed without a lease", "closed without a lease"}
 	case config.ZoneNoStop:
 		return look{"#6b6b00", "none", "NO_STOP: a hold creeps out", "no standing"}
+	case config.ZoneDirected:
+		return look{"#3d5a80", "none", "DIRECTED: one direction of travel", "one way"}
+	case config.ZoneBidirected:
+		return look{"#3d5a80", "none", "BIDIRECTED: along one line of travel", "to and fro only"}
 	}
 	return look{"#00735a", "#ffffff", "KEEP_IN: no part of the robot may leave", ""}
 }

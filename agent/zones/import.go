@@ -63,6 +63,9 @@ type Zone struct {
 	MaxSpeedMPS, MarginM float64
 	// ReleaseLoss is a RELEASE zone's release_loss.
 	ReleaseLoss string
+	// DirectionRad and Limitation are those of a DIRECTED or BIDIRECTED zone, Limitation "" for other types.
+	DirectionRad float64
+	Limitation   string
 
 	// at is the zone in its source; sources gives for each ring its place and, for each vertex, its position there.
 	at      place

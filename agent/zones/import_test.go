@@ -157,6 +157,12 @@ func TestRefused(t *testing.T) {
 			"no area", zoneSetOf(`{"zoneId":"a","zoneType":"BLOCKED","vertices":[{"x":0,"y":0},{"x":4,"y":0},{"x":8,"y":0}]}`), vda, ruleGeometry,
 			"zoneSet.zones[0].vertices",
 		},
+		{"a direction without its limitation", lane(`"DIRECTED","direction":1`), vda, ruleMissing, "zoneSet.zones[0].directedLimitation"},
+		{"the other kind's limitation", lane(`"BIDIRECTED","direction":1,"directedLimitation":"SOFT"`), vda, ruleMissing, "zoneSet.zones[0].bidirectedLimitation"},
+		{"strict both ways", lane(`"BIDIRECTED","direction":1,"bidirectedLimitation":"STRICT"`), vda, ruleUnknown, "zoneSet.zones[0].bidirectedLimitation"},
+		{"no direction", lane(`"DIRECTED","directedLimitation":"STRICT"`), vda, ruleMissing, "zoneSet.zones[0].direction"},
+		{"degrees", lane(`"DIRECTED","directedLimitation":"STRICT","direction":90`), vda, ruleRange, "zoneSet.zones[0].direction"},
+		{"a direction that is text", lane(`"DIRECTED","directedLimitation":"STRICT","direction":"1"`), vda, ruleRange, "zoneSet.zones[0].direction"},
 		{"too far away", zoneSetOf(`{"zoneId":"a","zoneType":"BLOCKED","vertices":[{"x":0,"y":0},{"x":4e7,"y":0},{"x":4,"y":4}]}`), vda, ruleRange, "zoneSet.zones[0].vertices[1]"},
 		{"text for a number", zoneSetOf(`{"zoneId":"a","zoneType":"BLOCKED","vertices":[{"x":"0","y":0},{"x":4,"y":0},{"x":4,"y":4}]}`), vda, ruleType, "zoneSet.zones[0].vertices[0].x"},
 		{"an open ring", geoOf("{}", `[[[0,0],[4,0],[4,4],[0,4]]]`), local, ruleGeometry, "features[0].geometry.coordinates[0]"},
@@ -198,9 +204,34 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// lane is a zone set with one zone of a type, whose other values follow it.
+func lane(typ string) string {
+	return zoneSetOf(`{"zoneId":"a","zoneType":` + typ + `,` + square4 + `}`)
+}
+
+// TestLanesComeIn: a direction of travel is the policy's, in all its words, and whole turns do not count.
+func TestLanesComeIn(t *testing.T) {
+	for source, want := range map[string]Zone{
+		`"DIRECTED","directedLimitation":"SOFT","direction":0`:                 {Type: "DIRECTED", Limitation: "SOFT"},
+		`"DIRECTED","directedLimitation":"RESTRICTED","direction":-1.5`:        {Type: "DIRECTED", Limitation: "RESTRICTED", DirectionRad: -1.5},
+		`"DIRECTED","directedLimitation":"STRICT","direction":8.5`:             {Type: "DIRECTED", Limitation: "STRICT", DirectionRad: 8.5 - 2*math.Pi},
+		`"BIDIRECTED","bidirectedLimitation":"RESTRICTED","direction":3.14159`: {Type: "BIDIRECTED", Limitation: "RESTRICTED", DirectionRad: 3.14159},
+	} {
+		r, err := Import(fstest.MapFS{"s": {Data: []byte(lane(source))}}, "s", Options{Format: VDA5050})
+		if err != nil {
+			t.Errorf("%s: %v", source, err)
+			continue
+		}
+		if z := r.Zones[0]; z.Type != want.Type || z.Limitation != want.Limitation || math.Abs(z.DirectionRad-want.DirectionRad) > 1e-12 {
+			t.Errorf("%s: %+v", source, z)
+		}
+		accepted(t, t.TempDir(), r)
+	}
+}
+
 func TestLeftByName(t *testing.T) {
 	r, err := Import(fstest.MapFS{"s": {Data: []byte(zoneSetOf(
-		`{"zoneId":"gate","zoneType":"RELEASE","releaseLossBehavior":"CONTINUE",` + square4 + `},{"zoneId":"one way","zoneType":"DIRECTED",` + square4 + `},{"zoneId":"ok","zoneType":"BLOCKED",` + square4 + `}`))}},
+		`{"zoneId":"gate","zoneType":"RELEASE","releaseLossBehavior":"CONTINUE",` + square4 + `},{"zoneId":"keep to it","zoneType":"LINE_GUIDED",` + square4 + `},{"zoneId":"ok","zoneType":"BLOCKED",` + square4 + `}`))}},
 		"s", Options{Format: VDA5050})
 	if err != nil {
 		t.Fatal(err)
@@ -209,10 +240,10 @@ func TestLeftByName(t *testing.T) {
 	if err := r.WriteYAML(&b); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Left) != 2 || r.Left[0].Name != "gate" || r.Left[1].Kind != "DIRECTED" || len(r.Zones) != 1 {
+	if len(r.Left) != 2 || r.Left[0].Name != "gate" || r.Left[1].Kind != "LINE_GUIDED" || len(r.Zones) != 1 {
 		t.Errorf("%+v", r.Left)
 	}
-	for _, want := range []string{"NOT IMPORTED: gate (RELEASE)", "NOT IMPORTED: one way (DIRECTED)"} {
+	for _, want := range []string{"NOT IMPORTED: gate (RELEASE)", "NOT IMPORTED: keep to it (LINE_GUIDED)"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("%q is not in the output", want)
 		}

@@ -2,9 +2,11 @@ package zones
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/geofence"
 )
 
 // Rules of Lint; the names are stable.
@@ -163,10 +165,26 @@ func (l *linter) overruled(i, j int) bool {
 		l.zone(i, lintContradiction, "one speed limit for one place", fmt.Sprintf("%s m/s here and %s m/s in %s", number(z.MaxSpeedMPS), number(o.MaxSpeedMPS), o.ID), "the lower one holds: delete the other")
 	case z.Type == config.ZoneSpeedLimit && o.Type == config.ZoneSpeedLimit && z.MaxSpeedMPS >= o.MaxSpeedMPS:
 		l.zone(i, lintNoEffect, "a limit below "+number(o.MaxSpeedMPS)+" m/s, which holds all around it", number(z.MaxSpeedMPS)+" m/s inside "+o.ID, "the lower limit holds: delete this zone, or correct its limit")
+	case opposed(z, o) && (i > j || !same):
+		l.zone(i, lintContradiction, "one direction of travel for one place", "another one than in "+o.ID+" around it", "no motion leads in both: cut its place out of the other zone")
 	default:
 		return false
 	}
 	return true
+}
+
+// opposed says whether no motion leads in the directions of travel of both zones, within the tolerance of each.
+func opposed(z, o *config.Zone) bool {
+	soft := geofence.Soft.String()
+	if z.DirectionRad == nil || o.DirectionRad == nil || z.Limitation == soft || o.Limitation == soft {
+		return false
+	}
+	apart := *z.DirectionRad - *o.DirectionRad
+	turn := 2 * math.Pi
+	if z.Type == config.ZoneBidirected || o.Type == config.ZoneBidirected {
+		turn = math.Pi
+	}
+	return math.Abs(math.Remainder(apart, turn)) > 2*geofence.DirectionToleranceRad
 }
 
 // flat says whether a zone binds the robot's outline at every height, and nothing else: only such zones can be compared in

@@ -26,6 +26,10 @@ func keep(id string, ring []config.Point) config.Zone {
 	return config.Zone{ID: id, Type: config.ZoneKeepIn, Floor: "f", Vertices: ring, Reason: "a test"}
 }
 
+func oneWay(id, zoneType, limitation string, ring []config.Point, rad float64) config.Zone {
+	return config.Zone{ID: id, Type: zoneType, Floor: "f", Vertices: ring, DirectionRad: &rad, Limitation: limitation, Reason: "a test"}
+}
+
 func with(z config.Zone, change func(*config.Zone)) config.Zone {
 	change(&z)
 	return z
@@ -82,6 +86,11 @@ func TestLint(t *testing.T) {
 		{"two limits for one place", []config.Zone{hall, slow("s", rect(2, 2, 8, 8), 0.5), slow("q", rect(2, 2, 8, 8), 0.3)}, "contradiction s"},
 		{"a higher limit in a lower one", []config.Zone{hall, slow("s", rect(2, 2, 8, 8), 0.3), slow("q", rect(3, 3, 4, 4), 0.5)}, "no-effect q"},
 		{"a lower limit in a higher one", []config.Zone{hall, slow("s", rect(2, 2, 8, 8), 0.5), slow("q", rect(3, 3, 4, 4), 0.3)}, ""},
+		{"two directions for one place", []config.Zone{hall, oneWay("d", "DIRECTED", "STRICT", rect(2, 2, 8, 8), 0), oneWay("e", "DIRECTED", "RESTRICTED", rect(2, 2, 8, 8), 3)}, "contradiction e"},
+		{"one direction in another", []config.Zone{hall, oneWay("d", "BIDIRECTED", "RESTRICTED", rect(3, 3, 4, 4), 1.6), oneWay("e", "DIRECTED", "STRICT", rect(2, 2, 8, 8), 0)}, "contradiction d"},
+		{"to and fro", []config.Zone{hall, oneWay("d", "BIDIRECTED", "RESTRICTED", rect(3, 3, 4, 4), 3.1), oneWay("e", "DIRECTED", "STRICT", rect(2, 2, 8, 8), 0)}, ""},
+		{"about the same direction", []config.Zone{hall, oneWay("d", "DIRECTED", "STRICT", rect(3, 3, 4, 4), -3), oneWay("e", "DIRECTED", "STRICT", rect(2, 2, 8, 8), 3)}, ""},
+		{"a soft direction", []config.Zone{hall, oneWay("d", "DIRECTED", "SOFT", rect(3, 3, 4, 4), 0), oneWay("e", "DIRECTED", "STRICT", rect(2, 2, 8, 8), 3)}, ""},
 		{"outside the walls", []config.Zone{hall, blocked("b", rect(25, 2, 28, 8))}, "outside-keep-in b"},
 		{"along the walls", []config.Zone{hall, blocked("b", rect(20, 2, 28, 8))}, "outside-keep-in b"},
 		{"across the wall", []config.Zone{hall, blocked("b", rect(19, 2, 28, 8))}, ""},

@@ -2,6 +2,7 @@ package zones
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -86,7 +87,8 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 		im.leave(at, id.text, typ.text, why)
 		return
 	}
-	im.strangers(t, n, path, "zoneId", "zoneType", "zoneDescriptor", "vertices", "maximumSpeed", "releaseLossBehavior")
+	im.strangers(t, n, path, "zoneId", "zoneType", "zoneDescriptor", "vertices", "maximumSpeed", "releaseLossBehavior",
+		"direction", "directedLimitation", "bidirectedLimitation")
 	z := Zone{ID: id.text, Type: typ.text, Floor: floor, at: at, Reason: im.vdaReason(n, set)}
 	if im.o.Prefix != "" {
 		z.ID = im.o.Prefix + z.ID
@@ -97,6 +99,10 @@ func (im *importer) vdaZone(t *tree, n *node, path, floor, set string, seen map[
 		z.MaxSpeedMPS = im.speed(t, n.get("maximumSpeed"), at, "maximumSpeed")
 	case config.ZoneRelease:
 		if z.ReleaseLoss = im.vdaLoss(t, n.get("releaseLossBehavior"), at); z.ReleaseLoss == "" {
+			return
+		}
+	case config.ZoneDirected, config.ZoneBidirected:
+		if !im.vdaDirection(t, n, &z) {
 			return
 		}
 	default:
@@ -121,6 +127,40 @@ func (im *importer) vdaLoss(t *tree, n *node, zone place) string {
 	im.wrong(t.at(n.off, zone.path+".releaseLossBehavior"), ruleUnknown, "STOP, CONTINUE or EVACUATE", n.found(), "")
 	return ""
 }
+
+// vdaDirection reads a direction of travel and how strictly it counts. Whole turns are taken off the direction: the
+// standard does not bound it.
+func (im *importer) vdaDirection(t *tree, n *node, z *Zone) bool {
+	key, words := "directedLimitation", []string{"SOFT", "RESTRICTED", "STRICT"}
+	if z.Type == config.ZoneBidirected {
+		key, words = "bidirectedLimitation", words[:2]
+	}
+	expected := strings.Join(words, " or ")
+	l, d := n.get(key), n.get("direction")
+	switch {
+	case l == nil:
+		im.wrong(t.at(n.off, z.at.path+"."+key), ruleMissing, key+": "+expected, "nothing", "")
+		return false
+	case l.kind != isString || !slices.Contains(words, l.text):
+		im.wrong(t.at(l.off, z.at.path+"."+key), ruleUnknown, expected, l.found(), "")
+		return false
+	case d == nil:
+		im.wrong(t.at(n.off, z.at.path+".direction"), ruleMissing, "direction: that of travel, in radians", "nothing", "")
+		return false
+	}
+	v, ok := d.number()
+	if !ok || !(math.Abs(v) <= maxDirectionRad) {
+		im.wrong(t.at(d.off, z.at.path+".direction"), ruleRange, fmt.Sprintf("an angle in radians, within ±%d", maxDirectionRad), d.found(), "is it in degrees?")
+		return false
+	}
+	if z.DirectionRad, z.Limitation = v, l.text; math.Abs(v) > 6.2831 { // a policy goes no farther
+		z.DirectionRad = math.Remainder(v, 2*math.Pi)
+	}
+	return true
+}
+
+// maxDirectionRad bounds a direction of travel in a source: beyond two turns it is hardly meant in radians.
+const maxDirectionRad = 13
 
 // strangers notes what an object says besides what is read.
 func (im *importer) strangers(t *tree, n *node, path string, known ...string) {

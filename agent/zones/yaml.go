@@ -67,6 +67,9 @@ func (z *Zone) write(b *bytes.Buffer) {
 	if z.ReleaseLoss != "" {
 		fmt.Fprintf(b, "    release_loss: %s\n", z.ReleaseLoss)
 	}
+	if z.Limitation != "" {
+		fmt.Fprintf(b, "    direction_rad: %s\n    limitation: %s\n", strconv.FormatFloat(z.DirectionRad, 'f', -1, 64), z.Limitation)
+	}
 	fmt.Fprintf(b, "    reason: '%s'\n", strings.ReplaceAll(z.Reason, "'", "''"))
 }
 

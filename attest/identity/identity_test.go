@@ -115,6 +115,7 @@ func TestNames(t *testing.T) {
 		{RoleRobot, "g1-0007", false},
 		{RoleRobot, "a/b/c", false},
 		{RoleRobot, "../b", true},
+		{RoleRobot, "a:b/c", true},
 		{RoleOperator, "olga", true},
 		{RoleOperator, "Olga", false},
 		{RoleOperator, "", false},
@@ -132,6 +133,14 @@ func TestNames(t *testing.T) {
 		if _, err := Template(c.role, c.name, time.Now(), time.Now()); (err == nil) != c.ok {
 			t.Errorf("%s %q: a template: %v", c.role, c.name, err)
 		}
+	}
+	for name, ok := range map[string]bool{robot: true, "a/b:c": true, "a:b/c": false, ":/b": false, "a/b/c": false} {
+		if err := CheckNew(RoleRobot, name); (err == nil) != ok {
+			t.Errorf("%q for a new robot: %v", name, err)
+		}
+	}
+	if err := CheckNew(RoleServer, "::1"); err != nil {
+		t.Error(err)
 	}
 	for _, r := range Roles() {
 		if got, err := ParseRole(string(r)); got != r || err != nil {

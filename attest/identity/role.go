@@ -57,6 +57,19 @@ func CheckName(role Role, name string) error {
 	return nil
 }
 
+// CheckNew is CheckName for whoever is to get a certificate: brokers tell holders apart by [CommonName] alone, so a robot's
+// manufacturer must not hold a colon, or two robots could pass for one. Such names are known elsewhere, so that they can be revoked.
+func CheckNew(role Role, name string) error {
+	if err := CheckName(role, name); err != nil {
+		return err
+	}
+	if manufacturer, _, _ := strings.Cut(name, "/"); role == RoleRobot && strings.Contains(manufacturer, ":") {
+		return fmt.Errorf("name: found %q: expected a manufacturer without a colon: to a broker the robot is %q, and another's name may be that too; name it otherwise",
+			clip(name), clip(CommonName(role, name)))
+	}
+	return nil
+}
+
 // ParseRole reads a role.
 func ParseRole(s string) (Role, error) {
 	if !slices.Contains(Roles(), Role(s)) {

@@ -28,8 +28,8 @@ const unfinished = math.MaxUint64
 // OpenCounters is OpenWith for who needs counters only: it makes no key, and does not connect before the first call. AK, Device
 // and everything that signs must not be used on what it returns.
 func OpenCounters(path string, o Options) (*TPM, error) {
-	if o.Timeout < 0 {
-		return nil, fmt.Errorf("tpm: time limits must be positive, found %v", o.Timeout)
+	if o.Timeout < 0 || o.RaiseTimeout < 0 {
+		return nil, fmt.Errorf("tpm: time limits must be positive, found %v and %v", o.Timeout, o.RaiseTimeout)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -56,12 +56,13 @@ func (t *TPM) Floor(name string) (floor uint64, there bool, err error) {
 }
 
 // RaiseFloor raises the floor of a name to at least a value, and makes its counter where there is none. It may be cut off
-// anywhere: what the counter says then is between the old and the new floor, and the next call goes on.
+// anywhere, and is after RaiseTimeout with ErrUnavailable: what the counter says then is between the old and the new floor, and the
+// next call goes on.
 func (t *TPM) RaiseFloor(name string, to uint64) error {
 	if to > MaxFloor {
 		return fmt.Errorf("tpm %s: floor %d of %s: %w", t.path, to, name, ErrFloorHeight)
 	}
-	for end := time.Now().Add(t.options.Timeout + MaxFloor*50*time.Millisecond); ; {
+	for end := time.Now().Add(t.options.RaiseTimeout); ; {
 		// Each step is a call of its own: a chip needs a while for a thousand of them.
 		v, err := call(t, "raise the floor", t.options.Timeout, lasting, func(c *conn) (uint64, error) { return raise(c, name, to) })
 		switch {
@@ -211,8 +212,11 @@ func makeFloor(c *conn, name string, index uint32) error {
 		}
 		x.area.Attributes.Written = true
 		began, err := readNV(c, index, nvName(x.area))
-		if err != nil || began == base {
-			return err
+		if err != nil { // Others may have counted since: then it would say a floor that nobody has raised.
+			return errors.Join(err, x.undefine(c))
+		}
+		if began == base {
+			return nil
 		}
 		if err := x.undefine(c); err != nil {
 			return err

@@ -3,6 +3,7 @@ package tpm
 import (
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -64,6 +65,63 @@ func TestFloor(t *testing.T) {
 	m.on()
 }
 
+// TestFloorRaisedBitByBit ends each call after one step: the next one goes on.
+func TestFloorRaisedBitByBit(t *testing.T) {
+	m := newMachine(t)
+	c := m.counters()
+	c.options.RaiseTimeout = 1
+	const to, steps = 3, 4 // One makes the counter.
+	for n := 1; n < steps; n++ {
+		if err := c.RaiseFloor("grasp", to); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("step %d: %v", n, err)
+		}
+		m.wantFloor(c, "grasp", uint64(n-1), true)
+	}
+	if err := c.RaiseFloor("grasp", to); err != nil {
+		t.Fatal(err)
+	}
+	m.wantFloor(c, "grasp", to, true)
+	if _, err := OpenCounters(m.socket, Options{RaiseTimeout: -1}); err == nil {
+		t.Error("a time limit below zero was taken")
+	}
+}
+
+// TestFloorOfABusyTPM: a TPM that is busy or has no room says nothing about the counter; one that refuses otherwise does.
+func TestFloorOfABusyTPM(t *testing.T) {
+	m := newMachine(t)
+	if err := m.counters().RaiseFloor("grasp", 1); err != nil {
+		t.Fatal(err)
+	}
+	r := newRelay(t, m.socket)
+	c := must(OpenCounters(r.path, Options{}))(t)
+	defer c.Close() //nolint:errcheck // the relay ends it
+	for code, passes := range map[uint32]bool{
+		uint32(tpm2.TPMRCMemory): true, uint32(tpm2.TPMRCObjectMemory): true, uint32(tpm2.TPMRCSessionMemory): true,
+		uint32(tpm2.TPMRCObjectHandles): true, uint32(tpm2.TPMRCSessionHandles): true, uint32(tpm2.TPMRCCanceled): true,
+		rcNVRate: true, uint32(tpm2.TPMRCFailure): false, uint32(tpm2.TPMRCNVLocked): false,
+	} {
+		c.options.Timeout = DefaultTimeout
+		if code == rcNVRate { // It is asked again until then.
+			c.options.Timeout = impatient.Timeout
+		}
+		r.set(func(command uint32) harm {
+			if command != codeNVRead && command != codeIncrement {
+				return nil
+			}
+			return func(c net.Conn, _ func(...byte) []byte) { _, _ = c.Write(response(code)) }
+		})
+		if _, _, err := c.Floor("grasp"); err == nil || errors.Is(err, ErrUnavailable) != passes {
+			t.Errorf("%#x: read: %v", code, err)
+		}
+		if err := c.RaiseFloor("grasp", 2); err == nil || errors.Is(err, ErrUnavailable) != passes {
+			t.Errorf("%#x: raised: %v", code, err)
+		}
+	}
+	c.options.Timeout = DefaultTimeout
+	r.set(nil)
+	m.wantFloor(c, "grasp", 1, true)
+}
+
 // TestFloorCutWhileItIsMade leaves a counter as each step of its making leaves it: the floor is none, and raising goes on.
 func TestFloorCutWhileItIsMade(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -95,6 +153,34 @@ func TestFloorCutWhileItIsMade(t *testing.T) {
 			m.wantFloor(tpm, "grasp", 3, true)
 		})
 	}
+}
+
+// TestFloorThatCannotBeReadWhileItIsMade has the TPM refuse to say where a counter began, after which another program may
+// have counted: none stays behind that says a floor which nobody has raised.
+func TestFloorThatCannotBeReadWhileItIsMade(t *testing.T) {
+	m := newMachine(t)
+	r := newRelay(t, m.socket)
+	c := must(OpenCounters(r.path, Options{}))(t)
+	defer c.Close() //nolint:errcheck // the relay ends it
+	reads := 0
+	r.set(func(code uint32) harm {
+		if code != codeNVRead {
+			return nil
+		}
+		if reads++; reads != 2 { // The first one says where counters begin now.
+			return nil
+		}
+		return func(c net.Conn, _ func(...byte) []byte) { _, _ = c.Write(response(uint32(tpm2.TPMRCFailure))) }
+	})
+	if err := c.RaiseFloor("grasp", 1); !errors.Is(err, tpm2.TPMRCFailure) {
+		t.Fatalf("%v after %d reads", err, reads)
+	}
+	m.wantFloor(c, "grasp", 0, false)
+	r.set(nil)
+	if err := c.RaiseFloor("grasp", 1); err != nil {
+		t.Fatal(err)
+	}
+	m.wantFloor(c, "grasp", 1, true)
 }
 
 // TestFloorThatSomebodyReplaced puts other things into the counter's place: none is taken for it.

@@ -26,6 +26,7 @@ const (
 	codeExtend    = 0x182
 	codeQuote     = 0x158
 	codeIncrement = 0x134
+	codeNVRead    = 0x14e
 	codeSign      = 0x15d
 )
 

@@ -18,7 +18,7 @@ const (
 	grace = 250 * time.Millisecond
 )
 
-// ErrUnavailable says that the TPM could not be reached or did not answer in time. Trying again later may help.
+// ErrUnavailable says that the TPM could not be reached, had no room, or did not answer in time. Trying again later may help.
 var ErrUnavailable = errors.New("tpm is unavailable")
 
 // ErrUncertain says that the TPM was lost while it was asked to change something: it may or may not have done so.
@@ -33,6 +33,8 @@ type Options struct {
 	Timeout time.Duration
 	// EnrolmentTimeout bounds Endorsement and ActivateCredential, which may make an RSA key.
 	EnrolmentTimeout time.Duration
+	// RaiseTimeout bounds RaiseFloor, which makes at least one step of up to Timeout. The default has room for all steps.
+	RaiseTimeout time.Duration
 }
 
 // TPM is a TPM 2.0. Its methods may be called from many goroutines; one goroutine of its own talks to the TPM, one call
@@ -63,8 +65,8 @@ func Open(path string) (*TPM, error) { return OpenWith(path, Options{}) }
 
 // OpenWith is Open with time limits.
 func OpenWith(path string, o Options) (*TPM, error) {
-	if o.Timeout < 0 || o.EnrolmentTimeout < 0 {
-		return nil, fmt.Errorf("tpm: time limits must be positive, found %v and %v", o.Timeout, o.EnrolmentTimeout)
+	if o.Timeout < 0 || o.EnrolmentTimeout < 0 || o.RaiseTimeout < 0 {
+		return nil, fmt.Errorf("tpm: time limits must be positive, found %v, %v and %v", o.Timeout, o.EnrolmentTimeout, o.RaiseTimeout)
 	}
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -91,6 +93,9 @@ func OpenWith(path string, o Options) (*TPM, error) {
 
 // begin starts the goroutine that talks to a TPM.
 func begin(path string, o Options) *TPM {
+	if o.RaiseTimeout == 0 {
+		o.RaiseTimeout = o.Timeout + MaxFloor*50*time.Millisecond
+	}
 	t := &TPM{
 		path: path, options: o, jobs: make(chan job), closed: make(chan struct{}), stopped: make(chan struct{}),
 		keys: map[keyKind]*loadable{},
@@ -182,6 +187,8 @@ func attempt[T any](t *TPM, deadline time.Time, e effect, f func(*conn) (T, erro
 		v, how, err := connected(t, deadline, f)
 		var lost *linkError
 		switch {
+		case passing(err):
+			return v, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		case err == nil || !errors.As(err, &lost):
 			return v, err
 		case how == working && e == lasting:
@@ -189,6 +196,21 @@ func attempt[T any](t *TPM, deadline time.Time, e effect, f func(*conn) (T, erro
 		case how == dialling || n == tries || !time.Now().Before(deadline):
 			return v, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
+	}
+}
+
+// passing says whether the TPM refused a command for want of something that others hold now, or because its driver gave the command
+// up: nothing was done, and the answer says nothing about what was asked. Those that ask for the same command again are [conn.Send]'s.
+func passing(err error) bool {
+	var rc tpm2.TPMRC
+	if !errors.As(err, &rc) {
+		return false
+	}
+	switch rc {
+	case tpm2.TPMRCMemory, tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCObjectHandles, tpm2.TPMRCSessionHandles, tpm2.TPMRCCanceled:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -92,8 +92,8 @@ func (d *DirStore) References(name string) (*References, error) {
 	return r, nil
 }
 
-// Enrol writes an enrolment and an empty state. A robot that is enrolled already is enrolled anew only if replace says
-// so: what is known about its TPM is forgotten then.
+// Enrol writes an enrolment and a state in which nothing is known. A robot that is enrolled already is enrolled anew only
+// if replace says so: what is known about its TPM is forgotten then, but not which challenges are used up.
 func (d *DirStore) Enrol(e *Enrolment, replace bool) error {
 	if err := e.Validate(); err != nil {
 		return fmt.Errorf("enrolment: %w", err)
@@ -116,8 +116,12 @@ func (d *DirStore) Enrol(e *Enrolment, replace bool) error {
 	if err != nil {
 		return fmt.Errorf("enrolment: %w", err)
 	}
-	// The state first: an enrolment without one concludes nothing.
-	if err := d.SaveState(e.Identity.Robot, State{}); err != nil {
+	// The state first: an enrolment without one concludes nothing. What was answered before is not answered anew.
+	var state State
+	if old, err := d.State(e.Identity.Robot); err == nil {
+		state.Answered, state.Rewinds = old.Answered, old.Rewinds
+	}
+	if err := d.SaveState(e.Identity.Robot, state); err != nil {
 		return err
 	}
 	return writeFile(path, append(data, '\n'))

@@ -83,6 +83,8 @@ type State struct {
 	JournalDigest string `json:"journal_digest"`
 	// Answered is when the newest challenge that was answered was made, in ms since 1970: older answers are replays.
 	Answered uint64 `json:"answered,omitempty"`
+	// Rewinds counts how often the verifier's clock was found to have gone back: challenges of before do not count any more.
+	Rewinds uint64 `json:"rewinds,omitempty"`
 	// Evidence, Verdict and Codes are the last appraisal, for people.
 	Evidence string        `json:"evidence"`
 	Verdict  order.Verdict `json:"verdict"`

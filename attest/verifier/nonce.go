@@ -20,10 +20,13 @@ import (
 //	bytes 0 to 5    when it was made, in ms since 1970, big-endian
 //	bytes 6 and 7   for how many seconds it counts
 //	bytes 8 to 15   random
-//	bytes 16 to 31  the first half of HMAC-SHA-256 over a label, robot, boot id and all before
+//	bytes 16 to 31  the first half of HMAC-SHA-256 over a label, robot, boot id, the robot's rewinds and all before
+//
+// Rewinds count how often the clock was found to have gone back ([State]): nonces made before that are ours no more.
+// Otherwise what was made, and perhaps answered, by a clock that was ahead would be fresh when its hour comes.
 const (
 	nonceHead  = 16
-	nonceLabel = "robowarden/challenge-nonce/v1\x00"
+	nonceLabel = "robowarden/challenge-nonce/v2\x00"
 	// NonceKeyBytes is the length of the key that verifiers share.
 	NonceKeyBytes = 32
 )
@@ -39,15 +42,21 @@ func (s stamp) ends() time.Time {
 	return time.UnixMilli(int64(s.made)).UTC().Truncate(time.Second).Add(s.life) //nolint:gosec // 48 bits.
 }
 
+// subject is what a nonce is for.
+type subject struct {
+	robot, boot string
+	rewinds     uint64
+}
+
 // seal is the part of a nonce that only holders of the key can make.
-func seal(key []byte, robot, boot string, head []byte) []byte {
+func (f subject) seal(key, head []byte) []byte {
 	h := hmac.New(sha256.New, key)
-	fmt.Fprintf(h, "%s%s\x00%s\x00%s", nonceLabel, robot, boot, head)
+	fmt.Fprintf(h, "%s%s\x00%s\x00%s%s", nonceLabel, f.robot, f.boot, binary.BigEndian.AppendUint64(nil, f.rewinds), head)
 	return h.Sum(nil)[:evidence.NonceBytes-nonceHead]
 }
 
-// newNonce makes a nonce for a robot in one boot.
-func newNonce(key []byte, robot, boot string, s stamp, random io.Reader) ([evidence.NonceBytes]byte, error) {
+// newNonce makes a nonce.
+func newNonce(key []byte, f subject, s stamp, random io.Reader) ([evidence.NonceBytes]byte, error) {
 	var n [evidence.NonceBytes]byte
 	var made [8]byte
 	binary.BigEndian.PutUint64(made[:], s.made)
@@ -56,15 +65,15 @@ func newNonce(key []byte, robot, boot string, s stamp, random io.Reader) ([evide
 	if _, err := io.ReadFull(random, n[8:nonceHead]); err != nil {
 		return n, fmt.Errorf("drawing a nonce: %w", err)
 	}
-	copy(n[nonceHead:], seal(key, robot, boot, n[:nonceHead]))
+	copy(n[nonceHead:], f.seal(key, n[:nonceHead]))
 	return n, nil
 }
 
-var errNotOurs = errors.New("the nonce is not ours, or is not for this robot and boot")
+var errNotOurs = errors.New("the nonce is not ours, is not for this robot and boot, or is of before the clock went back")
 
-// readNonce reads a nonce that is for a robot in one boot.
-func readNonce(key []byte, robot, boot string, n [evidence.NonceBytes]byte) (stamp, error) {
-	if !hmac.Equal(n[nonceHead:], seal(key, robot, boot, n[:nonceHead])) {
+// readNonce reads a nonce of ours.
+func readNonce(key []byte, f subject, n [evidence.NonceBytes]byte) (stamp, error) {
+	if !hmac.Equal(n[nonceHead:], f.seal(key, n[:nonceHead])) {
 		return stamp{}, errNotOurs
 	}
 	var made [8]byte
@@ -72,20 +81,31 @@ func readNonce(key []byte, robot, boot string, n [evidence.NonceBytes]byte) (sta
 	return stamp{binary.BigEndian.Uint64(made[:]), time.Duration(binary.BigEndian.Uint16(n[6:])) * time.Second}, nil
 }
 
-// plausible is a moment in ms unless it lies so far ahead that this verifier's clock must have gone back since: then it
-// says nothing about what comes now.
-func (v *Verifier) plausible(now time.Time, made uint64) uint64 {
-	if made > uint64(now.Add(early).UnixMilli()) { //nolint:gosec // After 1970.
-		return 0
+// ahead says that a moment in ms lies so far ahead that this verifier's clock must have gone back since.
+func ahead(now time.Time, made uint64) bool {
+	return made > uint64(now.Add(early).UnixMilli()) //nolint:gosec // After 1970.
+}
+
+// rewind takes note that the clock has gone back, if it has since a challenge was made or answered: the robot's nonces
+// until now are ours no more, also where nobody remembers them. It is durable before another challenge is made.
+func (v *Verifier) rewind(now time.Time, robot string, x *exchange, s State) (State, error) {
+	if !ahead(now, s.Answered) && !ahead(now, x.made) {
+		return s, nil
 	}
-	return made
+	s.Rewinds++
+	s.Answered = 0
+	if err := v.store.SaveState(robot, s); err != nil {
+		return s, fmt.Errorf("no challenge is made: %w", err)
+	}
+	x.made, x.open = 0, nil
+	return s, nil
 }
 
 // recognise returns the challenge that evidence answers if its nonce is ours and its time is not over, however long ago
 // this process was started. Logs and registers it cannot know; reference values say what they must be.
-func (v *Verifier) recognise(now time.Time, robot string, c *evidence.Claims) (*order.Challenge, stamp) {
-	s, err := readNonce(v.cfg.NonceKey, robot, c.BootID, c.Nonce)
-	if err != nil || !now.Before(s.ends()) || s.life > evidence.MaxChallengeLife || v.plausible(now, s.made) != s.made {
+func (v *Verifier) recognise(now time.Time, robot string, rewinds uint64, c *evidence.Claims) (*order.Challenge, stamp) {
+	s, err := readNonce(v.cfg.NonceKey, subject{robot, c.BootID, rewinds}, c.Nonce)
+	if err != nil || !now.Before(s.ends()) || s.life > evidence.MaxChallengeLife || ahead(now, s.made) {
 		return nil, stamp{}
 	}
 	session := sha256.Sum256(c.Nonce[:])

@@ -73,6 +73,64 @@ func TestAnOlderAnswerIsAReplay(t *testing.T) {
 	}
 }
 
+// TestAClockThatWasAheadLeavesNothingFresh keeps back what was answered, or was only asked, while the verifier's clock was
+// ahead: it counts no more when that hour comes, also at a process that remembers nothing.
+func TestAClockThatWasAheadLeavesNothingFresh(t *testing.T) {
+	later := noon.Add(2 * time.Hour)
+	for name, answered := range map[string]bool{"answered": true, "asked": false} {
+		s := shared(t)
+		judged := func(now time.Time) {
+			t.Helper()
+			s.robot() // Its own clock never went.
+			out, err := s.v.Evidence(now, robot, s.answer(s.ask(now)))
+			if err != nil || out.Result == nil || s.result(now, out.Result).AttestationResult.Verdict != order.VerdictAccepted {
+				t.Errorf("%s: a good answer at %s: %+v, %v", name, now, out, err)
+			}
+		}
+		refused := func(now time.Time, message []byte, code Code) {
+			t.Helper()
+			if out, err := s.v.Evidence(now, robot, message); err != nil || out.Result != nil || !out.Appraisal.Has(code) {
+				t.Errorf("%s: an old answer at %s: %+v, %v; expected %s", name, now, out, err, code)
+			}
+		}
+		before := s.answer(s.ask(noon))
+		c := s.ask(later)
+		s.sendLogs(later, c)
+		old := s.answer(c)
+		if answered {
+			if out, err := s.v.Evidence(later, robot, old); err != nil || out.Result == nil {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			s.restart()
+			refused(noon.Add(time.Second), before, Replayed)
+		}
+		refused(noon.Add(time.Second), old, StaleNonce)
+		judged(noon.Add(2 * time.Second))
+		refused(noon.Add(3*time.Second), before, StaleNonce)
+		s.restart()
+		refused(later.Add(time.Second), old, StaleNonce)
+		judged(later.Add(2 * time.Second))
+	}
+}
+
+// TestAClockThatIsMinutesBehind has a verifier answered whose clock is less far behind that of the process before.
+func TestAClockThatIsMinutesBehind(t *testing.T) {
+	s := shared(t)
+	c := s.ask(noon.Add(3 * time.Minute))
+	s.sendLogs(noon.Add(3*time.Minute), c)
+	for range 2 {
+		if out, err := s.v.Evidence(noon.Add(3*time.Minute), robot, s.answer(c)); err != nil || out.Result == nil {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		s.restart()
+		s.robot()
+		c = s.ask(noon)
+	}
+	if state, err := s.store.State(robot); err != nil || state.Rewinds != 0 {
+		t.Errorf("%+v, %v", state, err)
+	}
+}
+
 // TestWhoseChallengeCounts has answers to challenges that are late, another verifier's, and of before.
 func TestWhoseChallengeCounts(t *testing.T) {
 	s := shared(t)
@@ -103,11 +161,12 @@ func TestNoncesAreForOneRobotAndBoot(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		key := rapid.SliceOfN(rapid.Byte(), NonceKeyBytes, NonceKeyBytes).Draw(rt, "key")
 		s := stamp{made: rapid.Uint64Max(1<<48-1).Draw(rt, "made"), life: time.Duration(rapid.IntRange(1, 600).Draw(rt, "life")) * time.Second}
-		n, err := newNonce(key, robot, bootID, s, rand.Reader)
+		own := subject{robot, bootID, rapid.Uint64().Draw(rt, "rewinds")}
+		n, err := newNonce(key, own, s, rand.Reader)
 		if err != nil {
 			rt.Fatal(err)
 		}
-		if got, err := readNonce(key, robot, bootID, n); err != nil || got != s {
+		if got, err := readNonce(key, own, n); err != nil || got != s {
 			rt.Fatalf("%+v, %v, expected %+v", got, err, s)
 		}
 		bad := n
@@ -115,8 +174,9 @@ func TestNoncesAreForOneRobotAndBoot(t *testing.T) {
 		other := bytes.Clone(key)
 		other[rapid.IntRange(0, NonceKeyBytes-1).Draw(rt, "of the key")] ^= 1
 		for name, err := range map[string]error{
-			"a changed bit": second(readNonce(key, robot, bootID, bad)), "another robot": second(readNonce(key, "unitree/g1-0008", bootID, n)),
-			"another boot": second(readNonce(key, robot, otherBoot, n)), "another key": second(readNonce(other, robot, bootID, n)),
+			"a changed bit": second(readNonce(key, own, bad)), "another robot": second(readNonce(key, subject{"unitree/g1-0008", bootID, own.rewinds}, n)),
+			"another boot": second(readNonce(key, subject{robot, otherBoot, own.rewinds}, n)), "another key": second(readNonce(other, own, n)),
+			"a clock that went back": second(readNonce(key, subject{robot, bootID, own.rewinds + 1}, n)),
 		} {
 			if err == nil {
 				rt.Fatalf("%s: ours", name)

@@ -73,6 +73,7 @@ type exchange struct {
 // opened is one open challenge.
 type opened struct {
 	challenge *order.Challenge
+	made      uint64            // When, in ms since 1970.
 	logs      map[string]string // Digests from the hello, by name.
 	pending   []byte            // Evidence that waits for logs, nil without.
 }
@@ -138,10 +139,16 @@ func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte
 	if !x.hellos.take(now) {
 		return nil, fmt.Errorf("hello of %s: %w: expected at most one each %s", robot, ErrTooMany, helloEvery)
 	}
-	if _, err := v.store.State(robot); err != nil {
+	state, err := v.store.State(robot)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w: find out who removed it, then enrol the robot again", robot, err)
 	}
-	c, err := v.challenge(now, robot, h, e, r, x)
+	if state, err = v.rewind(now, robot, x, state); err != nil {
+		return nil, err
+	}
+	// Newer than any before, also where another process has made those by a clock that is minutes ahead of this one.
+	x.made = max(x.made+1, state.Answered+1, uint64(now.UnixMilli())) //nolint:gosec // After 1970.
+	c, err := v.challenge(h, e, r, stamp{x.made, v.cfg.ChallengeLife.Truncate(time.Second)}, state.Rewinds)
 	if err != nil {
 		return nil, err
 	}
@@ -157,15 +164,14 @@ func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte
 	if len(x.open) == MaxOpen {
 		x.open = slices.Delete(x.open, 0, 1)
 	}
-	x.open = append(x.open, &opened{challenge: c, logs: maps.Clone(h.Logs)})
+	x.open = append(x.open, &opened{challenge: c, made: x.made, logs: maps.Clone(h.Logs)})
 	return envelope, nil
 }
 
 // challenge draws a challenge, and asks for the logs that are needed and not there yet.
-func (v *Verifier) challenge(now time.Time, robot string, h *evidence.Hello, e *Enrolment, r *References, x *exchange) (*order.Challenge, error) {
-	x.made = max(v.plausible(now, x.made)+1, uint64(now.UnixMilli())) //nolint:gosec // After 1970.
-	s := stamp{x.made, v.cfg.ChallengeLife.Truncate(time.Second)}
-	nonce, err := newNonce(v.cfg.NonceKey, robot, h.BootID, s, v.cfg.Random)
+func (v *Verifier) challenge(h *evidence.Hello, e *Enrolment, r *References, s stamp, rewinds uint64) (*order.Challenge, error) {
+	robot := h.Robot
+	nonce, err := newNonce(v.cfg.NonceKey, subject{robot, h.BootID, rewinds}, s, v.cfg.Random)
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +216,9 @@ func (r *References) logs() []string {
 	return out
 }
 
-// expire forgets challenges whose time is over.
+// expire forgets challenges whose time is over, and those of an hour that has not come.
 func (x *exchange) expire(now time.Time) {
-	x.open = slices.DeleteFunc(x.open, func(o *opened) bool { return !now.Before(o.challenge.NotAfter) })
+	x.open = slices.DeleteFunc(x.open, func(o *opened) bool { return !now.Before(o.challenge.NotAfter) || ahead(now, o.made) })
 }
 
 // Outcome is what came of a message.
@@ -288,12 +294,12 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	}
 	nonce := hex.EncodeToString(parsed.Claims.Nonce[:])
 	o := x.find(nonce)
-	challenge, made := v.recognise(now, robot, &parsed.Claims)
+	challenge, made := v.recognise(now, robot, in.State.Rewinds, &parsed.Claims)
 	// Robots answer in the order of the challenges: what is not newer than the last answer has been answered, or is late.
-	answered := v.plausible(now, in.State.Answered)
-	in.Replayed = slices.Contains(x.spent, nonce) || challenge != nil && made.made <= answered
+	// An answer of an hour that has not come is no exception: the next hello ends what was before, see rewind.
+	in.Replayed = slices.Contains(x.spent, nonce) || challenge != nil && made.made <= in.State.Answered || o != nil && o.made <= in.State.Answered
 	if o == nil && challenge != nil && !in.Replayed {
-		o = &opened{challenge: challenge, logs: map[string]string{}}
+		o = &opened{challenge: challenge, made: made.made, logs: map[string]string{}}
 		for _, l := range parsed.Claims.Logs {
 			o.logs[l.Name] = l.SHA256
 		}
@@ -319,7 +325,7 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
 	}
 	x.spend(nonce)
-	a.Next.Answered = max(answered, made.made)
+	a.Next.Answered = o.made
 	return out, v.conclude(now, robot, message, &in, out, parsed)
 }
 

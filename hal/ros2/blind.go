@@ -113,27 +113,42 @@ func (s *strangers) count(now time.Duration) (refused int, fleeting uint64) {
 }
 
 // left looks at an endpoint that is gone. A writer of a watched topic whose node was not known yet was never in a graph, so
-// it is told and counted here; a flood of such may be told, and counted, as fewer.
+// it is told and counted here; a flood of such may be told, and counted, as fewer. One that may have asked for goals behind a
+// gate is told as a conflict.
 func (n *Node) left(e *rtps.Event) {
-	if e.Endpoint == nil || !e.Endpoint.Writer || !n.isWatched(e.Topic) || n.identify(e.Endpoint).settled {
+	if e.Endpoint == nil || !e.Endpoint.Writer {
 		return
 	}
-	n.strangers.mu.Lock()
-	n.strangers.fleeting++
-	n.strangers.mu.Unlock()
+	now := n.cfg.Clock()
+	watched, goals := n.isWatched(e.Topic, e.Endpoint, now)
+	if !watched {
+		return
+	}
+	if !n.identify(e.Endpoint).settled {
+		n.strangers.mu.Lock()
+		n.strangers.fleeting++
+		n.strangers.mu.Unlock()
+	} else if !goals {
+		return
+	}
+	kind := bus.PublisherRefused
+	if goals {
+		kind = bus.PublisherConflict
+	}
 	n.rep.Emit(&bus.Event{
-		Kind: bus.PublisherRefused, Topic: rosTopic(e.Topic), Name: n.nameOf(e.Endpoint),
+		Kind: kind, Topic: rosTopic(e.Topic), Name: n.nameOf(e.Endpoint),
 		Detail: fmt.Sprintf("a writer left before it was known whose it was, %v after it was first seen: %s",
-			(n.cfg.Clock() - n.faces.since(e.Endpoint, n.cfg.Clock())).Round(time.Millisecond), e.Detail),
+			(now - n.faces.since(e.Endpoint, now)).Round(time.Millisecond), e.Detail),
 	})
 }
 
-// isWatched tells whether a topic is watched, by its name on the wire.
-func (n *Node) isWatched(dds string) bool {
+// isWatched tells whether a topic is watched, by its name on the wire, and whether a writer of it that is gone may have asked
+// for goals there, past a gate.
+func (n *Node) isWatched(dds string, e *rtps.Endpoint, now time.Duration) (watched, goals bool) {
 	for _, w := range n.watching() {
 		if w.dds == dds {
-			return true
+			watched, goals = true, goals || w.passed(e, now)
 		}
 	}
-	return false
+	return watched, goals
 }

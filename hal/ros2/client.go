@@ -245,10 +245,11 @@ func (c *client) ways(servers []server) (out []flavour) {
 // encoder appends a request's payload, with the header if there is one.
 type encoder func(b []byte, id *cdr.RequestID) []byte
 
-// answer is a reply's payload, and the header to read it with.
+// answer is a reply's payload, the header to read it with, and who sent it.
 type answer struct {
 	payload []byte
 	id      *cdr.RequestID
+	from    *rtps.RemoteParticipant
 }
 
 // do sends a request and returns its answer. Where servers of two kinds offer the service, each kind is asked, which is
@@ -382,7 +383,7 @@ func (c *client) replied(x *rtps.Sample) {
 	key := requestKey{f, c.answered(f, x)}
 	if k := c.wait[key]; k != nil {
 		delete(c.wait, key) // the first answer in each way counts
-		k.reply <- answer{append([]byte(nil), x.Payload...), header(f)}
+		k.reply <- answer{append([]byte(nil), x.Payload...), header(f), x.Writer.Participant}
 	}
 }
 

@@ -64,9 +64,12 @@ type GoalGate struct {
 
 	// free and queue hold every request's place.
 	free, queue chan *goalRequest
-	// ended is the number of the newest end, passed that of the newest goal that passed.
-	ended, passed atomic.Uint64
-	wake          chan struct{}
+	// ended is the number of the newest end, answered that of the newest one that the navigator has answered, and taken that
+	// of the newest goal that it accepted.
+	ended, answered, taken atomic.Uint64
+	// waits are the numbers of the goals of which it is not known yet whether the navigator accepts them, by place, 0 for none.
+	waits [maxGoalRequests]atomic.Uint64
+	wake  chan struct{}
 
 	// out guards what replies need. It is held while a reply is written, which waits for nothing.
 	out     sync.Mutex
@@ -94,6 +97,15 @@ type goalRequest struct {
 	seq     uint64
 	at      time.Duration
 	payload []byte
+	// place is which of the gate's places this is.
+	place int
+}
+
+// put takes what is in hand instead, and keeps the place and its room.
+func (r *goalRequest) put(x *goalRequest) {
+	place, room := r.place, r.payload[:0]
+	*r = *x
+	r.place, r.payload = place, room
 }
 
 // GateGoals offers send_goal of an action and judges each request by h, on the participant's receiving goroutine. h calls
@@ -107,8 +119,8 @@ func (n *Node) GateGoals(c GoalGateConfig, h func(*msg.Demand)) (*GoalGate, erro
 		free: make(chan *goalRequest, maxGoalRequests), queue: make(chan *goalRequest, maxGoalRequests),
 		buf: make([]byte, 0, goalReplyBytes),
 	}
-	for range maxGoalRequests {
-		g.free <- &goalRequest{payload: make([]byte, 0, c.MaxBytes)}
+	for i := range maxGoalRequests {
+		g.free <- &goalRequest{payload: make([]byte, 0, c.MaxBytes), place: i}
 	}
 	if err := g.open(); err != nil {
 		return nil, fmt.Errorf("ros2: action %s: %w", c.Topic, err)
@@ -240,28 +252,53 @@ func (g *GoalGate) Pass(seq uint64, d *msg.Demand) {
 	}
 	select {
 	case r := <-g.free:
-		p := r.payload
-		*r = g.current
-		p = append(p[:0], d.Raw...)
-		r.seq, r.at, r.payload = seq, g.n.cfg.Clock(), p
+		r.put(&g.current)
+		r.seq, r.at, r.payload = seq, g.n.cfg.Clock(), append(r.payload, d.Raw...)
 		g.asked = false
-		raise(&g.passed, seq)
+		g.waits[r.place].Store(seq)
 		g.queue <- r // has room for all of them
 	default:
 		g.count.busy.Add(1)
 	}
 }
 
-// End has the navigator cancel every goal, until it says that it does or a newer goal has passed. It never waits.
+// End has the navigator cancel every goal, until it says that it does or has accepted a newer goal. It never waits.
 func (g *GoalGate) End(seq uint64) {
 	if g.cancel == nil {
 		return
 	}
 	raise(&g.ended, seq)
+	g.stir()
+}
+
+// stir has endAll look again.
+func (g *GoalGate) stir() {
 	select {
 	case g.wake <- struct{}{}:
 	default:
 	}
+}
+
+// decided notes what became of a goal that passed. One that the navigator did not accept took no older goal's place: what was
+// to be ended is to be ended still.
+func (g *GoalGate) decided(r *goalRequest, accepted bool) {
+	if accepted {
+		raise(&g.taken, r.seq)
+	}
+	g.waits[r.place].Store(0)
+	g.stir()
+}
+
+// due returns the newest end, if the navigator is to be told of it: it has not answered it, nor accepted a newer goal, and
+// none is in hand that would be cancelled along with the rest.
+func (g *GoalGate) due() (end uint64, yes bool) {
+	end = g.ended.Load()
+	for i := range g.waits {
+		if g.waits[i].Load() > end {
+			return end, false
+		}
+	}
+	return end, end > max(g.answered.Load(), g.taken.Load()) // after waits: a goal is taken before it leaves them
 }
 
 // raise makes v at least seq.

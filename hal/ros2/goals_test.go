@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
@@ -116,73 +115,6 @@ func TestGoalGate(t *testing.T) {
 	}
 }
 
-// TestGoalGateEnds: an end cancels whatever is under way, also a goal whose acceptance comes after it; none that passes later.
-func TestGoalGateEnds(t *testing.T) {
-	d := freeDomain(t)
-	x := startGated(t, d, related)
-	server := serveNavigatorAs(startProcess(t, d, true), related, testServer)
-	goal, err := x.client.SendGoal(t.Context(), at(1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	x.End(x.seq.Add(1))
-	if s, err := goal.Result(t.Context()); err != nil || s != NavCanceled {
-		t.Errorf("%v, %v; expected canceled", s, err)
-	}
-	server.mu.Lock()
-	if len(server.asked) != 1 || server.asked[0] != string(make([]byte, 24)) {
-		t.Errorf("asked to cancel %x; expected every goal once", server.asked)
-	}
-	slow := make(chan struct{})
-	server.status, server.ended, server.slow, server.asked = 0, make(chan struct{}), slow, nil
-	server.mu.Unlock()
-	type sent struct {
-		g   *Goal
-		err error
-	}
-	answer := make(chan sent, 1)
-	go func() { g, err := x.client.SendGoal(t.Context(), at(1)); answer <- sent{g, err} }()
-	eventually(t, "the goal at the navigator", func() bool { return x.Stats().Handed == 2 })
-	x.End(x.seq.Add(1))
-	eventually(t, "the word to cancel", func() bool { server.mu.Lock(); defer server.mu.Unlock(); return len(server.asked) == 1 })
-	close(slow)
-	late := <-answer
-	if late.err != nil {
-		t.Fatal(late.err)
-	}
-	if s, err := late.g.Result(t.Context()); err != nil || s != NavCanceled {
-		t.Errorf("accepted after the end: %v, %v; expected canceled", s, err)
-	}
-	// A decision that was made before the end does not pass after it.
-	x.seq.Store(0)
-	if _, err := x.client.SendGoal(t.Context(), at(1)); !errors.Is(err, ErrGoalRejected) {
-		t.Errorf("overtaken by the end: %v", err)
-	}
-}
-
-// TestGoalGateWithoutAnswer: a navigator that says nothing keeps nobody waiting, and is told to forget the goal.
-func TestGoalGateWithoutAnswer(t *testing.T) {
-	d := freeDomain(t)
-	x := startGated(t, d, related)
-	x.node.cfg.Limits.ServiceTimeout = 200 * time.Millisecond
-	server := serveNavigatorAs(startProcess(t, d, true), related, testServer)
-	slow := make(chan struct{})
-	defer close(slow)
-	server.mu.Lock()
-	server.slow = slow
-	server.mu.Unlock()
-	eventually(t, "a navigator", func() bool { return len(known(x.send)) == 1 && len(known(x.cancel)) == 1 })
-	if _, err := x.client.SendGoal(t.Context(), at(1)); !errors.Is(err, ErrGoalRejected) {
-		t.Errorf("no answer: %v", err)
-	}
-	eventually(t, "the word to cancel", func() bool { server.mu.Lock(); defer server.mu.Unlock(); return len(server.asked) > 0 })
-	server.mu.Lock()
-	defer server.mu.Unlock()
-	if all := x.judged.all(); len(all) != 1 || server.asked[0][:16] != string(all[0].Raw[cdr.HeaderBytes:][:16]) {
-		t.Errorf("asked to cancel %x", server.asked)
-	}
-}
-
 // TestGoalGateLooksOn: without a navigator of its own a gate judges what clients ask, and answers nobody.
 func TestGoalGateLooksOn(t *testing.T) {
 	d := freeDomain(t)
@@ -281,57 +213,14 @@ func (h *hostile) say(payload []byte, seq uint64) {
 	}
 }
 
-// TestWatchOfGoals: behind the gate the navigator may ask itself for goals, and nobody else, not even under its name.
-func TestWatchOfGoals(t *testing.T) {
-	d := freeDomain(t)
-	x := startGated(t, d, related)
-	var g graphs
-	if _, err := x.node.WatchGoals(testServer, "/bt_navigator", g.take); err != nil {
-		t.Fatal(err)
-	}
-	request := func(p *process) *rtps.Writer {
-		w, err := p.NewWriter(rtps.WriterConfig{
-			Topic: requestTopic(action(testServer, "send_goal")), Type: "nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_", Reliable: true,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
-	}
-	nav := startProcess(t, d, true)
-	own := request(nav)
-	nav.node("/bt_navigator", own)
-	reader, err := nav.NewReader(rtps.ReaderConfig{
-		Topic: requestTopic(action(testServer, "send_goal")), Type: "nav2_msgs::action::dds_::NavigateToPose_SendGoal_Request_", Reliable: true,
-		Handler: func(*rtps.Sample) {},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	nav.list.Nodes[0].Readers = append(nav.list.Nodes[0].Readers, reader.GUID().Bytes())
-	nav.say()
-	eventually(t, "the navigator is served", func() bool { return len(known(x.send)) == 0 && len(x.send.writers[related].Matched()) == 1 })
-	from := boot()
-	eventually(t, "a graph that counts it", func() bool { return boot()-from > x.node.cfg.Limits.NameTimeout+500*time.Millisecond })
-	g.await(t, true, "/robowarden")
-	for _, m := range g.all() {
-		if m.Total > 1 {
-			t.Errorf("the navigator counts as somebody behind the gate: %q", m.Publishers[:m.Total])
-		}
-	}
-	namesake := startProcess(t, d, true)
-	namesake.node("/bt_navigator", request(namesake))
-	g.await(t, true, "/bt_navigator", "/robowarden")
-}
-
-// TestGoalGateAllocatesNothing: neither to refuse a request nor to take one in hand.
-func TestGoalGateAllocatesNothing(t *testing.T) {
+// standing is a gate without a bus, which decides by x as startGated's, and a way to ask it for a goal. Nobody reads its answers.
+func standing() (g *GoalGate, ask func(x float64) func()) {
 	n := &Node{cfg: Config{Clock: boot}, flavourOf: func(*rtps.RemoteParticipant) flavour { return related }}
-	g := &GoalGate{
+	g = &GoalGate{
 		n: n, send: &client{}, free: make(chan *goalRequest, maxGoalRequests), queue: make(chan *goalRequest, maxGoalRequests),
 	}
-	for range maxGoalRequests {
-		g.free <- &goalRequest{payload: make([]byte, 0, DefaultGoalBytes)}
+	for i := range maxGoalRequests {
+		g.free <- &goalRequest{payload: make([]byte, 0, DefaultGoalBytes), place: i}
 	}
 	var seq uint64
 	g.h = func(m *msg.Demand) {
@@ -344,17 +233,54 @@ func TestGoalGateAllocatesNothing(t *testing.T) {
 	l := &link{s: s, w: w}
 	l.start(&msg.Peer{Name: "/fleet"})
 	w.Tag = l
-	for name, x := range map[string]float64{"refused": -1, "passed": 1} {
+	return g, func(x float64) func() {
 		p := cdr.AppendNavigate(nil, nil, cdr.GoalID{1}, &cdr.NavigateGoal{Frame: "map", Position: msg.Vec3{X: x}, Orientation: msg.Quat{W: 1}})
 		sample := &rtps.Sample{Writer: w, Seq: 1, Boot: 1, Payload: p, Related: wire.GUID{Entity: wire.EntityID{1}}}
+		return func() { s.sample(sample) }
+	}
+}
+
+// inHand counts the goals that wait for the navigator.
+func (g *GoalGate) inHand() (n int) {
+	for i := range g.waits {
+		if g.waits[i].Load() != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// TestGoalGateKeepsPlacesForGoals: refusals whose clients cannot be answered yet leave half of the places to goals that pass.
+func TestGoalGateKeepsPlacesForGoals(t *testing.T) {
+	g, ask := standing()
+	refused, passed := ask(-1), ask(1)
+	for range 2 * maxGoalRequests {
+		refused()
+	}
+	if k := len(g.queue); k != maxGoalRequests/2 || g.Stats().Lost != 2*maxGoalRequests-maxGoalRequests/2 {
+		t.Errorf("%d refusals wait, %+v; expected %d to wait, and the others to be lost", k, g.Stats(), maxGoalRequests/2)
+	}
+	for range maxGoalRequests / 2 {
+		passed()
+	}
+	if k := g.inHand(); k != maxGoalRequests/2 || g.Stats().Busy != 0 {
+		t.Errorf("%d goals in hand, %+v; expected the other half", k, g.Stats())
+	}
+}
+
+// TestGoalGateAllocatesNothing: neither to refuse a request nor to take one in hand.
+func TestGoalGateAllocatesNothing(t *testing.T) {
+	g, ask := standing()
+	for name, x := range map[string]float64{"refused": -1, "passed": 1} {
+		sample := ask(x)
 		if a := testing.AllocsPerRun(200, func() {
-			s.sample(sample)
+			sample()
 			g.free <- <-g.queue
 		}); a != 0 {
 			t.Errorf("%s: %v allocations", name, a)
 		}
 	}
-	if g.count.refused.Load() != 201 || g.passed.Load() != seq && g.passed.Load() != 201 {
-		t.Errorf("refused %d, passed %d of %d", g.count.refused.Load(), g.passed.Load(), seq)
+	if s := g.Stats(); s.Refused != 201 || s.Busy+s.Lost != 0 || g.inHand() != maxGoalRequests {
+		t.Errorf("%+v, %d in hand; expected 201 refused, and every place taken once", s, g.inHand())
 	}
 }

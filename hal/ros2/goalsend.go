@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/ros2/cdr"
@@ -109,7 +110,7 @@ func (g *GoalGate) answer(to *replyTo, enc func(b []byte, id *cdr.RequestID) []b
 func noGoal(b []byte, id *cdr.RequestID) []byte { return cdr.AppendAccepted(b, id, false, 0) }
 
 // refuse answers that a goal is not accepted: at once, or as soon as its client's reader is found. A gate that looks on
-// answers nobody.
+// answers nobody. Refusals that wait leave half of the places to goals that may pass.
 func (g *GoalGate) refuse(to *replyTo) {
 	if g.send == nil {
 		return
@@ -118,10 +119,13 @@ func (g *GoalGate) refuse(to *replyTo) {
 	if g.answer(to, noGoal) {
 		return
 	}
+	if len(g.free) <= maxGoalRequests/2 {
+		g.count.lost.Add(1)
+		return
+	}
 	select {
 	case r := <-g.free:
-		p := r.payload
-		*r = goalRequest{to: *to, payload: p[:0]}
+		r.put(&goalRequest{to: *to})
 		g.queue <- r
 	default:
 		g.count.lost.Add(1)
@@ -148,6 +152,7 @@ func (g *GoalGate) forward(ctx context.Context) {
 			if err := g.hand(ctx, r); err != nil {
 				g.n.cfg.Log.Warn().Err(err).Str("action", g.cfg.Topic).Msg("a goal that may pass was not handed on")
 				g.count.refused.Add(1)
+				g.decided(r, false)
 				g.n.wg.Go(func() { g.tell(ctx, r, noGoal) })
 			}
 		}
@@ -202,7 +207,7 @@ func (g *GoalGate) hand(ctx context.Context, r *goalRequest) error {
 }
 
 // await waits for the navigator's answer and hands it back. Without one the goal counts as refused, and the navigator is told
-// to forget it, in case it has it. A goal that was accepted after everything was ended is ended as well: it may have come to
+// to forget it, in case it has it. A goal that was answered after everything was ended is ended as well: it may have come to
 // the navigator after the word to cancel.
 func (g *GoalGate) await(ctx context.Context, r *goalRequest, k *call) {
 	wait, cancel := context.WithTimeout(ctx, goalPatience*g.n.cfg.Limits.ServiceTimeout)
@@ -212,6 +217,7 @@ func (g *GoalGate) await(ctx context.Context, r *goalRequest, k *call) {
 	if err == nil {
 		accepted, _, err = cdr.ParseAccepted(a.payload, a.id)
 	}
+	g.decided(r, accepted)
 	if err != nil {
 		g.n.cfg.Log.Warn().Err(err).Str("action", g.cfg.Topic).Msg("the navigator does not say whether it accepts a goal: refused, and cancelled")
 		g.count.refused.Add(1)
@@ -219,7 +225,7 @@ func (g *GoalGate) await(ctx context.Context, r *goalRequest, k *call) {
 		g.tell(ctx, r, noGoal)
 		return
 	}
-	if accepted && g.ended.Load() > r.seq {
+	if g.ended.Load() > r.seq { // whatever the answer: somebody else may have given it, and to cancel an unknown goal costs nothing
 		g.n.wg.Go(func() { g.forget(ctx, goal) })
 	}
 	g.tell(ctx, r, func(b []byte, id *cdr.RequestID) []byte {
@@ -245,7 +251,11 @@ func (g *GoalGate) endAll(ctx context.Context) {
 			return
 		case <-g.wake:
 		}
-		for told := false; g.passed.Load() <= g.ended.Load(); told = true {
+		for told := false; ; told = true {
+			end, yes := g.due()
+			if !yes {
+				break
+			}
 			try, cancel := context.WithTimeout(ctx, g.n.cfg.Limits.ServiceTimeout)
 			r, err := g.canceled(try, cdr.GoalInfo{})
 			cancel()
@@ -253,6 +263,7 @@ func (g *GoalGate) endAll(ctx context.Context) {
 				return
 			}
 			if err == nil {
+				raise(&g.answered, end)
 				g.n.cfg.Log.Info().Str("action", g.cfg.Topic).Int8("code", r.Code).Int("goals", len(r.Goals)).Msg("the navigator was told to cancel its goals")
 				break
 			}
@@ -268,13 +279,34 @@ func (g *GoalGate) endAll(ctx context.Context) {
 	}
 }
 
-// canceled asks the navigator to cancel and returns what it says. Each of several may be asked.
-func (g *GoalGate) canceled(ctx context.Context, goal cdr.GoalInfo) (cdr.CancelResult, error) {
-	a, err := g.cancel.do(ctx, func(b []byte, id *cdr.RequestID) []byte { return cdr.AppendCancel(b, id, goal) }, true, func(answer) bool { return true })
-	if err != nil {
-		return cdr.CancelResult{}, err
+// cancelRejected is the code of a navigator that goes on with its goals.
+const cancelRejected = 1
+
+// canceled asks the navigator to cancel and returns what it says. Each of several may be asked. Whoever answers without taking
+// the goals that are handed on is not the navigator: what he says is an error, as a rejection is.
+func (g *GoalGate) canceled(ctx context.Context, goal cdr.GoalInfo) (r cdr.CancelResult, err error) {
+	var bad error // of the answer that came last
+	_, err = g.cancel.do(ctx, func(b []byte, id *cdr.RequestID) []byte { return cdr.AppendCancel(b, id, goal) }, true, func(a answer) bool {
+		r, bad = cdr.ParseCancel(a.payload, a.id)
+		switch {
+		case bad != nil:
+		case !g.takesGoals(a.from):
+			bad = fmt.Errorf("%s answers, and does not take goals as %s; expected the navigator", g.n.nameOfParticipant(a.from), g.cfg.Server)
+		case r.Code == cancelRejected:
+			bad = ErrCancelRejected
+		}
+		return bad == nil
+	})
+	if err == nil {
+		err = bad
 	}
-	return cdr.ParseCancel(a.payload, a.id)
+	return r, err
+}
+
+// takesGoals tells whether a participant offers what goals are handed on to.
+func (g *GoalGate) takesGoals(p *rtps.RemoteParticipant) bool {
+	servers, _ := g.send.servers()
+	return slices.ContainsFunc(servers, func(s server) bool { return s.answers.Participant == p })
 }
 
 // userField is the value of a key in an endpoint's user data, "key=value;…", empty without one.

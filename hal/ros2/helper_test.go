@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -306,12 +307,14 @@ func (c *collected[T]) len() int {
 	return len(c.list)
 }
 
-// hears tells whether a subscription listens to one writer under its name. The participant listens a moment later than the
-// subscription is told that it will; a best-effort sample in between is lost.
+// hears tells whether a subscription listens to one writer under its name, and hands on what it says. The participant listens
+// a moment later than the subscription is told that it will; a best-effort sample in between is lost. And the count of
+// publishers goes up a moment before samples no longer wait for a name, of which only the latest are kept.
 func hears(s *Sub) bool {
 	for _, r := range s.now() {
 		if r != nil && len(r.Writers()) == 1 {
-			return s.Stats().Connected == 1
+			named := func(l *link) bool { return l.now() != nil }
+			return s.Stats().Connected == 1 && slices.ContainsFunc(s.linked(nil), named)
 		}
 	}
 	return false

@@ -21,6 +21,7 @@ type navigator struct {
 	reject bool
 	status byte
 	asked  []string // to cancel
+	goesOn int      // that many requests to cancel are rejected
 	// slow, if it is set, holds up the answer to a goal.
 	slow  chan struct{}
 	ended chan struct{}
@@ -53,6 +54,9 @@ func serveNavigatorAs(p *process, f flavour, goals string) *navigator {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.asked = append(v.asked, string(data[:24]))
+		if v.goesOn--; v.goesOn >= 0 {
+			return []byte{1, 0, 0, 0, 0, 0, 0, 0} // rejected
+		}
 		all := string(data[:24]) == string(make([]byte, 24))
 		if v.goal == nil || !all && string(data[:16]) != string(v.goal[:16]) || v.status != 0 {
 			return []byte{2, 0, 0, 0, 0, 0, 0, 0} // unknown goal

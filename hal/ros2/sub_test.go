@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,37 @@ func TestEachTextComesOnce(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestHeardMeansHandedOn holds these tests' own condition to what it says: a publisher that is just being announced is not
+// heard yet, for its texts still wait, and of more than a few the oldest give way.
+func TestHeardMeansHandedOn(t *testing.T) {
+	d := freeDomain(t)
+	var sub atomic.Pointer[Sub]
+	var early atomic.Bool
+	n := startNode(t, d, func(c *Config) {
+		add := c.OnEvent
+		c.OnEvent = func(e *bus.Event) {
+			add(e)
+			if s := sub.Load(); s != nil && e.Kind == bus.PublisherConnected && hears(s) {
+				early.Store(true)
+			}
+		}
+	})
+	var got said
+	s, err := n.SubscribeText(bus.Subscription{Topic: "/say", AllowAny: true}, got.take)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub.Store(s)
+	p := startProcess(t, d, true)
+	w := p.writer("/say", bus.TypeString, quality{reliable: true})
+	eventually(t, "a writer without a name", func() bool { return len(s.now()[sure].Writers()) == 1 })
+	p.node("/talker", w)
+	eventually(t, "a match", func() bool { return hears(s) })
+	if early.Load() {
+		t.Error("heard while its texts still wait for its name")
 	}
 }
 

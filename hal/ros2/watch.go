@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/msg"
@@ -28,6 +29,8 @@ type Watch struct {
 	// made is true once the graph was made of what discovery tells, and pending while time alone may change it.
 	made, pending bool
 	names         []string
+	// serving are the consumer's participants where goals are asked for, as make found them last.
+	serving atomic.Pointer[[]*rtps.RemoteParticipant]
 	// reached says that our own writer is announced and serves the consumer, as far as that is known.
 	reached bool
 	at      time.Duration
@@ -129,6 +132,8 @@ func (w *Watch) make(now time.Duration) bool {
 	})
 	if w.goals {
 		c.spare()
+		serving := c.serving // alone: it is kept
+		w.serving.Store(&serving)
 	}
 	if own != nil {
 		c.names = append(c.names, w.n.cfg.Name)
@@ -161,7 +166,7 @@ func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration)
 		return
 	}
 	if id.name == w.consumer {
-		c.serving = append(c.serving, e.Participant)
+		w.serves(c, e, &id)
 	}
 	// Discovery knows a reader before it is matched.
 	known := now-w.n.faces.since(e, now) >= w.n.cfg.Limits.NameTimeout
@@ -171,6 +176,31 @@ func (w *Watch) count(c *census, e *rtps.Endpoint, ours bool, now time.Duration)
 	}
 }
 
+// serves notes that a participant with the consumer's name reads the topic. Where goals are asked for, one that another one
+// preceded under that name may be no consumer; the one before may just have died, which shows in time.
+func (w *Watch) serves(c *census, e *rtps.Endpoint, id *identity) {
+	if w.goals {
+		w.pending = w.pending || w.n.dir.rival(e.Participant, w.consumer) != nil
+		if id.rival != nil {
+			return
+		}
+	}
+	c.serving = append(c.serving, e.Participant)
+}
+
+// passed tells whether a writer that is gone may have asked for goals and never been in a graph, without being the consumer's:
+// one request is enough, and takes less time than to know whose a writer is. Of two of one name the second counts as another
+// here, though the first may be dead. It takes no lock that is held while h runs.
+func (w *Watch) passed(e *rtps.Endpoint, now time.Duration) bool {
+	if !w.goals {
+		return false
+	}
+	if s := w.serving.Load(); s != nil && slices.Contains(*s, e.Participant) {
+		return w.n.dir.rival(e.Participant, w.consumer) != nil
+	}
+	return now-w.n.faces.since(e, now) < w.n.cfg.Limits.NameTimeout
+}
+
 // census counts the writers of a topic by node.
 type census struct {
 	names []string
@@ -178,7 +208,7 @@ type census struct {
 	// consumer is the name of whoever consumes; consumers are the readers of whoever is named as the consumer; bound are the participants that are known to be it.
 	consumer  string
 	consumers []*rtps.Endpoint
-	// serving are the participants of all who say they are the consumer, however new.
+	// serving are the participants of all who say they are the consumer, however new; of those who ask for goals, see serves.
 	serving []*rtps.RemoteParticipant
 	bound   []*rtps.RemoteParticipant
 }
@@ -216,7 +246,8 @@ func (n *Node) bound(name string) (out []*rtps.RemoteParticipant) {
 }
 
 // spare leaves out the consumer's own writers: a navigator sends the goals that come to it by a topic to its own action. It
-// is one that serves the requests and sends them in the same participant, so that a namesake elsewhere stays in.
+// is one that serves the requests and sends them in the same participant, and the first that has the name, so that a namesake
+// stays in.
 func (c *census) spare() {
 	for _, p := range c.serving {
 		h := holder{p, c.consumer}

@@ -106,17 +106,20 @@ func goalSite(t *testing.T, gate string, server, client bus.Kind, args ...string
 func goalsPass(t *testing.T, server, client bus.Kind) {
 	g, s, nav, a := goalSite(t, goalGate, server, client, "--goals=/guarded/navigate_to_pose", "--answers=2")
 	until(t, 20*time.Second, "the start's word to cancel", func() bool { return strings.Contains(nav.Output(), anyGoal) })
-	want := ""
+	var want strings.Builder
 	for _, c := range []struct{ goal, answer string }{
-		{"22 22 map -", "refused"}, {"1 0.1 odom -", "refused"}, {"1 0.1 map evil.xml", "refused"},
-		{"1 0.1 map -", "accepted"}, {"-2 0.3 map slow.xml", "accepted"},
+		{"22 22 map -", "refused"},
+		{"1 0.1 odom -", "refused"},
+		{"1 0.1 map evil.xml", "refused"},
+		{"1 0.1 map -", "accepted"},
+		{"-2 0.3 map slow.xml", "accepted"},
 	} {
 		sent, answer := a.ask(t, c.goal)
 		if answer != c.answer {
 			t.Errorf("%s: %s, expected %s", c.goal, answer, c.answer)
 		}
 		if c.answer == "accepted" {
-			want += "goal " + sent + "\n"
+			want.WriteString("goal " + sent + "\n")
 		}
 	}
 	before := strings.Count(nav.Output(), anyGoal)
@@ -129,8 +132,8 @@ func goalsPass(t *testing.T, server, client bus.Kind) {
 			t.Errorf("%s, stopped: %s", goal, answer)
 		}
 	}
-	if got := strings.ReplaceAll(strings.ReplaceAll(nav.Output(), anyGoal, ""), "up\n", ""); got != want {
-		t.Errorf("this came to the navigator:\n%sexpected:\n%s", got, want)
+	if got := strings.ReplaceAll(strings.ReplaceAll(nav.Output(), anyGoal, ""), "up\n", ""); got != want.String() {
+		t.Errorf("this came to the navigator:\n%sexpected:\n%s", got, want.String())
 	}
 	st, _ := g.status()
 	for _, reason := range []string{"goal in a forbidden zone", "wrong frame", "behaviour tree not listed", "stopped", "not finite"} {

@@ -2,7 +2,6 @@ package enrolment
 
 import (
 	"context"
-	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -183,7 +182,7 @@ func TestAnotherClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var key crypto.Signer = must(order.GenerateKey(order.ECDSAP256))(t)
+	key := must(order.GenerateKey(order.ECDSAP256))(t)
 	for name, data := range map[string][]byte{
 		"request.der": must(identity.Request(key, robot))(t), "key.pem": must(order.MarshalPrivateKey(key))(t),
 		"roots.pem": identity.EncodePEM([]*x509.Certificate{a.Root(identity.RoleServer)}),

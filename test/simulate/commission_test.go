@@ -107,7 +107,7 @@ func (k *technician) all() []commission.Item {
 	}
 	claims := k.cfg.Profile.ClaimSpec()
 	for i := range p.Trial.N {
-		for n := 0; n < 20; n++ {
+		for range 20 {
 			least, better := commission.Needs(&p.Trial, i, k.runs)
 			if least == 0 && !better {
 				break

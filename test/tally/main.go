@@ -95,7 +95,7 @@ func modules(packages []string) []module {
 	setTier("test")
 	// The time limit is for what hangs: go test then says where. The tier's budget is watched by the list of the slowest.
 	// What takes minutes by its nature stands behind the tag qualify, so that a short run skips nothing.
-	const tag, timeout, parallel = "-tags=test", "-timeout=15m", "-parallel=2"
+	const tag, timeout, parallel = "-tags=test", "-timeout=15m", "-parallel=3"
 	light := slices.DeleteFunc(slices.Clone(packages), func(p string) bool {
 		return slices.Contains(heavy, p) || slices.Contains(computing, p)
 	})

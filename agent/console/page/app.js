@@ -103,11 +103,12 @@
   const words = {
     NO_MANIPULATION: "arms at rest", PRIVACY: "cameras and microphones closed", DWELL_LIMIT: "for a while only",
     RELEASE: "closed without a lease", DOOR: "closed without a lease", NO_STOP: "no standing",
+    DIRECTED: "one direction of travel", BIDIRECTED: "to and fro only",
   };
   // brief is the same for the map.
   const brief = (z) => ({
     SPEED_LIMIT: known(z.max_speed_mps) ? `${z.max_speed_mps} m/s` : "", NO_MANIPULATION: "arms at rest", PRIVACY: "private", DWELL_LIMIT: "briefly",
-    RELEASE: "by lease", DOOR: "by lease", NO_STOP: "no standing",
+    RELEASE: "by lease", DOOR: "by lease", NO_STOP: "no standing", DIRECTED: "one way", BIDIRECTED: "to and fro",
   })[z.type];
   // look is how a kind of zone is drawn.
   const look = (type) => ({ RELEASE: "LEASE", DOOR: "LEASE", BLOCKED: "BLOCKED", SPEED_LIMIT: "SPEED_LIMIT", KEEP_IN: "KEEP_IN" })[type] || "OTHER";

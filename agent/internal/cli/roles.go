@@ -168,7 +168,7 @@ func newSteward() *cobra.Command {
 		for _, r := range dep.Steward.Runs {
 			runs = append(runs, steward.Runs(r))
 		}
-		counters, err := floors.Open(dep.Steward.TPM)
+		counters, err := floors.Open(dep.Steward.TPM, steward.RaiseAtMost)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/attest/artifact"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
 )
 
 // child is what this program is in [TestKilledBetweenCounterAndFile] when it is one that commits: folder and TPM.
@@ -42,7 +43,7 @@ func open(dir, socket string) (*slots.Store, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := floors.Open(socket)
+	c, err := floors.Open(socket, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,7 +128,7 @@ func TestKilledBetweenCounterAndFile(t *testing.T) {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		counter, err := floors.Open(socket)
+		counter, err := floors.Open(socket, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,6 +181,20 @@ func TestKilledBetweenCounterAndFile(t *testing.T) {
 	t.Logf("%d kills within %v each, %d with the counter on its way", kills-1, whole, between)
 }
 
+// TestTooHigh: a floor that no counter counts to is one of its own kind, not a TPM that somebody changed.
+func TestTooHigh(t *testing.T) {
+	c, err := floors.Open(filepath.Join(t.TempDir(), "none"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Raise("grasp", tpm.MaxFloor+1); !errors.Is(err, slots.ErrHeight) || errors.Is(err, slots.ErrSilent) {
+		t.Errorf("%v", err)
+	}
+	if err := c.Raise("grasp", tpm.MaxFloor); errors.Is(err, slots.ErrHeight) || !errors.Is(err, slots.ErrSilent) {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestAnotherTPM: who takes the disk to another computer, or the TPM out of this one, is told so, and installs nothing.
 func TestAnotherTPM(t *testing.T) {
 	socket, off := softwareTPM(t)
@@ -209,7 +224,7 @@ func TestAnotherTPM(t *testing.T) {
 	if err := install(t, dir, socket, "new", 4, 3); !errors.Is(err, slots.ErrSilent) {
 		t.Errorf("without its TPM: %v", err)
 	}
-	if c, err := floors.Open(""); c != nil || err != nil {
+	if c, err := floors.Open("", 0); c != nil || err != nil {
 		t.Errorf("no path: %v, %v", c, err)
 	}
 }

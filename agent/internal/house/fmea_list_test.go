@@ -23,6 +23,8 @@ var analysis = []fmeaGroup{
 		{"odometry lost or impossible", "speed and standstill have one source less", "odometry.missing", "creeps; a stop is confirmed by nothing and goes on to the last rung", []string{"agent/guard:TestFaultsRestrict/odometry silent", "interlock:TestLadderTakesAnUnknownSpeedForTheTopSpeed"}},
 		{"odometry says that it stands while it moves", "a stop would be believed too early", "joints or inertial sensor must agree", "yes, the ladder goes on", []string{"interlock:TestScenarioOdometryAloneConfirmsNothing", "interlock:TestStandsOnlyAtRest"}},
 		{"joint states lost, incomplete or impossible", "arms and standstill are unknown", "joints.missing, joints.invalid", "yes, held", []string{"agent/guard:TestFaultsRestrict/joints silent", "agent/guard:TestFaultsRestrict/joint NaN"}},
+		{"the robot falls", "it lies on somebody or something, and its limbs go on", "robot.fallen, where the profile has a fall section: lean, free fall, impact", "yes, stopped until somebody who answers for it resets; without the section only the operator sees it", []string{"agent/guard:TestFallsRestrict/falls", "interlock:TestFallIsSeen", "test/simulate:TestWalkingIsNoFall"}},
+		{"the inertial unit is lost or impossible", "nobody knows whether the robot is upright", "imu.missing, where the profile has a fall section; standstill is unconfirmed", "yes, held", []string{"agent/guard:TestFallsRestrict/inertial unit silent", "interlock:TestUnknownIsNeverUpright"}},
 		{"the battery's state is lost or low", "rest may not last", "battery.low", "docks", []string{"agent/guard:TestFaultsRestrict/battery silent"}},
 	}},
 	{"Who commands", []fmeaRow{
@@ -32,7 +34,7 @@ var analysis = []fmeaGroup{
 		{"a stranger publishes commands", "the robot follows him", "publisher.unknown, publisher.second; not let through", "yes, stopped", []string{"test/e2e:TestHostilePeers", "agent/guard:TestFaultsRestrict/second publisher on the input"}},
 		{"somebody publishes behind the gate", "the gate is passed by", "gate.bypass", "yes, by lock or device; without one advisory", []string{"agent/guard:TestFaultsRestrict/the base listens to somebody else", "agent/guard:TestEveryRungMeetsEveryFault"}},
 		{"forged announcements crowd out others on DDS", "that all who publish are known cannot be said", "bus.flooded", "slowed down", []string{"agent/guard:TestFloodSlowsDown", "hal/ros2:TestFloodIsTold", "test/e2e:TestHostilePeersOnDDS/flood of announcements"}},
-		{"a navigator has goals under way at a hold, or does not say whether it takes one", "it would go on sending velocities", "it is told to cancel until it answers; no answer is a refusal", "yes, its velocities are gated", []string{"hal/ros2:TestGoalGateEnds", "hal/ros2:TestGoalGateWithoutAnswer", "test/e2e:TestGoalsOfNavigateToPose"}},
+		{"a navigator has goals under way at a hold, or does not say whether it takes one", "it would go on sending velocities", "it is told to cancel until it answers itself or has accepted a newer goal; no answer is a refusal", "yes, its velocities are gated", []string{"hal/ros2:TestGoalGateEnds", "hal/ros2:TestGoalGateEndsWhatWasNotReplaced", "hal/ros2:TestGoalGateBelievesTheNavigatorAlone", "hal/ros2:TestGoalGateWithoutAnswer", "test/e2e:TestGoalsOfNavigateToPose"}},
 		{"master or discovery is gone", "who publishes cannot be known", "bus.lost", "yes, held", []string{"agent/guard:TestFaultsRestrict/graph silent"}},
 	}},
 	{"What stops the robot", []fmeaRow{

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/identity"
-	"github.com/robowarden/robowarden/attest/internal/durable"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -46,6 +44,7 @@ type Authority struct {
 	seal  cipher.AEAD
 	now   func() time.Time
 	step  func(string) // tests cut the authority off here
+	lists lists
 }
 
 // Open opens an authority that Init has made. now is its clock; nil is the computer's.
@@ -53,7 +52,7 @@ func Open(dir string, now func() time.Time) (*Authority, error) {
 	if now == nil {
 		now = time.Now
 	}
-	a := &Authority{dir: dir, roots: map[identity.Role]*root{}, now: now, step: func(string) {}}
+	a := &Authority{dir: dir, roots: map[identity.Role]*root{}, now: now, step: func(string) {}, lists: lists{kept: map[identity.Role]*list{}}}
 	if info, err := os.Stat(filepath.Join(dir, dirRoots)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%s is no authority's folder: make one with robowarden-station ca init (%w)", dir, err)
 	}
@@ -120,7 +119,7 @@ func (o *InviteOptions) check(now time.Time) error {
 // good.
 func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires time.Time, err error) {
 	now := a.now().UTC()
-	if err := o.check(now); err != nil {
+	if err := errors.Join(identity.CheckNew(identity.RoleRobot, robot), o.check(now)); err != nil {
 		return "", time.Time{}, err
 	}
 	secret := make([]byte, identity.TokenBytes)
@@ -144,6 +143,9 @@ func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires
 
 // sign issues a certificate of a role for a key and puts it into the record.
 func (a *Authority) sign(r *record, key *ecdsa.PublicKey, life time.Duration, now time.Time) (*x509.Certificate, error) {
+	if err := identity.CheckNew(r.Role, r.Name); err != nil {
+		return nil, refuse("%w", err)
+	}
 	root := a.roots[r.Role]
 	end := now.Add(life)
 	if !r.Until.IsZero() && r.Until.Before(end) {
@@ -225,50 +227,6 @@ func (a *Authority) Revoke(v *order.Revocation) error {
 		}
 		return nil
 	})
-}
-
-// crlLife is how long a revocation list counts. Brokers refuse everybody once it has run out, so it is long; it is written anew
-// with each revocation and each day.
-const crlLife = 30 * 24 * time.Hour
-
-// CRL is the list of a role's certificates that were taken back and have not run out, in DER.
-func (a *Authority) CRL(role identity.Role) ([]byte, error) {
-	root := a.roots[role]
-	if root == nil {
-		return nil, fmt.Errorf("role: found %q", role)
-	}
-	records, err := a.all(role)
-	if err != nil {
-		return nil, err
-	}
-	now := a.now().UTC().Truncate(time.Second)
-	number, err := identity.Serial()
-	if err != nil {
-		return nil, err
-	}
-	list := &x509.RevocationList{Number: number.SetInt64(now.Unix()), ThisUpdate: now.Add(-5 * time.Minute), NextUpdate: now.Add(crlLife)}
-	for _, r := range records {
-		for i := range r.Certificates {
-			c := &r.Certificates[i]
-			cert, err := c.parse()
-			if err != nil || c.Revoked.IsZero() || now.After(cert.NotAfter) {
-				continue
-			}
-			list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{
-				SerialNumber: cert.SerialNumber, RevocationTime: c.Revoked.Truncate(time.Second),
-			})
-		}
-	}
-	return x509.CreateRevocationList(rand.Reader, list, root.cert, root.key)
-}
-
-// WriteCRL puts a role's list, in PEM, in the place of the one before.
-func (a *Authority) WriteCRL(role identity.Role, path string) error {
-	list, err := a.CRL(role)
-	if err != nil {
-		return err
-	}
-	return durable.Write(path, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list}), 0o644)
 }
 
 // Identity is what a verifier has to know about an enrolled robot, now vouched for by its TPM instead of by who carried it.

@@ -265,19 +265,13 @@ func (a *Authority) enrol(robot, token string, k *keys, key *ecdsa.PublicKey) (c
 
 // elsewhere refuses a TPM, or a key, that is another robot's.
 func (a *Authority) elsewhere(robot string, k *keys) error {
-	records, err := a.all(identity.RoleRobot)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if r.Name == robot || r.Keys == nil || r.enrolled(r.Keys, a.now()) != nil {
-			continue
-		}
-		if bytes.Equal(r.Keys.Key, k.Key) || len(k.EK) > 0 && bytes.Equal(r.Keys.EK, k.EK) {
+	return a.each(identity.RoleRobot, func(r *record) error {
+		same := r.Keys != nil && (bytes.Equal(r.Keys.Key, k.Key) || len(k.EK) > 0 && bytes.Equal(r.Keys.EK, k.EK))
+		if same && r.Name != robot && r.enrolled(r.Keys, a.now()) == nil {
 			return refuse("this TPM or key is that of %s: revoke that robot first if it has become another", r.Name)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // Renew takes a robot's request over a connection that its own certificate has opened. The key stays the same: it is in the TPM.

@@ -35,13 +35,9 @@ func (a *Authority) List() ([]Holder, error) {
 	now := a.now()
 	var out []Holder
 	for _, role := range identity.Roles() {
-		records, err := a.all(role)
-		if err != nil {
-			return nil, err
-		}
 		from := len(out)
-		for _, r := range records {
-			out = append(out, r.holder(now))
+		if err := a.each(role, func(r *record) error { out = append(out, r.holder(now)); return nil }); err != nil {
+			return nil, err
 		}
 		slices.SortFunc(out[from:], func(x, y Holder) int { return cmp.Compare(x.Name, y.Name) })
 	}

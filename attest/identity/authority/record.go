@@ -177,7 +177,7 @@ func (a *Authority) load(role identity.Role, name string) (*record, error) {
 // update changes a record: change sees it as it is, and what it leaves is durable before update returns. If it fails, nothing
 // has changed.
 func (a *Authority) update(role identity.Role, name string, change func(*record) error) error {
-	unlock, err := lock(a.dir)
+	unlock, err := lock(filepath.Join(a.dir, "lock"))
 	if err != nil {
 		return err
 	}
@@ -209,27 +209,28 @@ func (a *Authority) update(role identity.Role, name string, change func(*record)
 	return nil
 }
 
-// all reads every record of a role.
-func (a *Authority) all(role identity.Role) ([]*record, error) {
+// each shows the records of a role, one after the other, until see fails: together they may be larger than memory.
+func (a *Authority) each(role identity.Role, see func(*record) error) error {
 	dir := filepath.Join(a.dir, dirRecords, string(role))
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var out []*record
 	for _, e := range entries {
-		if filepath.Ext(e.Name()) != ".json" || strings.HasPrefix(e.Name(), ".") {
+		if filepath.Ext(e.Name()) != ".json" { // what is being written ends otherwise; a name may begin with a dot
 			continue
 		}
 		data, err := durable.Read(filepath.Join(dir, e.Name()), maxRecord)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r := &record{}
 		if err := json.Unmarshal(data, r); err != nil {
-			return nil, fmt.Errorf("%s: %w", e.Name(), err)
+			return fmt.Errorf("%s: %w", e.Name(), err)
 		}
-		out = append(out, r)
+		if err := see(r); err != nil {
+			return err
+		}
 	}
-	return out, nil
+	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/attest/identity"
@@ -34,18 +33,23 @@ func (a *Authority) PinRoots(text []byte) error {
 	return durable.Write(path, text, 0o644)
 }
 
-// Take verifies a signed revocation by a key list that the pinned roots have signed, keeps it, and lets it take effect. It may
-// be taken again: nothing more comes of it.
-func (a *Authority) Take(envelope, keyList []byte) (*order.Revocation, error) {
+// orderRoots are the root keys that were pinned.
+func (a *Authority) orderRoots() ([]crypto.PublicKey, error) {
 	text, err := durable.Read(filepath.Join(a.dir, orderRoots), maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("who may revoke is not known here: pin the root keys with robowarden-station ca roots (%w)", err)
 	}
-	roots, err := order.ParsePublicKeys(text)
+	return order.ParsePublicKeys(text)
+}
+
+// Take verifies a signed revocation by a key list that the pinned roots have signed, keeps it, and lets it take effect. It may
+// be taken again: nothing more comes of it.
+func (a *Authority) Take(envelope, keyList []byte) (*order.Revocation, error) {
+	roots, err := a.orderRoots()
 	if err != nil {
 		return nil, err
 	}
-	v, err := OpenRevocation(envelope, keyList, roots, a.now())
+	v, err := OpenRevocation(a.dir, envelope, keyList, roots, a.now())
 	if err != nil {
 		return nil, err
 	}
@@ -59,19 +63,12 @@ func (a *Authority) Take(envelope, keyList []byte) (*order.Revocation, error) {
 	return v, a.Revoke(v)
 }
 
-// OpenRevocation verifies a signed revocation: the list is signed by one of the roots, and names its signer as security or safety
-// engineer now.
-func OpenRevocation(envelope, keyList []byte, roots []crypto.PublicKey, now time.Time) (*order.Revocation, error) {
-	config := order.Config{Robot: "authority/revocations", Roots: roots, KeyLists: [][]byte{keyList}}
-	if err := answerTo(&config, keyList); err != nil {
-		return nil, fmt.Errorf("key list: %w", err)
-	}
-	v, err := order.NewVerifier(config, order.NewFloors())
+// OpenRevocation verifies a signed revocation: the list is signed by one of the roots, is no older than the newest that the folder
+// remembers, and names the revocation's signer as security or safety engineer now. The folder remembers the list.
+func OpenRevocation(dir string, envelope, keyList []byte, roots []crypto.PublicKey, now time.Time) (*order.Revocation, error) {
+	v, err := openKeyList(dir, keyList, roots, now)
 	if err != nil {
 		return nil, err
-	}
-	if err := v.Fault(); err != nil {
-		return nil, fmt.Errorf("key list: %w", err)
 	}
 	times := order.Times{Civil: now.UTC(), Trust: order.Trusted}
 	payload, _, err := v.VerifyDocument(times, order.RevocationType, order.RoleSecurity, envelope)
@@ -93,23 +90,4 @@ func OpenRevocation(envelope, keyList []byte, roots []crypto.PublicKey, now time
 		return nil, fmt.Errorf("revocation: %w", err)
 	}
 	return r, nil
-}
-
-// answerTo makes the verifier one of those for whom a key list is meant: an authority serves a whole site, and any of its robots'
-// lists says who is who. Who has signed it is checked afterwards.
-func answerTo(c *order.Config, keyList []byte) error {
-	env, err := order.ParseEnvelope(keyList)
-	if err != nil {
-		return err
-	}
-	o, err := order.Decode(env.Payload)
-	if err != nil {
-		return err
-	}
-	if group, ok := strings.CutPrefix(o.Audience[0], "group:"); ok {
-		c.Groups = []string{group}
-	} else {
-		c.Robot = o.Audience[0]
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ type people struct {
 	roots []byte
 	list  []byte
 	keys  map[order.Role]crypto.Signer
+	all   []order.Key
+	from  time.Time
 }
 
 func newPeople(t *testing.T, now time.Time) *people {
@@ -37,10 +40,19 @@ func newPeople(t *testing.T, now time.Time) *people {
 			ID: must(order.KeyID(key.Public()))(t), PEM: string(pem), Person: "p-" + string(role), Roles: []order.Role{role}, NotBefore: from, NotAfter: from.Add(1000 * time.Hour),
 		})
 	}
-	p.list = must(order.Sign(&order.Order{
-		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{"group:all"}, Sequence: 1, NotBefore: from, NotAfter: from.Add(1000 * time.Hour), Reason: "keys", KeyList: list,
-	}, p.keys[order.RoleRoot]))(t)
+	p.all, p.from = list.Keys, from
+	p.list = p.sign(t, 1, from, "", "group:all")
 	return p
+}
+
+// sign signs a list of everybody but those with a role.
+func (p *people) sign(t *testing.T, sequence uint64, from time.Time, without order.Role, audience ...string) []byte {
+	t.Helper()
+	keys := slices.DeleteFunc(slices.Clone(p.all), func(k order.Key) bool { return slices.Contains(k.Roles, without) })
+	return must(order.Sign(&order.Order{
+		Kind: order.KindKeyList, ID: order.NewID(), Audience: audience, Sequence: sequence, NotBefore: from, NotAfter: from.Add(1000 * time.Hour), Reason: "keys",
+		KeyList: &order.KeyList{Keys: keys},
+	}, p.keys[order.RoleRoot]))(t)
 }
 
 func sign(t *testing.T, r *order.Revocation, kind string, key crypto.Signer) []byte {
@@ -108,5 +120,54 @@ func TestSignedRevocations(t *testing.T) {
 	all := must(s.a.List())(t)
 	if len(all) != 1 || all[0].State != "revoked" || all[0].Name != robot {
 		t.Errorf("%+v", all)
+	}
+}
+
+// TestReplacedKeyLists has a security officer taken out of the key list: with the list of before she revokes nobody any more, from
+// the moment the authority has seen the list of after.
+func TestReplacedKeyLists(t *testing.T) {
+	s := newSite(t)
+	p := newPeople(t, time.Now())
+	if err := s.a.PinRoots(p.roots); err != nil {
+		t.Fatal(err)
+	}
+	moment := s.clock.now().UTC().Truncate(time.Second)
+	hers := sign(t, &order.Revocation{Role: "robot", Name: robot, Before: moment, Reason: "spite"}, order.RevocationType, p.keys[order.RoleSecurity])
+	his := sign(t, &order.Revocation{Role: "robot", Name: "unitree/g1-0008", Before: moment, Reason: "stolen"}, order.RevocationType, p.keys[order.RoleSafetyEngineer])
+	one, two := p.sign(t, 1, p.from, "", "group:all"), p.sign(t, 2, p.from, order.RoleSecurity, "group:all", "group:ward-3")
+	tomorrow := p.sign(t, 3, p.from.Add(24*time.Hour), "", "group:all")
+	must(s.a.Take(his, one))(t)
+	for name, list := range map[string][]byte{"of tomorrow": tomorrow, "a leap": p.sign(t, 2+order.MaxSequenceStep, p.from, "", "group:all"), "a stranger's": newPeople(t, time.Now()).list} {
+		if n, err := s.a.TakeKeyList(list); err == nil {
+			t.Errorf("%s: the list %d is taken", name, n)
+		}
+	}
+	if n := must(s.a.TakeKeyList(two))(t); n != 2 {
+		t.Errorf("sequence %d", n)
+	}
+	for _, a := range []*Authority{s.a, must(Open(s.dir, s.clock.now))(t)} {
+		for name, list := range map[string][]byte{
+			"of before": one, "another 1": p.sign(t, 1, p.from, "", "group:all"), "another 2": p.sign(t, 2, p.from, "", "group:all"),
+			"of before, for a part": p.sign(t, 1, p.from, "", "group:ward-3"), "of before, for more": p.sign(t, 1, p.from, "", "group:ward-4", "group:all"),
+		} {
+			if got, err := a.Take(hers, list); err == nil || !strings.Contains(err.Error(), "the newest seen") {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		}
+		if _, err := a.Take(hers, two); err == nil {
+			t.Error("she is not on the list")
+		}
+		must(a.Take(his, two))(t)
+	}
+	if !s.record(robot).Revoked.IsZero() {
+		t.Error("her revocation counts")
+	}
+	// A robot's own list has a count of its own.
+	must(s.a.Take(his, p.sign(t, 1, p.from, "", robot)))(t)
+	if err := os.WriteFile(filepath.Join(s.dir, keyLists), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.a.Take(his, two); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("what the newest list is cannot be known: %v", err)
 	}
 }

@@ -161,7 +161,7 @@ func (r *robot) counted(s *slots.Store) (*slots.Store, error) {
 	if _, err := os.Stat(usualTPM); err == nil && path == "" && s.Counted() {
 		path = usualTPM
 	}
-	c, err := floors.Open(path)
+	c, err := floors.Open(path, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"crypto"
 	"fmt"
 	"time"
 
@@ -19,7 +20,7 @@ func newRevoke(dir *string) *cobra.Command {
 		Short: "Take a signed revocation of a robot: it is not enrolled any more",
 		Long: `Revoke verifies a revocation that robowarden-station sign revocation has made, by a key list and the root keys that have signed it,
 and forgets the robot's enrolment at once, also of a verifier that runs: nothing that comes in its name counts, and its last
-result runs out.`,
+result runs out. The key list may not be older than the newest seen here.`,
 		Example: "  robowarden-station verifier revoke g1-0007.revocation --keys keylist.order --roots roots.pem --state-dir /var/lib/robowarden-verifier",
 		Args:    positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,7 +31,7 @@ result runs out.`,
 			if err != nil {
 				return err
 			}
-			r, err := readRevocation(args[0], keys, roots)
+			r, err := readRevocation(*dir, args[0], keys, roots)
 			if err != nil {
 				return err
 			}
@@ -49,22 +50,63 @@ result runs out.`,
 	return cmd
 }
 
-func readRevocation(file, keys, roots string) (*order.Revocation, error) {
+func readRevocation(dir, file, keys, roots string) (*order.Revocation, error) {
 	envelope, err := readFile(file, maxFile)
 	if err != nil {
 		return nil, err
 	}
-	list, err := readFile(keys, maxFile)
+	list, pinned, err := readList(keys, roots)
 	if err != nil {
 		return nil, err
+	}
+	return pilot.OpenRevocation(dir, envelope, list, pinned, time.Now())
+}
+
+// readList reads a key list and the root keys that have signed it; neither is verified yet.
+func readList(keys, roots string) (list []byte, pinned []crypto.PublicKey, err error) {
+	if list, err = readFile(keys, maxFile); err != nil {
+		return nil, nil, err
 	}
 	text, err := readFile(roots, maxFile)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pinned, err := order.ParsePublicKeys(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", roots, err)
+	if pinned, err = order.ParsePublicKeys(text); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", roots, err)
 	}
-	return pilot.OpenRevocation(envelope, list, pinned, time.Now())
+	return list, pinned, nil
+}
+
+// newKeyList shows the verifier a key list, so that older ones do not say any more who may revoke.
+func newKeyList(dir *string) *cobra.Command {
+	var roots string
+	cmd := quiet(&cobra.Command{
+		Use:   "keylist FILE",
+		Short: "Show the verifier a new key list: older ones do not say who may revoke any more",
+		Long: `Keylist verifies a signed key list by the root keys and remembers it, as revoke does with the one that it is given. Do so when
+somebody is taken out of the list: with a list of before, that key could still revoke robots. Lists of other robots or groups have
+a count of their own.`,
+		Example: "  robowarden-station verifier keylist keylist.order --roots roots.pem --state-dir /var/lib/robowarden-verifier",
+		Args:    positional(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if roots == "" {
+				return usage("--roots is needed: the root keys that have signed the key list")
+			}
+			if _, err := openStore(*dir); err != nil {
+				return err
+			}
+			list, pinned, err := readList(args[0], roots)
+			if err != nil {
+				return err
+			}
+			sequence, err := pilot.TakeKeyList(*dir, list, pinned, time.Now())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "key list   sequence %d: older ones do not count\n", sequence)
+			return nil
+		},
+	})
+	cmd.Flags().StringVar(&roots, "roots", "", "the public root keys, PEM")
+	return cmd
 }

@@ -34,14 +34,22 @@ func TestRevoke(t *testing.T) {
 			NotBefore: from, NotAfter: from.Add(24 * time.Hour),
 		})
 	}
-	keys := write(t, dir, "keylist", must(order.Sign(&order.Order{
-		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{"group:ward-3"}, Sequence: 1, NotBefore: from, NotAfter: from.Add(24 * time.Hour), Reason: "keys", KeyList: list,
-	}, root))(t), 0o600)
+	signed := func(name string, sequence uint64) string {
+		return write(t, dir, name, must(order.Sign(&order.Order{
+			Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{"group:ward-3"}, Sequence: sequence, NotBefore: from, NotAfter: from.Add(24 * time.Hour), Reason: "keys", KeyList: list,
+		}, root))(t), 0o600)
+	}
+	older, keys := signed("older", 1), signed("keylist", 2)
 	roots := write(t, dir, "roots.pem", must(order.MarshalPublicKey(root.Public()))(t), 0o600)
 	revoke := func(role, name string, key crypto.Signer) (string, error) {
 		r := &order.Revocation{Role: role, Name: name, Before: from, Reason: "stolen"}
 		file := write(t, dir, "revocation", must(order.SignDocument(order.RevocationType, must(r.Encode())(t), key))(t), 0o600)
 		return station(t.Context(), NewVerifier(), "revoke", file, "--keys", keys, "--roots", roots, "--state-dir", state)
+	}
+	for _, file := range []string{older, keys} {
+		if out, err := station(t.Context(), NewVerifier(), "keylist", file, "--roots", roots, "--state-dir", state); err != nil || !strings.Contains(out, "sequence") {
+			t.Fatal(out, err)
+		}
 	}
 	store := must(verifier.OpenDir(state))(t)
 	for name, f := range map[string]func() (string, error){
@@ -50,6 +58,15 @@ func TestRevoke(t *testing.T) {
 		"nobody's robot": func() (string, error) { return revoke("robot", "olga", security) },
 		"a list as order": func() (string, error) {
 			return station(t.Context(), NewVerifier(), "revoke", keys, "--keys", keys, "--roots", roots, "--state-dir", state)
+		},
+		"with a list that was replaced": func() (string, error) {
+			current := keys
+			keys = older
+			defer func() { keys = current }()
+			return revoke("robot", robot, security)
+		},
+		"the replaced list": func() (string, error) {
+			return station(t.Context(), NewVerifier(), "keylist", older, "--roots", roots, "--state-dir", state)
 		},
 		"without keys": func() (string, error) {
 			return station(t.Context(), NewVerifier(), "revoke", keys, "--state-dir", state)

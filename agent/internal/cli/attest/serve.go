@@ -66,7 +66,7 @@ the robot, so a stranger must not be able to cause one.`,
 	f.StringVar(&s.nonceKey, "nonce-key", "", "the key in challenges' nonces, 64 hexadecimal digits: verifiers that share it judge answers to each other's challenges; nonce.key in the folder without, made where it is missing")
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
-	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir))
+	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir), newKeyList(&s.dir))
 	return cmd
 }
 

@@ -69,7 +69,7 @@ docs/enrolment.md leads through a pilot in ten minutes, and says what this autho
 		}
 		return authority.Open(dir, nil)
 	}
-	cmd.AddCommand(newInit(&dir), newServe(open), newInvite(open), newIssue(open), newRoots(open), newRevoke(open), newCRL(open), newIdentity(open), newList(open))
+	cmd.AddCommand(newInit(&dir), newServe(open), newInvite(open), newIssue(open), newRoots(open), newKeyList(open), newRevoke(open), newCRL(open), newIdentity(open), newList(open))
 	return cmd
 }
 

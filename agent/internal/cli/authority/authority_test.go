@@ -302,6 +302,9 @@ func revokeRobot(t *testing.T, dir string, run func(args ...string) string) {
 		t.Fatal(out, err)
 	}
 	run("roots", roots)
+	if out := run("keylist", keys); !strings.Contains(out, "sequence 1:") {
+		t.Error(out)
+	}
 	if out := run("revoke", file, "--keys", keys); !strings.Contains(out, "stolen") {
 		t.Error(out)
 	}
@@ -337,6 +340,8 @@ func TestCommandsUsedWrongly(t *testing.T) {
 		{"issue --dir " + ca + " --role operator --name olga --request " + junk + " --out " + dir + "/o.pem", "certificate request", 1},
 		{"issue --dir " + ca + " --role robot --name " + robot + " --request " + junk + " --out " + dir + "/o.pem", "invite", 1},
 		{"revoke " + junk + " --dir " + ca, "--keys", 2},
+		{"keylist " + junk + " --dir " + ca, "ca roots", 1},
+		{"keylist --dir " + ca, "arg", 2},
 		{"revoke " + junk + " --keys " + junk + " --dir " + ca, "ca roots", 1},
 		{"roots " + junk + " --dir " + ca, "root keys", 1},
 		{"identity " + robot + " --dir " + ca, "not enrolled", 1},

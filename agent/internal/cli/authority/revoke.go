@@ -31,12 +31,39 @@ func newRoots(open opener) *cobra.Command {
 	}, 1)
 }
 
+func newKeyList(open opener) *cobra.Command {
+	return quiet(&cobra.Command{
+		Use: "keylist FILE", Short: "Show the authority a new key list: older ones do not say who may revoke any more",
+		Long: "Keylist verifies a signed key list by the pinned root keys and remembers it, as revoke does with the one that it is given. Do so when\n" +
+			"somebody is taken out of the list: with a list of before, that key could still revoke robots, and nothing lifts a revocation.\n" +
+			"Lists of other robots or groups have a count of their own.",
+		Example: "  robowarden-station ca keylist keylist.order --dir /var/lib/robowarden-ca",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := open()
+			if err != nil {
+				return err
+			}
+			list, err := readFile(args[0])
+			if err != nil {
+				return err
+			}
+			sequence, err := a.TakeKeyList(list)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "key list   sequence %d: older ones do not count\n", sequence)
+			return nil
+		},
+	}, 1)
+}
+
 func newRevoke(open opener) *cobra.Command {
 	var keys string
 	cmd := quiet(&cobra.Command{
 		Use: "revoke FILE", Short: "Take a signed revocation: what was issued up to then does not count any more",
 		Long: "Revoke verifies a revocation that robowarden-station sign revocation has made, and takes back every certificate and invitation that\n" +
-			"was issued up to its moment. The robot cannot renew, and its TPM alone does not get it back: it has to be invited anew.\n" +
+			"was issued up to its moment. The key list may not be older than the newest seen here.\n" +
+			"The robot cannot renew, and its TPM alone does not get it back: it has to be invited anew.\n" +
 			"Write the list of revoked certificates for the broker afterwards (ca crl), and tell the verifier (verifier revoke).",
 		Example: "  robowarden-station ca revoke g1-0007.revocation --keys keylist.order --dir /var/lib/robowarden-ca",
 		RunE: func(cmd *cobra.Command, args []string) error {
