@@ -51,6 +51,8 @@ type proofs struct {
 	signed, measured []byte
 	// unreadable is why a file that is there cannot be read.
 	unreadable error
+	// failed says what failed in a test that no record tells of, empty if nothing did.
+	failed string
 }
 
 // newProofs reads what is stored.
@@ -58,8 +60,14 @@ func newProofs(robot string, cfg *config.Config, state *stateDir) *proofs {
 	p := &proofs{
 		robot: robot, profile: strings.TrimPrefix(cfg.Digests.Profile.String(), "sha256:"), every: cfg.Profile.CommissioningDue(), state: state,
 	}
+	p.read()
+	return p
+}
+
+// read takes up what is stored.
+func (p *proofs) read() {
 	for name, to := range map[string]*[]byte{recordFile: &p.signed, measuredFile: &p.measured} {
-		data, err := state.dir.ReadFile(name)
+		data, err := p.state.dir.ReadFile(name)
 		switch {
 		case err == nil:
 			*to = data
@@ -67,26 +75,31 @@ func newProofs(robot string, cfg *config.Config, state *stateDir) *proofs {
 			p.unreadable = fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	return p
 }
 
 // look judges what is stored. The time until which it counts is on CLOCK_BOOTTIME.
 func (p *proofs) look(v *order.Verifier, now order.Times, boot time.Duration) (guard.Commissioned, CommissioningStatus) {
 	p.mu.Lock()
-	signed, measured, unreadable := p.signed, p.measured, p.unreadable
+	signed, measured, unreadable, failed := p.signed, p.measured, p.unreadable, p.failed
 	p.mu.Unlock()
 	no := func(state guard.CommissionState, format string, args ...any) (guard.Commissioned, CommissioningStatus) {
 		return guard.Commissioned{State: state}, CommissioningStatus{State: state.String(), Text: fmt.Sprintf(format, args...)}
 	}
-	last := p.lastMeasured(measured)
+	last, damaged := lastMeasured(measured)
+	if damaged != nil && unreadable == nil {
+		unreadable = fmt.Errorf("whether a later test failed cannot be told, %s is damaged: %w", measuredFile, damaged)
+	}
+	own := last != nil && last.Robot == p.robot && last.Profile == p.profile
 	switch {
 	case p.every == 0:
 		return guard.Commissioned{}, CommissioningStatus{State: "not-demanded", Text: "the profile demands no proof test"}
+	case failed != "":
+		return no(guard.CommissionWorse, "the last test failed: %s", failed)
 	case unreadable != nil:
 		return no(guard.CommissionRefused, "%v; test the robot again with `robowarden commission`", unreadable)
-	case signed == nil && last != nil && last.Enough():
+	case signed == nil && own && last.Enough():
 		return no(guard.CommissionMissing, "the robot was tested; what was measured waits for a technician's signature, see docs/commissioning.md")
-	case signed == nil && last == nil:
+	case signed == nil && !own:
 		return no(guard.CommissionMissing, "the robot was never tested; test it with `robowarden commission`")
 	case signed == nil:
 		return no(guard.CommissionWorse, "the last test failed: %s", failures(last))
@@ -114,7 +127,7 @@ func (p *proofs) look(v *order.Verifier, now order.Times, boot time.Duration) (g
 		return no(guard.CommissionRefused, "the record was made for another profile (sha256:%s, in force is sha256:%s): test the robot against this one", rec.Profile[:12], p.profile[:12])
 	case !rec.Enough():
 		return no(guard.CommissionWorse, "the record is not enough: %s", failures(rec))
-	case last != nil && !last.Enough() && !last.Measured.Before(rec.Measured):
+	case last != nil && !last.Enough(): // whatever a clock says: only what was measured last was ever signed
 		return no(guard.CommissionWorse, "a later test failed: %s", failures(last))
 	case now.Civil.Add(now.Uncertainty).Before(rec.Measured):
 		return no(guard.CommissionRefused, "the record is from the future: %s", rec.Measured.Format(time.RFC3339))
@@ -126,16 +139,12 @@ func (p *proofs) look(v *order.Verifier, now order.Times, boot time.Duration) (g
 	return guard.Commissioned{State: guard.CommissionValid, Until: boot + due.Sub(now.Civil.Add(now.Uncertainty))}, s
 }
 
-// lastMeasured reads what the guard measured last, nil if there is nothing, or nothing about this robot and profile.
-func (p *proofs) lastMeasured(measured []byte) *order.Commissioning {
+// lastMeasured reads what the guard measured last, nil if there is nothing.
+func lastMeasured(measured []byte) (*order.Commissioning, error) {
 	if measured == nil {
-		return nil
+		return nil, nil
 	}
-	rec, err := order.DecodeCommissioning(measured)
-	if err != nil || rec.Robot != p.robot || rec.Profile != p.profile {
-		return nil
-	}
-	return rec
+	return order.DecodeCommissioning(measured)
 }
 
 // failures names the items that did not pass.
@@ -149,15 +158,36 @@ func failures(c *order.Commissioning) string {
 	return strings.Join(out, "; ")
 }
 
-// keep stores what was measured. A test that failed ends what a record said before.
+// keep stores what was measured. A test that failed ends what a record said before: first in memory, which no disk can
+// refuse, then for good, so that no later test, of another profile, can bring it back.
 func (p *proofs) keep(measured []byte) error {
+	rec, err := order.DecodeCommissioning(measured)
+	if err != nil {
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !rec.Enough() {
+		p.signed, p.measured, p.failed = nil, measured, ""
+		err := p.state.replace(measuredNew, measuredFile, measured)
+		if err != nil { // the older text there could be signed again
+			err = errors.Join(err, p.state.drop(measuredFile))
+		}
+		return errors.Join(err, p.state.drop(recordFile))
+	}
 	if err := p.state.replace(measuredNew, measuredFile, measured); err != nil {
 		return err
 	}
-	p.measured = measured
+	p.measured, p.failed = measured, ""
 	return nil
+}
+
+// fail ends what a record said before, where what failed cannot be written down.
+func (p *proofs) fail(what string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signed, p.measured, p.failed = nil, nil, what
+	return errors.Join(p.state.drop(recordFile), p.state.drop(measuredFile))
 }
 
 // errNotMeasured is why a record is not taken.
@@ -212,6 +242,9 @@ func (a *Agent) lookAfterProof(ctx context.Context) error {
 			return nil
 		case <-t.C:
 			woken = false
+			a.trials.mu.Lock()
+			a.overlook()
+			a.trials.mu.Unlock()
 		case <-a.trials.changed:
 			woken = true
 		}
@@ -244,15 +277,7 @@ func InspectCommissioning(cfg *config.Config) CommissioningStatus {
 		defer func() { _ = dir.Close() }()
 		p = newProofs(robot, cfg, &stateDir{path: dep.Paths.StateDir, dir: dir})
 	}
-	roots, err := readRoots(dep.Paths.Keys + "/" + rootsFile)
-	if err != nil {
-		return unknown(err)
-	}
-	lists, err := deliveredKeyLists(dep.Paths.Keys)
-	if err != nil {
-		return unknown(err)
-	}
-	v, err := order.NewVerifier(order.Config{Robot: robot, Roots: roots, RequiredRoots: 1, KeyLists: lists}, order.NewFloors())
+	v, err := deliveredVerifier(dep, robot)
 	if err != nil {
 		return unknown(err)
 	}

@@ -116,9 +116,19 @@ func TestRecordOfAProofTestIsJudged(t *testing.T) {
 		"a later test failed": {func(w *workshop) {
 			w.measured = w.record(func(c *order.Commissioning) { fail(c); c.Measured = noon.Add(time.Minute) })
 		}, guard.CommissionWorse, "a later test failed", true},
-		"an earlier test failed": {func(w *workshop) {
+		"a later test failed, by a clock that was set back": {func(w *workshop) {
 			w.measured = w.record(func(c *order.Commissioning) { fail(c); c.Measured = noon.Add(-time.Minute) })
+		}, guard.CommissionWorse, "a later test failed", true},
+		"a later test of another profile failed": {func(w *workshop) {
+			w.measured = w.record(func(c *order.Commissioning) { fail(c); c.Profile = order.Digest([]byte("another")) })
+		}, guard.CommissionWorse, "a later test failed", true},
+		"a later test of another profile passed": {func(w *workshop) {
+			w.measured = w.record(func(c *order.Commissioning) { c.Profile = order.Digest([]byte("another")) })
 		}, guard.CommissionValid, "tested", true},
+		"what was measured last is damaged": {func(w *workshop) { w.measured = []byte("{") }, guard.CommissionRefused, "damaged", true},
+		"a test failed that no record tells of": {func(w *workshop) {
+			w.failed = "stop failed"
+		}, guard.CommissionWorse, "stop failed", true},
 		"signed although it failed": {func(w *workshop) { w.signed = w.sign(w.record(fail), w.tara) }, guard.CommissionWorse, "not enough", true},
 		"something not measured": {func(w *workshop) {
 			w.signed = w.sign(w.record(func(c *order.Commissioning) {
@@ -197,6 +207,57 @@ func TestOnlyWhatWasMeasuredIsInstalled(t *testing.T) {
 	}
 	if err := w.install(w.verify, w.now, w.sign(failed, w.tara)); err == nil {
 		t.Error("a robot that failed was installed as one that passed")
+	}
+}
+
+// TestAFailureEndsARecordForGood lets a robot with a valid record fail, and then tries everything that could bring the record
+// back but a test that is passed and signed.
+func TestAFailureEndsARecordForGood(t *testing.T) {
+	fail := func(c *order.Commissioning) { c.Items[0].Result = order.ItemFailed }
+	for name, c := range map[string]struct {
+		full bool
+		do   func(w *workshop) error
+		want guard.CommissionState // of the next start
+	}{
+		"nothing failed (off)":        {false, func(*workshop) error { return nil }, guard.CommissionValid},
+		"it is stored":                {false, func(w *workshop) error { return w.keep(w.record(fail)) }, guard.CommissionWorse},
+		"the disk takes nothing":      {true, func(w *workshop) error { return w.keep(w.record(fail)) }, guard.CommissionMissing},
+		"no record can be made of it": {true, func(w *workshop) error { return w.fail("stop failed") }, guard.CommissionMissing},
+		"another profile was tested since": {false, func(w *workshop) error {
+			err := w.keep(w.record(fail))
+			return errors.Join(err, w.keep(w.record(func(c *order.Commissioning) { c.Profile = order.Digest([]byte("another")) })))
+		}, guard.CommissionMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkshop(t)
+			old := w.record(nil)
+			envelope := w.sign(old, w.tara)
+			if err := errors.Join(w.keep(old), w.install(w.verify, w.now, envelope)); err != nil {
+				t.Fatal(err)
+			}
+			if c.full {
+				if err := os.Mkdir(filepath.Join(w.state.path, measuredNew), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			}
+			off := c.want == guard.CommissionValid
+			if err := c.do(w); err != nil && !c.full {
+				t.Fatal(err)
+			}
+			if got, s := w.look(w.verify, w.now, time.Hour); (got.State == guard.CommissionValid) != off {
+				t.Errorf("%s, %s", got.State, s.Text)
+			}
+			next := &proofs{robot: w.robot, profile: w.profile, every: w.every, state: w.state}
+			next.read()
+			if got, s := next.look(w.verify, w.now, time.Hour); got.State != c.want {
+				t.Errorf("after a restart: %s, %s: expected %s", got.State, s.Text, c.want)
+			}
+			for what, p := range map[string]*proofs{"this guard": w.proofs, "the next": next} {
+				if err := p.install(w.verify, w.now, envelope); (err == nil) != off {
+					t.Errorf("%s takes the old record again: %v", what, err)
+				}
+			}
+		})
 	}
 }
 

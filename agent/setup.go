@@ -196,6 +196,23 @@ func deliveredKeyLists(folder string) ([][]byte, error) {
 	return lists, nil
 }
 
+// deliveredVerifier verifies by the delivered keys alone, for who checks a configuration: it uses nothing up.
+func deliveredVerifier(dep *config.Deployment, robot string) (*order.Verifier, error) {
+	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
+	if err != nil {
+		return nil, err
+	}
+	lists, err := deliveredKeyLists(dep.Paths.Keys)
+	if err != nil {
+		return nil, err
+	}
+	v, err := order.NewVerifier(order.Config{Robot: robot, Groups: dep.Groups, Roots: roots, RequiredRoots: 1, KeyLists: lists}, order.NewFloors())
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return v, nil
+}
+
 // InspectPolicy takes the policy out of its signed set as a start would, but uses nothing up and writes nothing: it is for
 // checking a configuration.
 func InspectPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, error) {
@@ -206,19 +223,9 @@ func InspectPolicy(dep *config.Deployment, bundle []byte) (config.SignedPolicy, 
 	if err != nil {
 		return config.SignedPolicy{}, errProfile
 	}
-	roots, err := readRoots(filepath.Join(dep.Paths.Keys, rootsFile))
+	v, err := deliveredVerifier(dep, robotID(cfg.Profile.Manufacturer, dep.Serial))
 	if err != nil {
 		return config.SignedPolicy{}, err
-	}
-	lists, err := deliveredKeyLists(dep.Paths.Keys)
-	if err != nil {
-		return config.SignedPolicy{}, err
-	}
-	v, err := order.NewVerifier(order.Config{
-		Robot: robotID(cfg.Profile.Manufacturer, dep.Serial), Groups: dep.Groups, Roots: roots, RequiredRoots: 1, KeyLists: lists,
-	}, order.NewFloors())
-	if err != nil {
-		return config.SignedPolicy{}, fmt.Errorf("keys: %w", err)
 	}
 	// Whoever checks a file looks at a clock that he trusts.
 	got, err := v.Verify(times(host.Clock{}.Civil(), 2), bundle)

@@ -153,6 +153,14 @@ func (s *stateDir) replace(temporary, name string, data []byte) error {
 	return s.dir.SyncDir()
 }
 
+// drop removes a file for good. One that is not there is no error.
+func (s *stateDir) drop(name string) error {
+	if err := os.Remove(filepath.Join(s.path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return s.dir.SyncDir()
+}
+
 // unclean says whether the last run ended without end. A mark that cannot be read is a mark.
 func (s *stateDir) unclean() bool {
 	_, err := s.dir.ReadFile(runningFile)

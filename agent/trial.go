@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent/commission"
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
@@ -24,6 +25,13 @@ type trials struct {
 	mps     float64
 	seen    uint32
 	runs    []commission.Run
+	// open is true until the session's test is known to be over, judged how many runs were looked at for a failure.
+	open   bool
+	judged int
+	// told is what was reported of the first toldRuns runs, by the profile toldOf.
+	told     contract.TrialReport
+	toldRuns int
+	toldOf   *guard.Params
 	// changed wakes who tells the guard about the record.
 	changed chan struct{}
 }
@@ -64,8 +72,14 @@ func (a *Agent) trial(body []byte) contract.TrialReport {
 	case r.Step < 0 || r.Step >= commission.MaxSteps || math.IsNaN(r.MPS):
 		return contract.TrialReport{Text: fmt.Sprintf("step: found %d: expected a step of this robot's test", r.Step)}
 	}
-	ans := a.guard.Trial(guard.TrialWish{Op: op, ID: id, Step: r.Step, MPS: r.MPS})
-	a.trials.gather(&r, id, &ans)
+	if op == guard.TrialBegin || op == guard.TrialGo {
+		a.overlook() // what begins anew forgets the run before
+	}
+	ans := a.guard.Trial(guard.TrialWish{Op: op, ID: id, Step: r.Step, MPS: r.MPS}, a.trials.seen)
+	if r.Op == "begin" && ans.Done {
+		a.trials.begin(id, r.MPS)
+	}
+	a.gather(&ans)
 	out := a.trialReport(&ans)
 	out.Accepted, out.Text = ans.Done, a.trialText(&r, &ans)
 	if r.Op == "finish" && a.trials.session == id {
@@ -74,18 +88,53 @@ func (a *Agent) trial(body []byte) contract.TrialReport {
 	return out
 }
 
-// gather keeps a run that has ended. A session that begins again keeps those before.
-func (t *trials) gather(r *contract.TrialRequest, id uint64, a *guard.TrialAnswer) {
-	if r.Op == "begin" && a.Done {
-		if t.session != id {
-			t.runs = nil
-		}
-		t.session, t.seen, t.mps = id, 0, r.MPS
+// begin begins a session. One that begins again keeps the runs before; those of another one have been judged.
+func (t *trials) begin(id uint64, mps float64) {
+	if t.session != id {
+		t.runs, t.judged, t.toldOf = nil, 0, nil
 	}
-	if a.ID == t.session && t.session != 0 && a.Runs > t.seen && a.Run.Number == a.Runs {
-		t.seen = a.Runs
-		t.runs = append(t.runs, a.Run)
+	t.session, t.seen, t.mps, t.open = id, 0, mps, true
+}
+
+// gather keeps a run that has ended. What failed counts at once, whether anybody finishes the test or not.
+func (a *Agent) gather(ans *guard.TrialAnswer) {
+	t := &a.trials
+	if t.session != 0 && ans.ID == t.session && ans.Runs > t.seen && ans.Run.Number == ans.Runs {
+		t.seen = ans.Runs
+		t.runs = append(t.runs, ans.Run)
 	}
+	if ans.ID != t.session || ans.Phase == commission.PhaseOff || ans.Phase == commission.PhaseEnding {
+		t.open = false
+	}
+	if len(t.runs) == t.judged {
+		return
+	}
+	t.judged = len(t.runs)
+	rec, failed := a.trialRecord()
+	if !failed {
+		return
+	}
+	if err := a.keepFailed(&rec); err != nil {
+		a.log.Error().Err(err).Msg("a proof test failed, which could not be stored; the guard knows it until it ends")
+	}
+	a.trials.wake()
+}
+
+// overlook takes what ended while nobody asked: a program that is gone, or one that asks too late.
+func (a *Agent) overlook() {
+	if a.trials.open {
+		ans := a.guard.TrialNow(a.trials.seen)
+		a.gather(&ans)
+	}
+}
+
+// keepFailed stores that a test failed. Where no record can say it, what was in force ends all the same.
+func (a *Agent) keepFailed(rec *order.Commissioning) error {
+	record, err := rec.Encode()
+	if now, _ := a.orders.now(); err != nil || now.Trust == order.Untrusted {
+		return a.proofs.fail(failures(rec))
+	}
+	return a.proofs.keep(record)
 }
 
 // trialText says in words what became of a wish.
@@ -113,7 +162,6 @@ func (a *Agent) trialText(r *contract.TrialRequest, ans *guard.TrialAnswer) stri
 // trialReport puts the guard's answer into the contract's words.
 func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
 	cfg, p := a.current()
-	claims := cfg.Profile.ClaimSpec()
 	out := contract.TrialReport{
 		Phase: ans.Phase.String(), Step: ans.Place, Runs: ans.Runs, Ready: ans.Ready, Standing: ans.Standing, Commanded: ans.Wanted, Triggers: ans.Trouble,
 		SpeedMPS: ans.Speed, TurnRadPS: ans.Turn, ToldMPS: ans.Told[0], ToldRadPS: ans.Told[1], Clear: ans.Clear,
@@ -121,10 +169,22 @@ func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
 	if ans.Why != commission.ReasonNone {
 		out.Ended = ans.Why.String()
 	}
+	t := &a.trials
+	if t.toldOf != p || t.toldRuns != len(t.runs) {
+		t.told, t.toldOf, t.toldRuns = fitted(cfg, p, t.runs), p, len(t.runs)
+	}
+	out.Steps, out.Items = t.told.Steps, t.told.Items
+	return out
+}
+
+// fitted says what the runs of a session came to and what each step still needs. It fits all of them, which takes a slow computer
+// a while: it is done once for each run.
+func fitted(cfg *config.Config, p *guard.Params, runs []commission.Run) (out contract.TrialReport) {
+	claims := cfg.Profile.ClaimSpec()
 	for i := range p.Trial.N {
 		s := &p.Trial.Steps[i]
 		step := contract.TrialStep{Kind: s.Kind.String()}
-		step.Needs, step.Better = commission.Needs(&p.Trial, i, a.trials.runs)
+		step.Needs, step.Better = commission.Needs(&p.Trial, i, runs)
 		switch s.Kind {
 		case commission.KindRung, commission.KindWatchdog:
 			step.Name = claims.Rungs[s.Index]
@@ -134,37 +194,40 @@ func (a *Agent) trialReport(ans *guard.TrialAnswer) contract.TrialReport {
 		}
 		out.Steps = append(out.Steps, step)
 	}
-	for _, it := range commission.Judge(&p.Trial, &claims, a.trials.runs) {
+	for _, it := range commission.Judge(&p.Trial, &claims, runs) {
 		out.Items = append(out.Items, contract.TrialItem{Name: it.Name, Result: string(it.Result), Text: it.Text})
 	}
 	return out
 }
 
-// finishTrial makes the record of a session. What was not measured leaves an older record in force; what failed does not.
-func (a *Agent) finishTrial(out *contract.TrialReport) {
+// trialRecord makes the record of a session as far as it has come, and says whether anything failed.
+func (a *Agent) trialRecord() (rec order.Commissioning, failed bool) {
 	cfg, p := a.current()
 	claims := cfg.Profile.ClaimSpec()
-	items := commission.Judge(&p.Trial, &claims, a.trials.runs)
 	now, _ := a.orders.now()
-	if now.Trust == order.Untrusted {
-		out.Accepted, out.Text = false, "the robot's clock is not trusted, so no record can say when it was measured; let it synchronise, then finish again"
-		return
-	}
 	every := cfg.Profile.CommissioningDue()
 	if every == 0 {
 		every = 365 * 24 * time.Hour // the profile demands none; a record is made all the same
 	}
-	rec := order.Commissioning{
+	rec = order.Commissioning{
 		Robot: a.robot, Profile: a.proofs.profile, BootID: bootUUID(a.boot), MPS: a.trials.mps, Measured: now.Civil.Truncate(time.Second),
 	}
 	rec.Due = rec.Measured.Add(every)
-	failed := false
-	for i := range items {
-		it := &items[i]
+	for _, it := range commission.Judge(&p.Trial, &claims, a.trials.runs) {
 		failed = failed || it.Result == commission.Failed
 		rec.Items = append(rec.Items, order.CommissioningItem{
 			Name: it.Name, Result: string(it.Result), Unit: it.Unit, Value: it.Value, Error: it.Error, Mean: it.Mean, Limit: it.Limit, Text: it.Text,
 		})
+	}
+	return rec, failed
+}
+
+// finishTrial makes the record of a session. What was not measured leaves an older record in force; what failed does not.
+func (a *Agent) finishTrial(out *contract.TrialReport) {
+	rec, failed := a.trialRecord()
+	if now, _ := a.orders.now(); now.Trust == order.Untrusted {
+		out.Accepted, out.Text = false, "the robot's clock is not trusted, so no record can say when it was measured; let it synchronise, then test again"
+		return
 	}
 	record, err := rec.Encode()
 	switch {

@@ -161,6 +161,8 @@ const (
 	ReasonNotFed
 	// ReasonWay means that the way ahead was not free any more.
 	ReasonWay
+	// ReasonCeased means that commands ceased or were held back while they had to go on: what stopped the robot was not the step.
+	ReasonCeased
 	// NumReasons is the number of reasons.
 	NumReasons
 )
@@ -176,6 +178,6 @@ func (r Reason) String() string {
 		"the robot did not come to rest in the time that the profile claims; every rung was asked",
 		"odometry and a second source did not agree on rest in time", "the rung refused or did not answer in time",
 		"the input was not operated and released in time", "the input cannot be believed", "the watchdog was not armed and fed all the time",
-		"the way ahead was not free any more",
+		"the way ahead was not free any more", "commands did not go on until the robot stood, so that this stop proves nothing",
 	}[r]
 }

@@ -7,92 +7,6 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
-// Input is everything that one step of a Trial looks at.
-type Input struct {
-	// New is true if odometry has just measured MPS over ground, in m/s, and RadPS of turning, in rad/s without its sign.
-	New        bool
-	MPS, RadPS float64
-	// Told is what went out last, as speed over ground and rate of turn, at Sent.
-	Told [2]float64
-	Sent time.Duration
-	// Wanted is true while anybody commands motion, whatever becomes of it.
-	Wanted bool
-	// Clear is true while commands pass whole and the way ahead is free for much longer than a stop takes.
-	Clear bool
-	// Trouble is true while a trigger is active that was not when the trial began. Excess is true while the robot moves more
-	// than the profile says that it can after what it was told last.
-	Trouble, Excess bool
-	// Motion is what two sources say together.
-	Motion interlock.MotionState
-	// Joints and Gyro are true while those sources show motion, JointsRest and GyroRest while they show rest.
-	Joints, Gyro, JointsRest, GyroRest bool
-	// Ack is the step's rung's answer.
-	Ack interlock.Ack
-	// Fed is true while the step's device does as told and lets the robot run.
-	Fed bool
-	// Pressed, Released and Unreadable are what the step's input says.
-	Pressed, Released, Unreadable bool
-}
-
-// Order is what the guard has to do, on top of what everything else demands.
-type Order struct {
-	// Hold asks for a hold, Silent for sending nothing.
-	Hold, Silent bool
-	// Rung is the rung that is asked alone, -1 for none.
-	Rung int
-	// MPS bounds commands while On, in m/s.
-	On  bool
-	MPS float64
-}
-
-// State is what a trial's further course depends on; a replay may begin with any.
-type State struct {
-	Phase Phase
-	// ID is the technician's session, Until how long his confirmation holds.
-	ID    uint64
-	Until time.Duration
-	// MPS is the fastest that the robot may drive in this trial, in m/s.
-	MPS float64
-	// Place is the step, Runs how many runs ended since the trial began, Why what became of the last one, or of the trial.
-	Place int
-	Runs  uint32
-	Why   Reason
-	// Since is when the phase began, By when it must end.
-	Since, By time.Duration
-	// Loud is when somebody last commanded motion; Heard when odometry last measured.
-	Loud, Heard time.Duration
-	// Steady is since when the drive has been steady; Mean is its speed, Told what it was told then.
-	Steady     time.Duration
-	Mean, Told float64
-	// Far is how far it has gone in this drive, in metres.
-	Far float64
-	// Still is since when odometry has shown rest, if Stands.
-	Still         time.Duration
-	Stands        bool
-	Pressed, Acks bool
-}
-
-// Run is what one run measured.
-type Run struct {
-	// Number counts from 1, Step is its step.
-	Number uint32
-	Step   int
-	// Why says how it ended.
-	Why Reason
-	Stop
-	// Told is the speed that was commanded, in m/s or rad/s.
-	Told float64
-	// Acked is how long the rung took to answer, 0 if it cannot or did not; Rest how long the robot took to rest by odometry;
-	// Confirmed how long two sources took to agree. All from the request.
-	Acked, Rest, Confirmed time.Duration
-	// Metres is the way from the request to rest, in m or rad.
-	Metres float64
-	// Joints and Gyro are true if that source showed motion in the drive and rest at its end.
-	Joints, Gyro bool
-	// Pressed and Released are how long after the begin the input was operated and released.
-	Pressed, Released time.Duration
-}
-
 // maxSamples bounds a run's measurements: twenty seconds at 50 Hz, and four at 250 Hz.
 const maxSamples = 1024
 
@@ -152,7 +66,7 @@ func (t *Trial) Go(now time.Duration, id uint64, step int, in *Input) bool {
 	t.Place, t.Until = step, now+lease
 	t.run = Run{Number: t.Runs + 1, Step: step}
 	t.n, t.joints, t.gyro = 0, false, false
-	t.Steady, t.Mean, t.Told, t.Far, t.Stands, t.Pressed, t.Acks = now, 0, 0, 0, false, false, false
+	t.Steady, t.Mean, t.Told, t.Far, t.Stands, t.Pressed, t.Acks, t.Refused = now, 0, 0, 0, false, false, false, false
 	t.Heard = now
 	switch k := t.cfg.Steps[step].Kind; {
 	case k.drives():
@@ -179,7 +93,14 @@ func (t *Trial) enter(now time.Duration, p Phase, within time.Duration) {
 	t.Phase, t.Since, t.By = p, now, now+within
 }
 
+// end ends the trial. A run that has failed already is kept: who ends the trial must not be able to undo it.
 func (t *Trial) end(now time.Duration, why Reason) {
+	switch {
+	case t.Phase == PhaseSettling && t.Why != ReasonNone:
+		t.finish(now, t.Why)
+	case (t.Phase == PhaseMeasuring || t.Phase == PhaseSettling) && t.late():
+		t.finish(now, ReasonOverran)
+	}
 	t.Why = why
 	t.enter(now, PhaseEnding, 0)
 }
@@ -313,19 +234,35 @@ func (t *Trial) drive(now time.Duration, in *Input) {
 	if now-t.Steady < steadyFor || !in.Clear {
 		return
 	}
-	t.run.Told = told
-	t.run.Requested = now
+	t.run.Told, t.Told = told, told
+	t.Requested = now
 	s := &t.cfg.Steps[t.Place]
 	if s.Kind == KindSilence {
-		t.run.Requested = in.Sent
+		t.Requested = in.Sent
 	}
+	t.run.Requested = t.Requested
+	limit := time.Duration(float64(spare*t.allowed()) * float64(time.Second))
+	t.Stands = false
+	t.enter(now, PhaseMeasuring, limit+stillFor)
+}
+
+// allowed is how many seconds the robot may take from the request to rest, as the profile claims.
+func (t *Trial) allowed() float64 {
+	s := &t.cfg.Steps[t.Place]
 	decel := t.cfg.DecelMPS2
 	if s.Kind == KindTurn {
 		decel = t.cfg.DecelRadPS2
 	}
-	limit := time.Duration(spare * (s.Within.Seconds() + t.Mean/decel) * float64(time.Second))
-	t.Stands = false
-	t.enter(now, PhaseMeasuring, limit+stillFor)
+	return s.Within.Seconds() + t.Mean/decel
+}
+
+// late says whether odometry showed motion when the robot had to be at rest.
+func (t *Trial) late() bool {
+	moved := t.Heard
+	if t.Stands {
+		moved = t.Still
+	}
+	return (moved - t.Requested).Seconds() > t.allowed()
 }
 
 // follow waits for rest by odometry.
@@ -340,12 +277,16 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 	case now-t.Heard > deaf:
 		t.end(now, ReasonSource)
 	case t.Stands && now-t.Still >= stillFor:
-		t.run.Rest = t.Still - t.run.Requested
+		t.run.Rest = t.Still - t.Requested
 		t.settleFrom(now, ReasonNone)
 	case in.Excess, now >= t.By:
 		t.settleFrom(now, ReasonOverran)
-	case !in.Clear && s.Kind == KindSilence:
-		t.settleFrom(now, ReasonWay)
+	case in.Ceased:
+		t.spoil(now, ReasonCeased)
+	case !in.Clear && (s.Kind == KindSilence || s.Kind == KindRung && !t.Stands):
+		t.spoil(now, ReasonWay)
+	case s.Kind == KindRung && !t.Stands && !(in.Told[0] >= (1-near)*t.Told):
+		t.spoil(now, ReasonCeased) // a rung that does nothing must not pass by what zeros do
 	}
 }
 
@@ -353,18 +294,23 @@ func (t *Trial) follow(now time.Duration, in *Input) {
 func (t *Trial) acknowledge(now time.Duration, in *Input, s *Step) {
 	if !t.Acks && in.Ack != interlock.AckNone {
 		t.Acks = true
-		t.run.Acked = now - t.run.Requested
-		if in.Ack == interlock.AckFailed || t.run.Acked > s.AckWithin {
-			t.run.Why = ReasonUnacknowledged
-		}
+		t.run.Acked = now - t.Requested
+		t.Refused = in.Ack == interlock.AckFailed || t.run.Acked > s.AckWithin
 	}
+}
+
+// spoil ends a run that proves nothing any more; but a robot that moved for too long before has failed.
+func (t *Trial) spoil(now time.Duration, why Reason) {
+	if t.late() {
+		why = ReasonOverran
+	}
+	t.settleFrom(now, why)
 }
 
 // settleFrom holds the robot after a stop.
 func (t *Trial) settleFrom(now time.Duration, why Reason) {
 	if why == ReasonNone {
-		why = t.run.Why
-		if s := &t.cfg.Steps[t.Place]; s.Kind == KindRung && s.AckWithin > 0 && !t.Acks {
+		if s := &t.cfg.Steps[t.Place]; t.Refused || s.Kind == KindRung && s.AckWithin > 0 && !t.Acks {
 			why = ReasonUnacknowledged
 		}
 	}
@@ -376,7 +322,7 @@ func (t *Trial) settleFrom(now time.Duration, why Reason) {
 func (t *Trial) settle(now time.Duration, in *Input) {
 	switch {
 	case in.Motion == interlock.Standing:
-		t.run.Confirmed = now - t.run.Requested
+		t.run.Confirmed = now - t.Requested
 		t.run.Joints, t.run.Gyro = t.joints && in.JointsRest, t.gyro && in.GyroRest
 		t.finish(now, t.Why)
 	case now >= t.By && t.Why != ReasonNone:

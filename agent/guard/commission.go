@@ -111,6 +111,10 @@ type trialState struct {
 	// sent is when anything went out last; clear is what the geofence said at the last tick about the way ahead.
 	sent  time.Duration
 	clear bool
+	// ahead is what the robot was told before it was told nothing: where a base goes that ignores its own timeout.
+	ahead interlock.Velocity
+	// ceased is true after an event in which what the robot was told in a silence came to an end.
+	ceased bool
 	// done says what became of the last wish; rungs is what was asserted last.
 	done  bool
 	rungs uint32
@@ -178,7 +182,9 @@ func (c *Core) trialInput(ev *Event) {
 		MPS: b.velocity.speed(), RadPS: math.Abs(b.velocity.wz), Sent: t.sent, Motion: c.motion.State,
 		Told:    [2]float64{speedOver(c.told.Linear[0], c.told.Linear[1]), math.Abs(c.told.Angular[2])},
 		Trouble: !c.troubles(step.Kind).Empty(), Excess: c.decision.ActiveSet.Has(interlock.MotionExcess),
+		Ceased: t.ceased,
 	}
+	t.ceased = false
 	in.New = odometry && !math.IsNaN(in.MPS) && !math.IsNaN(in.RadPS)
 	in.Wanted = ev.Kind == EventCommand && c.refused == interlock.GatePassed &&
 		(ev.Command.Linear.X != 0 || ev.Command.Linear.Y != 0 || ev.Command.Angular.Z != 0)
@@ -217,7 +223,11 @@ func (c *Core) trialInput(ev *Event) {
 // wayAhead says whether the robot could stop from the fastest that it may drive here before anything that binds it, in the
 // direction in which it was told to drive: so it can from a test's speed although the test begins to stop it late.
 func (c *Core) wayAhead() bool {
-	v := geofence.Velocity{VX: c.told.Linear[0], VY: c.told.Linear[1], YawRate: c.told.Angular[2]}
+	told := &c.told
+	if c.trial.order.Silent && c.told == (interlock.Velocity{}) {
+		told = &c.trial.ahead // a base that has promised to stop may not keep it: that is what is tested
+	}
+	v := geofence.Velocity{VX: told.Linear[0], VY: told.Linear[1], YawRate: told.Angular[2]}
 	if c.verdict.Place != geofence.Outside || c.verdict.Faults != 0 {
 		return false
 	}
@@ -237,14 +247,18 @@ func (c *Core) wayAhead() bool {
 func speedOver(x, y float64) float64 { return math.Sqrt(float64(x*x) + float64(y*y)) }
 
 // testing changes what the guard sends while a test asks for it: the robot drives no faster than the test allows, and the base
-// hears nothing at all while its silence is tested.
+// hears nothing at all while its silence is tested, unless whoever drives stops or the guard has to.
 func (c *Core) testing(boot time.Duration, gated *interlock.GateOutput) (send bool) {
 	t := &c.trial
 	if t.order.Silent && c.decision.Axes.Motion >= interlock.MotionLimited {
-		if boot-t.sent >= c.params.BaseTimeout {
+		if boot-t.sent >= c.params.BaseTimeout && c.told != (interlock.Velocity{}) {
+			t.ahead = c.told
 			c.told = interlock.Velocity{} // the base has promised to have stopped following
 		}
-		return false
+		t.ceased = gated.Send && gated.Velocity == interlock.Velocity{}
+		if !t.ceased {
+			return false
+		}
 	}
 	if gated.Send {
 		t.sent = boot
@@ -307,11 +321,12 @@ func (c *Core) dueCondition(boot time.Duration) interlock.Condition {
 // Commissioned takes what the program found about the record of the robot's proof test.
 func (g *Guard) Commissioned(r Commissioned) { g.begin(EventCommissioned).Commissioned = r; g.finish() }
 
-// Trial takes what the technician at the robot wants, and says what became of it.
-func (g *Guard) Trial(w TrialWish) TrialAnswer {
+// Trial takes what the technician at the robot wants, and says what became of it. The measurements of a run come with the answer
+// once it has ended and its number is above seen.
+func (g *Guard) Trial(w TrialWish, seen uint32) TrialAnswer {
 	g.begin(EventTrial).Trial = w
 	g.opt.Core.Apply(&g.ev, &g.fx)
-	answer := g.opt.Core.TrialAnswer()
+	answer := g.opt.Core.trialAnswer(seen)
 	g.record()
 	fx := g.fx
 	g.mu.Unlock()
@@ -319,14 +334,27 @@ func (g *Guard) Trial(w TrialWish) TrialAnswer {
 	return answer
 }
 
+// TrialNow says how the test stands, for who wants nothing of it; seen is that of [Guard.Trial].
+func (g *Guard) TrialNow(seen uint32) TrialAnswer {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.opt.Core.trialAnswer(seen)
+}
+
 // TrialAnswer says what became of the last wish and how the test stands. It allocates.
-func (c *Core) TrialAnswer() TrialAnswer {
+func (c *Core) TrialAnswer() TrialAnswer { return c.trialAnswer(0) }
+
+// trialAnswer copies the measurements of a run that is not known yet: they are 16 KiB, and the guard's lock is held meanwhile.
+func (c *Core) trialAnswer(seen uint32) TrialAnswer {
 	t := &c.trial
 	a := TrialAnswer{
 		Done: t.done, State: t.State, Ready: t.Ready(c.now.Boot, &t.in), Standing: c.motion.State == interlock.Standing, Wanted: c.now.Boot-t.Loud < time.Second,
 		Speed: number(t.in.MPS), Turn: number(t.in.RadPS), Told: t.in.Told, Clear: t.clear, Run: *t.Run(),
 	}
-	a.Run.Samples = append([]commission.Sample(nil), a.Run.Samples...)
+	a.Run.Samples = nil
+	if t.Runs > seen && a.Run.Number == t.Runs {
+		a.Run.Samples = append([]commission.Sample(nil), t.Run().Samples...)
+	}
 	set := c.troubles(t.Config().Steps[t.Place].Kind)
 	if t.Phase == commission.PhaseOff && c.decision.Axes.Motion < interlock.MotionLimited {
 		set = c.decision.ActiveSet
@@ -335,62 +363,4 @@ func (c *Core) TrialAnswer() TrialAnswer {
 		a.Trouble = append(a.Trouble, tr.Info().Code)
 	}
 	return a
-}
-
-func (e *encoder) trialWish(w *TrialWish) {
-	e.u8(uint8(w.Op))
-	e.u64(w.ID)
-	e.u16(uint16(w.Step)) //nolint:gosec // checked when it is decoded and when it is taken
-	e.f64(w.MPS)
-}
-
-func (d *decoder) trialWish() TrialWish {
-	return TrialWish{Op: TrialOp(d.u8()), ID: d.u64(), Step: int(int16(d.u16())), MPS: d.f64()} //nolint:gosec // as written
-}
-
-// trial encodes what the test's further course depends on.
-func (e *encoder) trial(c *Core) {
-	t := &c.trial
-	s := &t.State
-	e.u8(uint8(s.Phase))
-	e.u64(s.ID)
-	e.u8(uint8(s.Place)) //nolint:gosec // below MaxSteps
-	e.u32(s.Runs)
-	e.u8(uint8(s.Why))
-	for _, d := range [...]time.Duration{s.Until, s.Since, s.By, s.Loud, s.Heard, s.Steady, s.Still, t.sent, c.commissioned.Until} {
-		e.duration(d)
-	}
-	e.f64s([]float64{s.MPS, s.Mean, s.Told, s.Far})
-	for _, f := range [...]bool{s.Stands, s.Pressed, s.Acks, t.clear, t.done, t.order.Silent} {
-		e.flag(f)
-	}
-	e.u8(uint8(t.order.Rung + 1)) //nolint:gosec // at most MaxRungs
-	e.u64(t.baseline[0])
-	e.u64(t.baseline[1])
-	e.u32(t.rungs)
-	e.u8(uint8(c.commissioned.State))
-}
-
-// trial reads what the encoder wrote.
-func (d *decoder) trial(c *Core) {
-	t := &c.trial
-	s := commission.State{Phase: commission.Phase(d.u8()), ID: d.u64(), Place: int(d.u8()), Runs: d.u32(), Why: commission.Reason(d.u8())}
-	for _, to := range [...]*time.Duration{&s.Until, &s.Since, &s.By, &s.Loud, &s.Heard, &s.Steady, &s.Still, &t.sent, &c.commissioned.Until} {
-		*to = d.duration()
-	}
-	f := make([]float64, 4)
-	d.f64s(f)
-	s.MPS, s.Mean, s.Told, s.Far = f[0], f[1], f[2], f[3]
-	for _, to := range [...]*bool{&s.Stands, &s.Pressed, &s.Acks, &t.clear, &t.done, &t.order.Silent} {
-		*to = d.flag()
-	}
-	t.order.Rung = int(d.u8()) - 1
-	t.baseline = interlock.TriggerSet{d.u64(), d.u64()}
-	t.rungs = d.u32()
-	c.commissioned.State = CommissionState(d.u8())
-	if s.Place >= commission.MaxSteps || t.order.Rung >= interlock.MaxRungs {
-		d.err = cmpErr(d.err, errTrial)
-		return
-	}
-	t.Restore(&c.params.Trial, s)
 }

@@ -68,6 +68,9 @@ func (g *guard) commission(t *testing.T, h *hands, record string) (said string, 
 		case strings.Contains(line, "Press Enter when ready"):
 			h.set(0, 0)
 			_, _ = io.WriteString(in, "\n") // a program that has ended reads nothing
+		case strings.Contains(line, "press Enter again"):
+			time.Sleep(200 * time.Millisecond) // as a technician would, who is told that the robot does not stand yet
+			_, _ = io.WriteString(in, "\n")
 		case strings.Contains(line, "drive now") && turns:
 			h.set(0, 0.8)
 		case strings.Contains(line, "drive now"):

@@ -32,8 +32,6 @@ const (
 	askTimeout = 2 * time.Second
 	// mostFailures is how many runs of one step in a row may go wrong before the test goes on to the next.
 	mostFailures = 3
-	// tellEvery is how often the same thing is told again while the technician waits.
-	tellEvery = 5 * time.Second
 )
 
 // session is one technician's test.
@@ -214,7 +212,16 @@ func (s *session) begin(ctx context.Context) (contract.TrialReport, error) {
 func (s *session) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
 	defer cancel()
-	_, _ = s.request(ctx, "end", 0) // else the confirmation runs out
+	r, err := s.request(ctx, "end", 0)
+	if err != nil {
+		return // the confirmation runs out, and the guard has kept what failed
+	}
+	s.emit(&r)
+	for _, it := range r.Items {
+		if it.Result == "failed" {
+			s.say("%-24s %-13s %s\n  This counts although the test was not finished: no record does until the robot passes.", it.Name, it.Result, it.Text)
+		}
+	}
 }
 
 // step does runs until the step's figures are good enough, or too many in a row went wrong.
@@ -245,13 +252,13 @@ func (s *session) step(ctx context.Context, step int, r contract.TrialReport) (c
 	return r, nil
 }
 
-// ready waits until the robot stands and the technician presses Enter, and begins the run.
+// ready waits until the technician presses Enter on a robot that stands, and begins the run. An Enter that came too early is
+// forgotten: the run would begin when nobody expects it.
 func (s *session) ready(ctx context.Context, step int) error {
 	t := time.NewTicker(s.poll)
 	defer t.Stop()
-	pressed, told := false, ""
-	var at time.Time
 	for {
+		pressed := false
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -276,9 +283,8 @@ func (s *session) ready(ctx context.Context, step int) error {
 			return ErrFailed
 		case pressed && r.Accepted:
 			return nil
-		case pressed && (r.Text != told || time.Since(at) > tellEvery):
-			s.say("  not yet: %s", r.Text)
-			told, at = r.Text, time.Now()
+		case pressed:
+			s.say("  not yet: %s; then press Enter again", r.Text)
 		}
 	}
 }
