@@ -357,23 +357,22 @@ func (l *lane) flood(ctx context.Context, cfg Config) int {
 	return id
 }
 
-// settle waits until all messages are back, or until no more come.
+// patience is how long a worker may be silent before what it still owes counts as lost.
+const patience = 2 * time.Second
+
+// settle waits until the last message of the visit is back: those of a connection come in order, so that what is missing then was
+// passed over. A worker that is silent for too long has lost it.
 func (l *lane) settle(ctx context.Context, sent int) {
-	missing := func() int {
-		n := 0
-		for id := 1; id <= sent; id++ {
-			if l.got[id].Load() == 0 {
-				n++
-			}
-		}
-		return n
-	}
-	for before := -1; ; {
-		m := missing()
-		if m == 0 || m == before || ctx.Err() != nil {
+	quiet := time.NewTimer(patience)
+	defer quiet.Stop()
+	for sent > 0 && l.got[sent].Load() == 0 {
+		select {
+		case <-l.arrived:
+			quiet.Reset(patience)
+		case <-quiet.C:
+			return
+		case <-ctx.Done():
 			return
 		}
-		before = m
-		time.Sleep(50 * time.Millisecond)
 	}
 }
