@@ -35,6 +35,8 @@ type tally struct {
 	output                  map[string][]string
 	slow                    []line
 	failures                []string
+	unsteady                []string // failed beside others, passed alone
+	broken                  []string // packages that ended before all of their tests had run
 	seeds                   []string
 	coverage                []string
 	tables                  []string
@@ -67,9 +69,14 @@ func main() {
 			fmt.Fprintln(os.Stderr, "tally:", err)
 			os.Exit(1)
 		}
-		t.lanes(modules(packages))
+		all := modules(packages)
+		t.lanes(all)
+		t.again(all)
 	}
 	t.slowest()
+	for _, name := range t.unsteady {
+		fmt.Printf("unsteady: %s failed beside others and passed alone\n", name)
+	}
 	if t.requireAll && t.skipped > 0 {
 		fmt.Printf("REQUIRE_ALL=1: %d skipped tests count as failed\n", t.skipped)
 		t.failed += t.skipped
@@ -251,6 +258,9 @@ func (t *tally) endPackage(e *event, key string) {
 	fmt.Printf("%-4s %6.1f s  %s\n", e.Action, e.Elapsed, e.Package)
 	if e.Action == "fail" {
 		text := strings.Join(t.output[key], "")
+		if !slices.Contains(t.output[key], "FAIL\n") { // the verdict of a program that ran to its end
+			t.broken = append(t.broken, e.Package)
+		}
 		if !strings.Contains(strings.Join(t.failures, " "), e.Package+".") {
 			t.failed++
 			t.failures = append(t.failures, e.Package)

@@ -132,6 +132,46 @@ func TestEveryPackageIsRunOnce(t *testing.T) {
 	}
 }
 
+func TestOnlyWhatNeedsTheClockGetsASecondTry(t *testing.T) {
+	const e2e, product, simulate = "example/test/e2e", "example/agent/guard", "example/test/simulate"
+	all := []module{{"..", nil, true}, {".", []string{"./simulate"}, true}, {".", []string{"-p=1", "./e2e"}, false}}
+	for name, c := range map[string]struct{ failures, want []string }{
+		"subtests count with their test": {[]string{e2e + ".TestA/x.y/z", e2e + ".TestA", e2e + ".TestB"}, []string{e2e + ".TestA", e2e + ".TestB"}},
+		"the product's own":              {[]string{e2e + ".TestA", product + ".TestB"}, nil},
+		"what computes":                  {[]string{simulate + ".TestA"}, nil},
+		"what did not build":             {[]string{e2e}, nil},
+		"nothing":                        {nil, nil},
+	} {
+		r := &tally{failures: c.failures}
+		if d := cmp.Diff(c.want, r.secondTries(all)); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}
+
+func TestAProgramThatWasCutShortIsKnown(t *testing.T) {
+	for text, want := range map[string]int{"FAIL\n": 0, "panic: test timed out\n": 1, "FAIL\tp\t2.0s\n": 1} {
+		r := &tally{output: map[string][]string{}}
+		r.take(&event{Action: "fail", Package: "p", Test: "TestA"})
+		r.take(&event{Action: "output", Package: "p", Output: text})
+		r.take(&event{Action: "fail", Package: "p"})
+		if len(r.broken) != want {
+			t.Errorf("%q: %q broken, want %d", text, r.broken, want)
+		}
+	}
+}
+
+func TestAFailureThatPassesAloneIsCountedAndNamed(t *testing.T) {
+	r := &tally{failed: 3, passed: 5, failures: []string{"p.TestA/x", "p.TestA", "p.TestB"}}
+	r.forgive("p.TestA")
+	if r.failed != 1 || r.passed != 7 || len(r.failures) != 1 || r.failures[0] != "p.TestB" {
+		t.Errorf("%d failed, %d passed, %q left", r.failed, r.passed, r.failures)
+	}
+	if d := cmp.Diff([]string{"p.TestA"}, r.unsteady); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestRanOutOfTimeIsNoFailure(t *testing.T) {
 	for out, want := range map[string]bool{
 		"--- FAIL: FuzzX (5.29s)\n    context deadline exceeded\nFAIL\n":                                         true,
