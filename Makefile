@@ -6,10 +6,14 @@ CLI       := github.com/robowarden/robowarden/agent/internal/cli
 LDFLAGS   := -s -w -X $(CLI).Version=$(VERSION) -X $(CLI).BuildTime=$(BUILDTIME)
 # Code that is never on the way from a message to a command is not inlined: 1 MB less on the robot's flash and in its memory.
 OURS      := github.com/robowarden/robowarden
-COLD      := google.golang.org/... github.com/sigstore/... github.com/eclipse/... github.com/gorilla/... github.com/spf13/... \
-	github.com/goccy/... github.com/fxamacker/... github.com/google/... net/http crypto/tls crypto/x509 encoding/json encoding/asn1 \
-	regexp/... text/... mime/... reflect net os vendor/golang.org/... \
-	$(addprefix $(OURS)/,agent/config/... agent/internal/cli/... attest/... agent/steward agent/courier agent/slots agent/trial agent/flight agent/fleet)
+COLD      := google.golang.org/... golang.org/x/... kernel.org/... $(addprefix github.com/,sigstore/... eclipse/... gorilla/... \
+	spf13/... goccy/... fxamacker/... google/... bluenviron/... landlock-lsm/... rs/... veraison/... x448/... youmark/... \
+	secure-systems-lab/... opencontainers/... coreos/... mattn/...) vendor/golang.org/... \
+	net net/http/... net/netip net/textproto net/url crypto/hpke crypto/tls crypto/x509/... encoding/asn1 encoding/base64 encoding/csv \
+	encoding/hex encoding/json encoding/pem encoding/xml archive/... bufio compress/... context errors flag fmt html/... log/... math/big \
+	mime/... os path/... reflect regexp/... sort text/... unicode/... \
+	$(addprefix $(OURS)/,agent/config/... agent/internal/... agent/commission agent/courier agent/evidencelog agent/fleet agent/flight \
+	agent/slots agent/steward agent/trial attest/... hal/proc hal/ros2/idl)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath $(COLD:%=-gcflags=%=-l) -ldflags "$(LDFLAGS)"
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 # The robot binary's budget in bytes (16 MiB), see make size.
@@ -23,9 +27,10 @@ help: ## list the targets
 
 build: ## bin/robowarden, bin/robowarden-station and bin/robowarden-linux-arm64, static
 	@mkdir -p bin
-	$(BUILD) -o bin/robowarden ./agent/cmd/robowarden
-	$(BUILD) -o bin/robowarden-station ./agent/cmd/robowarden-station
-	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/robowarden-linux-arm64 ./agent/cmd/robowarden
+	@$(BUILD) -o bin/robowarden ./agent/cmd/robowarden
+	@$(BUILD) -o bin/robowarden-station ./agent/cmd/robowarden-station
+	@GOOS=linux GOARCH=arm64 $(BUILD) -o bin/robowarden-linux-arm64 ./agent/cmd/robowarden
+	@ls -sh1 bin/robowarden bin/robowarden-station bin/robowarden-linux-arm64
 
 deb: build ## Debian packages for amd64 and arm64 in bin/, the same bytes for the same commit
 	@cd test && for arch in amd64 arm64; do \
