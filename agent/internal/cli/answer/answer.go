@@ -40,6 +40,16 @@ func With(code int, err error) error { return coded{err, code} }
 // Usage is the error of a command that was not used as it should be.
 func Usage(format string, args ...any) error { return With(Misused, fmt.Errorf(format, args...)) }
 
+// Told ends a command whose answer is no and that has said everything already.
+func Told() error { return With(No, errors.New("")) }
+
+// Quiet prepares a command: its errors are printed by the program, once, and a wrong flag is a usage error.
+func Quiet(cmd *cobra.Command) *cobra.Command {
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return With(Misused, err) })
+	return cmd
+}
+
 // Positional turns wrong arguments into a usage error.
 func Positional(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -60,7 +70,7 @@ func Refused(w io.Writer, err error) error {
 		return err
 	}
 	fmt.Fprintf(w, "refused: %s\n", problems.Summary())
-	return With(No, errors.New(""))
+	return Told()
 }
 
 // Colourful says whether w is a terminal whose user has not asked for plain text (no-color.org).

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -27,11 +28,11 @@ how many persons, for how long and how fast; where it takes two, the second sign
 the same triggers and speed within ten minutes. It ends by itself, with the guard, and by an order with --end.`,
 		Example: `  robowarden-station sign override --audience unitree/g1-0007 --trigger pose.covariance --max-speed 0.2 --lasts 5m \
       --nonce 000102030405060708090a0b0c0d0e0f --reason "bring it back to the dock" --key sven.key --out override.order`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				if len(q.Triggers) == 0 || q.End == (q.MaxSpeedMPS != 0) {
-					return nil, usage("expected --trigger, as often as needed, and either --max-speed or --end")
+					return nil, answer.Usage("expected --trigger, as often as needed, and either --max-speed or --end")
 				}
 				o, err := s.header(order.KindOverride)
 				if err != nil {
@@ -64,13 +65,13 @@ func (s *signing) newSession() *cobra.Command {
 end, by an order with --level end, by a stop and with the guard.`,
 		Example: `  robowarden-station sign session --audience unitree/g1-0007 --channel operator --level control --who "Olga P." --role operator \
       --from "control room 2" --lasts 30m --nonce 000102030405060708090a0b0c0d0e0f --reason "stuck at the lift" --key sara.key --out session.order`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				q.Level = order.Level(level)
 				end := q.Level == order.LevelEnd
 				if q.Channel == "" || level == "" || !end && (q.Who == "" || q.Role == "" || q.From == "") {
-					return nil, usage("--channel and --level are needed, and --who, --role and --from unless the level is end")
+					return nil, answer.Usage("--channel and --level are needed, and --who, --role and --from unless the level is end")
 				}
 				o, err := s.header(order.KindSession)
 				if err != nil {
@@ -101,11 +102,11 @@ func (s *signing) newHalt() *cobra.Command {
 		Short: "Sign a halt: no robot that sees it installs a release any more",
 		Long: "Halt signs an order after which no robot that sees it installs the named release. Any stop role may. It takes nothing\n" +
 			"back, and nothing lifts it: what goes on is a release of another version.",
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				if version == "" {
-					return nil, usage("--release is missing: expected the version of the release to halt")
+					return nil, answer.Usage("--release is missing: expected the version of the release to halt")
 				}
 				o, err := s.header(order.KindHalt)
 				if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -20,13 +21,13 @@ type signedRecord struct {
 }
 
 func (s *signing) newCommissioning() *cobra.Command {
-	return quiet(&cobra.Command{
+	return answer.Quiet(&cobra.Command{
 		Use:   "commissioning RECORD.json",
 		Short: "Sign the record of a robot's proof test",
 		Long: `Commissioning signs what ` + "`robowarden commission`" + ` measured, unchanged: a robot takes no other text than its own. It shows the
 record first; who signs it says that the test was done as the record says. The key needs the role technician.`,
 		Example: "  robowarden-station sign commissioning record.json --key tara.key --keys keylist.order --out record.dsse.json",
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			signers, err := s.signers()
 			if err != nil {

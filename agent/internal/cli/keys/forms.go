@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -19,7 +20,7 @@ func (s *signing) newStop() *cobra.Command {
 		Use:     "stop",
 		Short:   "Sign a stop",
 		Example: `  robowarden-station sign stop --audience "*" --reason "smoke on the ward" --key button.key --out stop.order`,
-		Args:    positional(cobra.NoArgs),
+		Args:    answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				o, err := s.header(order.KindStop)
@@ -42,11 +43,11 @@ func (s *signing) newReset() *cobra.Command {
 		Short: "Sign a reset of latched triggers",
 		Example: `  robowarden-station sign reset --audience unitree/g1-0007 --trigger pose.stale --boot-id 5f0c3a52-9a3e-4f0e-8f1b-1d2c3b4a5968 \
       --reason "cable replaced" --key olga.key --out reset.order`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				if reset.All == (len(reset.Triggers) > 0) {
-					return nil, usage("expected either --trigger, as often as needed, or --all")
+					return nil, answer.Usage("expected either --trigger, as often as needed, or --all")
 				}
 				o, err := s.header(order.KindReset)
 				if err != nil {
@@ -64,7 +65,7 @@ func (s *signing) newReset() *cobra.Command {
 
 func (s *signing) newGrant() *cobra.Command {
 	var grant order.Grant
-	var scope, answer string
+	var scope, instead string
 	var facts []string
 	var lasts time.Duration
 	cmd := s.bound(&cobra.Command{
@@ -72,17 +73,17 @@ func (s *signing) newGrant() *cobra.Command {
 		Short: "Sign a grant: allow for a while what the policy forbids",
 		Example: `  robowarden-station sign grant --audience unitree/g1-0007 --scope egress --zone pharmacy --max-speed 0.2 --lasts 5m \
       --nonce 000102030405060708090a0b0c0d0e0f --reason "recover the robot" --key sven.key --out grant.order`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				if grant.Zone == "" || grant.MaxSpeedMPS == 0 {
-					return nil, usage("--zone and --max-speed are needed")
+					return nil, answer.Usage("--zone and --max-speed are needed")
 				}
 				o, err := s.header(order.KindGrant)
 				if err != nil {
 					return nil, err
 				}
-				grant.Scope, grant.Answer = order.Scope(scope), order.Answer(answer)
+				grant.Scope, grant.Answer = order.Scope(scope), order.Answer(instead)
 				for _, f := range facts {
 					grant.Facts = append(grant.Facts, order.Fact(f))
 				}
@@ -101,7 +102,7 @@ func (s *signing) newGrant() *cobra.Command {
 	f.Float64Var(&grant.MaxSpeedMPS, "max-speed", 0, "the speed allowed, in metres per second")
 	f.DurationVar(&lasts, "lasts", 0, "when the grant ends, counted from now (default with the order's validity)")
 	f.StringSliceVar(&facts, "fact", nil, "what you vouch for, for a DOOR zone: badge, door or task; may be given more than once")
-	f.StringVar(&answer, "answer", "", "instead of a grant: queued, rejected or revoked")
+	f.StringVar(&instead, "answer", "", "instead of a grant: queued, rejected or revoked")
 	f.BoolVar(&grant.SingleUse, "single-use", false, "end the grant when the robot has left the zone once")
 	return cmd
 }
@@ -116,11 +117,11 @@ func (s *signing) newPolicy() *cobra.Command {
 two. The policy's own revision becomes the order's sequence; it has to be higher than that of the policy in force.`,
 		Example: `  robowarden-station sign policy policy.yaml --profile profile.yaml --topics topics.yaml --revision 18 \
       --audience group:ward-3 --reason "night shift" --key sven.key --out night.order`,
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				if profile == "" || topics == "" {
-					return nil, usage("--profile and --topics are needed: a policy is signed for one of each")
+					return nil, answer.Usage("--profile and --topics are needed: a policy is signed for one of each")
 				}
 				o, err := s.header(order.KindPolicySet)
 				if err != nil {
@@ -186,11 +187,11 @@ Files are looked for beside KEYS.yaml. Without not_before and not_after, a key i
 marks a key that anybody may know; robots refuse it outside the demonstration.
 Roles: ` + strings.Join(roleNames(), ", ") + `.`,
 		Example: `  robowarden-station sign keylist keys.yaml --sequence 4 --audience group:site --reason "olga joins" --key rita.key --out keylist.order`,
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
 				if sequence == 0 {
-					return nil, usage("--sequence is missing: expected a number above that of the list in force, 1 for the first")
+					return nil, answer.Usage("--sequence is missing: expected a number above that of the list in force, 1 for the first")
 				}
 				o, err := s.header(order.KindKeyList)
 				if err != nil {

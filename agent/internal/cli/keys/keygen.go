@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -22,23 +23,23 @@ type made struct {
 // NewKeygen returns the subcommand that makes a key pair.
 func NewKeygen() *cobra.Command {
 	var alg, out string
-	var ans answer
-	cmd := quiet(&cobra.Command{
+	var ans output
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "keygen --out DIR/NAME",
 		Short: "Make a key pair that signs orders",
 		Long: `Keygen makes a key pair and writes NAME.key (private, PKCS #8, mode 0600) and NAME.pub (public). It never writes over a
 file. The private key has no passphrase: keep it on an encrypted disk. The public key goes into a key list.`,
 		Example: "  robowarden-station keygen --out keys/olga",
-		Args:    positional(cobra.NoArgs),
+		Args:    answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := ans.check(); err != nil {
 				return err
 			}
 			if out == "" {
-				return usage("--out is missing: expected the folder and name of the key, like keys/olga")
+				return answer.Usage("--out is missing: expected the folder and name of the key, like keys/olga")
 			}
 			if alg != string(order.ECDSAP256) && alg != string(order.Ed25519) {
-				return usage("--alg: expected %s or %s, found %q", order.ECDSAP256, order.Ed25519, alg)
+				return answer.Usage("--alg: expected %s or %s, found %q", order.ECDSAP256, order.Ed25519, alg)
 			}
 			m, err := generate(order.Algorithm(alg), out)
 			if err != nil {

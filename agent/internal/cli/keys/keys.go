@@ -17,67 +17,25 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
-const (
-	exitNo    = 1
-	exitUsage = 2
-)
+// output writes a command's answer as text for people or as JSON for programs.
+type output struct{ format string }
 
-// exit is an error that chooses the program's exit code. Without a text, the command has said everything already.
-type exit struct {
-	code int
-	err  error
-}
-
-func (e *exit) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exit) Unwrap() error { return e.err }
-
-// ExitCode is the program's exit code.
-func (e *exit) ExitCode() int { return e.code }
-
-// usage is the error of a command that was not used as it should be.
-func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Errorf(format, args...)} }
-
-// positional turns wrong arguments into a usage error.
-func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &exit{exitUsage, err}
-		}
-		return nil
-	}
-}
-
-// quiet prepares a command: its errors are printed by the program, once.
-func quiet(cmd *cobra.Command) *cobra.Command {
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
-	return cmd
-}
-
-// answer writes a command's answer as text for people or as JSON for programs.
-type answer struct{ format string }
-
-func (a *answer) flag(cmd *cobra.Command) {
+func (a *output) flag(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&a.format, "output", "text", "text for people, json for programs")
 }
 
-func (a *answer) check() error {
+func (a *output) check() error {
 	if a.format != "text" && a.format != "json" {
-		return usage("--output: expected text or json, found %q", a.format)
+		return answer.Usage("--output: expected text or json, found %q", a.format)
 	}
 	return nil
 }
 
-func (a *answer) write(w io.Writer, text string, doc any) error {
+func (a *output) write(w io.Writer, text string, doc any) error {
 	if a.format == "text" {
 		_, err := io.WriteString(w, text)
 		return err

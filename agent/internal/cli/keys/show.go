@@ -5,14 +5,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
 // NewShow returns the subcommand that says what a signed order would do.
 func NewShow() *cobra.Command {
 	var list, roots string
-	var ans answer
-	cmd := quiet(&cobra.Command{
+	var ans output
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "show FILE",
 		Short: "Say what a signed order would do, who signed it, and whether it verifies",
 		Long: `Show reads a signed order and says in plain words what it would do, to whom, when, who signed it, and whether the
@@ -21,13 +22,13 @@ and earlier use.
 
 Exit status: 0 the order verifies, 1 it does not, 2 the command was used wrongly.`,
 		Example: "  robowarden-station show stop.order --keys keylist.order --roots roots.pem",
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := ans.check(); err != nil {
 				return err
 			}
 			if roots != "" && list == "" {
-				return usage("--roots needs --keys: root keys vouch for a key list, and the list for everybody else")
+				return answer.Usage("--roots needs --keys: root keys vouch for a key list, and the list for everybody else")
 			}
 			envelope, err := readFile(args[0], order.MaxEnvelope)
 			if err != nil {
@@ -48,7 +49,7 @@ Exit status: 0 the order verifies, 1 it does not, 2 the command was used wrongly
 				return err
 			}
 			if r.Err != nil {
-				return &exit{code: exitNo}
+				return answer.Told()
 			}
 			return nil
 		},

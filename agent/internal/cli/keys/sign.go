@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 )
 
@@ -17,7 +18,7 @@ const early = 5 * time.Minute
 
 // signing is what all forms of sign share.
 type signing struct {
-	ans      answer
+	ans      output
 	keys     []string
 	also     []string
 	out      string
@@ -33,7 +34,7 @@ type signing struct {
 // NewSign returns the subcommand that signs orders, with one form for each kind.
 func NewSign() *cobra.Command {
 	s := &signing{}
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "sign ORDER.yaml|ORDER.json",
 		Short: "Sign an order: stop, reset, grant, override, session, policy, key list, or any order from a file",
 		Long: `Sign makes a signed order and writes it to --out. The forms below make one kind each; without a form, the order comes from
@@ -45,7 +46,7 @@ Exit status: 0 signed, 1 the order or a key cannot be used, 2 the command was us
 		Example: `  robowarden-station sign stop --audience unitree/g1-0007 --reason "water on the floor" --key olga.key --out stop.order
   robowarden-station sign policy policy.yaml --profile profile.yaml --topics topics.yaml --audience group:ward-3 \
       --reason "night shift" --key sven.key --out night.order`,
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return s.run(cmd, func() (*order.Order, error) { return readOrder(args[0], time.Now(), s.valid) })
@@ -67,7 +68,7 @@ func (s *signing) common(cmd *cobra.Command) *cobra.Command {
 	f.StringArrayVar(&s.audience, "audience", nil, "for whom: manufacturer/serial, group:name, or * for a stop")
 	f.StringVar(&s.reason, "reason", "", "why, in one line, for whoever reads the journal")
 	f.StringVar(&s.from, "not-before", "", "from when it is valid, like 2026-03-29T22:15:00Z (default five minutes ago)")
-	return quiet(cmd)
+	return answer.Quiet(cmd)
 }
 
 // bound adds the flags of the kinds that are bound to one run of one robot.
@@ -82,13 +83,13 @@ func (s *signing) bound(cmd *cobra.Command) *cobra.Command {
 func (s *signing) header(kind order.Kind) (*order.Order, error) {
 	switch {
 	case len(s.audience) == 0:
-		return nil, usage("--audience is missing: expected manufacturer/serial or group:name")
+		return nil, answer.Usage("--audience is missing: expected manufacturer/serial or group:name")
 	case s.reason == "":
-		return nil, usage("--reason is missing: expected why, in one line")
+		return nil, answer.Usage("--reason is missing: expected why, in one line")
 	case kind.Bound() && s.boot == "" && s.nonce == "":
-		return nil, usage("--boot-id and --nonce are missing: a %s needs at least one of them; `robowarden status` on the robot shows both", kind)
+		return nil, answer.Usage("--boot-id and --nonce are missing: a %s needs at least one of them; `robowarden status` on the robot shows both", kind)
 	case s.valid < 0:
-		return nil, usage("--valid: expected more than 0, found %s", s.valid)
+		return nil, answer.Usage("--valid: expected more than 0, found %s", s.valid)
 	}
 	o := &order.Order{
 		Kind: kind, ID: order.NewID(), Audience: s.audience, Reason: s.reason,
@@ -98,7 +99,7 @@ func (s *signing) header(kind order.Kind) (*order.Order, error) {
 	if s.from != "" {
 		t, err := time.Parse("2006-01-02T15:04:05Z", s.from)
 		if err != nil {
-			return nil, usage("--not-before: expected UTC in whole seconds like 2026-03-29T22:15:00Z, found %q", s.from)
+			return nil, answer.Usage("--not-before: expected UTC in whole seconds like 2026-03-29T22:15:00Z, found %q", s.from)
 		}
 		o.NotBefore = t
 	}
@@ -148,10 +149,10 @@ func (s *signing) signers() ([]crypto.Signer, error) {
 		return nil, err
 	}
 	if len(s.keys) == 0 {
-		return nil, usage("--key is missing: expected the private key to sign with")
+		return nil, answer.Usage("--key is missing: expected the private key to sign with")
 	}
 	if s.out == "" {
-		return nil, usage("--out is missing: expected where to write the signed order")
+		return nil, answer.Usage("--out is missing: expected where to write the signed order")
 	}
 	var out []crypto.Signer
 	for _, path := range append(append([]string(nil), s.keys...), s.also...) {
@@ -198,11 +199,11 @@ func (s *signing) finish(cmd *cobra.Command, envelope []byte) error {
 }
 
 func (s *signing) newCosign() *cobra.Command {
-	return quiet(&cobra.Command{
+	return answer.Quiet(&cobra.Command{
 		Use:   "cosign FILE",
 		Short: "Add a signature to an order that somebody else has signed",
 		Long:  "Cosign adds a signature to a signed order. Read what `show` says about it first: you answer for it as well.",
-		Args:  positional(cobra.ExactArgs(1)),
+		Args:  answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			keys, err := s.signers()
 			if err != nil {
