@@ -35,13 +35,16 @@ type tally struct {
 	output                  map[string][]string
 	slow                    []line
 	failures                []string
-	unsteady                []string // failed beside others, passed alone
-	broken                  []string // packages that ended before all of their tests had run
+	unsteady                []string        // failed beside others, passed alone
+	broken                  []string        // packages that ended before all of their tests had run
+	drawn                   map[string]bool // top-level tests with random inputs
 	seeds                   []string
 	coverage                []string
 	tables                  []string
 	fuzzed                  []string
 }
+
+func newTally() *tally { return &tally{output: map[string][]string{}, drawn: map[string]bool{}} }
 
 type line struct {
 	name    string
@@ -60,7 +63,8 @@ func main() {
 	only := flag.String("rooms", "", "with -qualify: the rooms to run, separated by commas; empty runs all")
 	report := flag.String("report", "", "with -qualify: the folder for a Markdown report of each room, and for the summary beside it")
 	flag.Parse()
-	t := &tally{requireAll: os.Getenv("REQUIRE_ALL") == "1", output: map[string][]string{}}
+	t := newTally()
+	t.requireAll = os.Getenv("REQUIRE_ALL") == "1"
 	if *qualify {
 		t.qualify(*only, *report)
 	} else {
@@ -69,9 +73,8 @@ func main() {
 			fmt.Fprintln(os.Stderr, "tally:", err)
 			os.Exit(1)
 		}
-		all := modules(packages)
-		t.lanes(all)
-		t.again(all)
+		t.lanes(modules(packages))
+		t.again()
 	}
 	t.slowest()
 	for _, name := range t.unsteady {
@@ -242,6 +245,10 @@ func (t *tally) take(e *event) {
 // keep picks out of the output what a report needs.
 func (t *tally) keep(e *event) {
 	text := strings.TrimSpace(e.Output)
+	if draws(text) {
+		pkg, test, _ := cutTest(e.Package + "." + e.Test)
+		t.drawn[pkg+"."+test] = true
+	}
 	if strings.Contains(text, "seed") || strings.Contains(text, "figures: ") {
 		t.seeds = append(t.seeds, e.Test+": "+text)
 	}

@@ -88,7 +88,8 @@ func (t *tally) qualify(names, dir string) {
 		return
 	}
 	for _, r := range all {
-		one := &tally{requireAll: t.requireAll, output: map[string][]string{}}
+		one := newTally()
+		one.requireAll = t.requireAll
 		start := time.Now()
 		for _, m := range r.run {
 			one.try(m)

@@ -30,7 +30,7 @@ func TestLastExecs(t *testing.T) {
 }
 
 func TestTallyCountsAPackageThatDoesNotBuildOnce(t *testing.T) {
-	r := &tally{output: map[string][]string{}}
+	r := newTally()
 	r.take(&event{Action: "fail", Package: "p"})
 	r.take(&event{Action: "fail", Package: "q", Test: "T"})
 	r.take(&event{Action: "fail", Package: "q"})
@@ -41,7 +41,7 @@ func TestTallyCountsAPackageThatDoesNotBuildOnce(t *testing.T) {
 }
 
 func TestTallyKeepsCoverageAndSeeds(t *testing.T) {
-	r := &tally{output: map[string][]string{}}
+	r := newTally()
 	r.take(&event{Action: "output", Package: "p", Output: "coverage: 81.0% of statements\n"})
 	r.take(&event{Action: "output", Package: "p", Test: "T", Output: "    x_test.go:1: seed 7\n"})
 	if diff := cmp.Diff([]string{"p: 81.0% of statements"}, r.coverage); diff != "" {
@@ -53,7 +53,7 @@ func TestTallyKeepsCoverageAndSeeds(t *testing.T) {
 }
 
 func TestRowsOfTablesComeIntoTheReport(t *testing.T) {
-	r := &tally{output: map[string][]string{}}
+	r := newTally()
 	for _, line := range []string{"table: | a | b |", "table: |---|---|", "not a table: at all", "table: | 1 | 2 |"} {
 		r.take(&event{Action: "output", Package: "p", Test: "T", Output: "    x_test.go:1: " + line + "\n"})
 	}
@@ -132,18 +132,19 @@ func TestEveryPackageIsRunOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatNeedsTheClockGetsASecondTry(t *testing.T) {
-	const e2e, product, simulate = "example/test/e2e", "example/agent/guard", "example/test/simulate"
-	all := []module{{"..", nil, true}, {".", []string{"./simulate"}, true}, {".", []string{"-p=1", "./e2e"}, false}}
+func TestWhatDrawsAtRandomGetsNoSecondTry(t *testing.T) {
 	for name, c := range map[string]struct{ failures, want []string }{
-		"subtests count with their test": {[]string{e2e + ".TestA/x.y/z", e2e + ".TestA", e2e + ".TestB"}, []string{e2e + ".TestA", e2e + ".TestB"}},
-		"the product's own":              {[]string{e2e + ".TestA", product + ".TestB"}, nil},
-		"what computes":                  {[]string{simulate + ".TestA"}, nil},
-		"what did not build":             {[]string{e2e}, nil},
+		"subtests count with their test": {[]string{"p.TestA/x.y/z", "p.TestA", "q.TestB"}, []string{"p.TestA", "q.TestB"}},
+		"one names its seed":             {[]string{"p.TestA", "p.TestSeed"}, nil},
+		"one is rapid's":                 {[]string{"p.TestRapid/x", "p.TestRapid"}, nil},
+		"what did not build":             {[]string{"p"}, nil},
 		"nothing":                        {nil, nil},
 	} {
-		r := &tally{failures: c.failures}
-		if d := cmp.Diff(c.want, r.secondTries(all)); d != "" {
+		r := newTally()
+		r.take(&event{Action: "output", Package: "p", Test: "TestSeed", Output: "    x_test.go:1: seed 7\n"})
+		r.take(&event{Action: "output", Package: "p", Test: "TestRapid/x", Output: "    x_test.go:1: [rapid] failed after 3 tests\n"})
+		r.failures = c.failures
+		if d := cmp.Diff(c.want, r.secondTries()); d != "" {
 			t.Errorf("%s: %s", name, d)
 		}
 	}
@@ -151,7 +152,7 @@ func TestOnlyWhatNeedsTheClockGetsASecondTry(t *testing.T) {
 
 func TestAProgramThatWasCutShortIsKnown(t *testing.T) {
 	for text, want := range map[string]int{"FAIL\n": 0, "panic: test timed out\n": 1, "FAIL\tp\t2.0s\n": 1} {
-		r := &tally{output: map[string][]string{}}
+		r := newTally()
 		r.take(&event{Action: "fail", Package: "p", Test: "TestA"})
 		r.take(&event{Action: "output", Package: "p", Output: text})
 		r.take(&event{Action: "fail", Package: "p"})
