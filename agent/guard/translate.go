@@ -81,8 +81,8 @@ func (c *Core) takePosture(j *msg.Joints, boot time.Duration) {
 		}
 	}
 	c.fence.Posture(p)
-	if c.pending != nil {
-		c.pending.fence.Posture(p)
+	for i := range c.pending {
+		c.pending[i].fence.Posture(p)
 	}
 }
 
@@ -183,7 +183,7 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	if v.Zone != geofence.NoZone {
 		zone = uint16(v.Zone + 1) //nolint:gosec // Compile caps zones at 10 000
 	}
-	if v.Place == geofence.PlaceUnknown && v.Faults == 0 {
+	if v.Place == geofence.PlaceUnknown && v.Faults == 0 && !c.crowded {
 		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
 		return // nobody has looked yet
 	}
