@@ -21,12 +21,18 @@ func allParts(t *testing.T) map[string]part {
 	clock, err1 := NewClockWatch(clockConfig())
 	loop, err2 := NewLoopWatch(loopConfig())
 	publisher, err3 := NewPublisherWatch(inputTopic())
-	if err := errors.Join(err1, err2, err3); err != nil {
+	overrides, err4 := NewOverrides(overridePolicy())
+	demand, err5 := NewDemandGate(demandConfig())
+	channel, err6 := NewChannelWatch(channelConfig())
+	follow, err7 := NewFollowWatch(followConfig())
+	fall, err8 := NewFallWatch(fallConfig())
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		t.Fatal(err)
 	}
 	return map[string]part{
 		"machine": newScript(t, nil).m, "gate": newGateScript(t).g, "ladder": newLadderScript(t).l, "standstill": newStandstill(t, nil),
 		"heartbeat": newDesk(t).h, "clock": clock, "loop": loop, "publisher": publisher,
+		"overrides": overrides, "demand": demand, "channel": channel, "follow": follow, "fall": fall, "proof": proofWatch(t),
 	}
 }
 

@@ -71,6 +71,19 @@ func (u *unit) until(most time.Duration) (time.Duration, bool) {
 	return 0, false
 }
 
+// TestAWatchThatIsNotUsedRemembersNothing: what a robot without such a unit hears of one counts for nothing, now or later.
+func TestAWatchThatIsNotUsedRemembersNothing(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		u := newUnit(t, func(c *FallConfig) { c.Used = used })
+		before := string(u.w.AppendState(nil))
+		u.lean = 1
+		u.run(time.Second)
+		if changed := string(u.w.AppendState(nil)) != before; changed != used || (u.last.Fallen.State == Present) != used {
+			t.Errorf("used %t: its memory changed: %t; %+v", used, changed, u.last)
+		}
+	}
+}
+
 // TestFallIsSeen lets a robot that has stood fall in each way, says how soon it is seen, and shows that it is not seen with
 // its detector off.
 func TestFallIsSeen(t *testing.T) {
