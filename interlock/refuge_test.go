@@ -80,9 +80,9 @@ func TestAHoldBecomesACreepOut(t *testing.T) {
 
 // TestALatchedHoldIsNoCreep: what a person has to reset holds as it is; the same by itself would let the robot creep out.
 func TestALatchedHoldIsNoCreep(t *testing.T) {
-	for clear, want := range map[ClearCondition]bool{ClearOnDwell: true, ClearByOperator: false} {
+	for clear, want := range map[ClearCondition]bool{ClearOnClear: true, ClearByOperator: false} {
 		p := DefaultPolicy()
-		p.Rules[JointsMissing].Clear = clear
+		p.Rules[OrderHold].Clear = clear
 		m, err := New(p)
 		if err != nil {
 			t.Fatal(err)
@@ -92,13 +92,13 @@ func TestALatchedHoldIsNoCreep(t *testing.T) {
 		var d Decision
 		for i := range 200 {
 			if i == 150 {
-				in.Conditions[JointsMissing] = Fault(CauseNone, 0)
+				in.Conditions[OrderHold] = Fault(CauseNone, 0)
 			}
 			now += 20 * time.Millisecond
 			m.Step(now, in, &d)
 		}
-		if d.Refuge != want || m.latched.Has(JointsMissing) == want {
-			t.Errorf("clears %v: refuge %t, %v", clear, d.Refuge, d.Axes)
+		if d.Refuge != want || m.latched.Has(OrderHold) == want {
+			t.Errorf("clears %v: refuge %t, %v; latched %t", clear, d.Refuge, d.Axes, m.latched.Has(OrderHold))
 		}
 	}
 }
