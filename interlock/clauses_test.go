@@ -63,6 +63,39 @@ func TestStoredStateIsRefusedByItsKindOfFault(t *testing.T) {
 	}
 }
 
+// TestStoredNumbersThatCannotBeAreRefused: what a watch has written with its checksum, but can never have seen.
+func TestStoredNumbersThatCannotBeAreRefused(t *testing.T) {
+	for name, wrong := range map[string]func(parts map[string]part){
+		"a speed that is no number":      func(p map[string]part) { p["follow"].(*FollowWatch).most[0][0] = math.NaN() },
+		"a turn below zero":              func(p map[string]part) { p["follow"].(*FollowWatch).most[1][1] = -1 },
+		"a speed before without end":     func(p map[string]part) { p["follow"].(*FollowWatch).before[0] = math.Inf(1) },
+		"a greatest turn without end":    func(p map[string]part) { p["follow"].(*FollowWatch).top[1] = math.Inf(1) },
+		"a share below zero":             func(p map[string]part) { p["demand"].(*DemandGate).share = -1 },
+		"a share that is no number":      func(p map[string]part) { p["demand"].(*DemandGate).share = math.NaN() },
+		"a mean acceleration of nothing": func(p map[string]part) { p["fall"].(*FallWatch).mean[2] = math.NaN() },
+		"one that no unit can measure":   func(p map[string]part) { p["fall"].(*FallWatch).mean[0] = 2 * fallMostMPS2 },
+		"nothing (off)":                  func(map[string]part) {},
+	} {
+		parts := allParts(t)
+		wrong(parts)
+		refused := 0
+		for _, p := range parts {
+			if err := p.RestoreState(p.AppendState(nil)); errors.Is(err, ErrDamaged) {
+				refused++
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		want := 1
+		if name == "nothing (off)" {
+			want = 0
+		}
+		if refused != want {
+			t.Errorf("%s: %d parts refused their state", name, refused)
+		}
+	}
+}
+
 func TestStoredMachineThatContradictsItselfIsRefused(t *testing.T) {
 	for name, wrong := range map[string]func(m *Machine){
 		"nothing (off)":              func(*Machine) {},

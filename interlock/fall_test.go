@@ -84,6 +84,18 @@ func TestAWatchThatIsNotUsedRemembersNothing(t *testing.T) {
 	}
 }
 
+// TestAnAccelerationThatIsNoNumberIsNoFall: it makes the unit useless, and tells nothing of the robot.
+func TestAnAccelerationThatIsNoNumberIsNoFall(t *testing.T) {
+	for name, v := range map[string]float64{"without end": math.Inf(1), "no number": math.NaN()} {
+		u := newUnit(t, nil).run(time.Second)
+		u.edit = func(r *FallReading) bool { r.Acceleration[2] = v; return true }
+		u.run(10 * ms)
+		if u.last.Fallen.State != Unknown || u.last.Missing.Cause != CauseNotFinite {
+			t.Errorf("%s: %+v", name, u.last)
+		}
+	}
+}
+
 // TestFallIsSeen lets a robot that has stood fall in each way, says how soon it is seen, and shows that it is not seen with
 // its detector off.
 func TestFallIsSeen(t *testing.T) {
