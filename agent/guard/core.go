@@ -80,6 +80,8 @@ type Core struct {
 	weak     badCommand
 	composed msg.Pose
 	unclean  bool
+	// stirred is true once the robot was let move, or was measured to move, since the start.
+	stirred bool
 	// pending are the policies before, the oldest first, until the robot stands; crowded says that there were too many.
 	pending    []*pendingPolicy
 	crowded    bool
@@ -206,6 +208,7 @@ func (c *Core) decide(boot time.Duration) {
 	c.watchChannels(boot)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
+	c.stirred = c.stirred || c.motion.State == interlock.Moving || c.decision.Axes.Motion > interlock.MotionHold
 	c.privacy.follow(boot, c.decision.Axes.Perception)
 }
 

@@ -455,10 +455,15 @@ func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) 
 
 func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = c.rungs.Unconfirmed, c.rungs.Untold
-	if c.params.Required&^c.body.seen != 0 && c.motion.State == interlock.MotionUnknown {
-		// Before the robot's drivers are up there is nothing to measure. Startup holds the robot meanwhile; a latch for it
-		// would be a nuisance at every start.
-		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
+	if !c.stirred {
+		// Before the robot's drivers are up there is nothing to measure, and they may falter once more when they are. What is
+		// missing holds or stops a robot that nobody let move and nobody saw move; a latch for it would be a nuisance at every
+		// such start.
+		none := interlock.OK()
+		if c.params.Required&^c.body.seen != 0 {
+			none = interlock.Condition{}
+		}
+		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = none, none
 	}
 	set[interlock.MotionExcess], set[interlock.MotionUnfollowed] = c.followStatus.Excess, c.followStatus.Unfollowed
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, c.decision.Axes.Manipulators)
