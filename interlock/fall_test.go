@@ -96,6 +96,15 @@ func TestAnAccelerationThatIsNoNumberIsNoFall(t *testing.T) {
 	}
 }
 
+// TestAUnitThatFeelsNothingShowsNoFall: without accelerations nobody can say that it falls freely, nor that it does not.
+func TestAUnitThatFeelsNothingShowsNoFall(t *testing.T) {
+	u := newUnit(t, nil).run(time.Second)
+	u.feels = false
+	if u.run(time.Second); u.last.Fallen.State != Unknown || u.last.Missing.Cause != CauseIncomplete {
+		t.Errorf("%+v", u.last)
+	}
+}
+
 // TestFallIsSeen lets a robot that has stood fall in each way, says how soon it is seen, and shows that it is not seen with
 // its detector off.
 func TestFallIsSeen(t *testing.T) {
