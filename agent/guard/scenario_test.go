@@ -15,9 +15,11 @@ func TestInputsThatFalterAtTheStartLatchNothing(t *testing.T) {
 		before func(r *rig)
 		latch  bool
 	}{
-		"at once":              {func(r *rig) { r.run(50 * time.Millisecond) }, false},
-		"while it settles":     {func(r *rig) { r.run(300 * time.Millisecond) }, false},
-		"it was seen to stand": {func(r *rig) { r.until("stands", 5*time.Second, func() bool { return r.core.motion.State == interlock.Standing }) }, false},
+		"at once":          {func(r *rig) { r.run(50 * time.Millisecond) }, false},
+		"while it settles": {func(r *rig) { r.run(300 * time.Millisecond) }, false},
+		"it was seen to stand": {func(r *rig) {
+			r.until("stands", 5*time.Second, func() bool { return r.core.motion.State == interlock.Standing })
+		}, false},
 		"it rolls (off)": {func(r *rig) {
 			r.plant.ignore, r.plant.want.v, r.plant.v = true, 0.3, 0.3
 			r.until("moves", 5*time.Second, func() bool { return r.core.motion.State == interlock.Moving })
