@@ -207,6 +207,41 @@ func TestHeadsFollowTheJournal(t *testing.T) {
 	}
 }
 
+// TestAGuardEndsWithoutWhoNeverDoes: an order that is still being judged, as a large policy is on a busy computer, keeps
+// nobody from ending the guard, and the end is one in order.
+func TestAGuardEndsWithoutWhoNeverDoes(t *testing.T) {
+	s := newTestSite(t)
+	raw, err := os.ReadFile(filepath.Join(s.dir, "deployment.yaml"))
+	s.must(err)
+	s.write("deployment.yaml", bytes.Replace(raw, []byte("127.0.0.1:11311"), []byte("127.0.0.1:1"), 1)) // Nobody is there.
+	a, err := s.start()
+	s.must(err)
+	a.patience = 300 * time.Millisecond
+	judging, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	a.control.order = func([]byte) Receipt { close(judging); <-release; return Receipt{} }
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	go func() { _, _ = SendOrder(ctx, a.control.path, []byte("{}")) }()
+	select {
+	case <-judging:
+	case <-time.After(time.Minute):
+		t.Fatal("the order was never judged")
+	}
+	cancel()
+	select {
+	case err := <-done:
+		s.must(err)
+	case <-time.After(time.Minute):
+		t.Fatal("the guard does not end")
+	}
+	if _, err := os.Stat(filepath.Join(a.state.path, runningFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the end is none in order: %v", err)
+	}
+}
+
 // TestRunningGuardTalksWithItsRoles runs a whole guard, without a bus, and is its steward and its courier.
 func TestRunningGuardTalksWithItsRoles(t *testing.T) {
 	s := newTestSite(t)

@@ -379,6 +379,46 @@ func TestChainErrors(t *testing.T) {
 	}
 }
 
+// TestAnAxisHasALength tries both ends of what it may be.
+func TestAnAxisHasALength(t *testing.T) {
+	for v, want := range map[[3]float64]bool{
+		{1e-3, 0, 0}: true, {0, 1e3, 0}: true, {600, 0, 800}: true, {3, 4, 12}: true,
+		{0, 0.999e-3, 0}: false, {0, 0, 1000.1}: false, {0, math.NaN(), 1}: false, {math.Inf(1), 0, 0}: false,
+	} {
+		robot := limbed()
+		robot.Chain.Joints[1].Axis = v
+		_, err := Compile(site(counter()), robot)
+		if (err == nil) != want {
+			t.Errorf("%v: %v", v, err)
+		}
+	}
+}
+
+// TestRotationIsTheQuaternions compares with the product q·v·q̄ of quaternions.
+func TestRotationIsTheQuaternions(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		d := rapid.Float64Range(-1, 1)
+		q := quaternion{d.Draw(t, "x"), d.Draw(t, "y"), d.Draw(t, "z"), d.Draw(t, "w")}
+		if n := math.Sqrt(q.x*q.x + q.y*q.y + q.z*q.z + q.w*q.w); n < 0.5 {
+			t.Skip("not long enough to be one")
+		}
+		q = q.unit()
+		mul := func(a, b quaternion) quaternion {
+			return quaternion{
+				a.w*b.x + a.x*b.w + a.y*b.z - a.z*b.y, a.w*b.y - a.x*b.z + a.y*b.w + a.z*b.x,
+				a.w*b.z + a.x*b.y - a.y*b.x + a.z*b.w, a.w*b.w - a.x*b.x - a.y*b.y - a.z*b.z,
+			}
+		}
+		v := vec3{d.Draw(t, "vx"), d.Draw(t, "vy"), d.Draw(t, "vz")}
+		want := mul(mul(q, quaternion{v.x, v.y, v.z, 0}), quaternion{-q.x, -q.y, -q.z, q.w})
+		m := q.rotation()
+		got := m.apply(v)
+		if off := (vec3{got.x - want.x, got.y - want.y, got.z - want.z}).norm(); !(off < 1e-12) {
+			t.Fatalf("%+v turns %+v into %+v, want %+v", q, v, got, want)
+		}
+	})
+}
+
 // TestRadiusOfACapsule tries both ends of what a radius may be.
 func TestRadiusOfACapsule(t *testing.T) {
 	for _, c := range []struct {

@@ -127,6 +127,15 @@ func TestCompileRejectsFields(t *testing.T) {
 		{"negative speed", "zones", "MaxSpeedMPS", "expected", zone(func(z *ZoneSpec) { z.Kind, z.MaxSpeedMPS = SpeedLimit, -1 })},
 		{"negative margin", "zones", "MarginM", "expected", zone(func(z *ZoneSpec) { z.MarginM = -0.1 })},
 		{"infinite margin", "zones", "MarginM", "expected", zone(func(z *ZoneSpec) { z.MarginM = math.Inf(1) })},
+		{"lease terms of a blocked zone", "zones", "Loss", "none for others", zone(func(z *ZoneSpec) { z.Loss = LossStop })},
+		{"a release zone without", "zones", "Loss", "expected STOP", zone(func(z *ZoneSpec) { z.Kind = Release })},
+		{"a release zone with others", "zones", "Loss", "expected STOP", zone(func(z *ZoneSpec) { z.Kind, z.Loss = Release, lossEnd })},
+		{"facts of a blocked zone", "zones", "Facts", "none for others", zone(func(z *ZoneSpec) { z.Facts = FactSet(1) })},
+		{"a door without facts", "zones", "Facts", "one or more", zone(func(z *ZoneSpec) { z.Kind, z.Loss, z.MaxDwell = Door, LossStop, time.Minute })},
+		{"a door with other facts", "zones", "Facts", "one or more", zone(func(z *ZoneSpec) { z.Kind, z.Loss, z.MaxDwell, z.Facts = Door, LossStop, time.Minute, factEnd })},
+		{"a dwell limit without", "zones", "MaxDwell", "", zone(func(z *ZoneSpec) { z.Kind = DwellLimit })},
+		{"dwell of a blocked zone", "zones", "MaxDwell", "", zone(func(z *ZoneSpec) { z.MaxDwell = time.Minute })},
+		{"within of a blocked zone", "zones", "Within", "", zone(func(z *ZoneSpec) { z.Within = time.Second })},
 		{"shift without windows", "shifts", "Windows", "0 windows", Spec{Shifts: []ShiftSpec{{ID: "a"}}, Location: time.UTC}},
 		{"window without days", "shifts", "Windows", "no weekdays", shift(WindowSpec{nil, 0, 60})},
 		{"window of a ninth day", "shifts", "Windows", "weekday 8", shift(WindowSpec{[]time.Weekday{8}, 0, 60})},
@@ -149,6 +158,9 @@ func TestCompileRejectsFields(t *testing.T) {
 				if e.Section == tc.section && e.Field == tc.field && strings.Contains(e.Problem, tc.want) {
 					if whole := tc.section == "validity" || tc.section == "location"; whole && (e.Index != -1 || e.Element != -1) {
 						t.Errorf("element %d, %d of what is no list", e.Index, e.Element)
+					}
+					if list := slices.Contains([]string{"Roles", "Shifts", "Windows", ""}, tc.field); !list && e.Element != -1 {
+						t.Errorf("element %d of %s, which is no list", e.Element, tc.field)
 					}
 					return
 				}

@@ -197,6 +197,24 @@ func TestADepthBeyondTheBudgetIsDeep(t *testing.T) {
 	}
 }
 
+// TestLookingForADepthCounts: a side is cut at the edges near to it, and then asked about once more; each goes over all edges.
+func TestLookingForADepthCounts(t *testing.T) {
+	var ring []Vertex
+	for i := range int32(80) {
+		s, c := math.Sincos(2 * math.Pi * float64(i) / 80)
+		ring = append(ring, Vertex{int32(5000 * c), int32(5000 * s)})
+	}
+	f := New(compile(t, site(ZoneSpec{ID: "z", Kind: Blocked, Outer: ring}), wheels()))
+	o := f.solid(0)
+	f.work = 0
+	if f.sideDeeper(&o, 20_000, 0, 100, 0, 1) {
+		t.Error("deep outside")
+	}
+	if f.work < 2*(80/8) {
+		t.Errorf("%d units for a side beside 80 edges, expected at least %d", f.work, 2*(80/8))
+	}
+}
+
 // TestEgressStaysWithinItsBound measures how much deeper a driven robot gets than
 // it ever was, without noise: half a step and the error of a depth.
 func TestEgressStaysWithinItsBound(t *testing.T) {

@@ -72,6 +72,23 @@ func TestTouch(t *testing.T) {
 	}
 }
 
+// TestEdgesAreCloseByOneEnd: for each of the four ends there are two edges of which it alone is the nearest point.
+func TestEdgesAreCloseByOneEnd(t *testing.T) {
+	flat := edge{0, 0, 100, 0}
+	for name, g := range map[string]edge{"beginning": {50, 7, 80, 60}, "end": {80, 60, 50, 7}} {
+		for _, pair := range [][2]edge{{flat, g}, {g, flat}} {
+			if !edgesClose(&pair[0], &pair[1], 49) || edgesClose(&pair[0], &pair[1], 48) {
+				t.Errorf("the %s of %v is 7 from %v", name, g, flat)
+			}
+		}
+	}
+	for name, g := range map[string]edge{"crossing": {50, -900, 50, 900}, "touching": {50, 0, 80, 900}} {
+		if !edgesClose(&flat, &g, 0) || !edgesClose(&g, &flat, 0) {
+			t.Errorf("%s edges are not close", name)
+		}
+	}
+}
+
 func TestSideIsExactAtTheLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := rapid.Int32Range(-MaxCoordinateMM, MaxCoordinateMM)

@@ -270,6 +270,54 @@ func TestZoneOutOfReachLetsGo(t *testing.T) {
 	}
 }
 
+// TestAHoldOutOfReachIsTold on another floor: until it lets go, it is named by zone and kind, and by no part.
+func TestAHoldOutOfReachIsTold(t *testing.T) {
+	r := newLimbRig(t, limbed(), counter(), glass())
+	r.pose(0, -0.9, -0.4)
+	r.at(0, 0, 0)
+	r.pass(time.Minute)
+	r.pose()
+	r.in.Pose.Floor = 1
+	v := r.at(0, 0, 0)
+	want := []PartFinding{
+		{Zone: 0, Part: -1, Place: Inside, Certain: true, Reason: ReasonPartMargin},
+		{Zone: 1, Part: -1, View: true, Place: Inside, Certain: true, Reason: ReasonView},
+	}
+	if got := v.Parts.Near[:v.Parts.N]; !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// TestAZonesMarginHoldsForParts: it comes on top of what pose and joints leave open.
+func TestAZonesMarginHoldsForParts(t *testing.T) {
+	for margin, want := range map[float64]Place{0: Outside, 0.3: Margin} {
+		z := counter()
+		z.MarginM = margin
+		v := newLimbRig(t, limbed(), z).rest(-0.2, 0, 0, 0, -0.9, -0.1)
+		if v.Parts.Place != want {
+			t.Errorf("margin %v: %+v, want %v", margin, v.Parts, want)
+		}
+	}
+}
+
+// TestSwayOfAPart: a turn moves each end by its distance from the upright axis, a tilt by that from the base.
+func TestSwayOfAPart(t *testing.T) {
+	for _, c := range []struct {
+		a, b       vec3
+		turn, tilt float64
+	}{
+		{vec3{3, 4, 0}, vec3{0, 0.5, 12}, 5, math.Sqrt(144.25)},
+		{vec3{0.5, 0, 12}, vec3{4, 3, 0}, 5, math.Sqrt(144.25)},
+		{vec3{6, 8, 24}, vec3{}, 10, 26},
+		{vec3{}, vec3{8, 6, 24}, 10, 26},
+	} {
+		p := partPose{capsule: capsule{a: c.a, b: c.b}}
+		if turn, tilt := p.sway(2, 0), p.sway(0, 3); math.Abs(turn-2*c.turn) > 1e-12 || math.Abs(tilt-3*c.tilt) > 1e-12 {
+			t.Errorf("from %v to %v: %v by 2 rad, %v by a tilt of 3, want %v, %v", c.a, c.b, turn, tilt, 2*c.turn, 3*c.tilt)
+		}
+	}
+}
+
 // TestZoneOutOfReachLetsGoBesideOneThatHolds drives away from one counter to reach into another, in both orders of the zones.
 func TestZoneOutOfReachLetsGoBesideOneThatHolds(t *testing.T) {
 	for _, first := range []float64{0, 10} {

@@ -2,6 +2,7 @@ package geofence
 
 import (
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -464,6 +465,27 @@ func TestFaultNames(t *testing.T) {
 		if r.String() == "invalid" {
 			t.Errorf("reason %d has no name", r)
 		}
+	}
+	for i, name := range names {
+		if got := FaultSet(1 << i).String(); got != name {
+			t.Errorf("fault %d is %q, want %q", i, got, name)
+		}
+	}
+	if got := faultEnd.String(); got != "invalid" || FaultSet(0).String() != "" {
+		t.Errorf("the first that is none is %q, none is %q", got, FaultSet(0))
+	}
+	all := FactSet(0)
+	for i, name := range factNames() {
+		f, ok := ParseFact(name)
+		if all |= f; !ok || f != 1<<i || f.String() != name {
+			t.Errorf("%q is %d, %v, written %q", name, f, ok, f)
+		}
+	}
+	if f, ok := ParseFact("face"); f != 0 || ok {
+		t.Errorf("no fact is %d, %v", f, ok)
+	}
+	if got := all.String(); got != strings.Join(factNames(), "+") || all+1 != factEnd || factEnd.String() != "invalid" || FactSet(0).String() != "" {
+		t.Errorf("all are %q, the first that is none %q", got, factEnd)
 	}
 	if reasonEnd.String() != "invalid" || Kind(99).String() != "invalid" || KeepIn.String() != "KEEP_IN" || Margin.String() != "margin" || ClockHoldover.String() != "holdover" {
 		t.Error("names")

@@ -21,12 +21,18 @@ func allParts(t *testing.T) map[string]part {
 	clock, err1 := NewClockWatch(clockConfig())
 	loop, err2 := NewLoopWatch(loopConfig())
 	publisher, err3 := NewPublisherWatch(inputTopic())
-	if err := errors.Join(err1, err2, err3); err != nil {
+	overrides, err4 := NewOverrides(overridePolicy())
+	demand, err5 := NewDemandGate(demandConfig())
+	channel, err6 := NewChannelWatch(channelConfig())
+	follow, err7 := NewFollowWatch(followConfig())
+	fall, err8 := NewFallWatch(fallConfig())
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8); err != nil {
 		t.Fatal(err)
 	}
 	return map[string]part{
 		"machine": newScript(t, nil).m, "gate": newGateScript(t).g, "ladder": newLadderScript(t).l, "standstill": newStandstill(t, nil),
 		"heartbeat": newDesk(t).h, "clock": clock, "loop": loop, "publisher": publisher,
+		"overrides": overrides, "demand": demand, "channel": channel, "follow": follow, "fall": fall, "proof": proofWatch(t),
 	}
 }
 
@@ -53,6 +59,39 @@ func TestStoredStateIsRefusedByItsKindOfFault(t *testing.T) {
 		}
 		if err := p.RestoreState(good); err != nil {
 			t.Errorf("%s, as written: %v", name, err)
+		}
+	}
+}
+
+// TestStoredNumbersThatCannotBeAreRefused: what a watch has written with its checksum, but can never have seen.
+func TestStoredNumbersThatCannotBeAreRefused(t *testing.T) {
+	for name, wrong := range map[string]func(parts map[string]part){
+		"a speed that is no number":      func(p map[string]part) { p["follow"].(*FollowWatch).most[0][0] = math.NaN() },
+		"a turn below zero":              func(p map[string]part) { p["follow"].(*FollowWatch).most[1][1] = -1 },
+		"a speed before without end":     func(p map[string]part) { p["follow"].(*FollowWatch).before[0] = math.Inf(1) },
+		"a greatest turn without end":    func(p map[string]part) { p["follow"].(*FollowWatch).top[1] = math.Inf(1) },
+		"a share below zero":             func(p map[string]part) { p["demand"].(*DemandGate).share = -1 },
+		"a share that is no number":      func(p map[string]part) { p["demand"].(*DemandGate).share = math.NaN() },
+		"a mean acceleration of nothing": func(p map[string]part) { p["fall"].(*FallWatch).mean[2] = math.NaN() },
+		"one that no unit can measure":   func(p map[string]part) { p["fall"].(*FallWatch).mean[0] = 2 * fallMostMPS2 },
+		"nothing (off)":                  func(map[string]part) {},
+	} {
+		parts := allParts(t)
+		wrong(parts)
+		refused := 0
+		for _, p := range parts {
+			if err := p.RestoreState(p.AppendState(nil)); errors.Is(err, ErrDamaged) {
+				refused++
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		want := 1
+		if name == "nothing (off)" {
+			want = 0
+		}
+		if refused != want {
+			t.Errorf("%s: %d parts refused their state", name, refused)
 		}
 	}
 }

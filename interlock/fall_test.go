@@ -71,6 +71,40 @@ func (u *unit) until(most time.Duration) (time.Duration, bool) {
 	return 0, false
 }
 
+// TestAWatchThatIsNotUsedRemembersNothing: what a robot without such a unit hears of one counts for nothing, now or later.
+func TestAWatchThatIsNotUsedRemembersNothing(t *testing.T) {
+	for _, used := range []bool{false, true} {
+		u := newUnit(t, func(c *FallConfig) { c.Used = used })
+		before := string(u.w.AppendState(nil))
+		u.lean = 1
+		u.run(time.Second)
+		if changed := string(u.w.AppendState(nil)) != before; changed != used || (u.last.Fallen.State == Present) != used {
+			t.Errorf("used %t: its memory changed: %t; %+v", used, changed, u.last)
+		}
+	}
+}
+
+// TestAnAccelerationThatIsNoNumberIsNoFall: it makes the unit useless, and tells nothing of the robot.
+func TestAnAccelerationThatIsNoNumberIsNoFall(t *testing.T) {
+	for name, v := range map[string]float64{"without end": math.Inf(1), "no number": math.NaN()} {
+		u := newUnit(t, nil).run(time.Second)
+		u.edit = func(r *FallReading) bool { r.Acceleration[2] = v; return true }
+		u.run(10 * ms)
+		if u.last.Fallen.State != Unknown || u.last.Missing.Cause != CauseNotFinite {
+			t.Errorf("%s: %+v", name, u.last)
+		}
+	}
+}
+
+// TestAUnitThatFeelsNothingShowsNoFall: without accelerations nobody can say that it falls freely, nor that it does not.
+func TestAUnitThatFeelsNothingShowsNoFall(t *testing.T) {
+	u := newUnit(t, nil).run(time.Second)
+	u.feels = false
+	if u.run(time.Second); u.last.Fallen.State != Unknown || u.last.Missing.Cause != CauseIncomplete {
+		t.Errorf("%+v", u.last)
+	}
+}
+
 // TestFallIsSeen lets a robot that has stood fall in each way, says how soon it is seen, and shows that it is not seen with
 // its detector off.
 func TestFallIsSeen(t *testing.T) {

@@ -69,6 +69,16 @@ func TestNamesAreDistinct(t *testing.T) {
 	distinct(t, Standing+1)
 	distinct(t, HeartbeatStopped+1)
 	distinct(t, NumAnswerOutcomes)
+	distinct(t, NumDemandReasons)
+	distinct(t, NumChannelHealths)
+	distinct(t, NumOverrideOutcomes)
+	distinct(t, NumProofReasons)
+	distinct(t, NumTriggers)
+	for v, want := range map[Axis]string{AxisUnknown: "unknown", AxisMotion: "motion", AxisRemote: "remote", AxisRemote + 1: "unknown", 255: "unknown"} {
+		if v.String() != want {
+			t.Errorf("axis %d is called %q, want %q", v, v, want)
+		}
+	}
 }
 
 func TestErrorsSayWhereWhatAndWant(t *testing.T) {

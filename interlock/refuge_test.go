@@ -78,6 +78,31 @@ func TestAHoldBecomesACreepOut(t *testing.T) {
 	}
 }
 
+// TestALatchedHoldIsNoCreep: what a person has to reset holds as it is; the same by itself would let the robot creep out.
+func TestALatchedHoldIsNoCreep(t *testing.T) {
+	for clear, want := range map[ClearCondition]bool{ClearOnClear: true, ClearByOperator: false} {
+		p := DefaultPolicy()
+		p.Rules[OrderHold].Clear = clear
+		m, err := New(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, now := calm(), time.Hour
+		in.Refuge = creepOut()
+		var d Decision
+		for i := range 200 {
+			if i == 150 {
+				in.Conditions[OrderHold] = Fault(CauseNone, 0)
+			}
+			now += 20 * time.Millisecond
+			m.Step(now, in, &d)
+		}
+		if d.Refuge != want || m.latched.Has(OrderHold) == want {
+			t.Errorf("clears %v: refuge %t, %v; latched %t", clear, d.Refuge, d.Axes, m.latched.Has(OrderHold))
+		}
+	}
+}
+
 // TestTheCreepIsBounded: whatever comes and goes, without a moment in which nothing holds the robot it creeps no longer
 // than it may, and never faster.
 func TestTheCreepIsBounded(t *testing.T) {

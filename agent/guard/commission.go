@@ -240,7 +240,7 @@ func (c *Core) wayAhead() bool {
 		k := 0.99 * top / speed // a whisker less, so that no bound but braking scales it
 		v.VX, v.VY, v.YawRate = v.VX*k, v.VY*k, 0
 	}
-	return c.limitBoth(v).Ratio == 1
+	return c.limitAll(v).Ratio == 1
 }
 
 // speedOver is the speed over ground of a velocity.

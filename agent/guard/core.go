@@ -77,10 +77,14 @@ type Core struct {
 	persons    [MaxPersons]interlock.Person
 	badCommand badCommand
 	// weak is the last command whose sender is known less well than the policy demands.
-	weak       badCommand
-	composed   msg.Pose
-	unclean    bool
-	pending    *pendingPolicy
+	weak     badCommand
+	composed msg.Pose
+	unclean  bool
+	// stirred is true once the robot was let move, or was measured to move, since the start.
+	stirred bool
+	// pending are the policies before, the oldest first, until the robot stands; crowded says that there were too many.
+	pending    []*pendingPolicy
+	crowded    bool
 	posture    geofence.Posture // scratch space
 	beatStatus []interlock.HeartbeatStatus
 	// healthStatus and followStatus are what the watches of channels and base said last; told is the command that went out last.
@@ -204,6 +208,7 @@ func (c *Core) decide(boot time.Duration) {
 	c.watchChannels(boot)
 	c.conditions(boot)
 	c.machine.Step(boot, &c.inputs, &c.decision)
+	c.stirred = c.stirred || c.motion.State == interlock.Moving || c.decision.Axes.Motion > interlock.MotionHold
 	c.privacy.follow(boot, c.decision.Axes.Perception)
 }
 
@@ -216,12 +221,12 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		in.New, in.OfNew = true, true
 		in.Command = c.command(ev)
 		l := &in.Command.Linear
-		c.limit = c.limitBoth(geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
+		c.limit = c.limitAll(geofence.Velocity{VX: l[0], VY: l[1], YawRate: in.Command.Angular[2]})
 		in.Ratio = c.limit.Ratio
 	} else if c.passing != (geofence.Velocity{}) && looks(ev.Kind) {
 		// The robot nears the edge on a command that it was given before: the gate lowers that one without waiting for
 		// the next.
-		c.limit = c.limitBoth(c.passing)
+		c.limit = c.limitAll(c.passing)
 		in.Ratio = c.limit.Ratio
 	}
 	if c.verdict.SpeedLimited {
@@ -250,8 +255,8 @@ func (c *Core) move(ev *Event, fx *Effects) {
 		// The geofence has to know what is on its way to a robot that follows late.
 		sent := geofence.Velocity{VX: v.Linear[0], VY: v.Linear[1], YawRate: v.Angular[2]}
 		c.fence.Issued(c.now, sent)
-		if c.pending != nil {
-			c.pending.fence.Issued(c.now, sent)
+		for _, p := range c.pending {
+			p.fence.Issued(c.now, sent)
 		}
 	}
 	fx.Send = send

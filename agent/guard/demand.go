@@ -274,15 +274,13 @@ func (c *Core) goal(ev *Event) (answer interlock.GoalAnswer, zone int, frameOK b
 	in.Second = in.Pose
 	c.demands.goal.Goal(c.now, &in, &c.demands.verdict)
 	answer, zone = goalAnswer(&c.demands.verdict)
-	if p := c.pending; p != nil && p.goal != nil && answer == interlock.GoalAllowed {
-		in.Roles = 0 // Role, task and operator indices belong to the new set; unknown ones bind everything.
-		in.Task, in.Operator = geofence.Fact{}, geofence.Fact{}
-		renumber(&in.Leases, c.params.Set, p.goal.Set())
-		in.Pose.Floor = -1
-		if i, ok := p.goal.Set().FloorIndex(c.params.Set.Floor(floor)); ok {
-			in.Pose.Floor = i
+	for _, p := range c.pending {
+		if p.goal == nil || answer != interlock.GoalAllowed {
+			continue
 		}
-		p.goal.Goal(c.now, &in, &c.demands.verdict)
+		old := in
+		c.before(&old, p.goal.Set())
+		p.goal.Goal(c.now, &old, &c.demands.verdict)
 		answer, _ = goalAnswer(&c.demands.verdict)
 	}
 	return answer, zone, frameOK

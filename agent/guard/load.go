@@ -10,7 +10,7 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
-// pendingPolicy keeps the zones of the policy before the present one in force until the robot stands: so what is tighter
+// pendingPolicy keeps the zones of a policy before the present one in force until the robot stands: so what is tighter
 // in the new policy holds at once, and what is looser waits, without anybody having to tell the two apart.
 type pendingPolicy struct {
 	fence   *geofence.Fence
@@ -19,8 +19,10 @@ type pendingPolicy struct {
 	goal *geofence.Fence
 }
 
+// mostPending is how many policies wait for standstill at most, beside the one in force: each is asked about every pose.
+const mostPending = 3
+
 var (
-	errPending    = errors.New("the policy before is still waiting for standstill; bring the robot to rest first")
 	errFloors     = errors.New("the new policy has other floors; that needs a restart of the guard at rest")
 	errCommanders = errors.New("the new policy demands another proof of those who command; that needs a restart of the guard at rest")
 	errChannels   = errors.New("the new policy has other heartbeat channels; that needs a restart of the guard at rest")
@@ -30,9 +32,6 @@ var (
 // Fits says whether Load would take the parameters now. Floors are known by their index to every source of a floor or a
 // pose, and to the newest pose itself, so they have to stay as they are.
 func (c *Core) Fits(p *Params) error {
-	if c.pending != nil {
-		return errPending
-	}
 	if !slices.Equal(p.HeartbeatNames, c.params.HeartbeatNames) || !slices.Equal(p.Heartbeats, c.params.Heartbeats) {
 		return errChannels
 	}
@@ -64,7 +63,8 @@ func floors(s *geofence.Set) []string {
 }
 
 // Load puts new zones and rules into force. What the robot's zones and latches remember is carried over: a zone loaded
-// over the robot holds it, and nothing latched is lost.
+// over the robot holds it, and nothing latched is lost. It is taken while others wait for standstill, too: what is tighter
+// must never wait.
 func (c *Core) Load(p *Params) error { return c.load(p, geofence.New(p.Set)) }
 
 // load does it with a new fence of the same set.
@@ -81,7 +81,7 @@ func (c *Core) load(p *Params, next *geofence.Fence) error {
 	c.authority.reloaded = true
 	next.Carry(c.fence)
 	c.keepLeases(c.params.Set, p.Set)
-	c.pending = &pendingPolicy{fence: c.fence, verdict: c.verdict, goal: c.demands.goal}
+	c.keepZones()
 	c.demands.ask(p)
 	c.fence, c.params, c.loadedAt = next, p, c.now.Boot
 	c.reweigh()
@@ -112,27 +112,50 @@ func (g *Guard) Load(r *Ready, document []byte) error {
 	return nil
 }
 
+// keepZones lets the zones in force wait for standstill, unless the same ones wait already. If too many wait, the oldest
+// are let go of, and nothing may move until the robot stands: then nobody has to remember what they forbade.
+func (c *Core) keepZones() {
+	same := func(p *pendingPolicy) bool { return p.fence.Set().Digest() == c.fence.Set().Digest() }
+	if slices.ContainsFunc(c.pending, same) {
+		return
+	}
+	c.pending = append(c.pending, &pendingPolicy{fence: c.fence, verdict: c.verdict, goal: c.demands.goal})
+	if n := len(c.pending) - mostPending; n > 0 {
+		c.pending, c.crowded = slices.Delete(c.pending, 0, n), true
+	}
+}
+
 // stepPending asks the zones before as well, and lets go of them at standstill.
 func (c *Core) stepPending(in *geofence.Inputs, standing bool) {
-	if c.pending == nil {
-		return
-	}
 	if standing {
-		c.pending = nil
-		return
+		c.pending, c.crowded = nil, false
 	}
-	old := *in
-	old.Roles = 0 // Role indices belong to the new set; unknown roles bind everything.
-	old.Task, old.Operator = geofence.Fact{}, geofence.Fact{}
-	old.Egress = geofence.Egress{Zone: geofence.NoZone}
-	renumber(&old.Leases, c.params.Set, c.pending.fence.Set())
-	if i, ok := c.pending.fence.Set().FloorIndex(c.params.Set.Floor(in.Pose.Floor)); ok {
-		old.Pose.Floor = i
-	} else {
-		old.Pose.Floor = -1
+	for _, p := range c.pending {
+		old := *in
+		c.before(&old, p.fence.Set())
+		p.fence.Step(c.now, &old, &p.verdict)
+		tighten(&c.verdict, &p.verdict)
 	}
-	c.pending.fence.Step(c.now, &old, &c.pending.verdict)
-	tighten(&c.verdict, &c.pending.verdict)
+	if c.crowded {
+		forgotten := geofence.Restriction{On: true, Zone: geofence.NoZone, Reason: geofence.ReasonPlaceUnknown}
+		tighten(&c.verdict, &geofence.Verdict{
+			Place: geofence.PlaceUnknown, Hold: true, Manipulators: forgotten, Perception: forgotten, Remote: forgotten,
+		})
+	}
+}
+
+// before turns inputs for the policy in force into those for zones before it. Indices of roles, tasks and operators belong
+// to the set in force; unknown ones bind everything.
+func (c *Core) before(in *geofence.Inputs, zones *geofence.Set) {
+	in.Roles = 0
+	in.Task, in.Operator = geofence.Fact{}, geofence.Fact{}
+	in.Egress = geofence.Egress{Zone: geofence.NoZone}
+	renumber(&in.Leases, c.params.Set, zones)
+	floor := in.Pose.Floor
+	in.Pose.Floor = -1
+	if i, ok := zones.FloorIndex(c.params.Set.Floor(floor)); ok {
+		in.Pose.Floor = i
+	}
 }
 
 // tighten joins what another verdict demands into v.
@@ -172,14 +195,14 @@ func worsePlace(a, b geofence.Place) geofence.Place {
 	return max(a, b)
 }
 
-// limitBoth is the geofence's answer to a command under both policies.
-func (c *Core) limitBoth(cmd geofence.Velocity) geofence.Limit {
+// limitAll is the geofence's answer to a command under the policy in force and those before it that wait.
+func (c *Core) limitAll(cmd geofence.Velocity) geofence.Limit {
 	if c.decision.Refuge {
 		return c.fence.LimitRefuge(c.now, cmd) // never while a policy waits, see conditions
 	}
 	l := c.fence.Limit(c.now, cmd)
-	if c.pending != nil {
-		if o := c.pending.fence.Limit(c.now, cmd); !(o.Ratio >= l.Ratio) {
+	for _, p := range c.pending {
+		if o := p.fence.Limit(c.now, cmd); !(o.Ratio >= l.Ratio) {
 			l.Ratio, l.Reason, l.AllowedMPS = o.Ratio, o.Reason, o.AllowedMPS
 		}
 	}

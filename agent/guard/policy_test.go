@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -53,9 +54,6 @@ func TestLooserPolicyWaitsForStandstill(t *testing.T) {
 	if err := r.core.Load(demoParams(t, edit)); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.core.Load(demoParams(t)); err == nil {
-		t.Error("a second policy was taken while the first waits")
-	}
 	fastest := 0.0
 	for range 300 {
 		r.step()
@@ -68,6 +66,69 @@ func TestLooserPolicyWaitsForStandstill(t *testing.T) {
 	r.until("lets go of the old policy", 5*time.Second, func() bool { return r.core.pending == nil })
 	speed = -2
 	r.until("drives by the new one", 5*time.Second, func() bool { return math.Abs(r.last.v) > 0.8 })
+}
+
+// TestTighterPolicyIsTakenWhileOthersWait: a robot drives on under three policies in a row, each of which would be looser
+// than the first, and then a zone comes over it, which holds it at once. The first one's speed counts until it stands.
+func TestTighterPolicyIsTakenWhileOthersWait(t *testing.T) {
+	const corridor = "vertices: [[3, 10], [36, 10], [36, 14], [3, 14]]\n    max_speed_mps: "
+	faster := func(mps string) func(string) string { return replaceIn(t, corridor+"0.8", corridor+mps) }
+	r := newRig(t, demoParams(t), Start{}).ready()
+	r.plant.x = 9
+	r.core.fence = geofence.New(r.params.Set) // The robot was carried: no jump.
+	r.run(3 * time.Second)
+	r.drive = func() (float64, float64) { return 2, 0 }
+	r.run(2 * time.Second)
+	load := func(edits ...func(string) string) {
+		t.Helper()
+		if err := r.core.Load(demoParams(t, edits...)); err != nil {
+			t.Fatal(err)
+		}
+		for range 30 {
+			if r.step(); r.last.v > 0.8 {
+				t.Fatalf("%v m/s with %d policies that wait", r.last.v, len(r.core.pending))
+			}
+		}
+	}
+	load(faster("1.0"))
+	load(faster("1.2"))
+	load(faster("1.0")) // the same again waits once
+	if n := len(r.core.pending); n != 3 || r.last.v < 0.7 {
+		t.Fatalf("%d policies wait, %v m/s: expected 3, and a robot that drives", n, r.last.v)
+	}
+	load(faster("1.0"), replaceIn(t, "\n  # ---- upper floor ----", zoneOverCorridor))
+	r.until("holds", 100*time.Millisecond, func() bool { return r.active(interlock.ZoneInside) && r.motion() == interlock.MotionHold })
+	r.until("lets go of all", 5*time.Second, func() bool { return r.core.pending == nil })
+}
+
+// TestTooManyPoliciesHoldTheRobot: what is let go of so that another can be taken counts as if it forbade everything, until
+// the robot stands. Off: with as many as can wait it drives on.
+func TestTooManyPoliciesHoldTheRobot(t *testing.T) {
+	const corridor = "vertices: [[3, 10], [36, 10], [36, 14], [3, 14]]\n    max_speed_mps: "
+	for _, n := range []int{mostPending, mostPending + 1} {
+		r := newRig(t, demoParams(t), Start{}).ready()
+		r.plant.x = 5
+		r.core.fence = geofence.New(r.params.Set) // The robot was carried: no jump.
+		r.run(3 * time.Second)
+		r.drive = func() (float64, float64) { return 2, 0 }
+		r.run(2 * time.Second)
+		for i := range n {
+			if err := r.core.Load(demoParams(t, replaceIn(t, corridor+"0.8", fmt.Sprintf("%s0.9%d", corridor, i)))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.run(200 * time.Millisecond)
+		a := &r.core.decision.Axes
+		held := a.Motion == interlock.MotionHold && a.Manipulators == interlock.ManipulatorsDisabled && a.Perception == interlock.PerceptionPrivate
+		if held != (n > mostPending) || !held && a.Motion != interlock.MotionLimited || len(r.core.pending) != mostPending {
+			t.Errorf("%d policies: %+v, %d wait; %s", n, *a, len(r.core.pending), r.state())
+		}
+		if !held {
+			continue
+		}
+		r.until("lets go of all", 5*time.Second, func() bool { return r.core.pending == nil && !r.core.crowded })
+		r.until("drives by the newest", 10*time.Second, func() bool { return r.last.v > 0.85 })
+	}
 }
 
 func TestPolicyThatCannotBeLoaded(t *testing.T) {

@@ -7,6 +7,44 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
+// TestInputsThatFalterAtTheStartLatchNothing: drivers that come up fall silent once more. Nobody let the robot move yet, and
+// nobody saw it move, so that it opens by itself once they are back. Off: whoever was let move, or was seen to, is not known to
+// stand.
+func TestInputsThatFalterAtTheStartLatchNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(r *rig)
+		latch  bool
+	}{
+		"at once":          {func(r *rig) { r.run(50 * time.Millisecond) }, false},
+		"while it settles": {func(r *rig) { r.run(300 * time.Millisecond) }, false},
+		"it was seen to stand": {func(r *rig) {
+			r.until("stands", 5*time.Second, func() bool { return r.core.motion.State == interlock.Standing })
+		}, false},
+		"it rolls (off)": {func(r *rig) {
+			r.plant.ignore, r.plant.want.v, r.plant.v = true, 0.3, 0.3
+			r.until("moves", 5*time.Second, func() bool { return r.core.motion.State == interlock.Moving })
+		}, true},
+		"it was opened (off)": {func(r *rig) { r.until("opens", 15*time.Second, r.open) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, demoParams(t), Start{})
+			c.before(r)
+			for _, input := range []string{"odometry", "joints", "imu", "pose"} {
+				r.off[input] = true
+			}
+			r.run(8 * time.Second)
+			if r.open() {
+				t.Errorf("open without inputs: %s", r.state())
+			}
+			r.off, r.plant.ignore, r.plant.want.v, r.plant.v = map[string]bool{}, false, 0, 0
+			r.run(15 * time.Second)
+			if got := r.latched(interlock.StopUnconfirmed); got != c.latch || r.open() == c.latch {
+				t.Errorf("latched %t, open %t: %s", got, r.open(), r.state())
+			}
+		})
+	}
+}
+
 func TestStartsClosedAndOpensOnlyWithEveryRequiredInput(t *testing.T) {
 	p := demoParams(t)
 	for _, missing := range []string{"", "pose", "floor", "odometry", "joints", "imu", "battery", "graph", "tick", "operator"} {

@@ -11,11 +11,12 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
+// snapshotVersion is 9 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
 // demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, the
-// proof test with its record, and the robot's lean. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 8
+// proof test with its record, the robot's lean, and whether it may have moved. A replay of a journal with older ones is
+// refused by this number; the program that wrote it replays it.
+const snapshotVersion = 9
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -203,6 +204,7 @@ func (e *encoder) own(c *Core) {
 	e.facts(&c.facts)
 	e.u8(uint8(c.loads))
 	e.flag(c.loadKnown)
+	e.flag(c.stirred)
 	e.f64s(c.told.Linear[:])
 	e.f64s(c.told.Angular[:])
 	e.demands(&c.demands)
@@ -253,7 +255,7 @@ func (d *decoder) own(c *Core) {
 	d.artifacts(&c.trust)
 	d.devices(&c.devices)
 	d.facts(&c.facts)
-	c.loads, c.loadKnown = geofence.LoadSet(d.u8()), d.flag()
+	c.loads, c.loadKnown, c.stirred = geofence.LoadSet(d.u8()), d.flag(), d.flag()
 	d.f64s(c.told.Linear[:])
 	d.f64s(c.told.Angular[:])
 	d.demands(&c.demands)

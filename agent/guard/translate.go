@@ -81,8 +81,8 @@ func (c *Core) takePosture(j *msg.Joints, boot time.Duration) {
 		}
 	}
 	c.fence.Posture(p)
-	if c.pending != nil {
-		c.pending.fence.Posture(p)
+	for i := range c.pending {
+		c.pending[i].fence.Posture(p)
 	}
 }
 
@@ -183,7 +183,7 @@ func (c *Core) zoneConditions(set *[interlock.NumTriggers]interlock.Condition) {
 	if v.Zone != geofence.NoZone {
 		zone = uint16(v.Zone + 1) //nolint:gosec // Compile caps zones at 10 000
 	}
-	if v.Place == geofence.PlaceUnknown && v.Faults == 0 {
+	if v.Place == geofence.PlaceUnknown && v.Faults == 0 && !c.crowded {
 		set[interlock.ZoneUnknown] = interlock.Fault(interlock.CauseUnknownInput, 0)
 		return // nobody has looked yet
 	}
@@ -455,10 +455,15 @@ func (c *Core) orderConditions(set *[interlock.NumTriggers]interlock.Condition) 
 
 func (c *Core) actuationConditions(boot time.Duration, set *[interlock.NumTriggers]interlock.Condition) {
 	set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = c.rungs.Unconfirmed, c.rungs.Untold
-	if c.params.Required&^c.body.seen != 0 && c.motion.State == interlock.MotionUnknown {
-		// Before the robot's drivers are up there is nothing to measure. Startup holds the robot meanwhile; a latch for it
-		// would be a nuisance at every start.
-		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = interlock.Condition{}, interlock.Condition{}
+	if !c.stirred {
+		// Before the robot's drivers are up there is nothing to measure, and they may falter once more when they are. What is
+		// missing holds or stops a robot that nobody let move and nobody saw move; a latch for it would be a nuisance at every
+		// such start.
+		none := interlock.OK()
+		if c.params.Required&^c.body.seen != 0 {
+			none = interlock.Condition{}
+		}
+		set[interlock.StopUnconfirmed], set[interlock.MotionUntold] = none, none
 	}
 	set[interlock.MotionExcess], set[interlock.MotionUnfollowed] = c.followStatus.Excess, c.followStatus.Unfollowed
 	set[interlock.ManipulatorsUntold] = c.armsCondition(boot, c.decision.Axes.Manipulators)

@@ -188,7 +188,7 @@ func reloads(t *testing.T, rounds, each int) *reloaded {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			// A reload while another waits for standstill is refused; the next pose ends that wait.
+			// Zones that wait for standstill are asked as well; the next pose ends that wait.
 			for g.Status().PolicyWaits {
 				time.Sleep(time.Millisecond)
 			}

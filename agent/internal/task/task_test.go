@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func wait(ctx context.Context) error { <-ctx.Done(); return nil }
@@ -56,5 +57,44 @@ func TestTaskThatReturnsLeavesOthersRunning(t *testing.T) {
 	})
 	if err := g.Run(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestATaskThatDoesNotEndKeepsNobody: by patience the others' end is the end, with or without an error. Off: without patience
+// whoever waits waits for all.
+func TestATaskThatDoesNotEndKeepsNobody(t *testing.T) {
+	release := make(chan struct{})
+	stuck := func(context.Context) error { <-release; return nil }
+	group := func(patience time.Duration, more ...func(context.Context) error) *Group {
+		g := &Group{Patience: patience}
+		g.Go("stuck", stuck)
+		g.Go("patient", wait)
+		for _, f := range more {
+			g.Go("failing", f)
+		}
+		return g
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := group(time.Millisecond).Run(ctx)
+	if late, ok := err.(*LateError); !ok || late.Names[0] != "stuck" || !strings.Contains(err.Error(), "within 1ms, these have not: stuck") { //nolint:errorlint // as it is
+		t.Errorf("by its context's end: %v", err)
+	}
+	boom, late := errors.New("boom"), (*LateError)(nil)
+	if err := group(time.Millisecond, func(context.Context) error { return boom }).Run(t.Context()); !errors.As(err, &late) || !errors.Is(err, boom) {
+		t.Errorf("by a failure: %v", err)
+	}
+	done := group(0).Start(ctx)
+	select {
+	case err := <-done:
+		t.Errorf("off: it ended without its task: %v", err)
+	default:
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("off, with its task: %v", err)
+	}
+	if err := group(time.Hour).Run(ctx); err != nil {
+		t.Errorf("all ended in time: %v", err)
 	}
 }
