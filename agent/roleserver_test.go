@@ -415,49 +415,6 @@ func TestReaderThatDoesNotReadIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// TestCourierOfTheVersionBeforeIsNotAskedForTheCounter: it would not know the frame. What it does not bring stays unproven.
-func TestCourierOfTheVersionBeforeIsNotAskedForTheCounter(t *testing.T) {
-	for version, want := range map[int]bool{contract.VersionCounter - 1: false, contract.VersionCounter: true} {
-		s := newRoleSite(t)
-		asked := make(chan struct{}, 1)
-		s.roles.counter = func(*roleConn) (contract.CounterRequest, bool) {
-			select {
-			case asked <- struct{}{}:
-			default:
-			}
-			return contract.CounterRequest{Nonce: someHex}, true
-		}
-		s.roles.counted = func(*contract.Counter) error { return nil }
-		c := s.speaking(contract.Courier, version)
-		s.mu.Lock()
-		s.lists = [][]byte{[]byte("{}")} // pushed in the same turn, before the question
-		s.mu.Unlock()
-		if f := answer(t, c, 0); f.Type != contract.FrameKeys {
-			t.Fatalf("frame %q", f.Type)
-		}
-		if want {
-			if f := answer(t, c, 0); f.Type != contract.FrameCounterRequest {
-				t.Errorf("version %d: frame %q", version, f.Type)
-			}
-			s.send(c, 7, contract.Counter{Nonce: someHex, Fault: contract.CounterNoTPM})
-			if r := receipt(t, c, 7); !r.Accepted {
-				t.Errorf("version %d: %+v", version, r)
-			}
-			continue
-		}
-		s.peers.poke()
-		s.send(c, 7, contract.Session{State: contract.SessionAttesting, LeaseMS: 1000})
-		receipt(t, c, 7)
-		if len(asked) > 0 {
-			t.Errorf("version %d was asked", version)
-		}
-		_ = c.Send(contract.Frame{Type: contract.FrameCounter, Body: []byte(`{}`)})
-		if code := ended(t, c); code != contract.FailureNotYours {
-			t.Errorf("version %d: ended with %q", version, code)
-		}
-	}
-}
-
 func TestNewConnectionReplacesTheOld(t *testing.T) {
 	s := newRoleSite(t)
 	old := s.as(contract.Courier)

@@ -16,6 +16,7 @@ import (
 // TestDiskSetBack restores an image of the guard's state between two starts, with the TPM there and without: the real guard and the
 // real courier, and a TPM that loses power.
 func TestDiskSetBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, meet(t, bus.ROS), siteConfig{lock: true})
 	socket, on := stoppableTPM(t)
 	off := on()
