@@ -74,6 +74,8 @@ type Agent struct {
 	// proofs has the record of the robot's proof test, trials the test that is under way.
 	proofs *proofs
 	trials trials
+	// age finds out whether the state on disk is the newest.
+	age *ageKeeper
 	// releases has the signed release in force.
 	releases releases
 	// halts are the releases that must not be installed any more.
@@ -160,6 +162,8 @@ func (a *Agent) open() error {
 		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal, a.flight}, Heartbeats: beats, Envelopes: envelopes,
 		Persist: a.state.persist, Log: a.log,
 	})
+	a.age = newAgeKeeper(a.state, dep.Courier != nil && dep.Courier.TPM != "", a.store.Generation, a.clock.Boot, a.log)
+	a.age.guard, a.age.poke = a.guard, a.peers.poke
 	a.orders = &orders{
 		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder, halt: a.haltRelease,
 		zones:   func() *geofence.Set { _, p := a.current(); return p.Set },
@@ -167,7 +171,7 @@ func (a *Agent) open() error {
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},
-		inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops), began: a.clock.Boot(),
+		age: a.age, inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops), began: a.clock.Boot(),
 	}
 	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer
@@ -225,6 +229,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.means.Close()
 	a.noteStart()
 	a.tellMeans() // before anybody is heard
+	a.age.start()
 	writers, work := task.Group{Patience: shutdownTimeout}, task.Group{Patience: a.patience}
 	writers.Go("journal", a.journal.Run)
 	writers.Go("latches", a.state.run)
@@ -242,6 +247,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	work.Go("flight recorder", a.flight.Run)
 	work.Go("time", a.keepTime)
 	work.Go("proof test", a.lookAfterProof)
+	work.Go("age of the disk", a.age.run)
 	for _, r := range a.bus.sink.rungs {
 		if r != nil {
 			work.Go("rung "+r.name, func(ctx context.Context) error { return r.run(ctx, a.log) })

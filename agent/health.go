@@ -37,6 +37,8 @@ type Status struct {
 	Artifacts []guard.ArtifactStatus `json:"artifacts,omitempty"`
 	// Commissioning says whether the robot has proven that it stops as its profile claims.
 	Commissioning CommissioningStatus `json:"commissioning"`
+	// Age says whether a TPM has proven that the guard's state on disk is the newest.
+	Age AgeStatus `json:"state_age"`
 	guard.Status
 }
 
@@ -88,7 +90,7 @@ func (a *Agent) Status() any {
 	s.Bus = a.bus.status()
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Release = a.releaseStatus()
-	s.Commissioning = a.commissioning()
+	s.Commissioning, s.Age = a.commissioning(), a.age.status()
 	a.guard.With(func(c *guard.Core) { s.Artifacts = c.Artifacts() })
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {

@@ -25,8 +25,8 @@ func (a *Agent) openRoles(dep *config.Deployment) {
 	a.roles = &roles{
 		welcome: a.welcome, order: a.orders.apply, status: a.Status, facts: a.facts, peers: a.peers, log: a.log,
 		head: a.heads.current, acknowledged: a.acks.take,
-		recorders: a.recorders,
-		keys:      func() [][]byte { return a.orders.verifier.Load().Chain() },
+		recorders: a.recorders, counter: a.age.request, counted: a.age.take,
+		keys: func() [][]byte { return a.orders.verifier.Load().Chain() },
 		checkpoint: func(c *contract.Checkpoint, raw []byte) error {
 			if err := a.heads.knows(c); err != nil {
 				return err

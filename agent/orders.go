@@ -40,6 +40,8 @@ type orders struct {
 	// ends are the orders that took something back; began is the boot clock's reading at which this run did.
 	ends  ends
 	began time.Duration
+	// age knows whether the record of used orders is the newest, nil where nobody does.
+	age *ageKeeper
 }
 
 // usedStop is a stop, or a verifier's refusal, that has taken effect.
@@ -205,6 +207,11 @@ func (o *orders) recordUsed(v *order.Verified, times order.Times, r *Receipt) {
 
 // loosen uses up an order, durably, and only then lets it take effect.
 func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
+	if why := o.mayBeOld(v.Order); why != "" {
+		r := accepted(v)
+		r.Accepted, r.Reason, r.Text = false, "state-unproven", why
+		return r
+	}
 	inForce := func() error { return nil }
 	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList || k == order.KindRelease {
 		var err error
@@ -251,6 +258,15 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 	return r
 }
 
+// mayBeOld says why an order has to wait until the record of used orders is proven to be the newest. One that is bound to this run
+// of the guard cannot have been used before it.
+func (o *orders) mayBeOld(x *order.Order) string {
+	if o.age == nil || x.Binding.Nonce != "" {
+		return ""
+	}
+	return o.age.waits()
+}
+
 func accepted(v *order.Verified) Receipt {
 	r := Receipt{Digest: fmt.Sprintf("%x", v.Digest), Kind: string(v.Order.Kind), Accepted: true}
 	for _, s := range v.Signers {
@@ -294,6 +310,9 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 		}
 	}
 	r.Text = "nothing was reset; each trigger says why"
+	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
+		o.age.accept() // somebody has answered for it
+	}
 	if r.Applied {
 		r.Text = "reset; the robot does not start by itself, it waits for a fresh command"
 	}

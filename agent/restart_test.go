@@ -26,6 +26,9 @@ type testSite struct {
 	dir            string
 	root, engineer crypto.Signer
 	policy         string
+	// role is the engineer's; binding that of key lists.
+	role    order.Role
+	binding order.Binding
 }
 
 func newTestSite(t *testing.T) *testSite {
@@ -36,7 +39,7 @@ func newTestSite(t *testing.T) *testSite {
 // newSiteOf is a site with one of the shipped examples; edit may change its documents.
 func newSiteOf(t *testing.T, example string, edit func(name string, raw []byte) []byte) *testSite {
 	t.Helper()
-	s := &testSite{t: t, dir: t.TempDir()}
+	s := &testSite{t: t, dir: t.TempDir(), role: order.RoleSafetyEngineer}
 	for _, name := range []string{"profile.yaml", "topics.yaml", "policy.yaml", "deployment.yaml"} {
 		raw, err := os.ReadFile(filepath.Join("..", "configs", "examples", example, name))
 		s.must(err)
@@ -99,8 +102,8 @@ func (s *testSite) keyList(sequence uint64) []byte {
 		from := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
 		return order.Key{ID: id, PEM: string(pem), Person: person, Roles: []order.Role{role}, NotBefore: from, NotAfter: from.Add(24 * time.Hour)}
 	}
-	return s.sign(&order.Order{Kind: order.KindKeyList, Sequence: sequence, KeyList: &order.KeyList{Keys: []order.Key{
-		entry(s.root, "rita", order.RoleRoot), entry(s.engineer, "sven", order.RoleSafetyEngineer),
+	return s.sign(&order.Order{Kind: order.KindKeyList, Sequence: sequence, Binding: s.binding, KeyList: &order.KeyList{Keys: []order.Key{
+		entry(s.root, "rita", order.RoleRoot), entry(s.engineer, "sven", s.role),
 	}}}, s.root)
 }
 

@@ -125,6 +125,8 @@ func (c *roleConn) take(f contract.Frame, now time.Time) (code string, err error
 		c.roles.facts.takeSession(&s)
 	case f.Type == contract.FrameCheckpoint && courier:
 		return contract.FailureMalformed, c.checkpoint(f, now)
+	case f.Type == contract.FrameCounter && courier && c.version >= contract.VersionCounter:
+		return contract.FailureMalformed, c.counted(f)
 	case f.Type == contract.FrameAcknowledged && courier:
 		return contract.FailureMalformed, c.acknowledged(f, now)
 	default:
@@ -180,6 +182,15 @@ func (c *roleConn) checkpoint(f contract.Frame, now time.Time) error {
 		c.checkpointed = now
 	}
 	c.tell(f.ID, err)
+	return nil
+}
+
+func (c *roleConn) counted(f contract.Frame) error {
+	var a contract.Counter
+	if err := f.Into(&a); err != nil {
+		return err
+	}
+	c.tell(f.ID, c.roles.counted(&a))
 	return nil
 }
 

@@ -32,6 +32,10 @@ type roles struct {
 	recorders func() []string
 	// keys returns the signed key lists in force, oldest first; nil without one.
 	keys func() [][]byte
+	// counter returns what the courier at this connection has to ask the TPM for, false while there is nothing; counted takes its
+	// answer. Both are nil where nobody asks.
+	counter func(c *roleConn) (contract.CounterRequest, bool)
+	counted func(a *contract.Counter) error
 	// head returns the newest head; false before there is one.
 	head func() (contract.Head, bool)
 	// checkpoint and acknowledged take what the courier brings, or say why not.
@@ -175,7 +179,7 @@ func (r *roles) push(ctx context.Context) error {
 			if r.recorders != nil {
 				p.Recorders = r.recorders()
 			}
-			c.push(p.For(c.version))
+			c.push(p)
 		}
 		if c := r.of(contract.Courier); c != nil {
 			if h, ok := r.head(); ok && (h != told || c != toldTo) && c.push(h) {
@@ -184,6 +188,11 @@ func (r *roles) push(ctx context.Context) error {
 			if now := r.keys(); len(now) > 0 &&
 				(c != listsTo || !slices.EqualFunc(now, lists, bytes.Equal)) && c.push(contract.Keys{Lists: now}) {
 				lists, listsTo = now, c
+			}
+			if r.counter != nil && c.version >= contract.VersionCounter {
+				if q, due := r.counter(c); due {
+					c.push(q)
+				}
 			}
 		}
 		gap.Reset(pushGap)

@@ -282,6 +282,10 @@ func TestHostileFramesEndOnlyTheirConnection(t *testing.T) {
 		"courier tells a head":         {contract.Courier, contract.Frame{Type: contract.FrameHead, Body: []byte(`{}`)}, contract.FailureNotYours},
 		"courier tells a receipt":      {contract.Courier, contract.Frame{Type: contract.FrameReceipt, Body: []byte(`{}`)}, contract.FailureNotYours},
 		"courier tells peers":          {contract.Courier, contract.Frame{Type: contract.FramePeers, Body: []byte(`{}`)}, contract.FailureNotYours},
+		"courier asks for a counter":   {contract.Courier, contract.Frame{Type: contract.FrameCounterRequest, Body: []byte(`{}`)}, contract.FailureNotYours},
+		"steward brings a counter":     {contract.Steward, contract.Frame{Type: contract.FrameCounter, Body: []byte(`{}`)}, contract.FailureNotYours},
+		"counter that is none":         {contract.Courier, contract.Frame{Type: contract.FrameCounter, Body: []byte(`{"nonce":7}`)}, contract.FailureMalformed},
+		"counter with another fault":   {contract.Courier, contract.Frame{Type: contract.FrameCounter, Body: []byte(`{"nonce":"` + someHex + `","fault":"fine"}`)}, contract.FailureMalformed},
 		"courier tells a status":       {contract.Courier, contract.Frame{Type: contract.FrameStatus, Body: []byte(`{}`)}, contract.FailureNotYours},
 		"a second hello":               {contract.Courier, contract.Frame{Type: contract.FrameHello, Body: body(contract.Hello{Role: contract.Steward, Min: contract.OldestVersion, Max: contract.Version})}, contract.FailureNotYours},
 		"courier says attested":        {contract.Courier, contract.Frame{Type: contract.FrameSession, Body: []byte(`{"state":"attested","lease_ms":1000}`)}, contract.FailureMalformed},
@@ -319,10 +323,10 @@ func TestHelloIsRefused(t *testing.T) {
 	}{
 		"no body":            {"H\x01\x00\x00\x00", contract.FailureMalformed},
 		"no id":              {"H", contract.FailureMalformed},
-		"unknown role":       {"H\x01\x00\x00\x00{\"role\":\"guard\",\"min_version\":2,\"max_version\":2}", contract.FailureMalformed},
-		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":4,\"max_version\":9}", contract.FailureVersion},
-		"somebody else's":    {"H\x01\x00\x00\x00{\"role\":\"steward\",\"min_version\":2,\"max_version\":2}", contract.FailureNotYours},
-		"newest and present": {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":2,\"max_version\":9}", ""},
+		"unknown role":       {"H\x01\x00\x00\x00{\"role\":\"guard\",\"min_version\":3,\"max_version\":3}", contract.FailureMalformed},
+		"a later version":    {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":5,\"max_version\":9}", contract.FailureVersion},
+		"somebody else's":    {"H\x01\x00\x00\x00{\"role\":\"steward\",\"min_version\":3,\"max_version\":3}", contract.FailureNotYours},
+		"newest and present": {"H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":3,\"max_version\":9}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := s.raw()
@@ -354,7 +358,7 @@ func TestHelloIsRefused(t *testing.T) {
 	})
 	t.Run("a stranger", func(t *testing.T) {
 		conn := newRoleSite(t, func(s *roleSite) { s.users.own, s.users.root = 4711, 4712 }).raw()
-		_, _ = conn.Write([]byte("H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":2,\"max_version\":2}"))
+		_, _ = conn.Write([]byte("H\x01\x00\x00\x00{\"role\":\"courier\",\"min_version\":3,\"max_version\":3}"))
 		if n, _ := conn.Read(make([]byte, 64)); n > 0 {
 			t.Errorf("answered %d bytes", n)
 		}
@@ -408,28 +412,6 @@ func TestReaderThatDoesNotReadIsNotWaitedFor(t *testing.T) {
 	}
 	if c.dropped.Load() == 0 {
 		t.Error("a reader that reads nothing took everything")
-	}
-}
-
-// TestStewardOfTheVersionBeforeIsNotToldOfRecorders: it would refuse the key. What it does not say stays unknown.
-func TestStewardOfTheVersionBeforeIsNotToldOfRecorders(t *testing.T) {
-	for version, want := range map[int]int{2: 0, 3: 1} {
-		s := newRoleSite(t)
-		s.roles.recorders = func() []string { return []string{"/dev/video*"} }
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		c, w, err := contract.Dial(ctx, s.path, contract.Hello{Role: contract.Steward, Min: 2, Max: version, Program: "test"})
-		if err != nil || w.Version != version {
-			t.Fatalf("welcomed with version %d, %v; expected %d", w.Version, err, version)
-		}
-		var p contract.Peers
-		if err := answer(t, c, 0).Into(&p); err != nil {
-			t.Fatal(err)
-		}
-		if len(p.Recorders) != want {
-			t.Errorf("version %d is told of %q, expected %d", version, p.Recorders, want)
-		}
-		_ = c.Close()
 	}
 }
 

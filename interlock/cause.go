@@ -249,6 +249,28 @@ const (
 	CauseFreeFall
 	// CauseImpact means that it hit the ground, or something hit it.
 	CauseImpact
+	// CauseUncounted means that no TPM counts the robot's starts.
+	CauseUncounted
+	// CauseUnanswered means that nobody has brought the TPM's word yet.
+	CauseUnanswered
+	// CauseTPMUnavailable means that the TPM is gone, busy, or does not answer.
+	CauseTPMUnavailable
+	// CauseTPMRefused means that the TPM answers, and refuses.
+	CauseTPMRefused
+	// CauseNotProven means that what was brought is not the TPM's word.
+	CauseNotProven
+	// CauseBehind means that the TPM has counted further than the disk knows.
+	CauseBehind
+	// CauseForgotten means that the TPM has counted, and the disk knows of no count.
+	CauseForgotten
+	// CauseCounterGone means that the TPM has no counter any more.
+	CauseCounterGone
+	// CauseCounterReplaced means that the TPM has something else in the counter's place, or that it stands lower than before.
+	CauseCounterReplaced
+	// CauseOtherTPM means that another TPM's key has signed.
+	CauseOtherTPM
+	// CausePartBehind means that a part of the disk is older than the rest.
+	CausePartBehind
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -377,6 +399,17 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseTilted:            {"tilted", "it leans further than it can stand"},
 	CauseFreeFall:          {"free-fall", "it falls freely"},
 	CauseImpact:            {"impact", "it hit the ground, or something hit it"},
+	CauseUncounted:         {"uncounted", "no TPM counts this robot's starts, so that a disk that is set back is not noticed"},
+	CauseUnanswered:        {"unanswered", "nobody has brought the TPM's word yet"},
+	CauseTPMUnavailable:    {"tpm-unavailable", "the TPM is gone, busy, or does not answer"},
+	CauseTPMRefused:        {"tpm-refused", "the TPM answers, and refuses"},
+	CauseNotProven:         {"not-proven", "what was brought is not the TPM's word"},
+	CauseBehind:            {"behind", "the TPM has counted further than the disk knows"},
+	CauseForgotten:         {"forgotten", "the TPM has counted this robot's starts, and the disk knows of none"},
+	CauseCounterGone:       {"counter-gone", "the TPM has no counter any more: it was cleared, or is another one"},
+	CauseCounterReplaced:   {"counter-replaced", "the TPM has something else in the counter's place"},
+	CauseOtherTPM:          {"other-tpm", "another TPM's key has signed"},
+	CausePartBehind:        {"part-behind", "the record of used orders is older than the rest of the disk"},
 }
 
 // String returns the cause's code.

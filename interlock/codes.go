@@ -180,6 +180,10 @@ const (
 	RobotFallen
 	// IMUMissing is imu.missing: no inertial unit.
 	IMUMissing
+	// StateRolledBack is state.rolled-back: disk set back.
+	StateRolledBack
+	// StateUnproven is state.unproven: age of the disk not proven.
+	StateUnproven
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -33,6 +33,7 @@ type Inputs struct {
 
 // slot is the state of one trigger.
 type slot struct {
+	_ [0]func() // nobody compares tables of them, so nothing is linked that could
 	// state is the effective condition at the last step; on is true from firing to ending; pending is true from the
 	// first sight of the cause until the start delay is full again; flapped is true if the flap guard latched it.
 	state                State

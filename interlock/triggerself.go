@@ -73,6 +73,21 @@ func ownAffairs() [NumTriggers]Info {
 			Default:  rule(stop(), 0, 0, ClearByOperator, responsible),
 			Bounds:   atLeast(stop(), 0, ClearByOperator),
 		},
+		// Whoever sets a disk back brings used orders and released latches back with it, so it weighs as much as lost latches.
+		StateRolledBack: {
+			Code: "state.rolled-back", Title: "disk set back", Class: ClassSelf, UnknownAs: StateRolledBack,
+			Text:     "The TPM's counter shows that the guard's state on disk is older than it was, or the counter is not the one that it was.",
+			Playbook: "Find out who restored a disk image, or changed disk, mainboard or TPM; sign policy and key list anew before resetting: older ones count again.",
+			Default:  rule(stop(), 0, 0, ClearByOperator, incident),
+			Bounds:   atLeast(stop(), 0, ClearByOperator),
+		},
+		StateUnproven: {
+			Code: "state.unproven", Title: "age of the disk not proven", Class: ClassSelf, UnknownAs: StateUnproven, Overridable: true,
+			Text:     "No TPM has proven in this run of the guard that the state on disk is the newest.",
+			Playbook: "Look whether the courier is connected to the guard and reaches the TPM; without a TPM nobody notices a disk that is set back.",
+			Default:  rule(free(), 0, 0, ClearOnClear, attending),
+			Bounds:   atLeast(free(), 60000, ClearOnClear),
+		},
 		Terminating: {
 			Code: "guard.terminating", Title: "guard is ending", Class: ClassSelf, UnknownAs: Terminating,
 			Text:     "The guard has been asked to end and brings the robot to rest first.",

@@ -27,19 +27,21 @@ const (
 	MaxArtifacts = 64
 )
 
-func (Hello) frame() byte        { return FrameHello }
-func (Welcome) frame() byte      { return FrameWelcome }
-func (Peers) frame() byte        { return FramePeers }
-func (Processes) frame() byte    { return FrameProcesses }
-func (Devices) frame() byte      { return FrameDevices }
-func (Session) frame() byte      { return FrameSession }
-func (Artifacts) frame() byte    { return FrameArtifacts }
-func (Head) frame() byte         { return FrameHead }
-func (Checkpoint) frame() byte   { return FrameCheckpoint }
-func (Acknowledged) frame() byte { return FrameAcknowledged }
-func (Keys) frame() byte         { return FrameKeys }
-func (Receipt) frame() byte      { return FrameReceipt }
-func (Failure) frame() byte      { return FrameError }
+func (Hello) frame() byte          { return FrameHello }
+func (Welcome) frame() byte        { return FrameWelcome }
+func (Peers) frame() byte          { return FramePeers }
+func (Processes) frame() byte      { return FrameProcesses }
+func (Devices) frame() byte        { return FrameDevices }
+func (Session) frame() byte        { return FrameSession }
+func (Artifacts) frame() byte      { return FrameArtifacts }
+func (Head) frame() byte           { return FrameHead }
+func (Checkpoint) frame() byte     { return FrameCheckpoint }
+func (Acknowledged) frame() byte   { return FrameAcknowledged }
+func (Keys) frame() byte           { return FrameKeys }
+func (CounterRequest) frame() byte { return FrameCounterRequest }
+func (Counter) frame() byte        { return FrameCounter }
+func (Receipt) frame() byte        { return FrameReceipt }
+func (Failure) frame() byte        { return FrameError }
 
 func (h Hello) check() error {
 	switch {
@@ -229,6 +231,24 @@ func (k Keys) check() error {
 		}
 	}
 	return nil
+}
+
+func (c CounterRequest) check() error { return hexDigits("nonce", c.Nonce, 64) }
+
+func (c Counter) check() error {
+	if stated := c.Fault == ""; stated != (len(c.Attest) > 0) || stated != (len(c.Signature) > 0) || stated != (len(c.Key) > 0) {
+		return fmt.Errorf("counter: expected a fault, or attest, signature and key, found fault %q and %d, %d and %d bytes",
+			c.Fault[:min(len(c.Fault), 80)], len(c.Attest), len(c.Signature), len(c.Key))
+	}
+	switch c.Fault {
+	case "", CounterNoTPM, CounterUnavailable, CounterRefused, CounterMissing, CounterReplaced:
+	default:
+		return fmt.Errorf("fault: found %q, which is none", c.Fault[:min(len(c.Fault), 80)])
+	}
+	if most := max(len(c.Attest), len(c.Signature), len(c.Key)); most > MaxText {
+		return fmt.Errorf("counter: expected at most %d bytes for each part, found %d", MaxText, most)
+	}
+	return errors.Join(hexDigits("nonce", c.Nonce, 64), text("detail", c.Detail))
 }
 
 func (Receipt) check() error { return nil }

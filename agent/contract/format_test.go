@@ -32,8 +32,8 @@ func TestFormatNamesEverything(t *testing.T) {
 			}
 		}
 	}
-	if frames != 16 {
-		t.Errorf("%d types of frames, expected 16", frames)
+	if frames != 18 {
+		t.Errorf("%d types of frames, expected 18", frames)
 	}
 	for _, b := range bodies() {
 		f, err := New(0, b)

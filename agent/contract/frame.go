@@ -8,14 +8,12 @@ import (
 
 // Versions of the contract that this program speaks.
 const (
-	// Version is the newest. 3 knows [FrameDevices] and [FrameArtifacts], and [Peers] names recorders.
-	Version = 3
-	// VersionDevices is the first that knows [FrameDevices].
-	VersionDevices = 3
-	// VersionArtifacts is the first that knows [FrameArtifacts].
-	VersionArtifacts = 3
+	// Version is the newest. 4 knows [FrameCounterRequest] and [FrameCounter].
+	Version = 4
+	// VersionCounter is the first that knows them.
+	VersionCounter = 4
 	// OldestVersion is the oldest.
-	OldestVersion = 2
+	OldestVersion = 3
 )
 
 // Role is what the program at the other end is.
@@ -52,6 +50,10 @@ const (
 	FrameHead byte = 'D'
 	// FrameCheckpoint returns a signed head to the guard: [Checkpoint].
 	FrameCheckpoint byte = 'C'
+	// FrameCounterRequest asks the courier for the TPM's word about its counter: [CounterRequest].
+	FrameCounterRequest byte = 'N'
+	// FrameCounter brings it, or says why not: [Counter].
+	FrameCounter byte = 'M'
 	// FrameStatusRequest asks for the guard's status; its body is empty.
 	FrameStatusRequest byte = 'S'
 	// FrameTrial is a technician's single question about a proof test: [TrialRequest], answered by [TrialReport].
@@ -108,7 +110,8 @@ func MaxBody(frame byte) (int, bool) {
 		return 1 << 20, true
 	case FrameStatusRequest:
 		return 0, true
-	case FrameHello, FrameWelcome, FrameReceipt, FrameSession, FrameHead, FrameCheckpoint, FrameAcknowledged, FrameArtifacts, FrameError:
+	case FrameHello, FrameWelcome, FrameReceipt, FrameSession, FrameHead, FrameCheckpoint, FrameAcknowledged, FrameArtifacts, FrameError,
+		FrameCounterRequest, FrameCounter:
 		return small, true
 	}
 	return 0, false

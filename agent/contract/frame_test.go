@@ -33,6 +33,8 @@ func bodies() []Body {
 		&Checkpoint{Log: "guard", BootID: uuid1, Seq: 1, Digest: hex64, Evidence: hex64, KeyID: "SHA256:x", Signature: []byte{1}},
 		&Acknowledged{Envelope: []byte("{}")},
 		&Keys{Lists: [][]byte{[]byte("{}"), []byte("[]")}},
+		&CounterRequest{Nonce: hex64, To: 7, Make: true},
+		&Counter{Nonce: hex64, Attest: []byte{1}, Signature: []byte{2}, Key: []byte{3}, Detail: "stated"},
 		&Receipt{Digest: hex64, Kind: "stop", Accepted: true, Applied: true, Text: "done", Triggers: map[string]string{"estop": "done"}, Signers: []string{"ann"}},
 		&Failure{Code: FailureBusy, Text: "later"},
 	}
@@ -65,6 +67,10 @@ func empty(b Body) Body {
 		return new(Keys)
 	case *Receipt:
 		return new(Receipt)
+	case *CounterRequest:
+		return new(CounterRequest)
+	case *Counter:
+		return new(Counter)
 	}
 	return new(Failure)
 }

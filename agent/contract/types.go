@@ -64,15 +64,6 @@ type Peer struct {
 	Transport string `json:"transport,omitempty"`
 }
 
-// For returns what of the list a role that speaks the given version understands. Version 2 knows no recorders; what it is not
-// told of stays unknown, which never loosens anything.
-func (p Peers) For(version int) Peers {
-	if version < VersionDevices {
-		p.Recorders = nil
-	}
-	return p
-}
-
 // Processes says which process is behind which connection. It is unsigned, may only tighten, and counts as unknown when
 // its lease is over.
 type Processes struct {
@@ -205,6 +196,44 @@ type Acknowledged struct {
 type Keys struct {
 	// Lists are the DSSE envelopes.
 	Lists [][]byte `json:"lists"`
+}
+
+// CounterRequest asks for the TPM's signed word about the counter that shows a disk that was set back.
+type CounterRequest struct {
+	// Nonce is what the statement has to answer, 64 lower-case hexadecimal digits; none is used twice.
+	Nonce string `json:"nonce"`
+	// To is what to count to before: once, if the counter is below it. 0 counts nothing.
+	To uint64 `json:"to"`
+	// Make wants the counter made if there is none.
+	Make bool `json:"make"`
+}
+
+// Faults of a [Counter].
+const (
+	// CounterNoTPM means that the courier has no TPM.
+	CounterNoTPM = "no-tpm"
+	// CounterUnavailable means that the TPM is gone, busy or does not answer.
+	CounterUnavailable = "tpm-unavailable"
+	// CounterRefused means that the TPM answers, and refuses.
+	CounterRefused = "tpm-refused"
+	// CounterMissing means that there is no counter.
+	CounterMissing = "counter-missing"
+	// CounterReplaced means that there is something else in its place.
+	CounterReplaced = "counter-replaced"
+)
+
+// Counter answers a [CounterRequest]: with what the TPM has stated, which the guard verifies itself, or with the courier's unsigned
+// word why there is nothing, which only tightens.
+type Counter struct {
+	// Nonce is the request's.
+	Nonce string `json:"nonce"`
+	// Attest is the TPM's statement (TPMS_ATTEST), Signature that of its attestation key (TPMT_SIGNATURE), and Key that key (PKIX).
+	Attest    []byte `json:"attest"`
+	Signature []byte `json:"signature"`
+	Key       []byte `json:"key"`
+	// Fault is one of the faults if there is no statement, Detail is for people.
+	Fault  string `json:"fault"`
+	Detail string `json:"detail"`
 }
 
 // Receipt answers a signed order: what became of it and why. It carries no authority. The same form answers the frames of

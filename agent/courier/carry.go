@@ -124,6 +124,11 @@ func (l *loop) onFrame(f *contract.Frame) {
 		if f.Into(&k) == nil && l.welcome != nil {
 			l.newKeys(l.welcome, k.Lists)
 		}
+	case contract.FrameCounterRequest:
+		var q contract.CounterRequest
+		if f.Into(&q) == nil {
+			l.askCounter(&q)
+		}
 	case contract.FrameStatus:
 		if json.Valid(f.Body) {
 			l.gotStatus(f.Body)

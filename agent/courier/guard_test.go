@@ -221,6 +221,16 @@ func (g *fakeGuard) tell(lists ...[]byte) {
 	}
 }
 
+// send sends a body over every connection.
+func (g *fakeGuard) send(b contract.Body) {
+	g.mu.Lock()
+	conns := slices.Clone(g.conns)
+	g.mu.Unlock()
+	for _, c := range conns {
+		g.answer(c, 0, b)
+	}
+}
+
 // got are the bodies of all frames of a type.
 func (g *fakeGuard) got(kind byte) [][]byte {
 	g.mu.Lock()

@@ -77,8 +77,10 @@ type loop struct {
 	frames      chan contract.Frame
 	welcome     *contract.Welcome // nil while the guard is away
 	nonce       string            // the guard's, of the last welcome
-	lastID      uint32
-	waiting     map[uint32]pending
+	// counterFault is why the TPM stated nothing about the counter last.
+	counterFault string
+	lastID       uint32
+	waiting      map[uint32]pending
 
 	streams  [3]*reading
 	lost     map[string]uint64 // the last number of each log and boot whose loss was noted

@@ -52,7 +52,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.header(&ev.Lock.Header)
 		e.flag(ev.Lock.Value)
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact, EventCommissioned, EventTrial:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact, EventCommissioned, EventTrial, EventAge:
 		e.fact(ev)
 	case EventDemand:
 		e.demand(ev.Demand)
@@ -103,6 +103,8 @@ func (e *encoder) fact(ev *Event) {
 		e.duration(ev.Commissioned.Until)
 	case EventTrial:
 		e.trialWish(&ev.Trial)
+	case EventAge:
+		e.ageFound(ev.Age)
 	case EventRecorders:
 		e.recorders(&ev.Recorders)
 	case EventArtifact:

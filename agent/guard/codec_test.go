@@ -123,6 +123,8 @@ func genEvent(t *rapid.T) *Event {
 		ev.Artifact = Artifact{Name: "grasp", State: ArtifactWrong, Cause: interlock.CauseWrongContent, Until: 3 * time.Second}
 	case EventProcess:
 		ev.Process = Process{ID: rapid.Uint32().Draw(t, "id"), Found: flag(), UID: 7, Unit: name(), HasExe: flag(), Exe: [32]byte{1, 2}, Until: 5}
+	case EventAge:
+		ev.Age = Age{AgeState(rapid.Byte().Draw(t, "state")), interlock.Cause(rapid.Uint16().Draw(t, "cause"))}
 	case EventCommissioned:
 		ev.Commissioned = Commissioned{State: CommissionState(rapid.Byte().Draw(t, "state")), Until: time.Duration(rapid.Int64().Draw(t, "until"))}
 	case EventTrial:

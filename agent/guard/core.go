@@ -49,6 +49,8 @@ type Core struct {
 	// trial is the proof test at the robot, commissioned what is known about the record of the last one.
 	trial        trialState
 	commissioned Commissioned
+	// age is what is known of the age of the state on disk.
+	age age
 	// policyFault says why the policy in force is not proven.
 	policyFault interlock.Cause
 	// started is when the core began.

@@ -66,7 +66,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 		ev.Lock = &s.lock
 		s.lock = msg.Bool{Header: s.header(&d), Value: d.flag()}
 	case EventPeer, EventChallenge, EventAnswer, EventAck, EventOrder, EventFloor, EventAttestation, EventSession, EventProcess,
-		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact, EventCommissioned, EventTrial:
+		EventHost, EventRecorders, EventArtifact, EventActuator, EventInput, EventCommandChallenge, EventFact, EventCommissioned, EventTrial, EventAge:
 		s.decodeFact(&d)
 	case EventDemand:
 		ev.Demand = &s.demand
@@ -131,6 +131,8 @@ func (s *EventStore) decodeFact(d *decoder) {
 		ev.Commissioned = Commissioned{State: CommissionState(d.u8()), Until: d.duration()}
 	case EventTrial:
 		ev.Trial = d.trialWish()
+	case EventAge:
+		ev.Age = d.ageFound()
 	case EventRecorders:
 		ev.Recorders = d.recorders()
 	case EventArtifact:

@@ -78,8 +78,10 @@ const (
 	EventCommissioned EventKind = 30
 	// EventTrial is what the technician at the robot wants of a proof test.
 	EventTrial EventKind = 31
+	// EventAge is what the program found about the age of the guard's state on disk.
+	EventAge EventKind = 32
 	// lastEvent is the newest kind.
-	lastEvent = EventTrial
+	lastEvent = EventAge
 )
 
 // Event is one thing that the core is told. Exactly the field that belongs to Kind is set; the messages are valid only
@@ -121,6 +123,7 @@ type Event struct {
 
 	Commissioned Commissioned
 	Trial        TrialWish
+	Age          Age
 }
 
 // Tick carries what the runtime knows about itself and its host.
@@ -307,6 +310,8 @@ func (ev *Event) String() string {
 		return fmt.Sprintf("proof test's record: %s, until %.3fs", ev.Commissioned.State, ev.Commissioned.Until.Seconds())
 	case EventTrial:
 		return fmt.Sprintf("proof test: %s, step %d, at most %.2f m/s", ev.Trial.Op, ev.Trial.Step, ev.Trial.MPS)
+	case EventAge:
+		return ev.Age.describe()
 	case EventDevice, EventAck, EventOrder, EventFloor, EventLock, EventEnd, EventNone:
 	}
 	return kindNames[min(int(ev.Kind), len(kindNames)-1)]
@@ -315,5 +320,5 @@ func (ev *Event) String() string {
 var kindNames = [...]string{
 	"none", "tick", "pose", "odometry", "transform", "joints", "imu", "command", "device", "graph", "peer", "challenge",
 	"answer", "acknowledgement", "order", "floor", "lock value", "end", "attestation result", "session", "process", "second pose",
-	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "demand", "commissioned", "proof test", "unknown",
+	"host", "recorders", "artifact", "actuator", "input", "command challenge", "fact", "demand", "commissioned", "proof test", "age", "unknown",
 }

@@ -71,6 +71,9 @@ func TestFaultsRestrict(t *testing.T) {
 		{"stop order", func(r *rig) {
 			r.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderStop, Category: 2, Zone: geofence.NoZone}})
 		}, interlock.OrderStop, interlock.MotionStop, 10 * time.Millisecond, true},
+		{"disk set back", func(r *rig) {
+			r.apply(Event{Kind: EventAge, Age: Age{AgeSetBack, interlock.CauseBehind}})
+		}, interlock.StateRolledBack, interlock.MotionStop, 10 * time.Millisecond, true},
 		{"the guard ends", func(r *rig) { r.apply(Event{Kind: EventEnd}) }, interlock.Terminating, interlock.MotionHold, 10 * time.Millisecond, false},
 		{"battery empty", edit(EventDevice, func(ev *Event) { ev.Device.ChargeRatio = 0.02 }), interlock.BatteryLow, interlock.MotionDockOnly, 12 * time.Second, false},
 		{"battery unknown", edit(EventDevice, func(ev *Event) { ev.Device.ChargeRatio = math.NaN() }), interlock.BatteryLow, interlock.MotionDockOnly, 12 * time.Second, false},
@@ -105,6 +108,37 @@ func TestFaultsRestrict(t *testing.T) {
 			r.until("stands", 3*time.Second, func() bool { return math.Abs(r.plant.v) < 0.001 })
 		})
 	}
+}
+
+// TestAgeOfTheDisk: a disk that was set back stays stopped until a reset, and one of which nobody knows is named as such.
+func TestAgeOfTheDisk(t *testing.T) {
+	r := newRig(t, demoParams(t), Start{})
+	r.plant.x = 4.2
+	r.ready()
+	check := func(what string, unproven, open bool) {
+		t.Helper()
+		r.run(100 * time.Millisecond)
+		if r.active(interlock.StateUnproven) != unproven || r.open() != open {
+			t.Errorf("%s: unproven %t, open %t, expected %t and %t: %s", what, r.active(interlock.StateUnproven), r.open(), unproven, open, r.state())
+		}
+	}
+	tell := func(s AgeState, c interlock.Cause) { r.apply(Event{Kind: EventAge, Age: Age{s, c}}) }
+	check("nobody has told (off)", false, true)
+	tell(AgeUnproven, interlock.CauseUncounted)
+	check("no TPM", true, true)
+	tell(numAgeStates, interlock.CauseNone)
+	check("a state that nobody knows", true, true)
+	tell(AgeProven, interlock.CauseNone)
+	check("proven", false, true)
+	tell(AgeSetBack, interlock.CauseCounterReplaced)
+	check("set back", true, false)
+	tell(AgeProven, interlock.CauseNone)
+	check("proven since, and nobody has reset it", false, false)
+	r.run(3 * time.Second)
+	r.reset(interlock.RoleOperator)
+	check("an operator may not", false, false)
+	r.reset(interlock.RoleSupervisor)
+	check("reset", false, true)
 }
 
 func TestInsideNamesItsCause(t *testing.T) {

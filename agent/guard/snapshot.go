@@ -14,8 +14,8 @@ import (
 // snapshotVersion is 9 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
 // demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, the
-// proof test with its record, the robot's lean, and whether it may have moved. A replay of a journal with older ones is
-// refused by this number; the program that wrote it replays it.
+// proof test with its record, the robot's lean, whether it may have moved, and the age of the state on disk. A replay of a
+// journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 9
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -209,6 +209,8 @@ func (e *encoder) own(c *Core) {
 	e.f64s(c.told.Angular[:])
 	e.demands(&c.demands)
 	e.trial(c)
+	e.ageFound(c.age.Age)
+	e.flag(c.age.fired)
 }
 
 func (d *decoder) own(c *Core) {
@@ -260,6 +262,7 @@ func (d *decoder) own(c *Core) {
 	d.f64s(c.told.Angular[:])
 	d.demands(&c.demands)
 	d.trial(c)
+	c.age = age{d.ageFound(), d.flag()}
 }
 
 func (e *encoder) body(b *body) {

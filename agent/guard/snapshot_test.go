@@ -19,7 +19,7 @@ import (
 func disturb(rt *rapid.T, r *rig) {
 	inputs := []string{"tick", "pose", "odometry", "joints", "imu", "graph", "floor", "battery"}
 	names := []string{"/planner", "/operator_console", "/evil", nodeName}
-	kind := rapid.IntRange(0, 20).Draw(rt, "disturbance")
+	kind := rapid.IntRange(0, 21).Draw(rt, "disturbance")
 	switch kind {
 	case 0, 1:
 		name := rapid.SampledFrom(inputs).Draw(rt, "input")
@@ -56,6 +56,8 @@ func disturb(rt *rapid.T, r *rig) {
 	case 19:
 		r.lines[0] = InputState(rapid.IntRange(0, 5).Draw(rt, "state")) //nolint:gosec // small
 		r.off["inputs"] = rapid.Bool().Draw(rt, "silent")
+	case 21:
+		r.apply(Event{Kind: EventAge, Age: Age{AgeState(rapid.IntRange(0, 4).Draw(rt, "age")), interlock.CauseBehind}}) //nolint:gosec // small
 	case 17:
 		r.apply(Event{Kind: EventOrder, Order: drawLease(rt, r)})
 	case 20:

@@ -123,6 +123,8 @@ func (c *Core) takeFact(ev *Event) {
 		c.devices.take(ev)
 	case EventCommissioned:
 		c.commissioned = ev.Commissioned
+	case EventAge:
+		c.age.take(ev.Age)
 	default:
 	}
 }

@@ -421,6 +421,7 @@ func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]in
 		c.unclean = false // The cause lies in the past; the latch stays.
 	}
 	set[interlock.LatchUnreadable] = interlock.OK() // The machine finds this one by itself.
+	c.age.conditions(set)
 	set[interlock.Terminating] = present(c.ending, interlock.CauseNone)
 }
 

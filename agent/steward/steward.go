@@ -262,9 +262,7 @@ func (s *Steward) session(ctx context.Context) error {
 	peers := make(chan contract.Peers, 1)
 	var reader sync.WaitGroup
 	reader.Go(func() { end(s.receive(conn, peers)) })
-	if welcome.Version >= contract.VersionArtifacts {
-		reader.Go(func() { s.tellArtifacts(ctx, conn) })
-	}
+	reader.Go(func() { s.tellArtifacts(ctx, conn) })
 	err = s.look(ctx, conn, peers)
 	end(err)
 	_ = conn.Close()

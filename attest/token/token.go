@@ -152,7 +152,7 @@ func Verify(text string, key *ecdsa.PublicKey, want Expect) (*Claims, error) {
 	if h.Algorithm != "ES256" || h.Type != "JWT" || h.KeyID != want.KeyID {
 		return nil, fmt.Errorf("token: the header says %q, %q, %q: expected ES256, JWT and key %q", h.Algorithm, h.Type, h.KeyID, want.KeyID)
 	}
-	signature, err := strict.DecodeString(parts[2])
+	signature, err := decoding.DecodeString(parts[2])
 	if err != nil || len(signature) != 2*coordinate {
 		return nil, errors.New("token: the signature is not 64 bytes in base64url")
 	}
@@ -176,39 +176,15 @@ func Verify(text string, key *ecdsa.PublicKey, want Expect) (*Claims, error) {
 	return &c, nil
 }
 
-// JWK is a public key as RFC 7517 writes it.
-type JWK struct {
-	Type      string `json:"kty"`
-	Curve     string `json:"crv"`
-	X         string `json:"x"`
-	Y         string `json:"y"`
-	Algorithm string `json:"alg"`
-	Use       string `json:"use"`
-	KeyID     string `json:"kid"`
-}
+// decoding is base64url without padding, and with one spelling of everything.
+var decoding = base64.RawURLEncoding.Strict()
 
-// PublicJWK writes a device key for those who check its tokens.
-func PublicJWK(key crypto.PublicKey, kid string) (*JWK, error) {
-	k, ok := key.(*ecdsa.PublicKey)
-	if !ok || k.Curve != elliptic.P256() {
-		return nil, fmt.Errorf("token: expected a device key on P-256, found %T", key)
-	}
-	point, err := k.Bytes() // 4, x, y
-	if err != nil {
-		return nil, fmt.Errorf("token: %w", err)
-	}
-	return &JWK{"EC", "P-256", encode(point[1 : 1+coordinate]), encode(point[1+coordinate:]), "ES256", "sig", kid}, nil
-}
-
-// strict is base64url without padding, and with one spelling of everything.
-var strict = base64.RawURLEncoding.Strict()
-
-func encode(b []byte) string { return strict.EncodeToString(b) }
+func encode(b []byte) string { return decoding.EncodeToString(b) }
 
 // decode reads a part of a token that must be spelt as this package spells it: keys given twice, in another case or in
 // another order, and escapes, are no token of ours.
 func decode[T header | Claims](text string, into *T) error {
-	raw, err := strict.DecodeString(text)
+	raw, err := decoding.DecodeString(text)
 	if err != nil {
 		return errors.New("token: a part is not base64url")
 	}

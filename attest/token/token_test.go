@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +110,7 @@ func TestRefused(t *testing.T) {
 
 func mustDecode(t *testing.T, s string) []byte {
 	t.Helper()
-	b, err := strict.DecodeString(s)
+	b, err := decoding.DecodeString(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,4 +154,37 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("%q is taken", text)
 		}
 	})
+}
+
+func TestJWKComesBack(t *testing.T) {
+	key := newKey(t)
+	j, err := PublicJWK(key.Public(), KeyID("tpm", "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(edit func(*JWK)) []byte {
+		k := *j
+		edit(&k)
+		out, err := json.Marshal(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	got, kid, err := ParseJWK(text(func(*JWK) {}))
+	if err != nil || kid != "tpm:x" || !got.Equal(key.Public()) {
+		t.Fatalf("%v, %q, %v", got, kid, err)
+	}
+	for name, edit := range map[string]func(*JWK){
+		"another curve": func(k *JWK) { k.Curve = "P-384" }, "another algorithm": func(k *JWK) { k.Algorithm = "HS256" },
+		"no id": func(k *JWK) { k.KeyID = "" }, "for encryption": func(k *JWK) { k.Use = "enc" }, "a short x": func(k *JWK) { k.X = k.X[1:] },
+		"no point of the curve": func(k *JWK) { k.X = k.Y },
+	} {
+		if _, _, err := ParseJWK(text(edit)); err == nil {
+			t.Errorf("%s is read as a key", name)
+		}
+	}
+	if _, _, err := ParseJWK([]byte(`{"kty":"oct","k":"AAAA"}`)); err == nil {
+		t.Error("a shared secret is read as a key")
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
@@ -98,7 +97,7 @@ func verifyCertified(ak crypto.PublicKey, s Statement, p *Public, qualifyingData
 	return info, nil
 }
 
-// CertifyCounter lets the attestation key state the value of a counter. See VerifyCounter.
+// CertifyCounter lets the attestation key state the value of a counter. See [counter.Verify].
 func (t *TPM) CertifyCounter(index uint32, qualifyingData []byte) (Statement, error) {
 	if err := checkIndex(index); err != nil {
 		return Statement{}, err
@@ -127,28 +126,4 @@ func (t *TPM) CertifyCounter(index uint32, qualifyingData []byte) (Statement, er
 		}
 		return Statement{r.CertifyInfo.Bytes(), tpm2.Marshal(r.Signature)}, nil
 	})
-}
-
-// VerifyCounter checks that the TPM with the attestation key ak has stated, in answer to qualifyingData, the value of
-// the counter at index, and returns it. The statement names the index together with its attributes: memory that was
-// made in the counter's place and written with an old value has another name, and is refused.
-func VerifyCounter(ak crypto.PublicKey, s Statement, index uint32, qualifyingData []byte) (uint64, Info, error) {
-	if err := checkIndex(index); err != nil {
-		return 0, Info{}, err
-	}
-	a, info, err := verifyStatement(ak, s.Attest, s.Signature, qualifyingData, tpm2.TPMSTAttestNV)
-	if err != nil {
-		return 0, Info{}, fmt.Errorf("counter: %w", err)
-	}
-	said, err := a.Attested.NV()
-	if err != nil {
-		return 0, Info{}, fmt.Errorf("counter: %w: %w", ErrMalformed, err)
-	}
-	if want := counterName(index); !bytes.Equal(said.IndexName.Buffer, want) {
-		return 0, Info{}, fmt.Errorf("counter: %w: the index is named %x, expected %x", ErrCounter, said.IndexName.Buffer, want)
-	}
-	if said.Offset != 0 || len(said.NVContents.Buffer) != counterBytes {
-		return 0, Info{}, fmt.Errorf("counter: %w: %d bytes from %d, expected %d from 0", ErrCounter, len(said.NVContents.Buffer), said.Offset, counterBytes)
-	}
-	return binary.BigEndian.Uint64(said.NVContents.Buffer), info, nil
 }

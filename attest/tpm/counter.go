@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
+
+	"github.com/robowarden/robowarden/attest/counter"
 )
 
 // ErrCounter says that an NV index is no counter of ours: somebody has made something else in its place.
@@ -20,9 +22,9 @@ var ErrNoCounter = errors.New("there is no counter at the nv index")
 const (
 	firstIndex, lastIndex uint32 = 0x01800000, 0x01bfffff
 	// BootCounter is the index of the counter that shows a disk that was set back.
-	BootCounter uint32 = 0x01805257
+	BootCounter = counter.Index
 	// counterBytes is a counter's size.
-	counterBytes = 8
+	counterBytes = counter.Size
 )
 
 // CreateCounter makes a counter at an NV index of the owner's and counts once, so that it has a value. One that exists
@@ -40,7 +42,7 @@ func (t *TPM) CreateCounter(index uint32) error {
 			}
 			return struct{}{}, increment(c, index, counterArea(index, false))
 		}
-		if errors.Is(err, errUnwritten) { // made, and the power went before it counted
+		if errors.Is(err, ErrUncounted) { // made, and the power went before it counted
 			return struct{}{}, increment(c, index, counterArea(index, false))
 		}
 		return struct{}{}, err
@@ -65,6 +67,24 @@ func (t *TPM) IncrementCounter(index uint32) (uint64, error) {
 	})
 }
 
+// CountTo counts once if the counter is below to. It may be repeated: what a lost call has counted is not counted again.
+func (t *TPM) CountTo(index uint32, to uint64) error {
+	if err := checkIndex(index); err != nil {
+		return err
+	}
+	_, err := call(t, "count", t.options.Timeout, repeatable, func(c *conn) (struct{}, error) {
+		if err := checkCounter(c, index); err != nil {
+			return struct{}{}, err
+		}
+		v, err := readCounter(c, index)
+		if err != nil || v >= to {
+			return struct{}{}, err
+		}
+		return struct{}{}, increment(c, index, counterArea(index, true))
+	})
+	return err
+}
+
 // ReadCounter reads a counter. Nothing signs what it returns, see CertifyCounter.
 func (t *TPM) ReadCounter(index uint32) (uint64, error) {
 	if err := checkIndex(index); err != nil {
@@ -78,8 +98,8 @@ func (t *TPM) ReadCounter(index uint32) (uint64, error) {
 	})
 }
 
-// errUnwritten says that a counter was made but never counted.
-var errUnwritten = fmt.Errorf("%w: it has never counted", ErrCounter)
+// ErrUncounted says that a counter was made but never counted: the power went in between. CreateCounter completes it.
+var ErrUncounted = fmt.Errorf("%w: it has never counted", ErrCounter)
 
 // counterArea is the public area of a counter: whoever may use the TPM may read and count, nobody may write. It is not
 // ORDERLY: such counters may repeat values after a power cut.
@@ -112,7 +132,7 @@ func checkCounter(c *conn, index uint32) error {
 	case bytes.Equal(found, tpm2.Marshal(counterArea(index, true))):
 		return nil
 	case bytes.Equal(found, tpm2.Marshal(counterArea(index, false))):
-		return errUnwritten
+		return ErrUncounted
 	default:
 		return fmt.Errorf("%w: %#x has the public area %x", ErrCounter, index, found)
 	}

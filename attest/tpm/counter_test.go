@@ -1,10 +1,14 @@
 package tpm
 
 import (
+	"bytes"
+	"crypto/x509"
 	"errors"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
+
+	"github.com/robowarden/robowarden/attest/counter"
 )
 
 func TestCounter(t *testing.T) {
@@ -31,8 +35,16 @@ func TestCounter(t *testing.T) {
 	}
 	nonce := digest("nonce")
 	s := must(tpm.CertifyCounter(BootCounter, nonce))(t)
-	if v, info, err := VerifyCounter(tpm.AK().Key(), s, BootCounter, nonce); err != nil || v != first+3 || info.ResetCount == 0 {
-		t.Errorf("%d, %+v, %v", v, info, err)
+	if v, err := stated(t, tpm, s, BootCounter, nonce); err != nil || v != first+3 {
+		t.Errorf("%d, %v", v, err)
+	}
+	for range 3 { // the second and the third time do nothing
+		if err := tpm.CountTo(BootCounter, first+4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v := must(tpm.ReadCounter(BootCounter))(t); v != first+4 {
+		t.Errorf("counted to %d, expected %d", v, first+4)
 	}
 }
 
@@ -53,19 +65,27 @@ func TestCertifiedCounterOfSomethingElseIsRefused(t *testing.T) {
 		nonce []byte
 		err   error
 	}{
-		"another nonce":   {s, BootCounter, digest("other"), ErrQualifyingData},
-		"another counter": {must(a.CertifyCounter(other, nonce))(t), BootCounter, nonce, ErrCounter},
-		"a quote":         {Statement{quote.Attest, quote.Signature}, BootCounter, nonce, ErrWrongType},
-		"the device key":  {must(a.CertifyDevice(nonce))(t), BootCounter, nonce, ErrWrongType},
-		"nothing":         {Statement{}, BootCounter, nonce, ErrMalformed},
-		"no index":        {s, 0, nonce, nil},
+		"another nonce":   {s, BootCounter, digest("other"), counter.ErrUnproven},
+		"another counter": {must(a.CertifyCounter(other, nonce))(t), BootCounter, nonce, counter.ErrReplaced},
+		"a quote":         {Statement{quote.Attest, quote.Signature}, BootCounter, nonce, counter.ErrUnproven},
+		"the device key":  {must(a.CertifyDevice(nonce))(t), BootCounter, nonce, counter.ErrUnproven},
+		"nothing":         {Statement{}, BootCounter, nonce, counter.ErrUnproven},
+		"no index":        {s, 0, nonce, counter.ErrReplaced},
+		"no nonce":        {s, BootCounter, nil, counter.ErrUnproven},
 	} {
-		if _, _, err := VerifyCounter(a.AK().Key(), c.s, c.index, c.nonce); err == nil || c.err != nil && !errors.Is(err, c.err) {
+		if _, err := stated(t, a, c.s, c.index, c.nonce); !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, expected %v", name, err, c.err)
 		}
 	}
-	if _, _, err := VerifyCounter(b.AK().Key(), s, BootCounter, nonce); !errors.Is(err, ErrSignature) {
+	if _, err := stated(t, b, s, BootCounter, nonce); !errors.Is(err, counter.ErrUnproven) {
 		t.Errorf("another TPM: %v", err)
+	}
+	for i := range s.Attest { // each byte of a real statement counts
+		s.Attest[i] ^= 1
+		if _, err := stated(t, a, s, BootCounter, nonce); !errors.Is(err, counter.ErrUnproven) {
+			t.Errorf("byte %d changed: %v", i, err)
+		}
+		s.Attest[i] ^= 1
 	}
 }
 
@@ -112,7 +132,7 @@ func TestRedefinedCounter(t *testing.T) {
 			if certified.Attest == nil {
 				return
 			}
-			if v, _, err := VerifyCounter(tpm.AK().Key(), certified, BootCounter, nonce); !errors.Is(err, ErrCounter) {
+			if v, err := stated(t, tpm, certified, BootCounter, nonce); !errors.Is(err, counter.ErrReplaced) {
 				t.Errorf("certified by the TPM itself: %d, %v", v, err)
 			}
 		})
@@ -157,6 +177,22 @@ func TestUnfinishedCounter(t *testing.T) {
 	}
 	if _, err := tpm.ReadCounter(BootCounter); err != nil {
 		t.Error(err)
+	}
+}
+
+// stated is what the guard makes of a statement of this TPM.
+func stated(tb testing.TB, tpm *TPM, s Statement, index uint32, nonce []byte) (uint64, error) {
+	tb.Helper()
+	der := must(x509.MarshalPKIXPublicKey(tpm.AK().Key()))(tb)
+	return counter.Verify(must(counter.ParseKey(der))(tb), index, s.Attest, s.Signature, nonce)
+}
+
+// The guard names the counter without a TPM library.
+func TestNamesOfTheCounterAgree(t *testing.T) {
+	for _, index := range []uint32{BootCounter, firstIndex, lastIndex} {
+		if a, b := counter.Name(index), counterName(index); !bytes.Equal(a, b) {
+			t.Errorf("%#x: %x by the guard, %x by the TPM's library", index, a, b)
+		}
 	}
 }
 

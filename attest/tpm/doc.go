@@ -3,7 +3,7 @@
 //
 // One half runs on the robot and talks to the TPM: attestation key, device key, quotes, enrolment, counters. Every call
 // there ends within its time limit, whatever the TPM does, and no two calls reach the TPM at once. The other half is
-// pure Go and needs no TPM: VerifyQuote, VerifyCounter, VerifyDevice, MakeCredential and VerifyEndorsement check what
+// pure Go and needs no TPM: VerifyQuote, VerifyDevice, MakeCredential and VerifyEndorsement check what
 // robots send.
 //
 // Keys are primaries: the TPM makes the same key from its seed and a template each time, so nothing about them is on

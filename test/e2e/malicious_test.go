@@ -229,7 +229,7 @@ try:
     c.connect(sys.argv[1])
     first = sys.argv[2]
     if first in ("courier", "steward"):
-        first = 'H\x01\x00\x00\x00{"role":"%s","min_version":2,"max_version":2,"program":"x"}' % first
+        first = 'H\x01\x00\x00\x00{"role":"%s","min_version":3,"max_version":3,"program":"x"}' % first
     c.send(first.encode("latin-1"))
     print(c.recv(65536)[:1].decode("latin-1"))
 except (ConnectionError, BrokenPipeError):

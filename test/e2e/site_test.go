@@ -59,9 +59,11 @@ type site struct {
 	releaser crypto.Signer
 	// technician signs the records of proof tests.
 	technician crypto.Signer
-	heartbeat  []byte
-	policy     string
-	revision   uint64
+	// security handles incidents.
+	security  crypto.Signer
+	heartbeat []byte
+	policy    string
+	revision  uint64
 }
 
 // siteConfig says what differs from a large empty floor.
@@ -172,7 +174,7 @@ func (s *site) serial() string { return strings.TrimPrefix(s.robot, "acme/") }
 func (s *site) keys(t testing.TB, of *site) {
 	t.Helper()
 	if of != nil {
-		s.engineer, s.operator, s.verifier, s.consumer, s.releaser, s.technician = of.engineer, of.operator, of.verifier, of.consumer, of.releaser, of.technician
+		s.engineer, s.operator, s.verifier, s.consumer, s.releaser, s.technician, s.security = of.engineer, of.operator, of.verifier, of.consumer, of.releaser, of.technician, of.security
 		for _, name := range []string{"keys/roots.pem", "keys/keylist-1.dsse.json"} {
 			s.write(t, name, string(must(os.ReadFile(of.path(name)))(t)))
 		}
@@ -180,7 +182,7 @@ func (s *site) keys(t testing.TB, of *site) {
 	}
 	root := newKey(t)
 	s.engineer, s.operator, s.verifier, s.consumer = newKey(t), newKey(t), newKey(t), newKey(t)
-	s.releaser, s.technician = newKey(t), newKey(t)
+	s.releaser, s.technician, s.security = newKey(t), newKey(t), newKey(t)
 	entry := func(k crypto.Signer, person string, role order.Role) order.Key {
 		return order.Key{
 			ID: must(order.KeyID(k.Public()))(t), PEM: string(must(order.MarshalPublicKey(k.Public()))(t)), Person: person,
@@ -194,7 +196,7 @@ func (s *site) keys(t testing.TB, of *site) {
 			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator),
 			entry(s.verifier, "verifier", order.RoleVerifier), entry(s.consumer, "consumer", order.RoleConsumer),
 			entry(s.releaser, "releaser", order.RoleRelease),
-			entry(s.technician, "tara", order.RoleTechnician),
+			entry(s.technician, "tara", order.RoleTechnician), entry(s.security, "sara", order.RoleSecurity),
 		}},
 	}
 	s.write(t, "keys/roots.pem", string(must(order.MarshalPublicKey(root.Public()))(t)))

@@ -72,17 +72,29 @@ func stationBinary(t testing.TB) string {
 // softwareTPM starts a swtpm of the test's own and returns its socket.
 func softwareTPM(t testing.TB) string {
 	t.Helper()
+	socket, on := stoppableTPM(t)
+	on()
+	return socket
+}
+
+// stoppableTPM is a swtpm that can lose power, and be switched on again.
+func stoppableTPM(t testing.TB) (socket string, on func() (off func())) {
+	t.Helper()
 	if _, err := exec.LookPath("swtpm"); err != nil {
 		need.Missing(t, "no swtpm here: run test/setup/install.sh")
 	}
 	dir := must(os.MkdirTemp("", "tpm"))(t) // A socket's path is short.
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "s")
-	proc.StartT(t, proc.Spec{Name: "swtpm", Argv: []string{
-		"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + dir, "--server", "type=unixio,path=" + socket, "--flags", "not-need-init,startup-clear",
-	}})
-	until(t, 10*time.Second, "a software TPM that listens", func() bool { _, err := os.Stat(socket); return err == nil })
-	return socket
+	socket = filepath.Join(dir, "s")
+	on = func() func() {
+		_ = os.Remove(socket)
+		p := proc.StartT(t, proc.Spec{Name: "swtpm", Argv: []string{
+			"swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + dir, "--server", "type=unixio,path=" + socket, "--flags", "not-need-init,startup-clear",
+		}})
+		until(t, 10*time.Second, "a software TPM that listens", func() bool { _, err := os.Stat(socket); return err == nil })
+		return func() { p.Kill() }
+	}
+	return socket, on
 }
 
 func keyFile(t testing.TB, s *site, name string, key crypto.Signer) string {

@@ -36,6 +36,9 @@ func printStatus(w io.Writer, s *agent.Status) {
 	} else if c.State != "" {
 		line("proof test", "%s: %s", c.State, c.Text)
 	}
+	if s.Age.State != "" {
+		line("state on disk", "%s: %s", s.Age.State, s.Age.Text)
+	}
 	line("bus", "%s", s.Bus)
 	for _, n := range s.Bus.NotSeen {
 		line("  not seen", "%s", n)

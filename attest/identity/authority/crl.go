@@ -85,7 +85,12 @@ func (a *Authority) signCRL(role identity.Role, now time.Time) ([]byte, error) {
 				continue
 			}
 			cert, err := c.parse()
-			if err != nil || now.After(cert.NotAfter) {
+			if err != nil {
+				// A list without it would let its holder in again, and nobody would know.
+				return fmt.Errorf("the record of %s %s holds a revoked certificate (number %d, revoked at %s) that cannot be read: %w: "+
+					"put the record back from a copy; no list is signed until then", role, r.Name, i+1, c.Revoked.Format(time.RFC3339), err)
+			}
+			if now.After(cert.NotAfter) {
 				continue
 			}
 			out.RevokedCertificateEntries = append(out.RevokedCertificateEntries, x509.RevocationListEntry{

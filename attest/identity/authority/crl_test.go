@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -88,4 +89,44 @@ func TestStrangersAskForLists(t *testing.T) {
 	}
 	rest(time.Minute)
 	flood("at rest again", 1)
+}
+
+// TestDamagedRecordsAreNotLeftOut: a revoked certificate that cannot be read would be missing on the list, and its holder be let in
+// again. No list is signed then, and the record is named.
+func TestDamagedRecordsAreNotLeftOut(t *testing.T) {
+	s := newSite(t)
+	d := &device{s: s, dir: t.TempDir(), name: robot}
+	d.key = must(tpm.CreateSoftware(filepath.Join(d.dir, "device.key.pem")))(t)
+	d.enrolled(s.invite(robot, software), enrol.Enrolled)
+	damage := func() {
+		t.Helper()
+		err := s.a.update(identity.RoleRobot, robot, func(r *record) error {
+			r.Certificates[0].DER = r.Certificates[0].DER[1:]
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	damage()
+	if len(revoked(t, s)) != 0 { // the off run: nobody has to know the number of one that was not taken back
+		t.Error("a list names what was not revoked")
+	}
+	err := s.a.update(identity.RoleRobot, robot, func(r *record) error {
+		r.Certificates[0].Revoked = s.clock.now().UTC()
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if der, err := s.a.CRL(identity.RoleRobot); err == nil || !strings.Contains(err.Error(), robot) || !strings.Contains(err.Error(), "number 1") {
+		t.Errorf("%d bytes of list, %v", len(der), err)
+	}
+	file := filepath.Join(t.TempDir(), "crl.pem")
+	if err := s.a.WriteCRL(identity.RoleRobot, file); err == nil {
+		t.Error("a list was written")
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("a file was written")
+	}
 }

@@ -63,6 +63,7 @@ Exit status: 0 accepted, 1 refused, 2 the command was used wrongly.`,
 	})
 	cmd.Flags().StringVar(&o.dir, "state-dir", "", "the verifier's folder")
 	o.flags(cmd.Flags())
+	cmd.AddCommand(newVerifyToken())
 	return cmd
 }
 
