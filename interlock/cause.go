@@ -249,6 +249,14 @@ const (
 	CauseFreeFall
 	// CauseImpact means that it hit the ground, or something hit it.
 	CauseImpact
+	// CauseBatteryEnds means that the battery will not last longer than the way down.
+	CauseBatteryEnds
+	// CauseTooHot means that the motors will be too hot by the end of the way down.
+	CauseTooHot
+	// CauseStoodLong means that it has been held standing for as long as it may.
+	CauseStoodLong
+	// CauseNoStep means that no posture that needs no power could be reached.
+	CauseNoStep
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -377,6 +385,10 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseTilted:            {"tilted", "it leans further than it can stand"},
 	CauseFreeFall:          {"free-fall", "it falls freely"},
 	CauseImpact:            {"impact", "it hit the ground, or something hit it"},
+	CauseBatteryEnds:       {"battery-ends", "the battery will not last longer than the way down"},
+	CauseTooHot:            {"too-hot", "the motors will be too hot by the end of the way down"},
+	CauseStoodLong:         {"stood-long", "it has been held standing for as long as it may"},
+	CauseNoStep:            {"no-step", "no posture that needs no power could be reached"},
 }
 
 // String returns the cause's code.

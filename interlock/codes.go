@@ -180,6 +180,10 @@ const (
 	RobotFallen
 	// IMUMissing is imu.missing: no inertial unit.
 	IMUMissing
+	// PostureDue is posture.due: has to go down.
+	PostureDue
+	// PostureFailed is posture.failed: not down in time.
+	PostureFailed
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )
