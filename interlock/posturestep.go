@@ -265,8 +265,8 @@ func (p *Postures) follow(now time.Duration, in *PostureInput) {
 	}
 }
 
-// choose takes the first step that is possible, or waits. Down there, nothing is left to do until a reserve has ended: then the
-// next posture that is safe from there saves what is left.
+// choose takes the first step that is possible, or waits. Down there, nothing is left to do until a reserve has ended: then power
+// may go, where that is safe.
 func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutput) {
 	if p.down() {
 		p.phase, p.exhausted, p.resting, p.failed = PostureReached, false, false, p.failed&^p.passed()
@@ -279,6 +279,9 @@ func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutpu
 	}
 	moving := false
 	for i := 1; i < p.cfg.N; i++ {
+		if p.down() && p.cfg.Steps[i].Kind != PostureOff {
+			continue
+		}
 		switch p.denied(i, now, in) {
 		case StepPossible:
 			p.resting = false
@@ -301,7 +304,13 @@ func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutpu
 // passed are the steps down to where the robot is.
 func (p *Postures) passed() StepSet { return StepSet(1<<(p.at+1) - 1) } //nolint:gosec // at most MaxPostures
 
+// ask demands a step. One that is demanded still is let go first, since whoever carries it out acts on what changes; but power
+// that was taken stays taken.
 func (p *Postures) ask(i int, now time.Duration, out *PostureOutput) {
+	if p.assert.Has(i) && p.cfg.Steps[i].Kind != PostureOff {
+		p.assert &^= 1 << i
+		return
+	}
 	p.phase, p.step = PostureGoing, i
 	p.assert |= 1 << i
 	out.Asked |= 1 << i

@@ -11,11 +11,11 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 8 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
+// snapshotVersion is 9 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
 // demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, the
-// proof test with its record, and the robot's lean. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 8
+// proof test with its record, the robot's lean, and its way down. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+const snapshotVersion = 9
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")
@@ -55,6 +55,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"overrides", c.authority.overrides},
 		{"follow", c.follow},
 		{"fall", c.fall},
+		{"posture", c.down.core},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -207,6 +208,7 @@ func (e *encoder) own(c *Core) {
 	e.f64s(c.told.Angular[:])
 	e.demands(&c.demands)
 	e.trial(c)
+	e.posture(&c.down)
 }
 
 func (d *decoder) own(c *Core) {
@@ -258,6 +260,7 @@ func (d *decoder) own(c *Core) {
 	d.f64s(c.told.Angular[:])
 	d.demands(&c.demands)
 	d.trial(c)
+	d.posture(&c.down)
 }
 
 func (e *encoder) body(b *body) {
