@@ -43,6 +43,10 @@ func (c *Core) goDown(ev *Event, fx *Effects) {
 		Heat: interlock.Gauge{Seen: p.heat.boot != 0, Received: p.heat.boot, Value: -p.heat.value},
 		Acks: p.acks,
 	}
+	if in.Motion == interlock.Standing && c.rungs.Phase != interlock.LadderConfirmed {
+		// A stop that was demanded just now has not begun, and legs that move before it is confirmed would fail it.
+		in.Motion = interlock.Settling
+	}
 	if c.params.Fall.Used {
 		in.Fallen = c.fall.Status(boot).Fallen.State
 	}
