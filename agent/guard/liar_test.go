@@ -66,8 +66,9 @@ func TestLiarsHoldTheRobotAtMost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := demoParams(t)
-			if c.trigger != interlock.PostureDue {
-				p.Posture = PostureParams{}
+			if c.trigger == interlock.PostureDue {
+				p = walkerParams(t)
+				p.Posture.Config.Heat.Used = false // nobody speaks of it here
 			}
 			r := newRig(t, p, Start{}).ready()
 			r.drive = func() (float64, float64) { return 0, 0 }

@@ -15,22 +15,10 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
-// offStep gives the demonstration's robot a step that takes the power of its drives, and the heat of its motors.
-func offStep() []Edit {
-	return []Edit{
-		{"profile", "    # - posture: \"off\"\n    #   needs: [standstill]\n    #   after: [kneel, lying]   # where it does not fall without power; last_resort: true would let it fall\n" +
-			"    #   ack_within: 1s\n    #   within: 2s\n    #   shown_by: {acknowledged: true, for: 500ms}\n",
-			"    - posture: \"off\"\n      needs: [standstill]\n      after: [kneel, lying]\n      ack_within: 1s\n      within: 2s\n      shown_by: {acknowledged: true, for: 500ms}\n"},
-		{"profile", "  # heat: {limit_c: 90", "  heat: {limit_c: 90"},
-		{"topics", "# heat: {topic", "heat: {topic"},
-		{"topics", "  # private: {name: /sensors", "  off: {name: /walker/off, type: std_srvs/Trigger}\n  # private: {name: /sensors"},
-	}
-}
-
 // newDay is a robot that walks to and fro.
-func newDay(t *testing.T, seed uint64, edits ...Edit) *Walker {
+func newDay(t *testing.T, seed uint64) *Walker {
 	t.Helper()
-	k := NewWalker(t, seed, append(offStep(), edits...)...)
+	k := NewWalker(t, seed)
 	open := func() bool { return k.Motion() >= interlock.MotionLimited }
 	for i := 0; !open(); i++ {
 		if i == 300 {
@@ -164,6 +152,7 @@ type judge struct {
 	// holds is since when the guard demands a hold, moving since when something makes the robot go; -1 while not so.
 	holds, moving time.Duration
 	bound         time.Duration
+	dead          bool
 	found         []string
 	said          int
 	stops, down   int
@@ -197,6 +186,9 @@ func (j *judge) look(moves bool) {
 			*t = now
 		}
 		return now - *t
+	}
+	if j.dead != k.dead {
+		j.dead, j.holds, j.moving = k.dead, -1, -1 // a guard that has just started has its own time to stop the robot
 	}
 	const goes = 0.15 // m/s; what stands sways
 	going := since(&j.moving, moves && v > goes)
@@ -378,7 +370,7 @@ func TestADayIsJudged(t *testing.T) {
 		k.Params.Posture.Config.Used = false
 		k.Start()
 		j := newJudge(k)
-		k.World.SetCharge(0.0301)
+		k.World.SetCharge(0.0501)
 		for range 300 {
 			k.Run(200 * time.Millisecond)
 			j.look(false)

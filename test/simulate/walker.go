@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -110,10 +112,15 @@ func (f badFile) Sync() error {
 	return nil
 }
 
-// NewWalker starts a robot on the ground floor, without zones, and its guard.
-func NewWalker(tb testing.TB, seed uint64, edits ...Edit) *Walker {
+// NewWalker starts a robot on the ground floor, without zones, and its guard. How it falls and goes down is the humanoid
+// example's.
+func NewWalker(tb testing.TB, seed uint64) *Walker {
 	tb.Helper()
-	cfg := Documents(tb, edits...)
+	cfg := Documents(tb)
+	humanoid, err := config.Load(nil, filepath.Join("..", "..", "configs", "examples", "humanoid", "profile.yaml"))
+	if err != nil {
+		tb.Fatal(err)
+	}
 	o := sim.DefaultOptions()
 	o.Seed, o.Civil = seed, morning
 	o.Start = sim.Placement{Floor: "ground", X: 5, Y: 12}
@@ -123,6 +130,11 @@ func NewWalker(tb testing.TB, seed uint64, edits ...Edit) *Walker {
 		key: o.Key, robot: o.Robot, Celsius: 40, Mute: map[string]bool{}, calls: map[uint64]int{}, OffWorks: true,
 		Gauge: func(ratio float64) float64 { return ratio },
 	}
+	k.Params.Fall, k.Params.Posture.Config = humanoid.Profile.FallSpec(), humanoid.Profile.PostureSpec()
+	for i := range k.Params.Posture.Rungs {
+		k.Params.Posture.Rungs[i] = -1
+	}
+	k.Params.Posture.Rungs[1] = slices.IndexFunc(cfg.Profile.Ladder, func(r config.Rung) bool { return r.Kind == config.RungService })
 	w, err := sim.New(o, sim.Handlers{
 		Pose:   func(m *msg.Pose) { k.hear(0, 1, func() { k.Guard.Pose(m) }) },
 		Odom:   func(m *msg.Pose) { k.hear(1, 2, func() { k.Guard.Odometry(m) }) },
@@ -339,8 +351,8 @@ func (s walkerSink) Rungs(_ uint64, asserted uint32) {
 			k.World.Call(sim.Call{Service: sim.ServiceStop, ID: k.call, On: true})
 		}
 	}
-	for i, step := range k.cfg.Profile.Posture.Steps {
-		if bit := guard.PostureRung + i; step.Posture == "off" && fresh&(1<<bit) != 0 {
+	for i, step := range k.Params.Posture.Config.Steps {
+		if bit := guard.PostureRung + i; step.Kind == interlock.PostureOff && fresh&(1<<bit) != 0 {
 			k.Off++
 			if k.Up() {
 				k.OffStanding++
