@@ -320,10 +320,8 @@ func mapped(t *config.Topics) map[string]bool {
 	for _, topic := range t.Names() {
 		out[topic] = true
 	}
-	for _, s := range []*config.Service{t.Services.Stop, t.Services.Dock, t.Services.Private} {
-		if s != nil {
-			out[s.Name] = true
-		}
+	for _, s := range t.Services.Mapped() {
+		out[s.Name] = true
 	}
 	return out
 }

@@ -55,8 +55,9 @@ func (b *wiring) openROS2(clock guard.Clock) error {
 		return fmt.Errorf("dds: %w", err)
 	}
 	b.node, b.dds = anyNode[*ros2.Sub, *ros2.Publisher, *ros2.Watch]{n}, n
-	for _, s := range []*config.Service{b.cfg.Topics.Services.Stop, b.cfg.Topics.Services.Dock} {
-		if s == nil {
+	v := &b.cfg.Topics.Services
+	for _, s := range v.Mapped() {
+		if s == v.Private {
 			continue
 		}
 		// Found long before it is called: a rung must not wait for discovery.

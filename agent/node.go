@@ -18,6 +18,7 @@ type node interface {
 	SubscribeJoints(s bus.Subscription, names []string, h func(*msg.Joints)) error
 	SubscribeIMU(s bus.Subscription, h func(*msg.IMU)) error
 	SubscribeBattery(s bus.Subscription, index int, h func(*msg.Device)) error
+	SubscribeHeat(s bus.Subscription, h func(*msg.Device)) error
 	SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) error
 	SubscribeBool(s bus.Subscription, h func(*msg.Bool)) error
 	SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) error
@@ -59,6 +60,7 @@ type busNode[S any, P publisher, W any] interface {
 	SubscribeJoints(s bus.Subscription, names []string, h func(*msg.Joints)) (S, error)
 	SubscribeIMU(s bus.Subscription, h func(*msg.IMU)) (S, error)
 	SubscribeBattery(s bus.Subscription, index int, h func(*msg.Device)) (S, error)
+	SubscribeHeat(s bus.Subscription, h func(*msg.Device)) (S, error)
 	SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (S, error)
 	SubscribeBool(s bus.Subscription, h func(*msg.Bool)) (S, error)
 	SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index int, h func(*msg.Device)) (S, error)
@@ -101,6 +103,11 @@ func (a anyNode[S, P, W]) SubscribeIMU(s bus.Subscription, h func(*msg.IMU)) err
 
 func (a anyNode[S, P, W]) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Device)) error {
 	_, err := a.n.SubscribeBattery(s, index, h)
+	return err
+}
+
+func (a anyNode[S, P, W]) SubscribeHeat(s bus.Subscription, h func(*msg.Device)) error {
+	_, err := a.n.SubscribeHeat(s, h)
 	return err
 }
 

@@ -9,8 +9,10 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // busSink carries the guard's effects to the robot's bus. Publishing writes without blocking; services are called by one
@@ -69,7 +71,9 @@ func (s *busSink) Rungs(seq uint64, asserted uint32) {
 		if r != nil {
 			r.set(seq, asserted&(1<<i) != 0)
 		}
-		s.devices.set(i, seq, asserted&(1<<i) != 0)
+		if i < guard.PostureRung {
+			s.devices.set(i, seq, asserted&(1<<i) != 0)
+		}
 	}
 }
 
@@ -146,9 +150,14 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 	}
 }
 
-// newRungs prepares the callers for the profile's service rungs; other rungs have none.
+// newRungs prepares the callers for the profile's service rungs, and behind them for its way down; other rungs have none.
 func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool)) []*rung {
-	out := make([]*rung, len(cfg.Profile.Ladder))
+	out := make([]*rung, guard.PostureRung+interlock.MaxPostures)
+	add := func(i int, name string, s *config.Service) {
+		out[i] = &rung{
+			name: name, limit: serviceLimit, wake: make(chan struct{}, 1), call: serviceCall(node, *s), ack: func(ok bool) { ack(i, ok) },
+		}
+	}
 	for i, r := range cfg.Profile.Ladder {
 		service := cfg.Topics.Services.Stop
 		if r.Kind == config.RungDockService {
@@ -157,9 +166,14 @@ func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool)) []*r
 		if service == nil || r.Kind != config.RungService && r.Kind != config.RungDockService {
 			continue
 		}
-		out[i] = &rung{
-			name: r.Name, limit: serviceLimit, wake: make(chan struct{}, 1),
-			call: serviceCall(node, *service), ack: func(ok bool) { ack(i, ok) },
+		add(i, r.Name, service)
+	}
+	if cfg.Profile.Posture == nil {
+		return out
+	}
+	for i, step := range cfg.Profile.Posture.Steps {
+		if s := cfg.Topics.Services.Posture(step.Posture); s != nil && step.Rung == "" {
+			add(guard.PostureRung+i, "posture "+step.Posture, s)
 		}
 	}
 	return out

@@ -22,6 +22,9 @@ func (b *wiring) connectSensors(try try) {
 	default:
 		try(s.Topic, b.node.SubscribeIMU(from(s.Plain()), g.IMU))
 	}
+	if t.Heat != nil {
+		try(t.Heat.Topic, b.node.SubscribeHeat(from(t.Heat), g.Device))
+	}
 	switch s := t.Battery; {
 	case s == nil:
 	case v.Battery != nil:

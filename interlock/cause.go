@@ -271,6 +271,14 @@ const (
 	CauseOtherTPM
 	// CausePartBehind means that a part of the disk is older than the rest.
 	CausePartBehind
+	// CauseBatteryEnds means that the battery will not last longer than the way down.
+	CauseBatteryEnds
+	// CauseTooHot means that the motors will be too hot by the end of the way down.
+	CauseTooHot
+	// CauseStoodLong means that it has been held standing for as long as it may.
+	CauseStoodLong
+	// CauseNoStep means that no posture that needs no power could be reached.
+	CauseNoStep
 	// NumCauses is the number of causes.
 	NumCauses
 )
@@ -410,6 +418,10 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseCounterReplaced:   {"counter-replaced", "the TPM has something else in the counter's place"},
 	CauseOtherTPM:          {"other-tpm", "another TPM's key has signed"},
 	CausePartBehind:        {"part-behind", "the record of used orders is older than the rest of the disk"},
+	CauseBatteryEnds:       {"battery-ends", "the battery will not last longer than the way down"},
+	CauseTooHot:            {"too-hot", "the motors will be too hot by the end of the way down"},
+	CauseStoodLong:         {"stood-long", "it has been held standing for as long as it may"},
+	CauseNoStep:            {"no-step", "no posture that needs no power could be reached"},
 }
 
 // String returns the cause's code.

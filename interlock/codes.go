@@ -184,6 +184,10 @@ const (
 	StateRolledBack
 	// StateUnproven is state.unproven: age of the disk not proven.
 	StateUnproven
+	// PostureDue is posture.due: has to go down.
+	PostureDue
+	// PostureFailed is posture.failed: not down in time.
+	PostureFailed
 	// NumTriggers is the number of triggers.
 	NumTriggers
 )

@@ -150,6 +150,9 @@ type LadderInput struct {
 	SpeedKnown bool
 	// Acks holds each rung's answer to the present request.
 	Acks [MaxRungs]Ack
+	// GoingDown is true while the robot goes down as it was told and its base rests: legs that move then contradict no
+	// standstill, and confirm none.
+	GoingDown bool
 	// PowerOff is true if the stop is of category 1: power goes once the robot has settled.
 	PowerOff bool
 }

@@ -115,8 +115,13 @@ func (l *Ladder) stopTime(speedMPS float64) time.Duration {
 
 // Step says which rungs are asserted at now. It does not allocate. The caller steps with every decision, measurement
 // and acknowledgement, and at LadderOutput.Deadline.
-func (l *Ladder) Step(now time.Duration, in *LadderInput, out *LadderOutput) {
+func (l *Ladder) Step(now time.Duration, given *LadderInput, out *LadderOutput) {
 	*out = LadderOutput{}
+	seen := *given
+	in := &seen
+	if in.GoingDown && in.Motion == Moving {
+		in.Motion = Settling
+	}
 	dt := time.Duration(0)
 	if l.ran {
 		dt = since(now, l.last)

@@ -73,6 +73,8 @@ type StandstillOutput struct {
 	// SpeedMPS is the odometry's speed; meaningless without SpeedKnown.
 	SpeedMPS   float64
 	SpeedKnown bool
+	// BaseRests is true while odometry alone shows rest: legs may move on the spot.
+	BaseRests bool
 }
 
 // Standstill says from odometry and a second, independent source whether the robot stands. It is not safe for use by
@@ -150,6 +152,7 @@ func (s *Standstill) Step(now time.Duration, in *StandstillInput, out *Standstil
 		Odometry:   missing(linear, angular, true, true),
 		Second:     missing(joints, imu, s.cfg.Joints.Used, s.cfg.IMU.Used),
 		SpeedKnown: linear.state != Unknown,
+		BaseRests:  linear.state == Clear && angular.state == Clear,
 	}
 	if out.SpeedKnown {
 		out.SpeedMPS = in.Linear.Value

@@ -117,6 +117,22 @@ func sensing() [NumTriggers]Info {
 			Default:  rule(hold(), 200, 1000, ClearOnDwell, attending),
 			Bounds:   atLeast(limited(0.3), 2000, ClearOnDwell),
 		},
+		// A robot that stands by balance falls when its battery is empty or its motors give up, so this outranks a hold, and nobody
+		// may talk it away. It rises again only once somebody has looked.
+		PostureDue: {
+			Code: "posture.due", Title: "has to go down", Class: ClassBody, UnknownAs: PostureDue,
+			Text:     "Battery or motors will not carry the robot's balance much longer, or it has been held standing for as long as it may: it takes the next posture of its profile.",
+			Playbook: "Keep away until it is down. Charge it or let it cool before resetting; if it was held for long, find out why.",
+			Default:  rule(stop(), 0, 0, ClearByOperator, attending),
+			Bounds:   atLeast(stop(), 0, ClearByOperator),
+		},
+		PostureFailed: {
+			Code: "posture.failed", Title: "not down in time", Class: ClassBody, UnknownAs: PostureFailed,
+			Text:     "Every posture that needs no power was refused, not reached or not possible: the robot stands by balance for as long as it can.",
+			Playbook: "Go there at once: support or lower the robot by hand, and keep people away from where it may fall. Find out why each step failed.",
+			Default:  rule(stop(), 0, 0, ClearByOperator, responsible),
+			Bounds:   atLeast(stop(), 0, ClearByOperator),
+		},
 		ZoneUnknown: {
 			Code: "zone.unknown", Title: "no zone verdict", Class: ClassZone, UnknownAs: ZoneUnknown,
 			Text:     "The geofence gave no verdict: no zones for this map, or not enough input.",

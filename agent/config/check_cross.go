@@ -119,6 +119,7 @@ func (d *document) checkMapped(p *Profile, t *Topics) {
 			"standstill could not be confirmed by them")
 	}
 	d.checkFallMapped(p, t)
+	d.checkPostureMapped(p, t)
 	needs := map[string]struct {
 		key    string
 		mapped bool

@@ -55,6 +55,7 @@ func (d *document) checkProfile(p *Profile) {
 	d.checkActuators(p)
 	d.checkCommissioning(p)
 	d.checkFall(p)
+	d.checkPosture(p)
 	d.checkRequired(p)
 }
 

@@ -32,6 +32,7 @@ func (t *Topics) slots() []slot {
 		sensor(at("joints"), t.Joints, TypeJointState),
 		sensor(at("imu"), t.IMU, TypeIMU),
 		sensor(at("battery"), t.Battery, TypeBattery),
+		{at("heat"), t.Heat, []string{TypeTemperature}, false, false},
 		{at("floor", "topic"), t.Floor.Topic, []string{TypeString}, false, false},
 		{at("orders"), t.Orders, []string{TypeString}, true, false},
 	}

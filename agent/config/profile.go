@@ -39,6 +39,8 @@ type Profile struct {
 	Recorders []string `cfg:"recorders,optional" len:"1..16" form:"device" eg:"recorders: [\"/dev/video*\", \"/dev/snd/pcmC*c\"]"`
 	// Fall says by what the inertial unit shows that the robot has fallen. Absent, nobody looks for a fall.
 	Fall *Fall `cfg:"fall,optional" eg:"fall: {tilt_rad: 0.8, dwell: 300ms}"`
+	// Posture is the way down of a robot that stands by balance. Absent, it stays as it was stopped until somebody comes.
+	Posture *Posture `cfg:"posture,optional" eg:"posture: {steps: [{posture: balance}, …], battery: {empty_ratio: 0.05, per_minute: 0.03}}"`
 	// Rest is the state in which the robot is safe for good.
 	Rest Rest `cfg:"rest" eg:"rest: {kind: park, balance_elsewhere: true}"`
 	// Ladder lists the ways to stop the robot in the order in which they are tried.

@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"github.com/robowarden/robowarden/interlock"
+)
 
 // Message and service types that the mapping may name, in the spelling that both ROS generations share. ROS 2's own
 // spelling, with /msg/ or /srv/ in between, is read as the same.
@@ -13,6 +18,7 @@ const (
 	TypeJointState       = "sensor_msgs/JointState"
 	TypeIMU              = "sensor_msgs/Imu"
 	TypeBattery          = "sensor_msgs/BatteryState"
+	TypeTemperature      = "sensor_msgs/Temperature"
 	TypeCameraInfo       = "sensor_msgs/CameraInfo"
 	TypeBool             = "std_msgs/Bool"
 	TypeString           = "std_msgs/String"
@@ -51,6 +57,8 @@ type Topics struct {
 	IMU *Sensor[IMUFields] `cfg:"imu,optional" eg:"imu: {topic: /imu/data, frame: imu_link, publishers: [/imu_driver]}"`
 	// Battery is the main energy store.
 	Battery *Sensor[BatteryFields] `cfg:"battery,optional" eg:"battery: {topic: /battery, publishers: [/battery_driver]}"`
+	// Heat is the temperature of the hottest motor in °C.
+	Heat *Topic `cfg:"heat,optional" eg:"heat: {topic: /motors/temperature, publishers: [/robot_driver]}"`
 	// Definitions are files beside this one that define the vendor's message types, for sensors with fields. A policy that
 	// pins this document pins their content too, by their digests.
 	Definitions []Definition `cfg:"definitions,optional" len:"0..64" eg:"definitions: [{file: unitree_hg.idl, digest: \"sha256:…\"}]"`
@@ -376,6 +384,30 @@ type Services struct {
 	// Private closes cameras and microphones. A std_srvs/SetBool is told when the robot need not be private any more; others are
 	// not.
 	Private *Service `cfg:"private,optional" eg:"private: {name: /sensors/private, type: std_srvs/SetBool}"`
+	// Kneel makes the standing robot kneel and stay so; for a step of the profile's posture, as the next two.
+	Kneel *Service `cfg:"kneel,optional" eg:"kneel: {name: /robot/kneel, type: std_srvs/Trigger}"`
+	// Sit makes it sit down.
+	Sit *Service `cfg:"sit,optional" eg:"sit: {name: /robot/sit, type: std_srvs/Trigger}"`
+	// Off takes the power from its drives.
+	Off *Service `cfg:"off,optional" eg:"off: {name: /robot/motors_off, type: std_srvs/Trigger}"`
+}
+
+// Posture returns the service that takes the robot into a posture, nil for none.
+func (s *Services) Posture(name string) *Service {
+	switch name {
+	case interlock.PostureKneel.String():
+		return s.Kneel
+	case interlock.PostureSit.String():
+		return s.Sit
+	case interlock.PostureOff.String():
+		return s.Off
+	}
+	return nil
+}
+
+// Mapped are the services that the mapping has.
+func (s *Services) Mapped() []*Service {
+	return slices.DeleteFunc([]*Service{s.Stop, s.Dock, s.Private, s.Kneel, s.Sit, s.Off}, func(s *Service) bool { return s == nil })
 }
 
 // Service is one service.

@@ -115,7 +115,7 @@ var (
 	guardKinds = map[uint8]string{
 		guard.RecordStart: "start", guard.RecordDecision: "decision", guard.RecordRung: "rung", guard.RecordOrder: "order",
 		guard.RecordPolicy: "policy", recordCheckpoint: "checkpoint", guard.RecordAuthority: "authority",
-		guard.RecordDemand: "demand",
+		guard.RecordDemand: "demand", guard.RecordPosture: "posture",
 	}
 	courierKinds = map[journal.Kind]string{
 		KindCheckpoint: "checkpoint", KindGap: "loss", KindStart: "start", KindLink: "link", KindAttestation: "attestation",
@@ -170,6 +170,10 @@ func describe(log string, r *journal.Record) (text string) {
 		}
 	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordRung:
 		if s, err := guard.DescribeLadder(r.Payload); err == nil {
+			return clip(s)
+		}
+	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordPosture:
+		if s, err := guard.DescribePosture(r.Payload); err == nil {
 			return clip(s)
 		}
 	case log == evidencelog.Guard && uint8(r.Kind) == guard.RecordDemand:

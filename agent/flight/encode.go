@@ -189,6 +189,10 @@ func (e *encoder) device(d *msg.Device) (stream, []byte, bool) {
 			return stream{config.RecordCameras, c.list[i].Topic, c.role + c.list[i].Name, bus.TypeBool}, e.b, true
 		}
 	}
+	if d.Kind == msg.Heat && t.Heat != nil {
+		e.b = f64(f64(header(e.b[:0], &d.Header), d.Celsius), 0)
+		return stream{config.RecordMotion, t.Heat.Topic, "heat", bus.TypeTemperature}, e.b, true
+	}
 	if d.Kind != msg.Battery || t.Battery == nil {
 		return stream{}, nil, false
 	}

@@ -191,6 +191,6 @@ func (b *body) takeDevice(d *msg.Device, boot time.Duration) {
 		b.seen |= InputCameras
 	case msg.Microphone:
 		b.seen |= InputMicrophones
-	case msg.DeviceUnknown:
+	case msg.DeviceUnknown, msg.Heat:
 	}
 }

@@ -46,6 +46,9 @@ func AppendEvent(b []byte, ev *Event) []byte {
 		e.flag(ev.Device.Active)
 		e.f64(ev.Device.ChargeRatio)
 		e.flag(ev.Device.Charging)
+		if ev.Device.Kind == msg.Heat {
+			e.f64(ev.Device.Celsius)
+		}
 	case EventGraph:
 		e.graph(ev.Graph)
 	case EventLock:

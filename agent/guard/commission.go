@@ -268,7 +268,7 @@ func (c *Core) testing(boot time.Duration, gated *interlock.GateOutput) (send bo
 
 // asserted are the rungs that are asked: the ladder's, and the one that is tested alone.
 func (c *Core) asserted() uint32 {
-	out := uint32(c.rungs.Assert)
+	out := uint32(c.rungs.Assert) | c.downRungs()
 	if i := c.trial.order.Rung; i >= 0 {
 		out |= 1 << i
 	}

@@ -29,6 +29,8 @@ type Core struct {
 	follow *interlock.FollowWatch
 	// fall watches whether the robot stands on its feet.
 	fall *interlock.FallWatch
+	// down is the way down of a robot that stands by balance.
+	down posture
 
 	body  body
 	chain chain
@@ -165,7 +167,7 @@ func (c *Core) Apply(ev *Event, fx *Effects) {
 	fx.Decided = differs(&before, &c.decision)
 	c.move(ev, fx)
 	c.judge(ev, fx)
-	c.climb(ev.Boot, fx)
+	c.climb(ev, fx)
 	c.ask(ev.Boot, fx)
 	c.askCommanders(ev.Boot, fx)
 	c.sendLock(ev, fx)
@@ -266,16 +268,18 @@ func (c *Core) move(ev *Event, fx *Effects) {
 }
 
 // climb moves the stop ladder on.
-func (c *Core) climb(boot time.Duration, fx *Effects) {
+func (c *Core) climb(ev *Event, fx *Effects) {
 	in := interlock.LadderInput{
 		Demand: interlock.DemandOf(c.decision.Axes), Motion: c.motion.State,
 		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
-		PowerOff: c.decision.Category == interlock.Category1,
+		PowerOff: c.decision.Category == interlock.Category1, GoingDown: c.down.out.GoingDown && c.motion.BaseRests,
 	}
-	c.ladder.Step(boot, &in, &c.rungs)
+	c.ladder.Step(ev.Boot, &in, &c.rungs)
+	c.goDown(ev, fx)
+	down := interlock.RungSet(c.downRungs()) //nolint:gosec // the ladder's rungs alone
 	for i := range c.acks {
 		// A request that is made anew has not been answered yet.
-		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) && i != c.trial.order.Rung {
+		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) && !down.Has(i) && i != c.trial.order.Rung {
 			c.acks[i] = interlock.AckNone
 		}
 	}

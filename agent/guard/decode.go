@@ -59,6 +59,9 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 			Header: s.header(&d), Kind: msg.DeviceKind(d.u8()), Index: int(d.u16()), Active: d.flag(),
 			ChargeRatio: d.f64(), Charging: d.flag(),
 		}
+		if s.device.Kind == msg.Heat {
+			s.device.Celsius = d.f64()
+		}
 	case EventGraph:
 		ev.Graph = &s.graph
 		s.decodeGraph(&d)

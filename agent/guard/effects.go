@@ -19,9 +19,12 @@ type Effects struct {
 	Command msg.Twist
 	// SendLock asks for Locked on the lock topic.
 	SendLock, Locked bool
-	// Rungs has bit i set while rung i of the stop ladder is asserted; RungsChanged is true when that is new.
+	// Rungs has bit i set while rung i of the stop ladder is asserted, and bit PostureRung+i while step i of the way down is
+	// demanded of its own service; RungsChanged is true when that is new.
 	Rungs        uint32
 	RungsChanged bool
+	// PostureChanged is true when the way down has come further.
+	PostureChanged bool
 	// Private is true while cameras and microphones have to be closed; CloseDevices is true when their driver has to be
 	// asked for it, or to be told that it is over.
 	Private, CloseDevices bool

@@ -38,6 +38,8 @@ const (
 	RecordAuthority uint8 = 10
 	// RecordDemand is what a gate said about a demand, where that is news, by [AppendJudgement].
 	RecordDemand uint8 = 11
+	// RecordPosture is a change on the robot's way down: which step is demanded, acknowledged, failed and reached, and when.
+	RecordPosture uint8 = 12
 )
 
 // SnapshotEvery is how often the core's state is written whole, so that a replay never has to start at the beginning.
@@ -126,6 +128,9 @@ func (g *Guard) record() {
 	}
 	if g.fx.RungsChanged {
 		g.append(RecordRung, g.opt.Core.AppendLadder(g.buf[:0]), true)
+	}
+	if g.fx.PostureChanged {
+		g.append(RecordPosture, g.opt.Core.AppendPosture(g.buf[:0]), true)
 	}
 	if g.fx.Decided {
 		g.append(RecordDecision, g.opt.Core.AppendDecision(g.buf[:0]), true)

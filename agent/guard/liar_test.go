@@ -40,6 +40,12 @@ func TestLiarsHoldTheRobotAtMost(t *testing.T) {
 				ev.Device.ChargeRatio = 0
 			}
 		}), interlock.BatteryLow, false},
+		// The price of a robot that falls without its battery: who lies about it makes it go down, and somebody has to look.
+		"an empty battery, and it stands by balance": {lie(func(_ *rig, ev *Event) {
+			if ev.Kind == EventDevice {
+				ev.Device.ChargeRatio = 0
+			}
+		}), interlock.PostureDue, true},
 		"impossible commands": {lie(func(_ *rig, ev *Event) {
 			if ev.Kind == EventCommand {
 				ev.Command.Linear.X = math.NaN()
@@ -59,7 +65,12 @@ func TestLiarsHoldTheRobotAtMost(t *testing.T) {
 		}, interlock.OrderStop, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, demoParams(t), Start{}).ready()
+			p := demoParams(t)
+			if c.trigger == interlock.PostureDue {
+				p = walkerParams(t)
+				p.Posture.Config.Heat.Used = false // nobody speaks of it here
+			}
+			r := newRig(t, p, Start{}).ready()
 			r.drive = func() (float64, float64) { return 0, 0 }
 			seen := false
 			worst := interlock.MotionFree

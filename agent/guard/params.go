@@ -39,6 +39,8 @@ type Params struct {
 	Follow interlock.FollowConfig
 	// Fall is how a fall is seen by the inertial unit.
 	Fall interlock.FallConfig
+	// Posture is how the robot goes down before battery or motors give up.
+	Posture PostureParams
 	// Heartbeats are the endpoints that the robot lives by.
 	Heartbeats []interlock.HeartbeatConfig
 	// HeartbeatNames are their names, for people.

@@ -59,6 +59,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 		Health:     health(cfg),
 		Follow:     cfg.Profile.FollowSpec(),
 		Fall:       cfg.Profile.FallSpec(),
+		Posture:    postureParams(cfg.Profile),
 		Heartbeats: cfg.Policy.HeartbeatSpecs(),
 		Watches:    watches(cfg.Topics, cfg.Profile.Bus, self),
 		Processes:  processDemands(cfg.Topics),
@@ -169,6 +170,18 @@ func ladder(profile *config.Profile) interlock.LadderConfig {
 		}
 	}
 	return out
+}
+
+// postureParams is the profile's way down, with the rungs by their place.
+func postureParams(profile *config.Profile) PostureParams {
+	p := PostureParams{Config: profile.PostureSpec()}
+	for i := range p.Rungs {
+		p.Rungs[i] = -1
+		if i < p.Config.N && profile.Posture.Steps[i].Rung != "" {
+			p.Rungs[i] = slices.IndexFunc(profile.Ladder, func(r config.Rung) bool { return r.Name == profile.Posture.Steps[i].Rung })
+		}
+	}
+	return p
 }
 
 // devicesOf are the profile's devices and inputs.

@@ -14,8 +14,8 @@ import (
 // snapshotVersion is 9 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
 // demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, the
-// proof test with its record, the robot's lean, whether it may have moved, and the age of the state on disk. A replay of a
-// journal with older ones is refused by this number; the program that wrote it replays it.
+// proof test with its record, the robot's lean, whether it may have moved, the age of the state on disk, and its way down. A
+// replay of a journal with older ones is refused by this number; the program that wrote it replays it.
 const snapshotVersion = 9
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
@@ -56,6 +56,7 @@ func (c *Core) each(f func(name string, p part) error) error {
 		{"overrides", c.authority.overrides},
 		{"follow", c.follow},
 		{"fall", c.fall},
+		{"posture", c.down.core},
 	}
 	for _, s := range steps {
 		if err := f(s.name, s.part); err != nil {
@@ -211,6 +212,7 @@ func (e *encoder) own(c *Core) {
 	e.trial(c)
 	e.ageFound(c.age.Age)
 	e.flag(c.age.fired)
+	e.posture(&c.down)
 }
 
 func (d *decoder) own(c *Core) {
@@ -263,6 +265,7 @@ func (d *decoder) own(c *Core) {
 	d.demands(&c.demands)
 	d.trial(c)
 	c.age = age{d.ageFound(), d.flag()}
+	d.posture(&c.down)
 }
 
 func (e *encoder) body(b *body) {

@@ -4,7 +4,7 @@ import "strconv"
 
 // SnapshotPart names the part of a snapshot that holds the byte at offset, for people who look for a difference.
 func SnapshotPart(b []byte, offset int) string {
-	names := []string{"fence", "machine", "gate", "ladder", "standstill", "loop", "clock", "overrides", "follow", "fall"}
+	names := []string{"fence", "machine", "gate", "ladder", "standstill", "loop", "clock", "overrides", "follow", "fall", "posture"}
 	at := 2
 	for i := 0; at+4 <= len(b); i++ {
 		n := int(b[at]) | int(b[at+1])<<8 | int(b[at+2])<<16 | int(b[at+3])<<24

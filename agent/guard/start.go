@@ -56,6 +56,9 @@ func NewCore(p *Params, start Start) (*Core, error) {
 	keep(err)
 	c.fall, err = interlock.NewFallWatch(p.Fall)
 	keep(err)
+	c.down.core, err = interlock.NewPostures(p.Posture.Config)
+	keep(err)
+	c.down.out.Due, c.down.out.Failed, c.down.out.Step = interlock.OK(), interlock.OK(), -1
 	c.beatStatus = make([]interlock.HeartbeatStatus, len(c.beats))
 	for i := range p.Watches {
 		w, err := newWatch(&p.Watches[i])

@@ -22,6 +22,8 @@ type Status struct {
 	AtRest bool `json:"at_rest"`
 	// Ladder is the phase of the stop ladder.
 	Ladder string `json:"ladder"`
+	// Posture is the way down of a robot that stands by balance.
+	Posture *PostureStatus `json:"posture,omitempty"`
 	// Triggers restrict the robot now, worst first.
 	Triggers []TriggerStatus `json:"triggers"`
 	// Channels are the heartbeat endpoints.
@@ -230,7 +232,7 @@ func (c *Core) status() Status {
 		s.Floor = c.params.Set.Floor(v.Floor)
 	}
 	s.Leases, s.Refuge = c.leaseStatus(), d.Refuge
-	s.Parts = c.partStatus()
+	s.Parts, s.Posture = c.partStatus(), c.postureStatus()
 	s.Loads, s.Facts = c.params.Set.LoadNames(v.Loads), c.factStatus()
 	s.Gates = c.gateStatus()
 	s.Missing, s.Overdue = c.missing(), c.overdue(c.now.Boot)

@@ -29,6 +29,7 @@ func (c *Core) take(ev *Event) {
 	case EventJoints:
 		c.body.takeJoints(ev.Joints, ev.Boot, &c.params.Joints)
 		c.takePosture(ev.Joints, ev.Boot)
+		c.down.takeJoints(ev)
 		c.demands.takeMeasured(ev.Joints, ev.Boot, &c.params.Joints)
 	case EventIMU:
 		c.body.takeIMU(ev.IMU, ev.Boot)
@@ -37,6 +38,8 @@ func (c *Core) take(ev *Event) {
 		c.body.takeDevice(ev.Device, ev.Boot)
 		if k := ev.Device.Kind; k == msg.Camera || k == msg.Microphone {
 			c.privacy.take(ev.Device, ev.Boot)
+		} else if k == msg.Heat {
+			c.down.takeHeat(ev.Device, ev)
 		}
 	case EventFloor:
 		c.body.setFloor(ev.Floor)
@@ -97,7 +100,7 @@ func (c *Core) takeFact(ev *Event) {
 			c.beats[i].Answer(ev.Boot, ev.Answer.Value, ev.Answer.Valid, level)
 		}
 	case EventAck:
-		if i := ev.Ack.Rung; i < len(c.acks) {
+		if i := ev.Ack.Rung; !c.down.takeAck(&ev.Ack) && i < len(c.acks) {
 			c.acks[i] = interlock.AckFailed
 			if ev.Ack.OK {
 				c.acks[i] = interlock.AckOK

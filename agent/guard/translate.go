@@ -117,7 +117,7 @@ func (c *Core) conditions(boot time.Duration) {
 	in.Standstill = c.motion.State == interlock.Standing
 	in.DockChannel = c.dockChannel()
 	in.DockPossible = c.params.HasDock && in.DockChannel != 0 && c.verdict.Place == geofence.Outside && !c.rungs.DockRefused
-	in.HoldImpossible = false
+	in.HoldImpossible = c.down.out.HoldImpossible
 	// The way out of a zone in which it must not stand is that of the policy in force alone.
 	in.Refuge = interlock.Refuge{Possible: c.verdict.Refuge.On && c.pending == nil, MPS: c.params.CreepMPS, Within: c.verdict.RefugeWithin}
 	in.Suspended, in.SuspendedMPS = interlock.TriggerSet{}, 0
@@ -304,6 +304,7 @@ func (c *Core) bodyConditions(boot time.Duration, set *[interlock.NumTriggers]in
 	set[interlock.BatteryLow] = c.batteryCondition(boot)
 	fall := c.fall.Status(boot)
 	set[interlock.RobotFallen], set[interlock.IMUMissing] = fall.Fallen, fall.Missing
+	set[interlock.PostureDue], set[interlock.PostureFailed] = c.down.out.Due, c.down.out.Failed
 }
 
 // takeLean shows a message of the inertial unit to the watch for falls.

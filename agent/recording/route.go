@@ -146,6 +146,8 @@ func (r *Router) role(topic string) (role Role, types, publishers []string) {
 		return sensor("imu", t.IMU.Plain(), t.IMU.Fields != nil, config.TypeIMU)
 	case t.Battery != nil && sameTopic(topic, t.Battery.Topic):
 		return sensor("battery", t.Battery.Plain(), t.Battery.Fields != nil, config.TypeBattery)
+	case t.Heat != nil && topic == t.Heat.Topic:
+		return one("heat", config.TypeTemperature, t.Heat.Publishers)
 	case t.Floor.Topic != nil && topic == t.Floor.Topic.Topic:
 		return one("floor", config.TypeString, t.Floor.Topic.Publishers)
 	case t.Lock != nil && topic == t.Lock.Topic:
@@ -170,6 +172,8 @@ func (r *Router) has(role Role) bool {
 		return t.IMU != nil
 	case "battery":
 		return t.Battery != nil
+	case "heat":
+		return t.Heat != nil
 	case "floor":
 		return t.Floor.Topic != nil
 	case "odometry", "command", "camera", "microphone":
@@ -328,6 +332,8 @@ func (r *Router) ros1(ch *Channel, role Role, p *msg.Peer) (ros1.Body, error) {
 		return ros1.IMUBody(p, r.h.IMU), nil
 	case "battery":
 		return ros1.BatteryBody(p, 0, r.h.Device), nil
+	case "heat":
+		return ros1.HeatBody(p, r.h.Device), nil
 	case "command":
 		return ros1.CommandBody(p, i, r.h.Command), nil
 	case "camera", "microphone":
@@ -371,6 +377,8 @@ func (r *Router) cdr(ch *Channel, role Role, p *msg.Peer) (cdr.Decoder, error) {
 			return ros2.NewBatteryFields(p, vendorfields.Battery(r.cfg), 0, r.h.Device)
 		}
 		return cdr.NewBattery(p, 0, r.h.Device), nil
+	case "heat":
+		return cdr.NewHeat(p, r.h.Device), nil
 	case "command":
 		return cdr.NewCommand(ch.Type, p, i, r.h.Command)
 	case "camera", "microphone":

@@ -92,6 +92,7 @@ func forgive(p *guard.Params) *guard.Params {
 	out.Ladder.React = 24 * time.Hour
 	out.Joints.ArmsBelow = math.Inf(1)
 	out.Deaf = true
+	out.Posture = guard.PostureParams{Rungs: p.Posture.Rungs} // it was not told to go down
 	return &out
 }
 
@@ -251,6 +252,12 @@ func (w *World) everySecond() {
 	}
 	if w.assume.Floor >= 0 {
 		w.apply(guard.Event{Kind: guard.EventFloor, Floor: w.assume.Floor})
+	}
+	if w.params.Posture.Config.Heat.Used {
+		const cool = 40 // °C
+		w.apply(guard.Event{Kind: guard.EventDevice, Device: &msg.Device{
+			Header: msg.Header{Boot: w.now, Peer: &w.peer}, Kind: msg.Heat, Active: true, Celsius: cool,
+		}})
 	}
 	for i := range w.params.Processes {
 		d := &w.params.Processes[i]

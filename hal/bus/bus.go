@@ -32,6 +32,7 @@ const (
 	TypeJointState                = "sensor_msgs/JointState"
 	TypeImu                       = "sensor_msgs/Imu"
 	TypeBatteryState              = "sensor_msgs/BatteryState"
+	TypeTemperature               = "sensor_msgs/Temperature"
 	TypeCameraInfo                = "sensor_msgs/CameraInfo"
 	TypeTwist                     = "geometry_msgs/Twist"
 	TypeBool                      = "std_msgs/Bool"

@@ -166,9 +166,11 @@ const (
 	Microphone
 	// Battery is the main energy store.
 	Battery
+	// Heat is how warm the motors are.
+	Heat
 )
 
-// Device is the state of a camera, a microphone or the battery.
+// Device is the state of a camera, a microphone, the battery or the motors' heat.
 type Device struct {
 	Header
 	Kind DeviceKind
@@ -180,6 +182,8 @@ type Device struct {
 	ChargeRatio float64
 	// Charging is true while the battery is being charged.
 	Charging bool
+	// Celsius is the temperature in °C, of Heat alone.
+	Celsius float64
 }
 
 // Bool is a single flag, as the lock topic carries it.

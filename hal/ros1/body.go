@@ -62,6 +62,9 @@ func BatteryBody(p *msg.Peer, index int, h func(*msg.Device)) Body {
 	return Body{d}
 }
 
+// HeatBody reads sensor_msgs/Temperature as the heat of the motors.
+func HeatBody(p *msg.Peer, h func(*msg.Device)) Body { return Body{newHeatDecoder(p, h)} }
+
 // CommandBody reads geometry_msgs/Twist as commands of a channel.
 func CommandBody(p *msg.Peer, channel int, h func(*msg.Command)) Body {
 	d := &commandDecoder{h: h}

@@ -126,6 +126,32 @@ func (d *batteryDecoder) decode(b []byte, boot time.Duration) error {
 	return nil
 }
 
+// heatDecoder reads sensor_msgs/Temperature.
+type heatDecoder struct {
+	m     msg.Device
+	frame lastText
+	h     func(*msg.Device)
+}
+
+func newHeatDecoder(p *msg.Peer, h func(*msg.Device)) *heatDecoder {
+	d := &heatDecoder{h: h}
+	d.m.Peer, d.m.Kind, d.m.Active = p, msg.Heat, true
+	return d
+}
+
+func (d *heatDecoder) decode(b []byte, boot time.Duration) error {
+	c := cursor{b: b, ok: true}
+	m := &d.m
+	frame := c.stdHeader(&m.Header)
+	t := c.take(2 * 8) // temperature, variance
+	if err := c.end(); err != nil {
+		return err
+	}
+	m.Boot, m.Frame, m.Celsius = boot, d.frame.get(frame), f64(t)
+	d.h(m)
+	return nil
+}
+
 // commandDecoder reads geometry_msgs/Twist and TwistStamped, ackermann_msgs/AckermannDrive and AckermannDriveStamped.
 type commandDecoder struct {
 	m       msg.Command

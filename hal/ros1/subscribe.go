@@ -99,6 +99,11 @@ func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Devic
 	})
 }
 
+// SubscribeHeat reads sensor_msgs/Temperature as the heat of the motors.
+func (n *Node) SubscribeHeat(s bus.Subscription, h func(*msg.Device)) (*Sub, error) {
+	return n.subscribe(s, bus.TypeTemperature, bus.Latest, func(p *msg.Peer) decoder { return newHeatDecoder(p, h) })
+}
+
 // SubscribeCommand reads geometry_msgs/Twist, or the type of TwistStamped, AckermannDrive and AckermannDriveStamped that the
 // subscription names, as commands of the given channel.
 func (n *Node) SubscribeCommand(s bus.Subscription, channel int, h func(*msg.Command)) (*Sub, error) {

@@ -45,6 +45,8 @@ func lookupType(name string) (wireType, error) {
 		def = sensor_msgs.Imu{}
 	case bus.TypeBatteryState:
 		def = sensor_msgs.BatteryState{}
+	case bus.TypeTemperature:
+		def = sensor_msgs.Temperature{}
 	case bus.TypeCameraInfo:
 		def = sensor_msgs.CameraInfo{}
 	case bus.TypeTwist:

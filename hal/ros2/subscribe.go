@@ -98,6 +98,11 @@ func (n *Node) SubscribeBattery(s bus.Subscription, index int, h func(*msg.Devic
 	})
 }
 
+// SubscribeHeat reads sensor_msgs/Temperature as the heat of the motors.
+func (n *Node) SubscribeHeat(s bus.Subscription, h func(*msg.Device)) (*Sub, error) {
+	return n.subscribe(s, bus.TypeTemperature, bus.Latest, func(p *msg.Peer) cdr.Decoder { return cdr.NewHeat(p, h) })
+}
+
 // SubscribeCommand reads geometry_msgs/Twist, or geometry_msgs/TwistStamped where the subscription names it, or one of Ackermann's
 // types where it names that and a wheelbase, as commands of
 // the given channel.

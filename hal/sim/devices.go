@@ -43,6 +43,9 @@ func (w *World) SetMicrophone(on bool) { w.devices.microphone = on }
 // SetCharge sets the battery's charge, clipped to [0, 1].
 func (w *World) SetCharge(ratio float64) { w.devices.charge = clamp(ratio, 0, 1) }
 
+// Charge is the battery's true charge, in [0, 1].
+func (w *World) Charge() float64 { return w.devices.charge }
+
 // SetLoad puts a tray into the robot's hands or takes it.
 func (w *World) SetLoad(on bool) { w.state.loaded = on }
 

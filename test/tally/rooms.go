@@ -21,11 +21,15 @@ type room struct {
 const (
 	roomProduct = "product"
 	roomAttacks = "attacks"
+	roomDay     = "day"
 	roomFuzz    = "fuzz-" // with the folder
 )
 
 // attacks is the test that fills roomAttacks: a hundred of each attack take longer than all the rest of its package.
 const attacks = "^TestAttacks$"
+
+// day is the test that fills roomDay: a robot's day with random troubles, beside what it needs to be believed.
+const day = "^(TestADay|TestADayIsJudged|TestWalkerKneelsInTime)$"
 
 // rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
@@ -39,9 +43,11 @@ func rooms() ([]room, error) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
-		if name == "e2e" {
-			list = append(list, room{name: roomAttacks, run: []module{{".", []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + attacks, pkg}, false}}})
-			args = append(args, "-skip="+attacks)
+		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}} {
+			if name == own.pkg {
+				list = append(list, room{name: own.room, run: []module{{".", []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}, false}}})
+				args = append(args, "-skip="+own.tests)
+			}
 		}
 		list = append(list, room{name: name, run: []module{{".", append(args, pkg), false}}})
 	}

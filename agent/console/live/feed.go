@@ -206,6 +206,10 @@ func describe(rec *journal.Record) (text, level string) {
 		if text, err := guard.DescribeLadder(rec.Payload); err == nil {
 			return capital(text), "warn"
 		}
+	case guard.RecordPosture:
+		if text, err := guard.DescribePosture(rec.Payload); err == nil {
+			return capital(text), "warn"
+		}
 	case guard.RecordStart:
 		return "The guard has started.", "info"
 	case guard.RecordOrder:

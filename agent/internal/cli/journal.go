@@ -147,6 +147,9 @@ func decodeRecord(kind journal.Kind, payload []byte) (name, text string, err err
 	case guard.RecordRung:
 		text, err = guard.DescribeLadder(payload)
 		return "rung", text, err
+	case guard.RecordPosture:
+		text, err = guard.DescribePosture(payload)
+		return "posture", text, err
 	case guard.RecordDemand:
 		text, err = guard.DescribeJudgement(payload)
 		return "demand", text, err

@@ -23,6 +23,7 @@ func printStatus(w io.Writer, s *agent.Status) {
 	}
 	line("axes", "motion %s, manipulators %s, perception %s, remote %s", motion, s.Axes.Manipulators, s.Axes.Perception, s.Axes.Remote)
 	line("stop", "%s, ladder %s, %s", s.StopCategory, s.Ladder, map[bool]string{true: "standing", false: "not standing"}[s.AtRest])
+	printPosture(line, s.Posture)
 	switch unproven := s.Commissioning.State; {
 	case !s.Advisory:
 		line("enforcement", "enforcing")
@@ -75,6 +76,31 @@ func printStatus(w io.Writer, s *agent.Status) {
 		}
 		line("trigger", "%s%s: %s (%s; %s, clears %s, since %.1f s)", t.Code, subject, t.Text, t.Cause, state, t.Clear, t.SinceS)
 		line("", "  → %s", t.Playbook)
+	}
+}
+
+// printPosture tells how long the robot may stand by balance, and how far it is on its way down.
+func printPosture(line func(name, format string, a ...any), p *guard.PostureStatus) {
+	if p == nil {
+		return
+	}
+	text := p.At + ", " + p.Phase
+	if p.Step != "" {
+		text += " (" + p.Step + ")"
+	}
+	if p.DeadlineS >= 0 {
+		text += fmt.Sprintf(", begins to go down in %.0f s, down in %.0f s", p.BeginS, p.DeadlineS)
+	}
+	line("posture", "%s", text)
+	for _, s := range p.Steps {
+		switch {
+		case s.Failed != "":
+			line("  step", "%s failed: %s", s.Posture, s.Failed)
+		case s.TookS > 0:
+			line("  step", "%s took %.1f s", s.Posture, s.TookS)
+		default:
+			line("  step", "%s: %s", s.Posture, s.Now)
+		}
 	}
 }
 

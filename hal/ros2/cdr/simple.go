@@ -124,6 +124,34 @@ func (d *batteryDecoder) Decode(payload []byte, boot time.Duration, seq uint64) 
 	return nil
 }
 
+// heatDecoder reads sensor_msgs/Temperature.
+type heatDecoder struct {
+	m     msg.Device
+	frame lastText
+	h     func(*msg.Device)
+}
+
+// NewHeat reads bus.TypeTemperature as the heat of the motors.
+func NewHeat(p *msg.Peer, h func(*msg.Device)) Decoder {
+	d := &heatDecoder{h: h}
+	d.m.Peer, d.m.Kind, d.m.Active = p, msg.Heat, true
+	return d
+}
+
+// Decode implements Decoder.
+func (d *heatDecoder) Decode(payload []byte, boot time.Duration, seq uint64) error {
+	c := open(payload)
+	m := &d.m
+	frame := c.stdHeader(&m.Header)
+	t := c.take(8, 2*8) // temperature, variance
+	if err := c.end(); err != nil {
+		return err
+	}
+	m.Boot, m.Seq, m.Frame, m.Celsius = boot, uint32(seq), d.frame.get(frame), f64(t, c.big)
+	d.h(m)
+	return nil
+}
+
 // boolDecoder reads std_msgs/Bool.
 type boolDecoder struct {
 	m msg.Bool

@@ -79,6 +79,9 @@ func describer(r *fleet.Record) journal.Decoder {
 			case guard.RecordRung:
 				text, err = guard.DescribeLadder(payload)
 				return "rung", text, err
+			case guard.RecordPosture:
+				text, err = guard.DescribePosture(payload)
+				return "posture", text, err
 			case guard.RecordDemand:
 				text, err = guard.DescribeJudgement(payload)
 				return "demand", text, err

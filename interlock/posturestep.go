@@ -1,0 +1,383 @@
+package interlock
+
+import (
+	"math"
+	"time"
+)
+
+// MaxPostureJoints is one more than the largest joint number.
+const MaxPostureJoints = 64
+
+// Postures decides when a robot that keeps its balance has to go down, and which step it takes: while its battery or the heat
+// of its motors still leaves the time for every step to fail but the last. A step is commanded only while all that it needs is
+// known to be so; one that is refused, not answered or not reached in time gives way to the next. Nothing here ever asks a robot to rise. It
+// is not safe for use by several goroutines.
+type Postures struct {
+	cfg  PostureConfig
+	need time.Duration
+
+	ran           bool
+	first         time.Duration
+	battery, heat reserve
+	proofs        [MaxPostures]shown
+
+	// held is since when motion has been held, if isHeld is true; due since when a reserve ends, if isDue is true.
+	isHeld, isDue bool
+	held, due     time.Duration
+	// committed is true from the moment at begun at which the robot has to go down; fired once the trigger has been seen active.
+	committed, fired bool
+	begun            time.Duration
+	cause            Cause
+
+	phase    PosturePhase
+	at, step int
+	assert   StepSet
+	// failed are the steps that have failed on this way down; exhausted is true once all have, paused until retry.
+	failed             StepSet
+	exhausted, resting bool
+	retry              time.Duration
+	records            [MaxPostures]PostureRecord
+}
+
+// reserve is what is known of something that balance uses up.
+type reserve struct {
+	seen, paused bool
+	value        float64
+	at           time.Duration
+}
+
+// shown is since when joints have shown a posture, and since when not.
+type shown struct {
+	known, on bool
+	seen      time.Duration
+	since     time.Duration
+}
+
+// take keeps a reading that can be true. Others change nothing: what was known last goes on running out.
+func (r *reserve) take(now time.Duration, cfg *ReserveConfig, g *Gauge) {
+	if cfg.Used && g.Seen && g.Received <= now && g.Value >= cfg.Least && g.Value <= cfg.Most {
+		*r = reserve{seen: true, paused: g.Paused, value: g.Value, at: g.Received}
+	}
+}
+
+// ends is when the reserve is used up at worst; ok is false if it is not used, or is being filled.
+func (r *reserve) ends(now time.Duration, cfg *ReserveConfig, unseen time.Duration) (at time.Duration, ok bool) {
+	switch {
+	case !cfg.Used:
+		return 0, false
+	case !r.seen:
+		return unseen, true
+	case r.paused && since(now, r.at) <= cfg.MaxAge && r.value >= cfg.Floor:
+		return 0, false
+	}
+	left := (r.value - cfg.Floor) / cfg.PerSecond
+	if !(left > 0) {
+		return r.at, true
+	}
+	return r.at + time.Duration(min(left, maxDuration.Seconds())*float64(time.Second)), true
+}
+
+// least is what the reserve is at worst now, NaN if nobody knows.
+func (r *reserve) least(now time.Duration, cfg *ReserveConfig) float64 {
+	if !cfg.Used || !r.seen {
+		return math.NaN()
+	}
+	return r.value - float64(cfg.PerSecond*since(now, r.at).Seconds())
+}
+
+// Observe takes the joints' positions in rad or m, those in known, received at now. It does not allocate.
+func (p *Postures) Observe(now time.Duration, known uint64, position *[MaxPostureJoints]float64) {
+	for i := 1; i < p.cfg.N; i++ {
+		proof := &p.cfg.Steps[i].Proof
+		on := proof.N > 0
+		for k := range proof.N {
+			j := &proof.Joints[k]
+			v := position[j.Joint]
+			// NaN is in no range.
+			on = on && known&(1<<j.Joint) != 0 && v >= j.Min && v <= j.Max
+		}
+		s := &p.proofs[i]
+		if gap := !s.known || now < s.seen || since(now, s.seen) > p.cfg.MaxAge; gap || on != s.on {
+			s.since = now
+		}
+		s.known, s.on, s.seen = true, on, now
+	}
+}
+
+// Step says which steps are demanded at now. It does not allocate. The caller steps with every decision, measurement and
+// acknowledgement, and at least every tenth of a second.
+func (p *Postures) Step(now time.Duration, in *PostureInput, out *PostureOutput) {
+	*out = PostureOutput{Step: -1, Due: OK(), Failed: OK()}
+	if !p.cfg.Used {
+		return
+	}
+	if !p.ran {
+		p.ran, p.first = true, now
+	}
+	p.battery.take(now, &p.cfg.Battery, &in.Battery)
+	p.heat.take(now, &p.cfg.Heat, &in.Heat)
+	phase, at, step, assert, records := p.phase, p.at, p.step, p.assert, p.records
+	p.look(now, in)
+	cause := p.why(now, in)
+	p.commit(now, cause, in)
+	if p.committed {
+		p.descend(now, in, out)
+	}
+	p.report(now, cause, in, out)
+	out.Changed = phase != p.phase || at != p.at || step != p.step || assert != p.assert || records != p.records
+}
+
+// look finds the lowest posture that is proven. One that was reached stays so while joints are silent: a robot that knelt and
+// needs no power is down. Joints that show another posture for as long take it back.
+func (p *Postures) look(now time.Duration, in *PostureInput) {
+	lowest := 0
+	for i := 1; i < p.cfg.N; i++ {
+		proof, s, r := &p.cfg.Steps[i].Proof, &p.proofs[i], &p.records[i]
+		was, proven := r.WasReached, false
+		switch {
+		case proof.N > 0:
+			fresh := s.known && since(now, s.seen) <= p.cfg.MaxAge && now >= s.seen
+			long := fresh && since(now, s.since) >= proof.Dwell
+			proven = long && s.on || was && !(long && !s.on)
+		case r.WasAcked && !r.WasFailed:
+			// The acknowledgement's word, and a standstill since.
+			if in.Motion != Standing {
+				s.known = false
+			} else if !s.known {
+				s.known, s.since = true, now
+			}
+			proven = s.known && since(now, s.since) >= proof.Dwell || was && in.Motion != Moving
+		}
+		if proven && !was {
+			r.Reached, r.WasReached = now, true
+		} else if !proven {
+			r.WasReached = false
+		}
+		if proven {
+			lowest = i
+		}
+	}
+	p.at = lowest
+}
+
+// deadline is when the first of the reserves is used up.
+func (p *Postures) deadline(now time.Duration) (at time.Duration, cause Cause, ok bool) {
+	unseen := p.first + p.cfg.Unseen
+	at, ok = p.battery.ends(now, &p.cfg.Battery, unseen)
+	cause = CauseBatteryEnds
+	if h, hot := p.heat.ends(now, &p.cfg.Heat, unseen); hot && (!ok || h < at) {
+		at, cause, ok = h, CauseTooHot, true
+	}
+	return at, cause, ok
+}
+
+// why says why the robot has to go down, CauseNone while it need not.
+func (p *Postures) why(now time.Duration, in *PostureInput) Cause {
+	if !in.Held {
+		p.isHeld = false
+	} else if !p.isHeld {
+		p.isHeld, p.held = true, now
+	}
+	at, cause, ok := p.deadline(now)
+	if ok = ok && now >= at-p.need; !ok {
+		p.isDue = false
+	} else if !p.isDue {
+		p.isDue, p.due = true, now
+	}
+	switch most := p.cfg.Steps[0].Within; {
+	case p.isDue && (p.committed || since(now, p.due) >= p.cfg.Confirm):
+		return cause
+	case most > 0 && p.isHeld && since(now, p.held) >= most && !p.down():
+		return CauseStoodLong
+	}
+	return CauseNone
+}
+
+// down says whether the robot is in a posture that needs no power.
+func (p *Postures) down() bool { return p.at > 0 && !p.cfg.Steps[p.at].Powered }
+
+// commit begins a way down, and ends it once somebody has reset what demanded it.
+func (p *Postures) commit(now time.Duration, cause Cause, in *PostureInput) {
+	p.fired = p.committed && (p.fired || in.Active)
+	switch {
+	case !p.committed && (cause != CauseNone || in.Active):
+		p.committed, p.fired, p.begun = true, in.Active, now
+		p.failed, p.exhausted, p.resting = 0, false, false
+	case p.committed && p.fired && !in.Active && cause == CauseNone:
+		// What is proven stays so; all else is forgotten, and nothing is demanded any more.
+		for i := range p.records {
+			r := &p.records[i]
+			*r = PostureRecord{Reached: r.Reached, WasReached: r.WasReached && p.cfg.Steps[i].Proof.N > 0}
+		}
+		p.committed, p.fired, p.phase, p.step, p.assert = false, false, PostureFree, -1, 0
+		p.failed, p.exhausted, p.resting = 0, false, false
+	}
+	if cause != CauseNone {
+		p.cause = cause
+	}
+}
+
+// promised is by when a way down has to have ended.
+func (p *Postures) promised(now time.Duration) time.Duration {
+	by := p.begun + p.need
+	if at, _, ok := p.deadline(now); ok {
+		by = min(by, at)
+	}
+	return by
+}
+
+// descend goes on with the step under way, or chooses the next.
+func (p *Postures) descend(now time.Duration, in *PostureInput, out *PostureOutput) {
+	if p.step > 0 && p.records[p.step].WasReached {
+		p.step = -1
+	}
+	if p.step > 0 {
+		p.follow(now, in)
+	}
+	if p.step < 0 {
+		p.choose(now, in, out)
+	}
+}
+
+// follow watches the step under way.
+func (p *Postures) follow(now time.Duration, in *PostureInput) {
+	s, r := &p.cfg.Steps[p.step], &p.records[p.step]
+	why := CauseNone
+	switch ack := in.Acks[p.step]; {
+	case r.WasAcked:
+	case ack == AckOK:
+		r.Acked, r.WasAcked = now, true
+	case ack == AckFailed:
+		why = CauseRefused
+	case s.AckWithin > 0 && since(now, r.Asked) >= s.AckWithin:
+		why = CauseNoAck
+	}
+	if why == CauseNone && since(now, r.Asked) >= s.Within+s.Proof.Dwell {
+		why = CauseDeadlineMissed
+	}
+	if why == CauseNone && s.Needs&NeedUpright != 0 && in.Fallen == Present {
+		why = CauseTilted
+	}
+	if why != CauseNone {
+		r.Failed, r.WasFailed, r.Why = now, true, why
+		p.failed |= 1 << p.step
+		p.step = -1
+	}
+}
+
+// choose takes the first step that is possible, or waits. Down there, nothing is left to do until a reserve has ended: then power
+// may go, where that is safe.
+func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutput) {
+	if p.down() {
+		p.phase, p.exhausted, p.resting, p.failed = PostureReached, false, false, p.failed&^p.passed()
+		if at, _, ok := p.deadline(now); !ok || now < at {
+			return
+		}
+	}
+	if p.resting && now >= p.retry {
+		p.resting, p.failed = false, 0
+	}
+	moving := false
+	for i := 1; i < p.cfg.N; i++ {
+		if p.down() && p.cfg.Steps[i].Kind != PostureOff {
+			continue
+		}
+		switch p.denied(i, now, in) {
+		case StepPossible:
+			p.resting = false
+			p.ask(i, now, out)
+			return
+		case StepMoving:
+			moving = true
+		case StepNotUpright, StepCarrying, StepCharge, StepNotFrom, StepPast, StepFailed:
+		}
+	}
+	switch {
+	case p.down() || p.resting:
+	case p.failed != 0 && !moving:
+		p.phase, p.exhausted, p.resting, p.retry = PostureExhausted, true, true, now+p.cfg.Retry
+	default:
+		p.phase = PostureWaiting
+	}
+}
+
+// passed are the steps down to where the robot is.
+func (p *Postures) passed() StepSet { return StepSet(1<<(p.at+1) - 1) } //nolint:gosec // at most MaxPostures
+
+// ask demands a step. One that is demanded still is let go first, since whoever carries it out acts on what changes; but power
+// that was taken stays taken.
+func (p *Postures) ask(i int, now time.Duration, out *PostureOutput) {
+	if p.assert.Has(i) && p.cfg.Steps[i].Kind != PostureOff {
+		p.assert &^= 1 << i
+		return
+	}
+	p.phase, p.step = PostureGoing, i
+	p.assert |= 1 << i
+	out.Asked |= 1 << i
+	p.records[i] = PostureRecord{Asked: now, WasAsked: true}
+}
+
+// denied says why a step is not possible now.
+func (p *Postures) denied(i int, now time.Duration, in *PostureInput) PostureDenial {
+	s := &p.cfg.Steps[i]
+	switch {
+	case i <= p.at:
+		return StepPast
+	case p.failed.Has(i):
+		return StepFailed
+	case s.Needs&NeedStandstill != 0 && in.Motion != Standing:
+		return StepMoving
+	case s.Needs&NeedUpright != 0 && in.Fallen != Clear:
+		return StepNotUpright
+	case s.Needs&NeedEmptyHands != 0 && in.Carrying != Clear:
+		return StepCarrying
+	case s.MinCharge > 0 && !(p.battery.least(now, &p.cfg.Battery) >= s.MinCharge):
+		return StepCharge
+	case !p.from(s, in) && !(s.LastResort && p.desperate(i, now)):
+		return StepNotFrom
+	}
+	return StepPossible
+}
+
+// from says whether the robot is in a posture from which the step may be taken.
+func (p *Postures) from(s *PostureStep, in *PostureInput) bool {
+	if s.After == 0 {
+		return s.Kind != PostureOff
+	}
+	for i := 1; i < p.cfg.N; i++ {
+		if p.records[i].WasReached && s.After.Has(p.cfg.Steps[i].Kind) {
+			return true
+		}
+	}
+	return s.After.Has(PostureLying) && in.Fallen == Present
+}
+
+// desperate says whether nothing but the last resort is left: the time is over, or every other step has failed.
+func (p *Postures) desperate(last int, now time.Duration) bool {
+	others := StepSet(1<<p.cfg.N-1) &^ 1 &^ (1 << last)
+	return now >= p.promised(now) || p.failed&others == others && others != 0
+}
+
+// report writes what the step has come to.
+func (p *Postures) report(now time.Duration, cause Cause, in *PostureInput, out *PostureOutput) {
+	out.Phase, out.At, out.Step, out.Assert, out.Records = p.phase, p.at, p.step, p.assert, p.records
+	out.HoldImpossible = p.committed
+	at, _, ok := p.deadline(now)
+	switch {
+	case p.committed:
+		out.Deadline, out.Latest = p.promised(now), p.begun
+	case ok:
+		out.Deadline, out.Latest = at, at-p.need
+	}
+	for i := 1; i < p.cfg.N; i++ {
+		out.Denied[i] = p.denied(i, now, in)
+		s, r := &p.cfg.Steps[i], &p.records[i]
+		out.GoingDown = out.GoingDown || r.WasAsked && since(now, r.Asked) < s.Within+s.Proof.Dwell
+	}
+	if cause != CauseNone || p.committed && !p.fired {
+		out.Due = Fault(p.cause, 0)
+	}
+	if p.committed && !p.down() && (p.exhausted || now >= out.Deadline) {
+		out.Failed = Fault(CauseNoStep, 0)
+	}
+}
