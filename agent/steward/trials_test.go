@@ -156,7 +156,7 @@ func (b *bench) look() contract.Artifact {
 	raw, err := json.Marshal(b.state)
 	b.must(err)
 	list := b.eyes.measure(b.t.Context())
-	b.ts.step(b.t.Context(), list, b.eyes.known, raw)
+	b.ts.step(b.t.Context(), list, b.eyes, raw)
 	if len(list) != 1 {
 		b.t.Fatalf("%+v", list)
 	}
@@ -425,7 +425,7 @@ func TestTheGuardAnswersNothing(t *testing.T) {
 		for range 50 {
 			b.clock += 2 * time.Second
 			list := b.eyes.measure(t.Context())
-			b.ts.step(t.Context(), list, b.eyes.known, raw)
+			b.ts.step(t.Context(), list, b.eyes, raw)
 		}
 	}
 	s, done := b.store()
