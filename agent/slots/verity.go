@@ -24,8 +24,9 @@ var ErrNoVerity = errors.New("fs-verity does not keep it")
 // likes.
 var verityKinds = []uint32{unix.EXT4_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC}
 
-// verity opens a file for one of the two questions.
-func (d *Dir) verity(name string, ask func(f *os.File) error) error {
+// ask opens a file and asks for one of fs-verity's answers. A kernel that knows none says so in many ways; one that was asked and
+// failed has an error of its own.
+func (d *Dir) ask(name string, request uintptr, arg unsafe.Pointer) error {
 	if err := d.plain(name); err != nil {
 		return err
 	}
@@ -38,54 +39,40 @@ func (d *Dir) verity(name string, ask func(f *os.File) error) error {
 		err = fmt.Errorf("%w: the file system is none of ext4, f2fs and btrfs", ErrNoVerity)
 	}
 	if err == nil {
-		err = ask(f)
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(arg))
+		switch {
+		case errno == unix.EIO || errno == unix.EINTR || errno == unix.EBADMSG:
+			err = errno
+		case errno == unix.EEXIST && request == unix.FS_IOC_ENABLE_VERITY:
+		case errno != 0:
+			err = fmt.Errorf("%w: %w", ErrNoVerity, errno)
+		}
+	}
+	if err == nil && request == unix.FS_IOC_ENABLE_VERITY {
+		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
 }
 
 // EnableVerity implements [FS].
 func (d *Dir) EnableVerity(name string) error {
-	return d.verity(name, func(f *os.File) error {
-		arg := unix.FsverityEnableArg{Version: 1, Hash_algorithm: unix.FS_VERITY_HASH_ALG_SHA256, Block_size: 4096}
-		if err := ioctl(f, unix.FS_IOC_ENABLE_VERITY, unsafe.Pointer(&arg)); err != nil && !errors.Is(err, unix.EEXIST) { //nolint:gosec // the kernel's structure
-			return err
-		}
-		return f.Sync()
-	})
+	arg := unix.FsverityEnableArg{Version: 1, Hash_algorithm: unix.FS_VERITY_HASH_ALG_SHA256, Block_size: 4096}
+	return d.ask(name, unix.FS_IOC_ENABLE_VERITY, unsafe.Pointer(&arg)) //nolint:gosec // the kernel's structure
 }
 
 // MeasureVerity implements [FS].
-func (d *Dir) MeasureVerity(name string) (sum [sha256.Size]byte, err error) {
-	err = d.verity(name, func(f *os.File) error {
-		// struct fsverity_digest: the algorithm, the length, and the digest behind them.
-		var arg struct {
-			unix.FsverityDigest
-			digest [sha256.Size]byte
-		}
-		arg.Size = sha256.Size
-		if err := ioctl(f, unix.FS_IOC_MEASURE_VERITY, unsafe.Pointer(&arg)); err != nil { //nolint:gosec // the kernel's structure
-			return err
-		}
-		if arg.Algorithm != unix.FS_VERITY_HASH_ALG_SHA256 || arg.Size != sha256.Size {
-			return fmt.Errorf("%w with SHA-256", ErrNoVerity)
-		}
-		sum = arg.digest
-		return nil
-	})
-	return sum, err
-}
-
-// ioctl asks for one of fs-verity's answers. A kernel that knows none says so in many ways; one that was asked and failed has an
-// error of its own.
-func ioctl(f *os.File, request uintptr, arg unsafe.Pointer) error {
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(arg))
-	switch errno {
-	case 0:
-		return nil
-	case unix.EIO, unix.EINTR, unix.EBADMSG:
-		return errno
+func (d *Dir) MeasureVerity(name string) ([sha256.Size]byte, error) {
+	// struct fsverity_digest: the algorithm, the length, and the digest behind them.
+	var arg struct {
+		unix.FsverityDigest
+		digest [sha256.Size]byte
 	}
-	return fmt.Errorf("%w: %w", ErrNoVerity, errno)
+	arg.Size = sha256.Size
+	err := d.ask(name, unix.FS_IOC_MEASURE_VERITY, unsafe.Pointer(&arg)) //nolint:gosec // the kernel's structure
+	if err == nil && (arg.Algorithm != unix.FS_VERITY_HASH_ALG_SHA256 || arg.Size != sha256.Size) {
+		err = fmt.Errorf("%w with SHA-256", ErrNoVerity)
+	}
+	return arg.digest, err
 }
 
 // keep has the kernel keep what was written, and compares what it measures with what was written. It returns why the kernel does

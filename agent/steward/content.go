@@ -15,19 +15,20 @@ import (
 	"github.com/robowarden/robowarden/attest/artifact"
 )
 
-// inode is a file, whatever its name.
-type inode struct{ device, number uint64 }
-
 // looked is what the files of an artifact's active slot look like, without reading them.
 type looked struct {
 	slot string
 	// device is the file system's number.
 	device uint64
-	// text has a line for each file and folder: name, inode, mode, size, and the times of content and inode, of which the second
-	// cannot be set.
+	// text has a line for each file and folder: device, inode, mode, size, the times of content and inode, of which the second
+	// cannot be set, and the name.
 	text  string
 	paths []string
-	files map[inode]bool
+}
+
+// has says whether a file is one of those.
+func (l *looked) has(device, inode uint64) bool {
+	return strings.Contains(l.text, fmt.Sprintf("\n%d %d ", device, inode))
 }
 
 // look says which slot is active and what its files look like.
@@ -48,7 +49,7 @@ func (a *artifacts) look(name string) (looked, error) {
 
 // lookAt says what the files of one slot look like.
 func (a *artifacts) lookAt(name, slot string) (looked, error) {
-	l := looked{slot: slot, files: map[inode]bool{}}
+	l := looked{slot: slot}
 	root := filepath.Join(a.dir, name)
 	var lines []string
 	err := filepath.WalkDir(filepath.Join(root, slot), func(path string, e fs.DirEntry, err error) error {
@@ -70,9 +71,8 @@ func (a *artifacts) lookAt(name, slot string) (looked, error) {
 		if !e.IsDir() && !e.Type().IsRegular() {
 			return fmt.Errorf("%s is neither a file nor a folder", strings.TrimPrefix(path, root+"/"))
 		}
-		l.files[inode{s.Dev, s.Ino}], l.device = true, s.Dev
-		l.paths = append(l.paths, path)
-		lines = append(lines, fmt.Sprintf("%s %d %d %d %d %d.%d %d.%d", path, s.Dev, s.Ino, s.Mode, s.Size, s.Mtim.Sec, s.Mtim.Nsec, s.Ctim.Sec, s.Ctim.Nsec))
+		l.device, l.paths = s.Dev, append(l.paths, path)
+		lines = append(lines, fmt.Sprintf("%d %d %d %d %d.%d %d.%d %s", s.Dev, s.Ino, s.Mode, s.Size, s.Mtim.Sec, s.Mtim.Nsec, s.Ctim.Sec, s.Ctim.Nsec, path))
 		return nil
 	})
 	slices.Sort(lines)

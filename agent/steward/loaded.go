@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -45,23 +44,19 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 	if l.at != 0 && (now-l.at < usesEvery || !l.due && len(l.suspects) == 0 && now-l.at < recheck) {
 		return
 	}
-	dir, err := filepath.EvalSymlinks(a.dir)
-	if err != nil {
-		return
-	}
 	own, ownErr := os.Stat("/proc/self/exe")
 	again := false
 	suspects, found := map[string]bool{}, map[string]use{}
-	_, why := proc.Files(ctx, "", a.aboutSlots, func(u *proc.FileUse) bool {
-		name, slot := a.whose(dir, u)
-		verified := a.known[name].look.files
-		if again = again || name != "" && verified == nil; verified == nil || verified[inodeOf(u)] {
-			return false // Of what has no digest, the guard hears none.
+	why := proc.Files(ctx, "", a.aboutSlots, func(u *proc.FileUse) {
+		name, slot := a.whose(u)
+		active := a.known[name]
+		if again = again || name != "" && active.digest == ""; active.digest == "" || active.look.has(device(u), u.Inode) {
+			return // Of what has no digest, the guard hears none.
 		}
 		// The robot's own commands read and write slots.
 		exe, err := os.Stat("/proc/" + strconv.Itoa(u.PID) + "/exe")
 		if err == nil && ownErr == nil && os.SameFile(own, exe) {
-			return false
+			return
 		}
 		x := use{digest: a.earlier(name, slot, u)}
 		key := fmt.Sprint(name, u.PID, u.Major, u.Minor, u.Inode)
@@ -69,10 +64,9 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 		// The worst of several: what nobody has verified.
 		if other, ok := found[name]; l.suspects[key] && (!ok || other.digest != "") {
 			_, file, _ := strings.Cut(u.Path, linkName(name, slot))
-			x.text = fmt.Sprintf("process %d has loaded %s/%s, which is not what was verified as active: restart it", u.PID, slot, file)
+			x.text = fmt.Sprintf("process %d (%s) has loaded %s/%s, which is not what was verified as active: restart it", u.PID, u.Unit(), slot, file)
 			found[name] = x
 		}
-		return false
 	})
 	switch {
 	case why == proc.ReasonPending: // There was no time: the next round looks again.
@@ -90,15 +84,13 @@ func (a *artifacts) aboutSlots(path string) bool {
 	return strings.Contains(path, "/a/") || strings.Contains(path, "/b/")
 }
 
-// whose says which artifact's slot a file lies in, or lay: by its name, or for a process in a container, to which the folder has
-// another one, by the end of its name on the same device. Empty for no artifact's.
-func (a *artifacts) whose(dir string, u *proc.FileUse) (name, slot string) {
+// whose says which artifact's slot a file lies in, or lay: by its name, or by the end of its name on the same device, since the folder
+// has another name for a process in a container. Empty for no artifact's.
+func (a *artifacts) whose(u *proc.FileUse) (name, slot string) {
 	for name := range a.known {
 		for _, slot := range []string{"a", "b"} {
-			if strings.HasPrefix(u.Path, filepath.Join(dir, name, slot)+"/") {
-				return name, slot
-			}
-			if strings.Contains(u.Path, linkName(name, slot)) && inodeOf(u).device == a.known[name].look.device {
+			at := strings.Index(u.Path, linkName(name, slot))
+			if at >= 0 && (u.Path[:at] == a.dir || device(u) == a.known[name].look.device) {
 				return name, slot
 			}
 		}
@@ -109,12 +101,12 @@ func (a *artifacts) whose(dir string, u *proc.FileUse) (name, slot string) {
 // linkName is where a slot's file lies for a process to which the folder of all artifacts has another name.
 func linkName(artifact, slot string) string { return "/" + artifact + "/" + slot + "/" }
 
-func inodeOf(u *proc.FileUse) inode { return inode{unix.Mkdev(u.Major, u.Minor), u.Inode} }
+func device(u *proc.FileUse) uint64 { return unix.Mkdev(u.Major, u.Minor) }
 
 // earlier returns the digest of what was active before, if a file in use is part of it and all of it still looks as it did then.
 func (a *artifacts) earlier(name, slot string, u *proc.FileUse) string {
 	was, ok := a.before[name]
-	if !ok || was.look.slot != slot || !was.look.files[inodeOf(u)] {
+	if !ok || was.look.slot != slot || !was.look.has(device(u), u.Inode) {
 		return ""
 	}
 	if now, err := a.lookAt(name, slot); err != nil || now.text != was.look.text {

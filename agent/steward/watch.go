@@ -12,12 +12,11 @@ import (
 // since. It does not hear of what is written through a mapping, which the files' times show, or below the file system.
 type watch struct {
 	// file is the instance, nil before the first use and where there is none; fd is its descriptor.
-	file   *os.File
-	fd     int
-	tried  bool
-	places map[int32]place
-	// armed has what is watched of each artifact, changed those to which something has happened since they were armed.
-	armed   map[string][]int32
+	file  *os.File
+	fd    int
+	tried bool
+	// places has what is watched by the kernel's number, changed the artifacts to which something has happened since.
+	places  map[int32]place
 	changed map[string]bool
 }
 
@@ -37,7 +36,7 @@ const (
 // open makes the instance, once.
 func (w *watch) open() bool {
 	if !w.tried {
-		w.tried, w.places, w.armed, w.changed = true, map[int32]place{}, map[string][]int32{}, map[string]bool{}
+		w.tried, w.places, w.changed = true, map[int32]place{}, map[string]bool{}
 		if fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err == nil {
 			w.fd, w.file = fd, os.NewFile(uintptr(fd), "inotify")
 		}
@@ -71,17 +70,17 @@ func (w *watch) add(name, path string, mask uint32, above bool) bool {
 	if p, ok := w.places[int32(wd)]; ok && p.artifact != name { //nolint:gosec // the kernel's number is one
 		return false
 	}
-	w.places[int32(wd)] = place{name, above}         //nolint:gosec // the kernel's number is one
-	w.armed[name] = append(w.armed[name], int32(wd)) //nolint:gosec // the kernel's number is one
+	w.places[int32(wd)] = place{name, above} //nolint:gosec // the kernel's number is one
 	return true
 }
 
 func (w *watch) disarm(name string) {
-	for _, wd := range w.armed[name] {
-		_, _ = unix.InotifyRmWatch(w.fd, uint32(wd)) //nolint:gosec // the number came from the kernel; it may be gone with its file
-		delete(w.places, wd)
+	for wd, p := range w.places {
+		if p.artifact == name {
+			_, _ = unix.InotifyRmWatch(w.fd, uint32(wd)) //nolint:gosec // the number came from the kernel; it may be gone with its file
+			delete(w.places, wd)
+		}
 	}
-	delete(w.armed, name)
 	delete(w.changed, name)
 }
 
@@ -109,8 +108,8 @@ func (w *watch) hear() {
 // take notes whose event it is.
 func (w *watch) take(e *unix.InotifyEvent, name string) {
 	if e.Mask&unix.IN_Q_OVERFLOW != 0 { // Something was not told.
-		for artifact := range w.armed {
-			w.changed[artifact] = true
+		for _, p := range w.places {
+			w.changed[p.artifact] = true
 		}
 		return
 	}

@@ -45,33 +45,28 @@ func TestFilesInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	about := func(path string) bool { return strings.HasPrefix(path, dir+"/") }
-	look := func(keep func(*proc.FileUse) bool) map[string]string {
-		uses, why := proc.Files(t.Context(), "", about, keep)
-		if why != proc.ReasonNone && why != proc.ReasonHidden {
-			t.Fatal(why)
-		}
+	look := func() map[string]string {
 		found := map[string]string{}
-		for _, u := range uses {
-			if u.PID != os.Getpid() || u.Start == 0 {
+		why := proc.Files(t.Context(), "", about, func(u *proc.FileUse) {
+			if u.PID != os.Getpid() || found[inodes[u.Inode]] != "" {
 				t.Errorf("%+v", u)
 			}
 			found[inodes[u.Inode]] = u.Path
+		})
+		if why != proc.ReasonNone && why != proc.ReasonHidden {
+			t.Fatal(why)
 		}
 		return found
 	}
-	all := func(*proc.FileUse) bool { return true }
-	if got := look(all); len(got) != 2 || got["opened"] != opened || got["mapped with a blank"] != mapped {
+	if got := look(); len(got) != 2 || got["opened"] != opened || got["mapped with a blank"] != mapped {
 		t.Errorf("%v", got)
-	}
-	if got := look(func(*proc.FileUse) bool { return false }); len(got) != 0 {
-		t.Errorf("kept %v", got)
 	}
 	for _, path := range []string{opened, mapped} {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := look(all); len(got) != 2 || got["opened"] != opened+" (deleted)" || got["mapped with a blank"] != mapped+" (deleted)" {
+	if got := look(); len(got) != 2 || got["opened"] != opened+" (deleted)" || got["mapped with a blank"] != mapped+" (deleted)" {
 		t.Errorf("without names: %v", got)
 	}
 }
