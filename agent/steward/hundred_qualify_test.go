@@ -81,7 +81,9 @@ func TestHundredReleases(t *testing.T) {
 		t.Errorf("taken back: %+v; %d rounds without a digest", st.Trial.Taken, silent)
 	}
 	// The off run: a release that drives otherwise is taken back by the same steward.
-	b.must(b.install("sick", 10, 5, func(in *slots.Install) { in.Release.SettleS, in.Release.WindowS, in.Release.Criteria = 300, 1800, trial.Criteria() }))
+	b.must(b.install("sick", 10, 5, func(in *slots.Install) {
+		in.Release.SettleS, in.Release.WindowS, in.Release.Criteria = 300, 1800, trial.Criteria()
+	}))
 	for began := b.clock; status().Running().Version == "sick"; {
 		if b.clock-began > time.Hour {
 			t.Fatal("what drives otherwise was not taken back")
