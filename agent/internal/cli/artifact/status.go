@@ -33,6 +33,8 @@ func (r *robot) newStatus() *cobra.Command {
 // slotReport is one artifact in status.
 type slotReport struct {
 	slots.Status
+	// FSVerity is true if the kernel keeps the active slot's files with the digests of what was installed.
+	FSVerity bool `json:"fs_verity"`
 	// Problem is why the active slot does not hold what its record says, empty if it was not checked.
 	Problem string `json:"problem,omitempty"`
 }
@@ -92,6 +94,7 @@ func (r *robot) report(ctx context.Context, name string, check bool) (*slotRepor
 			rep.Problem = err.Error()
 		}
 	}
+	_, rep.FSVerity = s.Kept(ctx, s.Active())
 	if check && rep.Problem == "" {
 		if err := s.Check(ctx, s.Active()); err != nil {
 			rep.Problem = err.Error()
@@ -143,6 +146,9 @@ func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked 
 				text = fmt.Sprintf("%s, release %s, svn %d, %d files, %d bytes, sha256 %s", rec.Version, rec.Release, rec.SVN, rec.Files, rec.Size, rec.SHA256)
 				if rec.Good {
 					text += ", good"
+				}
+				if s.Active && rep.FSVerity {
+					text += ", kept by fs-verity"
 				}
 			}
 			fmt.Fprintf(w, "%s %s  %s\n", mark, s.Name, text)
