@@ -1,6 +1,7 @@
 package steward
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -64,7 +65,7 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 		// The worst of several: what nobody has verified.
 		if other, ok := found[name]; l.suspects[key] && (!ok || other.digest != "") {
 			_, file, _ := strings.Cut(u.Path, linkName(name, slot))
-			x.text = fmt.Sprintf("process %d (%s) has loaded %s/%s, which is not what was verified as active: restart it", u.PID, u.Unit(), slot, file)
+			x.text = fmt.Sprintf("process %d (%s) has loaded %s/%s, which is not what was verified as active: restart it", u.PID, cmp.Or(u.Unit(), "no unit"), slot, file)
 			found[name] = x
 		}
 	})
