@@ -161,14 +161,23 @@ func holding(t *testing.T, path string) (stop func()) {
 	return stop
 }
 
+// watching is a bench whose steward looks at this computer's processes.
+func watching(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.procfs = ""
+	b.start("boot-1")
+	return b
+}
+
 // TestAReplacedFileThatIsStillLoaded puts the same bytes in the place of a file that a process has loaded: what is on the disk is what
 // was verified, and what runs is not.
 func TestAReplacedFileThatIsStillLoaded(t *testing.T) {
-	b := newBench(t)
+	b := watching(t)
 	b.must(b.install("old", 1, 0, nil))
 	file := filepath.Join(b.dir, "grasp", "active", "weights.bin")
 	stop := holding(t, file)
-	for range 20 { // What is verified and loaded is what the robot is for.
+	for range 8 { // What is verified and loaded is what the robot is for.
 		if a := b.look(); a.SHA256 != b.digests["old"] {
 			t.Fatalf("%+v", a)
 		}
@@ -187,7 +196,7 @@ func TestAReplacedFileThatIsStillLoaded(t *testing.T) {
 	if !strings.Contains(a.Why, "has loaded") || !strings.Contains(a.Why, "weights.bin (deleted)") {
 		t.Errorf("%+v", a)
 	}
-	for range 60 {
+	for range 12 {
 		if a := b.look(); a.SHA256 != "" {
 			t.Fatalf("it is loaded still: %+v", a)
 		}
@@ -217,7 +226,7 @@ func TestAnOldModelThatIsStillLoaded(t *testing.T) {
 		"nobody has seen it active": {func(b *bench) { b.start("boot-1") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := watching(t)
 			b.must(b.install("old", 1, 0, nil))
 			b.look()
 			stop := holding(t, filepath.Join(b.dir, "grasp", "active", "weights.bin"))
@@ -225,7 +234,7 @@ func TestAnOldModelThatIsStillLoaded(t *testing.T) {
 			b.look()
 			c.edit(b)
 			withheld := 0
-			for range 30 {
+			for range 16 {
 				if a := b.look(); a.SHA256 != b.digests["new"] {
 					withheld++
 				}
@@ -245,7 +254,7 @@ func TestAnOldModelThatIsStillLoaded(t *testing.T) {
 
 // TestATakenBackModelThatIsStillLoaded: the robot has gone back, and the process that drives it has not.
 func TestATakenBackModelThatIsStillLoaded(t *testing.T) {
-	b := newBench(t)
+	b := watching(t)
 	b.must(b.install("old", 1, 0, nil))
 	b.until(2*time.Minute, "committed", good)
 	b.must(b.install("new", 1, 0, nil))
@@ -253,7 +262,7 @@ func TestATakenBackModelThatIsStillLoaded(t *testing.T) {
 	stop := holding(t, filepath.Join(b.dir, "grasp", "active", "weights.bin"))
 	b.state["attestation"] = map[string]any{"state": "failed"}
 	b.until(5*time.Minute, "rolled back", func(st slots.Status, _ contract.Artifact) bool { return st.Running().SHA256 == b.digests["old"] })
-	for range 30 {
+	for range 16 {
 		b.look()
 	}
 	if a := b.look(); a.SHA256 != "" || !strings.Contains(a.Why, "has loaded") {

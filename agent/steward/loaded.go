@@ -29,6 +29,8 @@ type use struct {
 
 // loaded finds what processes have loaded of artifacts: a file that was replaced or removed goes on to be used by whoever has it.
 type loaded struct {
+	// procfs is where the processes are, empty for /proc.
+	procfs string
 	// due is true once files have changed since the last look, at.
 	due bool
 	at  time.Duration
@@ -48,7 +50,7 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 	own, ownErr := os.Stat("/proc/self/exe")
 	again := false
 	suspects, found := map[string]bool{}, map[string]use{}
-	why := proc.Files(ctx, "", a.aboutSlots, func(u *proc.FileUse) {
+	why := proc.Files(ctx, l.procfs, a.aboutSlots, func(u *proc.FileUse) {
 		name, slot := a.whose(u)
 		active := a.known[name]
 		if again = again || name != "" && active.digest == ""; active.digest == "" || active.look.has(device(u), u.Inode) {
