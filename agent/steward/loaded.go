@@ -117,3 +117,16 @@ func (a *artifacts) earlier(name, slot string, u *proc.FileUse) string {
 	}
 	return was.digest
 }
+
+// stale says why what a process has loaded must not go on: it is neither what is active, nor what was before, unchanged, and counts
+// still without having been taken back.
+func (ts *trials) stale(name string, t *tracked, a *artifacts, v *view) string {
+	u, ok := a.loaded.uses[name]
+	if !ok {
+		return ""
+	}
+	if _, taken := t.state.WasTaken(u.digest); u.digest != "" && !taken && v.counts(name, u.digest) == nil {
+		return ""
+	}
+	return clipText(u.text)
+}

@@ -242,19 +242,6 @@ func (ts *trials) step(ctx context.Context, list []contract.Artifact, a *artifac
 	}
 }
 
-// stale says why what a process has loaded must not go on: it is neither what is active, nor what was before, unchanged, and counts
-// still without having been taken back.
-func (ts *trials) stale(name string, t *tracked, a *artifacts, v *view) string {
-	u, ok := a.loaded.uses[name]
-	if !ok {
-		return ""
-	}
-	if _, taken := t.state.WasTaken(u.digest); u.digest != "" && !taken && v.counts(name, u.digest) == nil {
-		return ""
-	}
-	return clipText(u.text)
-}
-
 // one looks at one artifact.
 func (ts *trials) one(ctx context.Context, name string, t *tracked, m *measured, v *view) error {
 	d, err := slots.OpenDir(filepath.Join(ts.dir, name))
