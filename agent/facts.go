@@ -120,7 +120,7 @@ func (f *facts) handArtifacts(now time.Duration) {
 	}
 }
 
-// content is what the steward has measured of artifacts, by name, while its lease lasts.
+// content is what the steward says of artifacts, by name, while its lease lasts.
 func (f *facts) content() []ContentStatus {
 	f.mu.Lock()
 	list, until := f.artifacts, f.artifactsUntil
@@ -130,9 +130,11 @@ func (f *facts) content() []ContentStatus {
 	}
 	var out []ContentStatus
 	for _, name := range slices.Sorted(maps.Keys(list)) {
-		if d := list[name].SHA256; d != "" {
-			out = append(out, ContentStatus{Name: name, SHA256: d})
+		c := ContentStatus{Name: name, SHA256: list[name].SHA256, Why: list[name].Why}
+		if c.SHA256 != "" {
+			c.Kept, c.Why = c.Why, ""
 		}
+		out = append(out, c)
 	}
 	return out
 }

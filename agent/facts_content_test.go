@@ -15,8 +15,8 @@ func TestContentIsToldWhileItsLeaseLasts(t *testing.T) {
 	if got := f.content(); got != nil {
 		t.Errorf("content %v of a steward that has said nothing", got)
 	}
-	f.takeArtifacts(&contract.Artifacts{LeaseMS: 3000, Artifacts: []contract.Artifact{{Name: "b", SHA256: "22"}, {Name: "a", SHA256: "11"}, {Name: "c", Why: "no slot is active"}}})
-	if got := f.content(); !slices.Equal(got, []ContentStatus{{"a", "11"}, {"b", "22"}}) {
+	f.takeArtifacts(&contract.Artifacts{LeaseMS: 3000, Artifacts: []contract.Artifact{{Name: "b", SHA256: "22"}, {Name: "a", SHA256: "11", Why: contract.KeptVerity}, {Name: "c", Why: "no slot is active"}}})
+	if got := f.content(); !slices.Equal(got, []ContentStatus{{Name: "a", SHA256: "11", Kept: contract.KeptVerity}, {Name: "b", SHA256: "22"}, {Name: "c", Why: "no slot is active"}}) {
 		t.Errorf("content %v", got)
 	}
 	now += 3 * time.Second

@@ -44,8 +44,12 @@ type Status struct {
 
 // ContentStatus is the digest of one artifact's active content.
 type ContentStatus struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
+	Name string `json:"name"`
+	// SHA256 is empty where the steward has none to tell of; Why says why.
+	SHA256 string `json:"sha256,omitempty"`
+	Why    string `json:"why,omitempty"`
+	// Kept is what protects the content until the steward's next look: fs-verity, watched or periodic.
+	Kept string `json:"kept,omitempty"`
 }
 
 // BusStatus is the robot's bus.

@@ -130,10 +130,21 @@ type Artifacts struct {
 type Artifact struct {
 	// Name is the artifact's, as in releases.
 	Name string `json:"name"`
-	// SHA256 is the tree digest of the active slot as it was measured, empty where it could not be; Why says why.
+	// SHA256 is the tree digest of the active slot as it was measured, empty where it could not be; Why says why. Where there is a
+	// digest, Why is one of the Kept words, for people: what protects the content until it is looked at again.
 	SHA256 string `json:"sha256"`
 	Why    string `json:"why"`
 }
+
+// What protects an artifact's content, the strongest first.
+const (
+	// KeptVerity means that the kernel compares every block that is read with the digest of the verified bytes.
+	KeptVerity = "fs-verity"
+	// KeptWatched means that the kernel tells of every change at once.
+	KeptWatched = "watched"
+	// KeptPeriodic means that changes are found by the looks of the files, and by reading them now and then.
+	KeptPeriodic = "periodic"
+)
 
 // States of a courier's session.
 const (

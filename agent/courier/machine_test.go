@@ -90,7 +90,7 @@ func TestArtifactsOfTheStatus(t *testing.T) {
 		`{"content":[{"name":"a","sha256":"` + one + `"},{"name":"b","sha256":"` + one + `"}],"release":{"svn":7,"artifacts":[{"name":"a","sha256":"` + one + `"},{"name":"b","sha256":"` + two + `"}]}}`: {
 			{Name: "a", SHA256: one, SVN: 7}, {Name: "b", SHA256: one},
 		},
-		`{"content":[{"name":"A","sha256":"` + one + `"},{"name":"a","sha256":"11"},{"name":"c","sha256":"` + one + `"},{"name":"c","sha256":"` + two + `"}]}`: {{Name: "c", SHA256: one}},
+		`{"content":[{"name":"d","why":"no slot is active"},{"name":"A","sha256":"` + one + `"},{"name":"a","sha256":"11"},{"name":"c","sha256":"` + one + `"},{"name":"c","sha256":"` + two + `"}]}`: {{Name: "c", SHA256: one}},
 	} {
 		var s status
 		if err := json.Unmarshal([]byte(text), &s); err != nil {

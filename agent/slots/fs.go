@@ -1,6 +1,7 @@
 package slots
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -49,6 +50,11 @@ type FS interface {
 	SyncDir(name string) error
 	// Free is how many bytes can be written.
 	Free() (int64, error)
+	// EnableVerity has the kernel keep the content of a file that is durable: it refuses every change from now on, and compares
+	// what it reads with the digest. An error that is [ErrNoVerity] says that it cannot.
+	EnableVerity(name string) error
+	// MeasureVerity returns that digest as the kernel has it, see [artifact.Verity]. ErrNoVerity is a file without one.
+	MeasureVerity(name string) ([sha256.Size]byte, error)
 }
 
 // Dir is an [FS] on a folder. Names cannot leave it.

@@ -80,14 +80,19 @@ func (s *Store) Install(ctx context.Context, in *Install) error {
 	if now := s.record(active); now != nil && now.SHA256 == a.SHA256 {
 		return s.keep(ctx, active, now, r)
 	}
+	text := ""
 	if old := s.record(slot); old == nil || old.SHA256 != a.SHA256 || s.Check(ctx, slot) != nil {
-		if err := s.fill(ctx, slot, in, r); err != nil {
+		var err error
+		if text, err = s.fill(ctx, slot, in, r); err != nil {
 			return err
 		}
-	} else if err := s.writeRecord(slot, r); err != nil {
-		return fmt.Errorf("artifact %s: %w", s.name, err)
+	} else {
+		r.Verity = old.Verity
+		if err := s.writeRecord(slot, r); err != nil {
+			return fmt.Errorf("artifact %s: %w", s.name, err)
+		}
 	}
-	return s.activate(in, slot, r)
+	return s.activate(in, slot, r, text)
 }
 
 // keep leaves active what is, with the newer release's record, if it still has the digest.
@@ -95,7 +100,7 @@ func (s *Store) keep(ctx context.Context, active string, now, r *Record) error {
 	if err := s.Check(ctx, active); err != nil {
 		return fmt.Errorf("%w; roll back, or install a release with other content", err)
 	}
-	r.Good, r.Hooked = now.Good && now.SVN == r.SVN, now.Hooked
+	r.Good, r.Hooked, r.Verity = now.Good && now.SVN == r.SVN, now.Hooked, now.Verity
 	if r.Made == nil {
 		r.Made = now.Made
 	}
@@ -111,9 +116,9 @@ func (s *Store) keep(ctx context.Context, active string, now, r *Record) error {
 	return s.note("installed", active, r, text)
 }
 
-// activate makes a verified slot the active one.
-func (s *Store) activate(in *Install, slot string, r *Record) error {
-	if err := s.note("installed", slot, r, ""); err != nil {
+// activate makes a verified slot the active one. The text is for the history.
+func (s *Store) activate(in *Install, slot string, r *Record, text string) error {
+	if err := s.note("installed", slot, r, text); err != nil {
 		return fmt.Errorf("artifact %s: history: %w", s.name, err)
 	}
 	if in.MayActivate != nil {
@@ -156,31 +161,34 @@ func (s *Store) link(slot string) error {
 	return s.fs.SyncDir(".")
 }
 
-// fill writes the artifact into a slot. The slot is void until the end.
-func (s *Store) fill(ctx context.Context, slot string, in *Install, r *Record) error {
+// fill writes the artifact into a slot. The slot is void until the end. It returns what the history says of it.
+func (s *Store) fill(ctx context.Context, slot string, in *Install, r *Record) (text string, err error) {
 	files, err := in.Source.List(ctx)
 	if err != nil {
-		return fmt.Errorf("artifact %s: source: %w", s.name, err)
+		return "", fmt.Errorf("artifact %s: source: %w", s.name, err)
 	}
 	if err := s.fits(slot, files, r); err != nil {
-		return fmt.Errorf("artifact %s: %w", s.name, err)
+		return "", fmt.Errorf("artifact %s: %w", s.name, err)
 	}
 	if err := s.clear(slot); err != nil {
-		return fmt.Errorf("artifact %s: clearing slot %s: %w", s.name, slot, err)
+		return "", fmt.Errorf("artifact %s: clearing slot %s: %w", s.name, slot, err)
 	}
 	w := &writing{Store: s, in: in, slot: slot, total: r.Size, buf: make([]byte, 256<<10)}
 	err = w.all(ctx, files)
 	if err == nil {
 		err = w.compare(r)
 	}
+	if err == nil {
+		text, err = w.keep()
+	}
 	if err != nil {
 		// Nothing that was refused stays on the disk.
-		return fmt.Errorf("artifact %s: %w", s.name, errors.Join(err, s.clear(slot)))
+		return "", fmt.Errorf("artifact %s: %w", s.name, errors.Join(err, s.clear(slot)))
 	}
 	if err := s.writeRecord(slot, r); err != nil {
-		return fmt.Errorf("artifact %s: %w", s.name, err)
+		return "", fmt.Errorf("artifact %s: %w", s.name, err)
 	}
-	return nil
+	return text, nil
 }
 
 // fits checks names, number, size and room before anything is removed.
@@ -208,8 +216,9 @@ func (s *Store) fits(slot string, files []artifact.File, r *Record) error {
 	if err != nil {
 		return fmt.Errorf("free space: %w", err)
 	}
-	if free+held < size+headroom {
-		return fmt.Errorf("the disk has %d bytes free and %d in the slot that is replaced: %d are needed", free, held, size+headroom)
+	// The kernel's tree of hashes has one for each block, and one for each 128 of those.
+	if need := size + size/127 + headroom; free+held < need {
+		return fmt.Errorf("the disk has %d bytes free and %d in the slot that is replaced: %d are needed", free, held, need)
 	}
 	return nil
 }
@@ -222,6 +231,8 @@ type writing struct {
 	done, total int64
 	buf         []byte
 	files       []artifact.File
+	// verity has the files with their fs-verity digests.
+	verity []artifact.File
 }
 
 // all copies every file and makes files and folders durable.
@@ -278,6 +289,7 @@ func (w *writing) one(ctx context.Context, from, to string) (artifact.File, erro
 		return out, err
 	}
 	h := sha256.New()
+	var v artifact.Verity
 	for err == nil {
 		var n int
 		if n, err = (&patient{ctx, src}).Read(w.buf); n > 0 {
@@ -285,6 +297,7 @@ func (w *writing) one(ctx context.Context, from, to string) (artifact.File, erro
 				return out, errors.Join(fmt.Errorf("more than the %d bytes come that the release names", w.total), dst.Close())
 			}
 			h.Write(w.buf[:n])
+			_, _ = v.Write(w.buf[:n])
 			out.Size += int64(n)
 			if _, werr := dst.Write(w.buf[:n]); werr != nil {
 				return out, errors.Join(werr, dst.Close())
@@ -298,14 +311,17 @@ func (w *writing) one(ctx context.Context, from, to string) (artifact.File, erro
 		return out, errors.Join(err, dst.Close())
 	}
 	out.SHA256 = [sha256.Size]byte(h.Sum(nil))
+	w.verity = append(w.verity, artifact.File{Path: from, Size: out.Size, SHA256: v.Sum()})
 	return out, errors.Join(dst.Sync(), dst.Close())
 }
 
-// compare says why what was written is not the artifact, or nil.
+// compare says why what was written is not the artifact, or nil, and then notes its digest for fs-verity.
 func (w *writing) compare(r *Record) error {
 	digest := artifact.TreeDigest(w.files)
 	if got := hex.EncodeToString(digest[:]); got != r.SHA256 {
 		return fmt.Errorf("the files have the digest %s: the release names %s", got, r.SHA256)
 	}
+	digest = artifact.TreeDigest(w.verity)
+	r.Verity = hex.EncodeToString(digest[:])
 	return nil
 }

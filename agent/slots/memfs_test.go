@@ -2,7 +2,9 @@ package slots_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -12,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/robowarden/robowarden/agent/slots"
+	"github.com/robowarden/robowarden/attest/artifact"
 )
 
 // errCut is what every operation returns once the power is gone.
@@ -23,6 +26,8 @@ type node struct {
 	link    string
 	data    []byte
 	durable []byte
+	// verity is true for a file that the kernel keeps.
+	verity bool
 }
 
 // change is a name that is not durable yet: the folder whose synchronisation makes it so, and what it does.
@@ -43,6 +48,8 @@ type disk struct {
 	room    int64 // Bytes in all; 0 for without end.
 	fail    error // What every write returns instead of writing.
 	lies    bool  // Synchronising a file returns and does nothing.
+	plain   bool  // There is no fs-verity.
+	rots    bool  // What the kernel keeps is not what was written.
 }
 
 func newDisk() *disk { return &disk{names: map[string]*node{}, durable: map[string]*node{}} }
@@ -68,7 +75,7 @@ func (d *disk) rename(dir string, do func(map[string]*node)) {
 // after is the disk once the power is back: of what was not synchronised, any part has reached it.
 func (d *disk) after(r *rand.Rand) *disk {
 	next := newDisk()
-	next.room = d.room
+	next.room, next.plain = d.room, d.plain
 	// Names: those of each folder survive in order, up to a point that chance chooses.
 	keep := map[string]int{}
 	for _, c := range d.pending {
@@ -94,6 +101,7 @@ func (d *disk) after(r *rand.Rand) *disk {
 				copied.data = append(copied.data, n.data[len(n.durable):len(n.durable)+r.IntN(more+1)]...)
 			}
 			copied.durable = bytes.Clone(copied.data)
+			copied.verity = n.verity && r.IntN(2) == 0
 		}
 		next.names[name], next.durable[name] = &copied, &copied
 	}
@@ -265,4 +273,36 @@ func (d *disk) Free() (int64, error) {
 		return 1 << 40, nil
 	}
 	return d.room - d.used(), nil
+}
+
+// EnableVerity behaves as ext4 does: the file must be durable for its digest to be, and stays as it is from then on.
+func (d *disk) EnableVerity(name string) error {
+	n := d.names[name]
+	if err := d.step(); err != nil {
+		return err
+	}
+	switch {
+	case n == nil || n.dir || n.link != "":
+		return fs.ErrNotExist
+	case d.plain:
+		return fmt.Errorf("%w: operation not supported", slots.ErrNoVerity)
+	}
+	n.verity, n.durable = true, bytes.Clone(n.data)
+	if d.rots {
+		n.data = append(n.data, 'x')
+	}
+	return nil
+}
+
+func (d *disk) MeasureVerity(name string) (sum [sha256.Size]byte, err error) {
+	n := d.names[name]
+	switch {
+	case d.dead || n == nil || n.dir || n.link != "":
+		return sum, fs.ErrNotExist
+	case !n.verity:
+		return sum, fmt.Errorf("%w: no data available", slots.ErrNoVerity)
+	}
+	var v artifact.Verity
+	_, _ = v.Write(n.data)
+	return v.Sum(), nil
 }

@@ -24,6 +24,9 @@ type Record struct {
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size_bytes"`
 	Files  int    `json:"files"`
+	// Verity is the tree digest with the files' fs-verity digests in place of their SHA-256, computed while they were written;
+	// empty in the record of an older program.
+	Verity string `json:"verity,omitempty"`
 	// Release, SVN and Floor are those of the release that it came with.
 	Release string `json:"release"`
 	SVN     uint64 `json:"svn"`

@@ -131,24 +131,18 @@ func (s Status) Running() *Record {
 // Measure hashes the files of a slot and returns their tree digest.
 func (s *Store) Measure(ctx context.Context, slot string) ([]artifact.File, string, error) {
 	var files []artifact.File
-	err := s.each(slot, func(name string, e Entry) error {
-		if e.Dir {
-			return nil
-		}
-		// Such a name can stand for two lines of the text that the digest is over, and so for a file that is gone.
-		if strings.ContainsAny(name, "\n\r\\") {
-			return fmt.Errorf("%q has a name that no artifact's file has", name)
-		}
+	err := s.files(slot, func(name string, out *artifact.File) error {
 		f, err := s.fs.Open(name)
 		if err != nil {
 			return err
 		}
 		h := sha256.New()
-		n, err := io.Copy(h, &patient{ctx, f})
+		out.Size, err = io.Copy(h, &patient{ctx, f})
 		if err = errors.Join(err, f.Close()); err != nil {
 			return err
 		}
-		files = append(files, artifact.File{Path: strings.TrimPrefix(name, slot+"/"), Size: n, SHA256: [sha256.Size]byte(h.Sum(nil))})
+		out.SHA256 = [sha256.Size]byte(h.Sum(nil))
+		files = append(files, *out)
 		return nil
 	})
 	if err != nil {
@@ -156,6 +150,20 @@ func (s *Store) Measure(ctx context.Context, slot string) ([]artifact.File, stri
 	}
 	digest := artifact.TreeDigest(files)
 	return files, hex.EncodeToString(digest[:]), nil
+}
+
+// files calls do for each file of a slot, with its name for the file system, and for the artifact in out.
+func (s *Store) files(slot string, do func(name string, out *artifact.File) error) error {
+	return s.each(slot, func(name string, e Entry) error {
+		if e.Dir {
+			return nil
+		}
+		// Such a name can stand for two lines of the text that the digest is over, and so for a file that is gone.
+		if strings.ContainsAny(name, "\n\r\\") {
+			return fmt.Errorf("%q has a name that no artifact's file has", name)
+		}
+		return do(name, &artifact.File{Path: strings.TrimPrefix(name, slot+"/"), Size: e.Size})
+	})
 }
 
 // patient ends a long copy with the context.

@@ -218,7 +218,7 @@ func TestStrangeNamesSilenceNobody(t *testing.T) {
 	if _, err := contract.New(0, contract.Artifacts{LeaseMS: 1000, Artifacts: list}); err != nil {
 		t.Error(err)
 	}
-	if len(list) != 2 || list[0] != (contract.Artifact{Name: "grasp", SHA256: digest}) || list[1].Name != "odd" || list[1].SHA256 != "" {
+	if len(list) != 2 || list[0] != (contract.Artifact{Name: "grasp", SHA256: digest, Why: contract.KeptWatched}) || list[1].Name != "odd" || list[1].SHA256 != "" {
 		t.Errorf("%+v", list)
 	}
 }

@@ -1,11 +1,13 @@
 package steward
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/slots"
 )
 
@@ -21,6 +23,31 @@ type remembered struct {
 	known map[string]said
 	// questions is when an answer did not come, raises when raising took long.
 	questions, raises pause
+	// busy is how much of the rounds' time the counter has taken of late, until the time leaked.
+	busy, leaked time.Duration
+}
+
+const (
+	// counterTime is what a counter may take of one round, beside the call that goes over it: an answer or a raise. With roundTime
+	// that stays within the lease of what the guard was told.
+	counterTime = 5 * time.Second
+	// counterShare is the part of the time that it may take in the long run: one in so many.
+	counterShare = 6
+)
+
+// enough says why a counter is not called now although it answers, or nil: it is slow, and every artifact's turn comes.
+func (r *remembered) enough(now time.Duration) error {
+	r.busy = max(0, r.busy-(now-r.leaked)/counterShare)
+	if r.leaked = now; r.busy >= counterTime {
+		return fmt.Errorf("%w: it is slow, and has taken %v of late", slots.ErrSilent, r.busy.Round(time.Second))
+	}
+	return nil
+}
+
+// took counts what a call took, and how long an answer that took so long counts: so long that all artifacts together keep to the share.
+func (r *remembered) took(began, now time.Duration) (life time.Duration) {
+	r.busy += now - began
+	return max(recheck, contract.MaxArtifacts*counterShare*(now-began))
 }
 
 // pause is when and why a counter is left alone; the zero value is none.
@@ -43,6 +70,7 @@ const slow = time.Second
 // said is the counter's last answer.
 type said struct {
 	at    time.Duration
+	life  time.Duration
 	floor uint64
 	there bool
 	err   error
@@ -70,15 +98,16 @@ func (r *remembered) counter() slots.Counter {
 func (r *remembered) Floor(artifact string) (uint64, bool, error) {
 	now := r.clock()
 	x, ok := r.known[artifact]
-	if ok && !x.stale && (x.err == nil && now-x.at < recheck || x.err != nil && now-x.at < saveEvery) {
+	if ok && !x.stale && (x.err == nil && now-x.at < x.life || x.err != nil && now-x.at < saveEvery) {
 		return x.floor, x.there, x.err
 	}
-	if err := r.questions.still(now); err != nil {
+	if err := cmp.Or(r.questions.still(now), r.enough(now)); err != nil {
 		return 0, false, err
 	}
 	x = said{}
 	x.floor, x.there, x.err = r.Counter.Floor(artifact)
 	x.at = r.clock()
+	x.life = r.took(now, x.at)
 	if errors.Is(x.err, slots.ErrSilent) {
 		r.questions = pause{x.at, x.err}
 	}
@@ -89,12 +118,14 @@ func (r *remembered) Floor(artifact string) (uint64, bool, error) {
 // Raise implements [slots.Counter].
 func (r *remembered) Raise(artifact string, to uint64) error {
 	began := r.clock()
-	if err := r.raises.still(began); err != nil {
+	if err := cmp.Or(r.raises.still(began), r.enough(began)); err != nil {
 		return err
 	}
 	delete(r.known, artifact)
 	err := r.Counter.Raise(artifact, to)
-	if now := r.clock(); errors.Is(err, slots.ErrSilent) {
+	now := r.clock()
+	r.took(began, now)
+	if errors.Is(err, slots.ErrSilent) {
 		r.raises = pause{now, err}
 	} else if now-began >= slow {
 		r.raises = pause{now, fmt.Errorf("%w: it has just raised the floor of %s for %v", slots.ErrSilent, artifact, (now - began).Round(time.Second))}

@@ -205,7 +205,7 @@ func (v *view) samples() (out [trial.NumMetrics]float64) {
 }
 
 // step looks at every measured artifact once, and changes in list what the guard must not take for proven.
-func (ts *trials) step(ctx context.Context, list []contract.Artifact, known map[string]measured, status []byte) {
+func (ts *trials) step(ctx context.Context, list []contract.Artifact, a *artifacts, status []byte) {
 	now := ts.clock()
 	var v *view
 	if len(status) > 0 {
@@ -226,14 +226,14 @@ func (ts *trials) step(ctx context.Context, list []contract.Artifact, known map[
 			ts.byName[name] = t
 		}
 		if due {
-			m := known[name]
+			m := a.known[name]
 			if err := ts.one(ctx, name, t, &m, v); err != nil && err.Error() != t.problem {
 				t.problem = err.Error()
 				ts.note(name, "stuck", nil, t.problem)
 			}
 		}
 		// It only ever tightens: a digest is withheld, never made up.
-		if why := cmp.Or(t.why, t.below); why != "" {
+		if why := cmp.Or(t.why, t.below, ts.stale(name, t, a, v)); why != "" {
 			list[i].SHA256, list[i].Why = "", why
 		}
 	}
@@ -297,9 +297,8 @@ func (ts *trials) load(name string, s *slots.Store, t *tracked, r *slots.Record)
 // facts are what was observed since the look before.
 func (ts *trials) facts(name string, t *tracked, m *measured, r *slots.Record, active string, v *view) trial.Facts {
 	f := trial.Facts{Boot: ts.boot, Clock: ts.clock(), Guard: v != nil, Samples: [trial.NumMetrics]float64{math.NaN(), math.NaN(), math.NaN()}}
-	slot, _, _ := strings.Cut(m.look, "\n")
 	switch {
-	case m.digest == "" || slot != active: // Not measured yet.
+	case m.digest == "" || m.look.slot != active: // Not measured yet.
 	case m.digest != r.SHA256:
 		if t.wrong++; t.wrong >= wrongRounds {
 			f.Wrong = fmt.Sprintf("it has the digest %s, its record says %s", m.digest, r.SHA256)

@@ -32,6 +32,8 @@ type bench struct {
 	digests  map[string]string
 	sequence uint64
 	counter  *memory
+	// procfs is where the steward looks for processes; by default there are none.
+	procfs string
 }
 
 // memory is a counter of floors that can be set to anything.
@@ -56,7 +58,7 @@ func (m *memory) Raise(name string, to uint64) error {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), clock: time.Hour, run: "1@1", digests: map[string]string{}}
+	b := &bench{t: t, dir: t.TempDir(), clock: time.Hour, run: "1@1", digests: map[string]string{}, procfs: t.TempDir()}
 	b.state = map[string]any{
 		"at_rest": true, "gate": "passed", "axes": map[string]any{"motion": "free", "manipulators": "free"}, "speed_mps": 0.5,
 		"attestation": map[string]any{"state": "attested"}, "triggers": []any{},
@@ -74,7 +76,7 @@ func newBench(t *testing.T) *bench {
 // start is a new steward that knows what the disk knows.
 func (b *bench) start(boot string) {
 	clock := func() time.Duration { return b.clock }
-	b.eyes = &artifacts{dir: b.dir, clock: clock, known: map[string]measured{}}
+	b.eyes = &artifacts{dir: b.dir, clock: clock, known: map[string]measured{}, loaded: loaded{procfs: b.procfs}}
 	b.ts = &trials{
 		dir: b.dir, boot: boot, clock: clock, units: map[string]string{"grasp": "planner.service"}, runs: func(string) (string, bool) { return b.run, true },
 		notes: &notes{log: b.log, clock: clock, tokens: noteBurst}, log: zerolog.Nop(), byName: map[string]*tracked{},
@@ -156,7 +158,7 @@ func (b *bench) look() contract.Artifact {
 	raw, err := json.Marshal(b.state)
 	b.must(err)
 	list := b.eyes.measure(b.t.Context())
-	b.ts.step(b.t.Context(), list, b.eyes.known, raw)
+	b.ts.step(b.t.Context(), list, b.eyes, raw)
 	if len(list) != 1 {
 		b.t.Fatalf("%+v", list)
 	}
@@ -425,7 +427,7 @@ func TestTheGuardAnswersNothing(t *testing.T) {
 		for range 50 {
 			b.clock += 2 * time.Second
 			list := b.eyes.measure(t.Context())
-			b.ts.step(t.Context(), list, b.eyes.known, raw)
+			b.ts.step(t.Context(), list, b.eyes, raw)
 		}
 	}
 	s, done := b.store()

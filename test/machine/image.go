@@ -103,9 +103,10 @@ func writeInitialFile(path string, p Parts) error {
 // diskSize is that of the disk which survives a reset; the file is sparse.
 const diskSize = "96M"
 
-// writeDisk makes an ext4 file system with what is in the folder. Everything in it belongs to root.
+// writeDisk makes an ext4 file system with what is in the folder, which can keep files with fs-verity: its blocks are as large as the
+// kernel's pages. Everything in it belongs to root.
 func writeDisk(path, from string) error {
-	if err := command(nil, filepath.Dir(path), "mke2fs", "-q", "-t", "ext4", "-E", "root_owner=0:0", "-d", from, path, diskSize); err != nil {
+	if err := command(nil, filepath.Dir(path), "mke2fs", "-q", "-t", "ext4", "-b", "4096", "-O", "verity", "-E", "root_owner=0:0", "-d", from, path, diskSize); err != nil {
 		return fmt.Errorf("machine: disk: %w", err)
 	}
 	return nil

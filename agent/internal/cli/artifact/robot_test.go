@@ -138,6 +138,8 @@ func TestARobotsArtifact(t *testing.T) {
 		t.Fatalf("%q is active after the rollback", s.active())
 	}
 	s.want(0, "* a  1, release r1, svn 1, 1 files, 5 bytes", "status", "--check")
+	s.status.Content = []agent.ContentStatus{{Name: "grasp", SHA256: first, Kept: "watched"}, {Name: "other", Why: "process 7 has loaded a/w.bin"}}
+	s.want(0, "protected: watched\nrunning: other: no digest: process 7 has loaded a/w.bin\n", "status")
 	s.want(0, "rolled-back", "history", "grasp")
 	s.want(1, "has taken this very content back", install...)
 	// Somebody changes what is active, and what is installed.

@@ -1,8 +1,15 @@
 package artifact
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,6 +18,90 @@ import (
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/agent/trial"
 )
+
+// newStatus shows the slots, and with a guard also what it holds of them.
+func (r *robot) newStatus() *cobra.Command {
+	var check bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what is in the slots, and what the guard knows of it", Args: positional(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.status(cmd, check) },
+	}
+	cmd.Flags().BoolVar(&check, "check", false, "hash the active slots anew")
+	return r.flags(cmd)
+}
+
+// slotReport is one artifact in status.
+type slotReport struct {
+	slots.Status
+	// FSVerity is true if the kernel keeps the active slot's files with the digests of what was installed.
+	FSVerity bool `json:"fs_verity"`
+	// Problem is why the active slot does not hold what its record says, empty if it was not checked.
+	Problem string `json:"problem,omitempty"`
+}
+
+func (r *robot) status(cmd *cobra.Command, check bool) error {
+	list, err := os.ReadDir(r.dir)
+	if err != nil {
+		return err
+	}
+	var all []slotReport
+	bad := false
+	for _, e := range list {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		rep, err := r.report(cmd.Context(), e.Name(), check)
+		if err != nil {
+			return err
+		}
+		bad = bad || rep.Problem != ""
+		all = append(all, *rep)
+	}
+	held, err := r.ask(cmd.Context())
+	if r.format == "json" {
+		out := map[string]any{"slots": all}
+		if err == nil {
+			out["release"], out["artifacts"] = held.Release, held.Artifacts
+		}
+		if err := json.NewEncoder(cmd.OutOrStdout()).Encode(out); err != nil {
+			return err
+		}
+	} else {
+		printSlots(cmd, all, held, err)
+	}
+	if bad {
+		return refused(errors.New("an active slot does not hold what was installed"))
+	}
+	return nil
+}
+
+func (r *robot) report(ctx context.Context, name string, check bool) (*slotReport, error) {
+	d, err := slots.OpenDir(filepath.Join(r.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close() //nolint:errcheck // it was read only
+	s, err := r.counted(slots.View(name, d))
+	if err != nil {
+		return nil, err
+	}
+	rep := &slotReport{}
+	if rep.Status, err = s.Status(); err != nil {
+		rep.Problem = err.Error()
+	}
+	if rep.Problem == "" {
+		if err := s.Stands(); err != nil {
+			rep.Problem = err.Error()
+		}
+	}
+	_, rep.FSVerity = s.Kept(ctx, s.Active())
+	if check && rep.Problem == "" {
+		if err := s.Check(ctx, s.Active()); err != nil {
+			rep.Problem = err.Error()
+		}
+	}
+	return rep, nil
+}
 
 // keptIn says for people what keeps a floor.
 var keptIn = map[slots.FloorIn]string{
@@ -32,6 +123,13 @@ func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked 
 		for _, a := range held.Artifacts {
 			fmt.Fprintf(w, "demanded: %s (%s): %s %s\n", a.Name, a.Governs, a.State, a.Cause)
 		}
+		for _, c := range held.Content {
+			if c.SHA256 == "" {
+				fmt.Fprintf(w, "running: %s: no digest: %s\n", c.Name, c.Why)
+			} else {
+				fmt.Fprintf(w, "running: %s: sha256 %s, protected: %s\n", c.Name, c.SHA256, cmp.Or(c.Kept, "by nobody who says so"))
+			}
+		}
 	}
 	for _, rep := range all {
 		fmt.Fprintf(w, "%s: floor %d (%s)", rep.Artifact, rep.Floor, keptIn[rep.FloorIn])
@@ -48,6 +146,9 @@ func printSlots(cmd *cobra.Command, all []slotReport, held *agent.Status, asked 
 				text = fmt.Sprintf("%s, release %s, svn %d, %d files, %d bytes, sha256 %s", rec.Version, rec.Release, rec.SVN, rec.Files, rec.Size, rec.SHA256)
 				if rec.Good {
 					text += ", good"
+				}
+				if s.Active && rep.FSVerity {
+					text += ", kept by fs-verity"
 				}
 			}
 			fmt.Fprintf(w, "%s %s  %s\n", mark, s.Name, text)

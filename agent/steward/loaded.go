@@ -1,0 +1,132 @@
+package steward
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/hal/proc"
+)
+
+// usesEvery is the least time between two looks at what processes have loaded. It is looked when a slot's files have changed, while
+// a use is in doubt, and every recheck in any case.
+const usesEvery = 10 * time.Second
+
+// use is a process that has a file of an artifact open or mapped that is not one of those that were verified.
+type use struct {
+	// text names process and file.
+	text string
+	// digest is that of the content that was active before, if the file is still part of it as it was measured then; empty for a
+	// file that nobody has verified.
+	digest string
+}
+
+// loaded finds what processes have loaded of artifacts: a file that was replaced or removed goes on to be used by whoever has it.
+type loaded struct {
+	// procfs is where the processes are, empty for /proc.
+	procfs string
+	// due is true once files have changed since the last look, at.
+	due bool
+	at  time.Duration
+	// suspects are the uses of the last look; uses those that were seen in two looks: programs that only copy are gone by then.
+	suspects map[string]bool
+	uses     map[string]use
+	// blind says why not every process was looked at, empty if every one was.
+	blind string
+}
+
+// lookAtUses looks through all processes, if it is time.
+func (a *artifacts) lookAtUses(ctx context.Context) {
+	l, now := &a.loaded, a.clock()
+	if l.at != 0 && (now-l.at < usesEvery || !l.due && len(l.suspects) == 0 && now-l.at < recheck) {
+		return
+	}
+	own, ownErr := os.Stat("/proc/self/exe")
+	again := false
+	suspects, found := map[string]bool{}, map[string]use{}
+	why := proc.Files(ctx, l.procfs, a.aboutSlots, func(u *proc.FileUse) {
+		name, slot := a.whose(u)
+		active := a.known[name]
+		if again = again || name != "" && active.digest == ""; active.digest == "" || active.look.has(device(u), u.Inode) {
+			return // Of what has no digest, the guard hears none.
+		}
+		// The robot's own commands read and write slots.
+		exe, err := os.Stat("/proc/" + strconv.Itoa(u.PID) + "/exe")
+		if err == nil && ownErr == nil && os.SameFile(own, exe) {
+			return
+		}
+		x := use{digest: a.earlier(name, slot, u)}
+		key := fmt.Sprint(name, u.PID, u.Major, u.Minor, u.Inode)
+		suspects[key] = true
+		// The worst of several: what nobody has verified.
+		if other, ok := found[name]; l.suspects[key] && (!ok || other.digest != "") {
+			_, file, _ := strings.Cut(u.Path, linkName(name, slot))
+			x.text = fmt.Sprintf("process %d (%s) has loaded %s/%s, which is not what was verified as active: restart it", u.PID, cmp.Or(u.Unit(), "no unit"), slot, file)
+			found[name] = x
+		}
+	})
+	switch {
+	case why == proc.ReasonPending: // There was no time: the next round looks again.
+		return
+	case why == proc.ReasonNone:
+		l.blind = ""
+	default:
+		l.blind = string(why)
+	}
+	l.due, l.at, l.suspects, l.uses = again, now, suspects, found
+}
+
+// aboutSlots says whether a path may be one of an artifact's files.
+func (a *artifacts) aboutSlots(path string) bool {
+	return strings.Contains(path, "/a/") || strings.Contains(path, "/b/")
+}
+
+// whose says which artifact's slot a file lies in, or lay: by its name, or by the end of its name on the same device, since the folder
+// has another name for a process in a container. Empty for no artifact's.
+func (a *artifacts) whose(u *proc.FileUse) (name, slot string) {
+	for name := range a.known {
+		for _, slot := range []string{"a", "b"} {
+			at := strings.Index(u.Path, linkName(name, slot))
+			if at >= 0 && (u.Path[:at] == a.dir || device(u) == a.known[name].look.device) {
+				return name, slot
+			}
+		}
+	}
+	return "", ""
+}
+
+// linkName is where a slot's file lies for a process to which the folder of all artifacts has another name.
+func linkName(artifact, slot string) string { return "/" + artifact + "/" + slot + "/" }
+
+func device(u *proc.FileUse) uint64 { return unix.Mkdev(u.Major, u.Minor) }
+
+// earlier returns the digest of what was active before, if a file in use is part of it and all of it still looks as it did then.
+func (a *artifacts) earlier(name, slot string, u *proc.FileUse) string {
+	was, ok := a.before[name]
+	if !ok || was.look.slot != slot || !was.look.has(device(u), u.Inode) {
+		return ""
+	}
+	if now, err := a.lookAt(name, slot); err != nil || now.text != was.look.text {
+		return ""
+	}
+	return was.digest
+}
+
+// stale says why what a process has loaded must not go on: it is neither what is active, nor what was before, unchanged, and counts
+// still without having been taken back.
+func (ts *trials) stale(name string, t *tracked, a *artifacts, v *view) string {
+	u, ok := a.loaded.uses[name]
+	if !ok {
+		return ""
+	}
+	if _, taken := t.state.WasTaken(u.digest); u.digest != "" && !taken && v.counts(name, u.digest) == nil {
+		return ""
+	}
+	return clipText(u.text)
+}
