@@ -6,10 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"os/signal"
@@ -28,7 +26,7 @@ import (
 
 // serving are the flags of verifier.
 type serving struct {
-	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey string
+	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey, share string
 	resultLife, challengeLife                                                     time.Duration
 }
 
@@ -40,12 +38,13 @@ func NewVerifier() *cobra.Command {
 		Short: "Challenge robots over MQTT, appraise their evidence, sign the results",
 		Long: `Verifier serves every robot that is enrolled in its folder: it answers a robot's hello with a signed challenge, appraises the
 evidence, and signs a result that the robot's guard checks by itself. The broker is not believed; it may lose, repeat and
-reorder. One verifier may serve a folder at a time.
+reorder. One verifier serves a folder at a time, or those that --share a group: robots' messages are divided among them, and any of
+them judges answers to another's challenges.
 
 What nobody can tell to be the robot's own answer is refused without a signed result, and logged: a signed refusal restricts
 the robot, so a stranger must not be able to cause one.`,
 		Example: `  robowarden-station verifier --state-dir /var/lib/robowarden-verifier --key verifier.key --broker tls://broker.example:8883 \
-      --prefix hospital/robots --ca broker-ca.pem --certificate verifier.pem --certificate-key verifier-tls.key`,
+      --prefix hospital/robots --ca broker-ca.pem --certificate verifier.pem --certificate-key verifier-tls.key --share hospital`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -62,11 +61,12 @@ the robot, so a stranger must not be able to cause one.`,
 	f.StringVar(&s.ca, "ca", "", "PEM certificates of who may vouch for the broker")
 	f.StringVar(&s.certificate, "certificate", "", "the verifier's certificate chain for the broker, PEM")
 	f.StringVar(&s.certificateKey, "certificate-key", "", "the certificate's private key, PEM")
-	f.StringVar(&s.clientID, "client-id", "robowarden-verifier", "the MQTT client identifier")
-	f.StringVar(&s.nonceKey, "nonce-key", "", "the key in challenges' nonces, 64 hexadecimal digits: verifiers that share it judge answers to each other's challenges; nonce.key in the folder without, made where it is missing")
+	f.StringVar(&s.clientID, "client-id", "robowarden-verifier", "the MQTT client identifier; in a group a number that is drawn is added to it")
+	f.StringVar(&s.nonceKey, "nonce-key", "", "a file with the keys for challenges' nonces, 64 hexadecimal digits a line: the first makes them, the others still count; nonce.key in the folder without, made where it is missing")
+	f.StringVar(&s.share, "share", "", "the group of verifiers that divide the robots' messages among them and serve one folder; the broker's shared subscription, $share/GROUP/…")
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
-	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir), newKeyList(&s.dir))
+	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir), newKeyList(&s.dir), newRotate(&s.dir))
 	return cmd
 }
 
@@ -83,24 +83,19 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil || u.Scheme != "tls" || u.Port() == "" || u.Hostname() == "" {
 		return usage("--broker: found %q: expected tls://host:port", s.broker)
 	}
+	if s.share != "" && !isGroup(s.share) {
+		return usage("--share: found %q: expected 1 to 64 of A-Z, a-z, 0-9 and \"._-\"", s.share)
+	}
 	store, err := openStore(s.dir)
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(s.dir)
+	unlock, err := lock(s.dir, s.share != "")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	key, err := readSigner(s.key)
-	if err != nil {
-		return err
-	}
-	nonces, err := s.readNonceKey()
-	if err != nil {
-		return err
-	}
-	v, err := verifier.New(verifier.Config{Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, NonceKey: nonces}, store)
+	v, keys, err := s.prepare(store, log)
 	if err != nil {
 		return err
 	}
@@ -108,34 +103,69 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	return newServer(v, s.prefix, log).run(ctx, u, s.clientID, config)
+	server := newServer(v, s.prefix, keys, log)
+	server.grouped = s.share != ""
+	out := newLink(ctx, u, s.ownID(), config, server.in, log)
+	out.filters = filters(s.share, s.prefix)
+	dialled := make(chan struct{})
+	go func() {
+		defer close(dialled)
+		out.dial(ctx, u)
+	}()
+	server.serve(ctx, out, out)
+	<-dialled
+	out.client.Disconnect(250)
+	return nil
 }
 
-// readNonceKey reads the key for nonces. The folder's own is made where it is missing; whoever serves the folder holds its
-// lock.
-func (s *serving) readNonceKey() ([]byte, error) {
-	path := s.nonceKey
-	if path == "" {
-		path = filepath.Join(s.dir, "nonce.key")
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			fresh := make([]byte, verifier.NonceKeyBytes)
-			if _, err := rand.Read(fresh); err != nil {
-				return nil, err
-			}
-			if err := writeOwn(path, []byte(hex.EncodeToString(fresh)+"\n")); err != nil {
-				return nil, err
-			}
+// isGroup says whether a name can be a level of a topic and a word of a subject.
+func isGroup(s string) bool {
+	return len(s) <= 64 && s != "" && strings.IndexFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("._-", c)
+	}) < 0
+}
+
+// filters are what a verifier subscribes to: for a group the broker gives each message to one of those who have
+// subscribed by its name.
+func filters(group, prefix string) map[string]byte {
+	out := map[string]byte{}
+	for _, t := range fromRobots(prefix) {
+		if group != "" {
+			t = "$share/" + group + "/" + t
 		}
+		out[t] = quality
 	}
-	text, err := readPrivate(path)
+	return out
+}
+
+// ownID is the client identifier: of two clients with the same one, a broker ends the first.
+func (s *serving) ownID() string {
+	if s.share == "" {
+		return s.clientID
+	}
+	return s.clientID + "-" + order.NewID()[:12]
+}
+
+// prepare makes the verifier of a folder that is locked.
+func (s *serving) prepare(store *verifier.DirStore, log zerolog.Logger) (*verifier.Verifier, *nonceKeys, error) {
+	store.OnReferences(func(name, sum string) {
+		log.Info().Str("name", name).Str("sha256", sum).Msg("reference values in force")
+	})
+	key, err := readSigner(s.key)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != verifier.NonceKeyBytes {
-		return nil, fmt.Errorf("%s: expected %d hexadecimal digits; a damaged one may be removed, and robots ask again", path, 2*verifier.NonceKeyBytes)
+	keys, nonces, err := openNonceKeys(s.nonceKey, s.dir)
+	if err != nil {
+		return nil, nil, err
 	}
-	return key, nil
+	v, err := verifier.New(verifier.Config{
+		Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, Shared: s.share != "",
+	}, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, keys, v.SetNonceKeys(nonces...)
 }
 
 // writeOwn writes a file that nobody else can read, whole or not at all.
@@ -157,15 +187,20 @@ func writeOwn(path string, data []byte) error {
 	return nil
 }
 
-// lock keeps a second verifier off the folder: the two would not know of each other's challenges and states.
-func lock(dir string) (unlock func(), err error) {
+// lock keeps others off the folder: two verifiers that are no group would not know of each other's challenges. Those of a
+// group keep off who is none of them.
+func lock(dir string, shared bool) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
+	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: another verifier serves this folder (%w)", dir, err)
+		return nil, fmt.Errorf("%s: another verifier serves this folder, and not both have --share (%w)", dir, err)
 	}
 	return func() { f.Close() }, nil
 }
