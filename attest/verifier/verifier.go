@@ -59,11 +59,11 @@ type Config struct {
 // not be remembered, since their nonces say what they are; what is remembered are the logs that were asked for. A robot
 // whose evidence is not answered says hello again.
 type Verifier struct {
-	cfg    Config
-	mu     sync.Mutex
-	store  Store
-	robots map[string]*exchange // Of enrolled robots only.
-	waiting map[string]struct{} // Robots whose evidence waits for logs.
+	cfg     Config
+	mu      sync.Mutex
+	store   Store
+	robots  map[string]*exchange // Of enrolled robots only.
+	waiting map[string]struct{}  // Robots whose evidence waits for logs.
 	// nonceKeys are the key that challenges are made with, and others that count as well.
 	nonceKeys [][]byte
 }

@@ -40,9 +40,12 @@ type sent struct {
 	token mqtt.Token
 }
 
-func newLink(ctx context.Context, broker *url.URL, clientID string, config *tls.Config, in *inbox, log zerolog.Logger) *link {
+func newLink(ctx context.Context, brokers []*url.URL, clientID string, config *tls.Config, in *inbox, log zerolog.Logger) *link {
 	l := &link{in: in, log: log}
-	o := mqtt.NewClientOptions().AddBroker(broker.String()).SetClientID(clientID).SetTLSConfig(config)
+	o := mqtt.NewClientOptions().SetClientID(clientID).SetTLSConfig(config)
+	for _, u := range brokers {
+		o.AddBroker(u.String())
+	}
 	// A clean session: what was asked while nobody listened has run out, and robots ask again.
 	o.SetCleanSession(true).SetOrderMatters(true).SetAutoReconnect(true).SetMaxReconnectInterval(lastBackoff)
 	o.SetKeepAlive(keepAlive).SetPingTimeout(ioTimeout).SetWriteTimeout(ioTimeout).SetConnectTimeout(ioTimeout)
@@ -53,7 +56,9 @@ func newLink(ctx context.Context, broker *url.URL, clientID string, config *tls.
 	})
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { log.Warn().Err(err).Msg("broker lost") })
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
-		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: ioTimeout}, Config: config}
+		secure := config.Clone()
+		secure.ServerName = u.Hostname()
+		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: ioTimeout}, Config: secure}
 		dialling, cancel := context.WithTimeout(ctx, ioTimeout)
 		defer cancel()
 		conn, err := d.DialContext(dialling, "tcp", u.Host)
@@ -67,7 +72,7 @@ func newLink(ctx context.Context, broker *url.URL, clientID string, config *tls.
 }
 
 // dial makes the first connection; later ones are the library's.
-func (l *link) dial(ctx context.Context, broker *url.URL) {
+func (l *link) dial(ctx context.Context) {
 	for backoff := firstBackoff; ctx.Err() == nil; backoff = min(2*backoff, lastBackoff) {
 		token := l.client.Connect()
 		select {
@@ -78,7 +83,7 @@ func (l *link) dial(ctx context.Context, broker *url.URL) {
 		if token.Error() == nil {
 			return
 		}
-		l.log.Warn().Err(token.Error()).Stringer("broker", broker).Msg("broker not reached")
+		l.log.Warn().Err(token.Error()).Msg("broker not reached")
 		wait := time.NewTimer(backoff)
 		select {
 		case <-wait.C:

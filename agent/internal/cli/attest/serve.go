@@ -26,8 +26,8 @@ import (
 
 // serving are the flags of verifier.
 type serving struct {
-	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey, share string
-	resultLife, challengeLife                                                     time.Duration
+	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey, share, nats string
+	resultLife, challengeLife                                                                  time.Duration
 }
 
 // NewVerifier returns the subcommand that challenges robots and signs what it concludes, with its own subcommands.
@@ -56,7 +56,7 @@ the robot, so a stranger must not be able to cause one.`,
 	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	f := cmd.Flags()
 	f.StringVar(&s.key, "key", "", "the private key that signs challenges and results; the key list gives it the role verifier")
-	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port; TLS 1.3 with a client certificate is spoken, and nothing else")
+	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port, or nodes of one with commas between them; TLS 1.3 with a client certificate is spoken, and nothing else")
 	f.StringVar(&s.prefix, "prefix", "", "the first level or levels of every topic")
 	f.StringVar(&s.ca, "ca", "", "PEM certificates of who may vouch for the broker")
 	f.StringVar(&s.certificate, "certificate", "", "the verifier's certificate chain for the broker, PEM")
@@ -64,6 +64,7 @@ the robot, so a stranger must not be able to cause one.`,
 	f.StringVar(&s.clientID, "client-id", "robowarden-verifier", "the MQTT client identifier; in a group a number that is drawn is added to it")
 	f.StringVar(&s.nonceKey, "nonce-key", "", "a file with the keys for challenges' nonces, 64 hexadecimal digits a line: the first makes them, the others still count; nonce.key in the folder without, made where it is missing")
 	f.StringVar(&s.share, "share", "", "the group of verifiers that divide the robots' messages among them and serve one folder; the broker's shared subscription, $share/GROUP/…")
+	f.StringVar(&s.nats, "nats", "", "nodes of a NATS cluster, tls://host:port with commas between them, whose MQTT listener is --broker: it has no shared subscriptions, so the group is a queue group of NATS")
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
 	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir), newKeyList(&s.dir), newRotate(&s.dir))
@@ -79,12 +80,15 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 			return usage("%s is missing", f.name)
 		}
 	}
-	u, err := url.Parse(s.broker)
-	if err != nil || u.Scheme != "tls" || u.Port() == "" || u.Hostname() == "" {
-		return usage("--broker: found %q: expected tls://host:port", s.broker)
+	brokers, err := addresses(s.broker)
+	if err != nil {
+		return usage("--broker: %w", err)
 	}
 	if s.share != "" && !isGroup(s.share) {
 		return usage("--share: found %q: expected 1 to 64 of A-Z, a-z, 0-9 and \"._-\"", s.share)
+	}
+	if s.nats != "" && s.share == "" {
+		return usage("--nats is for a group of verifiers: --share is missing")
 	}
 	store, err := openStore(s.dir)
 	if err != nil {
@@ -99,23 +103,57 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 	if err != nil {
 		return err
 	}
-	config, err := s.tls(u.Hostname())
+	config, err := s.tls()
 	if err != nil {
 		return err
 	}
 	server := newServer(v, s.prefix, keys, log)
 	server.grouped = s.share != ""
-	out := newLink(ctx, u, s.ownID(), config, server.in, log)
-	out.filters = filters(s.share, s.prefix)
+	out := newLink(ctx, brokers, s.ownID(), config, server.in, log)
+	from, end, err := s.source(out, config, server.in, log)
+	if err != nil {
+		return err
+	}
+	defer end()
 	dialled := make(chan struct{})
 	go func() {
 		defer close(dialled)
-		out.dial(ctx, u)
+		out.dial(ctx)
 	}()
-	server.serve(ctx, out, out)
+	server.serve(ctx, out, from)
 	<-dialled
 	out.client.Disconnect(250)
 	return nil
+}
+
+// addresses reads one or several addresses.
+func addresses(list string) ([]*url.URL, error) {
+	var out []*url.URL
+	for s := range strings.SplitSeq(list, ",") {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "tls" || u.Port() == "" || u.Hostname() == "" || u.User != nil {
+			return nil, fmt.Errorf("found %q: expected tls://host:port", s)
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+// source is where messages come from: the broker to which answers go, or a queue group of the cluster that it belongs to.
+func (s *serving) source(out *link, config *tls.Config, in *inbox, log zerolog.Logger) (from source, end func(), err error) {
+	if s.nats == "" {
+		out.filters = filters(s.share, s.prefix)
+		return out, func() {}, nil
+	}
+	servers, err := addresses(s.nats)
+	if err != nil {
+		return nil, nil, usage("--nats: %w", err)
+	}
+	q, err := newQueue(servers, s.share, s.prefix, config, in, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return q, q.conn.Close, nil
 }
 
 // isGroup says whether a name can be a level of a topic and a word of a subject.
@@ -229,7 +267,8 @@ func readPrivate(path string) ([]byte, error) {
 	return readFile(path, maxFile)
 }
 
-func (s *serving) tls(host string) (*tls.Config, error) {
+// tls is for every broker and node: who dials fills in the name that it expects.
+func (s *serving) tls() (*tls.Config, error) {
 	pem, err := readFile(s.ca, maxFile)
 	if err != nil {
 		return nil, err
@@ -250,5 +289,5 @@ func (s *serving) tls(host string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s: %w", s.certificate, s.certificateKey, err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: host, Certificates: []tls.Certificate{own}}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{own}}, nil
 }
