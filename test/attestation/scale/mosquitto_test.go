@@ -32,7 +32,7 @@ func eye(t testing.TB, b *broker.Broker) mqtt.Client {
 // what is no message: nobody notices.
 func TestAGroupBehindASharedSubscription(t *testing.T) {
 	t.Parallel()
-	const robots = 24
+	const robots = 12
 	s := newSite(t, robots)
 	b := startMosquitto(t, s)
 	c := b.Authority.Client(t, "verifier")
@@ -40,7 +40,7 @@ func TestAGroupBehindASharedSubscription(t *testing.T) {
 	bea := s.verifier("bea", c, "--broker", b.URL(), "--share", "hospital")
 	s.connect(b.Authority, b.URL())
 
-	r := s.attest(5*time.Second, 3*time.Minute, 0, nil)
+	r := s.attest(3*time.Second, 3*time.Minute, 0, nil)
 	s.complete("two verifiers", r)
 	if r.by["ada"] == 0 || r.by["bea"] == 0 {
 		t.Errorf("results by %v: expected both verifiers'", r.by)
@@ -48,7 +48,7 @@ func TestAGroupBehindASharedSubscription(t *testing.T) {
 	if !said(ada, "reference values in force", `"name":"g1"`) {
 		t.Error("the verifier does not say which reference values are in force")
 	}
-	r = s.attest(5*time.Second, 3*time.Minute, robots/4, func() { ada.Kill() })
+	r = s.attest(3*time.Second, 3*time.Minute, robots/4, func() { ada.Kill() })
 	s.complete("one verifier killed", r)
 	t.Logf("figures: after the kill results by %v, asked again %d times", r.by, r.again)
 
@@ -60,7 +60,7 @@ func TestAGroupBehindASharedSubscription(t *testing.T) {
 			e.Publish(topic, 1, i%3 == 0, []byte(strings.Repeat("{", i*100)))
 		}
 	})
-	r = s.attest(5*time.Second, 3*time.Minute, 0, nil)
+	r = s.attest(3*time.Second, 3*time.Minute, 0, nil)
 	s.complete("after the attacks", r)
 	if !bea.Running() {
 		t.Error("the verifier has ended")
@@ -93,7 +93,7 @@ func impersonated(t *testing.T, s *site, b *broker.Broker, c broker.Credentials)
 			return true
 		}
 		victim.hello()
-		time.Sleep(time.Second) // The pace that a verifier allows a robot.
+		time.Sleep(500 * time.Millisecond) // The pause of a poll.
 		return false
 	})
 	stranger.Kill()
@@ -117,7 +117,7 @@ func flood(t *testing.T, s *site) {
 	end := make(chan struct{})
 	timer := time.AfterFunc(2*time.Minute, func() { close(end) })
 	defer timer.Stop()
-	if hellos, ok := other.attest(5*time.Second, end); !ok {
+	if hellos, ok := other.attest(3*time.Second, end); !ok {
 		t.Errorf("after %d hellos a robot has no result while another floods", hellos)
 	}
 }
