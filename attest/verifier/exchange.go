@@ -21,6 +21,7 @@ type opened struct {
 	made      uint64            // When, in ms since 1970.
 	logs      map[string]string // Digests from the hello, by name.
 	pending   []byte            // Evidence that waits for logs, nil without.
+	lacks     map[string]string // Digests of the logs that it waits for, by name.
 }
 
 // expire forgets challenges whose time is over, and those of an hour that has not come.

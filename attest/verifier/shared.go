@@ -124,6 +124,9 @@ func (v *Verifier) Ready(now time.Time) (map[string]*Outcome, error) {
 			delete(v.waiting, robot)
 			continue
 		}
+		if !v.there(robot, o.lacks) {
+			continue
+		}
 		got, err := v.judge(now, robot, o.pending)
 		if err != nil {
 			errs = append(errs, err)
@@ -139,4 +142,14 @@ func (v *Verifier) Ready(now time.Time) (map[string]*Outcome, error) {
 		out[robot] = got
 	}
 	return out, errors.Join(errs...)
+}
+
+// there says whether logs are in the store. One that cannot be read counts as there: judging says why not.
+func (v *Verifier) there(robot string, logs map[string]string) bool {
+	for name, sum := range logs {
+		if data, err := v.store.Log(robot, name); err == nil && (data == nil || digest(data) != sum) {
+			return false
+		}
+	}
+	return true
 }

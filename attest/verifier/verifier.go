@@ -312,6 +312,10 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 		o.pending = slices.Clone(message)
 		x.await(o, waiting)
 		v.waiting[robot] = struct{}{}
+		o.lacks = map[string]string{}
+		for _, name := range waiting {
+			o.lacks[name] = parsed.Claims.Log(name)
+		}
 		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
 	}
 	if len(waiting) > 0 {

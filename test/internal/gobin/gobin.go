@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
@@ -17,6 +18,9 @@ var built struct {
 	sync.Mutex
 	errs map[string]error
 }
+
+// major is the end of a module's path that says which version of its interface it is.
+var major = regexp.MustCompile(`/v[0-9]+$`)
 
 // Build builds the package of this module, such as "./dds/ours", static as the product ships, and returns its path.
 func Build(t testing.TB, pkg string) string {
@@ -32,7 +36,11 @@ func Product(t testing.TB, name string) string {
 
 func once(t testing.TB, dir, pkg string) string {
 	t.Helper()
-	path := filepath.Join(cpp.Root(), "build", filepath.Base(pkg))
+	name := pkg
+	if major.MatchString(name) {
+		name = filepath.Dir(name)
+	}
+	path := filepath.Join(cpp.Root(), "build", filepath.Base(name))
 	built.Lock()
 	defer built.Unlock()
 	err, done := built.errs[pkg]

@@ -46,7 +46,7 @@ func newQueue(servers []*url.URL, group, prefix string, config *tls.Config, in *
 	conn, err := nats.Connect(strings.Join(list, ","),
 		nats.Name("robowarden verifier of "+group), nats.Secure(secure), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(firstBackoff),
 		// What the cluster says about further nodes nobody has signed: those that were named are enough.
-		nats.IgnoreDiscoveredServers(), nats.Timeout(ioTimeout), nats.PingInterval(keepAlive), nats.MaxPingsOutstanding(1), nats.NoEcho(),
+		nats.IgnoreDiscoveredServers(), nats.IgnoreAuthErrorAbort(), nats.Timeout(ioTimeout), nats.PingInterval(keepAlive), nats.MaxPingsOutstanding(1), nats.NoEcho(),
 		nats.ConnectHandler(func(c *nats.Conn) { log.Info().Str("node", c.ConnectedServerName()).Msg("nats connected") }),
 		nats.ReconnectHandler(func(c *nats.Conn) { log.Info().Str("node", c.ConnectedServerName()).Msg("nats connected again") }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn().Err(err).Msg("nats lost") }),

@@ -61,8 +61,9 @@ type server struct {
 	keys   *nonceKeys
 	// grouped says that others take the messages that this one does not.
 	grouped bool
-	joined  int64 // The connection on which messages come, 0 if none do.
-	apart   bool  // Left to the others, because it lags.
+	joined  int64  // The connection on which messages come, 0 if none do.
+	apart   bool   // Left to the others, because it lags.
+	fault   string // Why the keys for nonces could not be read the last time.
 }
 
 func newServer(v *verifier.Verifier, prefix string, keys *nonceKeys, log zerolog.Logger) *server {
@@ -135,9 +136,14 @@ func (s *server) refresh() {
 			s.log.Info().Int("keys", len(keys)).Msg("keys for nonces taken")
 		}
 	}
+	fault := ""
 	if err != nil {
+		fault = err.Error()
+	}
+	if fault != s.fault && fault != "" {
 		s.log.Error().Err(err).Msg("keys for nonces cannot be read; those of before go on to count")
 	}
+	s.fault = fault
 }
 
 // tick does what is due without a message.
