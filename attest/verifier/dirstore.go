@@ -18,9 +18,16 @@ import (
 )
 
 // DirStore is a [Store] in a directory that only its owner can read. Each document is a file of its own, replaced whole:
-// after a crash there is the old one or the new one. What the operator writes (robots, references) is read anew each
-// time, so that enrolling needs no restart. What grows is bounded by robot.
-type DirStore struct{ dir string }
+// after a crash there is the old one or the new one. What the operator writes (robots, references) counts as soon as it
+// is written, so that enrolling needs no restart. What grows is bounded by robot. Several processes may use one directory,
+// on several computers if its file system has locks (flock) and renames that all of them see.
+type DirStore struct {
+	dir string
+	// read are the reference values that were read last, by name.
+	read map[string]*readReferences
+	// told is told the digest of reference values when they are read for the first time, or have changed.
+	told func(name, sha256 string)
+}
 
 // The subdirectories of a store.
 const (
@@ -29,16 +36,17 @@ const (
 	dirStates     = "states"
 	dirLogs       = "logs"
 	dirEvidence   = "evidence"
+	dirLocks      = "locks"
 )
 
 // OpenDir opens a store, and makes its directories where they are missing.
 func OpenDir(dir string) (*DirStore, error) {
-	for _, sub := range []string{dirRobots, dirReferences, dirStates, dirLogs, dirEvidence} {
+	for _, sub := range []string{dirRobots, dirReferences, dirStates, dirLogs, dirEvidence, dirLocks} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("verifier's store: %w", err)
 		}
 	}
-	return &DirStore{dir}, nil
+	return &DirStore{dir: dir, read: map[string]*readReferences{}}, nil
 }
 
 // file is the name of a robot's file. A robot id has one slash, and never a plus.
@@ -72,26 +80,6 @@ func (d *DirStore) Robot(robot string) (*Enrolment, error) {
 	return e, nil
 }
 
-// References implements [Store].
-func (d *DirStore) References(name string) (*References, error) {
-	if !isName(name) {
-		return nil, fmt.Errorf("references: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\"", clip(name))
-	}
-	path := filepath.Join(d.dir, dirReferences, name+".json")
-	data, err := readFile(path, MaxReferences)
-	if err != nil {
-		return nil, err
-	}
-	r, err := ParseReferences(data)
-	if err == nil && r.Name != name {
-		err = fmt.Errorf("are those of %s", r.Name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return r, nil
-}
-
 // Enrol writes an enrolment and a state in which nothing is known. A robot that is enrolled already is enrolled anew only
 // if replace says so: what is known about its TPM is forgotten then, but not which challenges are used up.
 func (d *DirStore) Enrol(e *Enrolment, replace bool) error {
@@ -116,6 +104,11 @@ func (d *DirStore) Enrol(e *Enrolment, replace bool) error {
 	if err != nil {
 		return fmt.Errorf("enrolment: %w", err)
 	}
+	unlock, err := d.lock(e.Identity.Robot)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	// The state first: an enrolment without one concludes nothing. What was answered before is not answered anew.
 	var state State
 	if old, err := d.State(e.Identity.Robot); err == nil {
@@ -161,7 +154,7 @@ func (d *DirStore) State(robot string) (State, error) {
 	return s, nil
 }
 
-// SaveState implements [Store].
+// SaveState replaces what is known about a robot, whatever that was. The caller holds the robot's lock, or is alone.
 func (d *DirStore) SaveState(robot string, s State) error {
 	path, err := d.file(dirStates, robot, ".json")
 	if err != nil {

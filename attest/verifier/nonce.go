@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -29,6 +30,8 @@ const (
 	nonceLabel = "robowarden/challenge-nonce/v2\x00"
 	// NonceKeyBytes is the length of the key that verifiers share.
 	NonceKeyBytes = 32
+	// MaxNonceKeys is how many of them may count at once: the one in use, the one before, and the next.
+	MaxNonceKeys = 3
 )
 
 // stamp is what a nonce of ours says.
@@ -81,6 +84,25 @@ func readNonce(key []byte, f subject, n [evidence.NonceBytes]byte) (stamp, error
 	return stamp{binary.BigEndian.Uint64(made[:]), time.Duration(binary.BigEndian.Uint16(n[6:])) * time.Second}, nil
 }
 
+// SetNonceKeys puts keys for nonces in force, at most [MaxNonceKeys] of [NonceKeyBytes] bytes: challenges are made with the
+// first, answers to challenges by any of them count. So a key is changed while challenges by the one before are open.
+func (v *Verifier) SetNonceKeys(keys ...[]byte) error {
+	if len(keys) == 0 || len(keys) > MaxNonceKeys {
+		return fmt.Errorf("verifier: found %d keys for nonces: expected 1 to %d", len(keys), MaxNonceKeys)
+	}
+	own := make([][]byte, 0, len(keys))
+	for _, k := range keys {
+		if len(k) != NonceKeyBytes {
+			return fmt.Errorf("verifier: key for nonces: has %d bytes: expected %d", len(k), NonceKeyBytes)
+		}
+		own = append(own, bytes.Clone(k))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.nonceKeys = own
+	return nil
+}
+
 // ahead says that a moment in ms lies so far ahead that this verifier's clock must have gone back since.
 func ahead(now time.Time, made uint64) bool {
 	return made > uint64(now.Add(early).UnixMilli()) //nolint:gosec // After 1970.
@@ -92,9 +114,10 @@ func (v *Verifier) rewind(now time.Time, robot string, x *exchange, s State) (St
 	if !ahead(now, s.Answered) && !ahead(now, x.made) {
 		return s, nil
 	}
+	from := s
 	s.Rewinds++
 	s.Answered = 0
-	if err := v.store.SaveState(robot, s); err != nil {
+	if err := v.store.Advance(robot, from, s); err != nil {
 		return s, fmt.Errorf("no challenge is made: %w", err)
 	}
 	x.made, x.open = 0, nil
@@ -104,7 +127,13 @@ func (v *Verifier) rewind(now time.Time, robot string, x *exchange, s State) (St
 // recognise returns the challenge that evidence answers if its nonce is ours and its time is not over, however long ago
 // this process was started. Logs and registers it cannot know; reference values say what they must be.
 func (v *Verifier) recognise(now time.Time, robot string, rewinds uint64, c *evidence.Claims) (*order.Challenge, stamp) {
-	s, err := readNonce(v.cfg.NonceKey, subject{robot, c.BootID, rewinds}, c.Nonce)
+	var s stamp
+	err := errNotOurs
+	for _, key := range v.nonceKeys {
+		if s, err = readNonce(key, subject{robot, c.BootID, rewinds}, c.Nonce); err == nil {
+			break
+		}
+	}
 	if err != nil || !now.Before(s.ends()) || s.life > evidence.MaxChallengeLife || ahead(now, s.made) {
 		return nil, stamp{}
 	}

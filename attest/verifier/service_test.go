@@ -268,7 +268,7 @@ func TestNothingIsSignedThatIsNotDurable(t *testing.T) {
 
 type failing struct{ Store }
 
-func (failing) SaveState(string, State) error { return errors.New("the disk is full") }
+func (failing) Advance(string, State, State) error { return errors.New("the disk is full") }
 
 func TestAStateThatIsGone(t *testing.T) {
 	for name, spoil := range map[string]func(string) error{

@@ -13,7 +13,10 @@ var ErrNotEnrolled = errors.New("the robot is not enrolled")
 // from before, so nothing is concluded until the robot is enrolled again.
 var ErrNoState = errors.New("the robot's state is missing or damaged")
 
-// Store keeps what must outlive the verifier's process. It may be used from one goroutine at a time.
+// ErrMoved says that another verifier has judged the robot meanwhile: what was concluded rests on what is known no more.
+var ErrMoved = errors.New("another verifier has taken evidence of the robot meanwhile")
+
+// Store keeps what must outlive the verifier's process. It may be used from one goroutine at a time, and by several processes.
 type Store interface {
 	// Robot returns an enrolment; the error wraps [ErrNotEnrolled] when there is none.
 	Robot(robot string) (*Enrolment, error)
@@ -21,8 +24,9 @@ type Store interface {
 	References(name string) (*References, error)
 	// State returns what is known about an enrolled robot; the error wraps [ErrNoState] when that is gone.
 	State(robot string) (State, error)
-	// SaveState replaces what is known and returns once that is durable.
-	SaveState(robot string, s State) error
+	// Advance replaces what is known and returns once that is durable. The error wraps [ErrMoved], and nothing is replaced,
+	// if what is known is not what it was.
+	Advance(robot string, from, to State) error
 	// Log returns a robot's log by name, nil when there is none.
 	Log(robot, name string) ([]byte, error)
 	// SaveLog replaces a robot's log. Logs come again if they are lost.

@@ -48,34 +48,24 @@ type Config struct {
 	// Random gives nonces: crypto/rand's reader.
 	Random io.Reader
 	// NonceKey lets verifiers that share it, and a verifier after its restart, judge answers to each other's challenges:
-	// NonceKeyBytes of them. Without one, a key is drawn that ends with the process.
+	// NonceKeyBytes of them. Without one, a key is drawn that ends with the process. See [Verifier.SetNonceKeys].
 	NonceKey []byte
+	// Shared says that other verifiers serve the same robots from the same store: a robot's logs may come here although
+	// another one has asked for them, and may have come there already. The store keeps one of each name in any case.
+	Shared bool
 }
 
 // Verifier challenges robots and signs what it concludes. Its methods may be called from many goroutines. Challenges need
 // not be remembered, since their nonces say what they are; what is remembered are the logs that were asked for. A robot
 // whose evidence is not answered says hello again.
 type Verifier struct {
-	cfg    Config
-	mu     sync.Mutex
-	store  Store
-	robots map[string]*exchange // Of enrolled robots only.
-}
-
-// exchange is what is going on with one robot.
-type exchange struct {
-	hellos, parts bucket
-	open          []*opened // Oldest first.
-	spent         []string  // Answered nonces, oldest first.
-	made          uint64    // When the last challenge was made, in ms: no two are made at once.
-}
-
-// opened is one open challenge.
-type opened struct {
-	challenge *order.Challenge
-	made      uint64            // When, in ms since 1970.
-	logs      map[string]string // Digests from the hello, by name.
-	pending   []byte            // Evidence that waits for logs, nil without.
+	cfg     Config
+	mu      sync.Mutex
+	store   Store
+	robots  map[string]*exchange // Of enrolled robots only.
+	waiting map[string]struct{}  // Robots whose evidence waits for logs.
+	// nonceKeys are the key that challenges are made with, and others that count as well.
+	nonceKeys [][]byte
 }
 
 // New returns a verifier.
@@ -91,17 +81,17 @@ func New(cfg Config, store Store) (*Verifier, error) {
 	if _, err := order.KeyID(cfg.Key.Public()); err != nil {
 		return nil, fmt.Errorf("verifier: key: %w", err)
 	}
-	switch len(cfg.NonceKey) {
-	case NonceKeyBytes:
-	case 0:
+	if len(cfg.NonceKey) == 0 {
 		cfg.NonceKey = make([]byte, NonceKeyBytes)
 		if _, err := io.ReadFull(cfg.Random, cfg.NonceKey); err != nil {
 			return nil, fmt.Errorf("verifier: drawing a key for nonces: %w", err)
 		}
-	default:
-		return nil, fmt.Errorf("verifier: key for nonces: has %d bytes: expected %d", len(cfg.NonceKey), NonceKeyBytes)
 	}
-	return &Verifier{cfg: cfg, store: store, robots: map[string]*exchange{}}, nil
+	v := &Verifier{cfg: cfg, store: store, robots: map[string]*exchange{}, waiting: map[string]struct{}{}}
+	if err := v.SetNonceKeys(cfg.NonceKey); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // enrolled returns a robot's enrolment and what is going on with it.
@@ -171,7 +161,7 @@ func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte
 // challenge draws a challenge, and asks for the logs that are needed and not there yet.
 func (v *Verifier) challenge(h *evidence.Hello, e *Enrolment, r *References, s stamp, rewinds uint64) (*order.Challenge, error) {
 	robot := h.Robot
-	nonce, err := newNonce(v.cfg.NonceKey, subject{robot, h.BootID, rewinds}, s, v.cfg.Random)
+	nonce, err := newNonce(v.nonceKeys[0], subject{robot, h.BootID, rewinds}, s, v.cfg.Random)
 	if err != nil {
 		return nil, err
 	}
@@ -216,11 +206,6 @@ func (r *References) logs() []string {
 	return out
 }
 
-// expire forgets challenges whose time is over, and those of an hour that has not come.
-func (x *exchange) expire(now time.Time) {
-	x.open = slices.DeleteFunc(x.open, func(o *opened) bool { return !now.Before(o.challenge.NotAfter) || ahead(now, o.made) })
-}
-
 // Outcome is what came of a message.
 type Outcome struct {
 	// Result is the signed result for the robot, nil if there is none to send.
@@ -246,17 +231,15 @@ func (v *Verifier) Log(now time.Time, robot string, part *evidence.LogPart) (*Ou
 	}
 	x.expire(now)
 	sum := digest(part.Log)
-	asked := slices.ContainsFunc(x.open, func(o *opened) bool { return slices.Contains(o.challenge.Logs, part.Name) && o.logs[part.Name] == sum })
+	asked := v.cfg.Shared || slices.ContainsFunc(x.open, func(o *opened) bool { return slices.Contains(o.challenge.Logs, part.Name) && o.logs[part.Name] == sum })
 	if !asked {
 		return nil, fmt.Errorf("log %s of %s: %s: expected one that an open challenge has asked for", clip(part.Name), robot, sum)
 	}
 	if err := v.store.SaveLog(robot, part.Name, part.Log); err != nil {
 		return nil, err
 	}
-	for _, o := range slices.Backward(x.open) {
-		if o.pending != nil {
-			return v.appraise(now, robot, o.pending)
-		}
+	if o := x.waiting(); o != nil {
+		return v.judge(now, robot, o.pending)
 	}
 	return &Outcome{}, nil
 }
@@ -274,7 +257,16 @@ func (v *Verifier) Evidence(now time.Time, robot string, message []byte) (*Outco
 		return nil, fmt.Errorf("evidence of %s: %w: expected at most one each %s", robot, ErrTooMany, partEvery)
 	}
 	x.expire(now)
-	return v.appraise(now, robot, message)
+	return v.judge(now, robot, message)
+}
+
+// judge appraises, once more by what is known then if another verifier has judged the robot meanwhile.
+func (v *Verifier) judge(now time.Time, robot string, message []byte) (*Outcome, error) {
+	out, err := v.appraise(now, robot, message)
+	if errors.Is(err, ErrMoved) {
+		return v.appraise(now, robot, message)
+	}
+	return out, err
 }
 
 // appraise judges a message and, if it is the robot's own answer, uses the challenge up, remembers, and signs.
@@ -319,44 +311,23 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	if len(waiting) > 0 && o.pending == nil {
 		o.pending = slices.Clone(message)
 		x.await(o, waiting)
+		v.waiting[robot] = struct{}{}
+		o.lacks = map[string]string{}
+		for _, name := range waiting {
+			o.lacks[name] = parsed.Claims.Log(name)
+		}
 		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
 	}
 	if len(waiting) > 0 {
 		return &Outcome{Claims: &parsed.Claims, Waiting: waiting}, nil
 	}
-	x.spend(nonce)
 	a.Next.Answered = o.made
-	return out, v.conclude(now, robot, message, &in, out, parsed)
-}
-
-// await remembers a challenge of another process, or of before a restart, while its answer waits for logs.
-func (x *exchange) await(o *opened, logs []string) {
-	if slices.Contains(x.open, o) {
-		return
+	if err := v.conclude(now, robot, message, &in, out, parsed); err != nil {
+		return out, err
 	}
-	o.challenge.Logs = logs
-	if len(x.open) == MaxOpen {
-		x.open = slices.Delete(x.open, 0, 1)
-	}
-	x.open = append(x.open, o)
-}
-
-// find returns the open challenge with a nonce, or nil.
-func (x *exchange) find(nonce string) *opened {
-	i := slices.IndexFunc(x.open, func(o *opened) bool { return o.challenge.Nonce == nonce })
-	if i < 0 {
-		return nil
-	}
-	return x.open[i]
-}
-
-// spend uses a challenge up.
-func (x *exchange) spend(nonce string) {
-	x.open = slices.DeleteFunc(x.open, func(o *opened) bool { return o.challenge.Nonce == nonce })
-	if len(x.spent) == maxSpent {
-		x.spent = slices.Delete(x.spent, 0, 1)
-	}
-	x.spent = append(x.spent, nonce)
+	x.spend(nonce)
+	delete(v.waiting, robot)
+	return out, nil
 }
 
 // gather adds the logs that the claims name, and names those that are needed, named, and not there.
@@ -382,7 +353,7 @@ func (v *Verifier) conclude(now time.Time, robot string, message []byte, in *Inp
 	next := a.Next
 	next.Evidence, next.Verdict, next.Codes, next.At = e.SHA256, a.Verdict, a.IDs(), now.UTC().Format(time.RFC3339)
 	next.Results++
-	if err := v.store.SaveState(robot, next); err != nil {
+	if err := v.store.Advance(robot, in.State, next); err != nil {
 		return fmt.Errorf("no result is signed: %w", err)
 	}
 	if err := v.store.SaveEvidence(robot, message, in.Challenge); err != nil {
@@ -414,25 +385,4 @@ func (v *Verifier) result(now time.Time, e *evidence.Evidence, a *Appraisal) ([]
 		Binding: order.Binding{BootID: e.Claims.BootID, Nonce: e.Claims.GuardNonce}, Reason: reason[:min(len(reason), order.MaxReason)],
 		AttestationResult: &order.AttestationResult{Verdict: a.Verdict, Tier: e.Claims.Tier, EvidenceSHA256: e.SHA256, Reasons: ids},
 	}, v.cfg.Key)
-}
-
-// bucket lets burst through at once and one more each time.
-type bucket struct {
-	every time.Duration
-	burst int
-	full  time.Time // When the bucket is full again.
-}
-
-// take takes one, if there is one. A clock that goes back far leaves the bucket as if it were new.
-func (b *bucket) take(now time.Time) bool {
-	most := b.every * time.Duration(b.burst)
-	if b.full.Before(now) || b.full.Sub(now) > most {
-		b.full = now
-	}
-	next := b.full.Add(b.every)
-	if next.Sub(now) > most {
-		return false
-	}
-	b.full = next
-	return true
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/domain"
+	"github.com/robowarden/robowarden/test/internal/gobin"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/oracle"
@@ -124,7 +125,7 @@ func flown(t *testing.T, g *guard) string {
 // decision has to come out again.
 func recordingAgrees(t *testing.T, s *site, live replay.Result, file string) {
 	t.Helper()
-	raw := command(t, stationBinary(t), "replay", file, "--journal", s.path("journal"), "--documents", s.path("state/documents"), "--json")
+	raw := command(t, gobin.Product(t, "robowarden-station"), "replay", file, "--journal", s.path("journal"), "--documents", s.path("state/documents"), "--json")
 	var a replay.Agreement
 	if err := json.NewDecoder(strings.NewReader(raw)).Decode(&a); err != nil {
 		t.Fatalf("%v: %.300s", err, raw)
@@ -154,7 +155,7 @@ func recordingAgrees(t *testing.T, s *site, live replay.Result, file string) {
 // recordingAlone replays the recording by itself, as an engineer would.
 func recordingAlone(t *testing.T, s *site, file string) {
 	s.write(t, "plain.yaml", s.policy)
-	raw := command(t, stationBinary(t), "replay", file, "--policy", s.path("plain.yaml"), "--profile", s.path("profile.yaml"),
+	raw := command(t, gobin.Product(t, "robowarden-station"), "replay", file, "--policy", s.path("plain.yaml"), "--profile", s.path("profile.yaml"),
 		"--topics", s.path("topics.yaml"), "--json", "--html", s.path("report.html"))
 	var r replay.Report
 	if err := json.NewDecoder(strings.NewReader(raw)).Decode(&r); err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/robowarden/robowarden/test/internal/broker"
 	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/domain"
+	"github.com/robowarden/robowarden/test/internal/gobin"
 	"github.com/robowarden/robowarden/test/internal/proc"
 )
 
@@ -50,7 +51,7 @@ const artifactPolicy = `artifacts:
 // newFleet starts robots, each in the groups that are named, and the desk: broker, verifier and consumer.
 func newFleet(t *testing.T, groups map[string][]string) *rollingOut {
 	t.Helper()
-	f := &rollingOut{station: stationBinary(t), robots: map[string]*member{}, dir: t.TempDir()}
+	f := &rollingOut{station: gobin.Product(t, "robowarden-station"), robots: map[string]*member{}, dir: t.TempDir()}
 	ids := make([]string, 0, len(groups))
 	for id := range groups {
 		ids = append(ids, id)

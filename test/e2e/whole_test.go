@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,8 +23,8 @@ import (
 	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/broker"
 	"github.com/robowarden/robowarden/test/internal/bus"
-	"github.com/robowarden/robowarden/test/internal/cpp"
 	"github.com/robowarden/robowarden/test/internal/domain"
+	"github.com/robowarden/robowarden/test/internal/gobin"
 	"github.com/robowarden/robowarden/test/internal/need"
 	"github.com/robowarden/robowarden/test/internal/proc"
 	"github.com/robowarden/robowarden/test/plant"
@@ -43,30 +42,6 @@ type whole struct {
 	tail     *proc.Process
 	// jwk is the key that signs the robot's tokens.
 	jwk string
-}
-
-var stationBuilt struct {
-	sync.Once
-	path string
-	err  error
-}
-
-// station builds the engineers' program once.
-func stationBinary(t testing.TB) string {
-	t.Helper()
-	stationBuilt.Do(func() {
-		stationBuilt.path = filepath.Join(cpp.Root(), "build", "robowarden-station")
-		cmd := exec.Command("go", "build", "-trimpath", "-o", stationBuilt.path, "./agent/cmd/robowarden-station")
-		cmd.Dir = filepath.Join(cpp.Root(), "..")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			stationBuilt.err = fmt.Errorf("build: %w\n%s", err, out)
-		}
-	})
-	if stationBuilt.err != nil {
-		t.Fatal(stationBuilt.err)
-	}
-	return stationBuilt.path
 }
 
 // softwareTPM starts a swtpm of the test's own and returns its socket.
@@ -119,7 +94,7 @@ func command(t testing.TB, argv ...string) string {
 // measured, a verifier that knows the robot, and a consumer of its evidence.
 func newWhole(t testing.TB, b bus.Bus, c siteConfig) *whole {
 	t.Helper()
-	w := &whole{site: newSite(t, b, c), station: stationBinary(t)}
+	w := &whole{site: newSite(t, b, c), station: gobin.Product(t, "robowarden-station")}
 	s := w.site
 	w.broker = broker.Start(t, broker.Options{Prefix: sitePrefix, Robots: []string{robotID}, Stations: []string{"verifier", "consumer", "eye"}})
 	tpm := softwareTPM(t)

@@ -210,3 +210,6 @@ func (b *Broker) Resume() {
 		b.t.Fatal(err)
 	}
 }
+
+// Process is the broker's own.
+func (b *Broker) Process() *proc.Process { return b.process }

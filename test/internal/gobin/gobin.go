@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
@@ -18,15 +19,33 @@ var built struct {
 	errs map[string]error
 }
 
+// major is the end of a module's path that says which version of its interface it is.
+var major = regexp.MustCompile(`/v[0-9]+$`)
+
 // Build builds the package of this module, such as "./dds/ours", static as the product ships, and returns its path.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
-	path := filepath.Join(cpp.Root(), "build", filepath.Base(pkg))
+	return once(t, cpp.Root(), pkg)
+}
+
+// Product builds one of the product's programs, such as "robowarden-station", and returns its path.
+func Product(t testing.TB, name string) string {
+	t.Helper()
+	return once(t, filepath.Join(cpp.Root(), ".."), "./agent/cmd/"+name)
+}
+
+func once(t testing.TB, dir, pkg string) string {
+	t.Helper()
+	name := pkg
+	if major.MatchString(name) {
+		name = filepath.Dir(name)
+	}
+	path := filepath.Join(cpp.Root(), "build", filepath.Base(name))
 	built.Lock()
 	defer built.Unlock()
 	err, done := built.errs[pkg]
 	if !done {
-		err = build(pkg, path)
+		err = build(dir, pkg, path)
 		if built.errs == nil {
 			built.errs = map[string]error{}
 		}
@@ -39,7 +58,7 @@ func Build(t testing.TB, pkg string) string {
 }
 
 // build takes a lock on the file's name, since test packages are processes that run at the same time.
-func build(pkg, path string) error {
+func build(dir, pkg, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("gobin: %w", err)
 	}
@@ -52,8 +71,8 @@ func build(pkg, path string) error {
 		return fmt.Errorf("gobin: lock %s: %w", lock.Name(), err)
 	}
 	// Under another name first: a program that runs cannot be written to.
-	cmd := exec.Command("go", "build", "-o", path+".new", pkg)
-	cmd.Dir = cpp.Root()
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path+".new", pkg)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("gobin: build %s: %w\n%s", pkg, err, out)

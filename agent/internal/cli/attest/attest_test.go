@@ -81,7 +81,7 @@ func TestPacketsAreBounded(t *testing.T) {
 }
 
 func TestMessagesThatAreNotUnderstood(t *testing.T) {
-	s := newServer(nil, prefix, zerolog.Nop())
+	s := newServer(nil, prefix, nil, zerolog.Nop())
 	good := `{"specversion":"1.0","type":"io.robowarden.attestation.hello.v1","source":"robowarden:` + robot + `","data":{"manufacturer":"unitree","serialNumber":"g1-0007"}}`
 	topic := prefix + "/v1/" + robot + "/attestation/hello"
 	if r, kind, _, err := s.parse(message{topic, []byte(good)}); err != nil || r != robot || kind != topicHello {
@@ -111,7 +111,7 @@ func TestMessagesThatAreNotUnderstood(t *testing.T) {
 }
 
 func FuzzMessage(f *testing.F) {
-	s := newServer(nil, prefix, zerolog.Nop())
+	s := newServer(nil, prefix, nil, zerolog.Nop())
 	f.Add(prefix+"/v1/"+robot+"/attestation/evidence", []byte(`{"specversion":"1.0","data":{"evidence":"AA==","session":"00"}}`))
 	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
 		robot, _, _, err := s.parse(message{topic, payload})

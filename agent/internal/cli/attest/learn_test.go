@@ -208,23 +208,3 @@ func TestShowALog(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
-
-func TestTheKeyForNonces(t *testing.T) {
-	dir := t.TempDir()
-	s := &serving{dir: dir}
-	first := must(s.readNonceKey())(t)
-	if again := must(s.readNonceKey())(t); len(first) != verifier.NonceKeyBytes || !bytes.Equal(first, again) {
-		t.Errorf("%x, then %x", first, again)
-	}
-	if info := must(os.Stat(filepath.Join(dir, "nonce.key")))(t); info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v", info.Mode())
-	}
-	for name, s := range map[string]*serving{
-		"short": {nonceKey: write(t, dir, "short", []byte("abcd\n"), 0o600)}, "open": {nonceKey: write(t, dir, "open", []byte(strings.Repeat("00", 32)), 0o644)},
-		"no digits": {nonceKey: write(t, dir, "text", []byte(strings.Repeat("xy", 32)), 0o600)}, "missing": {nonceKey: filepath.Join(dir, "none")},
-	} {
-		if key, err := s.readNonceKey(); err == nil {
-			t.Errorf("%s: %x", name, key)
-		}
-	}
-}

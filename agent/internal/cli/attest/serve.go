@@ -6,10 +6,8 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"os/signal"
@@ -28,8 +26,8 @@ import (
 
 // serving are the flags of verifier.
 type serving struct {
-	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey string
-	resultLife, challengeLife                                                     time.Duration
+	dir, key, broker, prefix, ca, certificate, certificateKey, clientID, nonceKey, share, nats string
+	resultLife, challengeLife                                                                  time.Duration
 }
 
 // NewVerifier returns the subcommand that challenges robots and signs what it concludes, with its own subcommands.
@@ -40,12 +38,13 @@ func NewVerifier() *cobra.Command {
 		Short: "Challenge robots over MQTT, appraise their evidence, sign the results",
 		Long: `Verifier serves every robot that is enrolled in its folder: it answers a robot's hello with a signed challenge, appraises the
 evidence, and signs a result that the robot's guard checks by itself. The broker is not believed; it may lose, repeat and
-reorder. One verifier may serve a folder at a time.
+reorder. One verifier serves a folder at a time, or those that --share a group: robots' messages are divided among them, and any of
+them judges answers to another's challenges.
 
 What nobody can tell to be the robot's own answer is refused without a signed result, and logged: a signed refusal restricts
 the robot, so a stranger must not be able to cause one.`,
 		Example: `  robowarden-station verifier --state-dir /var/lib/robowarden-verifier --key verifier.key --broker tls://broker.example:8883 \
-      --prefix hospital/robots --ca broker-ca.pem --certificate verifier.pem --certificate-key verifier-tls.key`,
+      --prefix hospital/robots --ca broker-ca.pem --certificate verifier.pem --certificate-key verifier-tls.key --share hospital`,
 		Args: positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -57,16 +56,18 @@ the robot, so a stranger must not be able to cause one.`,
 	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	f := cmd.Flags()
 	f.StringVar(&s.key, "key", "", "the private key that signs challenges and results; the key list gives it the role verifier")
-	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port; TLS 1.3 with a client certificate is spoken, and nothing else")
+	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port, or nodes of one with commas between them; TLS 1.3 with a client certificate is spoken, and nothing else")
 	f.StringVar(&s.prefix, "prefix", "", "the first level or levels of every topic")
 	f.StringVar(&s.ca, "ca", "", "PEM certificates of who may vouch for the broker")
 	f.StringVar(&s.certificate, "certificate", "", "the verifier's certificate chain for the broker, PEM")
 	f.StringVar(&s.certificateKey, "certificate-key", "", "the certificate's private key, PEM")
-	f.StringVar(&s.clientID, "client-id", "robowarden-verifier", "the MQTT client identifier")
-	f.StringVar(&s.nonceKey, "nonce-key", "", "the key in challenges' nonces, 64 hexadecimal digits: verifiers that share it judge answers to each other's challenges; nonce.key in the folder without, made where it is missing")
+	f.StringVar(&s.clientID, "client-id", "robowarden-verifier", "the MQTT client identifier; in a group a number that is drawn is added to it")
+	f.StringVar(&s.nonceKey, "nonce-key", "", "a file with the keys for challenges' nonces, 64 hexadecimal digits a line: the first makes them, the others still count; nonce.key in the folder without, made where it is missing")
+	f.StringVar(&s.share, "share", "", "the group of verifiers that divide the robots' messages among them and serve one folder; the broker's shared subscription, $share/GROUP/…")
+	f.StringVar(&s.nats, "nats", "", "nodes of a NATS cluster, tls://host:port with commas between them, whose MQTT listener is --broker: it has no shared subscriptions, so the group is a queue group of NATS")
 	f.DurationVar(&s.resultLife, "result-life", time.Hour, "how long a result counts; robots ask for the next one before")
 	f.DurationVar(&s.challengeLife, "challenge-life", time.Minute, "how long a challenge waits for its answer")
-	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir), newKeyList(&s.dir))
+	cmd.AddCommand(newEnrol(&s.dir), newReference(&s.dir), newRevoke(&s.dir), newKeyList(&s.dir), newRotate(&s.dir))
 	return cmd
 }
 
@@ -79,63 +80,130 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 			return usage("%s is missing", f.name)
 		}
 	}
-	u, err := url.Parse(s.broker)
-	if err != nil || u.Scheme != "tls" || u.Port() == "" || u.Hostname() == "" {
-		return usage("--broker: found %q: expected tls://host:port", s.broker)
+	brokers, err := addresses(s.broker)
+	if err != nil {
+		return usage("--broker: %w", err)
+	}
+	if s.share != "" && !isGroup(s.share) {
+		return usage("--share: found %q: expected 1 to 64 of A-Z, a-z, 0-9 and \"._-\"", s.share)
+	}
+	if s.nats != "" && s.share == "" {
+		return usage("--nats is for a group of verifiers: --share is missing")
 	}
 	store, err := openStore(s.dir)
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(s.dir)
+	unlock, err := lock(s.dir, s.share != "")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	key, err := readSigner(s.key)
+	v, keys, err := s.prepare(store, log)
 	if err != nil {
 		return err
 	}
-	nonces, err := s.readNonceKey()
+	config, err := s.tls()
 	if err != nil {
 		return err
 	}
-	v, err := verifier.New(verifier.Config{Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, NonceKey: nonces}, store)
+	server := newServer(v, s.prefix, keys, log)
+	server.grouped = s.share != ""
+	out := newLink(ctx, brokers, s.ownID(), config, server.in, log)
+	from, end, err := s.source(out, config, server.in, log)
 	if err != nil {
 		return err
 	}
-	config, err := s.tls(u.Hostname())
-	if err != nil {
-		return err
-	}
-	return newServer(v, s.prefix, log).run(ctx, u, s.clientID, config)
+	defer end()
+	dialled := make(chan struct{})
+	go func() {
+		defer close(dialled)
+		out.dial(ctx)
+	}()
+	server.serve(ctx, out, from)
+	<-dialled
+	out.client.Disconnect(250)
+	return nil
 }
 
-// readNonceKey reads the key for nonces. The folder's own is made where it is missing; whoever serves the folder holds its
-// lock.
-func (s *serving) readNonceKey() ([]byte, error) {
-	path := s.nonceKey
-	if path == "" {
-		path = filepath.Join(s.dir, "nonce.key")
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			fresh := make([]byte, verifier.NonceKeyBytes)
-			if _, err := rand.Read(fresh); err != nil {
-				return nil, err
-			}
-			if err := writeOwn(path, []byte(hex.EncodeToString(fresh)+"\n")); err != nil {
-				return nil, err
-			}
+// addresses reads one or several addresses.
+func addresses(list string) ([]*url.URL, error) {
+	var out []*url.URL
+	for s := range strings.SplitSeq(list, ",") {
+		u, err := url.Parse(s)
+		if err != nil || u.Scheme != "tls" || u.Port() == "" || u.Hostname() == "" || u.User != nil {
+			return nil, fmt.Errorf("found %q: expected tls://host:port", s)
 		}
+		out = append(out, u)
 	}
-	text, err := readPrivate(path)
+	return out, nil
+}
+
+// source is where messages come from: the broker to which answers go, or a queue group of the cluster that it belongs to.
+func (s *serving) source(out *link, config *tls.Config, in *inbox, log zerolog.Logger) (from source, end func(), err error) {
+	if s.nats == "" {
+		out.filters = filters(s.share, s.prefix)
+		return out, func() {}, nil
+	}
+	servers, err := addresses(s.nats)
 	if err != nil {
-		return nil, err
+		return nil, nil, usage("--nats: %w", err)
 	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != verifier.NonceKeyBytes {
-		return nil, fmt.Errorf("%s: expected %d hexadecimal digits; a damaged one may be removed, and robots ask again", path, 2*verifier.NonceKeyBytes)
+	q, err := newQueue(servers, s.share, s.prefix, config, in, log)
+	if err != nil {
+		return nil, nil, err
 	}
-	return key, nil
+	return q, q.conn.Close, nil
+}
+
+// isGroup says whether a name can be a level of a topic and a word of a subject.
+func isGroup(s string) bool {
+	return len(s) <= 64 && s != "" && strings.IndexFunc(s, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune("._-", c)
+	}) < 0
+}
+
+// filters are what a verifier subscribes to: for a group the broker gives each message to one of those who have
+// subscribed by its name.
+func filters(group, prefix string) map[string]byte {
+	out := map[string]byte{}
+	for _, t := range fromRobots(prefix) {
+		if group != "" {
+			t = "$share/" + group + "/" + t
+		}
+		out[t] = quality
+	}
+	return out
+}
+
+// ownID is the client identifier: of two clients with the same one, a broker ends the first.
+func (s *serving) ownID() string {
+	if s.share == "" {
+		return s.clientID
+	}
+	return s.clientID + "-" + order.NewID()[:12]
+}
+
+// prepare makes the verifier of a folder that is locked.
+func (s *serving) prepare(store *verifier.DirStore, log zerolog.Logger) (*verifier.Verifier, *nonceKeys, error) {
+	store.OnReferences(func(name, sum string) {
+		log.Info().Str("name", name).Str("sha256", sum).Msg("reference values in force")
+	})
+	key, err := readSigner(s.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, nonces, err := openNonceKeys(s.nonceKey, s.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := verifier.New(verifier.Config{
+		Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, Shared: s.share != "",
+	}, store)
+	if err != nil {
+		return nil, nil, err
+	}
+	return v, keys, v.SetNonceKeys(nonces...)
 }
 
 // writeOwn writes a file that nobody else can read, whole or not at all.
@@ -157,15 +225,20 @@ func writeOwn(path string, data []byte) error {
 	return nil
 }
 
-// lock keeps a second verifier off the folder: the two would not know of each other's challenges and states.
-func lock(dir string) (unlock func(), err error) {
+// lock keeps others off the folder: two verifiers that are no group would not know of each other's challenges. Those of a
+// group keep off who is none of them.
+func lock(dir string, shared bool) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
+	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: another verifier serves this folder (%w)", dir, err)
+		return nil, fmt.Errorf("%s: another verifier serves this folder, and not both have --share (%w)", dir, err)
 	}
 	return func() { f.Close() }, nil
 }
@@ -194,7 +267,8 @@ func readPrivate(path string) ([]byte, error) {
 	return readFile(path, maxFile)
 }
 
-func (s *serving) tls(host string) (*tls.Config, error) {
+// tls is for every broker and node: who dials fills in the name that it expects.
+func (s *serving) tls() (*tls.Config, error) {
 	pem, err := readFile(s.ca, maxFile)
 	if err != nil {
 		return nil, err
@@ -215,5 +289,5 @@ func (s *serving) tls(host string) (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s and %s: %w", s.certificate, s.certificateKey, err)
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: host, Certificates: []tls.Certificate{own}}, nil
+	return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{own}}, nil
 }

@@ -2,17 +2,12 @@ package attest
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/attest/evidence"
@@ -21,15 +16,12 @@ import (
 )
 
 const (
-	// maxMessage is the largest message that is read: the largest log in base64 and what is around it.
-	maxMessage = 1 << 20
-	// queueLength bounds what waits to be judged; robots ask again for what is dropped.
-	queueLength  = 256
-	keepAlive    = 10 * time.Second
-	ioTimeout    = 5 * time.Second
-	lastBackoff  = 30 * time.Second
-	firstBackoff = 500 * time.Millisecond
-	quality      = 1 // MQTT's "at least once"
+	// tickEvery is the pace of what is due without a message.
+	tickEvery = 100 * time.Millisecond
+	// A verifier of a group whose next message has waited for maxLag leaves messages to the others until none has waited for
+	// goodLag.
+	maxLag  = 5 * time.Second
+	goodLag = time.Second
 )
 
 // What a robot sends, below <prefix>/v1/<manufacturer>/<serial>/attestation/.
@@ -41,132 +33,133 @@ const (
 	topicResult    = "result"
 )
 
-// message is one message from a robot.
-type message struct {
-	topic   string
-	payload []byte
+// fromRobots are the topics of what robots send, by any robot.
+func fromRobots(prefix string) []string {
+	base := prefix + "/v1/+/+/attestation/"
+	return []string{base + topicHello, base + topicEvidence, base + topicLog}
 }
 
-// server joins a verifier and a broker.
+// source is where messages come from, once it is joined.
+type source interface {
+	join() error
+	leave()
+}
+
+// answers is where answers go, and the number of the connection that there is for them, 0 without one.
+type answers interface {
+	publish(topic string, payload []byte, retained bool)
+	connection() int64
+}
+
+// server judges what comes, one message after the other.
 type server struct {
-	v       *verifier.Verifier
-	prefix  string
-	log     zerolog.Logger
-	in      chan message
-	dropped atomic.Int64
-	now     func() time.Time
+	v      *verifier.Verifier
+	prefix string
+	log    zerolog.Logger
+	in     *inbox
+	now    func() time.Time
+	keys   *nonceKeys
+	// grouped says that others take the messages that this one does not.
+	grouped bool
+	joined  int64  // The connection on which messages come, 0 if none do.
+	apart   bool   // Left to the others, because it lags.
+	fault   string // Why the keys for nonces could not be read the last time.
 }
 
-func newServer(v *verifier.Verifier, prefix string, log zerolog.Logger) *server {
-	return &server{v: v, prefix: prefix, log: log, in: make(chan message, queueLength), now: time.Now}
+func newServer(v *verifier.Verifier, prefix string, keys *nonceKeys, log zerolog.Logger) *server {
+	return &server{v: v, prefix: prefix, log: log, in: newInbox(), now: time.Now, keys: keys}
 }
 
-// run serves until ctx ends.
-func (s *server) run(ctx context.Context, broker *url.URL, clientID string, config *tls.Config) error {
-	client := mqtt.NewClient(s.options(ctx, broker, clientID, config))
-	defer client.Disconnect(250)
-	dialled := make(chan struct{})
-	go func() {
-		defer close(dialled)
-		s.dial(ctx, client, broker)
-	}()
-	defer func() { <-dialled }()
+// serve judges until ctx ends.
+func (s *server) serve(ctx context.Context, out answers, from source) {
+	tick := time.NewTicker(tickEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case m := <-s.in:
-			if n := s.dropped.Swap(0); n > 0 {
-				s.log.Warn().Int64("messages", n).Msg("more came than can be judged; the robots ask again")
-			}
-			robot, topic, answer := s.handle(m)
-			if answer != nil {
-				s.publish(client, s.prefix+"/v1/"+robot+"/attestation/"+topic, answer)
-			}
+			return
+		case <-tick.C:
+			s.tick(out)
+		case <-s.in.ready:
+		}
+		s.attend(out, from)
+		m, ok := s.in.take()
+		if !ok || m.stale(s.now()) {
+			continue
+		}
+		s.refresh()
+		if robot, topic, answer := s.handle(m.message); answer != nil {
+			s.answer(out, robot, topic, answer)
 		}
 	}
 }
 
-func (s *server) options(ctx context.Context, broker *url.URL, clientID string, config *tls.Config) *mqtt.ClientOptions {
-	o := mqtt.NewClientOptions().AddBroker(broker.String()).SetClientID(clientID).SetTLSConfig(config)
-	// A clean session: what was asked while nobody listened has run out, and robots ask again.
-	o.SetCleanSession(true).SetOrderMatters(true).SetAutoReconnect(true).SetMaxReconnectInterval(lastBackoff)
-	o.SetKeepAlive(keepAlive).SetPingTimeout(ioTimeout).SetWriteTimeout(ioTimeout).SetConnectTimeout(ioTimeout)
-	o.SetDefaultPublishHandler(s.receive)
-	o.SetOnConnectHandler(s.subscribe)
-	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.log.Warn().Err(err).Msg("broker lost") })
-	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
-		d := tls.Dialer{NetDialer: &net.Dialer{Timeout: ioTimeout}, Config: config}
-		dialling, cancel := context.WithTimeout(ctx, ioTimeout)
-		defer cancel()
-		conn, err := d.DialContext(dialling, "tcp", u.Host)
-		if err != nil {
-			return nil, err
-		}
-		return &limited{Conn: conn}, nil
-	})
-	return o
+// answer sends a challenge or a result. A result is retained: it is signed, bound to one run of the guard, and ends by itself.
+func (s *server) answer(out answers, robot, topic string, payload []byte) {
+	out.publish(s.prefix+"/v1/"+robot+"/attestation/"+topic, payload, topic == topicResult)
 }
 
-// dial makes the first connection; later ones are the library's.
-func (s *server) dial(ctx context.Context, client mqtt.Client, broker *url.URL) {
-	for backoff := firstBackoff; ctx.Err() == nil; backoff = min(2*backoff, lastBackoff) {
-		token := client.Connect()
-		select {
-		case <-token.Done():
-		case <-ctx.Done():
-			return
+// attend has messages come while answers can go and, in a group, while this verifier keeps up.
+func (s *server) attend(out answers, from source) {
+	up, lag := out.connection(), s.in.lag(s.now())
+	if s.grouped && (lag > maxLag || s.apart && lag > goodLag) {
+		if !s.apart {
+			s.log.Warn().Dur("waiting", lag).Msg("too much to judge; what comes next is left to the other verifiers of the group")
 		}
-		if token.Error() == nil {
-			return
-		}
-		s.log.Warn().Err(token.Error()).Stringer("broker", broker).Msg("broker not reached")
-		wait := time.NewTimer(backoff)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-		}
+		s.apart, up = true, 0
+	} else if s.apart {
+		s.apart = false
+		s.log.Info().Msg("has caught up")
 	}
-}
-
-// subscribe runs on every connection, for a broker may have forgotten the session.
-func (s *server) subscribe(client mqtt.Client) {
-	base := s.prefix + "/v1/+/+/attestation/"
-	token := client.SubscribeMultiple(map[string]byte{base + topicHello: quality, base + topicEvidence: quality, base + topicLog: quality}, nil)
-	go func() {
-		granted, ok := token.(*mqtt.SubscribeToken)
-		if !token.WaitTimeout(ioTimeout) || token.Error() != nil || !ok {
-			s.log.Warn().Err(token.Error()).Msg("subscription not confirmed")
-			return
-		}
-		for topic, code := range granted.Result() {
-			if code > 2 {
-				s.log.Error().Str("topic", topic).Msg("the broker refuses the subscription; let the verifier's certificate read this topic")
-			}
-		}
-		s.log.Info().Msg("connected")
-	}()
-}
-
-// receive takes a message from the library's goroutine, and never keeps it waiting.
-func (s *server) receive(_ mqtt.Client, m mqtt.Message) {
-	if m.Retained() || len(m.Payload()) > maxMessage {
-		s.dropped.Add(1) // Nobody retains these: what is retained is a replay.
+	if up == s.joined {
 		return
 	}
-	select {
-	case s.in <- message{m.Topic(), m.Payload()}:
-	default:
-		s.dropped.Add(1)
+	if s.joined != 0 {
+		from.leave()
 	}
+	s.joined = 0
+	if up == 0 {
+		return
+	}
+	if err := from.join(); err != nil {
+		s.log.Warn().Err(err).Msg("no messages come")
+		return
+	}
+	s.joined = up
 }
 
-// publish sends an answer. If it is lost, the robot asks again.
-func (s *server) publish(client mqtt.Client, topic string, payload []byte) {
-	token := client.Publish(topic, quality, false, payload)
-	if !token.WaitTimeout(ioTimeout) || token.Error() != nil {
-		s.log.Warn().Err(token.Error()).Str("topic", topic).Msg("the broker has not taken the answer")
+// refresh takes a changed file of keys for nonces. With one that cannot be read, the keys of before go on to count.
+func (s *server) refresh() {
+	keys, err := s.keys.changed()
+	if err == nil && keys != nil {
+		if err = s.v.SetNonceKeys(keys...); err == nil {
+			s.log.Info().Int("keys", len(keys)).Msg("keys for nonces taken")
+		}
+	}
+	fault := ""
+	if err != nil {
+		fault = err.Error()
+	}
+	if fault != s.fault && fault != "" {
+		s.log.Error().Err(err).Msg("keys for nonces cannot be read; those of before go on to count")
+	}
+	s.fault = fault
+}
+
+// tick does what is due without a message.
+func (s *server) tick(out answers) {
+	if n := s.in.lost(); n > 0 {
+		s.log.Warn().Int64("messages", n).Msg("more came than can be judged; the robots ask again")
+	}
+	ready, err := s.v.Ready(s.now())
+	if err != nil {
+		s.log.Warn().Err(err).Msg("not taken")
+	}
+	for robot, o := range ready {
+		s.report(s.log.With().Str("robot", robot).Str("message", topicEvidence).Logger(), o)
+		if o.Result != nil {
+			s.answer(out, robot, topicResult, o.Result)
+		}
 	}
 }
 

@@ -1,0 +1,137 @@
+package attest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/robowarden/robowarden/attest/verifier"
+)
+
+// nonceKeys are the keys for challenges' nonces in a file, one a line: the first makes them, the others still count.
+type nonceKeys struct {
+	path string
+	file os.FileInfo // As it was last read.
+}
+
+// nonceKeyFile is a folder's own file of keys for nonces.
+func nonceKeyFile(dir string) string { return filepath.Join(dir, "nonce.key") }
+
+// openNonceKeys reads the keys of a file or, without one, of the folder, and makes the folder's own where it is missing.
+func openNonceKeys(path, dir string) (*nonceKeys, [][]byte, error) {
+	if path == "" {
+		path = nonceKeyFile(dir)
+		if err := drawNonceKey(path); err != nil {
+			return nil, nil, err
+		}
+	}
+	n := &nonceKeys{path: path}
+	keys, err := n.changed()
+	return n, keys, err
+}
+
+// changed reads the keys if the file is another one than it was, and gives nil if it is not. Whoever replaces it replaces it whole.
+func (n *nonceKeys) changed() ([][]byte, error) {
+	info, err := os.Stat(n.path)
+	if err != nil {
+		return nil, err
+	}
+	if n.file != nil && os.SameFile(n.file, info) && n.file.ModTime().Equal(info.ModTime()) && n.file.Size() == info.Size() {
+		return nil, nil
+	}
+	keys, err := readNonceKeys(n.path)
+	if err != nil {
+		return nil, err
+	}
+	n.file = info
+	return keys, nil
+}
+
+// readNonceKeys reads a file of keys.
+func readNonceKeys(path string) ([][]byte, error) {
+	text, err := readPrivate(path)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	for line := range strings.FieldsSeq(string(text)) {
+		key, err := hex.DecodeString(line)
+		if err != nil || len(key) != verifier.NonceKeyBytes || len(keys) == verifier.MaxNonceKeys {
+			keys = nil
+			break
+		}
+		keys = append(keys, key)
+	}
+	if keys == nil {
+		return nil, fmt.Errorf("%s: expected 1 to %d lines of %d hexadecimal digits; a damaged one may be removed, and robots ask again",
+			path, verifier.MaxNonceKeys, 2*verifier.NonceKeyBytes)
+	}
+	return keys, nil
+}
+
+// drawNonceKey makes the folder's own file of keys where it is missing. Of two verifiers that start at once, one makes it.
+func drawNonceKey(path string) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	line, err := nonceKeyLine()
+	if err != nil {
+		return err
+	}
+	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	if err := writeOwn(fresh, line); err != nil {
+		return err
+	}
+	err = os.Link(fresh, path)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(fresh))
+}
+
+func nonceKeyLine() ([]byte, error) {
+	key := make([]byte, verifier.NonceKeyBytes)
+	if _, err := rand.Read(key); err != nil {
+		return nil, err
+	}
+	return []byte(hex.EncodeToString(key) + "\n"), nil
+}
+
+// newRotate changes the key for nonces.
+func newRotate(dir *string) *cobra.Command {
+	return quiet(&cobra.Command{
+		Use:   "rotate",
+		Short: "Draw a new key for challenges' nonces; challenges by the one before still count",
+		Long: `Rotate puts a new key for nonces in front of the folder's, and forgets all but the one before: challenges that are open are
+answered as if nothing had happened. Every verifier of the folder takes it with the next message. Do so twice, ten minutes apart, if
+somebody may have seen the key: it lets its holder pass old answers off as fresh, and nothing else.`,
+		Example: "  robowarden-station verifier rotate --state-dir /var/lib/robowarden-verifier",
+		Args:    positional(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := openStore(*dir); err != nil {
+				return err
+			}
+			path := nonceKeyFile(*dir)
+			old, err := readNonceKeys(path)
+			if err != nil {
+				return err
+			}
+			text, err := nonceKeyLine()
+			if err != nil {
+				return err
+			}
+			if err := writeOwn(path, append(text, hex.EncodeToString(old[0])+"\n"...)); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "nonce key  changed; answers to challenges by the one before count until it is changed again\n")
+			return nil
+		},
+	})
+}
