@@ -190,9 +190,20 @@ func (r *robot) measure(t testing.TB) {
 	}
 }
 
+// keys are the station's entries in the robot's key list.
+func (s *station) keys(entry func(crypto.Signer, string, ...order.Role) order.Key) []order.Key {
+	if s == nil {
+		return nil
+	}
+	return []order.Key{entry(s.verifierKey, "verifier", order.RoleVerifier), entry(s.consumerKey, "consumer", order.RoleConsumer)}
+}
+
 // courierYAML are the deployment's sections of the other roles.
 func (s *station) courierYAML(t testing.TB, site *site) string {
 	t.Helper()
+	if s == nil {
+		return ""
+	}
 	ca := s.broker.Authority.Client(t, "nobody").CA
 	site.write(t, "ca.pem", string(must(os.ReadFile(ca))(t)))
 	return fmt.Sprintf(`courier: {broker: %q, prefix: %s, ca: ca.pem, certificate: robot.pem, tpm: %s, event_log: %s, state_dir: courier, bandwidth_kib_s: 1024, state_every: %v}
