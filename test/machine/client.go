@@ -124,10 +124,9 @@ func (m *Machine) StartWith(ctx context.Context, name string, env []string, argv
 	return err
 }
 
-// Hog starts a program that takes so many MiB of memory, and returns its id.
-func (m *Machine) Hog(ctx context.Context, mib int) (pid int, err error) {
-	p, err := ask[wire.Running](ctx, m.client, http.MethodPost, "/start", nil, wire.Start{Name: wire.HogArg, Argv: []string{wire.Init, wire.HogArg, strconv.Itoa(mib)}})
-	return p.PID, err
+// Hog starts a program that takes up to so many MiB of memory, until the kernel ends one of the product's processes.
+func (m *Machine) Hog(ctx context.Context, mib int) error {
+	return m.Start(ctx, wire.HogArg, wire.Init, wire.HogArg, strconv.Itoa(mib))
 }
 
 // Output is the end of what a started program wrote; with wait, once it has ended.

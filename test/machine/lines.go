@@ -80,23 +80,21 @@ func (l *Lines) put(line int, high bool) error {
 	return err
 }
 
-// Short wires an output to the supply behind the chip's back: whatever the computer puts out, the line is high. A reset of the
-// machine ends it.
-func (l *Lines) Short(line int) error {
+// Short wires an output to the supply behind the chip's back, or no more: whatever the computer puts out, the line is high.
+func (l *Lines) Short(line int, on bool) error {
 	const direction = 0x09030000 + 0x400
-	answer, err := l.do(fmt.Sprintf("readl %#x", direction))
+	outputs, err := l.read(direction)
 	if err != nil {
 		return err
 	}
-	outputs, err := strconv.ParseUint(strings.TrimPrefix(answer, "0x"), 16, 64)
-	if err != nil {
-		return fmt.Errorf("machine: lines: %q: %w", answer, err)
+	// A line that is an input takes its level from outside.
+	if outputs |= 1 << line; on {
+		outputs &^= 1 << line
 	}
-	// A line that is an input takes the level from outside.
-	if _, err := l.do(fmt.Sprintf("writel %#x %#x", direction, outputs&^(1<<line))); err != nil {
+	if _, err := l.do(fmt.Sprintf("writel %#x %#x", direction, outputs)); err != nil {
 		return err
 	}
-	return l.put(line, true)
+	return l.put(line, on)
 }
 
 // hold puts all inputs to their levels again: a reset of the chip forgets them.
@@ -117,15 +115,21 @@ func (l *Lines) hold() error {
 
 // High says whether a line of the chip is high now.
 func (l *Lines) High(line int) (bool, error) {
-	answer, err := l.do(fmt.Sprintf("readl %#x", plData))
+	levels, err := l.read(plData)
+	return levels>>line&1 == 1, err
+}
+
+// read reads a register.
+func (l *Lines) read(address int) (uint64, error) {
+	answer, err := l.do(fmt.Sprintf("readl %#x", address))
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	levels, err := strconv.ParseUint(strings.TrimPrefix(answer, "0x"), 16, 64)
+	v, err := strconv.ParseUint(strings.TrimPrefix(answer, "0x"), 16, 64)
 	if err != nil {
-		return false, fmt.Errorf("machine: lines: %q: %w", answer, err)
+		return 0, fmt.Errorf("machine: lines: %q: %w", answer, err)
 	}
-	return levels>>line&1 == 1, nil
+	return v, nil
 }
 
 func (l *Lines) close() { _ = l.conn.Close() }

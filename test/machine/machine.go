@@ -213,10 +213,17 @@ func (m *Machine) awaitBoot(ctx context.Context, begun time.Time) error {
 	if err := m.Lines.hold(); err != nil {
 		return err
 	}
-	if err := m.client.setClock(ctx); err != nil {
-		return fmt.Errorf("machine: start %d: the userland does not serve: %w", m.boots, err)
+	for {
+		if err = m.client.setClock(ctx); err == nil {
+			return nil
+		}
+		// A cable that was just plugged in takes its time.
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("machine: start %d: the userland does not serve: %w", m.boots, err)
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
-	return nil
 }
 
 // Reset resets the machine as its reset button would: nothing is told, nothing is written. It returns at once; Booted
@@ -233,6 +240,12 @@ func (m *Machine) Cut(c Config) (time.Time, error) {
 	begun := time.Now()
 	m.boots = 0
 	return begun, m.on(c)
+}
+
+// Resets counts how often the machine was reset since it was switched on, by whatever.
+func (m *Machine) Resets() (int, error) {
+	err := m.monitor.do("query-status")
+	return m.monitor.events["RESET"], err
 }
 
 // Booted waits for the start after a reset or a cut.

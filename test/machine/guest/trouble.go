@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 
@@ -58,8 +57,9 @@ func disk(r *http.Request) (wire.Disk, error) {
 	return req, f.Sync()
 }
 
-// hog holds so many MiB of memory and cannot be chosen by the kernel when there is too little: others have to go. It ends when
-// it is told to.
+// hog takes memory until the kernel has ended one of the product's processes for want of it, and then ends itself. It cannot be
+// chosen itself: others have to go. A computer in which nothing else is left to end would panic, so it takes no more than it is
+// told to.
 func hog(mib string) {
 	n, err := strconv.Atoi(mib)
 	if err == nil {
@@ -69,16 +69,37 @@ func hog(mib string) {
 		fmt.Fprintln(os.Stderr, "guest: hog:", err)
 		os.Exit(2)
 	}
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, unix.SIGTERM)
-	var held [][]byte
-	for range n {
-		b, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_POPULATE)
-		if err != nil {
-			break
-		}
-		held = append(held, b)
+	before, first := products(), 0
+	// What there is at once; the rest in small bites.
+	const bite = 24
+	if memory, err := os.ReadFile("/proc/meminfo"); err == nil {
+		first = max(0, min(n, int(field(memory, "MemAvailable")>>10))-bite)
 	}
-	fmt.Println("hog: holds", len(held), "MiB")
-	<-end
+	for i, size := first, first; i < n; i, size = i+1, 1 {
+		if !take(size) || products() < before {
+			fmt.Printf("hog: the product had %d processes and has %d, with %d MiB taken\n", before, products(), i)
+			return
+		}
+	}
+}
+
+// take takes so many MiB and uses them.
+func take(mib int) bool {
+	if mib == 0 {
+		return true
+	}
+	_, err := unix.Mmap(-1, 0, mib<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	return err == nil
+}
+
+// products counts the product's processes. One that was killed has no executable any more.
+func products() int {
+	links, _ := filepath.Glob("/proc/[0-9]*/exe")
+	n := 0
+	for _, l := range links {
+		if exe, err := os.Readlink(l); err == nil && exe == wire.Program {
+			n++
+		}
+	}
+	return n
 }

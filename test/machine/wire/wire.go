@@ -39,7 +39,7 @@ const (
 	// Relay is the serial port of a machine with devices, Chip its GPIO chip.
 	Relay = "/dev/ttyS0"
 	Chip  = "/dev/gpiochip0"
-	// Init is the first process, which is also the program that takes memory away when started with HogArg and a number of MiB.
+	// Init is the first process, which is also the program that takes memory away when started with HogArg and the most MiB.
 	Init   = "/init"
 	HogArg = "hog"
 	// EventLog is the firmware's log of what it measured.
