@@ -3,6 +3,7 @@ package machine
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"strconv"
@@ -100,10 +101,7 @@ func (l *Lines) Short(line int, on bool) error {
 // hold puts all inputs to their levels again: a reset of the chip forgets them.
 func (l *Lines) hold() error {
 	l.mu.Lock()
-	held := map[int]bool{}
-	for line, high := range l.held {
-		held[line] = high
-	}
+	held := maps.Clone(l.held)
 	l.mu.Unlock()
 	for line, high := range held {
 		if err := l.put(line, high); err != nil {
