@@ -29,6 +29,7 @@ func TestRobotComputerWithDevices(t *testing.T) {
 		name string
 		do   func(*testing.T)
 	}{
+		{"proof test of the devices", r.commissions},
 		{"every rung meets its faults", r.everyRung},
 		{"e-stop pressed from outside", r.pressed},
 		{"CAN bus-off and back", r.busOffAndBack},
@@ -59,7 +60,7 @@ actuators:
   - {name: stop-relay, modbus: {serial: /dev/ttyS0, unit: 3, coil: 0, stop_value: 0, timeout: 200ms, refresh: 300ms}}
   - {name: drive-frame, can: {interface: can0, id: 128, stop_data: "00", run_data: "01", period: 100ms, answer_id: 129, answer_stop: "00", silence_stops: 1s}}
   - {name: permit, gpio: {chip: /dev/gpiochip0, line: 5, stop_level: low, toggle: 50ms, drops_after: 1s}}
-  - {name: dog, watchdog: {device: /dev/watchdog, timeout: 8s}}
+  - {name: dog, watchdog: {device: /dev/watchdog, timeout: 20s}}
 inputs:
   - {name: rear-estop, means: estop, chip: /dev/gpiochip0, line: 6, active_level: low, second_line: 7, debounce: 20ms, discrepancy: 500ms}
 `
@@ -87,13 +88,13 @@ func newDeviceRig(t *testing.T) *deviceRig {
 	r := &deviceRig{robot: &robot{whole: t, master: ros.StartMaster(t, ros.Options{Address: wire.Host})}}
 	r.site = newSiteWith(t, r.master, nil, pharmacy().Outer, func(profile string) string { return replaceOnce(t, profile, byROS, deviceLadder) })
 	r.plant = plant.Start(t, r.master, plant.Config{LockTopic: "/robowarden/lock", OdomHz: 25, Extra: slowStreams})
-	r.stick, r.wires = newStick(t, r.master), newWires(t)
+	r.stick = newStick(t, r.master)
 	r.config = Config{Parts: made.Parts, Disk: r.site.dir, Quick: true, Devices: true, MemoryMiB: 256}
 	var err error
 	if r.Machine, err = Boot(t, r.config); err != nil {
 		t.Fatal(err)
 	}
-	r.wires.connect(r.Machine)
+	r.wires = newWires(t, r.Machine, r.plant)
 	r.press(t, false)
 	r.start(t)
 	return r
@@ -168,25 +169,26 @@ type braked struct {
 }
 
 // runaway has the robot go on at its present speed whatever it is told, does what is to stop it, and waits for a wire that
-// does.
+// does, or for a reset of the computer.
 func (r *deviceRig) runaway(t testing.TB, do func() error) braked {
 	t.Helper()
 	r.plant.Fault(t, "keep_moving")
-	r.wires.changed = time.Now()
-	b, resets := braked{trigger: r.now(t)}, must(r.Resets())(t)
+	b, resets, begun := braked{trigger: r.now(t)}, must(r.Resets())(t), time.Now()
 	done := make(chan error, 1)
 	go func() { done <- do() }()
 	until(t, patience, "a wire that brakes the robot", func() bool {
-		if b.by = r.wires.braking(t, r.Machine); b.by == "" && must(r.Resets())(t) != resets {
-			b.by = "watchdog"
+		if b.by = r.wires.braking(); b.by == "" && must(r.Resets())(t) != resets {
+			r.wires.isReset(true)
 		}
 		return b.by != ""
 	})
-	r.plant.Fault(t, "clear keep_moving")
-	b.after = r.now(t) - b.trigger
+	b.after = time.Since(begun)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+	r.rested(t, b.trigger)
+	// A robot that stands and is braked hears its commands again.
+	r.plant.Fault(t, "clear keep_moving")
 	return b
 }
 

@@ -22,8 +22,8 @@ type rungCell struct {
 	mend           func(*deviceRig, testing.TB)
 }
 
-func relayLies(r *deviceRig, _ testing.TB)        { r.wires.relayCut = true }
-func relayAndDriveLie(r *deviceRig, _ testing.TB) { r.wires.relayCut = true; r.wires.drive.be(lies) }
+func relayLies(r *deviceRig, _ testing.TB)        { r.wires.cut(true, false) }
+func relayAndDriveLie(r *deviceRig, _ testing.TB) { r.wires.cut(true, false); r.wires.drive.be(lies) }
 func nothing(*deviceRig, testing.TB)              {}
 
 func relayIs(m modbustest.Mood) func(*deviceRig, testing.TB) {
@@ -157,10 +157,10 @@ func (r *deviceRig) watchdogBites(t *testing.T) {
 	r.drives(t)
 	begun := time.Now()
 	stop := r.stopNow(t)
-	relayAndDriveLie(r, t)
-	r.wires.permitCut = true
+	r.wires.cut(true, true)
+	r.wires.drive.be(lies)
 	b := r.runaway(t, stop)
-	if b.by != "watchdog" {
+	if b.by != byReset {
 		t.Errorf("stopped by %q", b.by)
 	}
 	t.Logf("table: | watchdog | works | %s | %.2f | %.2f | (reset) |", b.by, b.after.Seconds(), r.rested(t, b.trigger).Seconds())
@@ -181,10 +181,10 @@ func (r *deviceRig) frozen(t *testing.T) {
 	before, _ := r.status(t)
 	begun, pid, ctx := time.Now(), r.role(t, "guard").PID, within(t, patience)
 	// The relay is a level, so it stays; the drive and the permit are what falls.
-	r.wires.relayCut = true
+	r.wires.cut(true, false)
 	b := r.runaway(t, func() error { return r.Signal(ctx, pid, int(syscall.SIGSTOP)) })
 	t.Logf("figures: %s after %.2f s, at rest %.2f s after the guard's process was stopped", b.by, b.after.Seconds(), r.rested(t, b.trigger).Seconds())
-	if b.by != byCANSilence && b.by != byGPIO {
+	if b.by != byCANSilence && b.by != byGPIO && b.by != byReset {
 		t.Errorf("stopped by %q", b.by)
 	}
 	r.wires.mend()

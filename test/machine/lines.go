@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -25,31 +26,33 @@ type Lines struct {
 // plData is the address of the PL061's data register, with an address that masks no line.
 const plData = 0x09030000 + 0xff<<2
 
-// dialLines takes hold of the wires; what an earlier start held is held again.
-func dialLines(socket string, m *monitor, before *Lines) (*Lines, error) {
+// connect takes hold of the wires of a machine that was just switched on.
+func (l *Lines) connect(socket string, m *monitor) error {
 	tree, err := m.human("info qom-tree")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	device := regexp.MustCompile(`/(device\[\d+\]) \(pl061\)`).FindStringSubmatch(tree)
 	if device == nil {
-		return nil, fmt.Errorf("machine: lines: no PL061 in QEMU's tree:\n%s", tree)
+		return fmt.Errorf("machine: lines: no PL061 in QEMU's tree:\n%s", tree)
 	}
 	c, err := net.Dial("unix", socket)
 	if err != nil {
-		return nil, fmt.Errorf("machine: lines: %w", err)
+		return fmt.Errorf("machine: lines: %w", err)
 	}
-	l := &Lines{conn: c, in: bufio.NewReader(c), chip: "/machine/unattached/" + device[1], held: map[int]bool{}}
-	if before != nil {
-		l.held = before.held
-	}
-	return l, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn, l.in, l.chip = c, bufio.NewReader(c), "/machine/unattached/"+device[1]
+	return nil
 }
 
 // do sends one request and returns its answer.
 func (l *Lines) do(request string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.conn == nil {
+		return "", errors.New("machine: lines: the machine is off")
+	}
 	if err := l.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return "", fmt.Errorf("machine: lines: %w", err)
 	}
@@ -77,7 +80,10 @@ func (l *Lines) Set(line int, high bool) error {
 
 func (l *Lines) put(line int, high bool) error {
 	level := map[bool]int{true: 1}[high]
-	_, err := l.do(fmt.Sprintf("set_irq_in %s unnamed-gpio-in %d %d", l.chip, line, level))
+	l.mu.Lock()
+	chip := l.chip
+	l.mu.Unlock()
+	_, err := l.do(fmt.Sprintf("set_irq_in %s unnamed-gpio-in %d %d", chip, line, level))
 	return err
 }
 
@@ -130,4 +136,12 @@ func (l *Lines) read(address int) (uint64, error) {
 	return v, nil
 }
 
-func (l *Lines) close() { _ = l.conn.Close() }
+// close lets go of them.
+func (l *Lines) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+	l.conn = nil
+}

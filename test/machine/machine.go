@@ -78,7 +78,7 @@ func Boot(t testing.TB, c Config) (*Machine, error) {
 	// There is one cable: another test's machine has to be off.
 	onlyOne.Lock()
 	t.Cleanup(onlyOne.Unlock)
-	m := &Machine{client: newClient()}
+	m := &Machine{client: newClient(), Lines: &Lines{held: map[int]bool{}}}
 	tpmSocket, err := m.startTPM(t, dir)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (m *Machine) on(c Config) (err error) {
 	if m.monitor, err = dialMonitor(filepath.Join(m.dir, socketQMP), 20*time.Second); err != nil {
 		return fmt.Errorf("%w; QEMU wrote: %s", err, m.Console())
 	}
-	if m.Lines, err = dialLines(filepath.Join(m.dir, socketLines), m.monitor, m.Lines); err != nil {
+	if err := m.Lines.connect(filepath.Join(m.dir, socketLines), m.monitor); err != nil {
 		return err
 	}
 	if c.Devices {
@@ -123,9 +123,7 @@ func (m *Machine) off() {
 	if m.monitor != nil {
 		m.monitor.close()
 	}
-	if m.Lines != nil {
-		m.Lines.close()
-	}
+	m.Lines.close()
 	if m.Relay != nil {
 		_ = m.Relay.Close()
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/internal/wire"
 	mwire "github.com/robowarden/robowarden/test/machine/wire"
+	"github.com/robowarden/robowarden/test/plant"
 )
 
 // What the drive's electronics say and hear on the CAN bus, and how long they bear silence.
@@ -117,12 +118,12 @@ func (d *canDrive) brakes() string {
 }
 
 // What brakes the robot.
-const byRelay, byCAN, byCANSilence, byGPIO = "relay", "can", "can, by silence", "gpio"
+const byRelay, byCAN, byCANSilence, byGPIO, byReset = "relay", "can", "can, by silence", "gpio", "watchdog"
 
 // stick is who drives by hand: a node of the planner's name whose speed can be changed at any moment.
 type stick struct {
-	mu    sync.Mutex
-	speed float64
+	mu          sync.Mutex
+	speed, yawR float64
 }
 
 func newStick(t testing.TB, m *ros.Master) *stick {
@@ -140,7 +141,7 @@ func newStick(t testing.TB, m *ros.Master) *stick {
 				return
 			case <-every.C:
 				s.mu.Lock()
-				body := wire.TwistMsg{Linear: [3]float64{s.speed}}.Append(nil)
+				body := wire.TwistMsg{Linear: [3]float64{s.speed}, Angular: [3]float64{2: s.yawR}}.Append(nil)
 				s.mu.Unlock()
 				p.Send(body)
 			}
@@ -150,10 +151,14 @@ func newStick(t testing.TB, m *ros.Master) *stick {
 	return s
 }
 
-func (s *stick) push(speed float64) {
+// push drives straight on with this speed in m/s, turn turns on the spot with this one in rad/s.
+func (s *stick) push(speed float64) { s.set(speed, 0) }
+func (s *stick) turn(rate float64)  { s.set(0, rate) }
+
+func (s *stick) set(speed, rate float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.speed = speed
+	s.speed, s.yawR = speed, rate
 }
 
 // Lines of the GPIO chip, as the robot is wired.
@@ -166,32 +171,68 @@ const permitDrops = time.Second
 type wires struct {
 	relay *modbustest.Relay
 	drive *canDrive
+
+	mu sync.Mutex
 	// relayCut and permitCut are wires that are cut where they would brake the robot: whoever looks at the device sees nothing.
 	relayCut, permitCut bool
-	high                bool
-	changed             time.Time
-}
-
-// newWires serves the relay and the drive for the length of the test.
-func newWires(t testing.TB) *wires {
-	t.Helper()
-	return &wires{relay: modbustest.New(relayUnit), drive: newCANDrive(t), changed: time.Now()}
+	// reset is true while the computer is one that was just reset, and its drive without whoever would command it.
+	reset   bool
+	high    bool
+	changed time.Time
+	by      string
 }
 
 const relayUnit = 3
+
+// newWires serves relay, drive and permit for the length of the test.
+func newWires(t testing.TB, m *Machine, p *plant.Plant) *wires {
+	t.Helper()
+	w := &wires{relay: modbustest.New(relayUnit), drive: newCANDrive(t)}
+	w.connect(m)
+	end, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		every := time.NewTicker(5 * time.Millisecond)
+		defer every.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-every.C:
+				w.look(t, m.Lines, p)
+			}
+		}
+	}()
+	t.Cleanup(func() { close(end); <-done })
+	return w
+}
 
 // connect serves the serial line of a machine that was just switched on.
 func (w *wires) connect(m *Machine) {
 	go w.relay.ServeSerial(m.Relay)
 }
 
-// braking names the first of the wires that brakes the robot now, empty for none.
-func (w *wires) braking(t testing.TB, m *Machine) string {
-	t.Helper()
-	high := must(m.Lines.High(permitLine))(t)
-	if high != w.high {
+// look finds out whether the robot is braked now, and brakes it or lets it go. A computer without power gives no permit.
+func (w *wires) look(t testing.TB, lines *Lines, p *plant.Plant) {
+	high, err := lines.High(permitLine)
+	w.mu.Lock()
+	before := w.by
+	if err == nil && high != w.high {
 		w.high, w.changed = high, time.Now()
 	}
+	w.by = w.brakes()
+	now := w.by
+	w.mu.Unlock()
+	switch {
+	case before == "" && now != "":
+		p.Tell(t, "brake")
+	case before != "" && now == "":
+		p.Tell(t, "clear brake")
+	}
+}
+
+// brakes names the first of the wires that brakes the robot now, empty for none. The lock is held.
+func (w *wires) brakes() string {
 	if !w.relayCut && !w.relay.Coil(0) {
 		return byRelay
 	}
@@ -201,12 +242,37 @@ func (w *wires) braking(t testing.TB, m *Machine) string {
 	if !w.permitCut && time.Since(w.changed) > permitDrops {
 		return byGPIO
 	}
+	if w.reset {
+		return byReset
+	}
 	return ""
+}
+
+// braking names what brakes the robot now, empty for nothing.
+func (w *wires) braking() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.by
+}
+
+// cut cuts wires, or mends them.
+func (w *wires) cut(relay, permit bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.relayCut, w.permitCut = relay, permit
+}
+
+// isReset says whether the computer was just reset.
+func (w *wires) isReset(now bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reset = now
 }
 
 // mend undoes every fault outside the machine.
 func (w *wires) mend() {
-	w.relayCut, w.permitCut = false, false
+	w.cut(false, false)
+	w.isReset(false)
 	w.relay.Be(modbustest.Good)
 	w.relay.Delay(0)
 	w.drive.be(obeys)
