@@ -138,12 +138,6 @@ func (m *Machine) Output(ctx context.Context, name string, wait bool) (wire.Outp
 	return ask[wire.Output](ctx, m.client, http.MethodGet, "/output", q, nil)
 }
 
-// Type types a text for a started program.
-func (m *Machine) Type(ctx context.Context, name, text string) error {
-	_, err := ask[wire.Input](ctx, m.client, http.MethodPost, "/input", nil, wire.Input{Name: name, Text: text})
-	return err
-}
-
 // Processes lists the product's processes.
 func (m *Machine) Processes(ctx context.Context) ([]wire.Running, error) {
 	return ask[[]wire.Running](ctx, m.client, http.MethodGet, "/running", nil, nil)

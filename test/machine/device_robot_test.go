@@ -29,7 +29,6 @@ func TestRobotComputerWithDevices(t *testing.T) {
 		name string
 		do   func(*testing.T)
 	}{
-		{"proof test of the devices", r.commissions},
 		{"every rung meets its faults", r.everyRung},
 		{"e-stop pressed from outside", r.pressed},
 		{"CAN bus-off and back", r.busOffAndBack},

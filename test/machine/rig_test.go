@@ -122,8 +122,8 @@ const byRelay, byCAN, byCANSilence, byGPIO, byReset = "relay", "can", "can, by s
 
 // stick is who drives by hand: a node of the planner's name whose speed can be changed at any moment.
 type stick struct {
-	mu          sync.Mutex
-	speed, yawR float64
+	mu    sync.Mutex
+	speed float64
 }
 
 func newStick(t testing.TB, m *ros.Master) *stick {
@@ -141,7 +141,7 @@ func newStick(t testing.TB, m *ros.Master) *stick {
 				return
 			case <-every.C:
 				s.mu.Lock()
-				body := wire.TwistMsg{Linear: [3]float64{s.speed}, Angular: [3]float64{2: s.yawR}}.Append(nil)
+				body := wire.TwistMsg{Linear: [3]float64{s.speed}}.Append(nil)
 				s.mu.Unlock()
 				p.Send(body)
 			}
@@ -151,14 +151,10 @@ func newStick(t testing.TB, m *ros.Master) *stick {
 	return s
 }
 
-// push drives straight on with this speed in m/s, turn turns on the spot with this one in rad/s.
-func (s *stick) push(speed float64) { s.set(speed, 0) }
-func (s *stick) turn(rate float64)  { s.set(0, rate) }
-
-func (s *stick) set(speed, rate float64) {
+func (s *stick) push(speed float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.speed, s.yawR = speed, rate
+	s.speed = speed
 }
 
 // Lines of the GPIO chip, as the robot is wired.

@@ -5,7 +5,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -29,7 +28,6 @@ type program struct {
 	text []byte
 	exit string
 	done chan struct{}
-	in   io.WriteCloser
 }
 
 // Write keeps the end of what the program writes.
@@ -56,9 +54,6 @@ func (s *server) start(r *http.Request) (wire.Running, error) {
 	cmd := exec.Command(req.Argv[0], req.Argv[1:]...)
 	cmd.Env = append([]string{"PATH=/usr/bin", "HOME=" + wire.Data}, req.Env...)
 	cmd.Stdout, cmd.Stderr = p, p
-	if p.in, err = cmd.StdinPipe(); err != nil {
-		return wire.Running{}, err
-	}
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return wire.Running{}, err
@@ -74,22 +69,6 @@ func (s *server) start(r *http.Request) (wire.Running, error) {
 		close(p.done)
 	}()
 	return wire.Running{PID: cmd.Process.Pid, Argv: req.Argv}, nil
-}
-
-// input types a text for a started program.
-func (s *server) input(r *http.Request) (wire.Input, error) {
-	req, err := decode[wire.Input](r)
-	if err != nil {
-		return req, err
-	}
-	s.mu.Lock()
-	p := s.programs[req.Name]
-	s.mu.Unlock()
-	if p == nil {
-		return req, fmt.Errorf("no program %q was started", req.Name)
-	}
-	_, err = io.WriteString(p.in, req.Text)
-	return req, err
 }
 
 // output says what a started program wrote last; with wait=1 it waits for its end.

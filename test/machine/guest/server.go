@@ -49,7 +49,6 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /clock", answer(s.clock))
 	mux.HandleFunc("POST /start", answer(s.start))
 	mux.HandleFunc("GET /output", answer(s.output))
-	mux.HandleFunc("POST /input", answer(s.input))
 	mux.HandleFunc("GET /running", answer(s.running))
 	mux.HandleFunc("POST /signal", answer(s.signal))
 	mux.HandleFunc("POST /attest", answer(attest))

@@ -108,9 +108,6 @@ type Output struct {
 	Text    string
 }
 
-// Input is a text for a started program, as if it were typed.
-type Input struct{ Name, Text string }
-
 // Signal is sent to one process.
 type Signal struct{ PID, Signal int }
 
