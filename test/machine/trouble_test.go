@@ -119,7 +119,7 @@ func (r *deviceRig) outOfMemory(t *testing.T) {
 }
 
 // cuts is how often the power goes.
-const cuts = 6
+const cuts = 4
 
 // powerCuts takes the power away at random moments of a robot that is driven, stopped and released. Whatever was latched when
 // somebody could still see it stays latched, and every journal verifies.

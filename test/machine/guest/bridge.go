@@ -111,39 +111,58 @@ func linkUp(name string, up bool) error {
 }
 
 // busOff does what happens when a controller has left the bus, and when it is back: the driver tells all sockets by an error
-// frame, and nothing goes out. The controllers of QEMU count no errors, so none leaves by itself: it is put into its reset
-// mode behind its driver's back.
+// frame, and nothing comes out any more. The controllers of QEMU count no errors, so none leaves by itself: its interrupts are
+// switched off behind its driver's back, which then waits for ever for the end of a transmission.
 func busOff(r *http.Request) (wire.BusOff, error) {
 	req, err := decode[wire.BusOff](r)
 	if err != nil {
 		return req, err
 	}
-	if req.Off {
-		if err := errorFrame(unix.CAN_ERR_BUSOFF); err != nil {
+	if !req.Off {
+		// The driver sets the controller up anew.
+		if err := errors.Join(linkUp(wire.CANPort, false), linkUp(wire.CANPort, true)); err != nil {
 			return req, err
 		}
-		// The mode register of an SJA1000 is its first; 1 is the reset mode.
-		return req, os.WriteFile("/sys/class/net/"+wire.CANPort+"/device/resource1", []byte{1}, 0)
+		return req, errorFrame(unix.CAN_ERR_RESTARTED)
 	}
-	// The driver sets the controller up anew.
-	if err := errors.Join(linkUp(wire.CANPort, false), linkUp(wire.CANPort, true)); err != nil {
+	if err := errorFrame(unix.CAN_ERR_BUSOFF); err != nil {
 		return req, err
 	}
-	return req, errorFrame(unix.CAN_ERR_RESTARTED)
+	registers, err := os.OpenFile("/sys/class/net/"+wire.CANPort+"/device/resource1", os.O_WRONLY, 0)
+	if err != nil {
+		return req, err
+	}
+	const interruptEnable = 4 // of an SJA1000
+	_, err = registers.WriteAt([]byte{0}, interruptEnable)
+	return req, errors.Join(err, registers.Close())
 }
 
-// errorFrame tells all sockets of the port what a driver would. A driver's echo of what is sent carries it to them.
+// errorFrame tells all sockets of the port what a driver would, and waits until they have been told. A driver's echo of what is
+// sent carries it to them.
 func errorFrame(class uint32) error {
+	const errFilter, ownFrames = 2, 4 // CAN_RAW_ERR_FILTER, CAN_RAW_RECV_OWN_MSGS of linux/can/raw.h
 	bus, err := openCAN(wire.CANPort)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = bus.Close() }()
+	fd := int(bus.Fd())
+	if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_CAN_RAW, errFilter, int(class)), unix.SetsockoptInt(fd, unix.SOL_CAN_RAW, ownFrames, 1),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10})); err != nil {
+		return err
+	}
 	frame := make([]byte, unix.CAN_MTU)
 	binary.NativeEndian.PutUint32(frame, unix.CAN_ERR_FLAG|class)
 	frame[4] = unix.CAN_MAX_DLEN
 	if _, err := bus.Write(frame); err != nil {
 		return fmt.Errorf("error frame: %w", err)
 	}
-	return nil
+	for {
+		if _, err := bus.Read(frame); err != nil {
+			return fmt.Errorf("error frame: nobody was told: %w", err)
+		}
+		if binary.NativeEndian.Uint32(frame) == unix.CAN_ERR_FLAG|class {
+			return nil
+		}
+	}
 }
