@@ -20,7 +20,7 @@ LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 BUDGET    := 16777216
 
 .DEFAULT_GOAL := help
-.PHONY: help build deb demo test qualify bench size lint fmt setup clean
+.PHONY: help build deb demo test qualify machine bench size lint fmt setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,6 +49,9 @@ test: setup ## every test once; ends with the counts (REQUIRE_ALL=1: a skip is a
 
 qualify: setup ## the long tests, room by room (ROOMS=fleet,dds picks some); writes docs/qualification.md
 	@cd test && $(GO) run ./tally -qualify -rooms "$(ROOMS)" -report ../docs/qualification
+
+machine: setup ## the ARM64 robot computer with its devices, each fault of each; writes docs/qualification/machine.md
+	@cd test && $(GO) run ./tally -qualify -rooms machine -report ../docs/qualification
 
 bench: setup ## latency beside roscpp, relay and rospy, geometry beside GEOS, heap objects, memory; writes docs/benchmarks.md
 	@cd test && missed=0; for room in ./e2e ./geos; do \

@@ -14,7 +14,7 @@ type Actuator struct {
 	// GPIO is a permit line of this computer.
 	GPIO *PermitLine `cfg:"gpio,optional" eg:"gpio: {chip: /dev/gpiochip0, line: 17, stop_level: low}"`
 	// CAN is a frame that is sent again and again.
-	CAN *StopFrame `cfg:"can,optional" eg:"can: {interface: can0, id: 0x80, stop_data: \"00\", run_data: \"01\", period: 50ms}"`
+	CAN *StopFrame `cfg:"can,optional" eg:"can: {interface: can0, id: 128, stop_data: \"00\", run_data: \"01\", period: 50ms}"`
 	// Watchdog is a timer that resets the computer once nobody feeds it. It is for robots that keep their balance without it.
 	Watchdog *WatchdogTimer `cfg:"watchdog,optional" eg:"watchdog: {device: /dev/watchdog0, timeout: 10s}"`
 }

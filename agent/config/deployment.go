@@ -27,7 +27,7 @@ type Deployment struct {
 	// Courier says how the robot reports; without it, no courier runs and nothing is reported.
 	Courier *Courier `cfg:"courier,optional" eg:"courier: {broker: \"tls://broker.example:8883\", …}"`
 	// Steward says what is looked up about the robot computer's own processes; without it, no steward runs.
-	Steward *Steward `cfg:"steward,optional" eg:"steward: {period: 1s}"`
+	Steward *Steward `cfg:"steward,optional" eg:"steward: {period: 1s, state_dir: /var/lib/robowarden-steward}"`
 	// Tokens says which of the robot's programs get short-lived tokens; without it, none do. Courier and steward are both needed.
 	Tokens *Tokens `cfg:"tokens,optional" eg:"tokens: {socket: /run/robowarden-courier/tokens.sock, callers_socket: /run/robowarden-steward/callers.sock, programs: […]}"`
 }

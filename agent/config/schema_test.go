@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/robowarden/robowarden/agent/config/internal/strictyaml"
 	"github.com/robowarden/robowarden/configs"
 )
 
@@ -365,6 +366,48 @@ func TestTags(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestExamplesAreAccepted reads every example that a message shows: whoever copies one must not be told that it is wrong. An
+// example with dots in it leaves something out.
+func TestExamplesAreAccepted(t *testing.T) {
+	read := 0
+	for typ, fields := range newSchemaWriter(t).dec.fields {
+		for _, f := range fields {
+			if strings.Contains(f.example, "...") || strings.Contains(f.example, "…") {
+				continue
+			}
+			for _, problem := range problemsOfExample(t, typ, &f, f.example) {
+				t.Errorf("%s: example %q: %v", typ.Name(), f.example, problem)
+			}
+			read++
+		}
+	}
+	if read < 100 {
+		t.Errorf("only %d examples were read", read)
+	}
+	frame := reflect.TypeFor[StopFrame]()
+	fields, err := fieldsOf(frame)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problemsOfExample(t, frame, &fields[1], "id: 0x80") == nil {
+		t.Error("an identifier in hexadecimal is accepted here and nowhere else")
+	}
+}
+
+// problemsOfExample reads one example as the value of its key.
+func problemsOfExample(t *testing.T, typ reflect.Type, f *field, text string) []Problem {
+	t.Helper()
+	out := &Problems{sources: map[string]*strictyaml.Lines{}}
+	d := &decoder{document: parse("example", []byte(text+"\n"), out), fields: map[reflect.Type][]field{}}
+	if err := d.learn(typ); err != nil {
+		t.Fatal(err)
+	}
+	if _, value := d.root.Get(f.name); value != nil {
+		d.value(value, reflect.New(typ).Elem().Field(f.index), f, at(f.name))
+	}
+	return out.List
 }
 
 // TestDemoIsTheManual finds every key of every document in the commented demonstration.

@@ -119,7 +119,7 @@ type Sensor[F any] struct {
 	// Deadline is the longest gap between messages before the connection is given up and made anew; the default is 1 s.
 	Deadline time.Duration `cfg:"deadline,optional" range:"[10ms,60s]" default:"1s" eg:"deadline: 1s"`
 	// Fields says which fields of a vendor's type are meant.
-	Fields *F `cfg:"fields,optional" eg:"fields: {gyro: \"imu_state.gyroscope[*]\"}"`
+	Fields *F `cfg:"fields,optional" eg:"fields: {...}"`
 }
 
 // Plain is the subscription without the fields; nil where there is none.

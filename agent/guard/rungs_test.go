@@ -310,7 +310,8 @@ A robot drives at 0.5 m/s and follows nobody's commands any more: ROS is hostile
 does can brake it (0.7 m/s²). *Alone*, the rung is the whole ladder; *followed*, a relay that works comes after it. Times run
 from the order: to the acknowledgement, and to the standstill confirmed by two measurements. A rung that *lies* says that it
 did it; one that *is slow* answers and acts after 0.7 s; one that *hangs* says nothing any more. A toggled permit line (gpio)
-falls 0.1 s after its last change, the watchdog bites after 2 s.
+falls 0.1 s after its last change, the watchdog bites after 2 s. Devices of a real kernel on an ARM64 computer, under their own
+faults: [qualification/machine.md](qualification/machine.md), written by make machine.
 
 | rung | it | acknowledged | alone: at rest | says | followed: at rest | says |
 |---|---|---|---|---|---|---|

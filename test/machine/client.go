@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/robowarden/robowarden/test/machine/wire"
@@ -83,6 +84,30 @@ func (c *client) setClock(ctx context.Context) error {
 	return err
 }
 
+// SetWildClock sets the machine's civil time to this moment, and tells the kernel that nobody disciplines it.
+func (m *Machine) SetWildClock(ctx context.Context, t time.Time) error {
+	c, err := ask[wire.Clock](ctx, m.client, http.MethodGet, "/time", nil, nil)
+	if err == nil {
+		_, err = ask[wire.Facts](ctx, m.client, http.MethodPost, "/clock", nil, wire.Clock{CivilAtBootNS: t.UnixNano() - c.CivilAtBootNS, Wild: true})
+	}
+	return err
+}
+
+// SetClock sets the machine's civil time as a time service would.
+func (m *Machine) SetClock(ctx context.Context) error { return m.client.setClock(ctx) }
+
+// SetDisk fills the disk, or makes it read-only as the kernel does with one that fails, or both not.
+func (m *Machine) SetDisk(ctx context.Context, d wire.Disk) error {
+	_, err := ask[wire.Disk](ctx, m.client, http.MethodPost, "/disk", nil, d)
+	return err
+}
+
+// SetBusOff has the first CAN port's controller leave the bus, or come back.
+func (m *Machine) SetBusOff(ctx context.Context, off bool) error {
+	_, err := ask[wire.BusOff](ctx, m.client, http.MethodPost, "/busoff", nil, wire.BusOff{Off: off})
+	return err
+}
+
 // Facts are about the machine as it is now.
 func (m *Machine) Facts(ctx context.Context) (wire.Facts, error) {
 	return ask[wire.Facts](ctx, m.client, http.MethodGet, "/facts", nil, nil)
@@ -97,6 +122,11 @@ func (m *Machine) Start(ctx context.Context, name string, argv ...string) error 
 func (m *Machine) StartWith(ctx context.Context, name string, env []string, argv ...string) error {
 	_, err := ask[wire.Running](ctx, m.client, http.MethodPost, "/start", nil, wire.Start{Name: name, Argv: argv, Env: env})
 	return err
+}
+
+// Hog starts a program that takes up to so many MiB of memory, until the kernel ends one of the product's processes.
+func (m *Machine) Hog(ctx context.Context, mib int) error {
+	return m.Start(ctx, wire.HogArg, wire.Init, wire.HogArg, strconv.Itoa(mib))
 }
 
 // Output is the end of what a started program wrote; with wait, once it has ended.

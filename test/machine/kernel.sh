@@ -16,7 +16,7 @@ mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 arch=arm64
 suite=bookworm
-wanted="virtio_pci virtio_net virtio_blk virtio-rng ext4 crc32c_generic tpm_tis_core gpio-pl061 i6300esb can-raw vcan"
+wanted="virtio_pci virtio_net virtio_blk virtio-rng ext4 crc32c_generic tpm_tis_core gpio-pl061 i6300esb can-raw vcan kvaser_pci"
 # A new list of modules, or a new way to build, makes everything anew.
 stamp=$(cksum <"$0")
 [ "$(cat "$dir/stamp" 2>/dev/null || true)" != "$stamp" ] || exit 0

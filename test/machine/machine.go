@@ -9,10 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,7 +35,8 @@ type Config struct {
 	Disk string
 	// MemoryMiB is the machine's memory; default 320.
 	MemoryMiB int
-	// Devices adds what stops a robot past ROS: a watchdog card. GPIO lines and a virtual CAN bus are always there.
+	// Devices adds what stops a robot past ROS: a watchdog card, two CAN ports on one bus, and a serial port whose other end is
+	// Machine.Relay. GPIO lines and a virtual CAN bus are always there.
 	Devices bool
 	// Quick starts the kernel without firmware: sooner, but nothing is measured into the TPM.
 	Quick bool
@@ -41,14 +44,24 @@ type Config struct {
 
 // Machine is a running robot computer.
 type Machine struct {
+	// Lines are the other ends of its GPIO lines.
+	Lines *Lines
+	// Relay is the other end of its serial port, of a machine with devices.
+	Relay net.Conn
+
 	qemu    *proc.Process
 	tpm     *proc.Process
 	monitor *monitor
 	client  *client
+	argv    []string
+	dir     string
 	boots   int
 	// bootTook is how long the last start took by the host's clock.
 	bootTook time.Duration
 }
+
+// onlyOne is held by the machine that is on.
+var onlyOne sync.Mutex
 
 // Boot starts a machine for the length of the test and waits until its userland serves. The error says which step
 // failed, with the end of the console.
@@ -62,33 +75,65 @@ func Boot(t testing.TB, c Config) (*Machine, error) {
 	if err := writeDisk(disk, c.Disk); err != nil {
 		return nil, err
 	}
-	m := &Machine{client: newClient()}
+	// There is one cable: another test's machine has to be off.
+	onlyOne.Lock()
+	t.Cleanup(onlyOne.Unlock)
+	m := &Machine{client: newClient(), Lines: &Lines{held: map[int]bool{}}}
 	tpmSocket, err := m.startTPM(t, dir)
 	if err != nil {
 		return nil, err
 	}
 	begun := time.Now()
-	qmp := filepath.Join(dir, "qmp")
-	m.qemu, err = proc.Start(proc.Spec{Name: "machine", Argv: c.argv(initial, disk, tpmSocket, qmp)})
-	if err != nil {
-		return nil, err
-	}
+	m.dir, m.argv = dir, c.argv(initial, disk, tpmSocket, dir)
 	t.Cleanup(func() {
-		m.qemu.Kill()
+		m.off()
 		if t.Failed() {
 			t.Logf("the machine's console:\n%s", m.Console())
 			keepEvidence(t, m.Console())
 		}
 	})
-	if m.monitor, err = dialMonitor(qmp, 20*time.Second); err != nil {
-		return nil, fmt.Errorf("%w; QEMU wrote: %s", err, m.Console())
+	if err := m.on(c); err != nil {
+		return nil, err
 	}
-	t.Cleanup(m.monitor.close)
 	return m, m.awaitBoot(t.Context(), begun)
 }
 
+// on gives the machine power and takes hold of the other ends of its wires.
+func (m *Machine) on(c Config) (err error) {
+	if m.qemu, err = proc.Start(proc.Spec{Name: "machine", Argv: m.argv}); err != nil {
+		return err
+	}
+	if m.monitor, err = dialMonitor(filepath.Join(m.dir, socketQMP), 20*time.Second); err != nil {
+		return fmt.Errorf("%w; QEMU wrote: %s", err, m.Console())
+	}
+	if err := m.Lines.connect(filepath.Join(m.dir, socketLines), m.monitor); err != nil {
+		return err
+	}
+	if c.Devices {
+		m.Relay, err = net.Dial("unix", filepath.Join(m.dir, socketRelay))
+	}
+	return err
+}
+
+// off takes its power away.
+func (m *Machine) off() {
+	if m.qemu != nil {
+		m.qemu.Kill()
+	}
+	if m.monitor != nil {
+		m.monitor.close()
+	}
+	m.Lines.close()
+	if m.Relay != nil {
+		_ = m.Relay.Close()
+	}
+}
+
+// Names of the sockets of a machine's wires, in its folder.
+const socketQMP, socketLines, socketRelay = "qmp", "lines", "relay"
+
 // argv is QEMU's command line.
-func (c Config) argv(initial, disk, tpm, qmp string) []string {
+func (c Config) argv(initial, disk, tpm, dir string) []string {
 	memory := c.MemoryMiB
 	if memory == 0 {
 		memory = 320
@@ -100,14 +145,18 @@ func (c Config) argv(initial, disk, tpm, qmp string) []string {
 		// A kernel that panics starts again, as a robot's would; the console tells.
 		"-append", "console=ttyAMA0 loglevel=4 panic=1 cma=0",
 		"-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
-		"-qmp", "unix:" + qmp + ",server=on,wait=off",
+		"-qmp", "unix:" + filepath.Join(dir, socketQMP) + ",server=on,wait=off",
+		// The way to the levels of GPIO lines; what it does is not logged.
+		"-qtest", "unix:" + filepath.Join(dir, socketLines) + ",server=on,wait=off", "-qtest-log", "/dev/null",
 		"-chardev", "socket,id=tpm,path=" + tpm, "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-tis-device,tpmdev=tpm0",
 		"-drive", "if=none,id=disk,format=raw,file=" + disk, "-device", "virtio-blk-pci,drive=disk",
 		"-netdev", "tap,id=cable,ifname=" + cable + ",script=no,downscript=no", "-device", "virtio-net-pci,netdev=cable,romfile=",
 		"-device", "virtio-rng-pci",
 	}
 	if c.Devices {
-		argv = append(argv, "-device", "i6300esb", "-action", "watchdog=reset")
+		argv = append(argv, "-device", "i6300esb", "-action", "watchdog=reset",
+			"-object", "can-bus,id=bus", "-device", "kvaser_pci,canbus=bus", "-device", "kvaser_pci,canbus=bus",
+			"-chardev", "socket,id=relay,server=on,wait=off,path="+filepath.Join(dir, socketRelay), "-device", "pci-serial,chardev=relay")
 	}
 	if !c.Quick {
 		argv = append(argv, "-bios", firmware)
@@ -159,10 +208,20 @@ func (m *Machine) awaitBoot(ctx context.Context, begun time.Time) error {
 		return fmt.Errorf("machine: start %d: %s", m.boots, strings.TrimSpace(found[0]))
 	}
 	m.bootTook = time.Since(begun)
-	if err := m.client.setClock(ctx); err != nil {
-		return fmt.Errorf("machine: start %d: the userland does not serve: %w", m.boots, err)
+	if err := m.Lines.hold(); err != nil {
+		return err
 	}
-	return nil
+	for {
+		if err = m.client.setClock(ctx); err == nil {
+			return nil
+		}
+		// A cable that was just plugged in takes its time.
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("machine: start %d: the userland does not serve: %w", m.boots, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Reset resets the machine as its reset button would: nothing is told, nothing is written. It returns at once; Booted
@@ -172,7 +231,22 @@ func (m *Machine) Reset() (time.Time, error) {
 	return begun, m.monitor.do("system_reset")
 }
 
-// Booted waits for the start after a reset.
+// Cut takes the machine's power and gives it again: what its disk has not been told is lost. It returns at once; Booted waits
+// for the start.
+func (m *Machine) Cut(c Config) (time.Time, error) {
+	m.off()
+	begun := time.Now()
+	m.boots = 0
+	return begun, m.on(c)
+}
+
+// Resets counts how often the machine was reset since it was switched on, by whatever.
+func (m *Machine) Resets() (int, error) {
+	err := m.monitor.do("query-status")
+	return m.monitor.events["RESET"], err
+}
+
+// Booted waits for the start after a reset or a cut.
 func (m *Machine) Booted(ctx context.Context, begun time.Time) error { return m.awaitBoot(ctx, begun) }
 
 // BootTook is how long the last start took by the host's clock, firmware included.

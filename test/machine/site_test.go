@@ -114,12 +114,18 @@ diagnostics: /diagnostics
 // newSite writes the documents of a robot that must keep out of the zone, among many other zones far away.
 func newSite(t testing.TB, m *ros.Master, st *station, zone oracle.Ring) *site {
 	t.Helper()
+	return newSiteWith(t, m, st, zone, func(profile string) string { return profile })
+}
+
+// newSiteWith is newSite with a profile that differs; without a station there is only the guard.
+func newSiteWith(t testing.TB, m *ros.Master, st *station, zone oracle.Ring, change func(profile string) string) *site {
+	t.Helper()
 	s := &site{dir: t.TempDir()}
 	var joints strings.Builder
 	for i := range 29 {
 		fmt.Fprintf(&joints, "    - {name: joint_%02d, group: leg, min: -3.2, max: 3.2, max_velocity: 30}\n", i)
 	}
-	s.write(t, "profile.yaml", fmt.Sprintf(profile, maxSpeedMPS, decelMPS2, detection, actuation, joints.String()))
+	s.write(t, "profile.yaml", change(fmt.Sprintf(profile, maxSpeedMPS, decelMPS2, detection, actuation, joints.String())))
 	s.write(t, "topics.yaml", topics)
 	s.keys(t, st)
 	s.write(t, "policy.dsse.json", string(s.policy(t, zone)))
@@ -174,10 +180,9 @@ func (s *site) keys(t testing.TB, st *station) {
 	s.write(t, "keys/keylist-1.dsse.json", string(must(order.Sign(&order.Order{
 		Kind: order.KindKeyList, ID: order.NewID(), Audience: []string{robotID}, Sequence: 1,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "keys of a test",
-		KeyList: &order.KeyList{Keys: []order.Key{
+		KeyList: &order.KeyList{Keys: append([]order.Key{
 			entry(root, "root", order.RoleRoot), entry(s.engineer, "engineer", order.RoleSafetyEngineer), entry(s.operator, "operator", order.RoleOperator, order.RoleSupervisor),
-			entry(st.verifierKey, "verifier", order.RoleVerifier), entry(st.consumerKey, "consumer", order.RoleConsumer),
-		}},
+		}, st.keys(entry)...)},
 	}, root))(t)))
 }
 

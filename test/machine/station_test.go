@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent"
-	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/tpm"
 	"github.com/robowarden/robowarden/attest/verifier"
@@ -38,10 +37,11 @@ type station struct {
 // newStation starts the broker and draws the keys that the robot's key list will name.
 func newStation(t testing.TB) *station {
 	t.Helper()
-	return &station{
-		dir: t.TempDir(), verifierKey: newKey(t), consumerKey: newKey(t),
-		broker: broker.Start(t, broker.Options{Prefix: prefix, Robots: []string{robotID}, Stations: []string{"verifier", "tail"}, Host: wire.Host}),
-	}
+	s := &station{dir: t.TempDir(), verifierKey: newKey(t), consumerKey: newKey(t)}
+	s.broker = broker.Start(t, broker.Options{
+		Prefix: prefix, Robots: []string{robotID}, Stations: []string{"verifier", "tail"}, Host: wire.Host, Roots: s.authority(t),
+	})
+	return s
 }
 
 // file writes a file of the station's own and returns its path.
@@ -54,8 +54,8 @@ func (s *station) file(t testing.TB, name string, content []byte) string {
 	return path
 }
 
-// enrol is what somebody does who puts a robot into service: carry its public keys to the verifier and the consumer, say
-// what it should run, and give it a certificate for its TPM's key.
+// enrol is what somebody does who puts a robot into service: get it a certificate for its TPM's key, carry its public keys to
+// the verifier and the consumer, and say what it should run.
 func (r *robot) enrol(t *testing.T) {
 	a, _, _, err := r.challenge(t)
 	if err != nil {
@@ -63,17 +63,13 @@ func (r *robot) enrol(t *testing.T) {
 	}
 	device := must(tpm.ParsePublic(a.Device))(t).Key()
 	s := r.station
-	identity := must(json.Marshal(&evidence.Identity{Robot: robotID, Tier: order.TierTPM, AK: a.AK, Key: device}))(t)
+	identity := r.certify(t, a.AK, device)
 	references := must(json.Marshal(r.references(t)))(t)
 	state := filepath.Join(s.dir, "verifier")
 	out, err := exec.Command(made.Parts.Station, "verifier", "enrol", s.file(t, "identity.json", identity),
 		"--references", s.file(t, "references.json", references), "--state-dir", state).CombinedOutput()
 	if err != nil {
 		t.Fatalf("enrol: %v\n%s", err, out)
-	}
-	certificate := must(os.ReadFile(s.broker.Authority.Certificate(t, broker.CommonName(robotID), device)))(t)
-	if err := r.Put(within(t, patience), wire.Data+"/robot.pem", certificate); err != nil {
-		t.Fatal(err)
 	}
 	own := s.broker.Authority.Client(r.whole, "verifier")
 	s.verifier = proc.StartT(r.whole, proc.Spec{Name: "verifier", Argv: []string{
@@ -190,9 +186,20 @@ func (r *robot) measure(t testing.TB) {
 	}
 }
 
+// keys are the station's entries in the robot's key list.
+func (s *station) keys(entry func(crypto.Signer, string, ...order.Role) order.Key) []order.Key {
+	if s == nil {
+		return nil
+	}
+	return []order.Key{entry(s.verifierKey, "verifier", order.RoleVerifier), entry(s.consumerKey, "consumer", order.RoleConsumer)}
+}
+
 // courierYAML are the deployment's sections of the other roles.
 func (s *station) courierYAML(t testing.TB, site *site) string {
 	t.Helper()
+	if s == nil {
+		return ""
+	}
 	ca := s.broker.Authority.Client(t, "nobody").CA
 	site.write(t, "ca.pem", string(must(os.ReadFile(ca))(t)))
 	return fmt.Sprintf(`courier: {broker: %q, prefix: %s, ca: ca.pem, certificate: robot.pem, tpm: %s, event_log: %s, state_dir: courier, bandwidth_kib_s: 1024, state_every: %v}

@@ -19,6 +19,8 @@ const (
 	TimedOut
 	Docking
 	Runaway
+	// Braked means that a device keeps the drive's power away.
+	Braked
 )
 
 // Sample is one row of the ground truth.

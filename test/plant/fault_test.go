@@ -230,6 +230,11 @@ func TestRunawayObeysNothing(t *testing.T) {
 		return s.Flags&oracle.Locked != 0 && s.Flags&oracle.Stopped != 0 && s.CmdZero()
 	})
 	b.WaitTruth(t, 5*time.Second, "a metre more", func(s oracle.Sample) bool { return s.X > at.X+1 })
+	// It does not have to hear what takes its drive's power.
+	b.Fault(t, "brake")
+	if end := b.rest(t); end.Flags&oracle.Runaway == 0 || end.Flags&oracle.Braked == 0 {
+		t.Errorf("at rest with flags %b: expected a runaway that is braked", end.Flags)
+	}
 	b.Fault(t, "clear")
 	b.rest(t)
 }

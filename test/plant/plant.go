@@ -207,6 +207,12 @@ func (p *Plant) Fault(t testing.TB, line string) {
 	}
 }
 
+// Tell is Fault without the waiting, for faults that are switched all the time.
+func (p *Plant) Tell(t testing.TB, line string) {
+	t.Helper()
+	p.faults.Say(t, line)
+}
+
 func (p *Plant) events(t testing.TB) []oracle.Event {
 	t.Helper()
 	var faults []oracle.Event

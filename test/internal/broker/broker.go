@@ -40,6 +40,8 @@ type Options struct {
 	Stations []string
 	// Host is the IPv4 address that the broker listens on; default 127.0.0.1.
 	Host string
+	// Roots are PEM files of other authorities whose certificates count as well.
+	Roots []string
 	// Admins are common names that may read and write everything; the proxy and the tests' eyes use them.
 	Admins []string
 }
@@ -73,6 +75,13 @@ func Start(t testing.TB, o Options) *Broker {
 	server := b.Authority.Client(t, "localhost")
 	b.probe = b.Authority.Client(t, "probe")
 	b.file("acl", acl(o))
+	for _, f := range append([]string{server.CA}, o.Roots...) {
+		root, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.file("roots.pem", b.text("roots.pem")+string(root))
+	}
 	b.file("broker.conf", fmt.Sprintf(`user root
 listener %d %s
 cafile %s
@@ -92,7 +101,7 @@ set_tcp_nodelay true
 log_type error
 log_type warning
 log_type notice
-`, b.port, b.host, server.CA, server.Certificate, server.Key, filepath.Join(b.dir, "acl"), b.storage()))
+`, b.port, b.host, filepath.Join(b.dir, "roots.pem"), server.Certificate, server.Key, filepath.Join(b.dir, "acl"), b.storage()))
 	b.Restart()
 	return b
 }
@@ -130,6 +139,12 @@ func (b *Broker) file(name, text string) {
 	if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// text is what a file of the broker's holds by now.
+func (b *Broker) text(name string) string {
+	text, _ := os.ReadFile(filepath.Join(b.dir, name)) // None there is empty.
+	return string(text)
 }
 
 func (b *Broker) storage() string { return filepath.Join(b.dir, "storage") }

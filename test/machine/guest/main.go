@@ -22,6 +22,10 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == wire.HogArg {
+		hog(os.Args[2])
+		return
+	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "guest: expected to be the first process of a virtual machine")
 		os.Exit(2)
@@ -67,6 +71,13 @@ func boot() error {
 	}
 	if err := canBus(); err != nil {
 		return err
+	}
+	if err := canPorts(); err != nil {
+		return err
+	}
+	// Nothing that the machine does from here on may need its root to be written.
+	if err := unix.Mount("", "/", "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("root read-only: %w", err)
 	}
 	s := newServer(started)
 	// The mark is the last thing before serving: what waits for it may ask at once, since the port is bound already.

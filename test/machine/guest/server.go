@@ -53,6 +53,8 @@ func (s *server) routes() http.Handler {
 	mux.HandleFunc("POST /signal", answer(s.signal))
 	mux.HandleFunc("POST /attest", answer(attest))
 	mux.HandleFunc("POST /extend", answer(extend))
+	mux.HandleFunc("POST /busoff", answer(busOff))
+	mux.HandleFunc("POST /disk", answer(disk))
 	mux.HandleFunc("POST /packet", packet)
 	mux.HandleFunc("GET /file", file)
 	mux.HandleFunc("PUT /file", answer(put))
@@ -123,8 +125,12 @@ func (s *server) clock(r *http.Request) (wire.Facts, error) {
 	if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
 		return wire.Facts{}, fmt.Errorf("set the clock: %w", err)
 	}
-	const status, maxError, estimatedError = 0x10, 0x4, 0x8 // ADJ_STATUS, ADJ_MAXERROR, ADJ_ESTERROR of <linux/timex.h>
-	if _, err := unix.Adjtimex(&unix.Timex{Modes: status | maxError | estimatedError, Maxerror: 2000, Esterror: 1000}); err != nil {
+	const status, maxError, estimatedError, unsynchronised = 0x10, 0x4, 0x8, 0x40 // ADJ_STATUS, ADJ_MAXERROR, ADJ_ESTERROR, STA_UNSYNC of <linux/timex.h>
+	discipline := unix.Timex{Modes: status | maxError | estimatedError, Maxerror: 2000, Esterror: 1000}
+	if c.Wild {
+		discipline.Status = unsynchronised
+	}
+	if _, err := unix.Adjtimex(&discipline); err != nil {
 		return wire.Facts{}, fmt.Errorf("discipline the clock: %w", err)
 	}
 	return wire.Facts{Userland: s.userland, Now: uptime()}, nil

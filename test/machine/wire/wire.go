@@ -30,6 +30,18 @@ const (
 	TPMDevice  = "/dev/tpmrm0"
 	// CAN is the virtual CAN bus.
 	CAN = "vcan0"
+	// CANPort and CANFar are the two CAN ports of a machine with devices, on one bus of CANBitrate bits per second. The second
+	// carries that bus on to the host: each frame is a datagram, as the kernel's struct can_frame, from and to CANPortUDP.
+	CANPort    = "can0"
+	CANFar     = "can1"
+	CANBitrate = 500_000
+	CANPortUDP = 7701
+	// Relay is the serial port of a machine with devices, Chip its GPIO chip.
+	Relay = "/dev/ttyS0"
+	Chip  = "/dev/gpiochip0"
+	// Init is the first process, which is also the program that takes memory away when started with HogArg and the most MiB.
+	Init   = "/init"
+	HogArg = "hog"
 	// EventLog is the firmware's log of what it measured.
 	EventLog = "/sys/kernel/security/tpm0/binary_bios_measurements"
 )
@@ -56,8 +68,17 @@ type Facts struct {
 }
 
 // Clock is a time in nanoseconds: asked for, the boot clock; set, the civil time at the moment when the boot clock was
-// zero.
-type Clock struct{ CivilAtBootNS int64 }
+// zero. A wild clock is set by nobody whom the kernel would believe.
+type Clock struct {
+	CivilAtBootNS int64
+	Wild          bool
+}
+
+// BusOff has a CAN port leave the bus, or come back.
+type BusOff struct{ Off bool }
+
+// Disk says what becomes of the disk: full but for nothing, and read-only.
+type Disk struct{ Full, ReadOnly bool }
 
 // Start starts a program that runs until it is told to end.
 type Start struct {

@@ -63,8 +63,9 @@ Velocity Body::target(double t) {
     active_ = pending_.front().v;
     pending_.pop_front();
   }
-  flags_ = (locked_ ? kLocked : 0u) | (stopped_ ? kStopped : 0u) | (runaway_ ? kRunaway : 0u) | (docking_ ? kDocking : 0u);
+  flags_ = (locked_ ? kLocked : 0u) | (stopped_ ? kStopped : 0u) | (runaway_ ? kRunaway : 0u) | (docking_ ? kDocking : 0u) | (braked_ ? kBraked : 0u);
   if (t - last_at_ > p_.command_timeout_s) flags_ |= kTimedOut;
+  if (braked_) return {};
   if (runaway_) return held_;
   if ((locked_ && lock_zeroes_) || stopped_) return {};
   if (docking_) return dock_target();

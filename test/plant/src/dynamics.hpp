@@ -36,7 +36,7 @@ struct Params {
 };
 
 // Flags say why the target is not the last command.
-enum Flag : unsigned { kLocked = 1, kStopped = 2, kTimedOut = 4, kDocking = 8, kRunaway = 16 };
+enum Flag : unsigned { kLocked = 1, kStopped = 2, kTimedOut = 4, kDocking = 8, kRunaway = 16, kBraked = 32 };
 
 class Body {
  public:
@@ -52,6 +52,8 @@ class Body {
   void dock(const Pose& place, double speed);
   // runaway makes the robot keep its present target whatever it is told.
   void runaway(bool on);
+  // brake takes the drive's power: the robot slows down as ever, whatever it is told.
+  void brake(bool on) { braked_ = on; }
   // step moves the body from time t - dt to t.
   void step(double t, double dt);
 
@@ -79,7 +81,7 @@ class Body {
   std::deque<Pending> pending_;  // under way, for the dead time
   Velocity last_, active_, held_, set_, drive_;
   double last_at_ = -INFINITY, next_step_ = 0, accel_x_ = 0;
-  bool locked_ = false, lock_zeroes_ = true, stopped_ = false, docking_ = false, runaway_ = false;
+  bool locked_ = false, lock_zeroes_ = true, stopped_ = false, docking_ = false, runaway_ = false, braked_ = false;
   Pose dock_;
   double dock_speed_ = 0;
   unsigned flags_ = 0;

@@ -21,6 +21,7 @@ const std::map<std::string, bool Faults::*> kSwitches = {
     {"refuse_stop_service", &Faults::refuse_stop_service},
     {"hang_stop_service", &Faults::hang_stop_service},
     {"keep_moving", &Faults::keep_moving},
+    {"brake", &Faults::brake},
 };
 
 bool clear(Faults& f, const std::string& name) {

@@ -19,6 +19,7 @@ struct Faults {
   bool refuse_stop_service = false;  // says no
   bool hang_stop_service = false;    // never answers
   bool keep_moving = false;          // ignores commands, lock and stop
+  bool brake = false;                // a device keeps the drive's power away: stops whatever it is told, runaway or not
 };
 
 // FaultBoard is the present set of faults; any thread may look.

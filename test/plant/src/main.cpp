@@ -153,6 +153,7 @@ class Robot {
     if (known) {
       std::lock_guard<std::mutex> hold(mu_);
       body_.runaway(faults_.now().keep_moving);
+      body_.brake(faults_.now().brake);
     }
     truth_.event(known ? "fault" : "bad-fault", m.data);
     std::cout << (known ? "fault: " : "unknown fault: ") << m.data << std::endl;
