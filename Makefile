@@ -12,7 +12,7 @@ COLD      := google.golang.org/... golang.org/x/... kernel.org/... $(addprefix g
 	net net/http/... net/netip net/textproto net/url crypto/hpke crypto/tls crypto/x509/... encoding/asn1 encoding/base64 encoding/csv \
 	encoding/hex encoding/json encoding/pem encoding/xml archive/... bufio compress/... context errors flag fmt html/... log/... math/big \
 	mime/... os path/... reflect regexp/... sort text/... unicode/... \
-	$(addprefix $(OURS)/,agent/config/... agent/internal/... agent/commission agent/courier agent/evidencelog agent/fleet agent/flight \
+	$(addprefix $(OURS)/,agent/config/... agent/internal/... agent/commission agent/contract agent/courier agent/evidencelog agent/fleet agent/flight \
 	agent/slots agent/steward agent/trial attest/... hal/proc hal/ros2/idl)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath $(COLD:%=-gcflags=%=-l) -ldflags "$(LDFLAGS)"
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2

@@ -57,6 +57,8 @@ type Courier struct {
 	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
 	// EventLog is the firmware's event log; without it, evidence carries none and says so.
 	EventLog string `cfg:"event_log,optional" form:"path" eg:"event_log: /sys/kernel/security/tpm0/binary_bios_measurements"`
+	// IMALog is the kernel's own log of files (IMA); without it, evidence carries none and says so.
+	IMALog string `cfg:"ima_log,optional" form:"path" eg:"ima_log: /sys/kernel/security/ima/binary_runtime_measurements"`
 	// MeasuredLog is the log of `robowarden measure`; without it, the one in /run/robowarden.
 	MeasuredLog string `cfg:"measured_log,optional" form:"path" eg:"measured_log: /run/robowarden/measured"`
 	// StateDir holds the courier's cursors, its software key and its own journal.
@@ -218,7 +220,7 @@ type Log struct {
 func (d *Deployment) others() []*string {
 	var out []*string
 	if c := d.Courier; c != nil {
-		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.MeasuredLog, &c.StateDir, &c.MetricsSocket)
+		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.IMALog, &c.MeasuredLog, &c.StateDir, &c.MetricsSocket)
 	}
 	if s := d.Steward; s != nil {
 		out = append(out, &s.StateDir, &s.MetricsSocket, &s.Artifacts, &s.TPM)

@@ -46,8 +46,8 @@ const holdoverDrift = 2 * time.Minute
 
 // proof is what evidence is made from. It belongs to whoever works for the loop.
 type proof struct {
-	firmware, measured string // paths, firmware may be empty
-	agent              string // digest of the executable, once it is known
+	firmware, measured, ima string // paths, firmware and ima may be empty
+	agent                   string // digest of the executable, once it is known
 	// config and commandLine are digests of what the courier was started with, kernel is where the kernel's files are.
 	config, commandLine string
 	kernel              kernelFiles
@@ -107,8 +107,23 @@ type facts struct {
 	artifacts               []evidence.Artifact
 }
 
-// build makes the evidence for a challenge and says which logs go along.
+// build makes the evidence for a challenge and says which logs go along. The kernel's log of files may grow while the TPM quotes what
+// it has led to; then all is made once more.
 func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logFile, error) {
+	from, asked := evidence.IMAAsked(c.Logs)
+	for n := 1; ; n++ {
+		var files imaPieces
+		if asked {
+			files = p.readIMA(from)
+		}
+		msg, logs, err := p.buildOnce(id, c, f, files.pieces)
+		if err != nil || n == imaTries || !files.grown() {
+			return msg, append(logs, files.sent()...), err
+		}
+	}
+}
+
+func (p *proof) buildOnce(id *identity, c *order.Challenge, f facts, files []logFile) ([]byte, []logFile, error) {
 	logs := p.logs()
 	claims := &evidence.Claims{
 		Robot: f.robot, BootID: f.boot, GuardNonce: f.nonce, Tier: id.tier, Kernel: kernel(),
@@ -129,6 +144,9 @@ func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logF
 		if l.name == evidence.LogMeasured {
 			measured, _ = eventlog.ParseMeasured(l.data) // one that cannot be read backs nothing
 		}
+	}
+	for _, l := range files {
+		claims.Logs = append(claims.Logs, evidence.Log{Name: l.name, SHA256: l.sum})
 	}
 	evidence.SortLogs(claims.Logs)
 	claims.Agent.SHA256 = p.executable()

@@ -165,7 +165,7 @@ func newLoop(c *Courier) *loop {
 	}
 	l.stateDue, l.shown = true, Unattested
 	l.proof = &proof{
-		agent: c.executable, firmware: c.cfg.EventLog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog),
+		agent: c.executable, firmware: c.cfg.EventLog, ima: c.cfg.IMALog, measured: cmp.Or(c.o.MeasuredLog, c.cfg.MeasuredLog, MeasuredLog),
 		config: c.deployed, commandLine: c.commandLine, kernel: "/",
 	}
 	l.writer = writer{clock: c.clock, ids: map[string]uint32{}}

@@ -58,6 +58,9 @@ func (e *IMAEntry) Extended() [sha256.Size]byte {
 	return sha256.Sum256(e.Data)
 }
 
+// Size is how many bytes the entry takes in its log.
+func (e *IMAEntry) Size() int { return 4 + sha1.Size + 4 + len(e.Template) + 4 + len(e.Data) }
+
 // String describes the entry in one line of printable characters.
 func (e *IMAEntry) String() string {
 	s := fmt.Sprintf("entry %d: PCR %d %s", e.Index, e.PCR, printable(e.Template))

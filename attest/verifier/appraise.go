@@ -58,7 +58,7 @@ func appraiseWith(a *appraisal) (*Appraisal, *evidence.Evidence) {
 	// A check that returns false ends the judgement: what comes after it would be about an attacker's words.
 	for _, check := range []func(*appraisal) bool{
 		(*appraisal).checkForm, (*appraisal).checkKey, (*appraisal).checkSubject, (*appraisal).checkNonce, (*appraisal).checkTier,
-		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLearning, (*appraisal).checkLogs, (*appraisal).checkPCRs, (*appraisal).checkEvents, (*appraisal).checkFiles,
+		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLearning, (*appraisal).checkLogs, (*appraisal).checkIMA, (*appraisal).checkPCRs, (*appraisal).checkEvents, (*appraisal).checkFiles,
 		(*appraisal).checkClaims, (*appraisal).checkRejected, (*appraisal).checkContinuity,
 	} {
 		if !check(a) {

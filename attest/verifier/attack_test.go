@@ -78,7 +78,7 @@ type attack struct {
 
 // attacks lists them. Where a check comes first and ends the judgement, what is behind it is not asked.
 func attacks() []attack {
-	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), eventAttacks(), claimAttacks(), listAttacks(), backingAttacks(), stateAttacks())
+	return slices.Concat(identityAttacks(), quoteAttacks(), logAttacks(), eventAttacks(), claimAttacks(), listAttacks(), backingAttacks(), stateAttacks(), imaAttacks())
 }
 
 func identityAttacks() []attack {

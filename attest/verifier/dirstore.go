@@ -194,7 +194,7 @@ func (d *DirStore) SaveLog(robot, name string, data []byte) error {
 }
 
 func (d *DirStore) logFile(robot, name string) (string, error) {
-	if name != evidence.LogFirmware && name != evidence.LogMeasured {
+	if at, piece := evidence.IMAOffset(name); name != evidence.LogFirmware && name != evidence.LogMeasured && (!piece || at >= evidence.MaxIMAParts) {
 		return "", fmt.Errorf("log: found %q: expected %q or %q", clip(name), evidence.LogFirmware, evidence.LogMeasured)
 	}
 	return d.file(dirLogs, robot, "+"+name)

@@ -85,6 +85,8 @@ type State struct {
 	Answered uint64 `json:"answered,omitempty"`
 	// Rewinds counts how often the verifier's clock was found to have gone back: challenges of before do not count any more.
 	Rewinds uint64 `json:"rewinds,omitempty"`
+	// IMA is how far the kernel's log of files has been judged, nil if it was not.
+	IMA *IMAState `json:"ima,omitempty"`
 	// Evidence, Verdict and Codes are the last appraisal, for people.
 	Evidence string        `json:"evidence"`
 	Verdict  order.Verdict `json:"verdict"`

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/robowarden/robowarden/attest/eventlog"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -87,7 +88,9 @@ func Explain(in Input) *Explanation {
 		case EventValue, EventMissing, EventUnexpected:
 		case PCRMismatch:
 			n, err := strconv.Atoi(r.Subject)
-			if err == nil {
+			if err == nil && n == eventlog.IMAPCR && a.References.IMA != nil {
+				x.Findings = append(x.Findings, a.imaFinding(r))
+			} else if err == nil {
 				x.Findings = append(x.Findings, a.diagnose(n, r))
 			}
 		default:
@@ -186,7 +189,9 @@ func (a *appraisal) valueFinding(f *Finding, r Reason) {
 	}
 	f.Subject, f.Found = r.value.subject, r.value.found
 	f.Backing = evidence.SelfReported.String()
-	if r.value.measured && a.measured != nil {
+	if r.Code == IMAFile {
+		f.PCR, f.Backing = eventlog.IMAPCR, evidence.PCRBacked.String()
+	} else if r.value.measured && a.measured != nil {
 		f.PCR, f.Backing = a.measured.PCR, evidence.PCRBacked.String()
 	}
 	if r.value.set != nil {

@@ -66,6 +66,8 @@ const (
 	SecureBootOff Code = "secure-boot-off"
 	// MeasuredFile means that a file was measured that is not allowed.
 	MeasuredFile Code = "measured-file"
+	// IMAFile means that the kernel has read a file that is not allowed.
+	IMAFile Code = "ima-file"
 	// NotMeasured means that a claim is the robot's own word where a PCR must back it.
 	NotMeasured Code = "not-measured"
 	// FalseLabel means that a claim is labelled pcr-backed and is not.
@@ -120,7 +122,7 @@ func Codes() []Code {
 	return []Code{
 		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
 		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
-		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
+		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, IMAFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
 		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
 		ConfigDigest, CommandLine, ConfigMismatch, CommandLineMismatch, ArtifactDigest, ArtifactSVN, ArtifactMissing, DebugOpen,
 		ResetCountWentBack, RestartCountWentBack, ResetWithinBoot, BootWithoutReset, ClockWentBack, JournalWentBack, JournalForked,

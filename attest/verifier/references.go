@@ -48,6 +48,8 @@ type References struct {
 	Events []EventRule `json:"events,omitempty"`
 	// Files are what else may be measured beside the claims' own files; any other file refuses the evidence.
 	Files []FileRule `json:"files,omitempty"`
+	// IMA is what the kernel's own log of files may show, nil if it is not asked for. Only with PCR 10 and logs: true.
+	IMA *IMARule `json:"ima,omitempty"`
 	// Agent, Policy, Profile, Topics and Kernel are the rules for the claims.
 	Agent   Rule `json:"agent,omitzero"`
 	Policy  Rule `json:"policy,omitzero"`
@@ -179,7 +181,7 @@ func (r *References) Validate() error {
 			return fmt.Errorf("reject[%d]: found %q: expected 64 lower-case hexadecimal digits", i, clip(d))
 		}
 	}
-	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkEvents, r.checkClaims, r.checkLists, r.checkFiles} {
+	for _, check := range []func() error{r.checkTier, r.checkPCRs, r.checkEvents, r.checkClaims, r.checkLists, r.checkFiles, r.checkIMA} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -205,7 +207,7 @@ func (r *References) checkLearning() error {
 // checkTier demands what a tier needs, and nothing that it cannot give.
 func (r *References) checkTier() error {
 	if r.Tier == order.TierSoftwareKey {
-		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Events) > 0 || len(r.Files) > 0 || r.backed() {
+		if r.FirmwareLog != "" || r.SecureBoot != "" || len(r.PCRs) > 0 || len(r.Events) > 0 || len(r.Files) > 0 || r.IMA != nil || r.backed() {
 			return fmt.Errorf("tier %s: proves nothing about logs, PCRs and files: leave firmware_log, secure_boot, pcrs, events, files and file out", r.Tier)
 		}
 		return nil

@@ -139,6 +139,10 @@ func (v *Verifier) Hello(now time.Time, robot string, h *evidence.Hello) ([]byte
 	// Newer than any before, also where another process has made those by a clock that is minutes ahead of this one.
 	x.made = max(x.made+1, state.Answered+1, uint64(now.UnixMilli())) //nolint:gosec // After 1970.
 	c, err := v.challenge(h, e, r, stamp{x.made, v.cfg.ChallengeLife.Truncate(time.Second)}, state.Rewinds)
+	if err == nil && r.IMA != nil {
+		c.Logs = append(c.Logs, evidence.IMAPart(r.imaFrom(now, h.BootID, &state)))
+		slices.Sort(c.Logs)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -231,11 +235,11 @@ func (v *Verifier) Log(now time.Time, robot string, part *evidence.LogPart) (*Ou
 	}
 	x.expire(now)
 	sum := digest(part.Log)
-	asked := v.cfg.Shared || slices.ContainsFunc(x.open, func(o *opened) bool { return slices.Contains(o.challenge.Logs, part.Name) && o.logs[part.Name] == sum })
+	asked := v.cfg.Shared || slices.ContainsFunc(x.open, func(o *opened) bool { return o.wants(part.Name, sum) })
 	if !asked {
 		return nil, fmt.Errorf("log %s of %s: %s: expected one that an open challenge has asked for", clip(part.Name), robot, sum)
 	}
-	if err := v.store.SaveLog(robot, part.Name, part.Log); err != nil {
+	if err := v.store.SaveLog(robot, storedAs(part.Name), part.Log); err != nil {
 		return nil, err
 	}
 	if o := x.waiting(); o != nil {
@@ -330,21 +334,68 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 	return out, nil
 }
 
+// wants reports whether a challenge has asked for a log with this digest. What comes of the log of files is known once the evidence
+// names it, or not at all: a piece that somebody else has sent is another than the claims name.
+func (o *opened) wants(name, sum string) bool {
+	if at, ok := evidence.IMAOffset(name); ok {
+		from, asked := evidence.IMAAsked(o.challenge.Logs)
+		return asked && at >= from && at-from < evidence.MaxIMAParts*evidence.MaxLog
+	}
+	return slices.Contains(o.challenge.Logs, name) && o.logs[name] == sum
+}
+
+// storedAs is the name under which a log is kept: of the log of files, one piece in each of a few places.
+func storedAs(name string) string {
+	if at, ok := evidence.IMAOffset(name); ok {
+		return evidence.IMAPart(at / evidence.MaxLog % evidence.MaxIMAParts)
+	}
+	return name
+}
+
 // gather adds the logs that the claims name, and names those that are needed, named, and not there.
 func (v *Verifier) gather(robot string, in *Input, e *evidence.Evidence) (waiting []string, err error) {
-	for _, name := range in.References.logs() {
-		want := e.Claims.Log(name)
-		data, err := v.store.Log(robot, name)
-		if err != nil {
-			return nil, err
+	have, err := StoredLogs(v.store, robot, &e.Claims)
+	if err != nil {
+		return nil, err
+	}
+	names := in.References.logs()
+	if in.References.IMA != nil {
+		for _, at := range e.Claims.IMAParts() {
+			names = append(names, evidence.IMAPart(at))
 		}
-		if data != nil && digest(data) == want {
+	}
+	for _, name := range names {
+		want := e.Claims.Log(name)
+		if data := have[name]; data != nil && digest(data) == want {
 			in.Logs[name] = data
 		} else if want != "" {
 			waiting = append(waiting, name)
 		}
 	}
 	return waiting, nil
+}
+
+// StoredLogs are the logs of a robot that a store has, by the names that its claims give them; whether they are those that the
+// claims name, their digests say.
+func StoredLogs(store Store, robot string, c *evidence.Claims) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	names := []string{evidence.LogFirmware, evidence.LogMeasured}
+	for _, at := range c.IMAParts() {
+		names = append(names, evidence.IMAPart(at))
+	}
+	for _, name := range names {
+		data, err := store.Log(robot, storedAs(name))
+		if err != nil {
+			return nil, err
+		}
+		if _, piece := evidence.IMAOffset(name); piece && c.Log(name) == digest(nil) {
+			data = []byte{} // The kernel has read nothing since, and nothing is sent.
+		}
+		if data != nil {
+			out[name] = data
+		}
+	}
+	return out, nil
 }
 
 // conclude makes the judgement durable, then signs it.

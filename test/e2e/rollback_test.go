@@ -1,12 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
-
-	"fmt"
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/test/internal/bus"

@@ -309,7 +309,7 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 	if err != nil {
 		self = "" // Then the claim is empty, and a verifier says so.
 	}
-	for _, path := range []string{c.Key, c.EventLog, self} {
+	for _, path := range []string{c.Key, c.EventLog, c.IMALog, self} {
 		if path != "" {
 			o.Paths.Read = append(o.Paths.Read, path)
 		}

@@ -153,14 +153,11 @@ func (o *offline) fromStore(in *verifier.Input, c *evidence.Claims) error {
 	if in.References, err = store.References(in.Robot.References); err != nil {
 		return err
 	}
-	for _, name := range []string{evidence.LogFirmware, evidence.LogMeasured} {
-		data, err := store.Log(c.Robot, name)
-		if err != nil {
-			return err
-		}
-		if data != nil {
-			in.Logs[name] = data
-		}
+	if in.Logs, err = verifier.StoredLogs(store, c.Robot, c); err != nil {
+		return err
+	}
+	if state, err := store.State(c.Robot); err == nil {
+		in.State.IMA = state.IMA // the log of files may begin behind what was judged before
 	}
 	last, err := readChallenge(filepath.Join(o.dir, "evidence", strings.Replace(c.Robot, "/", "+", 1)+".challenge.json"))
 	if err == nil && last.Nonce == hex.EncodeToString(c.Nonce[:]) {

@@ -1,0 +1,288 @@
+package verifier
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/robowarden/robowarden/attest/eventlog"
+	"github.com/robowarden/robowarden/attest/evidence"
+)
+
+// IMARule is what the kernel may have read: every entry of its log of files must be allowed by its path, or by Others.
+type IMARule struct {
+	// Files are the rules by path. Values are SHA-256 digests of the content.
+	Files []FileRule `json:"files,omitempty"`
+	// Others is the rule for all other paths, nil if there must be none.
+	Others *Set `json:"others,omitempty"`
+	// Optional lets a robot pass whose kernel keeps no such log and has extended nothing.
+	Optional bool `json:"optional,omitempty"`
+}
+
+const (
+	// maxIMAFiles is the largest number of rules by path.
+	maxIMAFiles = 8192
+	// maxIMAReasons is how many entries are told; the rest is counted.
+	maxIMAReasons = 16
+	// bootAggregate is the log's own first entry, about the PCRs that are quoted anyway.
+	bootAggregate = "boot_aggregate"
+)
+
+// IMAPoint is a place in a robot's log of files that was proven, and all before it judged.
+type IMAPoint struct {
+	Offset int64  `json:"offset"`
+	PCR    string `json:"pcr"`
+}
+
+// IMAState is how far a robot's log of files has been judged.
+type IMAState struct {
+	// Of is the digest of what it holds for: one start of the machine, and the rules by which the entries were judged.
+	Of string `json:"of"`
+	// Points are the newest, and the one before it for an answer that was under way; the newest last.
+	Points []IMAPoint `json:"points"`
+}
+
+// checkIMA checks the rules for the log of files.
+func (r *References) checkIMA() error {
+	if r.IMA == nil {
+		return nil
+	}
+	switch {
+	case !r.logged(eventlog.IMAPCR):
+		return fmt.Errorf("ima: nothing proves the log: add {\"pcr\": %d, \"logs\": true}", eventlog.IMAPCR)
+	case len(r.IMA.Files) > maxIMAFiles:
+		return fmt.Errorf("ima.files: has %d entries: expected at most %d", len(r.IMA.Files), maxIMAFiles)
+	}
+	seen := map[string]bool{}
+	for i := range r.IMA.Files {
+		f := &r.IMA.Files[i]
+		if err := eventlog.CheckMeasuredPath(f.Path); err != nil {
+			return fmt.Errorf("ima.files[%d].path: %w", i, err)
+		}
+		if seen[f.Path] {
+			return fmt.Errorf("ima.files[%d].path: %s has a rule already", i, f.Path)
+		}
+		seen[f.Path] = true
+		if err := f.check(isDigest); err != nil {
+			return fmt.Errorf("ima.files[%d]: %w", i, err)
+		}
+	}
+	if r.IMA.Others != nil {
+		if err := r.IMA.Others.check(isDigest); err != nil {
+			return fmt.Errorf("ima.others: %w", err)
+		}
+	}
+	return nil
+}
+
+// at are the rules as they are at a moment: values that have left are not among them.
+func (s Set) at(now time.Time) Set {
+	s.Leaving = slices.DeleteFunc(slices.Clone(s.Leaving), func(l Leaving) bool { return !now.Before(l.Until) })
+	return s
+}
+
+// imaOf names what a judgement about the log of files holds for.
+func (r *References) imaOf(now time.Time, boot string, resets uint32) string {
+	rule := IMARule{Optional: r.IMA.Optional, Files: slices.Clone(r.IMA.Files)}
+	for i := range rule.Files {
+		rule.Files[i].Set = rule.Files[i].at(now)
+	}
+	if r.IMA.Others != nil {
+		others := r.IMA.Others.at(now)
+		rule.Others = &others
+	}
+	text, err := json.Marshal(struct {
+		Rule   IMARule
+		Reject []string
+		Boot   string
+		Resets uint32
+	}{rule, r.Reject, boot, resets})
+	if err != nil {
+		return "" // never: no judgement of before counts then
+	}
+	return digest(text)
+}
+
+// imaFrom is where the log of files is asked for from: behind what was judged, if that still holds.
+func (r *References) imaFrom(now time.Time, boot string, s *State) int64 {
+	if p := s.imaPoints(r.imaOf(now, boot, s.ResetCount)); len(p) > 0 {
+		return p[len(p)-1].Offset
+	}
+	return 0
+}
+
+func (s *State) imaPoints(of string) []IMAPoint {
+	if s.IMA == nil || of == "" || s.IMA.Of != of {
+		return nil
+	}
+	return s.IMA.Points
+}
+
+// checkIMA replays the log of files to PCR 10, and judges each entry that is proven by it.
+func (a *appraisal) checkIMA() bool {
+	rule := a.References.IMA
+	if a.e.Quote == nil || rule == nil || a.TPM == nil {
+		return true
+	}
+	quoted, ok := a.e.Quote.PCRs[eventlog.IMAPCR]
+	parts := a.e.Claims.IMAParts()
+	switch {
+	case !ok:
+		return true // Said already.
+	case len(parts) == 0 && rule.Optional && quoted == [sha256.Size]byte{}:
+		a.Notes = append(a.Notes, evidence.LogIMA)
+		return true
+	case len(parts) == 0:
+		a.refuse(EventlogMissing, evidence.LogIMA, "claims that name the kernel's log of files", "none",
+			"name the log in the deployment (courier.ima_log), let the courier read it, and switch IMA on in the kernel")
+		return true
+	}
+	of := a.References.imaOf(a.Now, a.e.Claims.BootID, a.TPM.ResetCount)
+	points := append([]IMAPoint{{PCR: hex.EncodeToString(make([]byte, sha256.Size))}}, a.State.imaPoints(of)...)
+	i := slices.IndexFunc(points, func(p IMAPoint) bool { return p.Offset == parts[0] })
+	if i < 0 {
+		a.refuse(EventlogMissing, evidence.LogIMA, fmt.Sprintf("the log of files from byte %d, or from its start", points[len(points)-1].Offset),
+			fmt.Sprintf("from byte %d", parts[0]), "let the robot say hello again")
+		return true
+	}
+	data, ok := a.imaData(parts)
+	if !ok {
+		return true
+	}
+	entries, err := eventlog.ParseIMA(data)
+	if err != nil {
+		a.refuse(EventlogMalformed, evidence.LogIMA, "the kernel's log of files, with the template ima-ng or ima-sig", err.Error(), "look at the kernel's ima_template; compare the versions of robot and verifier")
+		return true
+	}
+	proven, end, ok := replayTo(points[i], entries, quoted)
+	if !ok {
+		value := eventlog.ReplayIMA(points[i].value(), eventlog.IMAPCR, entries)
+		a.refuse(PCRMismatch, strconv.Itoa(eventlog.IMAPCR), hex.EncodeToString(value[:])+", to which the log of files leads", hex.EncodeToString(quoted[:]),
+			"something was extended that the log does not show, or the log was changed: restart the robot, and examine it if that does not help")
+		return true
+	}
+	before := len(a.Reasons)
+	a.judgeIMA(rule, proven, parts[0] == 0)
+	if len(a.Reasons) == before {
+		// Only what has passed is left out the next time.
+		a.Next.IMA = &IMAState{Of: of, Points: slices.Compact([]IMAPoint{points[i], {end, hex.EncodeToString(quoted[:])}})}
+	}
+	return true
+}
+
+func (p IMAPoint) value() (out [sha256.Size]byte) {
+	if b, err := hex.DecodeString(p.PCR); err == nil && len(b) == len(out) {
+		copy(out[:], b)
+	}
+	return out
+}
+
+// imaData joins the pieces that the claims name: they have to follow each other.
+func (a *appraisal) imaData(parts []int64) ([]byte, bool) {
+	var out []byte
+	for _, at := range parts {
+		if at != parts[0]+int64(len(out)) {
+			a.refuse(EventlogMalformed, evidence.LogIMA, fmt.Sprintf("a piece from byte %d", parts[0]+int64(len(out))), fmt.Sprintf("one from byte %d", at), "compare the versions of robot and verifier")
+			return nil, false
+		}
+		piece, ok := a.log(evidence.IMAPart(at))
+		if !ok {
+			return nil, false
+		}
+		out = append(out, piece...)
+	}
+	return out, true
+}
+
+// replayTo returns the entries that lead from a point to a PCR's value, and where they end. What the kernel has logged since is not
+// proven yet, and left for the next time.
+func replayTo(from IMAPoint, entries []eventlog.IMAEntry, want [sha256.Size]byte) (proven []eventlog.IMAEntry, end int64, ok bool) {
+	value, at := from.value(), from.Offset
+	if value == want {
+		end, ok = at, true
+	}
+	for i := range entries {
+		e := &entries[i]
+		at += int64(e.Size())
+		if value = eventlog.ReplayIMA(value, eventlog.IMAPCR, entries[i:i+1]); value == want {
+			proven, end, ok = entries[:i+1], at, true
+		}
+	}
+	return proven, end, ok
+}
+
+// imaValue is an entry's content as rules name it.
+func imaValue(e *eventlog.IMAEntry) string {
+	switch {
+	case e.Violation:
+		return "violation"
+	case e.Algorithm == "sha256":
+		return hex.EncodeToString(e.Digest)
+	case e.Algorithm != "":
+		return fmt.Sprintf("%s:%x", e.Algorithm, e.Digest)
+	}
+	return "template " + e.Template
+}
+
+// judgeIMA judges entries. The log's own first one is about PCRs that are quoted anyway.
+func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start bool) {
+	files := make(map[string]*Set, len(rule.Files))
+	for i := range rule.Files {
+		files[rule.Files[i].Path] = &rule.Files[i].Set
+	}
+	if rule.Others != nil && rule.Others.Any {
+		a.Notes = append(a.Notes, "ima-others")
+	}
+	type seen struct{ path, value string }
+	told := map[seen]bool{}
+	for i := range entries {
+		e := &entries[i]
+		if e.PCR != eventlog.IMAPCR || start && i == 0 && e.Path == bootAggregate && !e.Violation {
+			continue
+		}
+		value := imaValue(e)
+		set, named := files[e.Path]
+		if !named {
+			set = rule.Others
+		}
+		bad := set == nil || !set.Any && !set.allows(value, a.Now)
+		if !bad && !slices.Contains(a.References.Reject, value) || told[seen{e.Path, value}] {
+			continue
+		}
+		told[seen{e.Path, value}] = true
+		if len(told) <= maxIMAReasons {
+			a.refuseIMA(e, value, set, bad)
+		}
+	}
+	if more := len(told) - maxIMAReasons; more > 0 {
+		a.refuse(IMAFile, "", "nothing else that is not allowed", fmt.Sprintf("%d more files", more), "deal with the others first")
+	}
+}
+
+// refuseIMA names one entry that is not allowed.
+func (a *appraisal) refuseIMA(e *eventlog.IMAEntry, found string, set *Set, bad bool) {
+	path := string(bytes.ToValidUTF8([]byte(e.Path), []byte("\ufffd")))
+	switch {
+	case !bad:
+		a.refuse(Rejected, "", "nothing on the list of what is rejected", found+", the file "+path+" that the kernel has read", "update the robot: this is known to be bad")
+	case set == nil:
+		a.refuseValue(IMAFile, "", "only files that the reference values name", path+" with "+found, "find out what it is; add a rule for it, or measure less (the kernel's IMA policy)",
+			&value{path, found, nil, true})
+	default:
+		a.refuseValue(IMAFile, "", set.text(a.Now)+" for "+path, found, "find out what has changed; allow the value if it is a planned update; a violation was read while somebody wrote it",
+			&value{path, found, set, true})
+	}
+}
+
+// imaFinding is a finding about a log of files that does not lead to PCR 10.
+func (a *appraisal) imaFinding(r Reason) Finding {
+	return Finding{
+		Cause: Unexplained, Subject: evidence.LogIMA, PCR: eventlog.IMAPCR, Found: r.Found, Remedy: r.Remedy, Backing: evidence.PCRBacked.String(),
+		Text: "the kernel's log of files does not lead to the register: expected " + r.Expected,
+	}
+}
