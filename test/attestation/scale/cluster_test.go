@@ -135,7 +135,7 @@ func TestAQueueGroupOfACluster(t *testing.T) {
 	if r.by["ada"] == 0 || r.by["bea"] == 0 {
 		t.Errorf("results by %v: expected both verifiers'", r.by)
 	}
-	malformedSubjects(t, c, s)
+	malformedSubjects(t, c)
 	r = s.attest(5*time.Second, 5*time.Minute, len(s.robots)/4, func() {
 		ada.Kill()
 		c.nodes[0].process.Kill()
@@ -149,7 +149,7 @@ func TestAQueueGroupOfACluster(t *testing.T) {
 
 // malformedSubjects publishes by NATS's own protocol what no MQTT client could: subjects that are no topic of ours, and
 // payloads that are no message.
-func malformedSubjects(t *testing.T, c *cluster, s *site) {
+func malformedSubjects(t *testing.T, c *cluster) {
 	t.Helper()
 	conn := must(dialNATS(c.natsURLs()[1], c.authority.Client(t, "eye").TLS))(t)
 	defer func() { _ = conn.Close() }()

@@ -43,6 +43,7 @@ type robot struct {
 
 	mu       sync.Mutex
 	attester *evidence.Attester
+	waits    bool // For a challenge.
 	seq      uint64
 	results  []*order.Order
 	signers  []string          // Key ids of who has signed them.
@@ -154,6 +155,9 @@ func (r *robot) hello() {
 	for name, log := range r.site.build.logs {
 		h.Logs[name] = hexOf(log)
 	}
+	r.mu.Lock()
+	r.waits = true
+	r.mu.Unlock()
 	r.send("hello", h)
 }
 
@@ -164,10 +168,15 @@ func now() order.Times {
 // answer answers a challenge that the robot takes.
 func (r *robot) answer(envelope []byte) {
 	r.mu.Lock()
+	if !r.waits { // As a courier: one answer for each hello.
+		r.mu.Unlock()
+		return
+	}
 	t := now()
 	c, err := r.attester.Accept(t, time.Duration(t.Civil.UnixNano()), r.guard, envelope)
 	r.seq++
 	seq := r.seq
+	r.waits = err != nil
 	r.mu.Unlock()
 	if err != nil {
 		r.refuse("challenge: " + string(evidence.CodeOf(err)))

@@ -232,6 +232,13 @@ func (s *site) complete(what string, r round) {
 		for k, n := range r.refused {
 			why[k] += n
 		}
+		for _, o := range r.results {
+			for _, reason := range o.AttestationResult.Reasons {
+				if o.AttestationResult.Verdict != order.VerdictAccepted {
+					why["refused: "+reason]++
+				}
+			}
+		}
 		r.mu.Unlock()
 	}
 	s.t.Errorf("%s: of %d robots %d have a result, %d an accepted one; not taken: %v", what, len(s.robots), r.answered, r.accepted, why)
