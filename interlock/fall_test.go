@@ -105,6 +105,17 @@ func TestAUnitThatFeelsNothingShowsNoFall(t *testing.T) {
 	}
 }
 
+// TestAccelerationsThatNobodyNeedsAreNotMissed: a unit that gives an orientation alone does for a robot that is judged by that.
+func TestAccelerationsThatNobodyNeedsAreNotMissed(t *testing.T) {
+	for _, needed := range []bool{false, true} {
+		u := newUnit(t, func(c *FallConfig) { c.FreeFall, c.Impact = false, needed })
+		u.feels = false
+		if u.run(time.Second); (u.last.Missing.State == Present) != needed || (u.last.Fallen.State == Clear) == needed {
+			t.Errorf("needed %t: %+v", needed, u.last)
+		}
+	}
+}
+
 // TestFallIsSeen lets a robot that has stood fall in each way, says how soon it is seen, and shows that it is not seen with
 // its detector off.
 func TestFallIsSeen(t *testing.T) {
