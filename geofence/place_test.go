@@ -45,3 +45,11 @@ func TestPlaceOfAZone(t *testing.T) {
 	r.overrun = true
 	want("beyond the budget", none...)
 }
+
+// TestTheLongestStop: the age of a pose, the reaction, and the way down from the top speed, on the axis that takes longer.
+func TestTheLongestStop(t *testing.T) {
+	f := New(compile(t, site(wall(0)), wheels()))
+	if got, want := f.stopTime(), 2100*time.Millisecond; got != want { // 0.3 s, 0.3 s, 1.5 m/s at 1 m/s²
+		t.Errorf("%v, want %v", got, want)
+	}
+}
