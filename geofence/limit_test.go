@@ -528,47 +528,6 @@ func TestALongKeepInEdgeIsNoOverrun(t *testing.T) {
 	}
 }
 
-// TestPlaceOfAZone: who asks about a zone that is not here, or that there is not, learns that nobody knows.
-func TestPlaceOfAZone(t *testing.T) {
-	upstairs := wall(0)
-	upstairs.ID, upstairs.Floor = "upstairs", "f1"
-	night := wall(0)
-	night.ID, night.Roles = "not for this role", []string{"guest"}
-	spec := site(wall(5000), upstairs, night, wall(-9000))
-	spec.Zones[3].ID, spec.Roles = "around", []string{"porter", "guest"}
-	r := newRig(t, spec, wheels())
-	want := func(when string, places ...Place) {
-		t.Helper()
-		for i, p := range places {
-			if got := r.Place(i); got != p {
-				t.Errorf("%s: zone %d: %v, want %v", when, i, got, p)
-			}
-		}
-		for _, i := range []int{-1, len(places), len(places) + 1, 1 << 40} {
-			if got := r.Place(i); got != PlaceUnknown {
-				t.Errorf("%s: zone %d, which there is not: %v", when, i, got)
-			}
-		}
-	}
-	none := []Place{PlaceUnknown, PlaceUnknown, PlaceUnknown, PlaceUnknown}
-	want("before the first step", none...)
-	r.at(0, 0, 0)
-	want("outside one, inside another", Outside, PlaceUnknown, PlaceUnknown, Inside)
-	r.pass(10 * time.Second)
-	r.at(4.58, 0, 0)
-	want("at the wall", Margin, PlaceUnknown, PlaceUnknown, Inside)
-	r.pass(time.Minute)
-	r.step()
-	want("without a pose", none...)
-	for range 20 {
-		r.pass(200 * time.Millisecond)
-		r.at(4.58, 0, 0)
-	}
-	want("with one again", Margin, PlaceUnknown, PlaceUnknown, Inside)
-	r.overrun = true
-	want("beyond the budget", none...)
-}
-
 func TestWorkIsBounded(t *testing.T) {
 	robot := wheels()
 	robot.Footprint = nil

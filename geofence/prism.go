@@ -74,7 +74,12 @@ type parts3 struct {
 	from, to [MaxQueryParts]int64
 	box      bounds
 	low, top int64
+	// near are the edges of the outline that is looked at whose boxes meet the body's, see gather.
+	near [nearEdges]edge
 }
+
+// nearEdges is how many edges near to a body are kept while its parts are asked about; an outline with more is searched for each part.
+const nearEdges = 32
 
 func (b *parts3) set(parts []SpaceCapsule) bool {
 	b.n = len(parts)
@@ -83,8 +88,7 @@ func (b *parts3) set(parts []SpaceCapsule) bool {
 		if p.RadiusMM < 0 || p.RadiusMM > MaxRadiusMM || !onMap(p.A) || !onMap(p.B) {
 			return false
 		}
-		*c = sweptDisk{axis: edge{p.A.X, p.A.Y, p.B.X, p.B.Y}, radius: p.RadiusMM}
-		c.prepare()
+		c.set(p.A, p.B, p.RadiusMM)
 		b.from[i], b.to[i] = p.height()
 		if i == 0 {
 			b.box, b.low, b.top = c.box, b.from[0], b.to[0]
@@ -100,17 +104,70 @@ func (b *parts3) touches(o *outline, box *bounds, from, to int64) bool {
 	if b.top < from || b.low > to {
 		return false
 	}
-	// Where no edge is near to the body, all of it is inside or all outside.
-	if !o.nears(&b.box) {
+	n, all := b.gather(o)
+	if n == 0 {
+		// Where no edge is near to the body, all of it is inside or all outside.
 		return b.someAt(from, to) && o.locate(b.plan[0].axis.ax, b.plan[0].axis.ay) != away
 	}
+	var out *edge // an axis whose beginning is known to be outside
 	for i := range b.n {
 		c := &b.plan[i]
-		if b.to[i] >= from && b.from[i] <= to && c.box.meets(box) && c.touches(o) {
+		switch {
+		case b.to[i] < from || b.from[i] > to || !c.box.meets(box):
+		case !all && c.touches(o), all && b.reaches(c, n):
+			return true
+		case !all || out != nil && b.joined(out, &c.axis, n):
+			out = &c.axis
+		case o.locate(c.axis.ax, c.axis.ay) != away:
+			return true
+		default:
+			out = &c.axis
+		}
+	}
+	return false
+}
+
+// gather keeps the edges whose boxes meet that of the body. It returns how many there are, and whether there was room for all.
+func (b *parts3) gather(o *outline) (n int, all bool) {
+	for r := range o.runs {
+		if !o.runs[r].meets(&b.box) {
+			continue
+		}
+		run := o.run(r)
+		for i := range run {
+			if !run[i].meets(&b.box) {
+				continue
+			}
+			if n == nearEdges {
+				return n, false
+			}
+			b.near[n] = run[i]
+			n++
+		}
+	}
+	return n, true
+}
+
+// reaches says whether a part comes close to any of the first n edges near to the body: to no other it can.
+func (b *parts3) reaches(c *sweptDisk, n int) bool {
+	for i := range b.near[:n] {
+		if c.near(&b.near[i]) {
 			return true
 		}
 	}
 	return false
+}
+
+// joined says that no edge can part the beginnings of two axes: then both are inside or both outside. The straight line between
+// them lies in the body's box.
+func (b *parts3) joined(p, q *edge, n int) bool {
+	way := bounds{min(p.ax, q.ax), min(p.ay, q.ay), max(p.ax, q.ax), max(p.ay, q.ay)}
+	for i := range b.near[:n] {
+		if b.near[i].meets(&way) {
+			return false
+		}
+	}
+	return true
 }
 
 // someAt says whether any part is within a range of heights.
@@ -118,22 +175,6 @@ func (b *parts3) someAt(from, to int64) bool {
 	for i := range b.n {
 		if b.to[i] >= from && b.from[i] <= to {
 			return true
-		}
-	}
-	return false
-}
-
-// nears says whether the box of any edge meets a rectangle.
-func (o *outline) nears(q *bounds) bool {
-	for r := range o.runs {
-		if !o.runs[r].meets(q) {
-			continue
-		}
-		run := o.run(r)
-		for i := range run {
-			if run[i].meets(q) {
-				return true
-			}
 		}
 	}
 	return false

@@ -188,14 +188,14 @@ func (p *polygon) meets(e *edge) bool {
 // Capsule appends the zones of a floor, of any kind, that a disk of a radius in millimetres has a point in common with
 // on its straight way from one point to another.
 func (s *Set) Capsule(floor int, from, to Vertex, radiusMM int32, dst []int) ([]int, error) {
-	c := sweptDisk{axis: edge{from.X, from.Y, to.X, to.Y}, radius: radiusMM}
 	if radiusMM < 0 || radiusMM > MaxRadiusMM {
 		return dst, ErrQuery
 	}
 	if err := s.check(floor, from, to); err != nil {
 		return dst, err
 	}
-	c.prepare()
+	var c sweptDisk
+	c.set(from, to, radiusMM)
 	f := &s.floors[floor]
 	n := len(dst)
 	dst = s.swept(&f.keepTree, &c, s.swept(&f.solid, &c, dst))
@@ -214,16 +214,17 @@ func (s *Set) swept(t *tree, c *sweptDisk, dst []int) []int {
 
 // sweptDisk is a disk swept along a segment, in whole millimetres.
 type sweptDisk struct {
-	axis   edge
-	radius int32
-	r2     uint64
-	box    bounds
+	axis edge
+	r2   uint64
+	box  bounds
 }
 
-func (c *sweptDisk) prepare() {
-	a, r := &c.axis, c.radius
+// set goes by what it is given, and reads nothing back: what was stored in pieces a processor hands on late as a whole.
+func (c *sweptDisk) set(a, b Vertex, r int32) {
+	c.axis.ax, c.axis.ay, c.axis.bx, c.axis.by = a.X, a.Y, b.X, b.Y
 	c.r2 = uint64(r) * uint64(r)
-	c.box = bounds{a.minX() - r, a.minY() - r, a.maxX() + r, a.maxY() + r}
+	c.box.x0, c.box.y0 = min(a.X, b.X)-r, min(a.Y, b.Y)-r
+	c.box.x1, c.box.y1 = max(a.X, b.X)+r, max(a.Y, b.Y)+r
 }
 
 // touches says whether the swept disk and a zone have a point in common.

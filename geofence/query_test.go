@@ -186,6 +186,46 @@ func TestQueriesEqualTheNaiveLoop(t *testing.T) {
 	})
 }
 
+// TestPartsAmongManyEdges: a body beside more edges than are kept, and beside fewer, with parts of which some beginnings lie
+// across an edge from others, is answered as by the naive loop.
+func TestPartsAmongManyEdges(t *testing.T) {
+	const seed = 20261202
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	many, few, hits := 0, 0, 0
+	for range 60 {
+		vertices := []int{5, 20, 60, 400}[rng.IntN(4)]
+		ring := star(rng, 0, 0, 1500, vertices)
+		n := naiveQueries{compile(t, site(ZoneSpec{ID: "z", Kind: Blocked, Outer: ring}), wheels())}
+		heights := []Span{{0, 1000}}
+		for range 50 {
+			var parts []SpaceCapsule
+			at := Vertex{rng.Int32N(4000) - 2000, rng.Int32N(4000) - 2000}
+			for range 1 + rng.IntN(30) {
+				a := Vertex{at.X + rng.Int32N(900) - 450, at.Y + rng.Int32N(900) - 450}
+				b := Vertex{a.X + rng.Int32N(60) - 30, a.Y + rng.Int32N(60) - 30}
+				parts = append(parts, SpaceCapsule{a, b, rng.Int32N(1800), rng.Int32N(1800), rng.Int32N(20)})
+			}
+			var body parts3
+			o := n.set.leafOutline(&n.set.floors[0].solid.leaves[0])
+			body.set(parts)
+			if near, all := body.gather(&o); !all {
+				many++
+			} else if near > 0 {
+				few++
+			}
+			got, err := n.set.Parts(0, parts, heights, nil)
+			if want := n.parts(0, parts, heights); err != nil || !slices.Equal(got, want) {
+				t.Fatalf("%d vertices, %v: %v, %v, the naive loop says %v", vertices, parts, got, err, want)
+			}
+			hits += len(got)
+		}
+	}
+	if many < 100 || few < 100 || hits < 300 || hits > 2700 {
+		t.Errorf("%d bodies beside more edges than are kept, %d beside fewer, %d hits: the comparison proves nothing", many, few, hits)
+	}
+}
+
 // TestALooseIndexIsCaught is the off run: a box that is too small by a millimetre must show.
 func TestALooseIndexIsCaught(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 5))

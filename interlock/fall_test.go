@@ -105,6 +105,29 @@ func TestAUnitThatFeelsNothingShowsNoFall(t *testing.T) {
 	}
 }
 
+// TestAccelerationsThatNobodyNeedsAreNotMissed: a unit that gives an orientation alone does for a robot that is judged by that.
+func TestAccelerationsThatNobodyNeedsAreNotMissed(t *testing.T) {
+	for _, needed := range []bool{false, true} {
+		u := newUnit(t, func(c *FallConfig) { c.FreeFall, c.Impact = false, needed })
+		u.feels = false
+		if u.run(time.Second); (u.last.Missing.State == Present) != needed || (u.last.Fallen.State == Clear) == needed {
+			t.Errorf("needed %t: %+v", needed, u.last)
+		}
+	}
+}
+
+// TestWithoutWeightNobodyKnowsWhichWayIsUp: a unit that is judged by its acceleration says nothing while it feels next to none,
+// although what is left of it may point anywhere.
+func TestWithoutWeightNobodyKnowsWhichWayIsUp(t *testing.T) {
+	for force, want := range map[float64]Cause{gravity: CauseNone, fallLeastMPS2 / 2: CauseUnusable} {
+		u := newUnit(t, func(c *FallConfig) { c.FreeFall = false })
+		u.orients, u.force = false, force
+		if u.run(3 * time.Second); u.last.Missing.Cause != want || (u.last.Fallen.State == Clear) != (want == CauseNone) {
+			t.Errorf("%v m/s²: %+v, want %v", force, u.last, want)
+		}
+	}
+}
+
 // TestFallIsSeen lets a robot that has stood fall in each way, says how soon it is seen, and shows that it is not seen with
 // its detector off.
 func TestFallIsSeen(t *testing.T) {

@@ -266,9 +266,4 @@ func (w *ProofWatch) Condition(now time.Duration) Condition {
 func (w *ProofWatch) Counts() [NumProofReasons]uint64 { return w.counts }
 
 // Last returns why the last command without proof was refused, ProofAccepted if none was.
-func (w *ProofWatch) Last() ProofReason {
-	if !w.any {
-		return ProofAccepted
-	}
-	return w.bad
-}
+func (w *ProofWatch) Last() ProofReason { return w.bad }

@@ -103,6 +103,41 @@ func TestALatchedHoldIsNoCreep(t *testing.T) {
 	}
 }
 
+// TestAWayToTheDockIsNoCreep: what sends the robot to a dock that it cannot reach holds it, and is no hold that could become
+// a creep. Off: the same trigger with a hold.
+func TestAWayToTheDockIsNoCreep(t *testing.T) {
+	tried := 0
+	for tr := range NumTriggers {
+		for _, asks := range []Axes{dock(), hold()} {
+			p := DefaultPolicy()
+			p.Rules[tr].Constraint = asks
+			m, err := New(p)
+			if err != nil || !triggerTable[tr].Creeps || p.Rules[tr].Clear.Latches() {
+				continue // it may not be asked for so little
+			}
+			in, now := calm(), time.Hour
+			in.Refuge, in.DockPossible = creepOut(), false
+			var d Decision
+			for i := range 400 {
+				if i == 150 {
+					in.Conditions[tr] = Fault(CauseNone, 0)
+				}
+				now += 20 * time.Millisecond
+				m.Step(now, in, &d)
+			}
+			if want := asks.Motion == MotionHold; d.Refuge != want && d.Axes.Motion <= MotionLimited {
+				t.Errorf("%v asks for %v: refuge %t, %v", tr, asks.Motion, d.Refuge, d.Axes)
+			}
+			if asks.Motion == MotionDockOnly {
+				tried++
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no trigger was tried")
+	}
+}
+
 // TestTheCreepIsBounded: whatever comes and goes, without a moment in which nothing holds the robot it creeps no longer
 // than it may, and never faster.
 func TestTheCreepIsBounded(t *testing.T) {

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,13 +57,13 @@ type leaseRun struct {
 
 func newLeaseRun(t *testing.T, places int) *leaseRun {
 	t.Helper()
-	others := ""
+	var others strings.Builder
 	for i := range MaxSignedLeases {
-		others += fmt.Sprintf("  - {zone_id: taken-%d, zone_type: RELEASE, floor: ground, vertices: [[%d, 11], [%d.5, 11], [%d.5, 12], [%d, 12]], reason: a test}\n", i, 60+i, 60+i, 60+i, 60+i)
+		fmt.Fprintf(&others, "  - {zone_id: taken-%d, zone_type: RELEASE, floor: ground, vertices: [[%d, 11], [%d.5, 11], [%d.5, 12], [%d, 12]], reason: a test}\n", i, 60+i, 60+i, 60+i, 60+i)
 	}
 	r := newRig(t, demoParams(t, corridorZone(t, "RELEASE", ""), replaceIn(t, "\n  # ---- upper floor ----", `
   - {zone_id: other-zone, zone_type: RELEASE, floor: ground, vertices: [[21, 10], [24, 10], [24, 14], [21, 14]], reason: a test}
-`+others+`
+`+others.String()+`
   # ---- upper floor ----`)), Start{}).ready()
 	run := &leaseRun{r: r, c: r.core, places: places, in: r.core.fenceInputs()}
 	run.in.Pose.StampNS, run.in.Pose.VarX, run.in.Pose.VarY = r.core.now.Civil.UnixNano(), 1e-6, 1e-6
@@ -266,8 +267,11 @@ func (r *leaseRun) compare() error {
 	e.leases(&c.leases)
 	d := decoder{b: e.b}
 	var back [MaxSignedLeases]leaseSlot
-	if d.leases(&back, c.params.Set.Zones()); d.err != nil || back != c.leases {
-		return fmt.Errorf("a snapshot holds other leases: %v", d.err)
+	if d.leases(&back, c.params.Set.Zones()); d.err != nil {
+		return fmt.Errorf("a snapshot of the leases: %w", d.err)
+	}
+	if back != c.leases {
+		return fmt.Errorf("a snapshot holds other leases: %v", back)
 	}
 	for i := range r.s.want {
 		w, s := &r.s.want[i], r.slotOf(i)

@@ -1,0 +1,56 @@
+package geofence
+
+import (
+	"testing"
+	"time"
+)
+
+// TestPlaceOfAZone: who asks about a zone that is not here, or that there is not, learns that nobody knows.
+func TestPlaceOfAZone(t *testing.T) {
+	upstairs := wall(0)
+	upstairs.ID, upstairs.Floor = "upstairs", "f1"
+	night := wall(0)
+	night.ID, night.Roles = "not for this role", []string{"guest"}
+	spec := site(wall(5000), upstairs, night, wall(-9000))
+	spec.Zones[3].ID, spec.Roles = "around", []string{"porter", "guest"}
+	r := newRig(t, spec, wheels())
+	want := func(when string, places ...Place) {
+		t.Helper()
+		for i, p := range places {
+			if got := r.Place(i); got != p {
+				t.Errorf("%s: zone %d: %v, want %v", when, i, got, p)
+			}
+		}
+		for _, i := range []int{-1, len(places), len(places) + 1, 1 << 40} {
+			if got := r.Place(i); got != PlaceUnknown {
+				t.Errorf("%s: zone %d, which there is not: %v", when, i, got)
+			}
+		}
+	}
+	none := []Place{PlaceUnknown, PlaceUnknown, PlaceUnknown, PlaceUnknown}
+	want("before the first step", none...)
+	r.at(0, 0, 0)
+	want("outside one, inside another", Outside, PlaceUnknown, PlaceUnknown, Inside)
+	r.pass(10 * time.Second)
+	r.at(4.58, 0, 0)
+	want("at the wall", Margin, PlaceUnknown, PlaceUnknown, Inside)
+	r.pass(time.Minute)
+	r.step()
+	want("without a pose", none...)
+	for range 20 {
+		r.pass(200 * time.Millisecond)
+		r.at(4.58, 0, 0)
+	}
+	want("with one again", Margin, PlaceUnknown, PlaceUnknown, Inside)
+	r.overrun = true
+	want("beyond the budget", none...)
+}
+
+// TestTheLongestStop: the age of a pose, the reaction, and the way down from the top speed, on the axis that takes longer.
+func TestTheLongestStop(t *testing.T) {
+	f := New(compile(t, site(wall(0)), wheels()))
+	// 0.3 s, 0.3 s, and from 1.5 m/s at 1 m/s²; a robot that is measured to be somewhat faster than it can be counts as well.
+	if got := f.stopTime(); got < 2100*time.Millisecond || got > 2700*time.Millisecond {
+		t.Errorf("%v, want 2.1 s and little more", got)
+	}
+}
