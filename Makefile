@@ -8,8 +8,8 @@ LDFLAGS   := -s -w -X $(CLI).Version=$(VERSION) -X $(CLI).BuildTime=$(BUILDTIME)
 OURS      := github.com/robowarden/robowarden
 COLD      := google.golang.org/... github.com/sigstore/... github.com/eclipse/... github.com/gorilla/... github.com/spf13/... \
 	github.com/goccy/... github.com/fxamacker/... github.com/google/... net/http crypto/tls crypto/x509 encoding/json encoding/asn1 \
-	regexp/... text/... mime/... reflect net os vendor/golang.org/... \
-	$(addprefix $(OURS)/,agent/config/... agent/internal/cli/... attest/... agent/steward agent/courier agent/slots agent/trial agent/flight agent/fleet)
+	regexp/... text/... mime/... reflect net os vendor/golang.org/... compress/... math/big \
+	$(addprefix $(OURS)/,hal/proc agent/contract agent/config/... agent/internal/cli/... attest/... agent/steward agent/courier agent/slots agent/trial agent/flight agent/fleet)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath $(COLD:%=-gcflags=%=-l) -ldflags "$(LDFLAGS)"
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.12.2
 # The robot binary's budget in bytes (16 MiB), see make size.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/interlock"
 )
 
@@ -17,15 +18,8 @@ func (l *linter) posture() {
 	for i := 1; i < len(p.Steps); i++ {
 		s := &p.Steps[i]
 		where := fmt.Sprintf("profile: posture.steps[%d] %s", i, s.Posture)
-		believed := func(kind string) bool {
-			for _, f := range l.p.Facts {
-				if f.Kind == kind {
-					return true
-				}
-			}
-			return false
-		}
-		if slices.Contains(s.Needs, "empty-hands") && !believed("load") {
+		believed := slices.ContainsFunc(l.p.Facts, func(f config.FactDemand) bool { return f.Kind == "load" })
+		if slices.Contains(s.Needs, "empty-hands") && !believed {
 			l.find(where, "posture-infeasible", "a fact of kind load under the policy's facts", "none", "nobody's word counts that the hands are empty, so this step is never commanded")
 		}
 		if s.LastResort && s.Posture == interlock.PostureOff.String() {

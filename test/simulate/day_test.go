@@ -205,6 +205,12 @@ func (j *judge) look(moves bool) {
 			note("goes although it is held")
 		}
 	}
+	j.balance(note)
+}
+
+// balance judges whether it stands where it must not, and whether power was taken from it.
+func (j *judge) balance(note func(what string)) {
+	k := j.k
 	up := k.Up()
 	if j.wasUp && !up {
 		j.down++
