@@ -153,10 +153,12 @@ type judge struct {
 	holds, moving time.Duration
 	bound         time.Duration
 	dead          bool
-	found         []string
-	said          int
-	stops, down   int
-	wasUp         bool
+	// gone is when something that makes the base go was there last.
+	gone        time.Duration
+	found       []string
+	said        int
+	stops, down int
+	wasUp       bool
 }
 
 func newJudge(k *Walker) *judge {
@@ -241,15 +243,15 @@ func (k *Walker) day(j *judge, d, gap time.Duration, seen map[string]int) {
 	}
 	var now []active
 	next := k.World.Now() + gap/2
-	var calm, gone time.Duration
+	var calm time.Duration
 	for end := k.World.Now() + d; k.World.Now() < end; {
 		k.walk()
 		k.Run(slice)
 		at := k.World.Now()
-		moves := at-gone < j.bound
+		moves := at-j.gone < j.bound
 		for _, a := range now {
 			if a.t.moves {
-				moves, gone = true, at
+				moves, j.gone = true, at
 			}
 		}
 		j.look(moves)
