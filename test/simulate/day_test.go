@@ -264,7 +264,7 @@ func (k *Walker) day(j *judge, d, gap time.Duration, seen map[string]int) {
 		})
 		if at >= next && len(now) < 2 {
 			t := list[k.rng.IntN(len(list))]
-			if !slices.ContainsFunc(now, func(a active) bool { return a.t.name == t.name }) && !(k.dead && t.name == "guard killed") {
+			if !slices.ContainsFunc(now, func(a active) bool { return a.t.name == t.name }) {
 				seen[t.name]++
 				t.begin(k)
 				now = append(now, active{t, at + time.Duration(1+k.rng.IntN(60))*time.Second})
