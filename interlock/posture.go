@@ -256,11 +256,8 @@ func NewPostures(cfg PostureConfig) (*Postures, error) {
 		return &Postures{step: -1}, nil
 	}
 	c := checker{part: "posture"}
-	for _, d := range [...]struct {
-		field string
-		d     time.Duration
-	}{{"Stop", cfg.Stop}, {"Confirm", cfg.Confirm}, {"Unseen", cfg.Unseen}, {"MaxAge", cfg.MaxAge}, {"Retry", cfg.Retry}} {
-		c.duration(d.field, d.d)
+	for i, d := range [...]time.Duration{cfg.Stop, cfg.Confirm, cfg.Unseen, cfg.MaxAge, cfg.Retry} {
+		c.duration([...]string{"Stop", "Confirm", "Unseen", "MaxAge", "Retry"}[i], d)
 	}
 	cfg.Battery.check(&c, "Battery")
 	cfg.Heat.check(&c, "Heat")
@@ -298,38 +295,43 @@ func (r *ReserveConfig) check(c *checker, field string) {
 
 func (cfg *PostureConfig) checkStep(c *checker, i int) {
 	s := &cfg.Steps[i]
-	field := func(name string) string { return fmt.Sprintf("Steps[%d].%s", i, name) }
-	if s.Kind == PostureBalance || s.Kind >= PostureLying {
-		c.bad(field("Kind"), s.Kind, "kneel, sit or off")
-	}
+	field := fmt.Sprintf("Steps[%d].", i)
+	twice := false
 	for _, o := range cfg.Steps[:i] {
-		if o.Kind == s.Kind {
-			c.bad(field("Kind"), s.Kind, "each posture once")
+		twice = twice || o.Kind == s.Kind
+	}
+	for _, f := range [...]struct {
+		wrong       bool
+		field, want string
+	}{
+		{twice || s.Kind == PostureBalance || s.Kind >= PostureLying, "Kind", "kneel, sit or off, each once"},
+		{
+			s.After.Has(PostureBalance) || s.Kind == PostureOff && s.After == 0 && !s.LastResort,
+			"After", "the postures in which the robot does not fall without power, or LastResort",
+		},
+		{s.AckWithin < 0 || s.AckWithin > s.Within, "AckWithin", "0s to Within"},
+		{!(s.MinCharge >= 0 && s.MinCharge <= 1), "MinCharge", "0 to 1"},
+		{!s.Proof.sound(), "Proof", "up to 8 joints by their numbers with Min below Max, or Acked"},
+	} {
+		if f.wrong {
+			c.bad(field+f.field, s.Kind, f.want)
 		}
 	}
-	if s.Kind == PostureOff && s.After == 0 && !s.LastResort {
-		c.bad(field("After"), "nothing", "the postures in which the robot does not fall without power, or LastResort")
+	c.duration(field+"Within", s.Within)
+	c.duration(field+"Proof.Dwell", s.Proof.Dwell)
+}
+
+// sound says whether something could show the posture.
+func (p *PostureProof) sound() bool {
+	if p.N < 0 || p.N > MaxProofJoints || p.N == 0 && !p.Acked {
+		return false
 	}
-	if s.Kind == PostureOff && s.After.Has(PostureBalance) {
-		c.bad(field("After"), PostureBalance, "only postures in which the robot does not fall without power")
-	}
-	c.duration(field("Within"), s.Within)
-	c.duration(field("Proof.Dwell"), s.Proof.Dwell)
-	if s.AckWithin < 0 || s.AckWithin > s.Within {
-		c.bad(field("AckWithin"), s.AckWithin, "0s to Within")
-	}
-	if !(s.MinCharge >= 0 && s.MinCharge <= 1) {
-		c.bad(field("MinCharge"), s.MinCharge, "0 to 1")
-	}
-	if s.Proof.N < 0 || s.Proof.N > MaxProofJoints || s.Proof.N == 0 && !s.Proof.Acked {
-		c.bad(field("Proof"), s.Proof.N, fmt.Sprintf("1 to %d joints, or Acked", MaxProofJoints))
-		return
-	}
-	for k, j := range s.Proof.Joints[:s.Proof.N] {
+	for _, j := range p.Joints[:p.N] {
 		if j.Joint < 0 || j.Joint >= MaxPostureJoints || !(j.Min < j.Max) {
-			c.bad(fmt.Sprintf("Steps[%d].Proof.Joints[%d]", i, k), j, "a joint's number, and Min below Max")
+			return false
 		}
 	}
+	return true
 }
 
 // Need returns how long the whole way down takes at worst: a stop, every step down to its end, and the time to be sure.

@@ -372,7 +372,7 @@ func TestGaugesThatLie(t *testing.T) {
 		"below zero":             {func(_ *body, in *PostureInput) { in.Battery.Value = -1 }, true},
 		"from the future":        {func(b *body, in *PostureInput) { in.Battery.Received = b.now + time.Second }, true},
 		"silent":                 {func(_ *body, in *PostureInput) { in.Battery = Gauge{} }, true},
-		"charging, then silent":  {func(b *body, in *PostureInput) { in.Battery = Gauge{true, time.Hour + time.Second, 0.8, true} }, true},
+		"charging, then silent":  {func(_ *body, in *PostureInput) { in.Battery = Gauge{true, time.Hour + time.Second, 0.8, true} }, true},
 		"heat infinite":          {func(_ *body, in *PostureInput) { in.Heat.Value = math.Inf(1) }, true},
 		"full":                   {func(_ *body, in *PostureInput) { in.Battery.Value = 0.8 }, false},
 		"low and charging":       {func(_ *body, in *PostureInput) { in.Battery.Value, in.Battery.Paused = 0.06, true }, false},

@@ -138,7 +138,7 @@ func (p *Postures) look(now time.Duration, in *PostureInput) {
 		case proof.N > 0:
 			fresh := s.known && since(now, s.seen) <= p.cfg.MaxAge && now >= s.seen
 			long := fresh && since(now, s.since) >= proof.Dwell
-			proven = long && s.on || was && !(long && !s.on)
+			proven = long && s.on || was && (s.on || !long)
 		case r.WasAcked && !r.WasFailed:
 			// The acknowledgement's word, and a standstill since.
 			if in.Motion != Standing {
@@ -333,7 +333,7 @@ func (p *Postures) denied(i int, now time.Duration, in *PostureInput) PostureDen
 		return StepCarrying
 	case s.MinCharge > 0 && !(p.battery.least(now, &p.cfg.Battery) >= s.MinCharge):
 		return StepCharge
-	case !p.from(s, in) && !(s.LastResort && p.desperate(i, now)):
+	case !p.from(s, in) && (!s.LastResort || !p.desperate(i, now)):
 		return StepNotFrom
 	}
 	return StepPossible

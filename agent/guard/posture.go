@@ -3,8 +3,8 @@ package guard
 import (
 	"fmt"
 	"strings"
+	"time"
 
-	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
 
@@ -82,7 +82,7 @@ func (p *posture) takeAck(a *Ack) bool {
 	return true
 }
 
-// rungs are the bits of what the way down demands, of the ladder's rungs and of its own.
+// downRungs are the bits of what the way down demands, of the ladder's rungs and of its own.
 func (c *Core) downRungs() (bits uint32) {
 	for i, r := range c.params.Posture.Rungs {
 		switch {
@@ -173,10 +173,9 @@ func (c *Core) AppendPosture(b []byte) []byte {
 		e.u8(uint8(cfg.Steps[i].Kind))
 		e.u8(uint8(o.Denied[i]))
 		e.u16(uint16(r.Why))
-		e.duration(at(r.Asked, r.WasAsked))
-		e.duration(at(r.Acked, r.WasAcked))
-		e.duration(at(r.Failed, r.WasFailed))
-		e.duration(at(r.Reached, r.WasReached))
+		for _, t := range [...]time.Duration{at(r.Asked, r.WasAsked), at(r.Acked, r.WasAcked), at(r.Failed, r.WasFailed), at(r.Reached, r.WasReached)} {
+			e.duration(t)
+		}
 	}
 	return e.b
 }
@@ -233,6 +232,4 @@ func (d *decoder) posture(p *posture) {
 }
 
 // takeHeat keeps the hottest motor's temperature.
-func (p *posture) takeHeat(d *msg.Device, ev *Event) {
-	p.heat = scalar{boot: ev.Boot, value: d.Celsius}
-}
+func (p *posture) takeHeat(ev *Event) { p.heat = scalar{boot: ev.Boot, value: ev.Device.Celsius} }

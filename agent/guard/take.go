@@ -39,7 +39,7 @@ func (c *Core) take(ev *Event) {
 		if k := ev.Device.Kind; k == msg.Camera || k == msg.Microphone {
 			c.privacy.take(ev.Device, ev.Boot)
 		} else if k == msg.Heat {
-			c.down.takeHeat(ev.Device, ev)
+			c.down.takeHeat(ev)
 		}
 	case EventFloor:
 		c.body.setFloor(ev.Floor)

@@ -46,6 +46,7 @@ func Lint(cfg *config.Config, file string) *config.Problems {
 	l.limits()
 	l.channels()
 	l.rungs()
+	l.posture()
 	l.dock()
 	return l.out
 }
@@ -240,6 +241,10 @@ func (l *linter) absent(t interlock.Trigger) string {
 	case interlock.RobotFallen, interlock.IMUMissing:
 		if l.cfg.Profile.Fall == nil {
 			return "a profile without fall"
+		}
+	case interlock.PostureDue, interlock.PostureFailed:
+		if l.cfg.Profile.Posture == nil {
+			return "a profile without posture"
 		}
 	case interlock.PoseDisagreement, interlock.PoseSecondMissing:
 		if top != nil && top.SecondPose == nil {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/guard"
@@ -86,5 +87,23 @@ func TestPlantedMistakes(t *testing.T) {
 	t.Logf("%d of %d mistakes found, seeds from %d: %v", n, policies, firstSeed, by)
 	if n < bar {
 		t.Errorf("%d of %d mistakes found; expected at least %d", n, policies, bar)
+	}
+}
+
+// TestStepsOfTheWayDownAreLinted changes the example's posture, and its policy's facts.
+func TestStepsOfTheWayDownAreLinted(t *testing.T) {
+	for rule, change := range map[string]func(c *config.Config){
+		"posture-infeasible":  func(c *config.Config) { c.Profile.Posture.Steps[1].Needs = []string{"empty-hands"} },
+		"posture-last-resort": func(c *config.Config) { c.Profile.Posture.Steps[2].LastResort = true },
+		"posture-unproven": func(c *config.Config) {
+			c.Profile.Posture.Steps[1].ShownBy = &config.PostureProof{Acknowledged: true, For: time.Second}
+		},
+		"posture-before-dock": func(c *config.Config) { c.Profile.Posture.Battery.PerMinute = 0.4 },
+	} {
+		cfg := shipped(t, "examples/humanoid")
+		change(cfg)
+		if p := Lint(cfg, "policy.yaml"); len(p.List) != 1 || p.List[0].Rule != rule {
+			t.Errorf("%s: %+v", rule, p.List)
+		}
 	}
 }

@@ -47,6 +47,7 @@ func typed(tb testing.TB) []struct {
 		one(bus.TypeJointState, testJointDecoder(jointNames(29), func(m *msg.Joints) { sink += m.Position[3] })),
 		one(bus.TypeImu, &imuDecoder{h: func(m *msg.IMU) { sink += m.Orientation.X }}),
 		one(bus.TypeBatteryState, &batteryDecoder{h: func(m *msg.Device) { sink += m.ChargeRatio }}),
+		one(bus.TypeTemperature, newHeatDecoder(nil, func(m *msg.Device) { sink += m.Celsius })),
 		one(bus.TypeTwist, &commandDecoder{h: func(m *msg.Command) { sink += m.Linear.X }}),
 		one(bus.TypeBool, &boolDecoder{h: func(*msg.Bool) {}}),
 		one(bus.TypeString, &textDecoder{h: func(*msg.Text) {}}),

@@ -69,6 +69,7 @@ func fuzzed(seen func(string)) []struct {
 		demand(bus.TypeJointState, &sensor_msgs.JointState{}),
 		demand(bus.TypeFloat64MultiArray, &std_msgs.Float64MultiArray{}),
 		demand(bus.TypeMoveBaseActionGoal, &moveBaseActionGoal{}),
+		{newHeatDecoder(nil, func(m *msg.Device) { frames(&m.Header) }), &sensor_msgs.Temperature{}},
 	}
 }
 
@@ -83,7 +84,7 @@ func FuzzDecoders(f *testing.F) {
 		&sensor_msgs.Imu{Header: h}, &sensor_msgs.BatteryState{Header: h}, &geometry_msgs.Twist{}, &std_msgs.Bool{Data: true},
 		&std_msgs.Bool{}, &std_msgs.String{Data: "x"}, swing(true),
 		&sensor_msgs.JointState{Header: h, Name: []string{"joint_01", "x"}, Position: []float64{1, 2}},
-		&std_msgs.Float64MultiArray{Data: []float64{1}}, &moveBaseActionGoal{Header: h},
+		&std_msgs.Float64MultiArray{Data: []float64{1}}, &moveBaseActionGoal{Header: h}, &sensor_msgs.Temperature{Header: h, Temperature: 60},
 	} {
 		f.Add(byte(i), encode(f, m))
 	}

@@ -161,6 +161,18 @@ func TestDecodeBatteryAsGoroslibEncodes(t *testing.T) {
 	})
 }
 
+func TestDecodeHeatAsGoroslibEncodes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &sensor_msgs.Temperature{Header: drawHeader(t), Temperature: rapid.Float64().Draw(t, "temperature"), Variance: rapid.Float64().Draw(t, "variance")}
+		want := msg.Device{Header: wantHeader(&m.Header, 3), Kind: msg.Heat, Active: true, Celsius: m.Temperature}
+		var got *msg.Device
+		checkDecode(t, newHeatDecoder(testPeer, func(p *msg.Device) { got = p }), encode(t, m), 3)
+		if diff := cmp.Diff(&want, got, nanEqual); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
 func TestDecodeTransformsAsGoroslibEncodes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &tf2_msgs.TFMessage{}
@@ -373,7 +385,7 @@ func TestMD5SumsAreTheRealOnes(t *testing.T) {
 		bus.TypeJointState: "3066dcd76a6cfaef579bd0f34173e9fd", bus.TypeImu: "6a62c6daae103f4ff57a132d6f95cec2",
 		bus.TypeBatteryState: "4ddae7f048e32fda22cac764685e3974", bus.TypeTwist: "9f195f881246fdfa2798d1d3eebca84a",
 		bus.TypeBool: "8b94c1b53db61fb6aed406028ad6332a", bus.TypeString: "992ce8a1687cec8c8bd883ec73ca41d1",
-		bus.TypeDiagnosticArray: "60810da900de1dd6ddd437c3503511da",
+		bus.TypeDiagnosticArray: "60810da900de1dd6ddd437c3503511da", bus.TypeTemperature: "ff71b307acdbe7c871a5a6d7ed359100",
 	} {
 		if typ, err := lookupType(name); err != nil || typ.md5 != want {
 			t.Errorf("%s: %s, %v; want %s", name, typ.md5, err, want)

@@ -40,6 +40,8 @@ func sample(tb testing.TB, typ string) []byte {
 		m = &sensor_msgs.Imu{Header: h}
 	case bus.TypeBatteryState:
 		m = &sensor_msgs.BatteryState{Header: h, Percentage: 0.5, CellVoltage: []float32{3.7, 3.7}}
+	case bus.TypeTemperature:
+		m = &sensor_msgs.Temperature{Header: h, Temperature: 61}
 	case bus.TypeTwist:
 		m = &geometry_msgs.Twist{}
 	case bus.TypeBool:

@@ -107,6 +107,8 @@ func decoderOf(t *testing.T, k kindOf, h func()) decoderFor {
 			return cdr.NewIMU(p, func(*msg.IMU) { h() }), nil
 		case bus.TypeBatteryState:
 			return cdr.NewBattery(p, 0, func(*msg.Device) { h() }), nil
+		case bus.TypeTemperature:
+			return cdr.NewHeat(p, func(*msg.Device) { h() }), nil
 		case bus.TypeBool:
 			return cdr.NewBool(p, func(*msg.Bool) { h() }), nil
 		case bus.TypeDiagnosticArray:

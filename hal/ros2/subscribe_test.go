@@ -82,6 +82,9 @@ func kinds() []kindOf {
 		{"/battery", bus.TypeBatteryState, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeBattery(s, 1, func(m *msg.Device) { h(line(m.Kind, m.Index, m.ChargeRatio, m.Charging, m.Active), &m.Header) })
 		}, battery, []string{line(msg.Battery, 1, 0.75, true, true)}},
+		{"/heat", bus.TypeTemperature, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
+			return n.SubscribeHeat(s, func(m *msg.Device) { h(line(m.Kind, m.Celsius, m.Active, m.Frame), &m.Header) })
+		}, func(big bool) []byte { return newPayload(big).head(12, 34, "motors").f64(61.5, 0).b }, []string{line(msg.Heat, 61.5, true, "motors")}},
 		{"/cmd_vel", bus.TypeTwist, command, func(bool) []byte {
 			return cdr.AppendTwist(nil, &msg.Twist{Linear: msg.Vec3{X: 0.5}, Angular: msg.Vec3{Z: -1}})
 		}, []string{"4 0.5 -1"}},

@@ -153,10 +153,12 @@ type judge struct {
 	holds, moving time.Duration
 	bound         time.Duration
 	dead          bool
-	found         []string
-	said          int
-	stops, down   int
-	wasUp         bool
+	// gone is when something that makes the base go was there last.
+	gone        time.Duration
+	found       []string
+	said        int
+	stops, down int
+	wasUp       bool
 }
 
 func newJudge(k *Walker) *judge {
@@ -205,6 +207,12 @@ func (j *judge) look(moves bool) {
 			note("goes although it is held")
 		}
 	}
+	j.balance(note)
+}
+
+// balance judges whether it stands where it must not, and whether power was taken from it.
+func (j *judge) balance(note func(what string)) {
+	k := j.k
 	up := k.Up()
 	if j.wasUp && !up {
 		j.down++
@@ -235,15 +243,15 @@ func (k *Walker) day(j *judge, d, gap time.Duration, seen map[string]int) {
 	}
 	var now []active
 	next := k.World.Now() + gap/2
-	var calm, gone time.Duration
+	var calm time.Duration
 	for end := k.World.Now() + d; k.World.Now() < end; {
 		k.walk()
 		k.Run(slice)
 		at := k.World.Now()
-		moves := at-gone < j.bound
+		moves := at-j.gone < j.bound
 		for _, a := range now {
 			if a.t.moves {
-				moves, gone = true, at
+				moves, j.gone = true, at
 			}
 		}
 		j.look(moves)
@@ -256,7 +264,7 @@ func (k *Walker) day(j *judge, d, gap time.Duration, seen map[string]int) {
 		})
 		if at >= next && len(now) < 2 {
 			t := list[k.rng.IntN(len(list))]
-			if !slices.ContainsFunc(now, func(a active) bool { return a.t.name == t.name }) && !(k.dead && t.name == "guard killed") {
+			if !slices.ContainsFunc(now, func(a active) bool { return a.t.name == t.name }) {
 				seen[t.name]++
 				t.begin(k)
 				now = append(now, active{t, at + time.Duration(1+k.rng.IntN(60))*time.Second})
