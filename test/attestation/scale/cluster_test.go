@@ -1,3 +1,5 @@
+//go:build qualify
+
 package scale
 
 import (
@@ -123,9 +125,6 @@ func (c *cluster) verifier(s *site, name string, first int) *proc.Process {
 // the middle, and sends what is no message over NATS: every robot has its result.
 func TestAQueueGroupOfACluster(t *testing.T) {
 	t.Parallel()
-	if !qualify() {
-		t.Skip("qualify: three servers take too long to start for every test run")
-	}
 	s := newSite(t, 24)
 	c := startCluster(t, s)
 	ada, bea := c.verifier(s, "ada", 0), c.verifier(s, "bea", 1)

@@ -1,9 +1,10 @@
+//go:build qualify
+
 package scale
 
 import (
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -13,8 +14,6 @@ import (
 )
 
 var netDialer = net.Dialer{Timeout: time.Minute}
-
-func qualify() bool { return os.Getenv("ROBOWARDEN_TIER") == "qualify" }
 
 const (
 	// fleetSize and clusterFleetSize are how many robots attest.
@@ -29,9 +28,6 @@ const (
 // TestTwoThousandRobots has two thousand robots with keys of their own attest three times: with their logs, without, and
 // while one verifier is killed when a quarter of them have their results.
 func TestTwoThousandRobots(t *testing.T) {
-	if !qualify() {
-		t.Skip("qualify: takes minutes")
-	}
 	explain(t)
 	s := newSite(t, fleetSize)
 	b := startMosquitto(t, s)
@@ -45,9 +41,6 @@ func TestTwoThousandRobots(t *testing.T) {
 // TestTwoHundredRobotsOnACluster does the same on three nodes of NATS, of which one is killed with the verifier. A node keeps
 // a replicated consumer for each subscription of each robot, which is more than two cores can do for two thousand.
 func TestTwoHundredRobotsOnACluster(t *testing.T) {
-	if !qualify() {
-		t.Skip("qualify: takes minutes")
-	}
 	s := newSite(t, clusterFleetSize)
 	c := startCluster(t, s)
 	ada, bea := c.verifier(s, "ada", 0), c.verifier(s, "bea", 1)
