@@ -42,7 +42,7 @@ type Pace struct {
 
 // DefaultPace suits a robot: the guard is back at once after a crash, and a role that cannot run does not fill the log.
 func DefaultPace() Pace {
-	return Pace{First: 200 * time.Millisecond, Most: 10 * time.Second, Well: time.Minute, Refusal: 5 * time.Second, Settle: 10 * time.Second}
+	return Pace{First: 200 * time.Millisecond, Most: 10 * time.Second, Well: time.Minute, Refusal: 5 * time.Second, Settle: 25 * time.Second}
 }
 
 // RefusedError is what Run returns when the guard refused to run.
