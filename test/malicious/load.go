@@ -20,8 +20,8 @@ func All() []Attack {
 		Attack{"hello/version", "an old version with a hole", hellos(`{"role":"courier","min_version":7,"max_version":9,"program":"x"}`, "version")},
 		Attack{"hello/versions-upside-down", "an old version with a hole", hellos(`{"role":"courier","min_version":1,"max_version":0,"program":"x"}`, "version", "malformed")},
 		Attack{"hello/no-version", "an old version with a hole", hellos(`{"role":"courier","program":"x"}`, "version", "malformed")},
-		Attack{"hello/role-guard", "the guard's own place", hellos(`{"role":"guard","min_version":2,"max_version":2,"program":"x"}`, "not-yours", "malformed")},
-		Attack{"hello/no-role", "no rules at all", hellos(`{"min_version":2,"max_version":2,"program":"x"}`, "not-yours", "malformed")},
+		Attack{"hello/role-guard", "the guard's own place", hellos(`{"role":"guard","min_version":4,"max_version":4,"program":"x"}`, "not-yours", "malformed")},
+		Attack{"hello/no-role", "no rules at all", hellos(`{"min_version":4,"max_version":4,"program":"x"}`, "not-yours", "malformed")},
 		Attack{"hello/silent", "a place for ever", silent},
 		Attack{"load/flood", "a guard that is busy", flood},
 		Attack{"load/deaf", "a guard that waits for a reader", deaf},
@@ -153,7 +153,7 @@ func Hammer(ctx context.Context, socket string, n int) {
 		case 0:
 			_ = l.frame('H', 1, `{"role":"cour`)
 		case 1:
-			_ = l.frame('H', 1, `{"role":"courier","min_version":2,"max_version":2,"program":"x"}`)
+			_ = l.frame('H', 1, `{"role":"courier","min_version":4,"max_version":4,"program":"x"}`)
 			for range 50 {
 				if l.frame('T', 0, `{"state":"attesting","detail":"","connected":true,"lease_ms":1000}`) != nil {
 					break
@@ -214,7 +214,7 @@ func Decoy(ctx context.Context, path string) error {
 
 // Outsider is what a program of a user without any right must meet: an end, whatever it sends.
 func Outsider(ctx context.Context, socket string) error {
-	for _, first := range [][]byte{packet('H', 1, `{"role":"courier","min_version":2,"max_version":2,"program":"x"}`), []byte("S"), []byte("O{}")} {
+	for _, first := range [][]byte{packet('H', 1, `{"role":"courier","min_version":4,"max_version":4,"program":"x"}`), []byte("S"), []byte("O{}")} {
 		l, err := dial(ctx, socket)
 		if errors.Is(err, unix.EACCES) {
 			continue // the file's mode says it already

@@ -76,7 +76,7 @@ func enter(ctx context.Context, t Target, role string) (link, error) {
 		if err != nil {
 			return l, err
 		}
-		if err := l.frame('H', 1, fmt.Sprintf(`{"role":%q,"min_version":2,"max_version":2,"program":"malicious"}`, role)); err != nil {
+		if err := l.frame('H', 1, fmt.Sprintf(`{"role":%q,"min_version":4,"max_version":4,"program":"malicious"}`, role)); err != nil {
 			return l, err
 		}
 		kind, body, err := l.read()

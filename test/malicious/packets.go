@@ -42,15 +42,19 @@ func packets() []Attack {
 		{"devices complete with a reason", "steward", "malformed", p('V', `{"lease_ms":1000,"complete":true,"why":"x"}`)},
 		{"devices of nobody", "steward", "malformed", p('V', `{"lease_ms":1000,"complete":true,"total":1,"open":[{"path":"/dev/video0"}]}`)},
 		{"devices beyond number", "steward", "malformed", p('V', `{"lease_ms":1000,"complete":true,"total":1e30}`)},
+		{"counter by steward", "steward", "not-yours", p('M', `{"nonce":"00","fault":"no-tpm"}`)},
+		{"counter unknown key", "courier", "malformed", p('M', `{"nonce":"00","proven":true}`)},
+		{"counter no base64", "courier", "malformed", p('M', `{"nonce":"00","attest":"!","signature":"","key":""}`)},
+		{"counter no JSON", "courier", "malformed", p('M', "\xff\x54\x43\x47")},
 		{"status with a body", "courier", "malformed", p('S', "now")},
 		{"half a frame", "courier", "malformed", "T\x01"},
 		{"a type alone", "courier", "malformed", "C"},
-		{"hello again", "courier", "", p('H', `{"role":"steward","min_version":2,"max_version":2,"program":"x"}`)},
+		{"hello again", "courier", "", p('H', `{"role":"steward","min_version":4,"max_version":4,"program":"x"}`)},
 		{"oversized", "courier", "malformed", string(make([]byte, 60<<10+1))},
 		{"far oversized", "courier", "malformed", p('O', strings.Repeat("x", 150<<10))},
 	}
 	// What only the guard sends, and types that do not exist.
-	for _, kind := range []byte("WRsQDE") {
+	for _, kind := range []byte("WRsQDEN") {
 		list = append(list, one{fmt.Sprintf("guard's own frame %c", kind), "courier", "", p(kind, `{}`)})
 	}
 	for _, kind := range []byte{0, 1, 'h', 'X', 'Z', 0x7f, 0x80, 0xff} {

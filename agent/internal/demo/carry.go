@@ -315,7 +315,7 @@ func (c *carried) Device(m *msg.Device) {
 		c.carry(c.topics.Microphones[m.Index].Topic, func(p *payload) { p.u8(active) })
 	case msg.Battery:
 		c.carry(c.topics.Battery.Topic, func(p *payload) { p.battery(m) })
-	case msg.DeviceUnknown:
+	case msg.Heat, msg.DeviceUnknown: // the walker's motors stay cool
 	}
 }
 
