@@ -171,7 +171,7 @@ type braked struct {
 // does, or for a reset of the computer.
 func (r *deviceRig) runaway(t testing.TB, do func() error) braked {
 	t.Helper()
-	r.plant.Fault(t, "keep_moving")
+	r.runAway(t)
 	b, resets, begun := braked{trigger: r.now(t)}, must(r.Resets())(t), time.Now()
 	done := make(chan error, 1)
 	go func() { done <- do() }()
@@ -189,6 +189,23 @@ func (r *deviceRig) runaway(t testing.TB, do func() error) braked {
 	// A robot that stands and is braked hears its commands again.
 	r.plant.Fault(t, "clear keep_moving")
 	return b
+}
+
+// runAway has a robot that drives keep its speed whatever it is told. What it keeps is its present target: if that was zero for a
+// moment, the robot has to drive again.
+func (r *deviceRig) runAway(t testing.TB) {
+	t.Helper()
+	for range 5 {
+		r.plant.Fault(t, "keep_moving")
+		from := r.now(t)
+		until(t, patience, "half a second more of the robot's time", func() bool { return r.now(t) > from+500*time.Millisecond })
+		if s := r.newest(t); s.Speed() > 0.15 {
+			return
+		}
+		r.plant.Fault(t, "clear keep_moving")
+		r.drives(t)
+	}
+	t.Fatal("expected a robot that keeps its speed, found one that stops, five times")
 }
 
 // stopNow gives the guard this order, again if it was too busy.
