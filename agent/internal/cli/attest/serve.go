@@ -197,6 +197,9 @@ func (s *serving) prepare(store *verifier.DirStore, log zerolog.Logger) (*verifi
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := noteNonceKey(s.dir, s.nonceKey); err != nil {
+		return nil, nil, err
+	}
 	v, err := verifier.New(verifier.Config{
 		Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, Shared: s.share != "",
 	}, store)
@@ -228,17 +231,25 @@ func writeOwn(path string, data []byte) error {
 // lock keeps others off the folder: two verifiers that are no group would not know of each other's challenges. Those of a
 // group keep off who is none of them.
 func lock(dir string, shared bool) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
 	how := unix.LOCK_EX
 	if shared {
 		how = unix.LOCK_SH
 	}
+	if unlock, err = flock(filepath.Join(dir, "lock"), how); err != nil {
+		return nil, fmt.Errorf("%s: another verifier serves this folder, and not both have --share (%w)", dir, err)
+	}
+	return unlock, nil
+}
+
+// flock locks a file, which it makes where it is missing, and waits for nobody.
+func flock(path string, how int) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // in the verifier's folder
+	if err != nil {
+		return nil, err
+	}
 	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: another verifier serves this folder, and not both have --share (%w)", dir, err)
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }
