@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
 
@@ -150,7 +151,7 @@ func checkNonceKey(dir, given string) error {
 // newRotate changes the key for nonces.
 func newRotate(dir *string) *cobra.Command {
 	var given string
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "rotate",
 		Short: "Draw a new key for challenges' nonces; challenges by the one before still count",
 		Long: `Rotate puts a new key for nonces in front of the one in use, and forgets all but that one: challenges that are open are answered
@@ -159,7 +160,7 @@ somebody may have seen the key: it lets its holder pass old answers off as fresh
 
 A verifier that was started with --nonce-key needs the same here; keys that the folder's verifier does not use are not changed.`,
 		Example: "  robowarden-station verifier rotate --state-dir /var/lib/robowarden-verifier",
-		Args:    positional(cobra.NoArgs),
+		Args:    answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := openStore(*dir); err != nil {
 				return err
