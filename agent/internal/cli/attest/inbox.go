@@ -13,7 +13,7 @@ const (
 	// maxOfOne is more than a robot sends for one attestation, which is a hello, its logs and the evidence, and repeats of it.
 	maxOfOne = 2 * (evidence.MaxLogs + 2)
 	// maxBytesOfOne has room for the largest answer: all logs in base64 with what is around them, and the evidence.
-	maxBytesOfOne = 6 << 20
+	maxBytesOfOne = 7 << 20
 	maxWaiting    = 512 * maxOfOne
 	// maxWaitingBytes is for everything, maxLargeBytes for what is larger than small: robots that send logs take no place from the
 	// hellos and the evidence of the others.
