@@ -14,6 +14,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/contract"
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/counter"
@@ -49,6 +50,18 @@ type ageMark struct {
 	generation uint64
 	// key is the SHA-256 of the attestation key that was seen first.
 	key [sha256.Size]byte
+}
+
+// newRobot stands in the place of the key on a robot whose TPM counts from its first start on, until a counter has been asked for.
+var newRobot = [sha256.Size]byte{'n', 'e', 'w'}
+
+// markNew writes down at a robot's first start, before anything else, that no counter was ever asked for. A start after a power cut or
+// a refused configuration still knows it. What is there already stays.
+func markNew(state *stateDir) error {
+	if _, err := state.dir.ReadFile(ageFile); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return state.replace(ageNew, ageFile, (&ageMark{key: newRobot}).encode())
 }
 
 const ageBytes = 8 + 8 + sha256.Size
@@ -98,8 +111,10 @@ type ageKeeper struct {
 	// expected is true where a TPM has to prove it: the deployment names one, or one has counted before. Both are run's own after
 	// the start, and so is the rest up to the lock.
 	expected, marked bool
-	mark             ageMark
-	countedAt        time.Duration
+	// fresh is true while the courier's word that there is no counter is enough to have the first one made.
+	fresh     bool
+	mark      ageMark
+	countedAt time.Duration
 
 	mu    sync.Mutex
 	found guard.Age
@@ -113,6 +128,9 @@ type ageKeeper struct {
 	detail    string
 }
 
+// counts says whether a TPM is to count the robot's starts.
+func counts(dep *config.Deployment) bool { return dep.Courier != nil && dep.Courier.TPM != "" }
+
 // newAgeKeeper reads the mark and makes the first finding. tpm says that the deployment names a TPM.
 func newAgeKeeper(state *stateDir, tpm bool, generation func() uint64, boot func() time.Duration, log zerolog.Logger) *ageKeeper {
 	k := &ageKeeper{
@@ -124,7 +142,8 @@ func newAgeKeeper(state *stateDir, tpm bool, generation func() uint64, boot func
 	if err == nil {
 		k.mark, err = decodeAge(data)
 	}
-	k.marked = err == nil
+	k.fresh = err == nil && k.mark == ageMark{key: newRobot}
+	k.marked = err == nil && !k.fresh
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		// If the TPM has counted, it will say so.
 		log.Error().Err(err).Msg("how far the TPM had counted cannot be read")
@@ -253,8 +272,9 @@ func stated(a *contract.Counter) (value uint64, key [sha256.Size]byte, err error
 	return value, sha256.Sum256(a.Key), err
 }
 
-// faulty takes the courier's word that there is no statement. It is unsigned: where the TPM has counted before, a counter that is
-// gone restricts the robot, and nothing that is said here frees it.
+// faulty takes the courier's word that there is no statement. It is unsigned, so it frees nobody: a counter that is gone, or that was
+// never made on a robot that ran without one, restricts the robot until somebody answers for it. Only on one whose TPM has been to count
+// since its first start, and was never asked to, the first counter is made on that word: no state of it can be older.
 func (k *ageKeeper) faulty(ask contract.CounterRequest, a *contract.Counter) {
 	counted := k.marked && k.mark.value > 0
 	switch a.Fault {
@@ -266,8 +286,12 @@ func (k *ageKeeper) faulty(ask contract.CounterRequest, a *contract.Counter) {
 		switch {
 		case counted:
 			k.setBack(interlock.CauseCounterGone, a.Detail)
-		case ask.Make || !k.begin():
+		case k.marked: // It was asked to make one.
 			k.unproven(ask, interlock.CauseTPMRefused, a.Detail)
+		case !k.fresh:
+			k.setBack(interlock.CauseCounterGone, ranUncounted)
+		case !k.begin():
+			k.unproven(ask, interlock.CauseWriteFailed, a.Detail)
 		}
 	case contract.CounterReplaced:
 		if counted {
@@ -279,6 +303,10 @@ func (k *ageKeeper) faulty(ask contract.CounterRequest, a *contract.Counter) {
 		k.unproven(ask, interlock.CauseTPMRefused, a.Detail)
 	}
 }
+
+// ranUncounted is for people: a robot whose TPM is to count from now on looks like one whose disk was set back to before it did.
+const ranUncounted = "the courier finds none, and this robot ran before without one: sign the reset if its TPM has never counted until now; " +
+	"if it has, the disk is an old one"
 
 // begin has the first counter made, or takes up what there is after somebody has answered for it. The disk knows of it first, so
 // that a start after a power cut goes on.
@@ -367,7 +395,7 @@ func (k *ageKeeper) write(m ageMark) bool {
 		k.log.Error().Err(err).Msg("how far the TPM counts could not be stored; trying again")
 		return false
 	}
-	k.mark, k.marked = m, true
+	k.mark, k.marked, k.fresh = m, true, false
 	return true
 }
 

@@ -104,7 +104,11 @@ type disk struct {
 
 func newDisk(t *testing.T) *disk {
 	t.Helper()
-	return &disk{t: t, state: openTestState(t), generation: 1, tpm: true}
+	d := &disk{t: t, state: openTestState(t), generation: 1, tpm: true}
+	if err := markNew(d.state); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // start begins a run of the guard.
@@ -253,6 +257,14 @@ func TestDiskThatWasSetBackIsNoticed(t *testing.T) {
 			d.restore(old)
 			c.fault, d.tpm = contract.CounterNoTPM, false
 		}, guard.AgeUnproven, interlock.CauseUncounted, true},
+		"an image of before the TPM counted at all, and the courier says that it never did": {func(d *disk, c *chip) {
+			d.wipe()
+			c.fault = contract.CounterMissing
+		}, guard.AgeSetBack, interlock.CauseCounterGone, true},
+		"the mark is damaged, and the courier says that the TPM never counted": {func(d *disk, c *chip) {
+			d.restore([]byte("damaged"))
+			c.fault = contract.CounterMissing
+		}, guard.AgeSetBack, interlock.CauseCounterGone, true},
 		"the TPM refuses":                 {func(_ *disk, c *chip) { c.fault = contract.CounterRefused }, guard.AgeUnproven, interlock.CauseTPMRefused, true},
 		"forged by the courier":           {func(_ *disk, c *chip) { c.forge = func(a *contract.Counter) { a.Attest[len(a.Attest)-1]++ } }, guard.AgeUnproven, interlock.CauseNotProven, true},
 		"no TPM ever, deployment changed": {func(d *disk, _ *chip) { d.wipe(); d.tpm = false }, guard.AgeUnproven, interlock.CauseUncounted, false},
@@ -275,6 +287,67 @@ func TestDiskThatWasSetBackIsNoticed(t *testing.T) {
 				d.want("at the next start", guard.AgeProven, interlock.CauseNone, false)
 			}
 		})
+	}
+}
+
+// TestARobotThatRanWithoutACounter is one whose TPM is to count from now on: it looks like one whose disk was set back, so the courier's
+// word is not enough, and the key of whoever answers for that is not pinned before. Off, a robot at its first start needs nobody.
+func TestARobotThatRanWithoutACounter(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		d, chip := newDisk(t), newChip(t)
+		if !first {
+			d.wipe()
+		}
+		if d.run(chip); first {
+			d.want("the first start", guard.AgeProven, interlock.CauseNone, false)
+			continue
+		}
+		for range 2 {
+			d.want("it ran without", guard.AgeSetBack, interlock.CauseCounterGone, true)
+			if !strings.Contains(d.k.status().Text, "sign the reset") {
+				t.Errorf("nobody is told what to do: %+v", d.k.status())
+			}
+			d.run(chip)
+		}
+		if _, err := d.state.dir.ReadFile(ageFile); err == nil || chip.value != 0 {
+			t.Errorf("a counter was begun without a reset: %d, %v", chip.value, err)
+		}
+		d.reset(chip)
+		d.want("after the reset", guard.AgeProven, interlock.CauseNone, false)
+	}
+}
+
+// TestTheFirstStartIsWrittenDown: only a robot that never ran, and whose deployment names a TPM, is marked as new; later, what is
+// there stays.
+func TestTheFirstStartIsWrittenDown(t *testing.T) {
+	for name, c := range map[string]struct{ before, tpm, fresh bool }{
+		"with a TPM": {false, true, true}, "without (off)": {false, false, false}, "a TPM later": {true, true, false},
+	} {
+		s := newTestSite(t)
+		if c.before {
+			s.kill(s.running())
+		}
+		if c.tpm {
+			raw, err := os.ReadFile(filepath.Join(s.dir, "deployment.yaml"))
+			s.must(err)
+			s.write("deployment.yaml", append(raw, `
+courier: {broker: "tls://127.0.0.1:1", prefix: test, ca: ca.pem, certificate: robot.pem, tpm: tpm.sock, state_dir: courier, bandwidth_kib_s: 64}
+`...))
+		}
+		a := s.running()
+		if a.age.fresh != c.fresh || a.age.marked || a.age.expected != c.tpm {
+			t.Errorf("%s: fresh %t, marked %t, expected %t", name, a.age.fresh, a.age.marked, a.age.expected)
+		}
+		s.kill(a)
+	}
+	d := newDisk(t)
+	if k := d.start(); !k.fresh || k.marked {
+		t.Errorf("fresh %t, marked %t", k.fresh, k.marked)
+	}
+	d.run(newChip(t))
+	counted := d.image()
+	if err := markNew(d.state); err != nil || string(d.image()) != string(counted) {
+		t.Errorf("what was counted is gone: %v", err)
 	}
 }
 

@@ -162,7 +162,7 @@ func (a *Agent) open() error {
 		Core: core, Clock: a.clock, Sink: a.bus.sink, Journal: recorder{a.journal, a.flight}, Heartbeats: beats, Envelopes: envelopes,
 		Persist: a.state.persist, Log: a.log,
 	})
-	a.age = newAgeKeeper(a.state, dep.Courier != nil && dep.Courier.TPM != "", a.store.Generation, a.clock.Boot, a.log)
+	a.age = newAgeKeeper(a.state, counts(dep), a.store.Generation, a.clock.Boot, a.log)
 	a.age.guard, a.age.poke = a.guard, a.peers.poke
 	a.orders = &orders{
 		ledger: a.ledger, guard: a.guard, log: a.log, stage: a.stageOrder, halt: a.haltRelease,

@@ -16,6 +16,11 @@ func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.Signed
 	if err := a.openState(dep); err != nil {
 		return config.SignedPolicy{}, err
 	}
+	if counts(dep) && !a.ranBefore() {
+		if err := markNew(a.state); err != nil {
+			return config.SignedPolicy{}, err
+		}
+	}
 	trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
 	now := times(a.clock.Civil(), trust)
 	sets := a.policySets(now, bundle)

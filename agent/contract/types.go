@@ -234,7 +234,7 @@ const (
 )
 
 // Counter answers a [CounterRequest]: with what the TPM has stated, which the guard verifies itself, or with the courier's unsigned
-// word why there is nothing, which only tightens.
+// word why there is nothing, which frees nobody.
 type Counter struct {
 	// Nonce is the request's.
 	Nonce string `json:"nonce"`

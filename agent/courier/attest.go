@@ -107,8 +107,11 @@ type facts struct {
 	artifacts               []evidence.Artifact
 }
 
+// errBusy says that no evidence can be made that counts, for now.
+var errBusy = errors.New("the kernel goes on reading files that it measures, faster than the TPM can quote: trying again later")
+
 // build makes the evidence for a challenge and says which logs go along. The kernel's log of files may grow while the TPM quotes what
-// it has led to; then all is made once more.
+// it has led to; then all is made once more. What would have to be refused is not handed out: errBusy.
 func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logFile, error) {
 	from, asked := evidence.IMAAsked(c.Logs)
 	for n := 1; ; n++ {
@@ -117,8 +120,13 @@ func (p *proof) build(id *identity, c *order.Challenge, f facts) ([]byte, []logF
 			files = p.readIMA(from)
 		}
 		msg, logs, err := p.buildOnce(id, c, f, files.pieces)
-		if err != nil || n == imaTries || !files.grown() {
-			return msg, append(logs, files.sent()...), err
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case !files.grown():
+			return msg, append(logs, files.sent()...), nil
+		case n == imaTries:
+			return nil, nil, errBusy
 		}
 	}
 }

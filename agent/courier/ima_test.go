@@ -3,6 +3,7 @@ package courier
 import (
 	"bytes"
 	"crypto"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -63,31 +64,39 @@ func TestLogOfFilesByOffset(t *testing.T) {
 
 // TestEvidenceIsMadeAnewWhenTheLogGrows: what the TPM quotes must not be ahead of the log that goes along.
 func TestEvidenceIsMadeAnewWhenTheLogGrows(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ima")
-	if err := os.WriteFile(path, []byte("one"), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	key, err := order.GenerateKey(order.ECDSAP256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	grow := &growing{Signer: key, path: path, times: 2}
-	p := &proof{ima: path, kernel: kernelFiles(t.TempDir()), agent: strings.Repeat("ab", 32)}
-	c := &order.Challenge{Session: order.NewID(), Robot: testRobot, BootID: uuid, Nonce: order.NewID() + order.NewID(), Logs: []string{evidence.IMAPart(0)}}
-	msg, logs, err := p.build(&identity{key: grow, tier: order.TierSoftwareKey}, c, facts{robot: testRobot, boot: uuid, nonce: order.NewID(), head: contract.Head{Digest: strings.Repeat("cd", 32)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := evidence.Parse(msg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(logs) != 1 || !bytes.Equal(logs[0].data, whole) || e.Claims.Log("ima.0") != fingerprint(whole) || grow.signed != 3 {
-		t.Errorf("%d logs, signed %d times, the claims name %s", len(logs), grow.signed, e.Claims.Log("ima.0"))
+	for _, grows := range []int{0, imaTries - 1, imaTries} {
+		path := filepath.Join(t.TempDir(), "ima")
+		if err := os.WriteFile(path, []byte("one"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		grow := &growing{Signer: key, path: path, times: grows}
+		p := &proof{ima: path, kernel: kernelFiles(t.TempDir()), agent: strings.Repeat("ab", 32)}
+		c := &order.Challenge{Session: order.NewID(), Robot: testRobot, BootID: uuid, Nonce: order.NewID() + order.NewID(), Logs: []string{evidence.IMAPart(0)}}
+		msg, logs, err := p.build(&identity{key: grow, tier: order.TierSoftwareKey}, c, facts{robot: testRobot, boot: uuid, nonce: order.NewID(), head: contract.Head{Digest: strings.Repeat("cd", 32)}})
+		if grows == imaTries { // It would have to be refused.
+			if !errors.Is(err, errBusy) || msg != nil || logs != nil || grow.signed != imaTries {
+				t.Errorf("grows each time: signed %d times, %d bytes, %v", grow.signed, len(msg), err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := evidence.Parse(msg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(logs) != 1 || !bytes.Equal(logs[0].data, whole) || e.Claims.Log("ima.0") != fingerprint(whole) || grow.signed != grows+1 {
+			t.Errorf("grows %d times: %d logs, signed %d times, the claims name %s", grows, len(logs), grow.signed, e.Claims.Log("ima.0"))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"errors"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/contract"
@@ -145,10 +146,16 @@ func (s *session) challenged(now time.Duration) bool {
 	return true
 }
 
-// proved goes on to wait for the result, or rests if there is nothing to judge.
+// proved goes on to wait for the result, or rests if there is nothing to judge. A computer that is busy says nothing about what it can
+// prove: what counted goes on to count.
 func (s *session) proved(now time.Duration, err error) bool {
 	if s.phase != phaseProve {
 		return false // too late
+	}
+	if errors.Is(err, errBusy) {
+		s.detail = err.Error()
+		s.rest(now)
+		return false
 	}
 	if err != nil {
 		s.failed = "the robot cannot prove anything: " + err.Error()

@@ -2,6 +2,7 @@ package courier
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -97,6 +98,23 @@ func TestSessionRefusals(t *testing.T) {
 	s.refused(12*time.Second, "agent-digest")
 	if s.attested(12*time.Second) || s.state(12*time.Second) != Failed {
 		t.Error("a refusal does not end what was accepted")
+	}
+}
+
+// TestSessionOfABusyComputer rests and tries again: nothing has failed, and what was accepted goes on to count. Off, another error has.
+func TestSessionOfABusyComputer(t *testing.T) {
+	for err, state := range map[error]string{fmt.Errorf("made 4 times: %w", errBusy): Attested, errors.New("the TPM is gone"): Failed} {
+		s := newSession()
+		s.poll(0)
+		s.challenged(0)
+		s.proved(0, nil)
+		s.accepted(0, time.Hour)
+		if !s.poll(40*time.Minute) || !s.challenged(40*time.Minute) || s.proved(40*time.Minute, err) || s.state(40*time.Minute) != state {
+			t.Errorf("%v: state %s, expected %s", err, s.state(40*time.Minute), state)
+		}
+		if s.poll(40*time.Minute+time.Second) || !s.poll(41*time.Minute) {
+			t.Errorf("%v: expected another attempt after a pause", err)
+		}
 	}
 }
 

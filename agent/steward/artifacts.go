@@ -48,8 +48,8 @@ type artifacts struct {
 	// roundTime is what a round has for reading, 0 for roundTime.
 	roundTime time.Duration
 	known     map[string]measured
-	// before is what was measured in the slot that was active before.
-	before map[string]measured
+	// good is what was found the last time that an artifact could be measured, before that of the slot that was active before.
+	good, before map[string]measured
 	// trouble is why the folder cannot be read, empty while it can.
 	trouble string
 	// reading is the content that is being read, read the one that was and that nobody has asked for yet.
@@ -91,17 +91,20 @@ func (a *artifacts) measure(ctx context.Context) []contract.Artifact {
 
 // remember keeps what was measured, and what was in the other slot before.
 func (a *artifacts) remember(name string, m *measured) {
-	was := a.known[name]
-	if was.look.text != m.look.text {
+	if a.known[name].look.text != m.look.text {
 		a.loaded.due = true
 	}
-	if was.digest != "" && was.look.slot != m.look.slot {
-		if a.before == nil {
-			a.before = map[string]measured{}
-		}
-		a.before[name] = was
-	}
 	a.known[name] = *m
+	if m.digest == "" {
+		return // Where nothing could be measured, nothing is known to have changed.
+	}
+	if a.good == nil {
+		a.good, a.before = map[string]measured{}, map[string]measured{}
+	}
+	if good, ok := a.good[name]; ok && good.look.slot != m.look.slot {
+		a.before[name] = good
+	}
+	a.good[name] = *m
 }
 
 // one measures one artifact, or repeats what is known.

@@ -217,6 +217,15 @@ func TestAnOldModelThatIsStillLoaded(t *testing.T) {
 		goes bool
 	}{
 		"a fallback": {func(*bench) {}, true},
+		"a fallback, after a look that failed": {func(b *bench) {
+			link := filepath.Join(b.dir, "grasp", "active", "link")
+			b.must(os.Symlink("weights.bin", link))
+			if a := b.look(); a.SHA256 != "" || !strings.Contains(a.Why, "neither a file nor a folder") {
+				b.t.Errorf("%+v", a)
+			}
+			b.must(os.Remove(link))
+			b.look()
+		}, true},
 		"not named any more": {func(b *bench) {
 			b.state["release"] = map[string]any{"artifacts": []any{map[string]any{"name": "grasp", "sha256": b.digests["new"]}}}
 		}, false},

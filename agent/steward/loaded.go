@@ -3,8 +3,13 @@ package steward
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,12 +54,18 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 	}
 	own, ownErr := os.Stat("/proc/self/exe")
 	again := false
+	homes, unseen := a.homes()
 	suspects, found := map[string]bool{}, map[string]use{}
 	why := proc.Files(ctx, l.procfs, a.aboutSlots, func(u *proc.FileUse) {
-		name, slot := a.whose(u)
+		name, slot, file, why := a.whose(u, homes)
+		unseen = cmp.Or(unseen, why)
 		active := a.known[name]
 		if again = again || name != "" && active.digest == ""; active.digest == "" || active.look.has(device(u), u.Inode) {
 			return // Of what has no digest, the guard hears none.
+		}
+		if u.Listed && device(u) != active.look.device {
+			unseen = cmp.Or(unseen, fmt.Sprintf("process %d has mapped %s, and the kernel does not say which file that is", u.PID, u.Path))
+			return // It may be the very file that was verified: the steward lacks CAP_CHECKPOINT_RESTORE.
 		}
 		// The robot's own commands read and write slots.
 		exe, err := os.Stat("/proc/" + strconv.Itoa(u.PID) + "/exe")
@@ -66,7 +77,6 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 		suspects[key] = true
 		// The worst of several: what nobody has verified.
 		if other, ok := found[name]; l.suspects[key] && (!ok || other.digest != "") {
-			_, file, _ := strings.Cut(u.Path, linkName(name, slot))
 			x.text = fmt.Sprintf("process %d (%s) has loaded %s/%s, which is not what was verified as active: restart it", u.PID, cmp.Or(u.Unit(), "no unit"), slot, file)
 			found[name] = x
 		}
@@ -75,7 +85,7 @@ func (a *artifacts) lookAtUses(ctx context.Context) {
 	case why == proc.ReasonPending: // There was no time: the next round looks again.
 		return
 	case why == proc.ReasonNone:
-		l.blind = ""
+		l.blind = unseen
 	default:
 		l.blind = string(why)
 	}
@@ -87,22 +97,56 @@ func (a *artifacts) aboutSlots(path string) bool {
 	return strings.Contains(path, "/a/") || strings.Contains(path, "/b/")
 }
 
-// whose says which artifact's slot a file lies in, or lay: by its name, or by the end of its name on the same device, since the folder
-// has another name for a process in a container. Empty for no artifact's.
-func (a *artifacts) whose(u *proc.FileUse) (name, slot string) {
-	for name := range a.known {
-		for _, slot := range []string{"a", "b"} {
-			at := strings.Index(u.Path, linkName(name, slot))
-			if at >= 0 && (u.Path[:at] == a.dir || device(u) == a.known[name].look.device) {
-				return name, slot
-			}
-		}
-	}
-	return "", ""
+// home is where the folder of an artifact lies.
+type home struct {
+	name  string
+	place proc.Place
 }
 
-// linkName is where a slot's file lies for a process to which the folder of all artifacts has another name.
-func linkName(artifact, slot string) string { return "/" + artifact + "/" + slot + "/" }
+// homes finds where the artifacts' folders lie, or says why not.
+func (a *artifacts) homes() (homes []home, unseen string) {
+	for _, name := range slices.Sorted(maps.Keys(a.known)) {
+		p, err := proc.PlaceOf(filepath.Join(a.dir, name))
+		switch {
+		case err == nil:
+			homes = append(homes, home{name, p})
+		case !errors.Is(err, fs.ErrNotExist):
+			unseen = cmp.Or(unseen, err.Error())
+		}
+	}
+	return homes, unseen
+}
+
+// whose says which artifact's slot a file lies in, or lay, and its name there. Names and mounts are each process's own to choose, a
+// container's and a stranger's, so neither a likeness of names counts nor the folder's own name: what counts is where in its file system
+// the file lies. Empty for no artifact's; unseen says why that cannot be told.
+func (a *artifacts) whose(u *proc.FileUse, homes []home) (name, slot, file, unseen string) {
+	at, ok := u.Place()
+	if !ok {
+		return "", "", "", a.lost(u)
+	}
+	for _, h := range homes {
+		rest, in := at.Below(h.place)
+		if slot, file, found := strings.Cut(rest, "/"); in && found && (slot == "a" || slot == "b") {
+			return h.name, slot, file, ""
+		}
+	}
+	return "", "", "", ""
+}
+
+// lost says that a file may be an artifact's and lies where nobody can see any more: through a mount that is gone.
+func (a *artifacts) lost(u *proc.FileUse) string {
+	for _, name := range slices.Sorted(maps.Keys(a.known)) {
+		look := a.known[name].look
+		if look.has(device(u), u.Inode) || device(u) != look.device && !u.Listed {
+			continue
+		}
+		if strings.Contains(u.Path, "/"+name+"/a/") || strings.Contains(u.Path, "/"+name+"/b/") {
+			return fmt.Sprintf("process %d uses %s, and the kernel does not say where that lies", u.PID, u.Path)
+		}
+	}
+	return ""
+}
 
 func device(u *proc.FileUse) uint64 { return unix.Mkdev(u.Major, u.Minor) }
 

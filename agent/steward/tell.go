@@ -29,7 +29,7 @@ func (s *Steward) tellArtifacts(ctx context.Context, conn *contract.Conn) {
 		}
 		if b := s.artifacts.loaded.blind; b != blind {
 			if blind = b; blind != "" {
-				s.o.Log.Warn().Str("why", blind).Msg("not every process can be looked at: one that has loaded other files than the verified ones may not be named")
+				s.o.Log.Warn().Str("why", blind).Msg("not everything that processes have loaded can be looked at: one that has loaded other files than the verified ones may not be named")
 			}
 		}
 		s.trials.step(ctx, list, s.artifacts, s.guardStatus(conn))

@@ -18,12 +18,17 @@ type FileUse struct {
 	// Path is the file's name as the kernel tells it to this process, made printable; behind a file that has lost that name stands
 	// " (deleted)".
 	Path string
-	// Major, Minor and Inode are the file itself.
+	// Major, Minor and Inode are the file itself, as stat(2) has them.
 	Major, Minor uint32
 	Inode        uint64
+	// Listed is true where they are only those of the process's list of mappings, since the file itself could not be asked: on btrfs
+	// and overlayfs that device is another one than that of stat(2).
+	Listed bool
 	// PID is the process.
-	PID int
-	p   process
+	PID   int
+	p     process
+	name  string // as the kernel tells it
+	mount uint64 // through which the process sees it, 0 if that is unknown
 }
 
 // Unit is the process's systemd unit, for people; empty where it has none. It may be asked while the look lasts.
@@ -80,8 +85,10 @@ func (l *fileLook) process(root string, pid int) {
 			return true
 		}
 		var st unix.Statx_t
-		if unix.Statx(dir, name, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_INO, &st) == nil {
-			l.note(&FileUse{Path: target, Major: st.Dev_major, Minor: st.Dev_minor, Inode: st.Ino, PID: pid, p: p})
+		if unix.Statx(dir, name, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_INO|unix.STATX_MNT_ID, &st) == nil {
+			u := FileUse{name: target, PID: pid, p: p}
+			u.is(&st)
+			l.note(&u)
 		}
 		return true
 	})
@@ -102,7 +109,7 @@ func (l *fileLook) note(u *FileUse) {
 		}
 	}
 	l.seen = append(l.seen, *u)
-	u.Path = printable(u.Path)
+	u.Path = printable(u.name)
 	l.tell(u)
 }
 
@@ -126,8 +133,9 @@ func (l *fileLook) maps(p process) error {
 		}
 		last = append(last[:0], line[at:]...)
 		if path := string(last); l.about(path) {
-			if u, ok := parseMapping(string(line[:at])); ok {
-				u.Path, u.PID, u.p = path, p.pid, p
+			if u, span, ok := parseMapping(string(line[:at])); ok {
+				u.name, u.PID, u.p = path, p.pid, p
+				u.ask(span)
 				l.note(&u)
 			}
 		}
@@ -135,11 +143,47 @@ func (l *fileLook) maps(p process) error {
 	return lines.Err()
 }
 
-// parseMapping reads device and inode of a mapping. Numbers that are none are those of no file.
-func parseMapping(text string) (u FileUse, ok bool) {
+// resolveCached is RESOLVE_CACHED of openat2(2), Linux 5.12: only what is in memory already. Older kernels refuse it.
+const resolveCached = 0x20
+
+// ask asks the mapped file itself what it is: by its addresses, which takes CAP_CHECKPOINT_RESTORE, or else by its name, if that still
+// leads to the same inode. Nothing that may have to be fetched from anywhere is waited for.
+func (u *FileUse) ask(span string) {
+	var st unix.Statx_t
+	if unix.Statx(u.p.dir, "map_files/"+span, unix.AT_STATX_DONT_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_INO|unix.STATX_MNT_ID, &st) == nil {
+		u.is(&st)
+		return
+	}
+	u.Listed = true
+	root, err := unix.Openat(u.p.dir, "root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(root) }()
+	fd, err := unix.Openat2(root, u.name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | resolveCached})
+	if err != nil {
+		return
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if st, _, err := look(fd); err == nil && st.Ino == u.Inode {
+		u.is(&st)
+	}
+}
+
+// is takes over what stat(2) says.
+func (u *FileUse) is(st *unix.Statx_t) {
+	u.Major, u.Minor, u.Inode, u.Listed = st.Dev_major, st.Dev_minor, st.Ino, false
+	if st.Mask&unix.STATX_MNT_ID != 0 {
+		u.mount = st.Mnt_id
+	}
+}
+
+// parseMapping reads device and inode of a mapping, and its addresses as the folder map_files names them. Numbers that are none are
+// those of no file.
+func parseMapping(text string) (u FileUse, span string, ok bool) {
 	fields := strings.Fields(text)
 	if len(fields) != 5 {
-		return u, false
+		return u, "", false
 	}
 	number := func(s string, base int) uint64 {
 		n, err := strconv.ParseUint(s, base, 64)
@@ -148,6 +192,8 @@ func parseMapping(text string) (u FileUse, ok bool) {
 		}
 		return n
 	}
+	from, to, _ := strings.Cut(fields[0], "-")
+	span = strings.TrimLeft(from, "0") + "-" + strings.TrimLeft(to, "0")
 	major, minor, _ := strings.Cut(fields[3], ":")
-	return FileUse{Major: uint32(number(major, 16)), Minor: uint32(number(minor, 16)), Inode: number(fields[4], 10)}, true //nolint:gosec // the kernel's numbers
+	return FileUse{Major: uint32(number(major, 16)), Minor: uint32(number(minor, 16)), Inode: number(fields[4], 10)}, span, true //nolint:gosec // the kernel's numbers
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/attest/artifact"
 )
@@ -34,7 +35,7 @@ and has the digest of the signed release that the guard has in force. Whatever h
 stays so. Unless the policy says otherwise, the switch waits until the robot stands.
 
 Exit status: 0 it is active, 1 it is not, 2 the command was used wrongly.`,
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return in.run(cmd, args[0]) },
 	}
 	f := cmd.Flags()
@@ -51,7 +52,7 @@ Exit status: 0 it is active, 1 it is not, 2 the command was used wrongly.`,
 func (in *installing) run(cmd *cobra.Command, name string) error {
 	ctx := cmd.Context()
 	if in.from == "" {
-		return usage("--from is missing: expected the file or folder to copy")
+		return answer.Usage("--from is missing: expected the file or folder to copy")
 	}
 	status, err := in.ask(ctx)
 	if err != nil {
@@ -62,14 +63,14 @@ func (in *installing) run(cmd *cobra.Command, name string) error {
 		return err
 	}
 	if rel := status.Release; rel.Halted != "" {
-		return refused(fmt.Errorf("release %s was halted: %s", rel.Version, rel.Halted))
+		return answer.With(answer.No, fmt.Errorf("release %s was halted: %s", rel.Version, rel.Halted))
 	}
 	if rel := status.Release; rel.Waits {
-		return refused(fmt.Errorf("the release %s is for %d in 100 robots as yet: this one has place %d and waits", rel.Version, rel.RampPercent, rel.RampPlace))
+		return answer.With(answer.No, fmt.Errorf("the release %s is for %d in 100 robots as yet: this one has place %d and waits", rel.Version, rel.RampPercent, rel.RampPlace))
 	}
 	made, err := in.evidence(ctx, demand)
 	if err != nil {
-		return refused(err)
+		return answer.With(answer.No, err)
 	}
 	store, done, err := in.open(name)
 	if err != nil {
@@ -90,7 +91,7 @@ func (in *installing) run(cmd *cobra.Command, name string) error {
 		install.MayActivate = func() error { return in.atRest(ctx) }
 	}
 	if err := store.Install(ctx, install); err != nil {
-		return refused(err)
+		return answer.With(answer.No, err)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s %s of release %s is active in slot %s, on trial for %d s\n",
 		name, demand.Version, release.Version, store.Active(), release.Window())

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/internal/floors"
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/attest/order"
@@ -31,7 +32,7 @@ type robot struct {
 // NewRobot returns the robot's subcommand artifact.
 func NewRobot() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "artifact", Short: "Verify models and firmware, and keep them in two slots", Args: positional(cobra.NoArgs),
+		Use: "artifact", Short: "Verify models and firmware, and keep them in two slots", Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	r := &robot{}
@@ -47,7 +48,7 @@ func (r *robot) flags(cmd *cobra.Command) *cobra.Command {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if r.format != "text" && r.format != "json" {
-			return usage("--output: expected text or json, found %q", r.format)
+			return answer.Usage("--output: expected text or json, found %q", r.format)
 		}
 		return run(cmd, args)
 	}
@@ -122,7 +123,7 @@ func (r *robot) counts(ctx context.Context, name string) func(string) error {
 // open takes an artifact's slots for this program.
 func (r *robot) open(name string) (*slots.Store, func(), error) {
 	if filepath.Base(name) != name || strings.HasPrefix(name, ".") {
-		return nil, nil, usage("expected an artifact's name, found %q", name)
+		return nil, nil, answer.Usage("expected an artifact's name, found %q", name)
 	}
 	dir := filepath.Join(r.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // loaders read what is in it
@@ -210,7 +211,7 @@ func hookOf(program, name string) func(string) error {
 func (r *robot) newCommit() *cobra.Command {
 	return r.flags(&cobra.Command{
 		Use: "commit NAME", Short: "Say that the active artifact has proven itself, and close the way back below the release's floor",
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, done, err := r.open(args[0])
 			if err != nil {
@@ -219,7 +220,7 @@ func (r *robot) newCommit() *cobra.Command {
 			defer done()
 			text, err := store.Commit(cmd.Context())
 			if err != nil {
-				return refused(err)
+				return answer.With(answer.No, err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s is good; %s\n", args[0], text)
 			return nil
@@ -231,7 +232,7 @@ func (r *robot) newRollback() *cobra.Command {
 	var hook string
 	cmd := &cobra.Command{
 		Use: "rollback NAME", Short: "Make the other slot active again, if its content still counts",
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, done, err := r.open(args[0])
 			if err != nil {
@@ -241,7 +242,7 @@ func (r *robot) newRollback() *cobra.Command {
 			if err := store.Rollback(cmd.Context(), &slots.Back{
 				Counts: r.counts(cmd.Context(), args[0]), May: func() error { return r.atRest(cmd.Context()) }, Switch: hookOf(hook, args[0]), Why: "by hand",
 			}); err != nil {
-				return refused(err)
+				return answer.With(answer.No, err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s: slot %s is active again\n", args[0], store.Active())
 			return nil
@@ -253,7 +254,7 @@ func (r *robot) newRollback() *cobra.Command {
 
 func (r *robot) newHistory() *cobra.Command {
 	return r.flags(&cobra.Command{
-		Use: "history NAME", Short: "Show what was installed, committed and rolled back", Args: positional(cobra.ExactArgs(1)),
+		Use: "history NAME", Short: "Show what was installed, committed and rolled back", Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := slots.OpenDir(filepath.Join(r.dir, args[0]))
 			if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/agent"
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/agent/slots"
 	"github.com/robowarden/robowarden/agent/trial"
 )
@@ -23,7 +24,7 @@ import (
 func (r *robot) newStatus() *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show what is in the slots, and what the guard knows of it", Args: positional(cobra.NoArgs),
+		Use: "status", Short: "Show what is in the slots, and what the guard knows of it", Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return r.status(cmd, check) },
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "hash the active slots anew")
@@ -70,7 +71,7 @@ func (r *robot) status(cmd *cobra.Command, check bool) error {
 		printSlots(cmd, all, held, err)
 	}
 	if bad {
-		return refused(errors.New("an active slot does not hold what was installed"))
+		return answer.With(answer.No, errors.New("an active slot does not hold what was installed"))
 	}
 	return nil
 }

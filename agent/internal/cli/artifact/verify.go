@@ -21,39 +21,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/artifact"
 	"github.com/robowarden/robowarden/attest/order"
 )
-
-const (
-	exitNo    = 1
-	exitUsage = 2
-)
-
-// exit is an error that chooses the program's exit code.
-type exit struct {
-	code int
-	err  error
-}
-
-func (e *exit) Error() string { return e.err.Error() }
-func (e *exit) Unwrap() error { return e.err }
-
-// ExitCode is the program's exit code.
-func (e *exit) ExitCode() int { return e.code }
-
-func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Errorf(format, args...)} }
-func refused(err error) error                { return &exit{exitNo, err} }
-
-// positional turns wrong arguments into a usage error.
-func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &exit{exitUsage, err}
-		}
-		return nil
-	}
-}
 
 // Trust are the flags that say whom to believe.
 type Trust struct {
@@ -72,9 +43,9 @@ func (t *Trust) Flags(cmd *cobra.Command) {
 func (t *Trust) Read() (*artifact.Trust, error) {
 	switch {
 	case t.list == "" && len(t.keys) == 0:
-		return nil, usage("--keylist and --trust are missing: expected at least one of them; without, nobody is believed")
+		return nil, answer.Usage("--keylist and --trust are missing: expected at least one of them; without, nobody is believed")
 	case t.list != "" && t.roots == "":
-		return nil, usage("--roots is missing: expected the root keys that the key list must be signed with")
+		return nil, answer.Usage("--roots is missing: expected the root keys that the key list must be signed with")
 	}
 	out := &artifact.Trust{}
 	if t.list != "" {
@@ -137,8 +108,8 @@ func ReadFile(name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// answer is what verify says.
-type answer struct {
+// verdict is what verify says.
+type verdict struct {
 	Path       string               `json:"path"`
 	Verified   bool                 `json:"verified"`
 	Kind       string               `json:"kind"`
@@ -181,7 +152,7 @@ detached signature, without a network. It names every file that was changed, add
 Exit status: 0 it is what was signed, 1 it is not or nobody trusted signed it, 2 the command was used wrongly.`,
 		Example: `  robowarden artifact verify models/grasp --bundle models/grasp/model.sig --keylist keys/keylist.dsse.json --roots keys/roots.pem
   robowarden artifact verify arm.bin --detached arm.bin.sig --trust vendor.pem`,
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error { return v.run(cmd, args[0]) },
 	}
 	f := cmd.Flags()
@@ -201,11 +172,11 @@ Exit status: 0 it is what was signed, 1 it is not or nobody trusted signed it, 2
 func (v *verifying) run(cmd *cobra.Command, name string) error {
 	switch {
 	case v.format != "text" && v.format != "json":
-		return usage("--output: expected text or json, found %q", v.format)
+		return answer.Usage("--output: expected text or json, found %q", v.format)
 	case (v.bundle == "") == (v.detached == ""):
-		return usage("expected either --bundle or --detached")
+		return answer.Usage("expected either --bundle or --detached")
 	case v.provenance == "" && (len(v.builders) > 0 || len(v.datasets) > 0 || v.version):
-		return usage("--provenance is missing: builders, data sets and model version stand in it")
+		return answer.Usage("--provenance is missing: builders, data sets and model version stand in it")
 	}
 	trust, err := v.trust.Read()
 	if err != nil {
@@ -231,7 +202,7 @@ func (v *verifying) options(cmd *cobra.Command, name string) (artifact.Options, 
 	if v.signedAt != "" {
 		at, err := time.Parse(time.RFC3339, v.signedAt)
 		if err != nil {
-			return o, usage("--signed-at: expected a time like 2026-03-29T22:15:00Z, found %q", v.signedAt)
+			return o, answer.Usage("--signed-at: expected a time like 2026-03-29T22:15:00Z, found %q", v.signedAt)
 		}
 		o.SignedAt = at
 	}
@@ -243,8 +214,8 @@ func (v *verifying) options(cmd *cobra.Command, name string) (artifact.Options, 
 }
 
 // verify tells the forms apart by what the bundle signs.
-func (v *verifying) verify(ctx context.Context, trust *artifact.Trust, name string, o artifact.Options) (*answer, error) {
-	a := &answer{Path: name, Verified: true, Files: 1}
+func (v *verifying) verify(ctx context.Context, trust *artifact.Trust, name string, o artifact.Options) (*verdict, error) {
+	a := &verdict{Path: name, Verified: true, Files: 1}
 	var digests [][sha256.Size]byte
 	if v.detached != "" {
 		sig, err := ReadFile(v.detached, 8<<10)
@@ -298,11 +269,11 @@ func signsBlob(raw []byte) bool {
 	return bytes.Contains(raw, []byte(`"messageSignature"`)) || bytes.Contains(raw, []byte(`"base64Signature"`))
 }
 
-func (a *answer) blob(kind string, b *artifact.Blob) {
+func (a *verdict) blob(kind string, b *artifact.Blob) {
 	a.Kind, a.Digest, a.Bytes, a.Signer = kind, fmt.Sprintf("%x", b.File.SHA256), b.File.Size, b.Signer
 }
 
-func (a *answer) model(m *artifact.Model) {
+func (a *verdict) model(m *artifact.Model) {
 	a.Kind, a.Name, a.Files, a.Ignored, a.Signer = "model", m.Name, len(m.Files), m.Ignored, m.Signer
 	a.Digest = fmt.Sprintf("%x", artifact.TreeDigest(m.Files))
 	for i := range m.Files {
@@ -310,7 +281,7 @@ func (a *answer) model(m *artifact.Model) {
 	}
 }
 
-func (a *answer) print(w io.Writer) {
+func (a *verdict) print(w io.Writer) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-11s %s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -332,12 +303,12 @@ func (a *answer) print(w io.Writer) {
 func (v *verifying) refuse(w io.Writer, name string, err error) error {
 	var e *artifact.Error
 	if v.format != "json" || !errors.As(err, &e) {
-		return refused(err)
+		return answer.With(answer.No, err)
 	}
 	if out := json.NewEncoder(w).Encode(refusal{Path: name, Reason: string(e.Reason), Text: e.Error(), Faults: e.Faults}); out != nil {
 		return out
 	}
-	return refused(errors.New(string(e.Reason)))
+	return answer.With(answer.No, errors.New(string(e.Reason)))
 }
 
 // Progress draws a bar on a terminal, and nothing anywhere else.

@@ -14,56 +14,13 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
-	"github.com/spf13/cobra"
 
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
 
-const (
-	exitNo    = 1
-	exitUsage = 2
-	// maxFile is larger than any key or certificate.
-	maxFile = 256 << 10
-)
-
-// exit is an error that chooses the program's exit code. Without a text, the command has said everything already.
-type exit struct {
-	code int
-	err  error
-}
-
-func (e *exit) Error() string {
-	if e.err == nil {
-		return ""
-	}
-	return e.err.Error()
-}
-
-func (e *exit) Unwrap() error { return e.err }
-
-// ExitCode is the program's exit code.
-func (e *exit) ExitCode() int { return e.code }
-
-// usage is the error of a command that was not used as it should be.
-func usage(format string, args ...any) error { return &exit{exitUsage, fmt.Errorf(format, args...)} }
-
-// positional turns wrong arguments into a usage error.
-func positional(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return &exit{exitUsage, err}
-		}
-		return nil
-	}
-}
-
-// quiet prepares a command: its errors are printed by the program, once.
-func quiet(cmd *cobra.Command) *cobra.Command {
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
-	return cmd
-}
+// maxFile is larger than any key or certificate.
+const maxFile = 256 << 10
 
 // readFile reads a file of at most limit bytes.
 func readFile(path string, limit int64) ([]byte, error) {

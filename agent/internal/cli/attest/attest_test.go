@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 	"pgregory.net/rapid"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -142,23 +143,23 @@ func TestCommandsUsedWrongly(t *testing.T) {
 		code int
 		want string
 	}{
-		{"enrol twice", "verifier enrol " + identity + " --references soft --state-dir " + state, exitNo, "enrolled already"},
-		{"enrol without values", "verifier enrol " + identity + " --state-dir " + state, exitUsage, "--references"},
-		{"enrol without a folder", "verifier enrol " + identity + " --references soft", exitUsage, "--state-dir"},
-		{"enrol with unknown values", "verifier enrol " + identity + " --references nobody --state-dir " + state, exitNo, "no reference values of that name"},
-		{"enrol nothing", "verifier enrol --state-dir " + state, exitUsage, "arg"},
-		{"enrol junk", "verifier enrol " + junk + " --references soft --state-dir " + state, exitNo, "identity"},
-		{"bad values", "verifier reference " + bad + " --state-dir " + state, exitNo, "names"},
-		{"serve without a key", "verifier --state-dir " + state, exitUsage, "--key"},
-		{"serve without TLS", "verifier --state-dir " + state + " --key k --broker tcp://127.0.0.1:1883 --prefix p --ca c --certificate c --certificate-key c", exitUsage, "tls://"},
-		{"serve with a key that others can read", "verifier --state-dir " + state + " --key " + open + " --broker tls://127.0.0.1:1 --prefix p --ca c --certificate c --certificate-key c", exitNo, "0644"},
-		{"verify nothing", "verify", exitUsage, "arg"},
-		{"verify by nothing", "verify " + junk, exitUsage, "--state-dir"},
-		{"verify by both", "verify " + junk + " --state-dir " + state + " --identity " + identity + " --references " + file, exitUsage, "either"},
-		{"verify in another language", "verify " + junk + " --state-dir " + state + " --output xml", exitUsage, "xml"},
-		{"verify junk", "verify " + junk + " --state-dir " + state, exitNo, ""},
-		{"verify a file that is not there", "verify " + junk + "2 --state-dir " + state, exitNo, "no such file"},
-		{"an unknown flag", "verify --fast", exitUsage, "fast"},
+		{"enrol twice", "verifier enrol " + identity + " --references soft --state-dir " + state, answer.No, "enrolled already"},
+		{"enrol without values", "verifier enrol " + identity + " --state-dir " + state, answer.Misused, "--references"},
+		{"enrol without a folder", "verifier enrol " + identity + " --references soft", answer.Misused, "--state-dir"},
+		{"enrol with unknown values", "verifier enrol " + identity + " --references nobody --state-dir " + state, answer.No, "no reference values of that name"},
+		{"enrol nothing", "verifier enrol --state-dir " + state, answer.Misused, "arg"},
+		{"enrol junk", "verifier enrol " + junk + " --references soft --state-dir " + state, answer.No, "identity"},
+		{"bad values", "verifier reference " + bad + " --state-dir " + state, answer.No, "names"},
+		{"serve without a key", "verifier --state-dir " + state, answer.Misused, "--key"},
+		{"serve without TLS", "verifier --state-dir " + state + " --key k --broker tcp://127.0.0.1:1883 --prefix p --ca c --certificate c --certificate-key c", answer.Misused, "tls://"},
+		{"serve with a key that others can read", "verifier --state-dir " + state + " --key " + open + " --broker tls://127.0.0.1:1 --prefix p --ca c --certificate c --certificate-key c", answer.No, "0644"},
+		{"verify nothing", "verify", answer.Misused, "arg"},
+		{"verify by nothing", "verify " + junk, answer.Misused, "--state-dir"},
+		{"verify by both", "verify " + junk + " --state-dir " + state + " --identity " + identity + " --references " + file, answer.Misused, "either"},
+		{"verify in another language", "verify " + junk + " --state-dir " + state + " --output xml", answer.Misused, "xml"},
+		{"verify junk", "verify " + junk + " --state-dir " + state, answer.No, ""},
+		{"verify a file that is not there", "verify " + junk + "2 --state-dir " + state, answer.No, "no such file"},
+		{"an unknown flag", "verify --fast", answer.Misused, "fast"},
 	} {
 		args := strings.Fields(x.args)
 		cmd := NewVerify()
@@ -166,8 +167,8 @@ func TestCommandsUsedWrongly(t *testing.T) {
 			cmd = NewVerifier()
 		}
 		_, err := station(t.Context(), cmd, args[1:]...)
-		code := exitNo
-		var coded *exit
+		code := answer.No
+		var coded interface{ ExitCode() int }
 		if errors.As(err, &coded) {
 			code = coded.ExitCode()
 		}

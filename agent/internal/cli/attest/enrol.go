@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
@@ -16,7 +17,7 @@ import (
 func newEnrol(dir *string) *cobra.Command {
 	var references string
 	var replace bool
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "enrol IDENTITY.json",
 		Short: "Make a robot known to the verifier",
 		Long: `Enrol takes a robot's identity, which somebody has carried here from the robot, and the reference values that it is judged
@@ -25,10 +26,10 @@ by: a file, or the name of values that are known. From then on the verifier beli
 A robot that is enrolled already is enrolled anew only with --replace. That forgets what is known about its TPM, so look
 first why it is needed: a new mainboard, or somebody who wants it forgotten.`,
 		Example: "  robowarden-station verifier enrol hum-0007.json --references g1-2026.11.yaml --state-dir /var/lib/robowarden-verifier",
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if references == "" {
-				return usage("--references is missing: expected a file, or the name of reference values that are known")
+				return answer.Usage("--references is missing: expected a file, or the name of reference values that are known")
 			}
 			store, err := openStore(*dir)
 			if err != nil {
@@ -60,13 +61,13 @@ first why it is needed: a new mainboard, or somebody who wants it forgotten.`,
 
 // newReference puts reference values in force.
 func newReference(dir *string) *cobra.Command {
-	return quiet(&cobra.Command{
+	return answer.Quiet(&cobra.Command{
 		Use:   "reference FILE",
 		Short: "Put reference values in force, for all robots that are enrolled with their name",
 		Long: `Reference checks reference values and puts them in force at once, in place of those of the same name. While an update goes
 round, allow both the old and the new values; afterwards put what must never come back on the list reject.`,
 		Example: "  robowarden-station verifier reference g1-2026.11.yaml --state-dir /var/lib/robowarden-verifier",
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := openStore(*dir)
 			if err != nil {
@@ -84,7 +85,7 @@ round, allow both the old and the new values; afterwards put what must never com
 
 func openStore(dir string) (*verifier.DirStore, error) {
 	if dir == "" {
-		return nil, usage("--state-dir is missing: expected the verifier's folder")
+		return nil, answer.Usage("--state-dir is missing: expected the verifier's folder")
 	}
 	return verifier.OpenDir(dir)
 }

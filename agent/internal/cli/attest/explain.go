@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/eventlog"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/verifier"
@@ -20,7 +21,7 @@ import (
 // newExplain says why a robot was refused.
 func newExplain(dir *string) *cobra.Command {
 	o := &offline{}
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "explain ROBOT | FILE",
 		Short: "Say which register, event, file or claim differs, and what would be accepted",
 		Long: `Explain judges a robot's last evidence, or evidence from a file, and names each cause once: what differs, what proves it, and
@@ -30,14 +31,14 @@ event that was never extended, a digest that is not the one that was extended, a
 Exit status: 0 nothing differs, 1 something does, 2 the command was used wrongly.`,
 		Example: `  robowarden-station verifier explain unitree/hum-0007 --state-dir verifier
   robowarden-station verifier explain hum-0007.cose --identity hum-0007.json --references g1.yaml --firmware-log boot.bin --measured-log measured`,
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.dir = *dir
 			if o.output != "text" && o.output != "json" {
-				return usage("--output: expected text or json, found %q", o.output)
+				return answer.Usage("--output: expected text or json, found %q", o.output)
 			}
 			if (o.dir == "") == (o.identity == "" || o.references == "") {
-				return usage("expected either --state-dir, or --identity and --references")
+				return answer.Usage("expected either --state-dir, or --identity and --references")
 			}
 			in, err := o.find(args[0])
 			if err != nil {
@@ -74,14 +75,14 @@ func (o *offline) explain(cmd *cobra.Command, x *verifier.Explanation) error {
 		return err
 	}
 	if x.Verdict != order.VerdictAccepted {
-		return &exit{code: exitNo}
+		return answer.Told()
 	}
 	return nil
 }
 
 // newDiff compares what is allowed, or what robots show.
 func newDiff(dir *string) *cobra.Command {
-	return quiet(&cobra.Command{
+	return answer.Quiet(&cobra.Command{
 		Use:   "diff FIRST SECOND",
 		Short: "Compare reference values, or what two robots show, rule by rule",
 		Long: `Diff compares two of: a file with reference values, the name of values that are in force, a robot that has shown evidence to
@@ -91,7 +92,7 @@ Exit status: 0 no difference, 1 some, 2 the command was used wrongly.`,
 		Example: `  robowarden-station verifier diff g1-old.yaml g1-new.yaml
   robowarden-station verifier diff unitree/hum-0007 unitree/hum-0008 --state-dir verifier
   robowarden-station verifier diff g1-2026.11 unitree/hum-0007 --state-dir verifier`,
-		Args: positional(cobra.ExactArgs(2)),
+		Args: answer.Positional(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var sides [2]*verifier.References
 			for i, given := range args {
@@ -105,7 +106,7 @@ Exit status: 0 no difference, 1 some, 2 the command was used wrongly.`,
 				fmt.Fprintln(cmd.OutOrStdout(), d)
 			}
 			if len(differences) > 0 {
-				return &exit{code: exitNo}
+				return answer.Told()
 			}
 			fmt.Fprintln(cmd.OutOrStdout(), "no difference")
 			return nil
@@ -119,7 +120,7 @@ func side(dir, given string) (*verifier.References, error) {
 		return readReferences(given)
 	}
 	if dir == "" {
-		return nil, usage("there is no file %s; for a robot or values in force, --state-dir is missing", given)
+		return nil, answer.Usage("there is no file %s; for a robot or values in force, --state-dir is missing", given)
 	}
 	if !order.IsRobotID(given) {
 		store, err := openStore(dir)
@@ -138,7 +139,7 @@ func side(dir, given string) (*verifier.References, error) {
 // newLog shows a firmware's log, or the kernel's.
 func newLog() *cobra.Command {
 	var ima bool
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "log FILE",
 		Short: "Show an event log, event by event, with the classes that reference values go by",
 		Long: `Log reads an event log of the TCG, as Linux shows it in /sys/kernel/security/tpm0/binary_bios_measurements, and lists its
@@ -146,7 +147,7 @@ events. By itself nothing in it is proven; of an event whose digest covers its d
 digest. With --ima it reads the kernel's log of integrity measurements, /sys/kernel/security/ima/binary_runtime_measurements,
 and says to which value of PCR 10 it leads.`,
 		Example: "  robowarden-station verifier log boot.bin\n  robowarden-station verifier log --ima runtime.bin",
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			show := showFirmware
 			if ima {

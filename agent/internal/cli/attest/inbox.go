@@ -4,14 +4,22 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/robowarden/robowarden/attest/evidence"
 )
 
 // Bounds of what waits to be judged. Robots ask again for what is dropped.
 const (
-	maxWaiting      = 4096
-	maxWaitingBytes = 32 << 20
-	// maxOfOne is more than a robot sends for one attestation, and repeats of it.
-	maxOfOne = 8
+	// maxOfOne is more than a robot sends for one attestation, which is a hello, its logs and the evidence, and repeats of it.
+	maxOfOne = 2 * (evidence.MaxLogs + 2)
+	// maxBytesOfOne has room for the largest answer: all logs in base64 with what is around them, and the evidence.
+	maxBytesOfOne = 7 << 20
+	maxWaiting    = 512 * maxOfOne
+	// maxWaitingBytes is for everything, maxLargeBytes for what is larger than small: robots that send logs take no place from the
+	// hellos and the evidence of the others.
+	maxWaitingBytes = 64 << 20
+	maxLargeBytes   = 56 << 20
+	small           = 32 << 10
 	// staleHello is how old a hello may be when its turn comes: the robot soon gives up waiting, and asks again.
 	staleHello = 20 * time.Second
 )
@@ -43,27 +51,38 @@ func (a arrival) stale(now time.Time) bool {
 // other's place. Nobody who puts something in waits.
 type inbox struct {
 	// ready has an element while there may be messages.
-	ready   chan struct{}
-	mu      sync.Mutex
-	list    []arrival
-	of      map[string]int // By sender; none is there without a message.
-	bytes   int
+	ready chan struct{}
+	mu    sync.Mutex
+	list  []arrival
+	of    map[string]share // By sender; none is there without a message.
+	all   share
+	// large is how many bytes there are in large messages.
+	large   int
 	dropped int64
 }
 
-func newInbox() *inbox { return &inbox{ready: make(chan struct{}, 1), of: map[string]int{}} }
+// share is how much there is of somebody's.
+type share struct{ messages, bytes int }
+
+func newInbox() *inbox { return &inbox{ready: make(chan struct{}, 1), of: map[string]share{}} }
 
 // put takes a message in, or drops it.
 func (i *inbox) put(m message, now time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	from := m.sender()
-	if len(i.list) == maxWaiting || i.bytes+len(m.payload) > maxWaitingBytes || i.of[from] == maxOfOne {
+	from, size := m.sender(), len(m.payload)
+	one, large := i.of[from], i.large
+	if size > small {
+		large += size
+	}
+	if i.all.messages == maxWaiting || i.all.bytes+size > maxWaitingBytes || large > maxLargeBytes ||
+		one.messages == maxOfOne || one.bytes+size > maxBytesOfOne {
 		i.dropped++
 		return
 	}
-	i.list, i.bytes = append(i.list, arrival{m, now}), i.bytes+len(m.payload)
-	i.of[from]++
+	i.list, i.large = append(i.list, arrival{m, now}), large
+	i.of[from] = share{one.messages + 1, one.bytes + size}
+	i.all = share{i.all.messages + 1, i.all.bytes + size}
 	i.wake()
 }
 
@@ -90,9 +109,14 @@ func (i *inbox) take() (arrival, bool) {
 	}
 	m := i.list[0]
 	i.list[0] = arrival{}
-	i.list, i.bytes = i.list[1:], i.bytes-len(m.payload)
-	from := m.sender()
-	if i.of[from]--; i.of[from] == 0 {
+	i.list = i.list[1:]
+	from, size := m.sender(), len(m.payload)
+	if size > small {
+		i.large -= size
+	}
+	i.all = share{i.all.messages - 1, i.all.bytes - size}
+	one := i.of[from]
+	if i.of[from] = (share{one.messages - 1, one.bytes - size}); one.messages == 1 {
 		delete(i.of, from)
 	}
 	if len(i.list) == 0 {

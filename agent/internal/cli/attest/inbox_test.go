@@ -2,6 +2,7 @@ package attest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/robowarden/robowarden/attest/evidence"
 )
 
 func helloOf(i int) message {
@@ -44,8 +47,8 @@ func TestAFloodTakesNobodysPlace(t *testing.T) {
 		if fair := place == maxOfOne+1; fair != c.fair {
 			t.Errorf("%s: the other robot's hello had place %d", name, place)
 		}
-		if in.lost() == 0 || in.bytes != 0 || len(in.of) != 0 {
-			t.Errorf("%s: left %d bytes, %v", name, in.bytes, in.of)
+		if in.lost() == 0 || in.all != (share{}) || len(in.of) != 0 {
+			t.Errorf("%s: left %+v, %v", name, in.all, in.of)
 		}
 	}
 }
@@ -56,8 +59,14 @@ func TestTheInboxIsBounded(t *testing.T) {
 	for i := range 2 * maxWaitingBytes / maxMessage {
 		in.put(message{helloOf(i).topic, big}, now)
 	}
-	if in.bytes > maxWaitingBytes || in.lost() != maxWaitingBytes/maxMessage {
-		t.Errorf("%d bytes wait", in.bytes)
+	if in.all.bytes > maxLargeBytes || in.lost() != (2*maxWaitingBytes-maxLargeBytes)/maxMessage {
+		t.Errorf("%+v wait", in.all)
+	}
+	for i := range 2 * maxWaitingBytes / small {
+		in.put(message{helloOf(i).topic, big[:small]}, now)
+	}
+	if in.all.bytes > maxWaitingBytes || in.lost() == 0 {
+		t.Errorf("%+v wait", in.all)
 	}
 	if lag := in.lag(now.Add(time.Minute)); lag != time.Minute {
 		t.Errorf("lag %s", lag)
@@ -69,6 +78,50 @@ func TestTheInboxIsBounded(t *testing.T) {
 	a.topic = strings.Replace(a.topic, topicHello, topicEvidence, 1)
 	if a.stale(now.Add(time.Hour)) {
 		t.Error("evidence says itself until when it counts")
+	}
+}
+
+// TestAFullAnswerHasRoom: a robot with all logs at their largest, its hello and its evidence are taken in, and no second answer.
+func TestAFullAnswerHasRoom(t *testing.T) {
+	in, now := newInbox(), time.Now()
+	of := func(topic string) string { return fmt.Sprintf("%s/v1/unitree/g1-0001/attestation/%s", prefix, topic) }
+	log := make([]byte, base64.StdEncoding.EncodedLen(evidence.MaxLog)+4<<10)
+	answer := func() {
+		in.put(message{of(topicHello), []byte("{}")}, now)
+		for range evidence.MaxLogs {
+			in.put(message{of(topicLog), log}, now)
+		}
+		in.put(message{of(topicEvidence), make([]byte, small)}, now)
+	}
+	answer()
+	if n := in.lost(); n != 0 {
+		t.Errorf("%d messages of a full answer have no room", n)
+	}
+	for range 10 {
+		answer()
+	}
+	if one := in.of[message{topic: of(topicHello)}.sender()]; one.bytes > maxBytesOfOne || one.messages > maxOfOne || in.lost() == 0 {
+		t.Errorf("one sender has %+v", one)
+	}
+}
+
+// TestLogsTakeNobodysPlace has robots fill the inbox with logs: what others need to say hello and to answer has room. Off, what they send
+// is as large.
+func TestLogsTakeNobodysPlace(t *testing.T) {
+	for size, room := range map[int]bool{small: true, small + 1: false} {
+		in, now := newInbox(), time.Now()
+		for robot := range 2 * maxWaitingBytes / maxBytesOfOne {
+			for range maxOfOne {
+				in.put(message{helloOf(robot).topic, make([]byte, maxBytesOfOne/maxOfOne)}, now)
+			}
+		}
+		for robot := 500; in.lost() == 0 || robot < 600; robot++ { // and what is left
+			in.put(message{helloOf(robot).topic, make([]byte, small+1)}, now)
+		}
+		in.put(message{helloOf(1000).topic, make([]byte, size)}, now)
+		if got := in.lost() == 0; got != room {
+			t.Errorf("%d bytes have room: %t", size, got)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/eventlog"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
@@ -29,7 +30,7 @@ type learning struct {
 // newLearn writes reference values from what robots have shown.
 func newLearn(dir *string) *cobra.Command {
 	l := learning{dir: dir}
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "learn [ROBOT...]",
 		Short: "Write reference values from verified evidence of robots that are known to be good",
 		Long: `Learn writes reference values that allow exactly what the named robots have last shown to this verifier. It learns from
@@ -44,7 +45,7 @@ differs between them is allowed with either value.`,
   robowarden-station verifier learn unitree/hum-0007 --name g1-2026.11 --out g1.yaml --vary boot-entry,partition-table --state-dir verifier`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if l.begin == (len(args) > 0) || l.name == "" {
-				return usage("expected --name, and either --begin or the robots to learn from")
+				return answer.Usage("expected --name, and either --begin or the robots to learn from")
 			}
 			store, err := openStore(*l.dir)
 			if err != nil {
@@ -158,7 +159,7 @@ func findReferences(store *verifier.DirStore, given string) (*verifier.Reference
 // lastEvidence is a robot's last evidence that this verifier has judged, with all it was judged by.
 func lastEvidence(dir, robot string) (*verifier.Input, error) {
 	if !order.IsRobotID(robot) {
-		return nil, usage("found %q: expected a robot, manufacturer/serial", robot)
+		return nil, answer.Usage("found %q: expected a robot, manufacturer/serial", robot)
 	}
 	store, err := openStore(dir)
 	if err != nil {

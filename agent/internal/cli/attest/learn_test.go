@@ -11,20 +11,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
 
 // code is a command's exit code.
 func code(err error) int {
-	var coded *exit
+	var coded interface{ ExitCode() int }
 	switch {
 	case err == nil:
 		return 0
 	case errors.As(err, &coded):
 		return coded.ExitCode()
 	}
-	return exitNo
+	return answer.No
 }
 
 // TestAFirstPolicyByLearning is the way of docs/attestation.md: nothing is known of this kind of robot at the start, and
@@ -75,7 +76,7 @@ func TestAFirstPolicyByLearning(t *testing.T) {
 	if out := run(0, "diff", "new", robot); out != "no difference\n" {
 		t.Errorf("%s", out)
 	}
-	if out := run(exitNo, "diff", "g1", "new"); !strings.Contains(out, "PCR 0\n  - anything: no firmware log here\n") {
+	if out := run(answer.No, "diff", "g1", "new"); !strings.Contains(out, "PCR 0\n  - anything: no firmware log here\n") {
 		t.Errorf("%s", out)
 	}
 
@@ -83,13 +84,13 @@ func TestAFirstPolicyByLearning(t *testing.T) {
 	patched := s.robot.patch()
 	result(3)
 	var x verifier.Explanation
-	text := run(exitNo, "explain", robot, "--output", "json")
+	text := run(answer.No, "explain", robot, "--output", "json")
 	if err := json.Unmarshal([]byte(text), &x); err != nil || len(x.Findings) != 1 || x.Findings[0].Cause != "agent-digest" || x.Findings[0].Subject != agentPath ||
 		x.Findings[0].PCR != 14 || len(x.Findings[0].Accepted) != 1 || x.Findings[0].Accepted[0] != sum("agent") || x.Findings[0].Found != patched {
 		t.Errorf("%v\n%s", err, text)
 	}
 	out, err := station(t.Context(), NewVerifier(), "diff", "new", robot, "--state-dir", s.dir)
-	if code(err) != exitNo || !strings.Contains(out, patched) {
+	if code(err) != answer.No || !strings.Contains(out, patched) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -11,7 +12,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
 
@@ -104,34 +107,96 @@ func nonceKeyLine() ([]byte, error) {
 	return []byte(hex.EncodeToString(key) + "\n"), nil
 }
 
+// nonceKeyInUse is the file that says which file of keys the folder's verifier started with last: its absolute path, or, for the folder's
+// own, its name, since the folder may lie elsewhere on another computer.
+const nonceKeyInUse = "nonce.path"
+
+// nonceKeyName is what a flag's value is called there.
+func nonceKeyName(given string) (string, error) {
+	if given == "" {
+		return filepath.Base(nonceKeyFile("")), nil
+	}
+	return filepath.Abs(given)
+}
+
+// noteNonceKey writes down which keys are in use, for who changes them.
+func noteNonceKey(dir, given string) error {
+	name, err := nonceKeyName(given)
+	if err != nil {
+		return err
+	}
+	return writeOwn(filepath.Join(dir, nonceKeyInUse), []byte(name+"\n"))
+}
+
+// checkNonceKey refuses to change keys that nobody uses, as if that had an effect.
+func checkNonceKey(dir, given string) error {
+	name, err := nonceKeyName(given)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, nonceKeyInUse))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // No verifier has started here since there is such a file.
+	}
+	if err != nil {
+		return err
+	}
+	if used := strings.TrimSuffix(string(text), "\n"); used != name {
+		return fmt.Errorf("the verifier of %s uses the keys in %s, not those in %s: changing those would change nothing; give rotate the --nonce-key that the verifier has",
+			dir, used, name)
+	}
+	return nil
+}
+
 // newRotate changes the key for nonces.
 func newRotate(dir *string) *cobra.Command {
-	return quiet(&cobra.Command{
+	var given string
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "rotate",
 		Short: "Draw a new key for challenges' nonces; challenges by the one before still count",
-		Long: `Rotate puts a new key for nonces in front of the folder's, and forgets all but the one before: challenges that are open are
-answered as if nothing had happened. Every verifier of the folder takes it with the next message. Do so twice, ten minutes apart, if
-somebody may have seen the key: it lets its holder pass old answers off as fresh, and nothing else.`,
+		Long: `Rotate puts a new key for nonces in front of the one in use, and forgets all but that one: challenges that are open are answered
+as if nothing had happened. Every verifier of the folder takes it with the next message. Do so twice, ten minutes apart, if
+somebody may have seen the key: it lets its holder pass old answers off as fresh, and nothing else.
+
+A verifier that was started with --nonce-key needs the same here; keys that the folder's verifier does not use are not changed.`,
 		Example: "  robowarden-station verifier rotate --state-dir /var/lib/robowarden-verifier",
-		Args:    positional(cobra.NoArgs),
+		Args:    answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := openStore(*dir); err != nil {
 				return err
 			}
-			path := nonceKeyFile(*dir)
-			old, err := readNonceKeys(path)
-			if err != nil {
-				return err
-			}
-			text, err := nonceKeyLine()
-			if err != nil {
-				return err
-			}
-			if err := writeOwn(path, append(text, hex.EncodeToString(old[0])+"\n"...)); err != nil {
+			if err := rotate(*dir, given); err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "nonce key  changed; answers to challenges by the one before count until it is changed again\n")
 			return nil
 		},
 	})
+	cmd.Flags().StringVar(&given, "nonce-key", "", "the file with the keys that the verifier was started with; nonce.key in the folder without")
+	return cmd
+}
+
+// rotate puts a new key in front of the one in use. Of two at once one is refused: it would have the key before both forgotten.
+func rotate(dir, given string) error {
+	unlock, err := flock(filepath.Join(dir, "nonce.lock"), unix.LOCK_EX)
+	if err != nil {
+		return fmt.Errorf("%s: the keys are being changed already (%w)", dir, err)
+	}
+	defer unlock()
+	if err := checkNonceKey(dir, given); err != nil {
+		return err
+	}
+	path, err := filepath.EvalSymlinks(cmp.Or(given, nonceKeyFile(dir))) // The file is replaced, not what leads to it.
+	if err != nil {
+		return err
+	}
+	old, err := readNonceKeys(path)
+	if err != nil {
+		return err
+	}
+	text, err := nonceKeyLine()
+	if err != nil {
+		return err
+	}
+	return writeOwn(path, append(text, hex.EncodeToString(old[0])+"\n"...))
 }

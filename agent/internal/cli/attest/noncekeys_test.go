@@ -7,7 +7,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
+
+	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
 
@@ -64,4 +69,59 @@ func TestTheKeyForNonces(t *testing.T) {
 			t.Errorf("%s: %x", name, keys)
 		}
 	}
+}
+
+// TestKeysThatNobodyUsesAreNotRotated: what rotate says has changed is what the verifier reads, by whatever flag it was started.
+func TestKeysThatNobodyUsesAreNotRotated(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	key := must(order.MarshalPrivateKey(must(order.GenerateKey(order.ECDSAP256))(t)))(t)
+	signer := write(t, elsewhere, "verifier.key", key, 0o600)
+	other := write(t, elsewhere, "keys", []byte(strings.Repeat("00", 32)+"\n"), 0o600)
+	link := filepath.Join(elsewhere, "link")
+	if err := os.Symlink("keys", link); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(given string) *nonceKeys {
+		t.Helper()
+		s := serving{dir: dir, key: signer, nonceKey: given, resultLife: time.Hour, challengeLife: time.Minute}
+		_, keys, err := s.prepare(must(openStore(dir))(t), zerolog.Nop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys
+	}
+	for name, c := range map[string]struct {
+		given, rotate string
+		changes       bool
+	}{
+		"the folder's (off)": {"", "", true}, "the given ones": {other, other, true}, "the given ones, behind a link": {link, link, true},
+		"given, and the folder's rotated": {other, "", false}, "the folder's, and others rotated": {"", other, false},
+	} {
+		n := begin("")
+		if c.given != "" {
+			n = begin(c.given)
+		}
+		args := []string{"rotate", "--state-dir", dir}
+		if c.rotate != "" {
+			args = append(args, "--nonce-key", c.rotate)
+		}
+		out, err := station(t.Context(), NewVerifier(), args...)
+		if told := strings.Contains(out, "changed"); told != c.changes || (err == nil) != c.changes {
+			t.Errorf("%s: %q, %v", name, out, err)
+		}
+		if keys, err := n.changed(); err != nil || (keys != nil) != c.changes {
+			t.Errorf("%s: the verifier reads %x, %v", name, keys, err)
+		}
+		if !c.changes && err != nil && !strings.Contains(err.Error(), "--nonce-key") {
+			t.Errorf("%s: nobody is told what to do: %v", name, err)
+		}
+	}
+	if info := must(os.Lstat(link))(t); info.Mode()&os.ModeSymlink == 0 {
+		t.Error("the link was replaced")
+	}
+	unlock := must(flock(filepath.Join(dir, "nonce.lock"), unix.LOCK_EX))(t)
+	if out, err := station(t.Context(), NewVerifier(), "rotate", "--state-dir", dir); err == nil {
+		t.Errorf("two at once: %q", out)
+	}
+	unlock()
 }

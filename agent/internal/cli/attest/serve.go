@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
@@ -33,7 +34,7 @@ type serving struct {
 // NewVerifier returns the subcommand that challenges robots and signs what it concludes, with its own subcommands.
 func NewVerifier() *cobra.Command {
 	var s serving
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "verifier",
 		Short: "Challenge robots over MQTT, appraise their evidence, sign the results",
 		Long: `Verifier serves every robot that is enrolled in its folder: it answers a robot's hello with a signed challenge, appraises the
@@ -45,7 +46,7 @@ What nobody can tell to be the robot's own answer is refused without a signed re
 the robot, so a stranger must not be able to cause one.`,
 		Example: `  robowarden-station verifier --state-dir /var/lib/robowarden-verifier --key verifier.key --broker tls://broker.example:8883 \
       --prefix hospital/robots --ca broker-ca.pem --certificate verifier.pem --certificate-key verifier-tls.key --share hospital`,
-		Args: positional(cobra.NoArgs),
+		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
@@ -77,18 +78,18 @@ func (s *serving) run(ctx context.Context, log zerolog.Logger) error {
 		{"--key", s.key}, {"--broker", s.broker}, {"--prefix", s.prefix}, {"--ca", s.ca}, {"--certificate", s.certificate}, {"--certificate-key", s.certificateKey},
 	} {
 		if f.value == "" {
-			return usage("%s is missing", f.name)
+			return answer.Usage("%s is missing", f.name)
 		}
 	}
 	brokers, err := addresses(s.broker)
 	if err != nil {
-		return usage("--broker: %w", err)
+		return answer.Usage("--broker: %w", err)
 	}
 	if s.share != "" && !isGroup(s.share) {
-		return usage("--share: found %q: expected 1 to 64 of A-Z, a-z, 0-9 and \"._-\"", s.share)
+		return answer.Usage("--share: found %q: expected 1 to 64 of A-Z, a-z, 0-9 and \"._-\"", s.share)
 	}
 	if s.nats != "" && s.share == "" {
-		return usage("--nats is for a group of verifiers: --share is missing")
+		return answer.Usage("--nats is for a group of verifiers: --share is missing")
 	}
 	store, err := openStore(s.dir)
 	if err != nil {
@@ -147,7 +148,7 @@ func (s *serving) source(out *link, config *tls.Config, in *inbox, log zerolog.L
 	}
 	servers, err := addresses(s.nats)
 	if err != nil {
-		return nil, nil, usage("--nats: %w", err)
+		return nil, nil, answer.Usage("--nats: %w", err)
 	}
 	q, err := newQueue(servers, s.share, s.prefix, config, in, log)
 	if err != nil {
@@ -197,6 +198,9 @@ func (s *serving) prepare(store *verifier.DirStore, log zerolog.Logger) (*verifi
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := noteNonceKey(s.dir, s.nonceKey); err != nil {
+		return nil, nil, err
+	}
 	v, err := verifier.New(verifier.Config{
 		Key: key, ResultLife: s.resultLife, ChallengeLife: s.challengeLife, Random: rand.Reader, Shared: s.share != "",
 	}, store)
@@ -228,17 +232,25 @@ func writeOwn(path string, data []byte) error {
 // lock keeps others off the folder: two verifiers that are no group would not know of each other's challenges. Those of a
 // group keep off who is none of them.
 func lock(dir string, shared bool) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
 	how := unix.LOCK_EX
 	if shared {
 		how = unix.LOCK_SH
 	}
+	if unlock, err = flock(filepath.Join(dir, "lock"), how); err != nil {
+		return nil, fmt.Errorf("%s: another verifier serves this folder, and not both have --share (%w)", dir, err)
+	}
+	return unlock, nil
+}
+
+// flock locks a file, which it makes where it is missing, and waits for nobody.
+func flock(path string, how int) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // in the verifier's folder
+	if err != nil {
+		return nil, err
+	}
 	if err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: another verifier serves this folder, and not both have --share (%w)", dir, err)
+		return nil, err
 	}
 	return func() { f.Close() }, nil
 }

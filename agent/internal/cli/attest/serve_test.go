@@ -12,6 +12,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -162,8 +163,8 @@ func TestAPatchedAgentIsRefusedOverMQTT(t *testing.T) {
 	if json.Unmarshal([]byte(out), &r) != nil || err == nil || r.Verdict != order.VerdictRefused || len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0].Found, f) {
 		t.Errorf("%v\n%s", err, out)
 	}
-	var coded *exit
-	if !errors.As(err, &coded) || coded.ExitCode() != exitNo {
+	var coded interface{ ExitCode() int }
+	if !errors.As(err, &coded) || coded.ExitCode() != answer.No {
 		t.Errorf("ends with %v", err)
 	}
 }

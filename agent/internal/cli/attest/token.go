@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/token"
 )
 
@@ -21,7 +22,7 @@ type tokenCheck struct {
 // newVerifyToken returns the subcommand that checks a token of robot software.
 func newVerifyToken() *cobra.Command {
 	var o tokenCheck
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "token FILE",
 		Short: "Check a token that a robot has given to its software",
 		Long: `Token checks a JWT as a service would: the robot's key, which robot identity --jwk has written, the robot, the audience, the
@@ -30,7 +31,7 @@ FILE is - for standard input. That the robot is not revoked, and what its attest
 
 Exit status: 0 it counts now, 1 it does not, 2 the command was used wrongly.`,
 		Example: "  robowarden-station verify token token.jwt --jwk g1-0007.jwk --robot unitree/g1-0007 --audience fleet --role telemetry",
-		Args:    positional(cobra.ExactArgs(1)),
+		Args:    answer.Positional(cobra.ExactArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	})
 	f := cmd.Flags()
@@ -46,11 +47,11 @@ Exit status: 0 it counts now, 1 it does not, 2 the command was used wrongly.`,
 func (o *tokenCheck) run(cmd *cobra.Command, path string) error {
 	switch {
 	case o.jwk == "" || o.robot == "" || o.audience == "" || o.role == "":
-		return usage("expected --jwk, --robot, --audience and --role: a token that is good for something else is not good")
+		return answer.Usage("expected --jwk, --robot, --audience and --role: a token that is good for something else is not good")
 	case o.output != "text" && o.output != "json":
-		return usage("--output: expected text or json, found %q", o.output)
+		return answer.Usage("--output: expected text or json, found %q", o.output)
 	case o.leeway < 0:
-		return usage("--leeway: expected 0s or more, found %s", o.leeway)
+		return answer.Usage("--leeway: expected 0s or more, found %s", o.leeway)
 	}
 	raw, err := readFile(o.jwk, maxFile)
 	if err != nil {
@@ -69,7 +70,7 @@ func (o *tokenCheck) run(cmd *cobra.Command, path string) error {
 		err = fmt.Errorf("token: for the role %q: expected %q", c.Role, o.role)
 	}
 	if err != nil {
-		return &exit{exitNo, err}
+		return answer.With(answer.No, err)
 	}
 	return o.show(cmd.OutOrStdout(), c, kid)
 }

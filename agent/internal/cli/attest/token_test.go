@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/token"
 )
@@ -37,23 +38,23 @@ func TestVerifyToken(t *testing.T) {
 	}{
 		"good":               {good + " " + flags, "planner", 0},
 		"good, as JSON":      {good + " --output json " + flags, `"sub":"planner"`, 0},
-		"too old":            {late + " " + flags, "expired", exitNo},
-		"forged":             {forged + " " + flags, "signature", exitNo},
-		"too long":           {huge + " " + flags, "more than", exitNo},
-		"another's key":      {good + " " + strings.Replace(flags, jwk, stranger, 1), "signature", exitNo},
-		"another robot":      {good + " " + strings.Replace(flags, robot, "acme/7", 1), robot, exitNo},
-		"another audience":   {good + " " + strings.Replace(flags, "fleet", "lift", 1), "lift", exitNo},
-		"another role":       {good + " " + strings.Replace(flags, "telemetry", "maps", 1), "maps", exitNo},
-		"a key that is none": {good + " " + strings.Replace(flags, jwk, good, 1), "key of tokens", exitNo},
-		"no audience":        {good + " --jwk " + jwk + " --robot " + robot, "--audience", exitUsage},
-		"no file":            {flags, "arg", exitUsage},
-		"another language":   {good + " --output xml " + flags, "xml", exitUsage},
+		"too old":            {late + " " + flags, "expired", answer.No},
+		"forged":             {forged + " " + flags, "signature", answer.No},
+		"too long":           {huge + " " + flags, "more than", answer.No},
+		"another's key":      {good + " " + strings.Replace(flags, jwk, stranger, 1), "signature", answer.No},
+		"another robot":      {good + " " + strings.Replace(flags, robot, "acme/7", 1), robot, answer.No},
+		"another audience":   {good + " " + strings.Replace(flags, "fleet", "lift", 1), "lift", answer.No},
+		"another role":       {good + " " + strings.Replace(flags, "telemetry", "maps", 1), "maps", answer.No},
+		"a key that is none": {good + " " + strings.Replace(flags, jwk, good, 1), "key of tokens", answer.No},
+		"no audience":        {good + " --jwk " + jwk + " --robot " + robot, "--audience", answer.Misused},
+		"no file":            {flags, "arg", answer.Misused},
+		"another language":   {good + " --output xml " + flags, "xml", answer.Misused},
 	} {
 		out, err := station(t.Context(), NewVerify(), append([]string{"token"}, strings.Fields(x.args)...)...)
 		code := 0
 		if err != nil {
-			code = exitNo
-			var coded *exit
+			code = answer.No
+			var coded interface{ ExitCode() int }
 			if errors.As(err, &coded) {
 				code = coded.ExitCode()
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/attest/verifier"
@@ -24,7 +25,7 @@ type offline struct {
 // NewVerify returns the subcommand that appraises recorded evidence.
 func NewVerify() *cobra.Command {
 	var o offline
-	cmd := quiet(&cobra.Command{
+	cmd := answer.Quiet(&cobra.Command{
 		Use:   "verify FILE",
 		Short: "Appraise recorded evidence and explain each reason",
 		Long: `Verify reads evidence from a file, as the robot has signed it or as the message that carried it, and judges it exactly as the
@@ -35,13 +36,13 @@ answer says what was not checked.
 Exit status: 0 accepted, 1 refused, 2 the command was used wrongly.`,
 		Example: `  robowarden-station verify hum-0007.cose --state-dir /var/lib/robowarden-verifier
   robowarden-station verify hum-0007.cose --identity hum-0007.json --references g1.yaml --firmware-log boot.bin --measured-log measured`,
-		Args: positional(cobra.ExactArgs(1)),
+		Args: answer.Positional(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.output != "text" && o.output != "json" {
-				return usage("--output: expected text or json, found %q", o.output)
+				return answer.Usage("--output: expected text or json, found %q", o.output)
 			}
 			if (o.dir == "") == (o.identity == "" || o.references == "") {
-				return usage("expected either --state-dir, or --identity and --references")
+				return answer.Usage("expected either --state-dir, or --identity and --references")
 			}
 			message, err := readEvidence(args[0])
 			if err != nil {
@@ -56,7 +57,7 @@ Exit status: 0 accepted, 1 refused, 2 the command was used wrongly.`,
 				return err
 			}
 			if a.Verdict != order.VerdictAccepted {
-				return &exit{code: exitNo}
+				return answer.Told()
 			}
 			return nil
 		},

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/identity"
 	"github.com/robowarden/robowarden/attest/identity/authority"
 	"github.com/robowarden/robowarden/attest/order"
@@ -29,26 +30,10 @@ import (
 // maxFile is larger than any request, key or list that is read.
 const maxFile = 8 << 20
 
-// exit is an error that chooses the program's exit code.
-type exit struct{ error }
-
-// ExitCode is the program's exit code.
-func (exit) ExitCode() int { return 2 }
-
-// usage is the error of a command that was not used as it should be.
-func usage(format string, args ...any) error { return exit{fmt.Errorf(format, args...)} }
-
-// quiet prepares a command: its errors are printed by the program, once.
+// quiet prepares a command with a number of arguments.
 func quiet(cmd *cobra.Command, args int) *cobra.Command {
-	cmd.SilenceErrors, cmd.SilenceUsage = true, true
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit{err} })
-	cmd.Args = func(cmd *cobra.Command, a []string) error {
-		if err := cobra.ExactArgs(args)(cmd, a); err != nil {
-			return exit{err}
-		}
-		return nil
-	}
-	return cmd
+	cmd.Args = answer.Positional(cobra.ExactArgs(args))
+	return answer.Quiet(cmd)
 }
 
 // New returns the subcommand with its own subcommands.
@@ -65,7 +50,7 @@ docs/enrolment.md leads through a pilot in ten minutes, and says what this autho
 	cmd.PersistentFlags().StringVar(&dir, "dir", "", "the authority's folder")
 	open := func() (*authority.Authority, error) {
 		if dir == "" {
-			return nil, usage("--dir is missing: expected the authority's folder")
+			return nil, answer.Usage("--dir is missing: expected the authority's folder")
 		}
 		return authority.Open(dir, nil)
 	}
@@ -83,7 +68,7 @@ func newInit(dir *string) *cobra.Command {
 		Example: "  robowarden-station ca init --dir /var/lib/robowarden-ca --site \"St. Mary\"",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if *dir == "" || site == "" {
-				return usage("--dir and --site are needed: the folder to make, and the site's name for its certificates")
+				return answer.Usage("--dir and --site are needed: the folder to make, and the site's name for its certificates")
 			}
 			if err := authority.Init(*dir, site, time.Now()); err != nil {
 				return err
@@ -105,7 +90,7 @@ func newServe(open opener) *cobra.Command {
 		Example: "  robowarden-station ca serve --dir /var/lib/robowarden-ca --listen :8443 --host ca.example --host 10.1.2.3",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(hosts) == 0 {
-				return usage("--host is missing: expected each name and address by which robots reach the authority")
+				return answer.Usage("--host is missing: expected each name and address by which robots reach the authority")
 			}
 			a, err := open()
 			if err != nil {
@@ -169,12 +154,12 @@ A robot that was revoked, or has another TPM or mainboard, is invited anew; its 
 
 func (f *inviting) run(cmd *cobra.Command, a *authority.Authority, robot string) error {
 	if f.server == "" || f.out == "" {
-		return usage("--server and --out are needed: the authority's address, and the file to write")
+		return answer.Usage("--server and --out are needed: the authority's address, and the file to write")
 	}
 	if f.until != "" {
 		t, err := time.Parse(time.RFC3339, f.until)
 		if err != nil {
-			return usage("--until: expected a moment like 2026-12-24T00:00:00Z, found %q", f.until)
+			return answer.Usage("--until: expected a moment like 2026-12-24T00:00:00Z, found %q", f.until)
 		}
 		f.options.Until = t
 	}
@@ -182,7 +167,7 @@ func (f *inviting) run(cmd *cobra.Command, a *authority.Authority, robot string)
 		f.options.Tier = order.TierSoftwareKey
 	}
 	if err := identity.CheckServer(f.server); err != nil {
-		return usage("--server: %w", err)
+		return answer.Usage("--server: %w", err)
 	}
 	file, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -222,10 +207,10 @@ func newIssue(open opener) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := identity.ParseRole(role)
 			if err != nil {
-				return usage("--role: %w", err)
+				return answer.Usage("--role: %w", err)
 			}
 			if name == "" || request == "" || out == "" {
-				return usage("--name, --request and --out are needed")
+				return answer.Usage("--name, --request and --out are needed")
 			}
 			a, err := open()
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/identity"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -68,7 +69,7 @@ func newRevoke(open opener) *cobra.Command {
 		Example: "  robowarden-station ca revoke g1-0007.revocation --keys keylist.order --dir /var/lib/robowarden-ca",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if keys == "" {
-				return usage("--keys is missing: expected the signed key list that says who may revoke")
+				return answer.Usage("--keys is missing: expected the signed key list that says who may revoke")
 			}
 			a, err := open()
 			if err != nil {
@@ -104,10 +105,10 @@ func newCRL(open opener) *cobra.Command {
 		RunE: func(_ *cobra.Command, _ []string) error {
 			r, err := identity.ParseRole(role)
 			if err != nil {
-				return usage("--role: %w", err)
+				return answer.Usage("--role: %w", err)
 			}
 			if out == "" {
-				return usage("--out is missing: expected the list's file")
+				return answer.Usage("--out is missing: expected the list's file")
 			}
 			a, err := open()
 			if err != nil {
@@ -183,14 +184,14 @@ func NewSignRevocation() *cobra.Command {
 		Example: "  robowarden-station sign revocation --name unitree/g1-0007 --reason \"stolen from ward 3\" --key sara.key --out g1-0007.revocation",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if name == "" || reason == "" || key == "" || out == "" {
-				return usage("--name, --reason, --key and --out are needed")
+				return answer.Usage("--name, --reason, --key and --out are needed")
 			}
 			r, err := identity.ParseRole(role)
 			if err == nil {
 				err = identity.CheckName(r, name)
 			}
 			if err != nil {
-				return usage("%w", err)
+				return answer.Usage("%w", err)
 			}
 			v := &order.Revocation{Role: role, Name: name, Before: time.Now().UTC().Truncate(time.Second), Reason: reason}
 			if err := signRevocation(out, v, key); err != nil {
