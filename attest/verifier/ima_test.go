@@ -155,27 +155,34 @@ func (s *imaService) want(what string, from int64, want ...Code) *Outcome {
 
 // imaAttacks change what the kernel has read, or its log.
 func imaAttacks() []attack {
-	with := func(do func(k *kernelLog)) func(l *lab) Input {
+	// on starts one install, and has another sent as what was measured.
+	on := func(started, sent func(install) install, do func(k *kernelLog)) func(l *lab) Input {
 		return func(l *lab) Input {
-			m := l.fresh(l.standard)
+			m := l.fresh(started(l.standard))
 			k := &kernelLog{m: m}
 			k.read(bootAggregate, "the PCRs of the firmware")
 			do(k)
 			c := challenge(l.tb)
 			c.PCRs = []int{0, 4, 7, 10, 13, 14}
-			claims := l.standard.claims(l.tb, c)
+			i := sent(l.standard)
+			claims := i.claims(l.tb, c)
 			name := evidence.IMAPart(0)
 			claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(k.data)})
 			evidence.SortLogs(claims.Logs)
 			in := Input{
-				Robot: m.enrolment(), References: imaReferences(l.tb), Challenge: c, Logs: l.standard.logs(),
+				Robot: m.enrolment(), References: imaReferences(l.tb), Challenge: c, Logs: i.logs(),
 				Evidence: build(l.tb, claims, c.PCRs, m.tpm.Device(), m.quote),
 			}
 			in.Logs[name] = k.data
 			return in
 		}
 	}
+	same := func(i install) install { return i }
+	with := func(do func(k *kernelLog)) func(l *lab) Input { return on(same, same, do) }
 	return []attack{
+		{"a made-up measured log about the register of the kernel's own", on(
+			func(i install) install { i.files = nil; return i }, func(i install) install { i.pcr = 10; return i }, func(*kernelLog) {},
+		), []Code{EventlogUnquoted}, true},
 		{"a program that the kernel has read and nobody allows", with(func(k *kernelLog) { k.read("/usr/bin/planner", "a back door") }), []Code{IMAFile}, true},
 		{"a program that the kernel has read and its log hides", with(func(k *kernelLog) { k.entry("/usr/bin/planner", "a back door", false, true) }), []Code{PCRMismatch}, true},
 	}
@@ -363,7 +370,8 @@ func TestExplainNamesTheFile(t *testing.T) {
 
 func TestRulesForTheLogOfFilesAreStrict(t *testing.T) {
 	for name, edit := range map[string]func(*References){
-		"no register":     func(r *References) { r.PCRs = slices.Delete(r.PCRs, 3, 4) },
+		"no register": func(r *References) { r.PCRs = slices.Delete(r.PCRs, 3, 4) },
+		"a measured log that only PCR 10 could prove": func(r *References) { r.PCRs = slices.DeleteFunc(r.PCRs, func(p PCRRule) bool { return p.PCR == 14 }) },
 		"any register":    func(r *References) { r.PCRs[3] = PCRRule{PCR: 10, Set: Set{Any: true, Why: "x"}} },
 		"a path twice":    func(r *References) { r.IMA.Files = append(r.IMA.Files, r.IMA.Files[0]) },
 		"a relative path": func(r *References) { r.IMA.Files[0].Path = "bin/x" },

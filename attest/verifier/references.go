@@ -232,6 +232,12 @@ func (r *References) logged(pcr int) bool {
 	return slices.ContainsFunc(r.PCRs, func(p PCRRule) bool { return p.PCR == pcr && p.Logs })
 }
 
+// provesMeasured reports whether a measured log about a PCR is held against it: where the log of files is asked for, PCR 10 is held
+// against that one instead.
+func (r *References) provesMeasured(pcr int) bool {
+	return r.logged(pcr) && (r.IMA == nil || pcr != eventlog.IMAPCR)
+}
+
 func (r *References) checkPCRs() error {
 	for i, p := range r.PCRs {
 		if p.PCR < 0 || p.PCR > 23 || (i > 0 && p.PCR <= r.PCRs[i-1].PCR) {
@@ -335,8 +341,14 @@ func (r *References) checkLists() error {
 	return nil
 }
 
-// checkFiles checks the measured paths: each has one rule.
+// checkFiles checks the measured paths: each has one rule, and some PCR proves the log that shows them.
 func (r *References) checkFiles() error {
+	if r.measures() && !slices.ContainsFunc(r.PCRs, func(p PCRRule) bool {
+		return p.PCR >= eventlog.FirstMeasuredPCR && p.PCR <= eventlog.LastMeasuredPCR && r.provesMeasured(p.PCR)
+	}) {
+		return fmt.Errorf("files and file: nothing proves the measured log: add {\"pcr\": 14, \"logs\": true}, or another from %d to %d (not %d beside ima)",
+			eventlog.FirstMeasuredPCR, eventlog.LastMeasuredPCR, eventlog.IMAPCR)
+	}
 	if len(r.Files) > maxFiles {
 		return fmt.Errorf("files: has %d entries: expected at most %d", len(r.Files), maxFiles)
 	}
