@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -156,7 +155,7 @@ func (a *appraisal) checkIMA() bool {
 	}
 	entries, err := eventlog.ParseIMA(data)
 	if err != nil {
-		a.refuse(EventlogMalformed, evidence.LogIMA, "the kernel's log of files, with the template ima-ng or ima-sig", err.Error(), "look at the kernel's ima_template; compare the versions of robot and verifier")
+		a.refuse(EventlogMalformed, evidence.LogIMA, "the kernel's log of files, with the template ima-ng, ima-sig or a newer one", err.Error(), "look at the kernel's ima_template; compare the versions of robot and verifier")
 		return true
 	}
 	proven, end, ok := replayTo(points[i], entries, quoted)
@@ -226,7 +225,7 @@ func imaValue(e *eventlog.IMAEntry) string {
 	case e.Algorithm != "":
 		return fmt.Sprintf("%s:%x", e.Algorithm, e.Digest)
 	}
-	return "template " + e.Template
+	return "data that names no file, template " + strconv.QuoteToASCII(e.Template)
 }
 
 // judgeIMA judges entries. The log's own first one is about PCRs that are quoted anyway.
@@ -250,6 +249,9 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 		if !named {
 			set = rule.Others
 		}
+		if e.Algorithm == "" && len(rule.Files)+len(a.References.Reject) > 0 {
+			set = nil // What cannot be read may be any of those files.
+		}
 		bad := set == nil || !set.Any && !set.allows(value, a.Now)
 		if !bad && !slices.Contains(a.References.Reject, value) || told[seen{e.Path, value}] {
 			continue
@@ -266,7 +268,10 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 
 // refuseIMA names one entry that is not allowed.
 func (a *appraisal) refuseIMA(e *eventlog.IMAEntry, found string, set *Set, bad bool) {
-	path := string(bytes.ToValidUTF8([]byte(e.Path), []byte("\ufffd")))
+	path := e.Path
+	if path == "" {
+		path = fmt.Sprintf("entry %d of the piece", e.Index)
+	}
 	switch {
 	case !bad:
 		a.refuse(Rejected, "", "nothing on the list of what is rejected", found+", the file "+path+" that the kernel has read", "update the robot: this is known to be bad")

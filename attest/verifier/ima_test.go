@@ -25,10 +25,15 @@ type kernelLog struct {
 
 // entry logs and extends one entry of ima-ng; log alone, or the extension alone, is what an attacker or a bad moment does.
 func (k *kernelLog) entry(path, content string, log, extend bool) {
+	k.raw("ima-ng", imaData(path, content), false, log, extend)
+}
+
+// imaData is what the kernel measures of a file.
+func imaData(path, content string) []byte {
 	le := binary.LittleEndian
 	d := sha256.Sum256([]byte(content))
 	field := append([]byte("sha256:\x00"), d[:]...)
-	k.raw("ima-ng", append(append(append(le.AppendUint32(nil, uint32(len(field))), field...), le.AppendUint32(nil, uint32(len(path)+1))...), path+"\x00"...), false, log, extend) //nolint:gosec // short
+	return append(append(append(le.AppendUint32(nil, uint32(len(field))), field...), le.AppendUint32(nil, uint32(len(path)+1))...), path+"\x00"...) //nolint:gosec // short
 }
 
 func (k *kernelLog) raw(template string, data []byte, violation, log, extend bool) {
@@ -85,6 +90,17 @@ func (s *imaService) rules(r *References) {
 	if err := s.store.SaveReferences(r); err != nil {
 		s.tb.Fatal(err)
 	}
+}
+
+// others puts rules in force that let every other file be read, changed further unless change is nil.
+func (s *imaService) others(change func(*References)) {
+	s.tb.Helper()
+	r := imaReferences(s.tb)
+	r.IMA.Others = &Set{Any: true, Why: "a test"}
+	if change != nil {
+		change(r)
+	}
+	s.rules(r)
 }
 
 // evidence answers a challenge with the log as it is.
@@ -258,10 +274,29 @@ func TestWhatALogOfFilesShows(t *testing.T) {
 			}
 		}, []Code{IMAFile}, "24 more"},
 		"any other file may be read (off)": {func(s *imaService) {
-			r := imaReferences(t)
-			r.IMA.Others = &Set{Any: true, Why: "a test"}
-			s.rules(r)
+			s.others(nil)
 			s.k.read("/tmp/x", "x")
+		}, nil, "ima-others"},
+		"any other, and a program by another template's name": {func(s *imaService) {
+			s.others(nil)
+			s.k.raw("ima-ng", imaData("/usr/bin/planner", "a back door"), false, false, true)
+			s.k.raw("ima-xx", imaData("/usr/bin/planner", "a back door"), false, true, false)
+		}, []Code{IMAFile}, "/usr/bin/planner"},
+		"any other, and what is rejected by another template's name": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Files, r.Reject = nil, []string{sum("a back door")} })
+			s.k.raw("ima-buf", imaData("/tmp/x", "a back door"), false, true, true)
+		}, []Code{Rejected}, "/tmp/x"},
+		"any other, and data that names no file beside rules for files": {func(s *imaService) {
+			s.others(nil)
+			s.k.raw("ima-xx", []byte("data"), false, true, true)
+		}, []Code{IMAFile}, "ima-xx"},
+		"any other, and data that names no file beside what is rejected": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Files, r.Reject = nil, []string{sum("a back door")} })
+			s.k.raw("ima-xx", []byte("data"), false, true, true)
+		}, []Code{IMAFile}, "ima-xx"},
+		"any other alone, and data that names no file (off)": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Files = nil })
+			s.k.raw("ima-xx", []byte("data"), false, true, true)
 		}, nil, "ima-others"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,15 +334,15 @@ func TestNoLogOfFilesIsAChoice(t *testing.T) {
 	s.want("optional, and the kernel has extended", 0, EventlogMissing)
 }
 
+// longPath makes an entry of 60 KiB.
+var longPath = "/" + strings.Repeat("x", 60<<10)
+
 // TestLongLogComesInPieces: more than one message's worth.
 func TestLongLogComesInPieces(t *testing.T) {
 	s := newIMAService(t)
-	r := imaReferences(t)
-	r.IMA.Others = &Set{Any: true, Why: "a test"}
-	s.rules(r)
-	filler := bytes.Repeat([]byte{'x'}, 60<<10)
+	s.others(nil)
 	for range 12 {
-		s.k.raw("ima-buf", filler, false, true, true)
+		s.k.read(longPath, "x")
 	}
 	s.want("two pieces", 0)
 	s.want("nothing new", int64(len(s.k.data)))
