@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,6 +20,9 @@ type IMARule struct {
 	Files []FileRule `json:"files,omitempty"`
 	// Others is the rule for all other paths, nil if there must be none.
 	Others *Set `json:"others,omitempty"`
+	// Violations is any, with a reason, where files may be read while somebody writes them; nil where Others decides. Such an
+	// entry's path and content are not proven, so no rule by path allows one.
+	Violations *Set `json:"violations,omitempty"`
 	// Optional lets a robot pass whose kernel keeps no such log and has extended nothing.
 	Optional bool `json:"optional,omitempty"`
 }
@@ -76,6 +80,11 @@ func (r *References) checkIMA() error {
 			return fmt.Errorf("ima.others: %w", err)
 		}
 	}
+	if v := r.IMA.Violations; v != nil {
+		if err := v.check(isDigest); err != nil || !v.Any {
+			return errors.New("ima.violations: their content is not known: expected any: true with why, or none")
+		}
+	}
 	return nil
 }
 
@@ -87,7 +96,7 @@ func (s Set) at(now time.Time) Set {
 
 // imaOf names what a judgement about the log of files holds for.
 func (r *References) imaOf(now time.Time, boot string, resets uint32) string {
-	rule := IMARule{Optional: r.IMA.Optional, Files: slices.Clone(r.IMA.Files)}
+	rule := IMARule{Optional: r.IMA.Optional, Violations: r.IMA.Violations, Files: slices.Clone(r.IMA.Files)}
 	for i := range rule.Files {
 		rule.Files[i].Set = rule.Files[i].at(now)
 	}
@@ -237,6 +246,7 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 	if rule.Others != nil && rule.Others.Any {
 		a.Notes = append(a.Notes, "ima-others")
 	}
+	violations := false
 	type seen struct{ path, value string }
 	told := map[seen]bool{}
 	for i := range entries {
@@ -245,13 +255,8 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 			continue
 		}
 		value := imaValue(e)
-		set, named := files[e.Path]
-		if !named {
-			set = rule.Others
-		}
-		if e.Algorithm == "" && len(rule.Files)+len(a.References.Reject) > 0 {
-			set = nil // What cannot be read may be any of those files.
-		}
+		set := a.imaSet(rule, files, e)
+		violations = violations || e.Violation && set != nil && set.Any
 		bad := set == nil || !set.Any && !set.allows(value, a.Now)
 		if !bad && !slices.Contains(a.References.Reject, value) || told[seen{e.Path, value}] {
 			continue
@@ -261,9 +266,28 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 			a.refuseIMA(e, value, set, bad)
 		}
 	}
+	if violations {
+		a.Notes = append(a.Notes, "ima-violations")
+	}
 	if more := len(told) - maxIMAReasons; more > 0 {
 		a.refuse(IMAFile, "", "nothing else that is not allowed", fmt.Sprintf("%d more files", more), "deal with the others first")
 	}
+}
+
+// imaSet is what an entry's content may be, nil for nothing.
+func (a *appraisal) imaSet(rule *IMARule, files map[string]*Set, e *eventlog.IMAEntry) *Set {
+	set, named := files[e.Path]
+	switch {
+	case e.Violation && rule.Violations != nil:
+		return rule.Violations
+	case e.Violation:
+		return rule.Others // The path is the log's word.
+	case e.Algorithm == "" && len(rule.Files)+len(a.References.Reject) > 0:
+		return nil // What cannot be read may be any of those files.
+	case named:
+		return set
+	}
+	return rule.Others
 }
 
 // refuseIMA names one entry that is not allowed.
@@ -273,13 +297,16 @@ func (a *appraisal) refuseIMA(e *eventlog.IMAEntry, found string, set *Set, bad 
 		path = fmt.Sprintf("entry %d of the piece", e.Index)
 	}
 	switch {
+	case e.Violation:
+		a.refuseValue(IMAFile, "", "no file that is read while somebody writes it", found+" that the log says was of "+path, "find out who writes it; ima.violations allows such, and what they hide is not seen then",
+			&value{path, found, nil, true})
 	case !bad:
 		a.refuse(Rejected, "", "nothing on the list of what is rejected", found+", the file "+path+" that the kernel has read", "update the robot: this is known to be bad")
 	case set == nil:
 		a.refuseValue(IMAFile, "", "only files that the reference values name", path+" with "+found, "find out what it is; add a rule for it, or measure less (the kernel's IMA policy)",
 			&value{path, found, nil, true})
 	default:
-		a.refuseValue(IMAFile, "", set.text(a.Now)+" for "+path, found, "find out what has changed; allow the value if it is a planned update; a violation was read while somebody wrote it",
+		a.refuseValue(IMAFile, "", set.text(a.Now)+" for "+path, found, "find out what has changed; allow the value if it is a planned update",
 			&value{path, found, set, true})
 	}
 }

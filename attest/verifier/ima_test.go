@@ -254,9 +254,22 @@ func TestWhatALogOfFilesShows(t *testing.T) {
 		"a file that was written meanwhile": {func(s *imaService) {
 			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, true, true)
 		}, []Code{IMAFile}, "violation"},
-		"a log that was written meanwhile, which may (off)": {func(s *imaService) {
+		"a file that was written meanwhile, named as one that may hold anything": {func(s *imaService) {
+			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, false, true)
+			s.k.raw("ima-ng", imaEmpty("/var/log/x"), true, true, false)
+		}, []Code{IMAFile}, "violation"},
+		"a file that was written meanwhile, beside others by their content": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Others = &Set{Allowed: []string{sum("x")}} })
 			s.k.raw("ima-ng", imaEmpty("/var/log/x"), true, true, true)
-		}, nil, ""},
+		}, []Code{IMAFile}, "violation"},
+		"a file that was written meanwhile, which may (off)": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Others, r.IMA.Violations = nil, &Set{Any: true, Why: "a test"} })
+			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, true, true)
+		}, nil, "not checked: ima-violations"},
+		"a file that was written meanwhile, where others may be anything (off)": {func(s *imaService) {
+			s.others(nil)
+			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, true, true)
+		}, nil, "not checked: ima-violations"},
 		"another template":     {func(s *imaService) { s.k.raw("ima-buf", []byte("quiet"), false, true, true) }, []Code{IMAFile}, "ima-buf"},
 		"an entry is left out": {func(s *imaService) { s.k.entry("/tmp/miner", "miner", false, true) }, []Code{PCRMismatch}, "10"},
 		"a digest is changed": {func(s *imaService) {
@@ -407,11 +420,13 @@ func TestRulesForTheLogOfFilesAreStrict(t *testing.T) {
 	for name, edit := range map[string]func(*References){
 		"no register": func(r *References) { r.PCRs = slices.Delete(r.PCRs, 3, 4) },
 		"a measured log that only PCR 10 could prove": func(r *References) { r.PCRs = slices.DeleteFunc(r.PCRs, func(p PCRRule) bool { return p.PCR == 14 }) },
-		"any register":    func(r *References) { r.PCRs[3] = PCRRule{PCR: 10, Set: Set{Any: true, Why: "x"}} },
-		"a path twice":    func(r *References) { r.IMA.Files = append(r.IMA.Files, r.IMA.Files[0]) },
-		"a relative path": func(r *References) { r.IMA.Files[0].Path = "bin/x" },
-		"no values":       func(r *References) { r.IMA.Files[0].Set = Set{} },
-		"others of none":  func(r *References) { r.IMA.Others = &Set{} },
+		"any register":                func(r *References) { r.PCRs[3] = PCRRule{PCR: 10, Set: Set{Any: true, Why: "x"}} },
+		"a path twice":                func(r *References) { r.IMA.Files = append(r.IMA.Files, r.IMA.Files[0]) },
+		"a relative path":             func(r *References) { r.IMA.Files[0].Path = "bin/x" },
+		"no values":                   func(r *References) { r.IMA.Files[0].Set = Set{} },
+		"violations by their content": func(r *References) { r.IMA.Violations = &Set{Allowed: []string{sum("x")}} },
+		"violations without a reason": func(r *References) { r.IMA.Violations = &Set{Any: true} },
+		"others of none":              func(r *References) { r.IMA.Others = &Set{} },
 		"without a TPM": func(r *References) {
 			r.Tier, r.FirmwareLog, r.SecureBoot, r.PCRs, r.Files, r.Agent.File = order.TierSoftwareKey, "", "", nil, nil, ""
 		},
