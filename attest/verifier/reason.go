@@ -26,7 +26,7 @@ const (
 	OtherBoot Code = "other-boot"
 	// StaleNonce means that the evidence answers no challenge that is open.
 	StaleNonce Code = "stale-nonce"
-	// Replayed means that the evidence answers a challenge that has been answered.
+	// Replayed means that the evidence answers a challenge that has been answered, or was overtaken by what was judged meanwhile.
 	Replayed Code = "replayed"
 	// WrongAK means that the robot's enrolled attestation key has not signed the quote.
 	WrongAK Code = "wrong-ak"
@@ -187,6 +187,9 @@ type Appraisal struct {
 	// Authentic says that the enrolled robot itself has answered an open challenge: its refusal may be signed. What
 	// anybody else sends in its name must not be able to have the robot restricted.
 	Authentic bool
+	// Overtaken says that it is not, since the verifier has judged newer evidence, or by other rules, meanwhile: nobody has done
+	// anything wrong, and the robot asks again.
+	Overtaken bool
 	// TPM is what the TPM says about itself, nil unless its quote was good.
 	TPM *tpm.Info
 	// Next is what to remember about the robot; it differs from before only where the TPM's own word was good.
