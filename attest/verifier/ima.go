@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -46,7 +47,7 @@ type IMAPoint struct {
 type IMAState struct {
 	// Of is the digest of what it holds for: one start of the machine, and the rules by which the entries were judged.
 	Of string `json:"of"`
-	// Points are the newest, and the one before it for an answer that was under way; the newest last.
+	// Points are the newest, one for each answer that may be under way and one more; rising.
 	Points []IMAPoint `json:"points"`
 }
 
@@ -154,9 +155,13 @@ func (a *appraisal) checkIMA() bool {
 	points := append([]IMAPoint{{PCR: hex.EncodeToString(make([]byte, sha256.Size))}}, a.State.imaPoints(of)...)
 	i := slices.IndexFunc(points, func(p IMAPoint) bool { return p.Offset == parts[0] })
 	if i < 0 {
-		a.refuse(EventlogMissing, evidence.LogIMA, fmt.Sprintf("the log of files from byte %d, or from its start", points[len(points)-1].Offset),
-			fmt.Sprintf("from byte %d", parts[0]), "let the robot say hello again")
-		return true
+		want, found := fmt.Sprintf("the log of files from byte %d, or from its start", points[len(points)-1].Offset), fmt.Sprintf("from byte %d", parts[0])
+		if !a.Authentic || a.Recorded {
+			a.refuse(EventlogMissing, evidence.LogIMA, want, found, "let the robot say hello again")
+			return true
+		}
+		// The challenge may have asked for just that, before the robot was judged anew or by other rules.
+		return a.overtaken(want, found)
 	}
 	data, ok := a.imaData(parts)
 	if !ok {
@@ -178,9 +183,21 @@ func (a *appraisal) checkIMA() bool {
 	a.judgeIMA(rule, proven, parts[0] == 0)
 	if len(a.Reasons) == before {
 		// Only what has passed is left out the next time.
-		a.Next.IMA = &IMAState{Of: of, Points: slices.Compact([]IMAPoint{points[i], {end, hex.EncodeToString(quoted[:])}})}
+		a.Next.IMA = &IMAState{Of: of, Points: after(a.State.imaPoints(of), points[i], IMAPoint{end, hex.EncodeToString(quoted[:])})}
 	}
 	return true
+}
+
+// after adds points to those of before, and keeps as many of the farthest as answers may be under way, and one more.
+func after(before []IMAPoint, points ...IMAPoint) []IMAPoint {
+	for _, p := range before {
+		if !slices.ContainsFunc(points, func(o IMAPoint) bool { return o.Offset == p.Offset }) {
+			points = append(points, p)
+		}
+	}
+	slices.SortFunc(points, func(a, b IMAPoint) int { return cmp.Compare(a.Offset, b.Offset) })
+	points = slices.CompactFunc(points, func(a, b IMAPoint) bool { return a.Offset == b.Offset })
+	return points[max(0, len(points)-MaxOpen-1):]
 }
 
 func (p IMAPoint) value() (out [sha256.Size]byte) {

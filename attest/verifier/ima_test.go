@@ -241,6 +241,73 @@ func TestFilesOfTheKernelByOffset(t *testing.T) {
 	s.want("and has left", 0, IMAFile)
 }
 
+// send has the verifier judge an answer that was made for a challenge.
+func (s *imaService) send(message []byte, parts []evidence.LogPart) *Outcome {
+	s.tb.Helper()
+	for i := range parts {
+		if _, err := s.v.Log(s.now, robot, &parts[i]); err != nil {
+			s.tb.Fatal(err)
+		}
+	}
+	out, err := s.v.Evidence(s.now, robot, message)
+	if err != nil || out.Appraisal == nil {
+		s.tb.Fatalf("%+v, %v", out, err)
+	}
+	return out
+}
+
+// TestAnswersUnderWay: each open challenge has asked for the log from where it was then, and counts although others were judged since.
+func TestAnswersUnderWay(t *testing.T) {
+	s := newIMAService(t)
+	s.others(nil)
+	s.want("at first", 0)
+	var open []*order.Challenge
+	ask := func() {
+		s.now = s.now.Add(11 * time.Second)
+		open = append(open, s.ask(s.now))
+	}
+	ask()
+	ask()
+	for i := range 6 { // Each answer leaves a challenge behind that was made before it, and one asks from where it has led.
+		s.k.read(fmt.Sprintf("/tmp/%d", i), "x")
+		if out := s.send(s.evidence(open[0])); out.Result == nil || out.Appraisal.Verdict != order.VerdictAccepted {
+			t.Errorf("answer %d: result %t, %s", i, out.Result != nil, out.Appraisal.Text())
+		}
+		open = open[1:]
+		ask()
+	}
+	state, err := s.store.State(robot)
+	if err != nil || len(state.IMA.Points) != MaxOpen+1 {
+		t.Errorf("%+v, %v", state.IMA, err)
+	}
+	s.want("and on", int64(len(s.k.data)))
+}
+
+// TestAnOffsetOfBeforeIsNotHeldAgainstTheRobot: rules that have changed, or a value that has left, since the verifier asked.
+func TestAnOffsetOfBeforeIsNotHeldAgainstTheRobot(t *testing.T) {
+	s := newIMAService(t)
+	s.want("at first", 0)
+	s.now = s.now.Add(time.Minute)
+	c := s.ask(s.now)
+	msg, parts := s.evidence(c)
+	r := imaReferences(t)
+	r.IMA.Files[1].Set = Set{Allowed: []string{sum("new")}, Leaving: []Leaving{{sum("old"), s.now.Add(70 * time.Second)}}}
+	s.rules(r)
+	if out := s.send(msg, parts); out.Result != nil || !out.Appraisal.Overtaken || !slices.Equal(codes(out.Appraisal), []Code{Replayed}) {
+		t.Errorf("other rules: result %t, %s", out.Result != nil, out.Appraisal.Text())
+	}
+	s.want("asked again", 0)
+	s.now = s.now.Add(5 * time.Second)
+	c = s.ask(s.now)
+	msg, parts = s.evidence(c)
+	s.now = s.now.Add(10 * time.Second)
+	if out := s.send(msg, parts); out.Result != nil || !out.Appraisal.Overtaken {
+		t.Errorf("a value has left: result %t, %s", out.Result != nil, out.Appraisal.Text())
+	}
+	s.want("asked again", 0)
+	s.want("and on", int64(len(s.k.data)))
+}
+
 func TestWhatALogOfFilesShows(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(s *imaService)
