@@ -156,7 +156,9 @@ func (a *appraisal) checkIMA() bool {
 	i := slices.IndexFunc(points, func(p IMAPoint) bool { return p.Offset == parts[0] })
 	if i < 0 {
 		want, found := fmt.Sprintf("the log of files from byte %d, or from its start", points[len(points)-1].Offset), fmt.Sprintf("from byte %d", parts[0])
-		if !a.Authentic || a.Recorded {
+		// Of another start, or a TPM that was reset under the kernel, the challenge has asked for nothing: that is refused.
+		asked := a.State.BootID == "" || a.State.BootID == a.e.Claims.BootID && a.State.ResetCount == a.TPM.ResetCount
+		if !a.Authentic || a.Recorded || !asked {
 			a.refuse(EventlogMissing, evidence.LogIMA, want, found, "let the robot say hello again")
 			return true
 		}

@@ -283,6 +283,25 @@ func TestAnswersUnderWay(t *testing.T) {
 	s.want("and on", int64(len(s.k.data)))
 }
 
+// TestAResetIsRefusedWhateverTheOffset: a TPM that was reset under the kernel is refused by a signature, and not taken for late.
+func TestAResetIsRefusedWhateverTheOffset(t *testing.T) {
+	s := newIMAService(t)
+	s.want("at first", 0)
+	before, err := s.store.State(robot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := before
+	now.ResetCount--
+	points := *before.IMA
+	points.Of = imaReferences(t).imaOf(s.now, bootID, now.ResetCount)
+	now.IMA = &points
+	if err := s.store.Advance(robot, before, now); err != nil {
+		t.Fatal(err)
+	}
+	s.want("reset within its boot", int64(len(s.k.data)), EventlogMissing, ResetWithinBoot)
+}
+
 // TestAnOffsetOfBeforeIsNotHeldAgainstTheRobot: rules that have changed, or a value that has left, since the verifier asked.
 func TestAnOffsetOfBeforeIsNotHeldAgainstTheRobot(t *testing.T) {
 	s := newIMAService(t)
