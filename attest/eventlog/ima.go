@@ -78,7 +78,16 @@ func (e *IMAEntry) String() string {
 
 // ParseIMA reads a log, or a piece of one that begins and ends between entries, as Linux shows it in
 // /sys/kernel/security/ima/binary_runtime_measurements. It keeps references to data.
-func ParseIMA(data []byte) ([]IMAEntry, error) {
+func ParseIMA(data []byte) ([]IMAEntry, error) { return parseIMA(data, false) }
+
+// ParseIMACut is [ParseIMA] for a piece that may end within an entry: that one is left out, and comes whole with the next piece if
+// that begins behind the last entry here.
+func ParseIMACut(data []byte) ([]IMAEntry, error) { return parseIMA(data, true) }
+
+// errCut says that the bytes end within an entry.
+var errCut = errors.New("ends within the entry")
+
+func parseIMA(data []byte, cut bool) ([]IMAEntry, error) {
 	if len(data) > MaxIMA {
 		return nil, fmt.Errorf("%w: %d bytes, expected at most %d at once", ErrTooLarge, len(data), MaxIMA)
 	}
@@ -87,6 +96,9 @@ func ParseIMA(data []byte) ([]IMAEntry, error) {
 	for r.left() > 0 {
 		at := r.at
 		e, err := imaEntry(r, len(out)+1)
+		if cut && errors.Is(err, errCut) {
+			break
+		}
 		if err != nil {
 			if !errors.Is(err, ErrIMAOld) {
 				err = fmt.Errorf("%w: entry %d at byte %d: %w", ErrIMA, len(out)+1, at, err)
@@ -103,8 +115,10 @@ func imaEntry(r *reader, index int) (IMAEntry, error) {
 	digest := r.bytes(sha1.Size)
 	name := r.bytes(int(min(r.u32(), maxIMAName+1)))
 	switch {
-	case r.short || len(name) == 0 || len(name) > maxIMAName:
-		return IMAEntry{}, fmt.Errorf("ends within its head, or its template's name is longer than %d bytes", maxIMAName)
+	case r.short:
+		return IMAEntry{}, fmt.Errorf("%w's head", errCut)
+	case len(name) == 0 || len(name) > maxIMAName:
+		return IMAEntry{}, fmt.Errorf("a template's name of %d or more bytes, expected 1 to %d", len(name), maxIMAName)
 	case string(name) == "ima":
 		return IMAEntry{}, ErrIMAOld
 	case pcr >= pcrCount:
@@ -112,8 +126,11 @@ func imaEntry(r *reader, index int) (IMAEntry, error) {
 	}
 	e := IMAEntry{Index: index, PCR: int(pcr), Template: string(name), Violation: bytes.Equal(digest, make([]byte, sha1.Size))}
 	size := r.u32()
-	if r.short || size > maxIMATemplate || int64(size) > int64(r.left()) {
-		return e, fmt.Errorf("claims %d bytes of data, %d are left, expected at most %d", size, r.left(), maxIMATemplate)
+	switch {
+	case size > maxIMATemplate:
+		return e, fmt.Errorf("claims %d bytes of data, expected at most %d", size, maxIMATemplate)
+	case r.short || int64(size) > int64(r.left()):
+		return e, fmt.Errorf("%w: claims %d bytes of data, %d are left", errCut, size, r.left())
 	}
 	e.Data = r.bytes(int(size))
 	return e, e.fields()

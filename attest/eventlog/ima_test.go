@@ -122,6 +122,17 @@ func TestRefusedIMA(t *testing.T) {
 	if e, err := ParseIMA(nil); err != nil || e != nil {
 		t.Error(e, err)
 	}
+	// Cut anywhere, what is whole is read; what is wrong stays so.
+	for n := range len(good) {
+		if e, err := ParseIMACut(append(bytes.Clone(good), good[:n]...)); err != nil || len(e) != 1 {
+			t.Errorf("cut at %d: %v, %v", n, e, err)
+		}
+	}
+	for name, data := range map[string][]byte{"no name": imaLog(10, "", "", false), "no algorithm": imaLog(10, "ima-ng", imaData("digest", "/x\x00"), false), "too long": imaLog(10, "x", strings.Repeat("x", 64<<10+1), false)} {
+		if e, err := ParseIMACut(data); !errors.Is(err, ErrIMA) {
+			t.Errorf("%s, as if it were cut: %v, %v", name, e, err)
+		}
+	}
 }
 
 // A log that is read in pieces, cut anywhere between entries, leads to the same value as the whole.

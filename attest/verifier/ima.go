@@ -49,6 +49,9 @@ type IMAState struct {
 	Of string `json:"of"`
 	// Points are the newest, one for each answer that may be under way and one more; rising.
 	Points []IMAPoint `json:"points"`
+	// Ahead is how far a log has been read that is too long for one evidence, nil if it has been read to its end: all before it was
+	// judged, and nothing proves it until the register does with what comes next.
+	Ahead *IMAPoint `json:"ahead,omitempty"`
 }
 
 // checkIMA checks the rules for the log of files.
@@ -119,17 +122,22 @@ func (r *References) imaOf(now time.Time, boot string, resets uint32) string {
 
 // imaFrom is where the log of files is asked for from: behind what was judged, if that still holds.
 func (r *References) imaFrom(now time.Time, boot string, s *State) int64 {
-	if p := s.imaPoints(r.imaOf(now, boot, s.ResetCount)); len(p) > 0 {
+	known := s.imaState(r.imaOf(now, boot, s.ResetCount))
+	if known.Ahead != nil {
+		return known.Ahead.Offset
+	}
+	if p := known.Points; len(p) > 0 {
 		return p[len(p)-1].Offset
 	}
 	return 0
 }
 
-func (s *State) imaPoints(of string) []IMAPoint {
+// imaState is what is known of a log of files, if that still holds.
+func (s *State) imaState(of string) IMAState {
 	if s.IMA == nil || of == "" || s.IMA.Of != of {
-		return nil
+		return IMAState{Of: of}
 	}
-	return s.IMA.Points
+	return *s.IMA
 }
 
 // checkIMA replays the log of files to PCR 10, and judges each entry that is proven by it.
@@ -151,43 +159,80 @@ func (a *appraisal) checkIMA() bool {
 			"name the log in the deployment (courier.ima_log), let the courier read it, and switch IMA on in the kernel")
 		return true
 	}
-	of := a.References.imaOf(a.Now, a.e.Claims.BootID, a.TPM.ResetCount)
-	points := append([]IMAPoint{{PCR: hex.EncodeToString(make([]byte, sha256.Size))}}, a.State.imaPoints(of)...)
+	known := a.State.imaState(a.References.imaOf(a.Now, a.e.Claims.BootID, a.TPM.ResetCount))
+	points := append([]IMAPoint{{PCR: hex.EncodeToString(make([]byte, sha256.Size))}}, known.Points...)
+	if known.Ahead != nil {
+		points = append(points, *known.Ahead)
+	}
 	i := slices.IndexFunc(points, func(p IMAPoint) bool { return p.Offset == parts[0] })
 	if i < 0 {
-		want, found := fmt.Sprintf("the log of files from byte %d, or from its start", points[len(points)-1].Offset), fmt.Sprintf("from byte %d", parts[0])
-		// Of another start, or a TPM that was reset under the kernel, the challenge has asked for nothing: that is refused.
-		asked := a.State.BootID == "" || a.State.BootID == a.e.Claims.BootID && a.State.ResetCount == a.TPM.ResetCount
-		if !a.Authentic || a.Recorded || !asked {
-			a.refuse(EventlogMissing, evidence.LogIMA, want, found, "let the robot say hello again")
-			return true
-		}
-		// The challenge may have asked for just that, before the robot was judged anew or by other rules.
-		return a.overtaken(want, found)
+		return a.refuseOffset(points[len(points)-1].Offset, parts[0])
 	}
 	data, ok := a.imaData(parts)
 	if !ok {
 		return true
 	}
-	entries, err := eventlog.ParseIMA(data)
+	parse := eventlog.ParseIMA
+	more := len(data) == evidence.MaxIMAParts*evidence.MaxLog // as much as one evidence takes along
+	if more {
+		parse = eventlog.ParseIMACut
+	}
+	entries, err := parse(data)
 	if err != nil {
 		a.refuse(EventlogMalformed, evidence.LogIMA, "the kernel's log of files, with the template ima-ng, ima-sig or a newer one", err.Error(), "look at the kernel's ima_template; compare the versions of robot and verifier")
 		return true
 	}
-	proven, end, ok := replayTo(points[i], entries, quoted)
-	if !ok {
-		value := eventlog.ReplayIMA(points[i].value(), eventlog.IMAPCR, entries)
+	a.follow(points[i], entries, known, quoted, more)
+	return true
+}
+
+// follow follows the log from a point to what is quoted, and judges it so far. Without that, the log goes on, or is not the kernel's.
+func (a *appraisal) follow(from IMAPoint, entries []eventlog.IMAEntry, known IMAState, quoted [sha256.Size]byte, more bool) {
+	next := IMAState{Of: known.Of, Points: known.Points}
+	proven, end, ok := replayTo(from, entries, quoted)
+	value := eventlog.ReplayIMA(from.value(), eventlog.IMAPCR, entries)
+	switch {
+	case ok:
+		next.Points = after(known.Points, from, IMAPoint{end, hex.EncodeToString(quoted[:])})
+	case more:
+		proven, end = entries, from.Offset
+		for i := range entries {
+			end += int64(entries[i].Size())
+		}
+		next.Ahead = &IMAPoint{end, hex.EncodeToString(value[:])}
+		if known.Ahead != nil && known.Ahead.Offset > end {
+			next.Ahead = known.Ahead
+		}
+	default:
 		a.refuse(PCRMismatch, strconv.Itoa(eventlog.IMAPCR), hex.EncodeToString(value[:])+", to which the log of files leads", hex.EncodeToString(quoted[:]),
 			"something was extended that the log does not show, or the log was changed: restart the robot, and examine it if that does not help")
-		return true
+		if known.Ahead != nil {
+			a.Next.IMA = &next // What was read ahead is not the kernel's, or is not followed by this: from the last point that is.
+		}
+		return
 	}
 	before := len(a.Reasons)
-	a.judgeIMA(rule, proven, parts[0] == 0)
+	a.judgeIMA(a.References.IMA, proven, from.Offset == 0)
 	if len(a.Reasons) == before {
-		// Only what has passed is left out the next time.
-		a.Next.IMA = &IMAState{Of: of, Points: after(a.State.imaPoints(of), points[i], IMAPoint{end, hex.EncodeToString(quoted[:])})}
+		a.Next.IMA = &next // Only what has passed is left out the next time.
 	}
-	return true
+	if !ok {
+		a.refuse(EventlogPartial, evidence.LogIMA, "a log of files that leads to PCR "+strconv.Itoa(eventlog.IMAPCR), fmt.Sprintf("its bytes from %d to %d, and more to come", from.Offset, end),
+			"nothing: the rest comes when the robot asks again; measure less if that takes too long")
+	}
+}
+
+// refuseOffset refuses a log that begins where nothing is known of it.
+func (a *appraisal) refuseOffset(newest, offset int64) bool {
+	want, found := fmt.Sprintf("the log of files from byte %d, or from its start", newest), fmt.Sprintf("from byte %d", offset)
+	// Of another start, or a TPM that was reset under the kernel, no challenge has asked for it: that is refused.
+	asked := a.State.BootID == "" || a.State.BootID == a.e.Claims.BootID && a.State.ResetCount == a.TPM.ResetCount
+	if !a.Authentic || a.Recorded || !asked {
+		a.refuse(EventlogMissing, evidence.LogIMA, want, found, "let the robot say hello again")
+		return true
+	}
+	// The challenge may have asked for just that, before the robot was judged anew or by other rules.
+	return a.overtaken(want, found)
 }
 
 // after adds points to those of before, and keeps as many of the farthest as answers may be under way, and one more.

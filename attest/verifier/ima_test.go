@@ -52,6 +52,15 @@ func (k *kernelLog) raw(template string, data []byte, violation, log, extend boo
 	}
 }
 
+// long reads n files that may hold anything, with entries of 60 KiB.
+func (k *kernelLog) long(n int) {
+	data := append(imaData("/var/log/x", "x"), binary.LittleEndian.AppendUint32(nil, 60<<10)...)
+	data = append(data, bytes.Repeat([]byte{'s'}, 60<<10)...)
+	for range n {
+		k.raw("ima-sig", data, false, true, true)
+	}
+}
+
 func (k *kernelLog) read(path, content string) { k.entry(path, content, true, true) }
 
 func imaReferences(tb testing.TB) *References {
@@ -66,6 +75,21 @@ func imaReferences(tb testing.TB) *References {
 		tb.Fatal(err)
 	}
 	return r
+}
+
+// name has claims name the log from an offset on, as far as one evidence goes.
+func (k *kernelLog) name(claims *evidence.Claims, from int) (pieces []evidence.LogPart) {
+	for at := from; len(pieces) < evidence.MaxIMAParts; at += evidence.MaxLog {
+		piece := k.data[at:min(len(k.data), at+evidence.MaxLog)]
+		name := evidence.IMAPart(int64(at))
+		claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(piece)})
+		pieces = append(pieces, evidence.LogPart{Name: name, SHA256: digest(piece), Log: piece})
+		if len(piece) < evidence.MaxLog {
+			break
+		}
+	}
+	evidence.SortLogs(claims.Logs)
+	return pieces
 }
 
 // imaService is a verifier that asks for the log of files, and a robot whose kernel keeps one.
@@ -110,18 +134,7 @@ func (s *imaService) evidence(c *order.Challenge) (msg []byte, parts []evidence.
 	s.seq++
 	claims.Journal.Seq += s.seq
 	if from, asked := evidence.IMAAsked(c.Logs); asked && s.k.data != nil {
-		for at := int(from); ; at += evidence.MaxLog {
-			piece := s.k.data[at:min(len(s.k.data), at+evidence.MaxLog)]
-			name := evidence.IMAPart(int64(at))
-			claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(piece)})
-			if len(piece) > 0 {
-				parts = append(parts, evidence.LogPart{Name: name, SHA256: digest(piece), Log: piece})
-			}
-			if len(piece) < evidence.MaxLog {
-				break
-			}
-		}
-		evidence.SortLogs(claims.Logs)
+		parts = slices.DeleteFunc(s.k.name(claims, int(from)), func(p evidence.LogPart) bool { return len(p.Log) == 0 })
 	}
 	return build(s.tb, claims, c.PCRs, s.m.tpm.Device(), s.m.quote), parts
 }
@@ -182,14 +195,14 @@ func imaAttacks() []attack {
 			c.PCRs = []int{0, 4, 7, 10, 13, 14}
 			i := sent(l.standard)
 			claims := i.claims(l.tb, c)
-			name := evidence.IMAPart(0)
-			claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(k.data)})
-			evidence.SortLogs(claims.Logs)
+			pieces := k.name(claims, 0)
 			in := Input{
 				Robot: m.enrolment(), References: imaReferences(l.tb), Challenge: c, Logs: i.logs(),
 				Evidence: build(l.tb, claims, c.PCRs, m.tpm.Device(), m.quote),
 			}
-			in.Logs[name] = k.data
+			for _, p := range pieces {
+				in.Logs[p.Name] = p.Log
+			}
 			return in
 		}
 	}
@@ -201,6 +214,7 @@ func imaAttacks() []attack {
 		), []Code{EventlogUnquoted}, true},
 		{"a program that the kernel has read and nobody allows", with(func(k *kernelLog) { k.read("/usr/bin/planner", "a back door") }), []Code{IMAFile}, true},
 		{"a program that the kernel has read and its log hides", with(func(k *kernelLog) { k.entry("/usr/bin/planner", "a back door", false, true) }), []Code{PCRMismatch}, true},
+		{"the beginning of a long log", with(func(k *kernelLog) { k.long(53) }), []Code{EventlogPartial}, true},
 	}
 }
 
@@ -433,18 +447,57 @@ func TestNoLogOfFilesIsAChoice(t *testing.T) {
 	s.want("optional, and the kernel has extended", 0, EventlogMissing)
 }
 
-// longPath makes an entry of 60 KiB.
-var longPath = "/" + strings.Repeat("x", 60<<10)
-
 // TestLongLogComesInPieces: more than one message's worth.
 func TestLongLogComesInPieces(t *testing.T) {
 	s := newIMAService(t)
-	s.others(nil)
-	for range 12 {
-		s.k.read(longPath, "x")
-	}
+	s.k.long(12)
 	s.want("two pieces", 0)
 	s.want("nothing new", int64(len(s.k.data)))
+}
+
+// TestALogThatOneEvidenceCannotTakeAlong comes with several; nothing is signed before its end leads to the register, unless it shows what
+// is not allowed.
+func TestALogThatOneEvidenceCannotTakeAlong(t *testing.T) {
+	partial := func(s *imaService, from int64) {
+		s.tb.Helper()
+		out, at := s.attest()
+		if out.Result != nil || out.Appraisal == nil || !out.Appraisal.Partial() || at != from {
+			s.tb.Fatalf("from %d: %+v", at, out)
+		}
+		state, err := s.store.State(robot)
+		if err != nil || state.IMA.Ahead == nil || state.Verdict != order.VerdictRefused {
+			s.tb.Fatalf("%+v, %v", state, err)
+		}
+	}
+	ahead := func(s *imaService) int64 {
+		state, err := s.store.State(robot)
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		return state.IMA.Ahead.Offset
+	}
+	s := newIMAService(t)
+	s.k.long(110)
+	partial(s, 0)
+	first := ahead(s)
+	s.restart()
+	partial(s, first)
+	second := ahead(s)
+	if out := s.want("the rest", second); out.Appraisal.Verdict != order.VerdictAccepted {
+		t.Error(out.Appraisal.Text())
+	}
+	s.want("nothing new", int64(len(s.k.data)))
+	r := imaReferences(t)
+	r.Reject = []string{sum("x")}
+	s.rules(r)
+	s.want("what it shows is refused at once", 0, EventlogPartial, Rejected)
+
+	s = newIMAService(t)
+	s.k.entry("/usr/bin/planner", "a back door", false, true)
+	s.k.long(53)
+	partial(s, 0)
+	s.want("it hides something", ahead(s), PCRMismatch)
+	partial(s, 0) // Nothing of it is believed.
 }
 
 // TestPiecesOfStrangersChangeNothing: whoever sends a piece in the robot's name makes the evidence wait, and has nobody restricted.

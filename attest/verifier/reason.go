@@ -52,6 +52,9 @@ const (
 	EventlogMismatch Code = "eventlog-mismatch"
 	// EventlogMalformed means that a log cannot be read.
 	EventlogMalformed Code = "eventlog-malformed"
+	// EventlogPartial means that the log of files is longer than what one evidence takes along. Where nothing else is wrong, nothing
+	// is signed: the rest comes with the next.
+	EventlogPartial Code = "eventlog-partial"
 	// EventlogSHA1 means that the firmware's log has no SHA-256 digests, and so proves nothing.
 	EventlogSHA1 Code = "eventlog-sha1"
 	// EventValue means that an event of the firmware's log has a digest that is not allowed.
@@ -121,7 +124,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
-		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
+		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed, EventlogPartial,
 		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, IMAFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
 		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
 		ConfigDigest, CommandLine, ConfigMismatch, CommandLineMismatch, ArtifactDigest, ArtifactSVN, ArtifactMissing, DebugOpen,
@@ -215,6 +218,9 @@ func (a *Appraisal) IDs() []string {
 func (a *Appraisal) Has(code Code) bool {
 	return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Code == code })
 }
+
+// Partial says that there is nothing against the evidence but that the rest of a long log has to come first.
+func (a *Appraisal) Partial() bool { return len(a.Reasons) == 1 && a.Has(EventlogPartial) }
 
 // Text says in plain words why evidence is refused, one reason a line, or that it is accepted.
 func (a *Appraisal) Text() string {

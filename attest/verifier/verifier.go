@@ -215,7 +215,7 @@ func (r *References) logs() []string {
 
 // Outcome is what came of a message.
 type Outcome struct {
-	// Result is the signed result for the robot, nil if there is none to send.
+	// Result is the signed result for the robot, nil if there is none to send, or none yet ([Appraisal.Partial]).
 	Result []byte
 	// Appraisal is the judgement, nil if the evidence waits for logs.
 	Appraisal *Appraisal
@@ -404,17 +404,22 @@ func StoredLogs(store Store, robot string, c *evidence.Claims) (map[string][]byt
 	return out, nil
 }
 
-// conclude makes the judgement durable, then signs it.
+// conclude makes the judgement durable, then signs it, unless it is not finished.
 func (v *Verifier) conclude(now time.Time, robot string, message []byte, in *Input, out *Outcome, e *evidence.Evidence) error {
 	a := out.Appraisal
 	next := a.Next
 	next.Evidence, next.Verdict, next.Codes, next.At = e.SHA256, a.Verdict, a.IDs(), now.UTC().Format(stampMS)
-	next.Results++
+	if !a.Partial() {
+		next.Results++
+	}
 	if err := v.store.Advance(robot, in.State, next); err != nil {
 		return fmt.Errorf("no result is signed: %w", err)
 	}
 	if err := v.store.SaveEvidence(robot, message, in.Challenge); err != nil {
 		return fmt.Errorf("no result is signed: %w", err)
+	}
+	if a.Partial() {
+		return nil
 	}
 	result, err := v.result(now, e, a)
 	if err != nil {
