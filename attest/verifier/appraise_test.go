@@ -213,6 +213,20 @@ func TestLeavingValues(t *testing.T) {
 	}
 }
 
+// TestWhatNothingProvesIsComparedAndNotJudgedBy: a robot whose measured log does not lead to its PCR can be compared with rules, and what
+// it shows cannot be put in force.
+func TestWhatNothingProvesIsComparedAndNotJudgedBy(t *testing.T) {
+	l := newLab(t)
+	in := l.on(l.fresh(l.standard, 13, 14), l.standard, nil)
+	r, err := in.Observed()
+	if err != nil || len(Diff(l.references, r)) == 0 {
+		t.Fatal(err)
+	}
+	if err := r.Validate(); err == nil || !strings.Contains(err.Error(), "nothing proves the measured log") {
+		t.Error(err)
+	}
+}
+
 // TestJudgedEventsAreNotNoted has every logged PCR judged.
 func TestJudgedEventsAreNotNoted(t *testing.T) {
 	l := newLab(t)

@@ -54,6 +54,17 @@ type IMAState struct {
 	Ahead *IMAPoint `json:"ahead,omitempty"`
 }
 
+// namedSet is a set by its key.
+type namedSet struct {
+	name string
+	set  *Set
+}
+
+// sets are the rules that no path has, as far as there are any.
+func (r *IMARule) sets() []namedSet {
+	return slices.DeleteFunc([]namedSet{{"others", r.Others}, {"violations", r.Violations}}, func(x namedSet) bool { return x.set == nil })
+}
+
 // checkIMA checks the rules for the log of files.
 func (r *References) checkIMA() error {
 	if r.IMA == nil {

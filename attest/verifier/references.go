@@ -165,6 +165,20 @@ func ParseReferences(data []byte) (*References, error) {
 
 // Validate checks the reference values and gives the first fault.
 func (r *References) Validate() error {
+	if err := r.checkForm(); err != nil {
+		return err
+	}
+	if r.measures() && !slices.ContainsFunc(r.PCRs, func(p PCRRule) bool {
+		return p.PCR >= eventlog.FirstMeasuredPCR && p.PCR <= eventlog.LastMeasuredPCR && r.provesMeasured(p.PCR)
+	}) {
+		return fmt.Errorf("files and file: nothing proves the measured log: add {\"pcr\": 14, \"logs\": true}, or another from %d to %d (not %d beside ima)",
+			eventlog.FirstMeasuredPCR, eventlog.LastMeasuredPCR, eventlog.IMAPCR)
+	}
+	return nil
+}
+
+// checkForm checks the reference values one by one, whether or not anything proves the files.
+func (r *References) checkForm() error {
 	switch {
 	case !isName(r.Name):
 		return fmt.Errorf("name: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\"", clip(r.Name))
@@ -341,14 +355,8 @@ func (r *References) checkLists() error {
 	return nil
 }
 
-// checkFiles checks the measured paths: each has one rule, and some PCR proves the log that shows them.
+// checkFiles checks the measured paths: each has one rule.
 func (r *References) checkFiles() error {
-	if r.measures() && !slices.ContainsFunc(r.PCRs, func(p PCRRule) bool {
-		return p.PCR >= eventlog.FirstMeasuredPCR && p.PCR <= eventlog.LastMeasuredPCR && r.provesMeasured(p.PCR)
-	}) {
-		return fmt.Errorf("files and file: nothing proves the measured log: add {\"pcr\": 14, \"logs\": true}, or another from %d to %d (not %d beside ima)",
-			eventlog.FirstMeasuredPCR, eventlog.LastMeasuredPCR, eventlog.IMAPCR)
-	}
 	if len(r.Files) > maxFiles {
 		return fmt.Errorf("files: has %d entries: expected at most %d", len(r.Files), maxFiles)
 	}
