@@ -17,8 +17,8 @@ const (
 	IMAPCR          = 10
 	maxIMAName      = 32
 	maxIMATemplate  = 64 << 10
-	maxIMAFields    = 8
-	imaDigestPrefix = 64 // "sha256:" and the like end within this.
+	maxIMAFields    = 16
+	imaDigestPrefix = 64 // "sha256:", "ima:sha256:" and the like end within this.
 )
 
 // Reasons for which a log of integrity measurements is refused. Errors wrap exactly one of them.
@@ -35,16 +35,19 @@ type IMAEntry struct {
 	Index int
 	// PCR is the PCR that was extended.
 	PCR int
-	// Template names the form of the entry: ima-ng, ima-sig, or another that is replayed all the same.
+	// Template names the form of the entry: ima-ng, ima-sig, or another. It is the log's word and not measured, so nothing may be
+	// decided by it.
 	Template string
 	// Violation says that a file was read while somebody could write to it, so its digest is not known. The kernel extends
-	// all ones then.
+	// all ones then, so its path is the log's word too.
 	Violation bool
-	// Algorithm and Digest are the file's, Path is where it was found; empty with templates that this package does not know.
+	// Algorithm and Digest are the file's, Path is where it was found: the first two fields of Data, whatever the template. Empty
+	// where Data does not begin with such. An algorithm with something else than the content's digest names that first
+	// ("verity:sha256").
 	Algorithm string
 	Digest    []byte
 	Path      string
-	// Signature is the file's own, nil without one.
+	// Signature is the file's own, nil without one. That the field is one is the template's word.
 	Signature []byte
 	// Data is the template's data, as it was measured.
 	Data []byte
@@ -75,7 +78,16 @@ func (e *IMAEntry) String() string {
 
 // ParseIMA reads a log, or a piece of one that begins and ends between entries, as Linux shows it in
 // /sys/kernel/security/ima/binary_runtime_measurements. It keeps references to data.
-func ParseIMA(data []byte) ([]IMAEntry, error) {
+func ParseIMA(data []byte) ([]IMAEntry, error) { return parseIMA(data, false) }
+
+// ParseIMACut is [ParseIMA] for a piece that may end within an entry: that one is left out, and comes whole with the next piece if
+// that begins behind the last entry here.
+func ParseIMACut(data []byte) ([]IMAEntry, error) { return parseIMA(data, true) }
+
+// errCut says that the bytes end within an entry.
+var errCut = errors.New("ends within the entry")
+
+func parseIMA(data []byte, cut bool) ([]IMAEntry, error) {
 	if len(data) > MaxIMA {
 		return nil, fmt.Errorf("%w: %d bytes, expected at most %d at once", ErrTooLarge, len(data), MaxIMA)
 	}
@@ -84,6 +96,9 @@ func ParseIMA(data []byte) ([]IMAEntry, error) {
 	for r.left() > 0 {
 		at := r.at
 		e, err := imaEntry(r, len(out)+1)
+		if cut && errors.Is(err, errCut) {
+			break
+		}
 		if err != nil {
 			if !errors.Is(err, ErrIMAOld) {
 				err = fmt.Errorf("%w: entry %d at byte %d: %w", ErrIMA, len(out)+1, at, err)
@@ -100,8 +115,10 @@ func imaEntry(r *reader, index int) (IMAEntry, error) {
 	digest := r.bytes(sha1.Size)
 	name := r.bytes(int(min(r.u32(), maxIMAName+1)))
 	switch {
-	case r.short || len(name) == 0 || len(name) > maxIMAName:
-		return IMAEntry{}, fmt.Errorf("ends within its head, or its template's name is longer than %d bytes", maxIMAName)
+	case r.short:
+		return IMAEntry{}, fmt.Errorf("%w's head", errCut)
+	case len(name) == 0 || len(name) > maxIMAName:
+		return IMAEntry{}, fmt.Errorf("a template's name of %d or more bytes, expected 1 to %d", len(name), maxIMAName)
 	case string(name) == "ima":
 		return IMAEntry{}, ErrIMAOld
 	case pcr >= pcrCount:
@@ -109,44 +126,72 @@ func imaEntry(r *reader, index int) (IMAEntry, error) {
 	}
 	e := IMAEntry{Index: index, PCR: int(pcr), Template: string(name), Violation: bytes.Equal(digest, make([]byte, sha1.Size))}
 	size := r.u32()
-	if r.short || size > maxIMATemplate || int64(size) > int64(r.left()) {
-		return e, fmt.Errorf("claims %d bytes of data, %d are left, expected at most %d", size, r.left(), maxIMATemplate)
+	switch {
+	case size > maxIMATemplate:
+		return e, fmt.Errorf("claims %d bytes of data, expected at most %d", size, maxIMATemplate)
+	case r.short || int64(size) > int64(r.left()):
+		return e, fmt.Errorf("%w: claims %d bytes of data, %d are left", errCut, size, r.left())
 	}
 	e.Data = r.bytes(int(size))
-	if e.Template != "ima-ng" && e.Template != "ima-sig" {
-		return e, nil
-	}
 	return e, e.fields()
 }
 
-// fields takes the data of ima-ng and ima-sig apart.
+// imaFields is how many fields the data of the kernel's own templates has.
+var imaFields = map[string]int{"ima-ng": 2, "ima-ngv2": 2, "ima-sig": 3, "ima-sigv2": 3, "ima-modsig": 5}
+
+// fields takes the data apart. What it says comes from the data alone: the template's name only makes a log malformed.
 func (e *IMAEntry) fields() error {
-	r := &reader{data: e.Data}
-	var fields [][]byte
-	for r.left() > 0 && len(fields) < maxIMAFields {
+	fields, err := split(e.Data)
+	if len(fields) >= 2 {
+		if wrong := e.file(fields[0], fields[1]); err == nil {
+			err = wrong
+		}
+	}
+	want, known := imaFields[e.Template]
+	switch {
+	case !known:
+		return nil
+	case err != nil:
+		return err
+	case len(fields) != want:
+		return fmt.Errorf("%s with %d fields, expected %d", e.Template, len(fields), want)
+	}
+	if want > 2 && len(fields[2]) > 0 {
+		e.Signature = fields[2]
+	}
+	return nil
+}
+
+// split returns the fields of a template's data, and with an error those before the fault.
+func split(data []byte) (fields [][]byte, err error) {
+	r := &reader{data: data}
+	for r.left() > 0 {
 		n := r.u32()
 		if r.short || int64(n) > int64(r.left()) {
-			return fmt.Errorf("field %d claims %d bytes, %d are left", len(fields)+1, n, r.left())
+			return fields, fmt.Errorf("field %d claims %d bytes, %d are left", len(fields)+1, n, r.left())
+		}
+		if len(fields) == maxIMAFields {
+			return fields, fmt.Errorf("more than %d fields", maxIMAFields)
 		}
 		fields = append(fields, r.bytes(int(n)))
 	}
-	want := map[string]int{"ima-ng": 2, "ima-sig": 3}[e.Template]
-	if len(fields) != want || r.left() > 0 {
-		return fmt.Errorf("%s with %d fields and %d bytes behind, expected %d", e.Template, len(fields), r.left(), want)
-	}
-	head := fields[0][:min(len(fields[0]), imaDigestPrefix)]
+	return fields, nil
+}
+
+// file reads digest and path: "alg:", a zero and the digest, from version 2 on with "ima:" or "verity:" before; and a text that ends
+// in a zero.
+func (e *IMAEntry) file(digest, name []byte) error {
+	head := digest[:min(len(digest), imaDigestPrefix)]
 	colon := bytes.Index(head, []byte(":\x00"))
 	if colon < 1 || !isText(head[:colon]) {
-		return fmt.Errorf("a digest of %d bytes without an algorithm", len(fields[0]))
+		return fmt.Errorf("a digest of %d bytes without an algorithm", len(digest))
 	}
-	path, ok := bytes.CutSuffix(fields[1], []byte{0})
+	path, ok := bytes.CutSuffix(name, []byte{0})
 	if !ok || bytes.IndexByte(path, 0) >= 0 {
 		return errors.New("a path that does not end in one zero")
 	}
-	e.Algorithm, e.Digest, e.Path = string(head[:colon]), fields[0][colon+2:], strings.ToValidUTF8(string(path), "\ufffd")
-	if want == 3 && len(fields[2]) > 0 {
-		e.Signature = fields[2]
-	}
+	e.Algorithm = strings.TrimPrefix(string(head[:colon]), "ima:")
+	e.Digest, e.Path = digest[colon+2:], strings.ToValidUTF8(string(path), "\ufffd")
 	return nil
 }
 

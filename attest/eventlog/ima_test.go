@@ -51,15 +51,24 @@ func TestParseIMA(t *testing.T) {
 		imaLog(10, "ima-ng", imaFile(strings.Repeat("\x00", 32), "/var/log/z"), true),
 		imaLog(11, "ima-ng", imaFile(one, "/elsewhere"), false),
 		imaLog(10, "ima-buf", imaData("sha256:\x00"+one, "kexec-cmdline\x00", "quiet"), false),
+		imaLog(10, "any-name", imaFile(one, "/usr/bin/x"), false),
+		imaLog(10, "ima-ngv2", imaData("ima:sha256:\x00"+one, "/v2\x00"), false),
+		imaLog(10, "ima-sigv2", imaData("verity:sha256:\x00"+one, "/v3\x00", "s"), false),
+		imaLog(10, "ima-modsig", imaData("sha256:\x00"+one, "/m.ko\x00", "", "sha256:\x00"+two, "m"), false),
+		imaLog(10, "evm-sig", imaData("sha256:\x00"+one, "/e\x00", "", "", "", "", "", "", ""), false),
+		imaLog(10, "any-name", "data", false),
 	}, nil)
 	entries, err := ParseIMA(log)
-	if err != nil || len(entries) != 6 {
+	if err != nil || len(entries) != 12 {
 		t.Fatal(entries, err)
 	}
 	for i, want := range []string{
 		"entry 1: PCR 10 ima-ng sha256:" + hex.EncodeToString([]byte(one)) + " boot_aggregate", "entry 2: PCR 10 ima-sig sha256:" + hex.EncodeToString([]byte(two)) + " /usr/bin/x",
 		"entry 3: PCR 10 ima-sig sha256:" + hex.EncodeToString([]byte(two)) + " /usr/bin/y", "entry 4: PCR 10 ima-ng violation /var/log/z",
-		"entry 5: PCR 11 ima-ng sha256:" + hex.EncodeToString([]byte(one)) + " /elsewhere", "entry 6: PCR 10 ima-buf (71 bytes)",
+		"entry 5: PCR 11 ima-ng sha256:" + hex.EncodeToString([]byte(one)) + " /elsewhere", "entry 6: PCR 10 ima-buf sha256:" + hex.EncodeToString([]byte(one)) + " kexec-cmdline",
+		"entry 7: PCR 10 any-name sha256:" + hex.EncodeToString([]byte(one)) + " /usr/bin/x", "entry 8: PCR 10 ima-ngv2 sha256:" + hex.EncodeToString([]byte(one)) + " /v2",
+		"entry 9: PCR 10 ima-sigv2 verity:sha256:" + hex.EncodeToString([]byte(one)) + " /v3", "entry 10: PCR 10 ima-modsig sha256:" + hex.EncodeToString([]byte(one)) + " /m.ko",
+		"entry 11: PCR 10 evm-sig sha256:" + hex.EncodeToString([]byte(one)) + " /e", "entry 12: PCR 10 any-name (4 bytes)",
 	} {
 		if got := entries[i].String(); got != want {
 			t.Errorf("%s, expected %s", got, want)
@@ -70,7 +79,7 @@ func TestParseIMA(t *testing.T) {
 	}
 	// The plain definition: each entry's data is hashed, a violation is all ones, other PCRs do not count.
 	want := [32]byte{}
-	for _, i := range []int{0, 1, 2, 3, 5} {
+	for _, i := range []int{0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11} {
 		d := sha256.Sum256(entries[i].Data)
 		if i == 3 {
 			d = [32]byte(bytes.Repeat([]byte{0xff}, 32))
@@ -112,6 +121,17 @@ func TestRefusedIMA(t *testing.T) {
 	}
 	if e, err := ParseIMA(nil); err != nil || e != nil {
 		t.Error(e, err)
+	}
+	// Cut anywhere, what is whole is read; what is wrong stays so.
+	for n := range len(good) {
+		if e, err := ParseIMACut(append(bytes.Clone(good), good[:n]...)); err != nil || len(e) != 1 {
+			t.Errorf("cut at %d: %v, %v", n, e, err)
+		}
+	}
+	for name, data := range map[string][]byte{"no name": imaLog(10, "", "", false), "no algorithm": imaLog(10, "ima-ng", imaData("digest", "/x\x00"), false), "too long": imaLog(10, "x", strings.Repeat("x", 64<<10+1), false)} {
+		if e, err := ParseIMACut(data); !errors.Is(err, ErrIMA) {
+			t.Errorf("%s, as if it were cut: %v, %v", name, e, err)
+		}
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 const (
 	// LogIMA begins the names of the pieces.
 	LogIMA = "ima"
-	// MaxIMAParts is the largest number of pieces that go along with one evidence; what is longer comes with the next.
+	// MaxIMAParts is the largest number of pieces that go along with one evidence. Where all are full, the log goes on: it is judged
+	// and remembered as far as it came, no result is signed, and the rest comes with the next evidence.
 	MaxIMAParts  = MaxLogs - 2
 	maxIMAOffset = 1 << 40
 )

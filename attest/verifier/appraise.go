@@ -28,6 +28,8 @@ type Input struct {
 	// was one and that it has been answered.
 	Challenge *order.Challenge
 	Replayed  bool
+	// Made is when the challenge was made, in ms since 1970; 0 where that is not known.
+	Made uint64
 	// Recorded judges evidence that lies on a disk: whether it was fresh is not asked, and noted.
 	Recorded bool
 	// Now is the verifier's time: it decides about values that are allowed until a moment. They are not at the zero time.
@@ -216,7 +218,8 @@ func (a *appraisal) checkLearning() bool {
 	}
 	a.refuse(NotLearned, "", "reference values for this kind of robot", "none: "+a.References.Name+" is being learned",
 		"learn them from this evidence, look through them, and put them in force")
-	return !a.checkContinuity()
+	a.checkContinuity()
+	return false
 }
 
 func sortedPCRs(q *evidence.Quote) []int { return slices.Sorted(maps.Keys(q.PCRs)) }
@@ -227,6 +230,9 @@ func (a *appraisal) checkContinuity() bool {
 	before := len(a.Reasons)
 	if a.Recorded && prev.BootID == "" {
 		a.Notes = append(a.Notes, "continuity")
+	}
+	if a.wasOvertaken() {
+		return a.overtaken("evidence made after what was judged last, at "+prev.At, "older evidence, for a challenge of before")
 	}
 	if a.TPM != nil && prev.BootID != "" {
 		a.checkTPM(prev, a.TPM, prev.BootID == c.BootID)
@@ -250,6 +256,30 @@ func (a *appraisal) checkContinuity() bool {
 		a.Next.ResetCount, a.Next.RestartCount, a.Next.ClockMS = a.TPM.ResetCount, a.TPM.RestartCount, a.TPM.Clock
 	}
 	return true
+}
+
+// wasOvertaken says whether evidence is merely late: its challenge was open already when the one that was judged last was, and it was
+// made before that one. Whatever was asked since then must go on from there, and so must a journal, which tells no two tales.
+func (a *appraisal) wasOvertaken() bool {
+	prev, c := a.State, &a.e.Claims
+	judged, err := time.Parse(time.RFC3339Nano, prev.At)
+	switch {
+	case !a.Authentic || prev.BootID == "" || prev.BootID != c.BootID || prev.GuardNonce != c.GuardNonce || err != nil || a.Made == 0:
+		return false
+	case a.Made >= millis(judged) || ahead(a.Now, millis(judged)): // Or the verifier's clock has gone back since.
+		return false
+	case c.Journal.Seq == prev.JournalSeq && c.Journal.Digest != prev.JournalDigest:
+		return false
+	case a.e.Quote == nil:
+		return c.Journal.Seq < prev.JournalSeq
+	}
+	return a.TPM != nil && a.TPM.ResetCount == prev.ResetCount && a.TPM.RestartCount == prev.RestartCount && a.TPM.Clock < prev.ClockMS
+}
+
+// overtaken ends the judgement about evidence that is the robot's own and of no use any more: nothing is signed, and the robot asks again.
+func (a *appraisal) overtaken(expected, found string) bool {
+	a.Authentic, a.Overtaken = false, true
+	return !a.refuse(Replayed, "", expected, found, "nothing: the robot asks again")
 }
 
 // checkTPM compares the TPM's counters with those of before. A kernel that is started without a reset of the TPM keeps

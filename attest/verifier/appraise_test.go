@@ -76,6 +76,49 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// TestWhatWasOvertakenIsNotSigned: an older answer to a challenge that was open when the last judgement was made is nobody's fault; to a
+// challenge of later it is a TPM, or a journal, that was put back.
+func TestWhatWasOvertakenIsNotSigned(t *testing.T) {
+	l := newLab(t)
+	soft := l.good(nil)
+	soft.Robot, soft.References = &Enrolment{Identity: &evidence.Identity{Robot: robot, Tier: order.TierSoftwareKey, Key: l.own.tpm.Device().Public()}, References: "soft"}, softReferences()
+	claims := l.standard.claims(t, soft.Challenge)
+	claims.Tier, claims.Agent.Label, claims.Policy.Label, claims.Logs = order.TierSoftwareKey, evidence.SelfReported, evidence.SelfReported, nil
+	soft.Evidence = build(t, claims, nil, l.own.tpm.Device(), nil)
+	judged := millis(noon)
+	older := func(s *State) { s.ClockMS += 60_000; s.JournalSeq++ }
+	for name, c := range map[string]struct {
+		in     Input
+		made   uint64
+		change func(*State)
+		want   []Code
+		signed bool
+	}{
+		"overtaken":                              {l.good(nil), judged - 1, older, []Code{Replayed}, false},
+		"of before the last judgement, newer":    {l.good(nil), judged - 1, func(*State) {}, nil, true},
+		"asked for at that moment":               {l.good(nil), judged, older, []Code{ClockWentBack, JournalWentBack}, true},
+		"asked for nobody knows when":            {l.good(nil), 0, older, []Code{ClockWentBack, JournalWentBack}, true},
+		"a journal that was put back alone":      {l.good(nil), judged - 1, func(s *State) { s.JournalSeq++ }, []Code{JournalWentBack}, true},
+		"another journal":                        {l.good(nil), judged - 1, func(s *State) { s.ClockMS += 60_000; s.JournalDigest = sum("x") }, []Code{ClockWentBack, JournalForked}, true},
+		"fewer restarts":                         {l.good(nil), judged - 1, func(s *State) { older(s); s.RestartCount++ }, []Code{JournalWentBack, RestartCountWentBack}, true},
+		"a judgement of an hour that comes":      {l.good(nil), judged - 1, func(s *State) { older(s); s.At = noon.Add(time.Hour).Format(stampMS) }, []Code{ClockWentBack, JournalWentBack}, true},
+		"a robot without TPM, overtaken":         {soft, judged - 1, older, []Code{Replayed}, false},
+		"a robot without TPM, asked since":       {soft, judged, older, []Code{JournalWentBack}, true},
+		"a robot without TPM, another journal":   {soft, judged - 1, func(s *State) { s.JournalDigest = sum("x") }, []Code{JournalForked}, true},
+		"a robot without TPM, nothing overtaken": {soft, judged - 1, func(*State) {}, nil, true},
+	} {
+		in := c.in
+		in.Now = noon
+		first, _ := Appraise(in)
+		in.Made, in.State = c.made, first.Next
+		in.State.At = noon.Format(stampMS)
+		c.change(&in.State)
+		if a, _ := Appraise(in); !slices.Equal(codes(a), c.want) || a.Authentic != c.signed || a.Overtaken == c.signed {
+			t.Errorf("%s: authentic %t, overtaken %t, want %v: %s", name, a.Authentic, a.Overtaken, c.want, a.Text())
+		}
+	}
+}
+
 // TestAnotherTPMSaysNothingAboutThisOne shows that what an attacker sends in a robot's name neither changes what is known
 // about the robot nor may be answered with a signed refusal, which would have the robot restricted.
 func TestAnotherTPMSaysNothingAboutThisOne(t *testing.T) {
@@ -167,6 +210,20 @@ func TestLeavingValues(t *testing.T) {
 		if a, _ := Appraise(in); a.Verdict != x.want || x.want == order.VerdictRefused && !slices.Equal(codes(a), []Code{EventValue}) {
 			t.Errorf("at %v: %s", x.now, a.Text())
 		}
+	}
+}
+
+// TestWhatNothingProvesIsComparedAndNotJudgedBy: a robot whose measured log does not lead to its PCR can be compared with rules, and what
+// it shows cannot be put in force.
+func TestWhatNothingProvesIsComparedAndNotJudgedBy(t *testing.T) {
+	l := newLab(t)
+	in := l.on(l.fresh(l.standard, 13, 14), l.standard, nil)
+	r, err := in.Observed()
+	if err != nil || len(Diff(l.references, r)) == 0 {
+		t.Fatal(err)
+	}
+	if err := r.Validate(); err == nil || !strings.Contains(err.Error(), "nothing proves the measured log") {
+		t.Error(err)
 	}
 }
 

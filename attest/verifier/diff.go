@@ -89,6 +89,15 @@ func (r *References) lines() []ruleLine {
 	if r.Debug != nil {
 		out = append(out, line("debug interfaces", "asked for"), ruleLine{"open debug interfaces", r.Debug.Allowed})
 	}
+	if r.IMA != nil {
+		out = append(out, line("ima", fmt.Sprintf("asked for, optional: %t", r.IMA.Optional)))
+		for i := range r.IMA.Files {
+			out = append(out, line("ima "+r.IMA.Files[i].Path, r.IMA.Files[i].whole()))
+		}
+		for _, x := range r.IMA.sets() {
+			out = append(out, line("ima "+x.name, x.set.whole()))
+		}
+	}
 	for _, d := range r.Reject {
 		out = append(out, line("reject "+d, "refused wherever it turns up"))
 	}

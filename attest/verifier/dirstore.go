@@ -25,6 +25,8 @@ type DirStore struct {
 	dir string
 	// read are the reference values that were read last, by name.
 	read map[string]*readReferences
+	// hashed are the logs whose digest was asked for, by path: a few for each robot.
+	hashed map[string]hashedLog
 	// told is told the digest of reference values when they are read for the first time, or have changed.
 	told func(name, sha256 string)
 }
@@ -46,7 +48,7 @@ func OpenDir(dir string) (*DirStore, error) {
 			return nil, fmt.Errorf("verifier's store: %w", err)
 		}
 	}
-	return &DirStore{dir: dir, read: map[string]*readReferences{}}, nil
+	return &DirStore{dir: dir, read: map[string]*readReferences{}, hashed: map[string]hashedLog{}}, nil
 }
 
 // file is the name of a robot's file. A robot id has one slash, and never a plus.
@@ -179,6 +181,43 @@ func (d *DirStore) Log(robot, name string) ([]byte, error) {
 		return nil, nil
 	}
 	return data, err
+}
+
+// hashedLog is the digest of a log as it was read from a file.
+type hashedLog struct {
+	file os.FileInfo
+	sum  string
+}
+
+// LogDigest implements [Store]. Files are replaced whole, so the same file has the same content.
+func (d *DirStore) LogDigest(robot, name string) (string, error) {
+	path, err := d.logFile(robot, name)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		delete(d.hashed, path)
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if before, ok := d.hashed[path]; ok && sameFile(before.file, info) {
+		return before.sum, nil
+	}
+	data, err := d.Log(robot, name)
+	if err != nil || data == nil {
+		return "", err
+	}
+	// Should another have taken the file's place meanwhile, the next look sees that it is not this one.
+	d.hashed[path] = hashedLog{info, digest(data)}
+	return d.hashed[path].sum, nil
+}
+
+// sameFile says whether a file is still the one that it was: not replaced, not written.
+func sameFile(before, now os.FileInfo) bool {
+	return os.SameFile(before, now) && before.ModTime().Equal(now.ModTime()) && before.Size() == now.Size()
 }
 
 // SaveLog implements [Store]: one log of each name for a robot, so a robot's logs cannot crowd out another's.

@@ -91,7 +91,7 @@ type State struct {
 	Evidence string        `json:"evidence"`
 	Verdict  order.Verdict `json:"verdict"`
 	Codes    []string      `json:"codes"`
-	// At is the verifier's time then, RFC 3339.
+	// At is the verifier's time then, RFC 3339 with milliseconds.
 	At string `json:"at"`
 	// Results counts the results that were signed for this robot.
 	Results uint64 `json:"results"`

@@ -22,6 +22,7 @@ type opened struct {
 	logs      map[string]string // Digests from the hello, by name.
 	pending   []byte            // Evidence that waits for logs, nil without.
 	lacks     map[string]string // Digests of the logs that it waits for, by name.
+	again     time.Time         // When it is judged again at the earliest, though they are there.
 }
 
 // expire forgets challenges whose time is over, and those of an hour that has not come.

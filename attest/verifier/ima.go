@@ -1,10 +1,11 @@
 package verifier
 
 import (
-	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -20,6 +21,9 @@ type IMARule struct {
 	Files []FileRule `json:"files,omitempty"`
 	// Others is the rule for all other paths, nil if there must be none.
 	Others *Set `json:"others,omitempty"`
+	// Violations is any, with a reason, where files may be read while somebody writes them; nil where Others decides. Such an
+	// entry's path and content are not proven, so no rule by path allows one.
+	Violations *Set `json:"violations,omitempty"`
 	// Optional lets a robot pass whose kernel keeps no such log and has extended nothing.
 	Optional bool `json:"optional,omitempty"`
 }
@@ -43,8 +47,22 @@ type IMAPoint struct {
 type IMAState struct {
 	// Of is the digest of what it holds for: one start of the machine, and the rules by which the entries were judged.
 	Of string `json:"of"`
-	// Points are the newest, and the one before it for an answer that was under way; the newest last.
+	// Points are the newest, one for each answer that may be under way and one more; rising.
 	Points []IMAPoint `json:"points"`
+	// Ahead is how far a log has been read that is too long for one evidence, nil if it has been read to its end: all before it was
+	// judged, and nothing proves it until the register does with what comes next.
+	Ahead *IMAPoint `json:"ahead,omitempty"`
+}
+
+// namedSet is a set by its key.
+type namedSet struct {
+	name string
+	set  *Set
+}
+
+// sets are the rules that no path has, as far as there are any.
+func (r *IMARule) sets() []namedSet {
+	return slices.DeleteFunc([]namedSet{{"others", r.Others}, {"violations", r.Violations}}, func(x namedSet) bool { return x.set == nil })
 }
 
 // checkIMA checks the rules for the log of files.
@@ -77,6 +95,11 @@ func (r *References) checkIMA() error {
 			return fmt.Errorf("ima.others: %w", err)
 		}
 	}
+	if v := r.IMA.Violations; v != nil {
+		if err := v.check(isDigest); err != nil || !v.Any {
+			return errors.New("ima.violations: their content is not known: expected any: true with why, or none")
+		}
+	}
 	return nil
 }
 
@@ -88,7 +111,7 @@ func (s Set) at(now time.Time) Set {
 
 // imaOf names what a judgement about the log of files holds for.
 func (r *References) imaOf(now time.Time, boot string, resets uint32) string {
-	rule := IMARule{Optional: r.IMA.Optional, Files: slices.Clone(r.IMA.Files)}
+	rule := IMARule{Optional: r.IMA.Optional, Violations: r.IMA.Violations, Files: slices.Clone(r.IMA.Files)}
 	for i := range rule.Files {
 		rule.Files[i].Set = rule.Files[i].at(now)
 	}
@@ -110,17 +133,22 @@ func (r *References) imaOf(now time.Time, boot string, resets uint32) string {
 
 // imaFrom is where the log of files is asked for from: behind what was judged, if that still holds.
 func (r *References) imaFrom(now time.Time, boot string, s *State) int64 {
-	if p := s.imaPoints(r.imaOf(now, boot, s.ResetCount)); len(p) > 0 {
+	known := s.imaState(r.imaOf(now, boot, s.ResetCount))
+	if known.Ahead != nil {
+		return known.Ahead.Offset
+	}
+	if p := known.Points; len(p) > 0 {
 		return p[len(p)-1].Offset
 	}
 	return 0
 }
 
-func (s *State) imaPoints(of string) []IMAPoint {
+// imaState is what is known of a log of files, if that still holds.
+func (s *State) imaState(of string) IMAState {
 	if s.IMA == nil || of == "" || s.IMA.Of != of {
-		return nil
+		return IMAState{Of: of}
 	}
-	return s.IMA.Points
+	return *s.IMA
 }
 
 // checkIMA replays the log of files to PCR 10, and judges each entry that is proven by it.
@@ -142,37 +170,92 @@ func (a *appraisal) checkIMA() bool {
 			"name the log in the deployment (courier.ima_log), let the courier read it, and switch IMA on in the kernel")
 		return true
 	}
-	of := a.References.imaOf(a.Now, a.e.Claims.BootID, a.TPM.ResetCount)
-	points := append([]IMAPoint{{PCR: hex.EncodeToString(make([]byte, sha256.Size))}}, a.State.imaPoints(of)...)
+	known := a.State.imaState(a.References.imaOf(a.Now, a.e.Claims.BootID, a.TPM.ResetCount))
+	points := append([]IMAPoint{{PCR: hex.EncodeToString(make([]byte, sha256.Size))}}, known.Points...)
+	if known.Ahead != nil {
+		points = append(points, *known.Ahead)
+	}
 	i := slices.IndexFunc(points, func(p IMAPoint) bool { return p.Offset == parts[0] })
 	if i < 0 {
-		a.refuse(EventlogMissing, evidence.LogIMA, fmt.Sprintf("the log of files from byte %d, or from its start", points[len(points)-1].Offset),
-			fmt.Sprintf("from byte %d", parts[0]), "let the robot say hello again")
-		return true
+		return a.refuseOffset(points[len(points)-1].Offset, parts[0])
 	}
 	data, ok := a.imaData(parts)
 	if !ok {
 		return true
 	}
-	entries, err := eventlog.ParseIMA(data)
+	parse := eventlog.ParseIMA
+	more := len(data) == evidence.MaxIMAParts*evidence.MaxLog // as much as one evidence takes along
+	if more {
+		parse = eventlog.ParseIMACut
+	}
+	entries, err := parse(data)
 	if err != nil {
-		a.refuse(EventlogMalformed, evidence.LogIMA, "the kernel's log of files, with the template ima-ng or ima-sig", err.Error(), "look at the kernel's ima_template; compare the versions of robot and verifier")
+		a.refuse(EventlogMalformed, evidence.LogIMA, "the kernel's log of files, with the template ima-ng, ima-sig or a newer one", err.Error(), "look at the kernel's ima_template; compare the versions of robot and verifier")
 		return true
 	}
-	proven, end, ok := replayTo(points[i], entries, quoted)
-	if !ok {
-		value := eventlog.ReplayIMA(points[i].value(), eventlog.IMAPCR, entries)
+	a.follow(points[i], entries, known, quoted, more)
+	return true
+}
+
+// follow follows the log from a point to what is quoted, and judges it so far. Without that, the log goes on, or is not the kernel's.
+func (a *appraisal) follow(from IMAPoint, entries []eventlog.IMAEntry, known IMAState, quoted [sha256.Size]byte, more bool) {
+	next := IMAState{Of: known.Of, Points: known.Points}
+	proven, end, ok := replayTo(from, entries, quoted)
+	value := eventlog.ReplayIMA(from.value(), eventlog.IMAPCR, entries)
+	switch {
+	case ok:
+		next.Points = after(known.Points, from, IMAPoint{end, hex.EncodeToString(quoted[:])})
+	case more:
+		proven, end = entries, from.Offset
+		for i := range entries {
+			end += int64(entries[i].Size())
+		}
+		next.Ahead = &IMAPoint{end, hex.EncodeToString(value[:])}
+		if known.Ahead != nil && known.Ahead.Offset > end {
+			next.Ahead = known.Ahead
+		}
+	default:
 		a.refuse(PCRMismatch, strconv.Itoa(eventlog.IMAPCR), hex.EncodeToString(value[:])+", to which the log of files leads", hex.EncodeToString(quoted[:]),
 			"something was extended that the log does not show, or the log was changed: restart the robot, and examine it if that does not help")
-		return true
+		if known.Ahead != nil {
+			a.Next.IMA = &next // What was read ahead is not the kernel's, or is not followed by this: from the last point that is.
+		}
+		return
 	}
 	before := len(a.Reasons)
-	a.judgeIMA(rule, proven, parts[0] == 0)
+	a.judgeIMA(a.References.IMA, proven, from.Offset == 0)
 	if len(a.Reasons) == before {
-		// Only what has passed is left out the next time.
-		a.Next.IMA = &IMAState{Of: of, Points: slices.Compact([]IMAPoint{points[i], {end, hex.EncodeToString(quoted[:])}})}
+		a.Next.IMA = &next // Only what has passed is left out the next time.
 	}
-	return true
+	if !ok {
+		a.refuse(EventlogPartial, evidence.LogIMA, "a log of files that leads to PCR "+strconv.Itoa(eventlog.IMAPCR), fmt.Sprintf("its bytes from %d to %d, and more to come", from.Offset, end),
+			"nothing: the rest comes when the robot asks again; measure less if that takes too long")
+	}
+}
+
+// refuseOffset refuses a log that begins where nothing is known of it.
+func (a *appraisal) refuseOffset(newest, offset int64) bool {
+	want, found := fmt.Sprintf("the log of files from byte %d, or from its start", newest), fmt.Sprintf("from byte %d", offset)
+	// Of another start, or a TPM that was reset under the kernel, no challenge has asked for it: that is refused.
+	asked := a.State.BootID == "" || a.State.BootID == a.e.Claims.BootID && a.State.ResetCount == a.TPM.ResetCount
+	if !a.Authentic || a.Recorded || !asked {
+		a.refuse(EventlogMissing, evidence.LogIMA, want, found, "let the robot say hello again")
+		return true
+	}
+	// The challenge may have asked for just that, before the robot was judged anew or by other rules.
+	return a.overtaken(want, found)
+}
+
+// after adds points to those of before, and keeps as many of the farthest as answers may be under way, and one more.
+func after(before []IMAPoint, points ...IMAPoint) []IMAPoint {
+	for _, p := range before {
+		if !slices.ContainsFunc(points, func(o IMAPoint) bool { return o.Offset == p.Offset }) {
+			points = append(points, p)
+		}
+	}
+	slices.SortFunc(points, func(a, b IMAPoint) int { return cmp.Compare(a.Offset, b.Offset) })
+	points = slices.CompactFunc(points, func(a, b IMAPoint) bool { return a.Offset == b.Offset })
+	return points[max(0, len(points)-MaxOpen-1):]
 }
 
 func (p IMAPoint) value() (out [sha256.Size]byte) {
@@ -226,7 +309,7 @@ func imaValue(e *eventlog.IMAEntry) string {
 	case e.Algorithm != "":
 		return fmt.Sprintf("%s:%x", e.Algorithm, e.Digest)
 	}
-	return "template " + e.Template
+	return "data that names no file, template " + strconv.QuoteToASCII(e.Template)
 }
 
 // judgeIMA judges entries. The log's own first one is about PCRs that are quoted anyway.
@@ -238,6 +321,7 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 	if rule.Others != nil && rule.Others.Any {
 		a.Notes = append(a.Notes, "ima-others")
 	}
+	violations := false
 	type seen struct{ path, value string }
 	told := map[seen]bool{}
 	for i := range entries {
@@ -246,10 +330,8 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 			continue
 		}
 		value := imaValue(e)
-		set, named := files[e.Path]
-		if !named {
-			set = rule.Others
-		}
+		set := a.imaSet(rule, files, e)
+		violations = violations || e.Violation && set != nil && set.Any
 		bad := set == nil || !set.Any && !set.allows(value, a.Now)
 		if !bad && !slices.Contains(a.References.Reject, value) || told[seen{e.Path, value}] {
 			continue
@@ -259,22 +341,47 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 			a.refuseIMA(e, value, set, bad)
 		}
 	}
+	if violations {
+		a.Notes = append(a.Notes, "ima-violations")
+	}
 	if more := len(told) - maxIMAReasons; more > 0 {
 		a.refuse(IMAFile, "", "nothing else that is not allowed", fmt.Sprintf("%d more files", more), "deal with the others first")
 	}
 }
 
+// imaSet is what an entry's content may be, nil for nothing.
+func (a *appraisal) imaSet(rule *IMARule, files map[string]*Set, e *eventlog.IMAEntry) *Set {
+	set, named := files[e.Path]
+	switch {
+	case e.Violation && rule.Violations != nil:
+		return rule.Violations
+	case e.Violation:
+		return rule.Others // The path is the log's word.
+	case e.Algorithm == "" && len(rule.Files)+len(a.References.Reject) > 0:
+		return nil // What cannot be read may be any of those files.
+	case named:
+		return set
+	}
+	return rule.Others
+}
+
 // refuseIMA names one entry that is not allowed.
 func (a *appraisal) refuseIMA(e *eventlog.IMAEntry, found string, set *Set, bad bool) {
-	path := string(bytes.ToValidUTF8([]byte(e.Path), []byte("\ufffd")))
+	path := e.Path
+	if path == "" {
+		path = fmt.Sprintf("entry %d of the piece", e.Index)
+	}
 	switch {
+	case e.Violation:
+		a.refuseValue(IMAFile, "", "no file that is read while somebody writes it", found+" that the log says was of "+path, "find out who writes it; ima.violations allows such, and what they hide is not seen then",
+			&value{path, found, nil, true})
 	case !bad:
 		a.refuse(Rejected, "", "nothing on the list of what is rejected", found+", the file "+path+" that the kernel has read", "update the robot: this is known to be bad")
 	case set == nil:
 		a.refuseValue(IMAFile, "", "only files that the reference values name", path+" with "+found, "find out what it is; add a rule for it, or measure less (the kernel's IMA policy)",
 			&value{path, found, nil, true})
 	default:
-		a.refuseValue(IMAFile, "", set.text(a.Now)+" for "+path, found, "find out what has changed; allow the value if it is a planned update; a violation was read while somebody wrote it",
+		a.refuseValue(IMAFile, "", set.text(a.Now)+" for "+path, found, "find out what has changed; allow the value if it is a planned update",
 			&value{path, found, set, true})
 	}
 }

@@ -25,10 +25,15 @@ type kernelLog struct {
 
 // entry logs and extends one entry of ima-ng; log alone, or the extension alone, is what an attacker or a bad moment does.
 func (k *kernelLog) entry(path, content string, log, extend bool) {
+	k.raw("ima-ng", imaData(path, content), false, log, extend)
+}
+
+// imaData is what the kernel measures of a file.
+func imaData(path, content string) []byte {
 	le := binary.LittleEndian
 	d := sha256.Sum256([]byte(content))
 	field := append([]byte("sha256:\x00"), d[:]...)
-	k.raw("ima-ng", append(append(append(le.AppendUint32(nil, uint32(len(field))), field...), le.AppendUint32(nil, uint32(len(path)+1))...), path+"\x00"...), false, log, extend) //nolint:gosec // short
+	return append(append(append(le.AppendUint32(nil, uint32(len(field))), field...), le.AppendUint32(nil, uint32(len(path)+1))...), path+"\x00"...) //nolint:gosec // short
 }
 
 func (k *kernelLog) raw(template string, data []byte, violation, log, extend bool) {
@@ -47,6 +52,15 @@ func (k *kernelLog) raw(template string, data []byte, violation, log, extend boo
 	}
 }
 
+// long reads n files that may hold anything, with entries of 60 KiB.
+func (k *kernelLog) long(n int) {
+	data := append(imaData("/var/log/x", "x"), binary.LittleEndian.AppendUint32(nil, 60<<10)...)
+	data = append(data, bytes.Repeat([]byte{'s'}, 60<<10)...)
+	for range n {
+		k.raw("ima-sig", data, false, true, true)
+	}
+}
+
 func (k *kernelLog) read(path, content string) { k.entry(path, content, true, true) }
 
 func imaReferences(tb testing.TB) *References {
@@ -61,6 +75,21 @@ func imaReferences(tb testing.TB) *References {
 		tb.Fatal(err)
 	}
 	return r
+}
+
+// name has claims name the log from an offset on, as far as one evidence goes.
+func (k *kernelLog) name(claims *evidence.Claims, from int) (pieces []evidence.LogPart) {
+	for at := from; len(pieces) < evidence.MaxIMAParts; at += evidence.MaxLog {
+		piece := k.data[at:min(len(k.data), at+evidence.MaxLog)]
+		name := evidence.IMAPart(int64(at))
+		claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(piece)})
+		pieces = append(pieces, evidence.LogPart{Name: name, SHA256: digest(piece), Log: piece})
+		if len(piece) < evidence.MaxLog {
+			break
+		}
+	}
+	evidence.SortLogs(claims.Logs)
+	return pieces
 }
 
 // imaService is a verifier that asks for the log of files, and a robot whose kernel keeps one.
@@ -87,6 +116,17 @@ func (s *imaService) rules(r *References) {
 	}
 }
 
+// others puts rules in force that let every other file be read, changed further unless change is nil.
+func (s *imaService) others(change func(*References)) {
+	s.tb.Helper()
+	r := imaReferences(s.tb)
+	r.IMA.Others = &Set{Any: true, Why: "a test"}
+	if change != nil {
+		change(r)
+	}
+	s.rules(r)
+}
+
 // evidence answers a challenge with the log as it is.
 func (s *imaService) evidence(c *order.Challenge) (msg []byte, parts []evidence.LogPart) {
 	s.tb.Helper()
@@ -94,18 +134,7 @@ func (s *imaService) evidence(c *order.Challenge) (msg []byte, parts []evidence.
 	s.seq++
 	claims.Journal.Seq += s.seq
 	if from, asked := evidence.IMAAsked(c.Logs); asked && s.k.data != nil {
-		for at := int(from); ; at += evidence.MaxLog {
-			piece := s.k.data[at:min(len(s.k.data), at+evidence.MaxLog)]
-			name := evidence.IMAPart(int64(at))
-			claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(piece)})
-			if len(piece) > 0 {
-				parts = append(parts, evidence.LogPart{Name: name, SHA256: digest(piece), Log: piece})
-			}
-			if len(piece) < evidence.MaxLog {
-				break
-			}
-		}
-		evidence.SortLogs(claims.Logs)
+		parts = slices.DeleteFunc(s.k.name(claims, int(from)), func(p evidence.LogPart) bool { return len(p.Log) == 0 })
 	}
 	return build(s.tb, claims, c.PCRs, s.m.tpm.Device(), s.m.quote), parts
 }
@@ -155,29 +184,37 @@ func (s *imaService) want(what string, from int64, want ...Code) *Outcome {
 
 // imaAttacks change what the kernel has read, or its log.
 func imaAttacks() []attack {
-	with := func(do func(k *kernelLog)) func(l *lab) Input {
+	// on starts one install, and has another sent as what was measured.
+	on := func(started, sent func(install) install, do func(k *kernelLog)) func(l *lab) Input {
 		return func(l *lab) Input {
-			m := l.fresh(l.standard)
+			m := l.fresh(started(l.standard))
 			k := &kernelLog{m: m}
 			k.read(bootAggregate, "the PCRs of the firmware")
 			do(k)
 			c := challenge(l.tb)
 			c.PCRs = []int{0, 4, 7, 10, 13, 14}
-			claims := l.standard.claims(l.tb, c)
-			name := evidence.IMAPart(0)
-			claims.Logs = append(claims.Logs, evidence.Log{Name: name, SHA256: digest(k.data)})
-			evidence.SortLogs(claims.Logs)
+			i := sent(l.standard)
+			claims := i.claims(l.tb, c)
+			pieces := k.name(claims, 0)
 			in := Input{
-				Robot: m.enrolment(), References: imaReferences(l.tb), Challenge: c, Logs: l.standard.logs(),
+				Robot: m.enrolment(), References: imaReferences(l.tb), Challenge: c, Logs: i.logs(),
 				Evidence: build(l.tb, claims, c.PCRs, m.tpm.Device(), m.quote),
 			}
-			in.Logs[name] = k.data
+			for _, p := range pieces {
+				in.Logs[p.Name] = p.Log
+			}
 			return in
 		}
 	}
+	same := func(i install) install { return i }
+	with := func(do func(k *kernelLog)) func(l *lab) Input { return on(same, same, do) }
 	return []attack{
+		{"a made-up measured log about the register of the kernel's own", on(
+			func(i install) install { i.files = nil; return i }, func(i install) install { i.pcr = 10; return i }, func(*kernelLog) {},
+		), []Code{EventlogUnquoted}, true},
 		{"a program that the kernel has read and nobody allows", with(func(k *kernelLog) { k.read("/usr/bin/planner", "a back door") }), []Code{IMAFile}, true},
 		{"a program that the kernel has read and its log hides", with(func(k *kernelLog) { k.entry("/usr/bin/planner", "a back door", false, true) }), []Code{PCRMismatch}, true},
+		{"the beginning of a long log", with(func(k *kernelLog) { k.long(53) }), []Code{EventlogPartial}, true},
 	}
 }
 
@@ -231,9 +268,22 @@ func TestWhatALogOfFilesShows(t *testing.T) {
 		"a file that was written meanwhile": {func(s *imaService) {
 			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, true, true)
 		}, []Code{IMAFile}, "violation"},
-		"a log that was written meanwhile, which may (off)": {func(s *imaService) {
+		"a file that was written meanwhile, named as one that may hold anything": {func(s *imaService) {
+			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, false, true)
+			s.k.raw("ima-ng", imaEmpty("/var/log/x"), true, true, false)
+		}, []Code{IMAFile}, "violation"},
+		"a file that was written meanwhile, beside others by their content": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Others = &Set{Allowed: []string{sum("x")}} })
 			s.k.raw("ima-ng", imaEmpty("/var/log/x"), true, true, true)
-		}, nil, ""},
+		}, []Code{IMAFile}, "violation"},
+		"a file that was written meanwhile, which may (off)": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Others, r.IMA.Violations = nil, &Set{Any: true, Why: "a test"} })
+			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, true, true)
+		}, nil, "not checked: ima-violations"},
+		"a file that was written meanwhile, where others may be anything (off)": {func(s *imaService) {
+			s.others(nil)
+			s.k.raw("ima-ng", imaEmpty("/usr/bin/planner"), true, true, true)
+		}, nil, "not checked: ima-violations"},
 		"another template":     {func(s *imaService) { s.k.raw("ima-buf", []byte("quiet"), false, true, true) }, []Code{IMAFile}, "ima-buf"},
 		"an entry is left out": {func(s *imaService) { s.k.entry("/tmp/miner", "miner", false, true) }, []Code{PCRMismatch}, "10"},
 		"a digest is changed": {func(s *imaService) {
@@ -251,10 +301,29 @@ func TestWhatALogOfFilesShows(t *testing.T) {
 			}
 		}, []Code{IMAFile}, "24 more"},
 		"any other file may be read (off)": {func(s *imaService) {
-			r := imaReferences(t)
-			r.IMA.Others = &Set{Any: true, Why: "a test"}
-			s.rules(r)
+			s.others(nil)
 			s.k.read("/tmp/x", "x")
+		}, nil, "ima-others"},
+		"any other, and a program by another template's name": {func(s *imaService) {
+			s.others(nil)
+			s.k.raw("ima-ng", imaData("/usr/bin/planner", "a back door"), false, false, true)
+			s.k.raw("ima-xx", imaData("/usr/bin/planner", "a back door"), false, true, false)
+		}, []Code{IMAFile}, "/usr/bin/planner"},
+		"any other, and what is rejected by another template's name": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Files, r.Reject = nil, []string{sum("a back door")} })
+			s.k.raw("ima-buf", imaData("/tmp/x", "a back door"), false, true, true)
+		}, []Code{Rejected}, "/tmp/x"},
+		"any other, and data that names no file beside rules for files": {func(s *imaService) {
+			s.others(nil)
+			s.k.raw("ima-xx", []byte("data"), false, true, true)
+		}, []Code{IMAFile}, "ima-xx"},
+		"any other, and data that names no file beside what is rejected": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Files, r.Reject = nil, []string{sum("a back door")} })
+			s.k.raw("ima-xx", []byte("data"), false, true, true)
+		}, []Code{IMAFile}, "ima-xx"},
+		"any other alone, and data that names no file (off)": {func(s *imaService) {
+			s.others(func(r *References) { r.IMA.Files = nil })
+			s.k.raw("ima-xx", []byte("data"), false, true, true)
 		}, nil, "ima-others"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -292,46 +361,6 @@ func TestNoLogOfFilesIsAChoice(t *testing.T) {
 	s.want("optional, and the kernel has extended", 0, EventlogMissing)
 }
 
-// TestLongLogComesInPieces: more than one message's worth.
-func TestLongLogComesInPieces(t *testing.T) {
-	s := newIMAService(t)
-	r := imaReferences(t)
-	r.IMA.Others = &Set{Any: true, Why: "a test"}
-	s.rules(r)
-	filler := bytes.Repeat([]byte{'x'}, 60<<10)
-	for range 12 {
-		s.k.raw("ima-buf", filler, false, true, true)
-	}
-	s.want("two pieces", 0)
-	s.want("nothing new", int64(len(s.k.data)))
-}
-
-// TestPiecesOfStrangersChangeNothing: whoever sends a piece in the robot's name makes the evidence wait, and has nobody restricted.
-func TestPiecesOfStrangersChangeNothing(t *testing.T) {
-	s := newIMAService(t)
-	s.want("at first", 0)
-	s.k.read("/var/log/x", "more")
-	s.now = s.now.Add(time.Minute)
-	c := s.ask(s.now)
-	msg, parts := s.evidence(c)
-	forged := evidence.LogPart{Name: parts[0].Name, Log: []byte("forged")}
-	if _, err := s.v.Log(s.now, robot, &forged); err != nil {
-		t.Fatal(err)
-	}
-	out, err := s.v.Evidence(s.now, robot, msg)
-	if err != nil || out.Result != nil || len(out.Waiting) != 1 {
-		t.Fatalf("%+v, %v", out, err)
-	}
-	for _, name := range []string{"ima.x", "ima.-1", "ima.01", "ima", evidence.IMAPart(1 << 39)} {
-		if _, err := s.v.Log(s.now, robot, &evidence.LogPart{Name: name}); err == nil {
-			t.Errorf("a piece %q is taken", name)
-		}
-	}
-	if out, err = s.v.Log(s.now, robot, &parts[0]); err != nil || out.Appraisal == nil || out.Appraisal.Verdict != order.VerdictAccepted {
-		t.Errorf("%+v, %v", out, err)
-	}
-}
-
 // TestExplainNamesTheFile: which file, what would be accepted, and that a register proves it.
 func TestExplainNamesTheFile(t *testing.T) {
 	s := newIMAService(t)
@@ -363,12 +392,15 @@ func TestExplainNamesTheFile(t *testing.T) {
 
 func TestRulesForTheLogOfFilesAreStrict(t *testing.T) {
 	for name, edit := range map[string]func(*References){
-		"no register":     func(r *References) { r.PCRs = slices.Delete(r.PCRs, 3, 4) },
-		"any register":    func(r *References) { r.PCRs[3] = PCRRule{PCR: 10, Set: Set{Any: true, Why: "x"}} },
-		"a path twice":    func(r *References) { r.IMA.Files = append(r.IMA.Files, r.IMA.Files[0]) },
-		"a relative path": func(r *References) { r.IMA.Files[0].Path = "bin/x" },
-		"no values":       func(r *References) { r.IMA.Files[0].Set = Set{} },
-		"others of none":  func(r *References) { r.IMA.Others = &Set{} },
+		"no register": func(r *References) { r.PCRs = slices.Delete(r.PCRs, 3, 4) },
+		"a measured log that only PCR 10 could prove": func(r *References) { r.PCRs = slices.DeleteFunc(r.PCRs, func(p PCRRule) bool { return p.PCR == 14 }) },
+		"any register":                func(r *References) { r.PCRs[3] = PCRRule{PCR: 10, Set: Set{Any: true, Why: "x"}} },
+		"a path twice":                func(r *References) { r.IMA.Files = append(r.IMA.Files, r.IMA.Files[0]) },
+		"a relative path":             func(r *References) { r.IMA.Files[0].Path = "bin/x" },
+		"no values":                   func(r *References) { r.IMA.Files[0].Set = Set{} },
+		"violations by their content": func(r *References) { r.IMA.Violations = &Set{Allowed: []string{sum("x")}} },
+		"violations without a reason": func(r *References) { r.IMA.Violations = &Set{Any: true} },
+		"others of none":              func(r *References) { r.IMA.Others = &Set{} },
 		"without a TPM": func(r *References) {
 			r.Tier, r.FirmwareLog, r.SecureBoot, r.PCRs, r.Files, r.Agent.File = order.TierSoftwareKey, "", "", nil, nil, ""
 		},

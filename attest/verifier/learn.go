@@ -100,7 +100,7 @@ func Observe(e *evidence.Evidence, logs map[string][]byte, name string, pin ...i
 			return nil, err
 		}
 	}
-	if err := r.Validate(); err != nil {
+	if err := r.checkForm(); err != nil {
 		return nil, err
 	}
 	return r, nil

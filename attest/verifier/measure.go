@@ -36,9 +36,11 @@ func (a *appraisal) checkLogs() bool {
 			a.measured = log
 		}
 	}
-	if m := a.measured; m != nil && !a.References.logged(m.PCR) {
-		a.refuse(EventlogUnquoted, evidence.LogMeasured, "a log about a PCR that is tied to it by a rule with logs: true", "PCR "+strconv.Itoa(m.PCR),
-			"measure into the PCR that the reference values name, or name this one")
+	if m := a.measured; m != nil && !a.References.provesMeasured(m.PCR) {
+		if a.refuse(EventlogUnquoted, evidence.LogMeasured, "a log about a PCR that is tied to it by a rule with logs: true, and that the kernel's log of files does not lead to",
+			"PCR "+strconv.Itoa(m.PCR), "measure into the PCR that the reference values name, or name this one") {
+			a.measured = nil // Nothing proves a word of it.
+		}
 	}
 	return true
 }

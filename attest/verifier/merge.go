@@ -3,6 +3,7 @@ package verifier
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -16,6 +17,8 @@ func (r *References) Merge(o *References) error {
 		return fmt.Errorf("firmware_log: %q here and %q there: two kinds of firmware need two sets of reference values", r.FirmwareLog, o.FirmwareLog)
 	case r.SecureBoot != o.SecureBoot:
 		return fmt.Errorf("secure_boot: %q here and %q there: find out why first", r.SecureBoot, o.SecureBoot)
+	case o.IMA != nil && !reflect.DeepEqual(r.IMA, o.IMA):
+		return errors.New("ima: other rules there than here: write those that shall count by hand, nobody learns them")
 	case len(r.PCRs) != len(o.PCRs):
 		return fmt.Errorf("pcrs: %d here and %d there", len(r.PCRs), len(o.PCRs))
 	}

@@ -105,8 +105,11 @@ func (v *Verifier) SetNonceKeys(keys ...[]byte) error {
 
 // ahead says that a moment in ms lies so far ahead that this verifier's clock must have gone back since.
 func ahead(now time.Time, made uint64) bool {
-	return made > uint64(now.Add(early).UnixMilli()) //nolint:gosec // After 1970.
+	return made > millis(now.Add(early))
 }
+
+// millis is a moment in ms since 1970, 0 before that.
+func millis(t time.Time) uint64 { return uint64(max(t.UnixMilli(), 0)) }
 
 // rewind takes note that the clock has gone back, if it has since a challenge was made or answered: the robot's nonces
 // until now are ours no more, also where nobody remembers them. It is durable before another challenge is made.

@@ -26,7 +26,7 @@ const (
 	OtherBoot Code = "other-boot"
 	// StaleNonce means that the evidence answers no challenge that is open.
 	StaleNonce Code = "stale-nonce"
-	// Replayed means that the evidence answers a challenge that has been answered.
+	// Replayed means that the evidence answers a challenge that has been answered, or was overtaken by what was judged meanwhile.
 	Replayed Code = "replayed"
 	// WrongAK means that the robot's enrolled attestation key has not signed the quote.
 	WrongAK Code = "wrong-ak"
@@ -52,6 +52,9 @@ const (
 	EventlogMismatch Code = "eventlog-mismatch"
 	// EventlogMalformed means that a log cannot be read.
 	EventlogMalformed Code = "eventlog-malformed"
+	// EventlogPartial means that the log of files is longer than what one evidence takes along. Where nothing else is wrong, nothing
+	// is signed: the rest comes with the next.
+	EventlogPartial Code = "eventlog-partial"
 	// EventlogSHA1 means that the firmware's log has no SHA-256 digests, and so proves nothing.
 	EventlogSHA1 Code = "eventlog-sha1"
 	// EventValue means that an event of the firmware's log has a digest that is not allowed.
@@ -121,7 +124,7 @@ const (
 func Codes() []Code {
 	return []Code{
 		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
-		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed,
+		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed, EventlogPartial,
 		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, IMAFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
 		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
 		ConfigDigest, CommandLine, ConfigMismatch, CommandLineMismatch, ArtifactDigest, ArtifactSVN, ArtifactMissing, DebugOpen,
@@ -187,6 +190,9 @@ type Appraisal struct {
 	// Authentic says that the enrolled robot itself has answered an open challenge: its refusal may be signed. What
 	// anybody else sends in its name must not be able to have the robot restricted.
 	Authentic bool
+	// Overtaken says that it is not, since the verifier has judged newer evidence, or by other rules, meanwhile: nobody has done
+	// anything wrong, and the robot asks again.
+	Overtaken bool
 	// TPM is what the TPM says about itself, nil unless its quote was good.
 	TPM *tpm.Info
 	// Next is what to remember about the robot; it differs from before only where the TPM's own word was good.
@@ -212,6 +218,9 @@ func (a *Appraisal) IDs() []string {
 func (a *Appraisal) Has(code Code) bool {
 	return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Code == code })
 }
+
+// Partial says that there is nothing against the evidence but that the rest of a long log has to come first.
+func (a *Appraisal) Partial() bool { return len(a.Reasons) == 1 && a.Has(EventlogPartial) }
 
 // Text says in plain words why evidence is refused, one reason a line, or that it is accepted.
 func (a *Appraisal) Text() string {

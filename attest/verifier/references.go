@@ -165,6 +165,20 @@ func ParseReferences(data []byte) (*References, error) {
 
 // Validate checks the reference values and gives the first fault.
 func (r *References) Validate() error {
+	if err := r.checkForm(); err != nil {
+		return err
+	}
+	if r.measures() && !slices.ContainsFunc(r.PCRs, func(p PCRRule) bool {
+		return p.PCR >= eventlog.FirstMeasuredPCR && p.PCR <= eventlog.LastMeasuredPCR && r.provesMeasured(p.PCR)
+	}) {
+		return fmt.Errorf("files and file: nothing proves the measured log: add {\"pcr\": 14, \"logs\": true}, or another from %d to %d (not %d beside ima)",
+			eventlog.FirstMeasuredPCR, eventlog.LastMeasuredPCR, eventlog.IMAPCR)
+	}
+	return nil
+}
+
+// checkForm checks the reference values one by one, whether or not anything proves the files.
+func (r *References) checkForm() error {
 	switch {
 	case !isName(r.Name):
 		return fmt.Errorf("name: found %q: expected 1 to 64 of a-z, 0-9 and \"._-\"", clip(r.Name))
@@ -230,6 +244,12 @@ func (r *References) checkTier() error {
 // logged reports whether the logs must lead to the PCR's value.
 func (r *References) logged(pcr int) bool {
 	return slices.ContainsFunc(r.PCRs, func(p PCRRule) bool { return p.PCR == pcr && p.Logs })
+}
+
+// provesMeasured reports whether a measured log about a PCR is held against it: where the log of files is asked for, PCR 10 is held
+// against that one instead.
+func (r *References) provesMeasured(pcr int) bool {
+	return r.logged(pcr) && (r.IMA == nil || pcr != eventlog.IMAPCR)
 }
 
 func (r *References) checkPCRs() error {

@@ -84,6 +84,39 @@ func TestAChallengeCountsOnce(t *testing.T) {
 	}
 }
 
+// TestAnOvertakenAnswerUsesNothingUp judges an answer after a newer one has been: nothing is signed or remembered, and the next counts.
+func TestAnOvertakenAnswerUsesNothingUp(t *testing.T) {
+	s := newService(t)
+	first := s.ask(noon)
+	s.sendLogs(noon, first)
+	second := s.ask(noon.Add(time.Second))
+	late := s.answer(second) // made before the other, and judged after it
+	now := noon.Add(2*time.Second + time.Millisecond)
+	if out, err := s.v.Evidence(now, robot, s.answer(first)); err != nil || out.Result == nil || out.Appraisal.Verdict != order.VerdictAccepted {
+		t.Fatal(out, err)
+	}
+	before, err := s.store.State(robot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := before
+	before.ClockMS += 60_000 // whatever the TPM's resolution is
+	if err := s.store.Advance(robot, from, before); err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.v.Evidence(now, robot, late)
+	if err != nil || out.Result != nil || !out.Appraisal.Overtaken || !slices.Equal(codes(out.Appraisal), []Code{Replayed}) {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if after, err := s.store.State(robot); err != nil || after.Results != before.Results || after.Answered != before.Answered || after.At != "2026-11-22T12:00:02.001Z" {
+		t.Errorf("%+v, %v", after, err)
+	}
+	// The same TPM asked since: its clock is behind what it was.
+	if out, err := s.v.Evidence(now, robot, s.answer(s.ask(now.Add(time.Second)))); err != nil || out.Result == nil || !out.Appraisal.Has(ClockWentBack) {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
 // TestForgeriesUseNothingUp has somebody else answer first: the robot's own answer counts all the same.
 func TestForgeriesUseNothingUp(t *testing.T) {
 	s := newService(t)

@@ -17,6 +17,9 @@ import (
 // longer has been stopped, and the robot asks again.
 const lockTries = 1000
 
+// againEvery is how often evidence whose logs are there is judged if that fails.
+const againEvery = time.Second
+
 // Advance implements [Store].
 func (d *DirStore) Advance(robot string, from, to State) error {
 	unlock, err := d.lock(robot)
@@ -86,7 +89,7 @@ func (d *DirStore) References(name string) (*References, error) {
 		return nil, err
 	}
 	before := d.read[name]
-	if before != nil && os.SameFile(before.file, info) && before.file.ModTime().Equal(info.ModTime()) && before.file.Size() == info.Size() {
+	if before != nil && sameFile(before.file, info) {
 		return before.r, nil
 	}
 	data, err := readFile(path, MaxReferences)
@@ -124,9 +127,10 @@ func (v *Verifier) Ready(now time.Time) (map[string]*Outcome, error) {
 			delete(v.waiting, robot)
 			continue
 		}
-		if !v.there(robot, o.lacks) {
+		if wait := o.again.Sub(now); wait > 0 && wait <= againEvery || !v.there(robot, o.lacks) { // A clock that went back does not count.
 			continue
 		}
+		o.again = now.Add(againEvery)
 		got, err := v.judge(now, robot, o.pending)
 		if err != nil {
 			errs = append(errs, err)
@@ -147,7 +151,7 @@ func (v *Verifier) Ready(now time.Time) (map[string]*Outcome, error) {
 // there says whether logs are in the store. One that cannot be read counts as there: judging says why not.
 func (v *Verifier) there(robot string, logs map[string]string) bool {
 	for name, sum := range logs {
-		if data, err := v.store.Log(robot, name); err == nil && (data == nil || digest(data) != sum) {
+		if have, err := v.store.LogDigest(robot, storedAs(name)); err == nil && have != sum {
 			return false
 		}
 	}

@@ -91,6 +91,43 @@ func TestWhatWaitsForTooLongIsForgotten(t *testing.T) {
 	}
 }
 
+// counting counts judgements, and has those fail that come to their end.
+type counting struct {
+	Store
+	judged int
+}
+
+func (c *counting) Advance(string, State, State) error {
+	c.judged++
+	return errors.New("the disk is full")
+}
+
+// TestWhatCannotBeConcludedIsNotTriedAllTheTime: once a second at most.
+func TestWhatCannotBeConcludedIsNotTriedAllTheTime(t *testing.T) {
+	s, v := group(t, true)
+	s.v = v[0]
+	c := s.ask(noon)
+	if out, err := v[1].Evidence(noon, robot, s.answer(c)); err != nil || len(out.Waiting) != 2 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	s.sendLogs(noon, c)
+	full := &counting{Store: v[1].store}
+	v[1].store = full
+	for _, x := range []struct {
+		after time.Duration
+		fails bool
+		want  int
+	}{{0, true, 1}, {100 * time.Millisecond, false, 1}, {999 * time.Millisecond, false, 1}, {time.Second, true, 2}, {1100 * time.Millisecond, false, 2}, {-time.Minute, true, 3}} {
+		if ready, err := v[1].Ready(noon.Add(x.after)); (err != nil) != x.fails || len(ready) != 0 || full.judged != x.want {
+			t.Errorf("after %s: %v, %v; judged %d times, expected %d", x.after, ready, err, full.judged, x.want)
+		}
+	}
+	v[1].store = full.Store
+	if ready, err := v[1].Ready(noon.Add(5 * time.Second)); err != nil || ready[robot] == nil {
+		t.Errorf("%v, %v", ready, err)
+	}
+}
+
 // meanwhile has something happen before the first state is written.
 type meanwhile struct {
 	Store

@@ -29,6 +29,8 @@ type Store interface {
 	Advance(robot string, from, to State) error
 	// Log returns a robot's log by name, nil when there is none.
 	Log(robot, name string) ([]byte, error)
+	// LogDigest returns the SHA-256 of that log, "" when there is none. It is asked for often, and reads only what has changed.
+	LogDigest(robot, name string) (string, error)
 	// SaveLog replaces a robot's log. Logs come again if they are lost.
 	SaveLog(robot, name string, data []byte) error
 	// SaveEvidence keeps a robot's last evidence and the challenge that it answers, for people.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -297,5 +298,50 @@ func TestASoftwareKeyIsNeverMore(t *testing.T) {
 	in.Evidence = build(t, claims, nil, key, nil)
 	if a, _ := Appraise(in); !a.Has(AgentDigest) {
 		t.Error(a.Text())
+	}
+}
+
+// TestALogIsHashedOnce: what has not been replaced is not read again, and what has been is.
+func TestALogIsHashedOnce(t *testing.T) {
+	d := openStore(t)
+	want := func(what, content string) {
+		t.Helper()
+		sum := ""
+		if content != "" {
+			sum = digest([]byte(content))
+		}
+		if got, err := d.LogDigest(robot, evidence.LogFirmware); err != nil || got != sum {
+			t.Errorf("%s: %q, %v; expected %q", what, got, err, sum)
+		}
+	}
+	save := func(content string) {
+		t.Helper()
+		if err := d.SaveLog(robot, evidence.LogFirmware, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("none", "")
+	save("one")
+	want("one", "one")
+	path, err := d.logFile(robot, evidence.LogFirmware)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(path, []byte("two"), 0o600), os.Chtimes(path, time.Time{}, info.ModTime())); err != nil {
+		t.Fatal(err)
+	}
+	want("the same file, by all that a look at it shows", "one")
+	save("two")
+	want("replaced by one of the same length", "two")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	want("removed", "")
+	if _, err := d.LogDigest(robot, "../x"); err == nil {
+		t.Error("a name that is none")
 	}
 }

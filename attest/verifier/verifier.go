@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,6 +29,8 @@ const (
 	partBurst  = 16
 	// maxSpent is how many answered nonces of one robot are remembered, to tell replays from stale evidence.
 	maxSpent = 64
+	// stampMS is RFC 3339 with milliseconds.
+	stampMS = "2006-01-02T15:04:05.000Z07:00"
 	// early is how long before the verifier's now a result becomes valid: no two clocks agree.
 	early = 5 * time.Minute
 	// maxResultLife keeps early and life within what an attestation result may last.
@@ -184,11 +187,11 @@ func (v *Verifier) challenge(h *evidence.Hello, e *Enrolment, r *References, s s
 		if sum == "" {
 			continue // The claims will not name it either, and the evidence is refused for that.
 		}
-		have, err := v.store.Log(robot, name)
+		have, err := v.store.LogDigest(robot, name)
 		if err != nil {
 			return nil, err
 		}
-		if have == nil || digest(have) != sum {
+		if have != sum {
 			c.Logs = append(c.Logs, name)
 		}
 	}
@@ -212,7 +215,7 @@ func (r *References) logs() []string {
 
 // Outcome is what came of a message.
 type Outcome struct {
-	// Result is the signed result for the robot, nil if there is none to send.
+	// Result is the signed result for the robot, nil if there is none to send, or none yet ([Appraisal.Partial]).
 	Result []byte
 	// Appraisal is the judgement, nil if the evidence waits for logs.
 	Appraisal *Appraisal
@@ -305,11 +308,14 @@ func (v *Verifier) appraise(now time.Time, robot string, message []byte) (*Outco
 		return nil, err
 	}
 	if o != nil {
-		in.Challenge = o.challenge
+		in.Challenge, in.Made = o.challenge, o.made
 	}
 	a, _ := Appraise(in)
 	out := &Outcome{Appraisal: a, Claims: &parsed.Claims}
 	if !a.Authentic {
+		if a.Overtaken && bytes.Equal(o.pending, message) {
+			o.pending = nil // It will not be newer with its logs.
+		}
 		return out, nil
 	}
 	if len(waiting) > 0 && o.pending == nil {
@@ -398,17 +404,22 @@ func StoredLogs(store Store, robot string, c *evidence.Claims) (map[string][]byt
 	return out, nil
 }
 
-// conclude makes the judgement durable, then signs it.
+// conclude makes the judgement durable, then signs it, unless it is not finished.
 func (v *Verifier) conclude(now time.Time, robot string, message []byte, in *Input, out *Outcome, e *evidence.Evidence) error {
 	a := out.Appraisal
 	next := a.Next
-	next.Evidence, next.Verdict, next.Codes, next.At = e.SHA256, a.Verdict, a.IDs(), now.UTC().Format(time.RFC3339)
-	next.Results++
+	next.Evidence, next.Verdict, next.Codes, next.At = e.SHA256, a.Verdict, a.IDs(), now.UTC().Format(stampMS)
+	if !a.Partial() {
+		next.Results++
+	}
 	if err := v.store.Advance(robot, in.State, next); err != nil {
 		return fmt.Errorf("no result is signed: %w", err)
 	}
 	if err := v.store.SaveEvidence(robot, message, in.Challenge); err != nil {
 		return fmt.Errorf("no result is signed: %w", err)
+	}
+	if a.Partial() {
+		return nil
 	}
 	result, err := v.result(now, e, a)
 	if err != nil {

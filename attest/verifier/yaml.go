@@ -72,6 +72,7 @@ func (r *References) YAML(heading string) []byte {
 	for i := range r.Files {
 		entry(&b, []string{"path: " + quoted(r.Files[i].Path)}, &r.Files[i].Set)
 	}
+	r.IMA.yaml(&b)
 	if len(r.Reject) > 0 {
 		b.WriteString("\n# Never again, wherever it turns up.\nreject:\n")
 	}
@@ -79,6 +80,24 @@ func (r *References) YAML(heading string) []byte {
 		fmt.Fprintf(&b, "  - %s\n", quoted(d))
 	}
 	return []byte(b.String())
+}
+
+// yaml writes the rules for the log of files, if there are any.
+func (r *IMARule) yaml(b *strings.Builder) {
+	if r == nil {
+		return
+	}
+	fmt.Fprintf(b, "\n# Files that the kernel reads.\nima:\n  optional: %t\n", r.Optional)
+	if len(r.Files) > 0 {
+		b.WriteString("  files:\n")
+	}
+	for i := range r.Files {
+		entry(b, []string{"path: " + quoted(r.Files[i].Path)}, &r.Files[i].Set)
+	}
+	for _, x := range r.sets() {
+		fmt.Fprintf(b, "  %s:\n", x.name)
+		x.set.yaml(b, "    ")
+	}
 }
 
 func (r *References) yamlEvents(b *strings.Builder) {

@@ -135,7 +135,11 @@ func TestWrittenReferencesAreReadAgain(t *testing.T) {
 	d := func(s string) []string { return []string{sum(s)} }
 	r := &verifier.References{
 		Name: "all", Tier: order.TierTPM, FirmwareLog: verifier.FirmwareLogRequired, SecureBoot: verifier.SecureBootOn,
-		PCRs: []verifier.PCRRule{{PCR: 0, Set: verifier.Set{Allowed: d("0")}}, {PCR: 4, Logs: true}, {PCR: 7, Logs: true}, {PCR: 14, Logs: true}},
+		PCRs: []verifier.PCRRule{{PCR: 0, Set: verifier.Set{Allowed: d("0")}}, {PCR: 4, Logs: true}, {PCR: 7, Logs: true}, {PCR: 10, Logs: true}, {PCR: 14, Logs: true}},
+		IMA: &verifier.IMARule{
+			Optional: true, Files: []verifier.FileRule{{Path: "/usr/bin/x y", Set: verifier.Set{Allowed: d("x")}}, {Path: "/var/log/x", Set: verifier.Set{Any: true, Why: "a log"}}},
+			Others: &verifier.Set{Allowed: d("other")}, Violations: &verifier.Set{Any: true, Why: "logs: too"},
+		},
 		Events: []verifier.EventRule{
 			{PCR: 4, Class: "boot-application", What: `\EFI\BOOT\BOOTAA64.EFI "quoted": # é`, Set: verifier.Set{
 				Allowed: d("loader"), Leaving: []verifier.Leaving{{Value: sum("old loader"), Until: must(parseTime("2026-12-31T00:00:00Z"))(t)}},
@@ -162,6 +166,15 @@ func TestWrittenReferencesAreReadAgain(t *testing.T) {
 		if again := must(json.Marshal(back))(t); string(again) != string(asJSON) {
 			t.Errorf("%s:\n%s\nbecomes\n%s", name, asJSON, again)
 		}
+	}
+	bare := *r
+	bare.IMA = nil
+	if got := verifier.Diff(r, &bare); len(got) != 5 {
+		t.Errorf("without rules for the log of files: %v", got)
+	}
+	bare.IMA = &verifier.IMARule{}
+	if back, err := parseReferences("x", bare.YAML("")); err != nil || back.IMA == nil {
+		t.Errorf("an empty rule for the log of files: %v, %v", back, err)
 	}
 	l := verifier.Learning("new", order.TierTPM)
 	if back, err := parseReferences("x", l.YAML("")); err != nil || !back.Learning || len(back.PCRs) != len(l.PCRs) {

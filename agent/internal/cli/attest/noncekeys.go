@@ -88,7 +88,7 @@ func drawNonceKey(path string) error {
 	if err != nil {
 		return err
 	}
-	fresh := fmt.Sprintf("%s.%d", path, os.Getpid())
+	fresh := path + "." + rand.Text() // Process ids are not enough: in containers they are the same.
 	if err := writeOwn(fresh, line); err != nil {
 		return err
 	}

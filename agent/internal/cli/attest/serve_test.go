@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,10 +12,12 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/internal/cli/answer"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/verifier"
 )
 
 // stand is a verifier behind a broker, and a robot before it.
@@ -166,5 +169,27 @@ func TestAPatchedAgentIsRefusedOverMQTT(t *testing.T) {
 	var coded interface{ ExitCode() int }
 	if !errors.As(err, &coded) || coded.ExitCode() != answer.No {
 		t.Errorf("ends with %v", err)
+	}
+}
+
+// TestReportOfWhatIsNobodysFault: evidence that was overtaken, or whose log goes on, is no warning, and is told apart from a replay.
+func TestReportOfWhatIsNobodysFault(t *testing.T) {
+	reason := func(c verifier.Code) []verifier.Reason {
+		return []verifier.Reason{{Code: c, Expected: "x", Found: "y"}}
+	}
+	for says, c := range map[string]struct {
+		a     verifier.Appraisal
+		level string
+	}{
+		"overtaken by what was judged meanwhile": {verifier.Appraisal{Overtaken: true, Reasons: reason(verifier.Replayed)}, "info"},
+		"came again after it was answered":       {verifier.Appraisal{Reasons: reason(verifier.Replayed)}, "info"},
+		"the rest comes when the robot asks":     {verifier.Appraisal{Authentic: true, Reasons: reason(verifier.EventlogPartial)}, "info"},
+		"somebody else may have sent this":       {verifier.Appraisal{Reasons: reason(verifier.StaleNonce)}, "error"},
+	} {
+		var log bytes.Buffer
+		(&server{}).report(zerolog.New(&log), &verifier.Outcome{Appraisal: &c.a})
+		if text := log.String(); !strings.Contains(text, says) || !strings.Contains(text, `"level":"`+c.level+`"`) || c.level == "info" && strings.Count(text, "\n") != 1 {
+			t.Errorf("expected %q at level %s: %s", says, c.level, text)
+		}
 	}
 }

@@ -248,6 +248,15 @@ func (s *server) report(log zerolog.Logger, out *verifier.Outcome) {
 	if a == nil {
 		return
 	}
+	if a.Overtaken {
+		r := a.Reasons[len(a.Reasons)-1]
+		log.Info().Str("reason", r.ID()).Str("expected", r.Expected).Str("found", r.Found).Msg("overtaken by what was judged meanwhile; nothing comes of it, and the robot asks again")
+		return
+	}
+	if a.Partial() {
+		log.Info().Str("reason", a.Reasons[0].ID()).Str("found", a.Reasons[0].Found).Msg("the log is longer than one evidence takes along; the rest comes when the robot asks again")
+		return
+	}
 	if len(a.Reasons) == 1 && a.Has(verifier.Replayed) {
 		log.Info().Str("reason", a.Reasons[0].ID()).Msg("came again after it was answered: a broker may deliver twice; nothing comes of it")
 		return
