@@ -38,9 +38,9 @@ type deviceRung struct {
 }
 
 // set hands a rung its newest wish.
-func (d *devices) set(rung int, seq uint64, asserted bool) {
+func (d *devices) set(rung int, seq uint64, asserted bool, asked uint8) {
 	if r := d.rungs[rung]; r != nil {
-		r.runner.Set(seq, asserted)
+		r.runner.Set(seq, asserted, asked)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestStepsOfTheWayDownCallTheirServices(t *testing.T) {
 		{1<<kneel | 1<<off, "/walk/motors_off", answer{off, false}},
 		{1 << 1, "/walk/stop", answer{1, true}}, // the ladder's, as before
 	} {
-		sink.Rungs(uint64(i+1), c.asserted) //nolint:gosec // a count
+		sink.Rungs(uint64(i+1), c.asserted, guard.Calls{}) //nolint:gosec // a count
 		if got := within(t, "the call", node.calls); got != c.name {
 			t.Errorf("called %s, expected %s", got, c.name)
 		}

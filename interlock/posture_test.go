@@ -276,6 +276,22 @@ func TestEveryStepFails(t *testing.T) {
 	}
 }
 
+// TestOffIsAskedAgain: power that was not taken is asked for again, and never given back in between.
+func TestOffIsAskedAgain(t *testing.T) {
+	b := newBody(t, nil)
+	b.does[stepOff] = refuses
+	b.charge, b.in.Fallen = 0.05, Present
+	b.until("asked", time.Minute, func() bool { return b.was.Has(stepOff) })
+	for range 3000 {
+		if b.run(20 * ms); !b.was.Has(stepOff) {
+			t.Fatal("power is given back")
+		}
+	}
+	if len(b.log) < 5 {
+		t.Errorf("asked %v in a minute, and it may try again every 5 s", b.log)
+	}
+}
+
 // TestStandsNoLongerThanItMay: a hold that lasts ends in the next posture, and one that ends in time does not.
 func TestStandsNoLongerThanItMay(t *testing.T) {
 	b := newBody(t, func(c *PostureConfig) { c.Steps[0].Within = 5 * time.Minute })

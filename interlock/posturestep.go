@@ -304,13 +304,8 @@ func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutpu
 // passed are the steps down to where the robot is.
 func (p *Postures) passed() StepSet { return StepSet(1<<(p.at+1) - 1) } //nolint:gosec // at most MaxPostures
 
-// ask demands a step. One that is demanded still is let go first, since whoever carries it out acts on what changes; but power
-// that was taken stays taken.
+// ask demands a step. One that is demanded still is asked anew without being let go: power that was taken stays taken.
 func (p *Postures) ask(i int, now time.Duration, out *PostureOutput) {
-	if p.assert.Has(i) && p.cfg.Steps[i].Kind != PostureOff {
-		p.assert &^= 1 << i
-		return
-	}
 	p.phase, p.step = PostureGoing, i
 	p.assert |= 1 << i
 	out.Asked |= 1 << i

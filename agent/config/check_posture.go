@@ -85,6 +85,9 @@ func (d *document) checkPostureRung(p *Profile, s *PostureStep, where *path) {
 	if s.Rung == "" {
 		return
 	}
+	if first := slices.IndexFunc(p.Posture.Steps, func(o PostureStep) bool { return o.Rung == s.Rung }); p.Posture.Steps[first].Posture != s.Posture {
+		d.wrong(where.child("rung"), ruleDuplicate, "a rung of its own", "that of "+p.Posture.Steps[first].Posture, "one request cannot ask for two postures")
+	}
 	i := slices.IndexFunc(p.Ladder, func(r Rung) bool { return r.Name == s.Rung })
 	if i < 0 {
 		d.unknownName(where.child("rung"), s.Rung, names(p.Ladder, func(r Rung) string { return r.Name }), "the stop ladder")

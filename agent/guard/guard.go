@@ -182,7 +182,7 @@ func (g *Guard) act(fx *Effects) {
 		g.opt.Sink.Lock(fx.Seq, fx.Locked)
 	}
 	if fx.RungsChanged {
-		g.opt.Sink.Rungs(fx.Seq, fx.Rungs)
+		g.opt.Sink.Rungs(fx.Seq, fx.Rungs, fx.Calls)
 	}
 	if fx.CloseDevices {
 		g.opt.Sink.Private(fx.Seq, fx.Private)

@@ -31,7 +31,7 @@ type nullSink struct{ NoGates }
 func (nullSink) Command(uint64, msg.Twist)    {}
 func (nullSink) Lock(uint64, bool)            {}
 func (nullSink) Challenge(int, []byte)        {}
-func (nullSink) Rungs(uint64, uint32)         {}
+func (nullSink) Rungs(uint64, uint32, Calls)  {}
 func (nullSink) Private(uint64, bool)         {}
 func (nullSink) CommandChallenge(int, []byte) {}
 
@@ -140,7 +140,7 @@ func (s *orderSink) Command(seq uint64, t msg.Twist) {
 
 func (s *orderSink) Lock(uint64, bool)            {}
 func (s *orderSink) Challenge(int, []byte)        {}
-func (s *orderSink) Rungs(uint64, uint32)         {}
+func (s *orderSink) Rungs(uint64, uint32, Calls)  {}
 func (s *orderSink) Private(uint64, bool)         {}
 func (s *orderSink) CommandChallenge(int, []byte) {}
 

@@ -47,9 +47,10 @@ type Runner struct {
 	cfg Config
 	dev Device
 
-	mu   sync.Mutex
-	seq  uint64
-	want State
+	mu     sync.Mutex
+	seq    uint64
+	number uint8
+	want   State
 	// asked is true while a request to stop has not been answered.
 	asked bool
 	wake  chan struct{}
@@ -78,8 +79,9 @@ func NewRunner(dev Device, cfg Config) *Runner {
 	return &Runner{cfg: cfg, dev: dev, want: want, wake: make(chan struct{}, 1), said: make(chan struct{}, 1)}
 }
 
-// Set stores the newest wish and returns at once; an older one that arrives late changes nothing. Numbers begin at 1.
-func (r *Runner) Set(seq uint64, stop bool) {
+// Set stores the newest wish and returns at once; an older one that arrives late changes nothing. Numbers begin at 1. A stop that
+// is asked for under another number than before is confirmed anew.
+func (r *Runner) Set(seq uint64, stop bool, number uint8) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if seq <= r.seq {
@@ -91,7 +93,9 @@ func (r *Runner) Set(seq uint64, stop bool) {
 	if stop {
 		want = Stop
 	}
-	if want == r.want && (!first || !stop) {
+	again := stop && (first || number != r.number)
+	r.number = number
+	if want == r.want && !again {
 		return
 	}
 	r.want, r.asked, r.acked = want, stop, false

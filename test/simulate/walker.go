@@ -45,6 +45,7 @@ type Walker struct {
 	latches []byte
 	ran     bool
 	asked   uint32
+	numbers guard.Calls
 	calls   map[uint64]int
 	call    uint64
 	peers   map[uint32]bool
@@ -179,7 +180,7 @@ func (k *Walker) Start() {
 		}
 		beats = append(beats, b)
 	}
-	k.peers, k.asked, k.dead, k.ran = map[uint32]bool{}, 0, false, true
+	k.peers, k.asked, k.numbers, k.dead, k.ran = map[uint32]bool{}, 0, guard.Calls{}, false, true
 	k.Guard = guard.New(guard.Options{
 		Core: core, Clock: walkerClock{k}, Sink: walkerSink{k: k}, Journal: k, Heartbeats: beats, Log: zerolog.Nop(),
 		Persist: func(latches []byte) { k.latches = append(k.latches[:0], latches...) },
@@ -281,10 +282,15 @@ func (walkerSink) CommandChallenge(int, []byte) {}
 func (walkerSink) Private(uint64, bool) {}
 
 // Rungs is guard.Sink's: the vendor's services, and that which takes the power of the drives.
-func (s walkerSink) Rungs(_ uint64, asserted uint32) {
+func (s walkerSink) Rungs(_ uint64, asserted uint32, calls guard.Calls) {
 	k := s.k
 	fresh := asserted &^ k.asked
-	k.asked = asserted
+	for i, n := range calls {
+		if n != k.numbers[i] {
+			fresh |= asserted & (1 << i)
+		}
+	}
+	k.asked, k.numbers = asserted, calls
 	for i, r := range k.cfg.Profile.Ladder {
 		if r.Kind == config.RungService && fresh&(1<<i) != 0 {
 			k.call++

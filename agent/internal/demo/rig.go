@@ -250,7 +250,7 @@ func (s *worldSink) Private(uint64, bool) {}
 func (s *worldSink) CommandChallenge(int, []byte) {}
 
 // Rungs is guard.Sink's: a rung's service is called once for each assertion.
-func (s *worldSink) Rungs(_ uint64, asserted uint32) {
+func (s *worldSink) Rungs(_ uint64, asserted uint32, _ guard.Calls) {
 	fresh := asserted &^ s.asked
 	s.asked = asserted
 	for i, r := range s.cfg.Profile.Ladder {

@@ -160,7 +160,7 @@ func runs(t *testing.T, r *Rig) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- runner.Run(ctx, func() bool { return true }) }()
-	runner.Set(1, false)
+	runner.Set(1, false, 0)
 	r.await(t, actuator.Run, func() {})
 	// Health tells the newest alone: on a busy computer what comes next would take its place.
 	for end := time.Now().Add(slack); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -169,7 +169,7 @@ func runs(t *testing.T, r *Rig) {
 		}
 	}
 	begun := time.Now()
-	runner.Set(2, true)
+	runner.Set(2, true, 0)
 	if waited := time.Since(begun); waited > 50*time.Millisecond {
 		t.Errorf("a wish waited %v", waited)
 	}
