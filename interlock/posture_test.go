@@ -276,6 +276,25 @@ func TestEveryStepFails(t *testing.T) {
 	}
 }
 
+// TestAnAnswerHasItsDwell: where the answer alone shows a posture, power goes no earlier than the dwell after it, whether or not joints
+// are heard, and at the second try as at the first.
+func TestAnAnswerHasItsDwell(t *testing.T) {
+	for _, joints := range []bool{false, true} {
+		b := newBody(t, func(c *PostureConfig) {
+			c.N = 3
+			c.Steps[1] = PostureStep{Kind: PostureKneel, Powered: true, Needs: NeedStandstill, AckWithin: time.Second, Within: 6 * time.Second, Proof: PostureProof{Acked: true, Dwell: 2 * time.Second}}
+			c.Steps[2] = PostureStep{Kind: PostureOff, Needs: NeedStandstill, After: PosturesOf(PostureKneel), AckWithin: time.Second, Within: 2 * time.Second, Proof: PostureProof{Acked: true, Dwell: 500 * ms}}
+		})
+		b.joints, b.charge, b.does[1] = joints, 0.05, refuses
+		b.until("refused", time.Minute, func() bool { return b.out.Phase == PostureExhausted })
+		b.does[1], b.is = obeys, 3 // its charge stays as it is
+		b.until("off", time.Minute, func() bool { return b.was.Has(2) })
+		if r := b.out.Records[1]; !r.WasAcked || b.now-r.Acked < 2*time.Second {
+			t.Errorf("joints %t: off %v after the answer", joints, b.now-r.Acked)
+		}
+	}
+}
+
 // TestOffIsAskedAgain: power that was not taken is asked for again, and never given back in between.
 func TestOffIsAskedAgain(t *testing.T) {
 	b := newBody(t, nil)

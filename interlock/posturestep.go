@@ -46,7 +46,7 @@ type reserve struct {
 	at           time.Duration
 }
 
-// shown is since when joints have shown a posture, and since when not.
+// shown is since when joints have shown a posture, and since when not; or, where no joint shows it, since when the robot stands.
 type shown struct {
 	known, on bool
 	seen      time.Duration
@@ -89,7 +89,10 @@ func (r *reserve) least(now time.Duration, cfg *ReserveConfig) float64 {
 func (p *Postures) Observe(now time.Duration, known uint64, position *[MaxPostureJoints]float64) {
 	for i := 1; i < p.cfg.N; i++ {
 		proof := &p.cfg.Steps[i].Proof
-		on := proof.N > 0
+		if proof.N == 0 {
+			continue
+		}
+		on := true
 		for k := range proof.N {
 			j := &proof.Joints[k]
 			v := position[j.Joint]
@@ -146,7 +149,7 @@ func (p *Postures) look(now time.Duration, in *PostureInput) {
 			} else if !s.known {
 				s.known, s.since = true, now
 			}
-			proven = s.known && since(now, s.since) >= proof.Dwell || was && in.Motion != Moving
+			proven = s.known && since(now, max(s.since, r.Acked)) >= proof.Dwell || was && in.Motion != Moving
 		}
 		if proven && !was {
 			r.Reached, r.WasReached = now, true
