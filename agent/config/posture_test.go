@@ -25,7 +25,7 @@ func TestPostureSpec(t *testing.T) {
 		kneel.Proof.Joints[0] != interlock.JointRange{Joint: 3, Min: 1.1, Max: 2.8} || kneel.Proof.Joints[1].Joint != 9,
 		off.Kind != interlock.PostureOff || off.After != interlock.PosturesOf(interlock.PostureKneel, interlock.PostureLying) || off.LastResort || !off.Proof.Acked,
 		got.Battery.Floor != 0.05 || got.Battery.PerSecond != 0.02/60 || got.Heat.Floor != -90 || got.Heat.PerSecond != 0.2,
-		got.Stop < time.Second || got.Need() < 12*time.Second:
+		got.Stop < time.Second || got.Need() < 12*time.Second, got.Unseen < got.Need()+time.Minute:
 		t.Errorf("got %+v", got)
 	}
 	if _, err := interlock.NewPostures(got); err != nil {
@@ -47,7 +47,8 @@ func TestStepsThatCannotBeTaken(t *testing.T) {
 		"as it is":                   {"", "", "", ""},
 		"nobody knows it upright":    {"", "fall:\n  tilt_rad: 0.9\n  dwell: 300ms\n  free_fall: {below_mps2: 3, for: 150ms}\n  impact_mps2: 80\n", "", "a fall section"},
 		"hands that nobody knows":    {"", "needs: [upright, standstill]", "needs: [upright, empty-hands]", "loads, of which facts say"},
-		"more charge than is left":   {"", "ack_within: 500ms\n      within: 10s", "min_charge: 0.2\n      ack_within: 500ms\n      within: 10s", "the charge at which the way down begins"},
+		"more charge than is left":   {"", "ack_within: 500ms\n      within: 10s", "min_charge: 0.2\n      ack_within: 500ms\n      within: 10s", "left when its turn comes"},
+		"the stop's charge":          {"", "ack_within: 500ms\n      within: 10s", "min_charge: 0.055\n      ack_within: 500ms\n      within: 10s", "left when its turn comes"},
 		"never cool enough":          {"", "per_minute_c: 12", "per_minute_c: 400", "motors that last longer"},
 		"off while it stands":        {"", "      after: [kneel, lying]\n", "", "does not fall without power"},
 		"off after what is no step":  {"", "after: [kneel, lying]", "after: [sit]", "a step before this one"},
