@@ -84,7 +84,7 @@ type Core struct {
 	weak     badCommand
 	composed msg.Pose
 	unclean  bool
-	// stirred is true once the robot was let move, or was measured to move, since the start.
+	// stirred is true once the robot was let move, or was measured to move, since the start; or if the last run may have left it moving.
 	stirred bool
 	// pending are the policies before, the oldest first, until the robot stands; crowded says that there were too many.
 	pending    []*pendingPolicy
