@@ -57,7 +57,7 @@ func (d *devices) each(f func(*deviceRung)) {
 func (b *wiring) openDevices(g *guard.Guard) {
 	for i := range b.cfg.Profile.Ladder {
 		rung := &b.cfg.Profile.Ladder[i]
-		ack := func(ok bool) { g.Ack(i, ok) }
+		ack := func(ok bool, number uint8) { g.Ack(i, ok, number) }
 		if rung.Kind == config.RungTopic {
 			b.sink.devices.rungs[i] = &deviceRung{rung.Name, actuator.NewRunner(b.sink.estop, actuator.Config{
 				Timeout: topicTimeout, Refresh: b.cfg.Topics.EStop.Period, Stall: stallAfter, Progress: g.Ticks, Ack: ack,

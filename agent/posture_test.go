@@ -50,7 +50,7 @@ func TestStepsOfTheWayDownCallTheirServices(t *testing.T) {
 	}
 	answers := make(chan answer, 8)
 	node := &callNode{calls: make(chan string, 8), refuse: "/walk/motors_off"}
-	sink := &busSink{rungs: newRungs(node, cfg, func(rung int, ok bool) { answers <- answer{rung, ok} })}
+	sink := &busSink{rungs: newRungs(node, cfg, func(rung int, ok bool, _ uint8) { answers <- answer{rung, ok} })}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	for _, r := range sink.rungs {

@@ -92,7 +92,7 @@ type rung struct {
 	name  string
 	call  func(context.Context) error
 	limit time.Duration
-	ack   func(ok bool)
+	ack   func(ok bool, number uint8)
 
 	mu    sync.Mutex
 	seq   uint64
@@ -129,7 +129,7 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 		case <-r.wake:
 		}
 		r.mu.Lock()
-		due := r.fresh
+		due, number := r.fresh, r.asked
 		r.fresh = false
 		r.mu.Unlock()
 		if !due {
@@ -146,17 +146,17 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 		r.mu.Unlock()
 		if current {
 			// The answer to a wish that was withdrawn meanwhile must not count for the next one.
-			r.ack(err == nil)
+			r.ack(err == nil, number)
 		}
 	}
 }
 
 // newRungs prepares the callers for the profile's service rungs, and behind them for its way down; other rungs have none.
-func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool)) []*rung {
+func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool, number uint8)) []*rung {
 	out := make([]*rung, guard.PostureRung+interlock.MaxPostures)
 	add := func(i int, name string, s *config.Service) {
 		out[i] = &rung{
-			name: name, limit: serviceLimit, wake: make(chan struct{}, 1), call: serviceCall(node, *s), ack: func(ok bool) { ack(i, ok) },
+			name: name, limit: serviceLimit, wake: make(chan struct{}, 1), call: serviceCall(node, *s), ack: func(ok bool, number uint8) { ack(i, ok, number) },
 		}
 	}
 	for i, r := range cfg.Profile.Ladder {

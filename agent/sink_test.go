@@ -24,7 +24,7 @@ func runRung(t *testing.T, limit time.Duration) (*rung, *service, chan bool) {
 	s := &service{calls: make(chan struct{}, 8), answer: make(chan error, 8)}
 	acks := make(chan bool, 8)
 	r := &rung{
-		name: "stop", limit: limit, wake: make(chan struct{}, 1), ack: func(ok bool) { acks <- ok },
+		name: "stop", limit: limit, wake: make(chan struct{}, 1), ack: func(ok bool, _ uint8) { acks <- ok },
 		call: func(ctx context.Context) error {
 			s.calls <- struct{}{}
 			select {
@@ -128,7 +128,7 @@ func TestAnswerToAWithdrawnWish(t *testing.T) {
 }
 
 func TestWithdrawnWishIsNotCalled(t *testing.T) {
-	r := &rung{wake: make(chan struct{}, 1), limit: time.Second, ack: func(bool) {}}
+	r := &rung{wake: make(chan struct{}, 1), limit: time.Second, ack: func(bool, uint8) {}}
 	called := make(chan struct{}, 1)
 	r.call = func(context.Context) error { called <- struct{}{}; return nil }
 	r.set(1, true, 0)

@@ -74,7 +74,7 @@ type Sink interface {
 	// GateLock publishes the value of a gate's lock topic unless a newer one went out.
 	GateLock(gate int, seq uint64, locked bool)
 	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack]. One that is asserted and
-	// whose number of calls has changed is asked once more, and its older request's answer is not told any more.
+	// whose number has changed is asked once more; the answer carries the number.
 	Rungs(seq uint64, asserted uint32, calls Calls)
 	// Private says whether cameras and microphones have to be closed: when that changes, and again every second while
 	// they are not known to be.

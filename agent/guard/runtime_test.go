@@ -54,6 +54,21 @@ func (c *copyRecorder) Append(_ uint8, _ time.Duration, payload []byte, _ bool) 
 	return c.n, true
 }
 
+// TestAnswerToAnOlderRequest: what a service says to a request that was made anew meanwhile is no answer, and leaves no event.
+func TestAnswerToAnOlderRequest(t *testing.T) {
+	g, r, _ := openGuard(t, nullSink{}, &copyRecorder{})
+	const rung = PostureRung + 1
+	r.core.down.calls[rung] = 2
+	before := r.core.seq
+	g.Ack(rung, true, 1)
+	if r.core.seq != before {
+		t.Error("an older request's answer counts")
+	}
+	if g.Ack(rung, true, 2); r.core.seq != before+1 {
+		t.Error("off: the present request's answer is dropped")
+	}
+}
+
 // openGuard is a guard over a core that has opened.
 func openGuard(tb testing.TB, sink Sink, rec Recorder) (*Guard, *rig, *handClock) {
 	tb.Helper()
@@ -106,7 +121,7 @@ func TestPathDoesNotAllocate(t *testing.T) {
 		{"graph", func() { g.Graph(graph) }},
 		{"peer", func() { g.Peer(PeerEvent{Change: PeerConnected, ID: 9, Name: "/planner"}) }},
 		{"answer", func() { g.Answer(0, line) }},
-		{"ack", func() { g.Ack(1, true) }},
+		{"ack", func() { g.Ack(1, true, 0) }},
 		{"stop order", func() { g.Order(Order{Kind: OrderStop, Zone: geofence.NoZone}) }},
 		{"full journal", func() { rec.drop = true; g.Tick(clock.Boot()); rec.drop = false }},
 	} {

@@ -20,10 +20,10 @@ type Config struct {
 	// Passive is true for a device that takes power from a robot which needs it: it is left as it is until somebody asks for
 	// a stop, whatever becomes of the loop or of the process.
 	Passive bool
-	// Ack answers one request to stop: whether the device has confirmed it. It is not told of an answer to a request that
+	// Ack answers one request to stop, by its number: whether the device has confirmed it. It is not told of an answer to a request that
 	// was withdrawn meanwhile. Ack and Health may wait for as long as they like, as for a lock that a hanging loop holds:
 	// the device is driven by another goroutine.
-	Ack func(ok bool)
+	Ack func(ok bool, number uint8)
 	// Health is told the device's fault and the state that it was asked for, when either changes and at least every
 	// HealthPeriod. A runner that hangs in a device tells nothing: silence is a fault too.
 	Health func(f Fault, s State)
@@ -206,11 +206,11 @@ func (r *Runner) report(over <-chan struct{}) {
 		case <-r.said:
 		}
 		r.mu.Lock()
-		acked, ok, news, f, s := r.acked, r.ackOK, r.news, r.newFault, r.newState
+		acked, ok, number, news, f, s := r.acked, r.ackOK, r.number, r.news, r.newFault, r.newState
 		r.acked, r.news = false, false
 		r.mu.Unlock()
 		if acked && r.cfg.Ack != nil {
-			r.cfg.Ack(ok)
+			r.cfg.Ack(ok, number)
 		}
 		if news {
 			r.cfg.Health(f, s)

@@ -82,7 +82,7 @@ func newBench(t *testing.T, loop bool) *bench {
 			defer b.mu.Unlock()
 			return b.progress
 		},
-		Ack:    func(ok bool) { b.acks = append(b.acks, ok) },
+		Ack:    func(ok bool, _ uint8) { b.acks = append(b.acks, ok) },
 		Health: func(f Fault, _ State) { b.faults = append(b.faults, f) },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -264,7 +264,7 @@ func TestPassiveDeviceIsTouchedByTheLadderAlone(t *testing.T) {
 		d := &device{}
 		r := NewRunner(d, Config{
 			Timeout: 80 * ms, Refresh: 100 * ms, Stall: 250 * ms, Passive: true, Progress: func() uint64 { return 0 },
-			Ack: func(bool) {}, Health: func(Fault, State) {},
+			Ack: func(bool, uint8) {}, Health: func(Fault, State) {},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -324,7 +324,7 @@ func TestRunnerStopsADeviceWhileTheLoopHoldsTheLock(t *testing.T) {
 				dev, free := &device{took: ms}, make(chan struct{})
 				r := NewRunner(dev, Config{
 					Timeout: 80 * ms, Refresh: 100 * ms, Stall: 250 * ms, Progress: func() uint64 { return 7 },
-					Ack: func(bool) { <-free }, Health: func(Fault, State) { <-free },
+					Ack: func(bool, uint8) { <-free }, Health: func(Fault, State) { <-free },
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)

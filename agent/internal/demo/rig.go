@@ -174,7 +174,7 @@ func (o *onTrial) Graph(m *msg.Graph) {
 func (o *onTrial) Reply(m *sim.Reply) {
 	if rung, ok := o.rungs[m.ID]; ok {
 		delete(o.rungs, m.ID)
-		o.guard.Ack(rung, m.OK)
+		o.guard.Ack(rung, m.OK, 0)
 	}
 }
 

@@ -154,7 +154,7 @@ func runs(t *testing.T, r *Rig) {
 	var faults sync.Map
 	runner := actuator.NewRunner(r.Device, actuator.Config{
 		Timeout: r.timeout(), Refresh: r.Refresh, Stall: time.Minute,
-		Ack:    func(ok bool) { acks <- ok },
+		Ack:    func(ok bool, _ uint8) { acks <- ok },
 		Health: func(f actuator.Fault, s actuator.State) { faults.Store(s, f) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
