@@ -38,9 +38,9 @@ type deviceRung struct {
 }
 
 // set hands a rung its newest wish.
-func (d *devices) set(rung int, seq uint64, asserted bool) {
+func (d *devices) set(rung int, seq uint64, asserted bool, asked uint8) {
 	if r := d.rungs[rung]; r != nil {
-		r.runner.Set(seq, asserted)
+		r.runner.Set(seq, asserted, asked)
 	}
 }
 
@@ -57,7 +57,7 @@ func (d *devices) each(f func(*deviceRung)) {
 func (b *wiring) openDevices(g *guard.Guard) {
 	for i := range b.cfg.Profile.Ladder {
 		rung := &b.cfg.Profile.Ladder[i]
-		ack := func(ok bool) { g.Ack(i, ok) }
+		ack := func(ok bool, number uint8) { g.Ack(i, ok, number) }
 		if rung.Kind == config.RungTopic {
 			b.sink.devices.rungs[i] = &deviceRung{rung.Name, actuator.NewRunner(b.sink.estop, actuator.Config{
 				Timeout: topicTimeout, Refresh: b.cfg.Topics.EStop.Period, Stall: stallAfter, Progress: g.Ticks, Ack: ack,

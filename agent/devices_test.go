@@ -86,7 +86,7 @@ func TestEStopTopicStopsARobotWhoseGuardStandsStill(t *testing.T) {
 		b.openDevices(guard.New(guard.Options{})) // it never ticks
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		b.sink.devices.set(0, 1, false)
+		b.sink.devices.set(0, 1, false, 0)
 		go func() { done <- b.sink.devices.rungs[0].runner.Run(ctx, func() bool { return false }) }()
 		time.Sleep(2 * stallAfter)
 		synctest.Wait()

@@ -87,12 +87,12 @@ type discard struct {
 	notes int
 }
 
-func (*discard) Command(uint64, msg.Twist)    {}
-func (*discard) Lock(uint64, bool)            {}
-func (*discard) Challenge(int, []byte)        {}
-func (*discard) Rungs(uint64, uint32)         {}
-func (*discard) Private(uint64, bool)         {}
-func (*discard) CommandChallenge(int, []byte) {}
+func (*discard) Command(uint64, msg.Twist)         {}
+func (*discard) Lock(uint64, bool)                 {}
+func (*discard) Challenge(int, []byte)             {}
+func (*discard) Rungs(uint64, uint32, guard.Calls) {}
+func (*discard) Private(uint64, bool)              {}
+func (*discard) CommandChallenge(int, []byte)      {}
 
 func (d *discard) Append(kind uint8, _ time.Duration, _ []byte, _ bool) (uint64, bool) {
 	d.mu.Lock()

@@ -50,7 +50,7 @@ func TestStepsOfTheWayDownCallTheirServices(t *testing.T) {
 	}
 	answers := make(chan answer, 8)
 	node := &callNode{calls: make(chan string, 8), refuse: "/walk/motors_off"}
-	sink := &busSink{rungs: newRungs(node, cfg, func(rung int, ok bool) { answers <- answer{rung, ok} })}
+	sink := &busSink{rungs: newRungs(node, cfg, func(rung int, ok bool, _ uint8) { answers <- answer{rung, ok} })}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	for _, r := range sink.rungs {
@@ -69,7 +69,7 @@ func TestStepsOfTheWayDownCallTheirServices(t *testing.T) {
 		{1<<kneel | 1<<off, "/walk/motors_off", answer{off, false}},
 		{1 << 1, "/walk/stop", answer{1, true}}, // the ladder's, as before
 	} {
-		sink.Rungs(uint64(i+1), c.asserted) //nolint:gosec // a count
+		sink.Rungs(uint64(i+1), c.asserted, guard.Calls{}) //nolint:gosec // a count
 		if got := within(t, "the call", node.calls); got != c.name {
 			t.Errorf("called %s, expected %s", got, c.name)
 		}

@@ -64,15 +64,15 @@ func (s *busSink) CommandChallenge(channel int, line []byte) {
 	_, _ = s.commanders[channel].PublishString(s.seq.Add(1), line)
 }
 
-// Rungs wakes the callers of services whose rung is newly asserted, and the drivers of devices. Zero velocity and the lock
-// need no caller: the gate and the lock's own timer send them.
-func (s *busSink) Rungs(seq uint64, asserted uint32) {
+// Rungs wakes the callers of services whose rung is newly asserted or asked anew, and the drivers of devices. Zero velocity and
+// the lock need no caller: the gate and the lock's own timer send them.
+func (s *busSink) Rungs(seq uint64, asserted uint32, calls guard.Calls) {
 	for i, r := range s.rungs {
 		if r != nil {
-			r.set(seq, asserted&(1<<i) != 0)
+			r.set(seq, asserted&(1<<i) != 0, calls[i])
 		}
 		if i < guard.PostureRung {
-			s.devices.set(i, seq, asserted&(1<<i) != 0)
+			s.devices.set(i, seq, asserted&(1<<i) != 0, calls[i])
 		}
 	}
 }
@@ -87,30 +87,31 @@ func (s *busSink) Private(seq uint64, private bool) {
 	}
 }
 
-// rung calls one vendor service whenever it becomes asserted.
+// rung calls one vendor service whenever it becomes asserted, and whenever it is asked anew while it is.
 type rung struct {
 	name  string
 	call  func(context.Context) error
 	limit time.Duration
-	ack   func(ok bool)
+	ack   func(ok bool, number uint8)
 
 	mu    sync.Mutex
 	seq   uint64
+	asked uint8
 	on    bool
 	fresh bool
 	wake  chan struct{}
 }
 
-// set stores the newest wish; an older one that arrives late changes nothing.
-func (r *rung) set(seq uint64, on bool) {
+// set stores the newest wish, and which request it is; an older one that arrives late changes nothing.
+func (r *rung) set(seq uint64, on bool, asked uint8) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if seq <= r.seq {
 		return
 	}
 	r.seq = seq
-	r.fresh = on && (r.fresh || !r.on)
-	r.on = on
+	r.fresh = on && (r.fresh || !r.on || asked != r.asked)
+	r.on, r.asked = on, asked
 	if r.fresh {
 		select {
 		case r.wake <- struct{}{}:
@@ -119,7 +120,7 @@ func (r *rung) set(seq uint64, on bool) {
 	}
 }
 
-// run calls the service once for each assertion until ctx ends. A wish that was withdrawn before the call is dropped.
+// run calls the service once for each request until ctx ends. A wish that was withdrawn before the call is dropped.
 func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 	for {
 		select {
@@ -128,7 +129,7 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 		case <-r.wake:
 		}
 		r.mu.Lock()
-		due := r.fresh
+		due, number := r.fresh, r.asked
 		r.fresh = false
 		r.mu.Unlock()
 		if !due {
@@ -145,17 +146,17 @@ func (r *rung) run(ctx context.Context, log zerolog.Logger) error {
 		r.mu.Unlock()
 		if current {
 			// The answer to a wish that was withdrawn meanwhile must not count for the next one.
-			r.ack(err == nil)
+			r.ack(err == nil, number)
 		}
 	}
 }
 
 // newRungs prepares the callers for the profile's service rungs, and behind them for its way down; other rungs have none.
-func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool)) []*rung {
+func newRungs(node caller, cfg *config.Config, ack func(rung int, ok bool, number uint8)) []*rung {
 	out := make([]*rung, guard.PostureRung+interlock.MaxPostures)
 	add := func(i int, name string, s *config.Service) {
 		out[i] = &rung{
-			name: name, limit: serviceLimit, wake: make(chan struct{}, 1), call: serviceCall(node, *s), ack: func(ok bool) { ack(i, ok) },
+			name: name, limit: serviceLimit, wake: make(chan struct{}, 1), call: serviceCall(node, *s), ack: func(ok bool, number uint8) { ack(i, ok, number) },
 		}
 	}
 	for i, r := range cfg.Profile.Ladder {

@@ -24,7 +24,7 @@ func runRung(t *testing.T, limit time.Duration) (*rung, *service, chan bool) {
 	s := &service{calls: make(chan struct{}, 8), answer: make(chan error, 8)}
 	acks := make(chan bool, 8)
 	r := &rung{
-		name: "stop", limit: limit, wake: make(chan struct{}, 1), ack: func(ok bool) { acks <- ok },
+		name: "stop", limit: limit, wake: make(chan struct{}, 1), ack: func(ok bool, _ uint8) { acks <- ok },
 		call: func(ctx context.Context) error {
 			s.calls <- struct{}{}
 			select {
@@ -64,18 +64,18 @@ func quiet[T any](t *testing.T, what string, c <-chan T) {
 
 func TestRungCallsOncePerAssertion(t *testing.T) {
 	r, s, acks := runRung(t, time.Minute)
-	r.set(1, true)
+	r.set(1, true, 0)
 	within(t, "the call", s.calls)
 	s.answer <- nil
 	if !within(t, "the answer", acks) {
 		t.Error("a success was told as a failure")
 	}
-	r.set(2, true) // still asserted
+	r.set(2, true, 0) // still asserted
 	quiet(t, "called again without a new assertion", s.calls)
-	r.set(4, false)
-	r.set(3, true) // late, from another goroutine
+	r.set(4, false, 0)
+	r.set(3, true, 0) // late, from another goroutine
 	quiet(t, "called for a wish that is older than its withdrawal", s.calls)
-	r.set(5, true)
+	r.set(5, true, 0)
 	within(t, "the second call", s.calls)
 	s.answer <- errors.New("refused")
 	if within(t, "the answer", acks) {
@@ -83,9 +83,27 @@ func TestRungCallsOncePerAssertion(t *testing.T) {
 	}
 }
 
+// TestRungIsCalledAnew: a request that is made while the rung is asserted calls the service once more, and the answer to the one
+// before says nothing about it.
+func TestRungIsCalledAnew(t *testing.T) {
+	r, s, acks := runRung(t, time.Minute)
+	r.set(1, true, 0)
+	within(t, "the call", s.calls)
+	r.set(2, true, 1)
+	s.answer <- nil
+	within(t, "the second call", s.calls)
+	quiet(t, "the first answer counted for the second call", acks)
+	s.answer <- errors.New("refused")
+	if within(t, "the second answer", acks) {
+		t.Error("the second call was refused and told as a success")
+	}
+	r.set(3, true, 1)
+	quiet(t, "called again without a new request", s.calls)
+}
+
 func TestRungThatHangsIsGivenUp(t *testing.T) {
 	r, s, acks := runRung(t, 20*time.Millisecond)
-	r.set(1, true)
+	r.set(1, true, 0)
 	within(t, "the call", s.calls)
 	if within(t, "the failure", acks) {
 		t.Error("a call that hung was told as a success")
@@ -96,10 +114,10 @@ func TestRungThatHangsIsGivenUp(t *testing.T) {
 // answer says nothing about the second.
 func TestAnswerToAWithdrawnWish(t *testing.T) {
 	r, s, acks := runRung(t, time.Minute)
-	r.set(1, true)
+	r.set(1, true, 0)
 	within(t, "the call", s.calls)
-	r.set(2, false)
-	r.set(3, true)
+	r.set(2, false, 0)
+	r.set(3, true, 0)
 	s.answer <- nil
 	within(t, "the second call", s.calls)
 	quiet(t, "the first answer counted for the second call", acks)
@@ -110,11 +128,11 @@ func TestAnswerToAWithdrawnWish(t *testing.T) {
 }
 
 func TestWithdrawnWishIsNotCalled(t *testing.T) {
-	r := &rung{wake: make(chan struct{}, 1), limit: time.Second, ack: func(bool) {}}
+	r := &rung{wake: make(chan struct{}, 1), limit: time.Second, ack: func(bool, uint8) {}}
 	called := make(chan struct{}, 1)
 	r.call = func(context.Context) error { called <- struct{}{}; return nil }
-	r.set(1, true)
-	r.set(2, false)
+	r.set(1, true, 0)
+	r.set(2, false, 0)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { _ = r.run(ctx, zerolog.Nop()) }()

@@ -232,7 +232,8 @@ type PostureOutput struct {
 	// At is the place of the lowest posture that is proven, 0 if none but balance can be assumed; Step that of the one being
 	// taken, -1 for none.
 	At, Step int
-	// Assert are the steps that are demanded now; Asked those that became so in this step: each needs one new request.
+	// Assert are the steps that are demanded now; Asked those that are asked in this step: each needs one new request, although
+	// it may have been demanded before, and only the answer to that one counts.
 	Assert, Asked StepSet
 	// Due is the condition of PostureDue, Failed that of PostureFailed.
 	Due, Failed Condition

@@ -359,37 +359,6 @@ func TestFallenIsTakenOffAlone(t *testing.T) {
 	}
 }
 
-// TestGaugesThatLie: what cannot be true is no reading, silence goes on running out, and one wrong reading is none.
-func TestGaugesThatLie(t *testing.T) {
-	full := newBody(t, nil)
-	full.run(time.Second)
-	for name, c := range map[string]struct {
-		edit func(b *body, in *PostureInput)
-		due  bool
-	}{
-		"NaN":                    {func(_ *body, in *PostureInput) { in.Battery.Value = math.NaN() }, true},
-		"in percent":             {func(_ *body, in *PostureInput) { in.Battery.Value = 80 }, true},
-		"below zero":             {func(_ *body, in *PostureInput) { in.Battery.Value = -1 }, true},
-		"from the future":        {func(b *body, in *PostureInput) { in.Battery.Received = b.now + time.Second }, true},
-		"silent":                 {func(_ *body, in *PostureInput) { in.Battery = Gauge{} }, true},
-		"charging, then silent":  {func(_ *body, in *PostureInput) { in.Battery = Gauge{true, time.Hour + time.Second, 0.8, true} }, true},
-		"heat infinite":          {func(_ *body, in *PostureInput) { in.Heat.Value = math.Inf(1) }, true},
-		"full":                   {func(_ *body, in *PostureInput) { in.Battery.Value = 0.8 }, false},
-		"low and charging":       {func(_ *body, in *PostureInput) { in.Battery.Value, in.Battery.Paused = 0.06, true }, false},
-		"charging, and empty":    {func(_ *body, in *PostureInput) { in.Battery.Value, in.Battery.Paused = 0.04, true }, true},
-		"one wrong in a hundred": {func(b *body, in *PostureInput) { in.Battery.Value = 0.8 - 0.79*float64(b.now/(20*ms)%100/99) }, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBody(t, nil)
-			b.drain = 0
-			b.edit = func(in *PostureInput) { c.edit(b, in) }
-			if b.run(15 * time.Minute); b.out.HoldImpossible != c.due {
-				t.Errorf("has to go down: %t, expected %t: %+v", b.out.HoldImpossible, c.due, b.out)
-			}
-		})
-	}
-}
-
 // TestPostureStateGoesOn restores a way down at every moment; the copy decides the same.
 func TestPostureStateGoesOn(t *testing.T) {
 	b := newBody(t, nil)

@@ -17,7 +17,9 @@ func (p *Postures) AppendState(b []byte) []byte {
 	for _, d := range p.times() {
 		b = appendStored(b, *d)
 	}
-	b = appendFloat(appendFloat(b, p.battery.value), p.heat.value)
+	for _, v := range p.values() {
+		b = appendFloat(b, *v)
+	}
 	b = append(b, uint8(p.cause), uint8(p.cause>>8), uint8(p.phase), uint8(p.at), uint8(p.step+1), uint8(p.assert), uint8(p.failed)) //nolint:gosec // small
 	for i := range MaxPostures {
 		for _, d := range p.stepTimes(i) {
@@ -44,9 +46,8 @@ func (p *Postures) RestoreState(b []byte) error {
 	for _, d := range n.times() {
 		*d = r.duration(maxStored, "a time")
 	}
-	n.battery.value, n.heat.value = r.f64(), r.f64()
-	for _, v := range [...]float64{n.battery.value, n.heat.value} {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+	for _, v := range n.values() {
+		if *v = r.f64(); math.IsNaN(*v) || math.IsInf(*v, 0) {
 			r.fail("a reserve is not finite")
 		}
 	}
@@ -91,8 +92,12 @@ func (p *Postures) flags() [11]*bool {
 	}
 }
 
-func (p *Postures) times() [7]*time.Duration {
-	return [...]*time.Duration{&p.first, &p.battery.at, &p.heat.at, &p.held, &p.due, &p.begun, &p.retry}
+func (p *Postures) times() [9]*time.Duration {
+	return [...]*time.Duration{&p.first, &p.battery.at, &p.heat.at, &p.held, &p.due, &p.last, &p.begun, &p.retry, &p.stirred}
+}
+
+func (p *Postures) values() [4]*float64 {
+	return [...]*float64{&p.battery.value, &p.battery.from, &p.heat.value, &p.heat.from}
 }
 
 func (p *Postures) stepTimes(i int) [6]*time.Duration {

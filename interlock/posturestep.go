@@ -1,9 +1,6 @@
 package interlock
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // MaxPostureJoints is one more than the largest joint number.
 const MaxPostureJoints = 64
@@ -21,9 +18,10 @@ type Postures struct {
 	battery, heat reserve
 	proofs        [MaxPostures]shown
 
-	// held is since when motion has been held, if isHeld is true; due since when a reserve ends, if isDue is true.
-	isHeld, isDue bool
-	held, due     time.Duration
+	// held is since when motion has been held, if isHeld is true; due for how long a reserve has been seen to end, less a quarter of
+	// the time in which it was not, and isDue is true if it was at last.
+	isHeld, isDue   bool
+	held, due, last time.Duration
 	// committed is true from the moment at begun at which the robot has to go down; fired once the trigger has been seen active.
 	committed, fired bool
 	begun            time.Duration
@@ -36,60 +34,26 @@ type Postures struct {
 	failed             StepSet
 	exhausted, resting bool
 	retry              time.Duration
-	records            [MaxPostures]PostureRecord
+	// stirred is for how long legs may have moved on this way down because they were told to.
+	stirred time.Duration
+	records [MaxPostures]PostureRecord
 }
 
-// reserve is what is known of something that balance uses up.
-type reserve struct {
-	seen, paused bool
-	value        float64
-	at           time.Duration
-}
-
-// shown is since when joints have shown a posture, and since when not.
+// shown is since when joints have shown a posture, and since when not; or, where no joint shows it, since when the robot stands.
 type shown struct {
 	known, on bool
 	seen      time.Duration
 	since     time.Duration
 }
 
-// take keeps a reading that can be true. Others change nothing: what was known last goes on running out.
-func (r *reserve) take(now time.Duration, cfg *ReserveConfig, g *Gauge) {
-	if cfg.Used && g.Seen && g.Received <= now && g.Value >= cfg.Least && g.Value <= cfg.Most {
-		*r = reserve{seen: true, paused: g.Paused, value: g.Value, at: g.Received}
-	}
-}
-
-// ends is when the reserve is used up at worst; ok is false if it is not used, or is being filled.
-func (r *reserve) ends(now time.Duration, cfg *ReserveConfig, unseen time.Duration) (at time.Duration, ok bool) {
-	switch {
-	case !cfg.Used:
-		return 0, false
-	case !r.seen:
-		return unseen, true
-	case r.paused && since(now, r.at) <= cfg.MaxAge && r.value >= cfg.Floor:
-		return 0, false
-	}
-	left := (r.value - cfg.Floor) / cfg.PerSecond
-	if !(left > 0) {
-		return r.at, true
-	}
-	return r.at + time.Duration(min(left, maxDuration.Seconds())*float64(time.Second)), true
-}
-
-// least is what the reserve is at worst now, NaN if nobody knows.
-func (r *reserve) least(now time.Duration, cfg *ReserveConfig) float64 {
-	if !cfg.Used || !r.seen {
-		return math.NaN()
-	}
-	return r.value - float64(cfg.PerSecond*since(now, r.at).Seconds())
-}
-
 // Observe takes the joints' positions in rad or m, those in known, received at now. It does not allocate.
 func (p *Postures) Observe(now time.Duration, known uint64, position *[MaxPostureJoints]float64) {
 	for i := 1; i < p.cfg.N; i++ {
 		proof := &p.cfg.Steps[i].Proof
-		on := proof.N > 0
+		if proof.N == 0 {
+			continue
+		}
+		on := true
 		for k := range proof.N {
 			j := &proof.Joints[k]
 			v := position[j.Joint]
@@ -104,6 +68,10 @@ func (p *Postures) Observe(now time.Duration, known uint64, position *[MaxPostur
 	}
 }
 
+// stirSettle is how long legs may take to come to rest in a posture that is reached, and stirMost for how long on one way down legs
+// that move are taken for those that were told to: a robot that never comes to rest has to be seen.
+const stirSettle, stirMost = 2 * time.Second, 30 * time.Second
+
 // Step says which steps are demanded at now. It does not allocate. The caller steps with every decision, measurement and
 // acknowledgement, and at least every tenth of a second.
 func (p *Postures) Step(now time.Duration, in *PostureInput, out *PostureOutput) {
@@ -112,11 +80,14 @@ func (p *Postures) Step(now time.Duration, in *PostureInput, out *PostureOutput)
 		return
 	}
 	if !p.ran {
-		p.ran, p.first = true, now
+		p.ran, p.first, p.last = true, now, now
 	}
 	p.battery.take(now, &p.cfg.Battery, &in.Battery)
 	p.heat.take(now, &p.cfg.Heat, &in.Heat)
 	phase, at, step, assert, records := p.phase, p.at, p.step, p.assert, p.records
+	if p.stirs(now) {
+		p.stirred += since(now, p.last)
+	}
 	p.look(now, in)
 	cause := p.why(now, in)
 	p.commit(now, cause, in)
@@ -127,8 +98,8 @@ func (p *Postures) Step(now time.Duration, in *PostureInput, out *PostureOutput)
 	out.Changed = phase != p.phase || at != p.at || step != p.step || assert != p.assert || records != p.records
 }
 
-// look finds the lowest posture that is proven. One that was reached stays so while joints are silent: a robot that knelt and
-// needs no power is down. Joints that show another posture for as long take it back.
+// look finds the lowest posture that is proven. One that was reached stays so while joints are silent and nothing moves: a robot that
+// knelt and needs no power is down. Joints that show another posture for as long take it back.
 func (p *Postures) look(now time.Duration, in *PostureInput) {
 	lowest := 0
 	for i := 1; i < p.cfg.N; i++ {
@@ -136,9 +107,9 @@ func (p *Postures) look(now time.Duration, in *PostureInput) {
 		was, proven := r.WasReached, false
 		switch {
 		case proof.N > 0:
-			fresh := s.known && since(now, s.seen) <= p.cfg.MaxAge && now >= s.seen
+			fresh := p.fresh(now, s)
 			long := fresh && since(now, s.since) >= proof.Dwell
-			proven = long && s.on || was && (s.on || !long)
+			proven = long && s.on || was && (fresh || in.Motion != Moving || p.stirs(now)) && (s.on || !long)
 		case r.WasAcked && !r.WasFailed:
 			// The acknowledgement's word, and a standstill since.
 			if in.Motion != Standing {
@@ -146,7 +117,7 @@ func (p *Postures) look(now time.Duration, in *PostureInput) {
 			} else if !s.known {
 				s.known, s.since = true, now
 			}
-			proven = s.known && since(now, s.since) >= proof.Dwell || was && in.Motion != Moving
+			proven = s.known && since(now, max(s.since, r.Acked)) >= proof.Dwell || was && in.Motion != Moving
 		}
 		if proven && !was {
 			r.Reached, r.WasReached = now, true
@@ -160,37 +131,23 @@ func (p *Postures) look(now time.Duration, in *PostureInput) {
 	p.at = lowest
 }
 
-// deadline is when the first of the reserves is used up.
-func (p *Postures) deadline(now time.Duration) (at time.Duration, cause Cause, ok bool) {
-	unseen := p.first + p.cfg.Unseen
-	at, ok = p.battery.ends(now, &p.cfg.Battery, unseen)
-	cause = CauseBatteryEnds
-	if h, hot := p.heat.ends(now, &p.cfg.Heat, unseen); hot && (!ok || h < at) {
-		at, cause, ok = h, CauseTooHot, true
-	}
-	return at, cause, ok
+// fresh says whether joints have been heard lately.
+func (p *Postures) fresh(now time.Duration, s *shown) bool {
+	return s.known && since(now, s.seen) <= p.cfg.MaxAge && now >= s.seen
 }
 
-// why says why the robot has to go down, CauseNone while it need not.
-func (p *Postures) why(now time.Duration, in *PostureInput) Cause {
-	if !in.Held {
-		p.isHeld = false
-	} else if !p.isHeld {
-		p.isHeld, p.held = true, now
+// stirs says whether legs may move because they were told to: while a step is under way and not refused, and a moment longer. On one
+// way down that ends, however often steps are tried.
+func (p *Postures) stirs(now time.Duration) bool {
+	if p.stirred >= stirMost {
+		return false
 	}
-	at, cause, ok := p.deadline(now)
-	if ok = ok && now >= at-p.need; !ok {
-		p.isDue = false
-	} else if !p.isDue {
-		p.isDue, p.due = true, now
+	stirs := p.step > 0
+	for i := range p.records {
+		r := &p.records[i]
+		stirs = stirs || r.WasAsked && r.WasReached && !r.WasFailed && since(now, r.Reached) < stirSettle
 	}
-	switch most := p.cfg.Steps[0].Within; {
-	case p.isDue && (p.committed || since(now, p.due) >= p.cfg.Confirm):
-		return cause
-	case most > 0 && p.isHeld && since(now, p.held) >= most && !p.down():
-		return CauseStoodLong
-	}
-	return CauseNone
+	return stirs
 }
 
 // down says whether the robot is in a posture that needs no power.
@@ -202,12 +159,12 @@ func (p *Postures) commit(now time.Duration, cause Cause, in *PostureInput) {
 	switch {
 	case !p.committed && (cause != CauseNone || in.Active):
 		p.committed, p.fired, p.begun = true, in.Active, now
-		p.failed, p.exhausted, p.resting = 0, false, false
+		p.failed, p.exhausted, p.resting, p.stirred = 0, false, false, 0
 	case p.committed && p.fired && !in.Active && cause == CauseNone:
-		// What is proven stays so; all else is forgotten, and nothing is demanded any more.
+		// What joints show stays so; all else is forgotten, and nothing is demanded any more.
 		for i := range p.records {
 			r := &p.records[i]
-			*r = PostureRecord{Reached: r.Reached, WasReached: r.WasReached && p.cfg.Steps[i].Proof.N > 0}
+			*r = PostureRecord{Reached: r.Reached, WasReached: r.WasReached && p.cfg.Steps[i].Proof.N > 0 && p.fresh(now, &p.proofs[i])}
 		}
 		p.committed, p.fired, p.phase, p.step, p.assert = false, false, PostureFree, -1, 0
 		p.failed, p.exhausted, p.resting = 0, false, false
@@ -269,7 +226,7 @@ func (p *Postures) follow(now time.Duration, in *PostureInput) {
 // may go, where that is safe.
 func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutput) {
 	if p.down() {
-		p.phase, p.exhausted, p.resting, p.failed = PostureReached, false, false, p.failed&^p.passed()
+		p.phase, p.exhausted, p.failed = PostureReached, false, p.failed&^p.passed()
 		if at, _, ok := p.deadline(now); !ok || now < at {
 			return
 		}
@@ -292,10 +249,13 @@ func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutpu
 		case StepNotUpright, StepCarrying, StepCharge, StepNotFrom, StepPast, StepFailed:
 		}
 	}
+	if p.failed != 0 && !p.resting {
+		p.resting, p.retry = true, now+p.cfg.Retry
+	}
 	switch {
-	case p.down() || p.resting:
+	case p.down():
 	case p.failed != 0 && !moving:
-		p.phase, p.exhausted, p.resting, p.retry = PostureExhausted, true, true, now+p.cfg.Retry
+		p.phase, p.exhausted = PostureExhausted, true
 	default:
 		p.phase = PostureWaiting
 	}
@@ -304,13 +264,8 @@ func (p *Postures) choose(now time.Duration, in *PostureInput, out *PostureOutpu
 // passed are the steps down to where the robot is.
 func (p *Postures) passed() StepSet { return StepSet(1<<(p.at+1) - 1) } //nolint:gosec // at most MaxPostures
 
-// ask demands a step. One that is demanded still is let go first, since whoever carries it out acts on what changes; but power
-// that was taken stays taken.
+// ask demands a step. One that is demanded still is asked anew without being let go: power that was taken stays taken.
 func (p *Postures) ask(i int, now time.Duration, out *PostureOutput) {
-	if p.assert.Has(i) && p.cfg.Steps[i].Kind != PostureOff {
-		p.assert &^= 1 << i
-		return
-	}
 	p.phase, p.step = PostureGoing, i
 	p.assert |= 1 << i
 	out.Asked |= 1 << i
@@ -325,6 +280,8 @@ func (p *Postures) denied(i int, now time.Duration, in *PostureInput) PostureDen
 		return StepPast
 	case p.failed.Has(i):
 		return StepFailed
+	case !p.from(s, in) && (!s.LastResort || !p.desperate(i, now)):
+		return StepNotFrom
 	case s.Needs&NeedStandstill != 0 && in.Motion != Standing:
 		return StepMoving
 	case s.Needs&NeedUpright != 0 && in.Fallen != Clear:
@@ -333,8 +290,6 @@ func (p *Postures) denied(i int, now time.Duration, in *PostureInput) PostureDen
 		return StepCarrying
 	case s.MinCharge > 0 && !(p.battery.least(now, &p.cfg.Battery) >= s.MinCharge):
 		return StepCharge
-	case !p.from(s, in) && (!s.LastResort || !p.desperate(i, now)):
-		return StepNotFrom
 	}
 	return StepPossible
 }
@@ -371,9 +326,8 @@ func (p *Postures) report(now time.Duration, cause Cause, in *PostureInput, out 
 	}
 	for i := 1; i < p.cfg.N; i++ {
 		out.Denied[i] = p.denied(i, now, in)
-		s, r := &p.cfg.Steps[i], &p.records[i]
-		out.GoingDown = out.GoingDown || r.WasAsked && since(now, r.Asked) < s.Within+s.Proof.Dwell
 	}
+	out.GoingDown = p.stirs(now)
 	if cause != CauseNone || p.committed && !p.fired {
 		out.Due = Fault(p.cause, 0)
 	}

@@ -85,6 +85,9 @@ func (d *document) checkPostureRung(p *Profile, s *PostureStep, where *path) {
 	if s.Rung == "" {
 		return
 	}
+	if first := slices.IndexFunc(p.Posture.Steps, func(o PostureStep) bool { return o.Rung == s.Rung }); p.Posture.Steps[first].Posture != s.Posture {
+		d.wrong(where.child("rung"), ruleDuplicate, "a rung of its own", "that of "+p.Posture.Steps[first].Posture, "one request cannot ask for two postures")
+	}
 	i := slices.IndexFunc(p.Ladder, func(r Rung) bool { return r.Name == s.Rung })
 	if i < 0 {
 		d.unknownName(where.child("rung"), s.Rung, names(p.Ladder, func(r Rung) string { return r.Name }), "the stop ladder")
@@ -136,10 +139,13 @@ func (d *document) checkPostureTime(p *Profile) {
 		if begin >= 1 {
 			d.wrong(at("posture", "battery"), ruleInfeasible, "a battery that lasts longer than the way down ("+shortDuration(need.Round(time.Second))+")", "one that does not", "the robot could never stand")
 		}
-		for i := 1; i < spec.N; i++ {
-			if m := spec.Steps[i].MinCharge; m > begin {
+		left := time.Duration(0)
+		for i := spec.N - 1; i > 0; i-- {
+			s := &spec.Steps[i]
+			left += s.Within + s.Proof.Dwell
+			if most := b.EmptyRatio + float64(b.PerMinute*left.Minutes()); s.MinCharge > most {
 				d.wrong(at("posture", "steps", i, "min_charge"), ruleInfeasible,
-					fmt.Sprintf("at most %.3f, the charge at which the way down begins", begin), trimFloat(m), "the step would be left out each time")
+					fmt.Sprintf("at most %.3f, the charge that is left when its turn comes", most), trimFloat(s.MinCharge), "the step would be left out when it comes late")
 			}
 		}
 	}

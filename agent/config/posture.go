@@ -86,7 +86,7 @@ type PostureJoint struct {
 const (
 	// postureConfirm is for how long a gauge has to say that a reserve ends.
 	postureConfirm = 2 * time.Second
-	// postureUnseen is for how long after the start a gauge may not have been heard.
+	// postureUnseen is for how long after the start a gauge may not have been heard, beside the time that the way down takes.
 	postureUnseen = 2 * time.Minute
 	postureRetry  = 10 * time.Second
 	// batteryAge and heatAge are for how long a charger's or a sensor's word counts.
@@ -128,6 +128,7 @@ func (p *Profile) PostureSpec() interlock.PostureConfig {
 	if h := p.Posture.Heat; h != nil {
 		out.Heat = interlock.ReserveConfig{Used: true, Floor: -h.LimitC, PerSecond: h.PerMinuteC / 60, Least: -hottest, Most: -coldest, MaxAge: heatAge}
 	}
+	out.Unseen += out.Need()
 	return out
 }
 

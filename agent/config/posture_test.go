@@ -25,7 +25,7 @@ func TestPostureSpec(t *testing.T) {
 		kneel.Proof.Joints[0] != interlock.JointRange{Joint: 3, Min: 1.1, Max: 2.8} || kneel.Proof.Joints[1].Joint != 9,
 		off.Kind != interlock.PostureOff || off.After != interlock.PosturesOf(interlock.PostureKneel, interlock.PostureLying) || off.LastResort || !off.Proof.Acked,
 		got.Battery.Floor != 0.05 || got.Battery.PerSecond != 0.02/60 || got.Heat.Floor != -90 || got.Heat.PerSecond != 0.2,
-		got.Stop < time.Second || got.Need() < 12*time.Second:
+		got.Stop < time.Second || got.Need() < 12*time.Second, got.Unseen < got.Need()+time.Minute:
 		t.Errorf("got %+v", got)
 	}
 	if _, err := interlock.NewPostures(got); err != nil {
@@ -44,17 +44,20 @@ func TestStepsThatCannotBeTaken(t *testing.T) {
 	for name, x := range map[string]struct {
 		file, old, new, want string
 	}{
-		"as it is":                     {"", "", "", ""},
-		"nobody knows it upright":      {"", "fall:\n  tilt_rad: 0.9\n  dwell: 300ms\n  free_fall: {below_mps2: 3, for: 150ms}\n  impact_mps2: 80\n", "", "a fall section"},
-		"hands that nobody knows":      {"", "needs: [upright, standstill]", "needs: [upright, empty-hands]", "loads, of which facts say"},
-		"more charge than is left":     {"", "ack_within: 500ms\n      within: 10s", "min_charge: 0.2\n      ack_within: 500ms\n      within: 10s", "the charge at which the way down begins"},
-		"never cool enough":            {"", "per_minute_c: 12", "per_minute_c: 400", "motors that last longer"},
-		"off while it stands":          {"", "      after: [kneel, lying]\n", "", "does not fall without power"},
-		"off after what is no step":    {"", "after: [kneel, lying]", "after: [sit]", "a step before this one"},
-		"shown beyond the end stops":   {"", "joint: left_knee_joint, min: 1.1, max: 2.8", "joint: left_knee_joint, min: 3.1, max: 3.8", "the joint can reach"},
-		"shown by no joint":            {"", "joint: left_knee_joint", "joint: left_nee_joint", "left_nee_joint"},
-		"shown by an answer alone":     {"", "      ack_within: 1s\n", "", "a request that is not answered"},
-		"a rung that brings nobody":    {"", "rung: kneel ", "rung: lock  ", "takes the robot down"},
+		"as it is":                   {"", "", "", ""},
+		"nobody knows it upright":    {"", "fall:\n  tilt_rad: 0.9\n  dwell: 300ms\n  free_fall: {below_mps2: 3, for: 150ms}\n  impact_mps2: 80\n", "", "a fall section"},
+		"hands that nobody knows":    {"", "needs: [upright, standstill]", "needs: [upright, empty-hands]", "loads, of which facts say"},
+		"more charge than is left":   {"", "ack_within: 500ms\n      within: 10s", "min_charge: 0.2\n      ack_within: 500ms\n      within: 10s", "left when its turn comes"},
+		"the stop's charge":          {"", "ack_within: 500ms\n      within: 10s", "min_charge: 0.055\n      ack_within: 500ms\n      within: 10s", "left when its turn comes"},
+		"never cool enough":          {"", "per_minute_c: 12", "per_minute_c: 400", "motors that last longer"},
+		"off while it stands":        {"", "      after: [kneel, lying]\n", "", "does not fall without power"},
+		"off after what is no step":  {"", "after: [kneel, lying]", "after: [sit]", "a step before this one"},
+		"shown beyond the end stops": {"", "joint: left_knee_joint, min: 1.1, max: 2.8", "joint: left_knee_joint, min: 3.1, max: 3.8", "the joint can reach"},
+		"shown by no joint":          {"", "joint: left_knee_joint", "joint: left_nee_joint", "left_nee_joint"},
+		"shown by an answer alone":   {"", "      ack_within: 1s\n", "", "a request that is not answered"},
+		"a rung that brings nobody":  {"", "rung: kneel ", "rung: lock  ", "takes the robot down"},
+		"two steps by one rung": {"", `posture: "off" `, `rung: kneel
+      posture: "off" `, "a rung of its own"},
 		"a rung that there is not":     {"", "rung: kneel ", "rung: kneal ", "kneal"},
 		"without an end":               {"", "      within: 10s ", "      #", "within and shown_by"},
 		"balance comes second":         {"", "posture: balance, within: 30m", "posture: sit, within: 30m", "balance first"},

@@ -84,7 +84,7 @@ type Core struct {
 	weak     badCommand
 	composed msg.Pose
 	unclean  bool
-	// stirred is true once the robot was let move, or was measured to move, since the start.
+	// stirred is true once the robot was let move, or was measured to move, since the start; or if the last run may have left it moving.
 	stirred bool
 	// pending are the policies before, the oldest first, until the robot stands; crowded says that there were too many.
 	pending    []*pendingPolicy
@@ -274,17 +274,20 @@ func (c *Core) climb(ev *Event, fx *Effects) {
 		SpeedMPS: c.motion.SpeedMPS, SpeedKnown: c.motion.SpeedKnown, Acks: c.acks,
 		PowerOff: c.decision.Category == interlock.Category1, GoingDown: c.down.out.GoingDown && c.motion.BaseRests,
 	}
+	before := c.rungs.Assert
 	c.ladder.Step(ev.Boot, &in, &c.rungs)
 	c.goDown(ev, fx)
-	down := interlock.RungSet(c.downRungs()) //nolint:gosec // the ladder's rungs alone
 	for i := range c.acks {
 		// A request that is made anew has not been answered yet.
-		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) && !down.Has(i) && i != c.trial.order.Rung {
+		if c.rungs.Asked.Has(i) || !c.rungs.Assert.Has(i) && i != c.trial.order.Rung {
 			c.acks[i] = interlock.AckNone
 		}
+		if c.rungs.Asked.Has(i) && !before.Has(i) && c.trial.rungs&(1<<i) != 0 {
+			c.down.calls[i]++ // a step goes by it already, but the ladder has not been answered
+		}
 	}
-	fx.Rungs = c.asserted()
-	fx.RungsChanged = c.rungs.Changed || fx.Rungs != c.trial.rungs
+	fx.Rungs, fx.Calls = c.asserted(), c.down.calls
+	fx.RungsChanged = c.rungs.Changed || c.down.out.Asked != 0 || fx.Rungs != c.trial.rungs
 	c.trial.rungs = fx.Rungs
 }
 

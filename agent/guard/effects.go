@@ -20,8 +20,9 @@ type Effects struct {
 	// SendLock asks for Locked on the lock topic.
 	SendLock, Locked bool
 	// Rungs has bit i set while rung i of the stop ladder is asserted, and bit PostureRung+i while step i of the way down is
-	// demanded of its own service; RungsChanged is true when that is new.
+	// demanded of its own service; Calls counts what is asked anew. RungsChanged is true when one of them is new.
 	Rungs        uint32
+	Calls        Calls
 	RungsChanged bool
 	// PostureChanged is true when the way down has come further.
 	PostureChanged bool
@@ -72,8 +73,9 @@ type Sink interface {
 	End(gate int, seq uint64, at [msg.MaxJoints]float64, known uint64)
 	// GateLock publishes the value of a gate's lock topic unless a newer one went out.
 	GateLock(gate int, seq uint64, locked bool)
-	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack].
-	Rungs(seq uint64, asserted uint32)
+	// Rungs sets which rungs of the ladder are to be asserted. Services answer through [Guard.Ack]. One that is asserted and
+	// whose number has changed is asked once more; the answer carries the number.
+	Rungs(seq uint64, asserted uint32, calls Calls)
 	// Private says whether cameras and microphones have to be closed: when that changes, and again every second while
 	// they are not known to be.
 	Private(seq uint64, private bool)

@@ -182,7 +182,7 @@ func (g *Guard) act(fx *Effects) {
 		g.opt.Sink.Lock(fx.Seq, fx.Locked)
 	}
 	if fx.RungsChanged {
-		g.opt.Sink.Rungs(fx.Seq, fx.Rungs)
+		g.opt.Sink.Rungs(fx.Seq, fx.Rungs, fx.Calls)
 	}
 	if fx.CloseDevices {
 		g.opt.Sink.Private(fx.Seq, fx.Private)
@@ -310,8 +310,15 @@ func (g *Guard) LockSeen(b *msg.Bool) { g.begin(EventLock).Lock = b; g.finish() 
 // Floor takes the index of the floor that the localisation works on, -1 if unknown.
 func (g *Guard) Floor(index int) { g.begin(EventFloor).Floor = index; g.finish() }
 
-// Ack takes a rung's answer.
-func (g *Guard) Ack(rung int, ok bool) { g.begin(EventAck).Ack = Ack{Rung: rung, OK: ok}; g.finish() }
+// Ack takes a rung's answer, or that of a step's service, to the request of a number: the last of [Effects.Calls] that it was told.
+func (g *Guard) Ack(rung int, ok bool, number uint8) {
+	g.begin(EventAck).Ack = Ack{Rung: rung, OK: ok}
+	if rung >= 0 && rung < len(Calls{}) && g.opt.Core.down.calls[rung] != number {
+		g.mu.Unlock()
+		return // It was asked anew while the answer was on its way.
+	}
+	g.finish()
+}
 
 // Answer takes a line from a heartbeat endpoint's response topic. Lines that are not an answer of this endpoint count
 // as wrong answers: nobody else has any business there.

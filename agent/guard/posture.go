@@ -11,6 +11,10 @@ import (
 // PostureRung is the bit of [Effects.Rungs], and the number in [Ack], of the posture's first step: the ladder's rungs come before.
 const PostureRung = interlock.MaxRungs
 
+// Calls has, for each bit of [Effects.Rungs], a number that changes with every request that has to be made although the bit was
+// set before.
+type Calls [PostureRung + interlock.MaxPostures]uint8
+
 // PostureParams is how a robot that stands by balance goes down.
 type PostureParams struct {
 	Config interlock.PostureConfig
@@ -23,7 +27,9 @@ type posture struct {
 	core *interlock.Postures
 	out  interlock.PostureOutput
 	acks [interlock.MaxPostures]interlock.Ack
-	heat scalar
+	// calls count what was asked anew.
+	calls Calls
+	heat  scalar
 }
 
 // goDown moves the way down on. It comes behind the ladder, which brings the robot to the standstill that steps need.
@@ -50,13 +56,11 @@ func (c *Core) goDown(ev *Event, fx *Effects) {
 	if c.params.Fall.Used {
 		in.Fallen = c.fall.Status(boot).Fallen.State
 	}
-	for i, r := range c.params.Posture.Rungs {
-		if r >= 0 && p.out.Assert.Has(i) {
-			in.Acks[i] = c.acks[r]
-		}
-	}
 	p.core.Step(boot, &in, &p.out)
 	for i := range p.acks {
+		if p.out.Asked.Has(i) {
+			p.calls[c.rungOf(i)]++
+		}
 		if p.out.Asked.Has(i) || !p.out.Assert.Has(i) {
 			p.acks[i] = interlock.AckNone
 		}
@@ -69,28 +73,35 @@ func (p *posture) takeJoints(ev *Event) {
 	p.core.Observe(ev.Boot, ev.Joints.Seen, &ev.Joints.Position)
 }
 
-// takeAck takes the answer of a step's service; false if it is a rung's.
-func (p *posture) takeAck(a *Ack) bool {
-	i := a.Rung - PostureRung
-	if i < 0 || i >= len(p.acks) {
-		return false
+// rungOf is the bit of [Effects.Rungs] by which a step is taken.
+func (c *Core) rungOf(step int) int {
+	if r := c.params.Posture.Rungs[step]; r >= 0 {
+		return r
 	}
-	p.acks[i] = interlock.AckFailed
+	return PostureRung + step
+}
+
+// takeAck takes the answer of a rung, for the ladder and for the step that goes by it: each forgets it with its own next request.
+func (c *Core) takeAck(a *Ack) {
+	ack := interlock.AckFailed
 	if a.OK {
-		p.acks[i] = interlock.AckOK
+		ack = interlock.AckOK
 	}
-	return true
+	if a.Rung >= 0 && a.Rung < len(c.acks) {
+		c.acks[a.Rung] = ack
+	}
+	for i := range c.down.acks {
+		if c.rungOf(i) == a.Rung {
+			c.down.acks[i] = ack
+		}
+	}
 }
 
 // downRungs are the bits of what the way down demands, of the ladder's rungs and of its own.
 func (c *Core) downRungs() (bits uint32) {
-	for i, r := range c.params.Posture.Rungs {
-		switch {
-		case !c.down.out.Assert.Has(i):
-		case r >= 0:
-			bits |= 1 << r
-		default:
-			bits |= 1 << (PostureRung + i)
+	for i := range interlock.MaxPostures {
+		if c.down.out.Assert.Has(i) {
+			bits |= 1 << c.rungOf(i)
 		}
 	}
 	return bits
@@ -219,6 +230,9 @@ func (e *encoder) posture(p *posture) {
 	for _, a := range p.acks {
 		e.u8(uint8(a))
 	}
+	for _, n := range p.calls {
+		e.u8(n)
+	}
 	e.duration(p.heat.boot)
 	e.f64(p.heat.value)
 }
@@ -227,6 +241,9 @@ func (d *decoder) posture(p *posture) {
 	p.out = interlock.PostureOutput{Due: d.condition(), Failed: d.condition(), HoldImpossible: d.flag(), GoingDown: d.flag(), Assert: interlock.StepSet(d.u8()), Step: -1}
 	for i := range p.acks {
 		p.acks[i] = interlock.Ack(d.u8())
+	}
+	for i := range p.calls {
+		p.calls[i] = d.u8()
 	}
 	p.heat = scalar{boot: d.duration(), value: d.f64()}
 }

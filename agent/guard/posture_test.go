@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -21,6 +22,7 @@ type walker struct {
 	works         [interlock.MaxPostures]bool
 	answers       [interlock.MaxPostures]bool
 	was           uint32
+	calls         Calls
 	asked         []int
 	due           []func()
 	dueAt         []time.Duration
@@ -82,10 +84,9 @@ func newWalker(t *testing.T, p *Params) *walker {
 			}
 			w.records = append(w.records, text)
 		}
-		fresh := fx.Rungs &^ w.was
-		w.was = fx.Rungs
+		fresh := w.fresh(fx)
 		for i := 1; i < interlock.MaxPostures; i++ {
-			if fresh&(1<<(PostureRung+i)) != 0 {
+			if fresh&(1<<w.core.rungOf(i)) != 0 {
 				w.ask(i)
 			}
 		}
@@ -93,11 +94,26 @@ func newWalker(t *testing.T, p *Params) *walker {
 	return w
 }
 
+// fresh are the rungs that are called by these effects, as the sink does.
+func (w *walker) fresh(fx *Effects) (fresh uint32) {
+	if !fx.RungsChanged {
+		return 0
+	}
+	fresh = fx.Rungs &^ w.was
+	for i, n := range fx.Calls {
+		if n != w.calls[i] {
+			fresh |= fx.Rungs & (1 << i)
+		}
+	}
+	w.was, w.calls = fx.Rungs, fx.Calls
+	return fresh
+}
+
 // ask is the service of a step.
 func (w *walker) ask(i int) {
 	w.asked = append(w.asked, i)
 	if w.answers[i] {
-		w.after(100*time.Millisecond, func() { w.apply(Event{Kind: EventAck, Ack: Ack{Rung: PostureRung + i, OK: true}}) })
+		w.after(100*time.Millisecond, func() { w.apply(Event{Kind: EventAck, Ack: Ack{Rung: w.core.rungOf(i), OK: true}}) })
 	}
 	if w.works[i] && i == walkKneel {
 		w.kneeling = true
@@ -198,7 +214,7 @@ func TestGoesDownBeforeItFalls(t *testing.T) {
 		})
 	}
 	off := walkerParams(t)
-	off.Posture = PostureParams{}
+	off.Posture.Config = interlock.PostureConfig{}
 	w := newWalker(t, off).ready()
 	w.charge, w.drain, w.celsius = 0.08, 1e-3, 120
 	if w.run(2 * time.Minute); len(w.asked) > 0 || w.active(interlock.PostureDue) {
@@ -258,11 +274,43 @@ func TestPostureByARung(t *testing.T) {
 	w := newWalker(t, p).ready()
 	w.charge = 0.05
 	w.until("asked", time.Minute, func() bool { return w.asserted&(1<<rung) != 0 && w.phase() == interlock.PostureGoing })
-	w.apply(Event{Kind: EventAck, Ack: Ack{Rung: rung, OK: true}})
-	w.kneeling = true
 	w.until("down", 10*time.Second, func() bool { return w.phase() == interlock.PostureReached })
-	if r := w.core.down.out.Records[walkKneel]; !r.WasAcked || len(w.asked) > 0 {
+	if r := w.core.down.out.Records[walkKneel]; !r.WasAcked || len(w.asked) != 1 {
 		t.Errorf("%+v, services asked %v", r, w.asked)
+	}
+}
+
+// TestPostureByARungThatIsAsserted: the ladder has asserted the rung of a step before, and was refused while the robot walked. The step
+// calls the service all the same, as often as it is tried, and what the ladder was told is not its answer.
+func TestPostureByARungThatIsAsserted(t *testing.T) {
+	p := walkerParams(t)
+	const rung = 1
+	p.Posture.Rungs[walkKneel] = rung
+	w := newWalker(t, p).ready()
+	w.answers, w.works = [interlock.MaxPostures]bool{}, [interlock.MaxPostures]bool{}
+	moving, edit := true, w.edit
+	w.edit = func(ev *Event) bool {
+		if moving && ev.Kind == EventOdometry {
+			ev.Pose.Twist.Linear.X = 0.3
+		}
+		return edit(ev)
+	}
+	w.apply(Event{Kind: EventOrder, Order: Order{Kind: OrderStop, Category: 2, Zone: geofence.NoZone}})
+	w.until("the ladder's call", time.Minute, func() bool { return w.core.rungs.Assert.Has(rung) && len(w.asked) == 1 })
+	w.apply(Event{Kind: EventAck, Ack: Ack{Rung: rung}})
+	moving = false
+	w.until("stands", time.Minute, func() bool { return w.core.rungs.Phase == interlock.LadderConfirmed })
+	w.charge = 0.05
+	w.until("the step's call", time.Minute, func() bool { return len(w.asked) > 1 })
+	if w.phase() != interlock.PostureGoing || w.core.down.out.Records[walkKneel].WasFailed {
+		t.Errorf("%s, asked %v: the ladder's answer is the step's: %+v", w.phase(), w.asked, w.core.down.out.Records[walkKneel])
+	}
+	w.until("every step fails", time.Minute, func() bool { return w.phase() == interlock.PostureExhausted })
+	n := len(w.asked)
+	w.answers[walkKneel], w.works[walkKneel] = true, true
+	w.until("down", time.Minute, func() bool { return w.phase() == interlock.PostureReached })
+	if len(w.asked) != n+1 || w.asked[n] != walkKneel || !w.core.down.out.Records[walkKneel].WasAcked {
+		t.Errorf("asked %v after %d", w.asked, n)
 	}
 }
 

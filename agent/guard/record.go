@@ -156,7 +156,7 @@ func (c *Core) mix(fx *Effects) uint64 {
 		}
 	}
 	word(c.decision.Digest())
-	flags := uint64(fx.Rungs) << 8
+	flags := uint64(fx.Rungs)<<8 | uint64(c.down.out.Asked)<<32
 	for i, f := range [...]bool{fx.Send, fx.SendLock, fx.Locked, fx.Decided, fx.Private, fx.CloseDevices} {
 		if f {
 			flags |= 1 << i

@@ -31,7 +31,7 @@ type nullSink struct{ NoGates }
 func (nullSink) Command(uint64, msg.Twist)    {}
 func (nullSink) Lock(uint64, bool)            {}
 func (nullSink) Challenge(int, []byte)        {}
-func (nullSink) Rungs(uint64, uint32)         {}
+func (nullSink) Rungs(uint64, uint32, Calls)  {}
 func (nullSink) Private(uint64, bool)         {}
 func (nullSink) CommandChallenge(int, []byte) {}
 
@@ -52,6 +52,21 @@ func (c *copyRecorder) Append(_ uint8, _ time.Duration, payload []byte, _ bool) 
 	}
 	c.at += copy(c.ring[c.at:], payload)
 	return c.n, true
+}
+
+// TestAnswerToAnOlderRequest: what a service says to a request that was made anew meanwhile is no answer, and leaves no event.
+func TestAnswerToAnOlderRequest(t *testing.T) {
+	g, r, _ := openGuard(t, nullSink{}, &copyRecorder{})
+	const rung = PostureRung + 1
+	r.core.down.calls[rung] = 2
+	before := r.core.seq
+	g.Ack(rung, true, 1)
+	if r.core.seq != before {
+		t.Error("an older request's answer counts")
+	}
+	if g.Ack(rung, true, 2); r.core.seq != before+1 {
+		t.Error("off: the present request's answer is dropped")
+	}
 }
 
 // openGuard is a guard over a core that has opened.
@@ -106,7 +121,7 @@ func TestPathDoesNotAllocate(t *testing.T) {
 		{"graph", func() { g.Graph(graph) }},
 		{"peer", func() { g.Peer(PeerEvent{Change: PeerConnected, ID: 9, Name: "/planner"}) }},
 		{"answer", func() { g.Answer(0, line) }},
-		{"ack", func() { g.Ack(1, true) }},
+		{"ack", func() { g.Ack(1, true, 0) }},
 		{"stop order", func() { g.Order(Order{Kind: OrderStop, Zone: geofence.NoZone}) }},
 		{"full journal", func() { rec.drop = true; g.Tick(clock.Boot()); rec.drop = false }},
 	} {
@@ -140,7 +155,7 @@ func (s *orderSink) Command(seq uint64, t msg.Twist) {
 
 func (s *orderSink) Lock(uint64, bool)            {}
 func (s *orderSink) Challenge(int, []byte)        {}
-func (s *orderSink) Rungs(uint64, uint32)         {}
+func (s *orderSink) Rungs(uint64, uint32, Calls)  {}
 func (s *orderSink) Private(uint64, bool)         {}
 func (s *orderSink) CommandChallenge(int, []byte) {}
 

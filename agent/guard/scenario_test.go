@@ -14,20 +14,22 @@ func TestInputsThatFalterAtTheStartLatchNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		before func(r *rig)
 		latch  bool
+		start  Start
 	}{
-		"at once":          {func(r *rig) { r.run(50 * time.Millisecond) }, false},
-		"while it settles": {func(r *rig) { r.run(300 * time.Millisecond) }, false},
+		"at once":          {func(r *rig) { r.run(50 * time.Millisecond) }, false, Start{}},
+		"while it settles": {func(r *rig) { r.run(300 * time.Millisecond) }, false, Start{}},
 		"it was seen to stand": {func(r *rig) {
 			r.until("stands", 5*time.Second, func() bool { return r.core.motion.State == interlock.Standing })
-		}, false},
+		}, false, Start{}},
 		"it rolls (off)": {func(r *rig) {
 			r.plant.ignore, r.plant.want.v, r.plant.v = true, 0.3, 0.3
 			r.until("moves", 5*time.Second, func() bool { return r.core.motion.State == interlock.Moving })
-		}, true},
-		"it was opened (off)": {func(r *rig) { r.until("opens", 15*time.Second, r.open) }, true},
+		}, true, Start{}},
+		"it was opened (off)":       {func(r *rig) { r.until("opens", 15*time.Second, r.open) }, true, Start{}},
+		"it crashed while it moved": {func(r *rig) { r.run(50 * time.Millisecond) }, true, Start{Unclean: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, demoParams(t), Start{})
+			r := newRig(t, demoParams(t), c.start)
 			c.before(r)
 			for _, input := range []string{"odometry", "joints", "imu", "pose"} {
 				r.off[input] = true

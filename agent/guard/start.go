@@ -25,7 +25,7 @@ type Start struct {
 
 // NewCore returns a core that knows nothing about the robot yet and therefore holds it.
 func NewCore(p *Params, start Start) (*Core, error) {
-	c := &Core{params: p, unclean: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never, conflict: never}
+	c := &Core{params: p, unclean: start.Unclean, stirred: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never, conflict: never}
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
 	var err error

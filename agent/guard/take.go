@@ -100,12 +100,7 @@ func (c *Core) takeFact(ev *Event) {
 			c.beats[i].Answer(ev.Boot, ev.Answer.Value, ev.Answer.Valid, level)
 		}
 	case EventAck:
-		if i := ev.Ack.Rung; !c.down.takeAck(&ev.Ack) && i < len(c.acks) {
-			c.acks[i] = interlock.AckFailed
-			if ev.Ack.OK {
-				c.acks[i] = interlock.AckOK
-			}
-		}
+		c.takeAck(&ev.Ack)
 	case EventOrder:
 		c.obey(ev)
 	case EventAttestation:

@@ -33,12 +33,12 @@ func (c *clock) Civil() int64        { return c.civil }
 // silent does nothing with effects.
 type silent struct{ guard.NoGates }
 
-func (silent) Command(uint64, msg.Twist)    {}
-func (silent) Lock(uint64, bool)            {}
-func (silent) Challenge(int, []byte)        {}
-func (silent) Rungs(uint64, uint32)         {}
-func (silent) Private(uint64, bool)         {}
-func (silent) CommandChallenge(int, []byte) {}
+func (silent) Command(uint64, msg.Twist)         {}
+func (silent) Lock(uint64, bool)                 {}
+func (silent) Challenge(int, []byte)             {}
+func (silent) Rungs(uint64, uint32, guard.Calls) {}
+func (silent) Private(uint64, bool)              {}
+func (silent) CommandChallenge(int, []byte)      {}
 
 // run is a guard that is fed by hand, and the documents by which it decides.
 type run struct {

@@ -20,10 +20,10 @@ type Config struct {
 	// Passive is true for a device that takes power from a robot which needs it: it is left as it is until somebody asks for
 	// a stop, whatever becomes of the loop or of the process.
 	Passive bool
-	// Ack answers one request to stop: whether the device has confirmed it. It is not told of an answer to a request that
+	// Ack answers one request to stop, by its number: whether the device has confirmed it. It is not told of an answer to a request that
 	// was withdrawn meanwhile. Ack and Health may wait for as long as they like, as for a lock that a hanging loop holds:
 	// the device is driven by another goroutine.
-	Ack func(ok bool)
+	Ack func(ok bool, number uint8)
 	// Health is told the device's fault and the state that it was asked for, when either changes and at least every
 	// HealthPeriod. A runner that hangs in a device tells nothing: silence is a fault too.
 	Health func(f Fault, s State)
@@ -47,9 +47,10 @@ type Runner struct {
 	cfg Config
 	dev Device
 
-	mu   sync.Mutex
-	seq  uint64
-	want State
+	mu     sync.Mutex
+	seq    uint64
+	number uint8
+	want   State
 	// asked is true while a request to stop has not been answered.
 	asked bool
 	wake  chan struct{}
@@ -78,8 +79,9 @@ func NewRunner(dev Device, cfg Config) *Runner {
 	return &Runner{cfg: cfg, dev: dev, want: want, wake: make(chan struct{}, 1), said: make(chan struct{}, 1)}
 }
 
-// Set stores the newest wish and returns at once; an older one that arrives late changes nothing. Numbers begin at 1.
-func (r *Runner) Set(seq uint64, stop bool) {
+// Set stores the newest wish and returns at once; an older one that arrives late changes nothing. Numbers begin at 1. A stop that
+// is asked for under another number than before is confirmed anew.
+func (r *Runner) Set(seq uint64, stop bool, number uint8) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if seq <= r.seq {
@@ -91,7 +93,9 @@ func (r *Runner) Set(seq uint64, stop bool) {
 	if stop {
 		want = Stop
 	}
-	if want == r.want && (!first || !stop) {
+	again := stop && (first || number != r.number)
+	r.number = number
+	if want == r.want && !again {
 		return
 	}
 	r.want, r.asked, r.acked = want, stop, false
@@ -202,11 +206,11 @@ func (r *Runner) report(over <-chan struct{}) {
 		case <-r.said:
 		}
 		r.mu.Lock()
-		acked, ok, news, f, s := r.acked, r.ackOK, r.news, r.newFault, r.newState
+		acked, ok, number, news, f, s := r.acked, r.ackOK, r.number, r.news, r.newFault, r.newState
 		r.acked, r.news = false, false
 		r.mu.Unlock()
 		if acked && r.cfg.Ack != nil {
-			r.cfg.Ack(ok)
+			r.cfg.Ack(ok, number)
 		}
 		if news {
 			r.cfg.Health(f, s)

@@ -82,7 +82,7 @@ func newBench(t *testing.T, loop bool) *bench {
 			defer b.mu.Unlock()
 			return b.progress
 		},
-		Ack:    func(ok bool) { b.acks = append(b.acks, ok) },
+		Ack:    func(ok bool, _ uint8) { b.acks = append(b.acks, ok) },
 		Health: func(f Fault, _ State) { b.faults = append(b.faults, f) },
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -126,13 +126,13 @@ func TestRunnerStopsAndAcknowledges(t *testing.T) {
 		if b.dev.last() != Stop {
 			t.Fatalf("begins at %v, expected stop", b.dev.last())
 		}
-		b.r.Set(1, false)
+		b.r.Set(1, false, 0)
 		pause(200 * ms)
 		if b.dev.last() != Run || len(b.acks) != 0 {
 			t.Fatalf("at %v with acknowledgements %v", b.dev.last(), b.acks)
 		}
-		b.r.Set(3, true)
-		b.r.Set(2, false) // older, and late
+		b.r.Set(3, true, 0)
+		b.r.Set(2, false, 0) // older, and late
 		pause(20 * ms)
 		if b.dev.last() != Stop || !slices.Equal(b.acks, []bool{true}) {
 			t.Errorf("at %v with acknowledgements %v", b.dev.last(), b.acks)
@@ -161,10 +161,10 @@ func TestRunnerFaults(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, true)
 				defer b.stop()
-				b.r.Set(1, false)
+				b.r.Set(1, false, 0)
 				pause(300 * ms)
 				b.dev.change(func() { c.change(b.dev) })
-				b.r.Set(2, true)
+				b.r.Set(2, true, 0)
 				pause(200 * ms)
 				if !slices.Equal(b.acks, c.acks) || b.faults[len(b.faults)-1] != c.fault {
 					t.Errorf("acknowledged %v with faults %v, expected %v and %v", b.acks, b.faults, c.acks, c.fault)
@@ -192,7 +192,7 @@ func TestRunnerTakesThePermitFromALoopThatStandsStill(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t, loop)
 				defer b.stop()
-				b.r.Set(1, false)
+				b.r.Set(1, false, 0)
 				pause(100 * ms)
 				if b.dev.last() != Run {
 					t.Fatalf("at %v before the loop stalls", b.dev.last())
@@ -213,12 +213,12 @@ func TestRunnerDropsAnAnswerToAWithdrawnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, true)
 		defer b.stop()
-		b.r.Set(1, false)
+		b.r.Set(1, false, 0)
 		pause(300 * ms)
 		b.dev.change(func() { b.dev.took = 50 * ms })
-		b.r.Set(2, true)
+		b.r.Set(2, true, 0)
 		pause(20 * ms)
-		b.r.Set(3, false)
+		b.r.Set(3, false, 0)
 		pause(300 * ms)
 		if len(b.acks) != 0 || b.dev.last() != Run {
 			t.Errorf("acknowledged %v, at %v", b.acks, b.dev.last())
@@ -226,10 +226,25 @@ func TestRunnerDropsAnAnswerToAWithdrawnRequest(t *testing.T) {
 	})
 }
 
+// TestRunnerConfirmsAnew: a stop that is asked for once more while it stands is answered once more.
+func TestRunnerConfirmsAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, true)
+		defer b.stop()
+		for i, number := range []uint8{0, 0, 1, 1, 2} {
+			b.r.Set(uint64(i+1), true, number) //nolint:gosec // a count
+			pause(300 * ms)
+		}
+		if len(b.acks) != 3 {
+			t.Errorf("acknowledged %v, expected one for each request", b.acks)
+		}
+	})
+}
+
 func TestRunnerEndsStoppedAndTellsWhetherSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, true)
-		b.r.Set(1, false)
+		b.r.Set(1, false, 0)
 		pause(300 * ms)
 		b.dev.change(func() { b.dev.hangs = true })
 		begun := time.Now()
@@ -249,18 +264,18 @@ func TestPassiveDeviceIsTouchedByTheLadderAlone(t *testing.T) {
 		d := &device{}
 		r := NewRunner(d, Config{
 			Timeout: 80 * ms, Refresh: 100 * ms, Stall: 250 * ms, Passive: true, Progress: func() uint64 { return 0 },
-			Ack: func(bool) {}, Health: func(Fault, State) {},
+			Ack: func(bool, uint8) {}, Health: func(Fault, State) {},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- r.Run(ctx, func() bool { return false }) }()
 		pause(2 * time.Second)
-		r.Set(1, true)
+		r.Set(1, true, 0)
 		pause(50 * ms)
 		if d.last() != Stop {
 			t.Errorf("at %v, and a stop was asked for", d.last())
 		}
-		r.Set(2, false)
+		r.Set(2, false, 0)
 		pause(50 * ms)
 		cancel()
 		if err := <-done; err != nil {
@@ -294,7 +309,7 @@ func TestSetDoesNotAllocate(t *testing.T) {
 	seq := uint64(0)
 	if n := testing.AllocsPerRun(100, func() {
 		seq++
-		r.Set(seq, seq%2 == 0)
+		r.Set(seq, seq%2 == 0, 0)
 	}); n != 0 {
 		t.Errorf("%v objects", n)
 	}
@@ -309,18 +324,18 @@ func TestRunnerStopsADeviceWhileTheLoopHoldsTheLock(t *testing.T) {
 				dev, free := &device{took: ms}, make(chan struct{})
 				r := NewRunner(dev, Config{
 					Timeout: 80 * ms, Refresh: 100 * ms, Stall: 250 * ms, Progress: func() uint64 { return 7 },
-					Ack: func(bool) { <-free }, Health: func(Fault, State) { <-free },
+					Ack: func(bool, uint8) { <-free }, Health: func(Fault, State) { <-free },
 				})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
-				r.Set(1, false)
+				r.Set(1, false, 0)
 				go func() { done <- r.Run(ctx, func() bool { return false }) }()
 				pause(10 * ms)
 				if got := dev.last(); got != Run {
 					t.Fatalf("begins with %v", got)
 				}
 				if asked {
-					r.Set(2, true)
+					r.Set(2, true, 0)
 					pause(10 * ms)
 				} else {
 					pause(400 * ms)

@@ -47,12 +47,12 @@ func (c since) Civil() int64        { return morning.Add(time.Since(c.start)).Un
 // silent does nothing with effects.
 type silent struct{ guard.NoGates }
 
-func (silent) Command(uint64, msg.Twist)    {}
-func (silent) Lock(uint64, bool)            {}
-func (silent) Challenge(int, []byte)        {}
-func (silent) Rungs(uint64, uint32)         {}
-func (silent) Private(uint64, bool)         {}
-func (silent) CommandChallenge(int, []byte) {}
+func (silent) Command(uint64, msg.Twist)         {}
+func (silent) Lock(uint64, bool)                 {}
+func (silent) Challenge(int, []byte)             {}
+func (silent) Rungs(uint64, uint32, guard.Calls) {}
+func (silent) Private(uint64, bool)              {}
+func (silent) CommandChallenge(int, []byte)      {}
 
 // thousand are a thousand zones around the robot at the origin of a site; which of two sites, odd says. The robot stands in a
 // speed zone, so every decision tells by which of them it was made.

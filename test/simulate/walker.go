@@ -45,7 +45,8 @@ type Walker struct {
 	latches []byte
 	ran     bool
 	asked   uint32
-	calls   map[uint64]int
+	numbers guard.Calls
+	calls   map[uint64]walkerCall
 	call    uint64
 	peers   map[uint32]bool
 	counts  [4]int
@@ -68,7 +69,7 @@ func NewWalker(tb testing.TB, seed uint64) *Walker {
 	o.Key = []byte("a key of thirty-two bytes, or so")
 	k := &Walker{
 		tb: tb, cfg: cfg, Params: With(tb, cfg, Params(tb, cfg), []geofence.ZoneSpec{}, nil), rng: rand.New(rand.NewPCG(seed, 0x77616c6b)),
-		key: o.Key, robot: o.Robot, Celsius: 40, Mute: map[string]bool{}, calls: map[uint64]int{}, OffWorks: true,
+		key: o.Key, robot: o.Robot, Celsius: 40, Mute: map[string]bool{}, calls: map[uint64]walkerCall{}, OffWorks: true,
 		Gauge: func(ratio float64) float64 { return ratio },
 	}
 	k.Params.Fall, k.Params.Posture.Config = humanoid.Profile.FallSpec(), humanoid.Profile.PostureSpec()
@@ -85,9 +86,9 @@ func NewWalker(tb testing.TB, seed uint64) *Walker {
 		Answer: func(m *msg.Text) { k.alive(func() { k.Guard.Answer(0, m.Data) }) },
 		Graph:  func(m *msg.Graph) { k.alive(func() { k.Guard.SetBusOK(m.Known); k.Guard.Graph(m) }) },
 		Reply: func(m *sim.Reply) {
-			if rung, ok := k.calls[m.ID]; ok {
+			if c, ok := k.calls[m.ID]; ok {
 				delete(k.calls, m.ID)
-				k.alive(func() { k.Guard.Ack(rung, m.OK) })
+				k.alive(func() { k.Guard.Ack(c.rung, m.OK, c.number) })
 			}
 		},
 	})
@@ -179,7 +180,7 @@ func (k *Walker) Start() {
 		}
 		beats = append(beats, b)
 	}
-	k.peers, k.asked, k.dead, k.ran = map[uint32]bool{}, 0, false, true
+	k.peers, k.asked, k.numbers, k.dead, k.ran = map[uint32]bool{}, 0, guard.Calls{}, false, true
 	k.Guard = guard.New(guard.Options{
 		Core: core, Clock: walkerClock{k}, Sink: walkerSink{k: k}, Journal: k, Heartbeats: beats, Log: zerolog.Nop(),
 		Persist: func(latches []byte) { k.latches = append(k.latches[:0], latches...) },
@@ -259,6 +260,12 @@ func (c walkerClock) Boot() time.Duration { return c.k.World.Now() }
 // Civil is guard.Clock's.
 func (c walkerClock) Civil() int64 { return c.k.World.Civil().UnixNano() }
 
+// walkerCall is a request of a rung's service.
+type walkerCall struct {
+	rung   int
+	number uint8
+}
+
 // walkerSink carries effects to the world.
 type walkerSink struct {
 	guard.NoGates
@@ -281,14 +288,19 @@ func (walkerSink) CommandChallenge(int, []byte) {}
 func (walkerSink) Private(uint64, bool) {}
 
 // Rungs is guard.Sink's: the vendor's services, and that which takes the power of the drives.
-func (s walkerSink) Rungs(_ uint64, asserted uint32) {
+func (s walkerSink) Rungs(_ uint64, asserted uint32, calls guard.Calls) {
 	k := s.k
 	fresh := asserted &^ k.asked
-	k.asked = asserted
+	for i, n := range calls {
+		if n != k.numbers[i] {
+			fresh |= asserted & (1 << i)
+		}
+	}
+	k.asked, k.numbers = asserted, calls
 	for i, r := range k.cfg.Profile.Ladder {
 		if r.Kind == config.RungService && fresh&(1<<i) != 0 {
 			k.call++
-			k.calls[k.call] = i
+			k.calls[k.call] = walkerCall{i, calls[i]}
 			k.World.Call(sim.Call{Service: sim.ServiceStop, ID: k.call, On: true})
 		}
 	}
@@ -299,7 +311,7 @@ func (s walkerSink) Rungs(_ uint64, asserted uint32) {
 				k.OffStanding++
 			}
 			if g := k.Guard; k.OffWorks {
-				k.World.After(80*time.Millisecond, func() { k.alive(func() { g.Ack(bit, true) }) })
+				k.World.After(80*time.Millisecond, func() { k.alive(func() { g.Ack(bit, true, calls[bit]) }) })
 			}
 		}
 	}

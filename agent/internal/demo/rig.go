@@ -174,7 +174,7 @@ func (o *onTrial) Graph(m *msg.Graph) {
 func (o *onTrial) Reply(m *sim.Reply) {
 	if rung, ok := o.rungs[m.ID]; ok {
 		delete(o.rungs, m.ID)
-		o.guard.Ack(rung, m.OK)
+		o.guard.Ack(rung, m.OK, 0)
 	}
 }
 
@@ -250,7 +250,7 @@ func (s *worldSink) Private(uint64, bool) {}
 func (s *worldSink) CommandChallenge(int, []byte) {}
 
 // Rungs is guard.Sink's: a rung's service is called once for each assertion.
-func (s *worldSink) Rungs(_ uint64, asserted uint32) {
+func (s *worldSink) Rungs(_ uint64, asserted uint32, _ guard.Calls) {
 	fresh := asserted &^ s.asked
 	s.asked = asserted
 	for i, r := range s.cfg.Profile.Ladder {

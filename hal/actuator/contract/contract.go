@@ -154,13 +154,13 @@ func runs(t *testing.T, r *Rig) {
 	var faults sync.Map
 	runner := actuator.NewRunner(r.Device, actuator.Config{
 		Timeout: r.timeout(), Refresh: r.Refresh, Stall: time.Minute,
-		Ack:    func(ok bool) { acks <- ok },
+		Ack:    func(ok bool, _ uint8) { acks <- ok },
 		Health: func(f actuator.Fault, s actuator.State) { faults.Store(s, f) },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- runner.Run(ctx, func() bool { return true }) }()
-	runner.Set(1, false)
+	runner.Set(1, false, 0)
 	r.await(t, actuator.Run, func() {})
 	// Health tells the newest alone: on a busy computer what comes next would take its place.
 	for end := time.Now().Add(slack); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -169,7 +169,7 @@ func runs(t *testing.T, r *Rig) {
 		}
 	}
 	begun := time.Now()
-	runner.Set(2, true)
+	runner.Set(2, true, 0)
 	if waited := time.Since(begun); waited > 50*time.Millisecond {
 		t.Errorf("a wish waited %v", waited)
 	}
