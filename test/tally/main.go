@@ -113,7 +113,7 @@ func modules(packages []string) []module {
 		{"..", []string{"-p=2", timeout, "./..."}, true},
 		{".", append([]string{tag, "-p=1", timeout, parallel}, computing...), true},
 		{".", append([]string{tag, "-p=2", timeout, parallel}, light...), false},
-		{".", append([]string{tag, "-p=1", timeout, "-parallel=4"}, heavy...), false},
+		{".", append([]string{tag, "-p=1", timeout, parallel}, heavy...), false},
 	}
 }
 
