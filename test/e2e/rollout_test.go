@@ -86,7 +86,10 @@ func newFleet(t *testing.T, groups map[string][]string) *rollingOut {
 		m.guard = &guard{Process: proc.StartT(t, proc.Spec{Name: id, Argv: []string{binary(t), "run", "--deployment", m.site.path("deployment.yaml")}}), site: m.site}
 	}
 	for _, id := range ids {
-		f.robots[id].await(t, "an attested robot", 90*time.Second, func(s agent.Status) bool { return s.Attestation.State == "attested" && s.Attestation.Tier == "tpm" })
+		// A release waits until the TPM, which steward and courier share, has proven that the disk is the newest.
+		f.robots[id].await(t, "an attested robot", 90*time.Second, func(s agent.Status) bool {
+			return s.Attestation.State == "attested" && s.Attestation.Tier == "tpm" && s.Age.State == "proven"
+		})
 	}
 	return f
 }
