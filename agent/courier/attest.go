@@ -381,6 +381,9 @@ func (l *loop) proved(session string, msg []byte, logs []logFile, err error) {
 		l.urge(TopicLog, &LogMessage{LogPart: evidence.LogPart{Name: f.name, SHA256: f.sum, Log: f.data}})
 	}
 	l.urge(TopicEvidence, &EvidenceMessage{Answer: evidence.Answer{Session: session, Evidence: msg}})
+	if end := pieceEnd(logs); end > 0 {
+		l.session.goesOn(now, end)
+	}
 }
 
 // attesterFor prepares what judges challenges for this run of the guard.

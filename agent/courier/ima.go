@@ -61,6 +61,20 @@ func (i *imaPieces) grown() bool {
 	return n > 0
 }
 
+// pieceEnd is up to which byte evidence takes the log of files along that has no room for more of it; 0 if it has.
+func pieceEnd(logs []logFile) (end int64) {
+	full := 0
+	for _, l := range logs {
+		if at, ok := evidence.IMAOffset(l.name); ok && len(l.data) == evidence.MaxLog {
+			full, end = full+1, max(end, at+evidence.MaxLog)
+		}
+	}
+	if full < evidence.MaxIMAParts {
+		return 0
+	}
+	return end
+}
+
 // sent are the pieces that are sent: an empty one needs no message.
 func (i *imaPieces) sent() []logFile {
 	return slices.DeleteFunc(slices.Clone(i.pieces), func(l logFile) bool { return len(l.data) == 0 })

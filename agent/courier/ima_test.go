@@ -39,10 +39,23 @@ func TestLogOfFilesByOffset(t *testing.T) {
 		if !slices.Equal(names, want) || !bytes.Equal(data, content[from:]) || got.grown() {
 			t.Errorf("from %d: %q, %d bytes, grown %t; expected %q", from, names, len(data), got.grown(), want)
 		}
+		if pieceEnd(got.pieces) != 0 {
+			t.Errorf("from %d: there is room for more", from)
+		}
 		for _, piece := range got.sent() {
 			if len(piece.data) == 0 {
 				t.Errorf("from %d: an empty piece is sent", from)
 			}
+		}
+	}
+	long := &proof{ima: filepath.Join(t.TempDir(), "long")}
+	if err := os.WriteFile(long.ima, make([]byte, 20+evidence.MaxIMAParts*evidence.MaxLog), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for from, end := range map[int64]int64{7: 7 + evidence.MaxIMAParts*evidence.MaxLog, 21: 0} {
+		other := []logFile{{evidence.LogFirmware, "", make([]byte, evidence.MaxLog)}}
+		if got := long.readIMA(from); pieceEnd(append(other, got.sent()...)) != end {
+			t.Errorf("from %d: goes on at %d, expected %d", from, pieceEnd(got.sent()), end)
 		}
 	}
 	before := p.readIMA(int64(len(content)))

@@ -10,12 +10,12 @@ import (
 // patience says how long a session waits.
 type patience struct {
 	// challenge is how long a hello waits for its challenge, prove how long the TPM may take, and result how long evidence
-	// waits for its result.
-	challenge, prove, result time.Duration
+	// waits for its result; piece is how long it waits if a piece of a longer log went along, of which there may be none.
+	challenge, prove, result, piece time.Duration
 }
 
 func defaultPatience() patience {
-	return patience{challenge: 30 * time.Second, prove: time.Minute, result: time.Minute}
+	return patience{challenge: 30 * time.Second, prove: time.Minute, result: time.Minute, piece: 10 * time.Second}
 }
 
 // States of the attestation, as messages name them.
@@ -40,6 +40,7 @@ const (
 	phaseHello               // a challenge
 	phaseProve               // the TPM
 	phaseResult              // the verifier, or the guard with its result
+	phasePiece               // the same, and else the next piece of a long log
 	phasePause               // the next attempt
 )
 
@@ -53,6 +54,7 @@ type session struct {
 	renew    time.Duration // when the next one is asked for
 	failed   string        // why the last attempt came to nothing for good, for people
 	detail   string        // what happened last, for people
+	sent     int64         // how far the kernel's log of files has been sent without a result, in bytes
 	pause    backoff
 }
 
@@ -70,7 +72,7 @@ func (s *session) state(now time.Duration) string {
 		return Attested
 	case s.until > 0:
 		return Expired
-	case s.phase == phaseHello, s.phase == phaseProve, s.phase == phaseResult:
+	case s.phase == phaseHello, s.phase == phaseProve, s.phase == phaseResult, s.phase == phasePiece:
 		return Attesting
 	}
 	return Unattested
@@ -98,8 +100,10 @@ func (s *session) poll(now time.Duration) (hello bool) {
 			s.detail = "the evidence could not be made in time"
 		case phaseResult:
 			s.detail = "no result came for the evidence"
+		case phasePiece:
+			s.detail = "the kernel's log of files is sent in pieces"
 		}
-		if s.phase == phasePause {
+		if s.phase == phasePause || s.phase == phasePiece {
 			s.phase = phaseIdle
 		} else {
 			s.rest(now)
@@ -133,7 +137,7 @@ func (s *session) setReady(now time.Duration, ready bool) {
 
 // reset forgets everything: the guard is another one, and results are bound to it.
 func (s *session) reset() {
-	s.phase, s.until, s.renew, s.failed, s.detail = phaseIdle, 0, 0, "", ""
+	s.phase, s.until, s.renew, s.failed, s.detail, s.sent = phaseIdle, 0, 0, "", "", 0
 	s.pause.reset()
 }
 
@@ -166,9 +170,19 @@ func (s *session) proved(now time.Duration, err error) bool {
 	return true
 }
 
+// goesOn says that the evidence which was just sent took the kernel's log of files along up to a byte, and had no room for more: no
+// result can come before the rest has, so that is not waited for as for one. Only as long as each piece leads farther than the one before:
+// a verifier that asks for the same again is not to be hurried.
+func (s *session) goesOn(now time.Duration, end int64) {
+	if s.phase == phaseResult && end > s.sent {
+		s.enter(now, phasePiece, s.piece)
+	}
+	s.sent = end
+}
+
 // accepted takes a result that the guard has accepted and that counts for the given time from now on.
 func (s *session) accepted(now, life time.Duration) {
-	s.phase, s.failed, s.detail = phaseIdle, "", "accepted"
+	s.phase, s.failed, s.detail, s.sent = phaseIdle, "", "accepted", 0
 	s.until = now + max(life, 0)
 	s.renew = now + max(life, 0)*2/3
 	s.pause.reset()

@@ -118,6 +118,41 @@ func TestSessionOfABusyComputer(t *testing.T) {
 	}
 }
 
+// TestSessionOfALongLog: piece after piece is asked for without a pause that grows and before what was accepted runs out. Off, the log does
+// not go on, or the verifier asks for the same piece each time, and every attempt backs off further.
+func TestSessionOfALongLog(t *testing.T) {
+	const life, pieces = 30 * time.Minute, 30
+	for name, c := range map[string]struct {
+		end  func(n int64) int64
+		fast bool
+	}{
+		"piece after piece":  {func(n int64) int64 { return n << 20 }, true},
+		"no piece (off)":     {nil, false},
+		"the same one (off)": {func(int64) int64 { return 1 << 20 }, false},
+	} {
+		s := newSession()
+		s.poll(0)
+		s.challenged(0)
+		s.proved(0, nil)
+		s.accepted(0, life)
+		n, now := int64(0), time.Duration(0)
+		for ; now < life && n < pieces; now += time.Second {
+			if s.poll(now) && s.challenged(now) && s.proved(now, nil) {
+				if n++; c.end != nil {
+					s.goesOn(now, c.end(n))
+				}
+			}
+		}
+		if got := n == pieces && s.attested(now) && s.pause.next == 0; got != c.fast {
+			t.Errorf("%s: %d pieces until %v, the next pause is %v; expected all of %d before %v: %t", name, n, now, s.pause.next, pieces, life, c.fast)
+		}
+		s.accepted(now, life)
+		if s.poll(now + time.Minute); s.phase != phaseIdle || s.sent != 0 {
+			t.Errorf("%s: a result did not end it: %+v", name, s)
+		}
+	}
+}
+
 func TestSessionLateAnswers(t *testing.T) {
 	s := newSession()
 	s.poll(0)
@@ -156,13 +191,15 @@ func TestSessionProperty(t *testing.T) {
 		var until time.Duration
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			now += time.Duration(rapid.Int64Range(0, int64(3*time.Minute)).Draw(rt, "passed"))
-			switch rapid.SampledFrom([]string{"poll", "challenge", "proved", "unproved", "accept", "refuse", "down", "up", "reset"}).Draw(rt, "event") {
+			switch rapid.SampledFrom([]string{"poll", "challenge", "proved", "piece", "unproved", "accept", "refuse", "down", "up", "reset"}).Draw(rt, "event") {
 			case "poll":
 				s.poll(now)
 			case "challenge":
 				s.challenged(now)
 			case "proved":
 				s.proved(now, nil)
+			case "piece":
+				s.goesOn(now, rapid.Int64Range(1, 9).Draw(rt, "end"))
 			case "unproved":
 				if s.phase == phaseProve {
 					until = min(until, now)

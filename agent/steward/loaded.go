@@ -97,21 +97,21 @@ func (a *artifacts) aboutSlots(path string) bool {
 	return strings.Contains(path, "/a/") || strings.Contains(path, "/b/")
 }
 
-// home is where the folder of an artifact lies.
+// home is where the folder of an artifact lies, or what is mounted in it, as a slot that is a file system of its own.
 type home struct {
-	name  string
-	place proc.Place
+	name string
+	proc.Mounted
 }
 
 // homes finds where the artifacts' folders lie, or says why not.
 func (a *artifacts) homes() (homes []home, unseen string) {
 	for _, name := range slices.Sorted(maps.Keys(a.known)) {
-		p, err := proc.PlaceOf(filepath.Join(a.dir, name))
-		switch {
-		case err == nil:
-			homes = append(homes, home{name, p})
-		case !errors.Is(err, fs.ErrNotExist):
+		places, err := proc.PlacesOf(filepath.Join(a.dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			unseen = cmp.Or(unseen, err.Error())
+		}
+		for _, p := range places {
+			homes = append(homes, home{name, p})
 		}
 	}
 	return homes, unseen
@@ -126,8 +126,8 @@ func (a *artifacts) whose(u *proc.FileUse, homes []home) (name, slot, file, unse
 		return "", "", "", a.lost(u)
 	}
 	for _, h := range homes {
-		rest, in := at.Below(h.place)
-		if slot, file, found := strings.Cut(rest, "/"); in && found && (slot == "a" || slot == "b") {
+		rest, in := at.Below(h.Place)
+		if slot, file, found := strings.Cut(filepath.Join(h.Name, rest), "/"); in && found && (slot == "a" || slot == "b") {
 			return h.name, slot, file, ""
 		}
 	}

@@ -94,6 +94,54 @@ func TestOnlyFilesOfASlotTakeItsDigestAway(t *testing.T) {
 	}
 }
 
+// TestASlotThatIsAMountOfItsOwn: a file of it lies in no folder of the artifact, and counts as one of the slot all the same. The steward
+// has to see the mount, so the test runs once more in mounts of its own.
+func TestASlotThatIsAMountOfItsOwn(t *testing.T) {
+	if os.Getenv(inMounts) == "" {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$") //nolint:gosec // this test
+		cmd.Env = append(os.Environ(), inMounts+"=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+		}
+		out, err := cmd.CombinedOutput()
+		if cmd.Process == nil || strings.Contains(string(out), "--- SKIP") {
+			t.Skipf("no mounts of one's own here: %v\n%s", err, out)
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	for name, in := range map[string]string{"a slot": "a", "a folder around (off)": ""} {
+		t.Run(name, func(t *testing.T) {
+			b := watching(t)
+			b.must(b.install("old", 1, 0, nil))
+			over, from := filepath.Join(b.dir, "grasp", in), t.TempDir()
+			b.must(os.CopyFS(from, os.DirFS(over)))
+			if err := unix.Mount(from, over, "", unix.MS_BIND, ""); err != nil {
+				t.Skip(err)
+			}
+			t.Cleanup(func() { _ = unix.Unmount(over, unix.MNT_DETACH) })
+			b.look()
+			file := filepath.Join(b.dir, "grasp", "a", "weights.bin")
+			holding(t, file)
+			b.eyes.loaded.due = true
+			if n := b.withheld(); n > 0 {
+				t.Errorf("withheld in %d of 16 rounds for a file that was verified", n)
+			}
+			b.must(os.WriteFile(file+"2", []byte("old"), 0o600)) // A name of its own file system.
+			b.must(os.Rename(file+"2", file))
+			if b.withheld() == 0 {
+				t.Errorf("a process has loaded a file that was replaced, and nobody says so; blind because %q", b.eyes.loaded.blind)
+			}
+		})
+	}
+}
+
+// inMounts is set in the environment of a test that has mounts of its own.
+const inMounts = "ROBOWARDEN_TEST_MOUNTS"
+
 // TestAMappingThatCannotBeAskedAccusesNobody: the list of mappings names another device than stat(2) does, as on btrfs and overlayfs, and
 // the steward may not ask the file. Off, the list names the slot's own device, and another file.
 func TestAMappingThatCannotBeAskedAccusesNobody(t *testing.T) {

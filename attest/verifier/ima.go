@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -36,23 +35,6 @@ const (
 	// bootAggregate is the log's own first entry, about the PCRs that are quoted anyway.
 	bootAggregate = "boot_aggregate"
 )
-
-// IMAPoint is a place in a robot's log of files that was proven, and all before it judged.
-type IMAPoint struct {
-	Offset int64  `json:"offset"`
-	PCR    string `json:"pcr"`
-}
-
-// IMAState is how far a robot's log of files has been judged.
-type IMAState struct {
-	// Of is the digest of what it holds for: one start of the machine, and the rules by which the entries were judged.
-	Of string `json:"of"`
-	// Points are the newest, one for each answer that may be under way and one more; rising.
-	Points []IMAPoint `json:"points"`
-	// Ahead is how far a log has been read that is too long for one evidence, nil if it has been read to its end: all before it was
-	// judged, and nothing proves it until the register does with what comes next.
-	Ahead *IMAPoint `json:"ahead,omitempty"`
-}
 
 // namedSet is a set by its key.
 type namedSet struct {
@@ -131,26 +113,6 @@ func (r *References) imaOf(now time.Time, boot string, resets uint32) string {
 	return digest(text)
 }
 
-// imaFrom is where the log of files is asked for from: behind what was judged, if that still holds.
-func (r *References) imaFrom(now time.Time, boot string, s *State) int64 {
-	known := s.imaState(r.imaOf(now, boot, s.ResetCount))
-	if known.Ahead != nil {
-		return known.Ahead.Offset
-	}
-	if p := known.Points; len(p) > 0 {
-		return p[len(p)-1].Offset
-	}
-	return 0
-}
-
-// imaState is what is known of a log of files, if that still holds.
-func (s *State) imaState(of string) IMAState {
-	if s.IMA == nil || of == "" || s.IMA.Of != of {
-		return IMAState{Of: of}
-	}
-	return *s.IMA
-}
-
 // checkIMA replays the log of files to PCR 10, and judges each entry that is proven by it.
 func (a *appraisal) checkIMA() bool {
 	rule := a.References.IMA
@@ -163,7 +125,7 @@ func (a *appraisal) checkIMA() bool {
 	case !ok:
 		return true // Said already.
 	case len(parts) == 0 && rule.Optional && quoted == [sha256.Size]byte{}:
-		a.Notes = append(a.Notes, evidence.LogIMA)
+		a.nothingMeasured()
 		return true
 	case len(parts) == 0:
 		a.refuse(EventlogMissing, evidence.LogIMA, "claims that name the kernel's log of files", "none",
@@ -203,16 +165,15 @@ func (a *appraisal) follow(from IMAPoint, entries []eventlog.IMAEntry, known IMA
 	proven, end, ok := replayTo(from, entries, quoted)
 	value := eventlog.ReplayIMA(from.value(), eventlog.IMAPCR, entries)
 	switch {
+	case ok && end == 0: // The register is as the machine started.
+		a.nothingMeasured()
+		return
 	case ok:
-		next.Points = after(known.Points, from, IMAPoint{end, hex.EncodeToString(quoted[:])})
+		value = quoted
 	case more:
 		proven, end = entries, from.Offset
 		for i := range entries {
 			end += int64(entries[i].Size())
-		}
-		next.Ahead = &IMAPoint{end, hex.EncodeToString(value[:])}
-		if known.Ahead != nil && known.Ahead.Offset > end {
-			next.Ahead = known.Ahead
 		}
 	default:
 		a.refuse(PCRMismatch, strconv.Itoa(eventlog.IMAPCR), hex.EncodeToString(value[:])+", to which the log of files leads", hex.EncodeToString(quoted[:]),
@@ -223,7 +184,15 @@ func (a *appraisal) follow(from IMAPoint, entries []eventlog.IMAEntry, known IMA
 		return
 	}
 	before := len(a.Reasons)
-	a.judgeIMA(a.References.IMA, proven, from.Offset == 0)
+	reached := IMAPoint{end, hex.EncodeToString(value[:]), a.judgeIMA(a.References.IMA, proven, from)}
+	switch {
+	case ok:
+		next.Points = after(known.Points, from, reached)
+	case known.Ahead != nil && known.Ahead.Offset > end:
+		next.Ahead = known.Ahead
+	default:
+		next.Ahead = &reached
+	}
 	if len(a.Reasons) == before {
 		a.Next.IMA = &next // Only what has passed is left out the next time.
 	}
@@ -233,70 +202,14 @@ func (a *appraisal) follow(from IMAPoint, entries []eventlog.IMAEntry, known IMA
 	}
 }
 
-// refuseOffset refuses a log that begins where nothing is known of it.
-func (a *appraisal) refuseOffset(newest, offset int64) bool {
-	want, found := fmt.Sprintf("the log of files from byte %d, or from its start", newest), fmt.Sprintf("from byte %d", offset)
-	// Of another start, or a TPM that was reset under the kernel, no challenge has asked for it: that is refused.
-	asked := a.State.BootID == "" || a.State.BootID == a.e.Claims.BootID && a.State.ResetCount == a.TPM.ResetCount
-	if !a.Authentic || a.Recorded || !asked {
-		a.refuse(EventlogMissing, evidence.LogIMA, want, found, "let the robot say hello again")
-		return true
+// nothingMeasured is about a kernel that names a log and has extended nothing: that proves no more than having none.
+func (a *appraisal) nothingMeasured() {
+	if a.References.IMA.Optional {
+		a.Notes = append(a.Notes, evidence.LogIMA)
+		return
 	}
-	// The challenge may have asked for just that, before the robot was judged anew or by other rules.
-	return a.overtaken(want, found)
-}
-
-// after adds points to those of before, and keeps as many of the farthest as answers may be under way, and one more.
-func after(before []IMAPoint, points ...IMAPoint) []IMAPoint {
-	for _, p := range before {
-		if !slices.ContainsFunc(points, func(o IMAPoint) bool { return o.Offset == p.Offset }) {
-			points = append(points, p)
-		}
-	}
-	slices.SortFunc(points, func(a, b IMAPoint) int { return cmp.Compare(a.Offset, b.Offset) })
-	points = slices.CompactFunc(points, func(a, b IMAPoint) bool { return a.Offset == b.Offset })
-	return points[max(0, len(points)-MaxOpen-1):]
-}
-
-func (p IMAPoint) value() (out [sha256.Size]byte) {
-	if b, err := hex.DecodeString(p.PCR); err == nil && len(b) == len(out) {
-		copy(out[:], b)
-	}
-	return out
-}
-
-// imaData joins the pieces that the claims name: they have to follow each other.
-func (a *appraisal) imaData(parts []int64) ([]byte, bool) {
-	var out []byte
-	for _, at := range parts {
-		if at != parts[0]+int64(len(out)) {
-			a.refuse(EventlogMalformed, evidence.LogIMA, fmt.Sprintf("a piece from byte %d", parts[0]+int64(len(out))), fmt.Sprintf("one from byte %d", at), "compare the versions of robot and verifier")
-			return nil, false
-		}
-		piece, ok := a.log(evidence.IMAPart(at))
-		if !ok {
-			return nil, false
-		}
-		out = append(out, piece...)
-	}
-	return out, true
-}
-
-// replayTo returns the entries that lead from a point to a PCR's value, and where they end. What the kernel has logged since is not
-// proven yet, and left for the next time.
-func replayTo(from IMAPoint, entries []eventlog.IMAEntry, want [sha256.Size]byte) (proven []eventlog.IMAEntry, end int64, ok bool) {
-	value, at := from.value(), from.Offset
-	if value == want {
-		end, ok = at, true
-	}
-	for i := range entries {
-		e := &entries[i]
-		at += int64(e.Size())
-		if value = eventlog.ReplayIMA(value, eventlog.IMAPCR, entries[i:i+1]); value == want {
-			proven, end, ok = entries[:i+1], at, true
-		}
-	}
-	return proven, end, ok
+	a.refuse(EventlogMissing, evidence.LogIMA, "a log of files that the kernel has begun", "none of it in PCR "+strconv.Itoa(eventlog.IMAPCR)+", which is as the machine started",
+		"switch IMA on in the kernel, with a policy, and let it use the TPM")
 }
 
 // imaValue is an entry's content as rules name it.
@@ -312,8 +225,9 @@ func imaValue(e *eventlog.IMAEntry) string {
 	return "data that names no file, template " + strconv.QuoteToASCII(e.Template)
 }
 
-// judgeIMA judges entries. The log's own first one is about PCRs that are quoted anyway.
-func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start bool) {
+// judgeIMA judges the entries behind a point, and says whether violations have passed, there or before. The log's own first one is about
+// PCRs that are quoted anyway.
+func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, from IMAPoint) (violations bool) {
 	files := make(map[string]*Set, len(rule.Files))
 	for i := range rule.Files {
 		files[rule.Files[i].Path] = &rule.Files[i].Set
@@ -321,12 +235,12 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 	if rule.Others != nil && rule.Others.Any {
 		a.Notes = append(a.Notes, "ima-others")
 	}
-	violations := false
+	violations = from.Violations
 	type seen struct{ path, value string }
 	told := map[seen]bool{}
 	for i := range entries {
 		e := &entries[i]
-		if e.PCR != eventlog.IMAPCR || start && i == 0 && e.Path == bootAggregate && !e.Violation {
+		if e.PCR != eventlog.IMAPCR || from.Offset == 0 && i == 0 && e.Path == bootAggregate && !e.Violation {
 			continue
 		}
 		value := imaValue(e)
@@ -347,6 +261,7 @@ func (a *appraisal) judgeIMA(rule *IMARule, entries []eventlog.IMAEntry, start b
 	if more := len(told) - maxIMAReasons; more > 0 {
 		a.refuse(IMAFile, "", "nothing else that is not allowed", fmt.Sprintf("%d more files", more), "deal with the others first")
 	}
+	return violations
 }
 
 // imaSet is what an entry's content may be, nil for nothing.

@@ -345,18 +345,29 @@ func imaEmpty(path string) []byte {
 	return append(append(append(le.AppendUint32(nil, uint32(len(field))), field...), le.AppendUint32(nil, uint32(len(path)+1))...), path+"\x00"...) //nolint:gosec // short
 }
 
-// TestNoLogOfFilesIsAChoice: a kernel without IMA passes only where the rules say so, and only if nothing was extended.
+// TestNoLogOfFilesIsAChoice: a kernel without IMA passes only where the rules say so, and only if nothing was extended; that it names a
+// log of nothing, or one that it has not extended, makes no difference.
 func TestNoLogOfFilesIsAChoice(t *testing.T) {
 	s := &imaService{service: newService(t), now: noon}
 	s.k = &kernelLog{m: s.m}
 	r := imaReferences(t)
 	s.rules(r)
-	s.want("demanded", 0, EventlogMissing)
+	unproven := kernelLog{m: s.m}
+	unproven.entry(bootAggregate, "the PCRs of the firmware", true, false)
+	logs := map[string][]byte{"none": nil, "of nothing": {}, "that proves nothing": unproven.data}
+	for name, data := range logs {
+		s.k.data = data
+		s.want("demanded, a log "+name, 0, EventlogMissing)
+	}
 	r.IMA.Optional = true
 	s.rules(r)
-	if out := s.want("optional", 0); !slices.Contains(out.Appraisal.Notes, evidence.LogIMA) {
-		t.Errorf("notes %v", out.Appraisal.Notes)
+	for name, data := range logs {
+		s.k.data = data
+		if out := s.want("optional, a log "+name, 0); !slices.Contains(out.Appraisal.Notes, evidence.LogIMA) {
+			t.Errorf("notes %v", out.Appraisal.Notes)
+		}
 	}
+	s.k.data = nil
 	s.k.entry("/tmp/x", "x", false, true)
 	s.want("optional, and the kernel has extended", 0, EventlogMissing)
 }

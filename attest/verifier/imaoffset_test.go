@@ -211,3 +211,32 @@ func TestPiecesOfStrangersChangeNothing(t *testing.T) {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
+
+// TestViolationsAreToldAsLongAsTheyHold: what the rules let pass once stays true until the machine starts anew, though its entries are not
+// judged again. Off, no entry is a violation.
+func TestViolationsAreToldAsLongAsTheyHold(t *testing.T) {
+	for _, violation := range []bool{true, false} {
+		s := newIMAService(t)
+		s.others(func(r *References) { r.IMA.Violations = &Set{Any: true, Why: "a test"} })
+		s.k.raw("ima-ng", imaEmpty("/var/log/x"), violation, true, true)
+		tell := func(when string, from int64) {
+			t.Helper()
+			if out := s.want(when, from); slices.Contains(out.Appraisal.Notes, "ima-violations") != violation {
+				t.Errorf("%s, violation %t: notes %v", when, violation, out.Appraisal.Notes)
+			}
+		}
+		tell("with its entry", 0)
+		end := int64(len(s.k.data))
+		s.restart()
+		tell("nothing new", end)
+		s.k.long(60)
+		if out, _ := s.attest(); out.Appraisal == nil || !out.Appraisal.Partial() {
+			t.Fatalf("expected more to come, found %+v", out)
+		}
+		state, err := s.store.State(robot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell("behind what was read ahead", state.IMA.Ahead.Offset)
+	}
+}

@@ -58,12 +58,12 @@ func TestFilesInUse(t *testing.T) {
 				t.Errorf("%+v", u)
 			}
 			found[name] = u.Path
-			folder, err := proc.PlaceOf(dir)
+			folder, err := proc.PlacesOf(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			place, ok := u.Place()
-			if rest, in := place.Below(folder); !ok || !in || rest != filepath.Base(u.Path) {
+			if rest, in := place.Below(folder[0].Place); !ok || !in || rest != filepath.Base(u.Path) {
 				t.Errorf("%s lies at %+v, %t: expected it below %+v", u.Path, place, ok, folder)
 			}
 		})

@@ -55,29 +55,36 @@ func (u *FileUse) Place() (Place, bool) {
 	return place(mountByID(ours, u.mount), u.name)
 }
 
-// PlaceOf says where a folder that this process sees lies, behind any links.
-func PlaceOf(folder string) (Place, error) {
+// Mounted is where something lies that is mounted in a folder.
+type Mounted struct {
+	// Name is its path in the folder; empty for the folder itself.
+	Name string
+	Place
+}
+
+// PlacesOf says where a folder that this process sees lies, behind any links: first itself, then all that is mounted in it.
+func PlacesOf(folder string) ([]Mounted, error) {
 	self, err := openSelf()
 	if err != nil {
-		return Place{}, err
+		return nil, err
 	}
 	defer self.close()
 	fd, err := unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return Place{}, &os.PathError{Op: "open", Path: folder, Err: err}
+		return nil, &os.PathError{Op: "open", Path: folder, Err: err}
 	}
 	defer func() { _ = unix.Close(fd) }()
 	name, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
-		return Place{}, err
+		return nil, err
 	}
 	st, _, err := look(fd)
 	if err != nil {
-		return Place{}, err
+		return nil, err
 	}
 	mounts, err := self.read("mountinfo", maxMounts)
 	if err != nil {
-		return Place{}, err
+		return nil, err
 	}
 	m := mountByName(mounts, name)
 	if st.Mask&unix.STATX_MNT_ID != 0 {
@@ -85,9 +92,20 @@ func PlaceOf(folder string) (Place, error) {
 	}
 	p, ok := place(m, name)
 	if !ok {
-		return p, fmt.Errorf("%s: expected its mount in /proc/self/mountinfo, found none", filepath.Clean(folder))
+		return nil, fmt.Errorf("%s: expected its mount in /proc/self/mountinfo, found none", filepath.Clean(folder))
 	}
-	return p, nil
+	return append([]Mounted{{"", p}}, mountedIn(mounts, name)...), nil
+}
+
+// mountedIn finds what is mounted in a folder.
+func mountedIn(list []byte, folder string) (found []Mounted) {
+	eachMount(list, func(_ string, m mount) {
+		rest, in := strings.CutPrefix(m.point, strings.TrimSuffix(folder, "/")+"/")
+		if p, ok := place(m, m.point); in && ok {
+			found = append(found, Mounted{rest, p})
+		}
+	})
+	return found
 }
 
 func openSelf() (process, error) { return openProcess("/proc", os.Getpid()) }

@@ -1,6 +1,9 @@
 package proc
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestPlaces: what a mount shows of its file system is part of the place, and names alone are not.
 func TestPlaces(t *testing.T) {
@@ -32,6 +35,9 @@ short
 	}
 	if p, ok := place(mountByID([]byte(list), 22), "/home/grasp/a/w"); ok {
 		t.Errorf("a file outside of its mount lies at %+v", p)
+	}
+	if in := mountedIn([]byte(list), "/models"); !slices.Equal(in, []Mounted{{"over", Place{"0:50", "/"}}, {"over", Place{"0:51", "/"}}}) {
+		t.Errorf("in a folder: %+v", in)
 	}
 	slot := Place{"8:2", "/var/lib/robot/grasp"}
 	for at, want := range map[Place]string{{"8:2", "/var/lib/robot/grasp/a/w"}: "a/w", {"8:1", "/var/lib/robot/grasp/a/w"}: "", {"8:2", "/var/lib/robot/grasping/a/w"}: "", {"8:2", "/home/grasp/a/w"}: ""} {

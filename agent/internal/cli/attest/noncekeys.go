@@ -128,6 +128,22 @@ func noteNonceKey(dir, given string) error {
 	return writeOwn(filepath.Join(dir, nonceKeyInUse), []byte(name+"\n"))
 }
 
+// inFolder is the path of what is named by an absolute path, or by its name in a folder.
+func inFolder(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// sameFile says whether two paths lead to one name of a file, through whatever symbolic links. A hard link is another name: rotate replaces
+// the file, so what has the other one would not change.
+func sameFile(a, b string) bool {
+	x, errX := filepath.EvalSymlinks(a)
+	y, errY := filepath.EvalSymlinks(b)
+	return errX == nil && errY == nil && x == y
+}
+
 // checkNonceKey refuses to change keys that nobody uses, as if that had an effect.
 func checkNonceKey(dir, given string) error {
 	name, err := nonceKeyName(given)
@@ -141,7 +157,7 @@ func checkNonceKey(dir, given string) error {
 	if err != nil {
 		return err
 	}
-	if used := strings.TrimSuffix(string(text), "\n"); used != name {
+	if used := strings.TrimSuffix(string(text), "\n"); used != name && !sameFile(inFolder(dir, used), inFolder(dir, name)) {
 		return fmt.Errorf("the verifier of %s uses the keys in %s, not those in %s: changing those would change nothing; give rotate the --nonce-key that the verifier has",
 			dir, used, name)
 	}

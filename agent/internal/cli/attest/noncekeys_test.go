@@ -81,6 +81,12 @@ func TestKeysThatNobodyUsesAreNotRotated(t *testing.T) {
 	if err := os.Symlink("keys", link); err != nil {
 		t.Fatal(err)
 	}
+	hard, own, folder := filepath.Join(elsewhere, "hard"), filepath.Join(elsewhere, "own"), filepath.Join(elsewhere, "folder")
+	for _, err := range []error{os.Symlink(nonceKeyFile(dir), own), os.Symlink(elsewhere, folder)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	begin := func(given string) *nonceKeys {
 		t.Helper()
 		s := serving{dir: dir, key: signer, nonceKey: given, resultLife: time.Hour, challengeLife: time.Minute}
@@ -95,11 +101,19 @@ func TestKeysThatNobodyUsesAreNotRotated(t *testing.T) {
 		changes       bool
 	}{
 		"the folder's (off)": {"", "", true}, "the given ones": {other, other, true}, "the given ones, behind a link": {link, link, true},
-		"given, and the folder's rotated": {other, "", false}, "the folder's, and others rotated": {"", other, false},
+		"the folder's, by its path": {"", nonceKeyFile(dir), true}, "the folder's, given by its path": {nonceKeyFile(dir), "", true}, "the folder's, behind a link": {own, "", true},
+		"the given ones, without the link": {link, other, true}, "the given ones, in a linked folder": {other, filepath.Join(folder, "keys"), true},
+		"given, and another name of the file rotated": {other, hard, false},
+		"given, and the folder's rotated":             {other, "", false}, "the folder's, and others rotated": {"", other, false},
 	} {
 		n := begin("")
 		if c.given != "" {
 			n = begin(c.given)
+		}
+		if c.rotate == hard {
+			if err := os.Link(other, hard); err != nil { // Now: rotate puts another file in the place of the one.
+				t.Fatal(err)
+			}
 		}
 		args := []string{"rotate", "--state-dir", dir}
 		if c.rotate != "" {
