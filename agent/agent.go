@@ -134,7 +134,9 @@ func (a *Agent) open() error {
 	}
 	storeState, _ := a.store.State()
 	latches := a.state.loadLatches(storeState != order.StateNew)
-	core, err := guard.NewCore(a.params, guard.Start{Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean(), Policy: a.unproven})
+	core, err := guard.NewCore(a.params, guard.Start{
+		Boot: a.clock.Boot(), Latches: latches, Unclean: a.state.unclean(), Crashed: a.state.crashed(a.boot), Policy: a.unproven,
+	})
 	if err != nil {
 		return err
 	}
@@ -223,7 +225,7 @@ func newNonce() string {
 
 // Run guards the robot until ctx ends, then lets it settle and closes everything in reverse order.
 func (a *Agent) Run(ctx context.Context) error {
-	if err := a.state.start(); err != nil {
+	if err := a.state.start(a.boot); err != nil {
 		return err
 	}
 	defer a.means.Close()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/agent/evidencelog"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/interlock"
 )
@@ -167,10 +169,25 @@ func (s *stateDir) unclean() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// start marks a run. It comes last before the guard acts: a start that fails over a typing error has guarded nothing, and
+// crashed says whether the run that left a mark may have been in this boot of the computer: a mark that does not name another boot
+// may be of this one.
+func (s *stateDir) crashed(boot [16]byte) bool {
+	b, err := s.dir.ReadFile(runningFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	id, named := strings.CutPrefix(strings.TrimSpace(string(b)), runningText)
+	_, bad := evidencelog.ParseBoot(id)
+	return err != nil || !named || bad != nil || id == evidencelog.FormatBoot(boot)
+}
+
+// runningText is what the mark says before the boot's id.
+const runningText = "a guard is running, or one ended without order, in boot "
+
+// start marks a run in this boot of the computer. It comes last before the guard acts: a start that fails over a typing error has guarded nothing, and
 // nobody should have to reset a robot for it.
-func (s *stateDir) start() error {
-	if err := s.dir.WriteSync(runningFile, []byte("a guard is running, or one ended without order\n")); err != nil {
+func (s *stateDir) start(boot [16]byte) error {
+	if err := s.dir.WriteSync(runningFile, []byte(runningText+evidencelog.FormatBoot(boot)+"\n")); err != nil {
 		return fmt.Errorf("mark the run: %w", err)
 	}
 	return s.dir.SyncDir()

@@ -100,22 +100,37 @@ func TestUncleanMark(t *testing.T) {
 	if s.unclean() {
 		t.Error("a robot that never ran ended without order")
 	}
-	if err := s.start(); err != nil {
+	boot, next := [16]byte{1, 2, 3}, [16]byte{1, 2, 4}
+	if s.crashed(boot) {
+		t.Error("a robot that never ran crashed")
+	}
+	if err := s.start(boot); err != nil {
 		t.Fatal(err)
 	}
 	if !s.unclean() {
 		t.Error("a killed run left no mark")
 	}
+	if !s.crashed(boot) || s.crashed(next) {
+		t.Errorf("crashed in the same boot: %t, in another: %t", s.crashed(boot), s.crashed(next))
+	}
+	for _, mark := range []string{"", "a guard is running, or one ended without order\n", runningText, runningText + "another\n"} {
+		if err := s.dir.WriteSync(runningFile, []byte(mark)); err != nil {
+			t.Fatal(err)
+		}
+		if !s.crashed(next) {
+			t.Errorf("%q names no boot, and may be of this one", mark)
+		}
+	}
 	if err := s.end(); err != nil {
 		t.Fatal(err)
 	}
-	if s.unclean() {
+	if s.unclean() || s.crashed(boot) {
 		t.Error("an orderly end left a mark")
 	}
 	if err := os.Mkdir(filepath.Join(s.path, runningFile), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if !s.unclean() {
+	if !s.unclean() || !s.crashed(next) {
 		t.Error("a mark that cannot be read counts as none")
 	}
 }

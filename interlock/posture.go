@@ -280,7 +280,7 @@ func NewPostures(cfg PostureConfig) (*Postures, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	return &Postures{cfg: cfg, step: -1, need: cfg.Need()}, nil
+	return &Postures{cfg: cfg, step: -1, need: cfg.Need(), most: cfg.stirs()}, nil
 }
 
 func (r *ReserveConfig) check(c *checker, field string) {

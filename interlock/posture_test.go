@@ -389,6 +389,18 @@ func TestPostureStateGoesOn(t *testing.T) {
 	}
 }
 
+// TestPostureStateHasItsVersion: what was written in an older layout is refused by its number, not by what its fields happen to hold.
+func TestPostureStateHasItsVersion(t *testing.T) {
+	n, _ := NewPostures(postureConfig())
+	state := n.AppendState(nil)
+	body := state[len(postureMagic)+1 : len(state)-4]
+	for version, taken := range map[uint8]bool{stateVersion: false, postureVersion: true} {
+		if err := n.RestoreState(seal(append(begin(nil, postureMagic, version), body...), 0)); (err == nil) != taken {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+}
+
 // TestPostureConfigIsChecked: each fault is named.
 func TestPostureConfigIsChecked(t *testing.T) {
 	for field, change := range map[string]func(c *PostureConfig){

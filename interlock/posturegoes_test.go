@@ -52,7 +52,7 @@ func TestTriesAgainWhileAnotherWaits(t *testing.T) {
 }
 
 // TestLegsMayMoveForAWhile: what moves is taken for a step under way, until that is refused, a moment after it is there, and for half
-// a minute at most however often it is tried.
+// a minute or what the steps may take at most, however often they are tried.
 func TestLegsMayMoveForAWhile(t *testing.T) {
 	masked := func(b *body, d time.Duration) (n time.Duration) {
 		for end := b.now + d; b.now < end; {
@@ -68,10 +68,11 @@ func TestLegsMayMoveForAWhile(t *testing.T) {
 		least  time.Duration
 		most   time.Duration
 	}{
-		"kneels":                    {[MaxPostures]how{}, 6 * time.Second, 5 * time.Second, 6 * time.Second},
-		"refuses":                   {[MaxPostures]how{stepKneel: refuses, stepSit: refuses}, time.Hour, 100 * ms, 5 * time.Second},
-		"does not answer":           {[MaxPostures]how{stepKneel: hangs, stepSit: hangs}, time.Hour, time.Second, 30 * time.Second},
-		"lies and takes its time":   {[MaxPostures]how{stepKneel: lies}, time.Hour, 29 * time.Second, 30*time.Second + 20*ms},
+		"kneels":          {[MaxPostures]how{}, 6 * time.Second, 5 * time.Second, 6 * time.Second},
+		"refuses":         {[MaxPostures]how{stepKneel: refuses, stepSit: refuses}, time.Hour, 100 * ms, 5 * time.Second},
+		"does not answer": {[MaxPostures]how{stepKneel: hangs, stepSit: hangs}, 6 * time.Second, 29 * time.Second, 30*time.Second + 20*ms},
+		// The steps' 40 s, 8 s and 2 s, each with its dwell and 2 s to come to rest.
+		"lies and takes its time":   {[MaxPostures]how{stepKneel: lies, stepSit: lies}, 40 * time.Second, 57 * time.Second, 57500*ms + 20*ms},
 		"lies again, and once more": {[MaxPostures]how{stepKneel: lies, stepSit: lies}, 6 * time.Second, 29 * time.Second, 30*time.Second + 20*ms},
 	} {
 		b := newBody(t, func(cfg *PostureConfig) {
@@ -81,6 +82,135 @@ func TestLegsMayMoveForAWhile(t *testing.T) {
 		b.in.Held, b.does = true, c.does
 		if got := masked(b, 2*time.Minute); got < c.least || got > c.most {
 			t.Errorf("%s: for %v, expected %v to %v", name, got, c.least, c.most)
+		}
+	}
+}
+
+// TestASlowWayDownIsNoMotion: each posture that is shown gives the next its time, and one that comes and goes gives none.
+func TestASlowWayDownIsNoMotion(t *testing.T) {
+	b := newBody(t, func(c *PostureConfig) {
+		c.Steps[stepKneel].Powered = true
+		c.Steps[stepKneel].Within, c.Steps[stepSit].Within = 25*time.Second, 25*time.Second
+	})
+	b.charge, b.does[stepKneel], b.does[stepSit] = 0.12, late, late
+	b.until("asked", time.Minute, func() bool { return b.out.Step == stepKneel })
+	for b.out.Phase != PostureReached {
+		if b.run(20 * ms); b.out.Step > 0 && !b.out.GoingDown {
+			t.Fatalf("%v after it was asked, step %d is motion that nobody told", b.now-b.asked[b.out.Step], b.out.Step)
+		}
+		if b.now-b.asked[stepKneel] > time.Minute {
+			t.Fatalf("not down: %s, asked %v", b.out.Phase, b.log)
+		}
+	}
+	if b.p.stirred > stirSettle {
+		t.Errorf("%v are used when sit is shown", b.p.stirred)
+	}
+	b.p.stirred = b.p.most
+	for i := range 4 {
+		b.is = stepSit * (i % 2)
+		if b.run(time.Second); b.p.stirs(b.now) {
+			t.Fatal("a posture that comes again gives its time again")
+		}
+	}
+}
+
+// TestPowerStaysWhereNobodySees: a robot that kneels by power goes on to sit, its joints fall silent, and it comes up. Nothing that was
+// seen of it before lets its power go.
+func TestPowerStaysWhereNobodySees(t *testing.T) {
+	for name, c := range map[string]struct {
+		change      func(c *PostureConfig)
+		motion      MotionState
+		silent, off bool
+	}{
+		"moves":                     {nil, Moving, true, false},
+		"settles":                   {nil, Settling, true, false},
+		"nobody knows":              {nil, MotionUnknown, true, false},
+		"stands all the while":      {nil, Standing, true, true},
+		"joints show that it knelt": {nil, Moving, false, true},
+		"by the answer, moves":      {kneelsByAnswer, Moving, true, false},
+		"by the answer, settles":    {kneelsByAnswer, Settling, true, false},
+		"by the answer, unknown":    {kneelsByAnswer, MotionUnknown, true, false},
+		"by the answer, stands":     {kneelsByAnswer, Standing, true, true},
+	} {
+		b := newBody(t, func(cfg *PostureConfig) {
+			cfg.Steps[stepKneel].Powered = true
+			if c.change != nil {
+				c.change(cfg)
+			}
+		})
+		b.charge, b.does[stepSit] = 0.10, lies
+		b.until(name+": sit", 2*time.Minute, func() bool { return b.out.Step == stepSit })
+		b.joints = !c.silent
+		b.run(500 * ms)
+		b.in.Motion, b.does[stepKneel] = c.motion, lies
+		b.run(3 * time.Second)
+		if left := c.silent && c.motion != Standing; left == (b.out.At == stepKneel) {
+			t.Errorf("%s: at %d on its way to sit", name, b.out.At)
+		}
+		if b.in.Motion = Standing; c.silent && c.motion != Standing {
+			b.is = 0
+		}
+		for end := b.now + 2*time.Minute; b.now < end && !b.was.Has(stepOff); {
+			// A kneel that is shown by its answer is shown anew by the next: that is no old word.
+			if b.run(20 * ms); c.change != nil && c.motion != Standing && b.out.Step == stepKneel {
+				break
+			}
+		}
+		if b.was.Has(stepOff) != c.off {
+			t.Errorf("%s: power is taken: %t, expected %t; at %d, %s, asked %v, off is %s", name, b.was.Has(stepOff), c.off, b.out.At, b.out.Phase, b.log, b.out.Denied[stepOff])
+		}
+	}
+}
+
+func kneelsByAnswer(c *PostureConfig) {
+	c.Steps[stepKneel].Proof = PostureProof{Acked: true, Dwell: 500 * ms}
+}
+
+// TestAnOldAnswerIsAskedAnew: a robot that needs power where its answer has shown it, and that may have moved since, is asked once more;
+// then its power may go.
+func TestAnOldAnswerIsAskedAnew(t *testing.T) {
+	for _, motion := range []MotionState{Standing, Settling, MotionUnknown, Moving} {
+		b := newBody(t, func(c *PostureConfig) {
+			kneelsByAnswer(c)
+			c.Steps[stepKneel].Powered, c.Steps[stepKneel].Needs = true, NeedStandstill
+			c.N, c.Steps[2] = 3, c.Steps[stepOff]
+			c.Steps[2].Needs |= NeedEmptyHands
+		})
+		b.charge, b.in.Carrying = 0.06, Present
+		b.until("kneels", time.Minute, func() bool { return b.out.At == stepKneel })
+		b.in.Motion = motion
+		b.run(time.Second)
+		b.in.Motion, b.in.Carrying, b.is = Standing, Clear, stepOff // its charge stays as it is
+		b.until("off", time.Minute, func() bool { return b.was.Has(2) })
+		n := 0
+		for _, s := range b.log {
+			if s == stepKneel {
+				n++
+			}
+		}
+		if anew := motion != Standing; anew != (n == 2) {
+			t.Errorf("motion %d: asked %v before the power went", motion, b.log)
+		}
+	}
+}
+
+// TestOffNeedsWhatHoldsNow: no step was asked since, and yet a robot whose joints are silent and that did not stand all the while keeps its
+// power, while its posture is still taken for reached.
+func TestOffNeedsWhatHoldsNow(t *testing.T) {
+	for _, motion := range []MotionState{Standing, Settling, MotionUnknown} {
+		for name, change := range map[string]func(c *PostureConfig){"joints": nil, "answer": kneelsByAnswer} {
+			b := newBody(t, change)
+			b.charge = 0.06
+			b.until("kneels", time.Minute, b.reached(stepKneel))
+			b.joints = false
+			b.run(3 * time.Second)
+			b.in.Motion = motion
+			b.run(time.Second)
+			b.in.Motion, b.charge = Standing, 0.03
+			b.run(10 * time.Second)
+			if got := b.was.Has(stepOff); got != (motion == Standing) || b.out.At < stepKneel {
+				t.Errorf("%s, motion %d: power is taken: %t, at %d, %s", name, motion, got, b.out.At, b.out.Phase)
+			}
 		}
 	}
 }

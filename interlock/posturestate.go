@@ -5,12 +5,16 @@ import (
 	"time"
 )
 
-const postureMagic = "RWIQ"
+const (
+	postureMagic = "RWIQ"
+	// The state has its own version since it says how long legs have moved, for which postures, and whether the robot stood.
+	postureVersion = stateVersion + 1
+)
 
 // AppendState appends the way down's state, without its configuration.
 func (p *Postures) AppendState(b []byte) []byte {
 	start := len(b)
-	b = begin(b, postureMagic, stateVersion)
+	b = begin(b, postureMagic, postureVersion)
 	for _, f := range p.flags() {
 		b = appendBool(b, *f)
 	}
@@ -20,7 +24,7 @@ func (p *Postures) AppendState(b []byte) []byte {
 	for _, v := range p.values() {
 		b = appendFloat(b, *v)
 	}
-	b = append(b, uint8(p.cause), uint8(p.cause>>8), uint8(p.phase), uint8(p.at), uint8(p.step+1), uint8(p.assert), uint8(p.failed)) //nolint:gosec // small
+	b = append(b, uint8(p.cause), uint8(p.cause>>8), uint8(p.phase), uint8(p.at), uint8(p.step+1), uint8(p.assert), uint8(p.failed), uint8(p.shown)) //nolint:gosec // small
 	for i := range MaxPostures {
 		for _, d := range p.stepTimes(i) {
 			b = appendStored(b, *d)
@@ -35,11 +39,11 @@ func (p *Postures) AppendState(b []byte) []byte {
 
 // RestoreState puts the way down into the state that AppendState wrote. Bytes that cannot be read change nothing.
 func (p *Postures) RestoreState(b []byte) error {
-	r, err := open(b, postureMagic, stateVersion)
+	r, err := open(b, postureMagic, postureVersion)
 	if err != nil {
 		return err
 	}
-	n := Postures{cfg: p.cfg, need: p.need}
+	n := Postures{cfg: p.cfg, need: p.need, most: p.most}
 	for _, f := range n.flags() {
 		*f = r.bool("a mark")
 	}
@@ -55,7 +59,7 @@ func (p *Postures) RestoreState(b []byte) error {
 	n.phase = PosturePhase(r.enum(uint8(PostureExhausted)+1, "the phase"))
 	n.at = int(r.enum(max(1, uint8(p.cfg.N)), "the posture"))      //nolint:gosec // at most MaxPostures
 	n.step = int(r.enum(max(1, uint8(p.cfg.N))+1, "the step")) - 1 //nolint:gosec // at most MaxPostures
-	n.assert, n.failed = StepSet(r.u8()), StepSet(r.u8())
+	n.assert, n.failed, n.shown = StepSet(r.u8()), StepSet(r.u8()), StepSet(r.u8())
 	for i := range MaxPostures {
 		for _, d := range n.stepTimes(i) {
 			*d = r.duration(maxStored, "a time")
@@ -105,7 +109,7 @@ func (p *Postures) stepTimes(i int) [6]*time.Duration {
 	return [...]*time.Duration{&r.Asked, &r.Acked, &r.Failed, &r.Reached, &s.seen, &s.since}
 }
 
-func (p *Postures) stepFlags(i int) [6]*bool {
+func (p *Postures) stepFlags(i int) [7]*bool {
 	r, s := &p.records[i], &p.proofs[i]
-	return [...]*bool{&r.WasAsked, &r.WasAcked, &r.WasFailed, &r.WasReached, &s.known, &s.on}
+	return [...]*bool{&r.WasAsked, &r.WasAcked, &r.WasFailed, &r.WasReached, &s.known, &s.on, &s.still}
 }

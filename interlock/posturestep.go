@@ -12,6 +12,8 @@ const MaxPostureJoints = 64
 type Postures struct {
 	cfg  PostureConfig
 	need time.Duration
+	// most is for how long legs may move because they were told to, until another posture is shown.
+	most time.Duration
 
 	ran           bool
 	first         time.Duration
@@ -34,43 +36,12 @@ type Postures struct {
 	failed             StepSet
 	exhausted, resting bool
 	retry              time.Duration
-	// stirred is for how long legs may have moved on this way down because they were told to.
+	// stirred is for how long legs may have moved on this way down because they were told to, since the last of the postures shown
+	// was shown for the first time.
 	stirred time.Duration
+	shown   StepSet
 	records [MaxPostures]PostureRecord
 }
-
-// shown is since when joints have shown a posture, and since when not; or, where no joint shows it, since when the robot stands.
-type shown struct {
-	known, on bool
-	seen      time.Duration
-	since     time.Duration
-}
-
-// Observe takes the joints' positions in rad or m, those in known, received at now. It does not allocate.
-func (p *Postures) Observe(now time.Duration, known uint64, position *[MaxPostureJoints]float64) {
-	for i := 1; i < p.cfg.N; i++ {
-		proof := &p.cfg.Steps[i].Proof
-		if proof.N == 0 {
-			continue
-		}
-		on := true
-		for k := range proof.N {
-			j := &proof.Joints[k]
-			v := position[j.Joint]
-			// NaN is in no range.
-			on = on && known&(1<<j.Joint) != 0 && v >= j.Min && v <= j.Max
-		}
-		s := &p.proofs[i]
-		if gap := !s.known || now < s.seen || since(now, s.seen) > p.cfg.MaxAge; gap || on != s.on {
-			s.since = now
-		}
-		s.known, s.on, s.seen = true, on, now
-	}
-}
-
-// stirSettle is how long legs may take to come to rest in a posture that is reached, and stirMost for how long on one way down legs
-// that move are taken for those that were told to: a robot that never comes to rest has to be seen.
-const stirSettle, stirMost = 2 * time.Second, 30 * time.Second
 
 // Step says which steps are demanded at now. It does not allocate. The caller steps with every decision, measurement and
 // acknowledgement, and at least every tenth of a second.
@@ -98,68 +69,13 @@ func (p *Postures) Step(now time.Duration, in *PostureInput, out *PostureOutput)
 	out.Changed = phase != p.phase || at != p.at || step != p.step || assert != p.assert || records != p.records
 }
 
-// look finds the lowest posture that is proven. One that was reached stays so while joints are silent and nothing moves: a robot that
-// knelt and needs no power is down. Joints that show another posture for as long take it back.
-func (p *Postures) look(now time.Duration, in *PostureInput) {
-	lowest := 0
-	for i := 1; i < p.cfg.N; i++ {
-		proof, s, r := &p.cfg.Steps[i].Proof, &p.proofs[i], &p.records[i]
-		was, proven := r.WasReached, false
-		switch {
-		case proof.N > 0:
-			fresh := p.fresh(now, s)
-			long := fresh && since(now, s.since) >= proof.Dwell
-			proven = long && s.on || was && (fresh || in.Motion != Moving || p.stirs(now)) && (s.on || !long)
-		case r.WasAcked && !r.WasFailed:
-			// The acknowledgement's word, and a standstill since.
-			if in.Motion != Standing {
-				s.known = false
-			} else if !s.known {
-				s.known, s.since = true, now
-			}
-			proven = s.known && since(now, max(s.since, r.Acked)) >= proof.Dwell || was && in.Motion != Moving
-		}
-		if proven && !was {
-			r.Reached, r.WasReached = now, true
-		} else if !proven {
-			r.WasReached = false
-		}
-		if proven {
-			lowest = i
-		}
-	}
-	p.at = lowest
-}
-
-// fresh says whether joints have been heard lately.
-func (p *Postures) fresh(now time.Duration, s *shown) bool {
-	return s.known && since(now, s.seen) <= p.cfg.MaxAge && now >= s.seen
-}
-
-// stirs says whether legs may move because they were told to: while a step is under way and not refused, and a moment longer. On one
-// way down that ends, however often steps are tried.
-func (p *Postures) stirs(now time.Duration) bool {
-	if p.stirred >= stirMost {
-		return false
-	}
-	stirs := p.step > 0
-	for i := range p.records {
-		r := &p.records[i]
-		stirs = stirs || r.WasAsked && r.WasReached && !r.WasFailed && since(now, r.Reached) < stirSettle
-	}
-	return stirs
-}
-
-// down says whether the robot is in a posture that needs no power.
-func (p *Postures) down() bool { return p.at > 0 && !p.cfg.Steps[p.at].Powered }
-
 // commit begins a way down, and ends it once somebody has reset what demanded it.
 func (p *Postures) commit(now time.Duration, cause Cause, in *PostureInput) {
 	p.fired = p.committed && (p.fired || in.Active)
 	switch {
 	case !p.committed && (cause != CauseNone || in.Active):
 		p.committed, p.fired, p.begun = true, in.Active, now
-		p.failed, p.exhausted, p.resting, p.stirred = 0, false, false, 0
+		p.failed, p.exhausted, p.resting, p.stirred, p.shown = 0, false, false, 0, 0
 	case p.committed && p.fired && !in.Active && cause == CauseNone:
 		// What joints show stays so; all else is forgotten, and nothing is demanded any more.
 		for i := range p.records {
@@ -280,7 +196,7 @@ func (p *Postures) denied(i int, now time.Duration, in *PostureInput) PostureDen
 		return StepPast
 	case p.failed.Has(i):
 		return StepFailed
-	case !p.from(s, in) && (!s.LastResort || !p.desperate(i, now)):
+	case !p.from(s, now, in) && (!s.LastResort || !p.desperate(i, now)):
 		return StepNotFrom
 	case s.Needs&NeedStandstill != 0 && in.Motion != Standing:
 		return StepMoving
@@ -294,13 +210,13 @@ func (p *Postures) denied(i int, now time.Duration, in *PostureInput) PostureDen
 	return StepPossible
 }
 
-// from says whether the robot is in a posture from which the step may be taken.
-func (p *Postures) from(s *PostureStep, in *PostureInput) bool {
+// from says whether the robot is in a posture from which the step may be taken. What takes the power needs one that holds now.
+func (p *Postures) from(s *PostureStep, now time.Duration, in *PostureInput) bool {
 	if s.After == 0 {
 		return s.Kind != PostureOff
 	}
 	for i := 1; i < p.cfg.N; i++ {
-		if p.records[i].WasReached && s.After.Has(p.cfg.Steps[i].Kind) {
+		if p.records[i].WasReached && s.After.Has(p.cfg.Steps[i].Kind) && (s.Kind != PostureOff || p.holds(i, now)) {
 			return true
 		}
 	}

@@ -342,6 +342,21 @@ func TestPostureIsInTheSnapshot(t *testing.T) {
 	}
 }
 
+// TestARequestsNumberIsInTheDigest: two cores that ask a device for the same by another number have not decided the same.
+func TestARequestsNumberIsInTheDigest(t *testing.T) {
+	c := newWalker(t, walkerParams(t)).core
+	seen := map[uint64]int{c.mix(&Effects{}): -1}
+	for i := range c.down.calls {
+		c.down.calls[i]++
+		d := c.mix(&Effects{})
+		c.down.calls[i]--
+		if k, twice := seen[d]; twice {
+			t.Errorf("the request of rung %d has the digest of rung %d's (-1 for none)", i, k)
+		}
+		seen[d] = i
+	}
+}
+
 // TestForeignAnswersToPosture: an answer to a step that nobody asked for, or that there is not, changes nothing.
 func TestForeignAnswersToPosture(t *testing.T) {
 	w := newWalker(t, walkerParams(t)).ready()

@@ -145,7 +145,7 @@ func DescribeLadder(b []byte) (string, error) {
 }
 
 // mix folds what this event led to into the running digest: FNV-1a over the decision's digest, the command as sent, the
-// lock and the rungs. Floats enter by their bits, so that a difference in the last place shows.
+// lock, the rungs and the numbers of their requests. Floats enter by their bits, so that a difference in the last place shows.
 func (c *Core) mix(fx *Effects) uint64 {
 	const prime = 0x100000001b3
 	h := c.digest
@@ -163,6 +163,14 @@ func (c *Core) mix(fx *Effects) uint64 {
 		}
 	}
 	word(flags)
+	// A device is asked anew by the number alone.
+	for i := 0; c.params.Posture.Config.Used && i < len(c.down.calls); i += 8 {
+		calls := uint64(0)
+		for k, n := range c.down.calls[i:min(i+8, len(c.down.calls))] {
+			calls |= uint64(n) << (8 * k)
+		}
+		word(calls)
+	}
 	if fx.Send {
 		for _, v := range [...]float64{
 			fx.Command.Linear.X, fx.Command.Linear.Y, fx.Command.Linear.Z,

@@ -26,7 +26,8 @@ func TestInputsThatFalterAtTheStartLatchNothing(t *testing.T) {
 			r.until("moves", 5*time.Second, func() bool { return r.core.motion.State == interlock.Moving })
 		}, true, Start{}},
 		"it was opened (off)":       {func(r *rig) { r.until("opens", 15*time.Second, r.open) }, true, Start{}},
-		"it crashed while it moved": {func(r *rig) { r.run(50 * time.Millisecond) }, true, Start{Unclean: true}},
+		"it crashed while it moved": {func(r *rig) { r.run(50 * time.Millisecond) }, true, Start{Unclean: true, Crashed: true}},
+		"its computer had no power": {func(r *rig) { r.run(50 * time.Millisecond) }, false, Start{Unclean: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, demoParams(t), c.start)
@@ -40,6 +41,12 @@ func TestInputsThatFalterAtTheStartLatchNothing(t *testing.T) {
 			}
 			r.off, r.plant.ignore, r.plant.want.v, r.plant.v = map[string]bool{}, false, 0, 0
 			r.run(15 * time.Second)
+			if c.start.Unclean && !c.latch {
+				if res := r.reset(interlock.RoleOperator); !res.Applied {
+					t.Fatalf("the operator cannot reset: %+v %s", res, r.state())
+				}
+				r.until("opens", 15*time.Second, r.open)
+			}
 			if got := r.latched(interlock.StopUnconfirmed); got != c.latch || r.open() == c.latch {
 				t.Errorf("latched %t, open %t: %s", got, r.open(), r.state())
 			}

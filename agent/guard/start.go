@@ -18,6 +18,9 @@ type Start struct {
 	Latches []byte
 	// Unclean is true if the last run did not end in order.
 	Unclean bool
+	// Crashed is true if it may have done so since this computer was started: then the robot may still move as it was let. After
+	// a start of the computer its drivers come up as at every start.
+	Crashed bool
 	// Policy says why the policy that the parameters come from is not proven, [interlock.CauseNone] if it is. Until a
 	// signed one is loaded, policy.missing then stops the robot, whatever that policy says.
 	Policy interlock.Cause
@@ -25,7 +28,7 @@ type Start struct {
 
 // NewCore returns a core that knows nothing about the robot yet and therefore holds it.
 func NewCore(p *Params, start Start) (*Core, error) {
-	c := &Core{params: p, unclean: start.Unclean, stirred: start.Unclean, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never, conflict: never}
+	c := &Core{params: p, unclean: start.Unclean, stirred: start.Crashed, policyFault: start.Policy, started: start.Boot, fence: geofence.New(p.Set), loadedAt: never, conflict: never}
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
 	var err error

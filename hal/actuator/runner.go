@@ -128,7 +128,7 @@ func (r *Runner) Run(ctx context.Context, settled func() bool) error {
 // turn does one exchange and returns when the next is due.
 func (r *Runner) turn(ctx context.Context) time.Duration {
 	r.mu.Lock()
-	want, asked := r.want, r.asked
+	want, asked, number := r.want, r.asked, r.number
 	r.mu.Unlock()
 	if want == Run && r.stalled() {
 		want = Stop
@@ -138,7 +138,7 @@ func (r *Runner) turn(ctx context.Context) time.Duration {
 		// A single lost frame must not cost the ladder a rung.
 		err = r.apply(ctx, want)
 	}
-	r.answer(asked, err == nil)
+	r.answer(asked, number, err == nil)
 	r.tell(FaultOf(err), want)
 	if err == nil {
 		r.failures = 0
@@ -166,11 +166,12 @@ func (r *Runner) stalled() bool {
 	return now.Sub(r.countAt) > r.cfg.Stall
 }
 
-// answer acknowledges a request to stop that still stands.
-func (r *Runner) answer(asked, ok bool) {
+// answer acknowledges the request to stop with this number, if it still stands: what the device did before it was asked anew is no
+// answer to that.
+func (r *Runner) answer(asked bool, number uint8, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if asked && r.asked && r.want == Stop {
+	if asked && r.asked && number == r.number && r.want == Stop {
 		r.asked, r.acked, r.ackOK = false, true, ok
 		r.speak()
 	}

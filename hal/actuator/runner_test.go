@@ -241,6 +241,25 @@ func TestRunnerConfirmsAnew(t *testing.T) {
 	})
 }
 
+// TestRunnerAnswersTheRequestThatStands: what the device makes of a request that was asked anew meanwhile is no answer to the new one.
+func TestRunnerAnswersTheRequestThatStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, true)
+		defer b.stop()
+		b.r.Set(1, false, 0)
+		pause(300 * ms)
+		b.dev.change(func() { b.dev.took = 50 * ms })
+		b.r.Set(2, true, 1)
+		pause(20 * ms)
+		b.dev.change(func() { b.dev.err = Fail("device", Silent, errors.New("off")) })
+		b.r.Set(3, true, 2)
+		pause(time.Second)
+		if !slices.Equal(b.acks, []bool{false}) {
+			t.Errorf("acknowledged %v, expected only that the second request failed", b.acks)
+		}
+	})
+}
+
 func TestRunnerEndsStoppedAndTellsWhetherSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, true)

@@ -164,7 +164,7 @@ func (k *Walker) command(m *msg.Command) {
 // Start starts a guard, after a kill with the latches that the last one kept.
 func (k *Walker) Start() {
 	k.tb.Helper()
-	core, err := guard.NewCore(k.Params, guard.Start{Boot: k.World.Now(), Latches: k.latches, Unclean: k.ran})
+	core, err := guard.NewCore(k.Params, guard.Start{Boot: k.World.Now(), Latches: k.latches, Unclean: k.ran, Crashed: k.ran})
 	if err != nil {
 		k.tb.Fatal(err)
 	}
