@@ -35,16 +35,16 @@ type tally struct {
 	output                  map[string][]string
 	slow                    []line
 	failures                []string
-	unsteady                []string        // failed beside others, passed alone
-	broken                  []string        // packages that ended before all of their tests had run
-	drawn                   map[string]bool // top-level tests with random inputs
+	unsteady                []string          // failed beside others, passed alone
+	broken                  []string          // packages that ended before all of their tests had run
+	drawn                   map[string]string // of top-level tests with random inputs: how the draw is repeated, "" if it is not
 	seeds                   []string
 	coverage                []string
 	tables                  []string
 	fuzzed                  []string
 }
 
-func newTally() *tally { return &tally{output: map[string][]string{}, drawn: map[string]bool{}} }
+func newTally() *tally { return &tally{output: map[string][]string{}, drawn: map[string]string{}} }
 
 type line struct {
 	name    string
@@ -56,6 +56,7 @@ type module struct {
 	dir   string
 	args  []string
 	aside bool // gives way to the others
+	env   []string
 }
 
 func main() {
@@ -110,10 +111,10 @@ func modules(packages []string) []module {
 		return slices.Contains(heavy, p) || slices.Contains(computing, p)
 	})
 	return []module{
-		{"..", []string{"-p=2", timeout, "./..."}, true},
-		{".", append([]string{tag, "-p=1", timeout, parallel}, computing...), true},
-		{".", append([]string{tag, "-p=2", timeout, parallel}, light...), false},
-		{".", append([]string{tag, "-p=1", timeout, parallel}, heavy...), false},
+		{dir: "..", args: []string{"-p=2", timeout, "./..."}, aside: true},
+		{dir: ".", args: append([]string{tag, "-p=1", timeout, parallel}, computing...), aside: true},
+		{dir: ".", args: append([]string{tag, "-p=2", timeout, parallel}, light...), aside: false},
+		{dir: ".", args: append([]string{tag, "-p=1", timeout, parallel}, heavy...), aside: false},
 	}
 }
 
@@ -175,6 +176,7 @@ func (t *tally) run(m module) error {
 	}
 	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec // our own arguments
 	cmd.Dir = m.dir
+	cmd.Env = append(os.Environ(), m.env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -245,10 +247,7 @@ func (t *tally) take(e *event) {
 // keep picks out of the output what a report needs.
 func (t *tally) keep(e *event) {
 	text := strings.TrimSpace(e.Output)
-	if draws(text) {
-		pkg, test, _ := cutTest(e.Package + "." + e.Test)
-		t.drawn[pkg+"."+test] = true
-	}
+	t.draw(e.Package, e.Test, text)
 	if strings.Contains(text, "seed") || strings.Contains(text, "figures: ") {
 		t.seeds = append(t.seeds, e.Test+": "+text)
 	}

@@ -38,18 +38,18 @@ func rooms() ([]room, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list of the test module's packages: %w", err)
 	}
-	list := []room{{name: roomProduct, run: []module{{"..", []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}, false}}}}
+	list := []room{{name: roomProduct, run: []module{{dir: "..", args: []string{"-cover", "-p=2", "-tags=qualify", "-timeout=150m", "./..."}}}}}
 	for pkg := range strings.FieldsSeq(string(out)) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
 		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}} {
 			if name == own.pkg {
-				list = append(list, room{name: own.room, run: []module{{".", []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}, false}}})
+				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}}}})
 				args = append(args, "-skip="+own.tests)
 			}
 		}
-		list = append(list, room{name: name, run: []module{{".", append(args, pkg), false}}})
+		list = append(list, room{name: name, run: []module{{dir: ".", args: append(args, pkg)}}})
 	}
 	for _, m := range []struct{ dir, prefix string }{{"..", ""}, {".", "test-"}} {
 		more, err := fuzzRooms(m.dir, m.prefix)

@@ -132,17 +132,26 @@ func TestEveryPackageIsRunOnce(t *testing.T) {
 	}
 }
 
-func TestWhatDrawsAtRandomGetsNoSecondTry(t *testing.T) {
+func TestWhatDrawsAtRandomGetsTheSameDrawAgain(t *testing.T) {
 	for name, c := range map[string]struct{ failures, want []string }{
 		"subtests count with their test": {[]string{"p.TestA/x.y/z", "p.TestA", "q.TestB"}, []string{"p.TestA", "q.TestB"}},
 		"one names its seed":             {[]string{"p.TestA", "p.TestSeed"}, nil},
 		"one is rapid's":                 {[]string{"p.TestRapid/x", "p.TestRapid"}, nil},
+		"one repeats its draw":           {[]string{"p.TestAgain/x"}, []string{"p.TestAgain"}},
+		"one has drawn twice":            {[]string{"p.TestTwice"}, nil},
 		"what did not build":             {[]string{"p"}, nil},
 		"nothing":                        {nil, nil},
 	} {
 		r := newTally()
 		r.take(&event{Action: "output", Package: "p", Test: "TestSeed", Output: "    x_test.go:1: seed 7\n"})
 		r.take(&event{Action: "output", Package: "p", Test: "TestRapid/x", Output: "    x_test.go:1: [rapid] failed after 3 tests\n"})
+		for _, seed := range []string{"7", "8"} {
+			r.take(&event{Action: "output", Package: "p", Test: "TestTwice/" + seed, Output: "seed " + seed + " (repeat with ROBOWARDEN_SEED=" + seed + ")\n"})
+			r.take(&event{Action: "output", Package: "p", Test: "TestAgain", Output: "seed 9 (repeat with ROBOWARDEN_SEED=9)\n"})
+		}
+		if r.drawn["p.TestAgain"] != "ROBOWARDEN_SEED=9" {
+			t.Errorf("the draw is repeated by %q", r.drawn["p.TestAgain"])
+		}
 		r.failures = c.failures
 		if d := cmp.Diff(c.want, r.secondTries()); d != "" {
 			t.Errorf("%s: %s", name, d)
