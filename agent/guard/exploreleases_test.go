@@ -336,29 +336,12 @@ func (r *leaseRun) events() []leaseEvent {
 
 func (r *leaseRun) explore() (states, transitions int, err error) {
 	events := r.events()
-	first := r.s
-	level, known := []leaseRunState{first}, map[leaseRunState]string{first: ""}
-	rest := map[leaseRunState]leaseRunState{}
-	for len(level) > 0 && len(known) < 50_000 {
-		var next []leaseRunState
-		for _, from := range level {
-			for i, e := range events {
-				r.put(from)
-				s, err := r.step(e.passed, e.act)
-				transitions++
-				if err != nil {
-					return len(known), transitions, fmt.Errorf("%w\n  by:%s → %s", err, known[from], e.name)
-				}
-				if i == 0 {
-					rest[from] = s
-				}
-				if _, ok := known[s]; !ok {
-					known[s] = known[from] + " → " + e.name
-					next = append(next, s)
-				}
-			}
-		}
-		level = next
+	known, rest, transitions, err := explore(r.s, 50_000, len(events), func(from leaseRunState, i int) (leaseRunState, error) {
+		r.put(from)
+		return r.step(events[i].passed, events[i].act)
+	}, func(i int) string { return events[i].name })
+	if err != nil {
+		return len(known), transitions, err
 	}
 	for s := range known {
 		for range 3 {

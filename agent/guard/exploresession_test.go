@@ -152,29 +152,12 @@ func (r *sessionRun) explore() (states, transitions int, err error) {
 		{"an end", 0, ask(5, SessionNone, 0)},
 		{"control and time", 1, ask(6, SessionControl, 1)},
 	}
-	level := []sessionState{{}}
-	known := map[sessionState]string{{}: ""}
-	rest := map[sessionState]sessionState{}
-	for len(level) > 0 && len(known) < 10_000 {
-		var next []sessionState
-		for _, from := range level {
-			for i, e := range events {
-				r.put(from)
-				s, err := r.step(e.passed, e.act)
-				transitions++
-				if err != nil {
-					return len(known), transitions, fmt.Errorf("%w\n  by:%s → %s", err, known[from], e.name)
-				}
-				if i == 0 {
-					rest[from] = s
-				}
-				if _, ok := known[s]; !ok {
-					known[s] = known[from] + " → " + e.name
-					next = append(next, s)
-				}
-			}
-		}
-		level = next
+	known, rest, transitions, err := explore(sessionState{}, 10_000, len(events), func(from sessionState, i int) (sessionState, error) {
+		r.put(from)
+		return r.step(events[i].passed, events[i].act)
+	}, func(i int) string { return events[i].name })
+	if err != nil {
+		return len(known), transitions, err
 	}
 	for s := range known {
 		for range 5 {
@@ -185,6 +168,34 @@ func (r *sessionRun) explore() (states, transitions int, err error) {
 		}
 	}
 	return len(known), transitions, nil
+}
+
+// explore visits what a number of events can lead to, breadth first, until nothing new comes or there are most states. It returns how
+// each state is reached, where the first event, which is that time passes, leads from each, and how many steps were taken.
+func explore[S comparable](start S, most, events int, step func(from S, event int) (S, error), name func(event int) string) (known map[S]string, rest map[S]S, transitions int, err error) {
+	level := []S{start}
+	known, rest = map[S]string{start: ""}, map[S]S{}
+	for len(level) > 0 && len(known) < most {
+		var next []S
+		for _, from := range level {
+			for i := range events {
+				s, err := step(from, i)
+				transitions++
+				if err != nil {
+					return known, rest, transitions, fmt.Errorf("%w\n  by:%s → %s", err, known[from], name(i))
+				}
+				if i == 0 {
+					rest[from] = s
+				}
+				if _, ok := known[s]; !ok {
+					known[s] = known[from] + " → " + name(i)
+					next = append(next, s)
+				}
+			}
+		}
+		level = next
+	}
+	return known, rest, transitions, nil
 }
 
 func TestExploreSessions(t *testing.T) {
