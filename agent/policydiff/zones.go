@@ -177,25 +177,22 @@ func box(z *config.Zone) ([4]float64, bool) {
 // when compares schedules and roles.
 func (d *differ) when(where string, o, z *config.Zone) {
 	if a, b := schedule(o), schedule(z); a != b {
-		way := Other
-		switch {
-		case b == "always" && forbids(z):
-			way = Tighter
-		case a == "always" && forbids(z):
-			way = Looser
-		}
-		d.add(way, where, "holds %s → %s", a, b)
+		d.add(reach(z, a, b, "always"), where, "holds %s → %s", a, b)
 	}
 	if a, b := whom(o), whom(z); a != b {
-		way := Other
-		switch {
-		case b == "every robot" && forbids(z):
-			way = Tighter
-		case a == "every robot" && forbids(z):
-			way = Looser
-		}
-		d.add(way, where, "for %s → %s", a, b)
+		d.add(reach(z, a, b, "every robot"), where, "for %s → %s", a, b)
 	}
+}
+
+// reach says what it means that a zone's reach changes from old to now: all is the widest there is, and two others cannot be compared.
+func reach(z *config.Zone, old, now, all string) Way {
+	switch {
+	case now == all && forbids(z):
+		return Tighter
+	case old == all && forbids(z):
+		return Looser
+	}
+	return Other
 }
 
 func schedule(z *config.Zone) string {

@@ -82,13 +82,9 @@ func TestDiscovery(t *testing.T) {
 }
 
 func discovery(t *testing.T, v Vendor, oursFirst bool, a, b *netns.Host, bar time.Duration) {
-	// A short run, beside others on two cores, says that discovery is a matter of announcements and not of leases; the bar is
-	// that of the long tier and of BenchmarkDDSDiscovery.
-	tries := 3
+	tries := 5
 	if longTier() {
 		tries = 25
-	} else {
-		bar *= 5
 	}
 	var took []time.Duration
 	for range tries {
