@@ -50,7 +50,7 @@ func newSchemaWriter(t *testing.T) *schemaWriter {
 	}
 	files := token.NewFileSet()
 	for _, name := range []string{
-		"profile.go", "actuators.go", "kinematics.go", "topics.go", "policy.go", "recorder.go", "commanders.go", "overrides.go", "deployment.go",
+		"profile.go", "actuators.go", "kinematics.go", "topics.go", "topicsout.go", "policy.go", "recorder.go", "commanders.go", "overrides.go", "deployment.go",
 		"loads.go", "facts.go", "gates.go", "commission.go", "fall.go", "posture.go",
 	} {
 		f, err := parser.ParseFile(files, name, nil, parser.ParseComments)
