@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -116,20 +115,6 @@ func (l *lane) startPlanner(t testing.TB) {
 		return
 	}
 	l.planner = driver.StartDrive(t, l.b, driver.Drive{VX: attackCruise, W: attackTurn})
-}
-
-// fresh replaces the guard by one that knows nothing of what was before.
-func (l *lane) fresh(t testing.TB) {
-	t.Helper()
-	if l.g != nil {
-		l.g.Stop(10 * time.Second)
-	}
-	for _, dir := range []string{"state", "journal"} {
-		if err := os.RemoveAll(l.s.path(dir)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l.start(t)
 }
 
 // start starts the guard, on a computer whose boot id is what the lane says.
