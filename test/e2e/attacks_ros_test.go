@@ -34,24 +34,10 @@ func rosStrikes() []strike {
 	}
 	hostileNode("commands injected in the planner's name", "inject-impostor", "publisher.unknown", "publisher.second")
 	hostileNode("base commanded past the gate, unknown to the master", "bypass-base", "gate.bypass")
-	for _, f := range [][2]string{
-		{"replay", "last command replayed, before a reboot"}, {"wrong_key", "commands by a wrong key"}, {"flip", "commands with a bit flipped"},
-	} {
-		fault := f[0]
-		all = append(all, strike{
-			name: f[1], kit: kit{proven: true}, want: []string{"channel.command-unproven"},
-			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
-				began := boottime()
-				l.commander.Fault(t, fault)
-				return began, func() { l.commander.Fault(t, "clear") }
-			},
-		})
-	}
 	only := []bus.Kind{bus.ROS}
 	return append(
 		all,
 		strike{name: "recorded commands replayed after a reboot", kit: kit{proven: true}, want: []string{"channel.command-unproven"}, short: only, shards: 4, begin: replayedAfterReboot},
-		strike{name: "session past its grant", kit: kit{proven: true, session: true}, permitted: true, short: only, begin: sessionPastItsGrant},
 		strike{name: "master killed", kit: kit{}, want: []string{"bus.lost"}, once: true, shards: 4, permitted: true, begin: func(t testing.TB, l *lane, off bool) (time.Duration, func()) {
 			return l.killMaster(t, off, false)
 		}},

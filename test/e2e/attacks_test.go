@@ -31,6 +31,8 @@ type strike struct {
 	permitted bool
 	// once is set for what leaves a bus behind on which nobody can go on: each run of it has a bus of its own.
 	once bool
+	// anew is set for what the guard forgives in ten seconds only: it starts again after each run, which is sooner.
+	anew bool
 	// shards is over how many robots the runs are spread that take long each; 0 is one robot.
 	shards int
 	// short is set for what make test does as well: what no other test of it does.
@@ -66,7 +68,6 @@ type times struct {
 // on makes the attack, waits until it has been detected and the robot stands, and lets a person with authority drive it on.
 func (s *strike) on(t testing.TB, l *lane) (took times) {
 	t.Helper()
-	start := boottime()
 	l.open(t)
 	began, end := s.begin(t, l, false)
 	if len(s.want) > 0 {
@@ -86,10 +87,12 @@ func (s *strike) on(t testing.TB, l *lane) (took times) {
 	})
 	took.starved = machine.starved(began, began+max(took.detect, took.rest))
 	end()
+	if s.anew {
+		l.restart(t)
+	}
 	if !s.once {
 		l.recover(t)
 	}
-	took.whole = boottime() - start
 	return took
 }
 
@@ -296,7 +299,7 @@ func groups(all []strike, kind bus.Kind) (out [][]strike) {
 // run makes each strike of the job as often as it takes, at moments that the seed, the bus and the strike decide.
 func (j attackJob) run(t *testing.T, seed uint64, table *attackTable) {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(j.name())) // never fails
+	_, _ = h.Write([]byte(j.name()))            // never fails
 	r := rand.New(rand.NewPCG(seed, h.Sum64())) //nolint:gosec // not a secret
 	var l *lane
 	for i := range j.group {
@@ -313,10 +316,13 @@ func (j attackJob) run(t *testing.T, seed uint64, table *attackTable) {
 		}
 		t.Run(s.name, func(sub *testing.T) {
 			for range j.on {
-				row.times = append(row.times, s.on(sub, again()))
+				start := boottime()
+				took := s.on(sub, again())
 				if s.once {
 					l.close()
 				}
+				took.whole = boottime() - start
+				row.times = append(row.times, took)
 			}
 			for range j.off {
 				if row.off++; s.offRun(sub, again()) {
@@ -349,7 +355,7 @@ func (l *lane) deskFault(t testing.TB, fault string) (time.Duration, func()) {
 func deskStrikes() []strike {
 	fault := func(name string, want ...string) strike {
 		return strike{
-			name: "heartbeat " + name, kit: kit{desk: true}, want: want,
+			name: "heartbeat " + name, kit: kit{desk: true}, want: want, anew: slices.Contains(want, "channel.heartbeat-hostile"),
 			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) { return l.deskFault(t, name) },
 		}
 	}
@@ -379,6 +385,27 @@ func deskStrikes() []strike {
 	}
 }
 
+// provenStrikes are those on commands that have to prove who sent them, the same on every bus.
+func provenStrikes() (all []strike) {
+	for _, f := range [][2]string{
+		{"replay", "last command replayed, before a reboot"}, {"wrong_key", "commands by a wrong key"}, {"flip", "commands with a bit flipped"},
+	} {
+		fault := f[0]
+		all = append(all, strike{
+			name: f[1], kit: kit{proven: true}, want: []string{"channel.command-unproven"},
+			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
+				began := boottime()
+				l.commander.Fault(t, fault)
+				return began, func() { l.commander.Fault(t, "clear") }
+			},
+		})
+	}
+	return append(all, strike{
+		name: "session past its grant", kit: kit{proven: true, session: true}, permitted: true, short: []bus.Kind{bus.ROS}, shards: 2,
+		begin: sessionPastItsGrant,
+	})
+}
+
 // plannerKilled is the end of a commander that the task needs, and its return under the same name.
 func plannerKilled() strike {
 	return strike{
@@ -393,10 +420,11 @@ func plannerKilled() strike {
 
 // strikes are the attacks on the kind of bus.
 func strikes(kind bus.Kind) []strike {
+	own := ddsStrikes()
 	if kind == bus.ROS {
-		return append(rosStrikes(), append(deskStrikes(), plannerKilled())...)
+		own = rosStrikes()
 	}
-	return append(ddsStrikes(), append(deskStrikes(), plannerKilled())...)
+	return slices.Concat(own, provenStrikes(), deskStrikes(), []strike{plannerKilled()})
 }
 
 // strikeOrder is the row of an attack in the table.

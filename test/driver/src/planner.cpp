@@ -160,6 +160,8 @@ int drive(const Options& o, bus::Bus& node, bus::Publisher<bus::Twist>& pub) {
   node.start();
   bus::Twist m;
   m.linear.x = o.vx, m.linear.y = o.vy, m.angular.z = o.w;
+  std::puts("planner ready");
+  std::fflush(stdout);
   Rate rate(o.rate_hz);
   const auto start = Clock::now();
   while (node.ok() && since(start) < o.duration_s) {
