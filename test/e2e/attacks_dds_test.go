@@ -51,7 +51,17 @@ func ddsStrikes() []strike {
 		out[bit/8] ^= 1 << (bit % 8)
 		return out
 	})
-	return all
+	return append(all, strike{
+		name: "recorded commands replayed after a reboot", kit: kit{proven: true}, want: []string{"channel.command-unproven"}, shards: 2,
+		begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
+			l.commander.Fault(t, "keep")
+			l.reboot(t)
+			l.open(t)
+			began := boottime()
+			l.commander.Fault(t, "kept")
+			return began, func() { l.commander.Fault(t, "clear") }
+		},
+	})
 }
 
 // forge sends samples as if the planner's writer had sent them, from a socket beside it.
