@@ -86,6 +86,8 @@ type lane struct {
 	commander *driver.Commander
 	attacker  *dds.Attacker // on DDS
 	key       []byte
+	// tried is set once an operator has asked for what is not theirs to reset.
+	tried bool
 	// long lets sessions last.
 	long bool
 	// boot is the file whose content the guard takes for the computer's boot id, "" for the computer's own.

@@ -38,10 +38,10 @@ func rosStrikes() []strike {
 	return append(
 		all,
 		strike{name: "recorded commands replayed after a reboot", kit: kit{proven: true}, want: []string{"channel.command-unproven"}, short: only, shards: 4, begin: replayedAfterReboot},
-		strike{name: "master killed", kit: kit{}, want: []string{"bus.lost"}, once: true, shards: 4, permitted: true, begin: func(t testing.TB, l *lane, off bool) (time.Duration, func()) {
+		strike{name: "master killed", kit: kit{}, want: []string{"bus.lost"}, once: true, shards: 4, watched: 6 * time.Second, permitted: true, begin: func(t testing.TB, l *lane, off bool) (time.Duration, func()) {
 			return l.killMaster(t, off, false)
 		}},
-		strike{name: "master killed and restarted", kit: kit{}, want: []string{"bus.lost", "gate.unregistered"}, once: true, shards: 4, permitted: true, short: only, begin: func(t testing.TB, l *lane, off bool) (time.Duration, func()) {
+		strike{name: "master killed and restarted", kit: kit{}, want: []string{"bus.lost", "gate.unregistered"}, once: true, shards: 4, watched: 6 * time.Second, permitted: true, short: only, begin: func(t testing.TB, l *lane, off bool) (time.Duration, func()) {
 			return l.killMaster(t, off, true)
 		}},
 	)

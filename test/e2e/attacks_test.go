@@ -33,6 +33,8 @@ type strike struct {
 	once bool
 	// anew is set for what the guard forgives in ten seconds only: it starts again after each run, which is sooner.
 	anew bool
+	// watched is for how long its off runs are looked at, if that is longer than for the others.
+	watched time.Duration
 	// shards is over how many robots the runs are spread that take long each; 0 is one robot.
 	shards int
 	// short is set for what make test does as well: what no other test of it does.
@@ -51,8 +53,9 @@ func boottime() time.Duration {
 const (
 	// noticed is how long an attack may go on unseen before the test gives up; it is no bar, the table has the times.
 	noticed = 30 * time.Second
-	// watched is for how long an off run is looked at: longer than any of the attacks takes to be seen on an idle machine.
-	watched = 4 * time.Second
+	// watched is for how long an off run is looked at, unless the strike says more: twice as long as the attacks take to be seen
+	// on an idle machine.
+	watched = 2500 * time.Millisecond
 )
 
 // attackRest is rest as in the other tests, held for a shorter time: nobody drives on under an attack.
@@ -101,7 +104,7 @@ func (s *strike) offRun(t testing.TB, l *lane) (caught bool) {
 	t.Helper()
 	l.open(t)
 	began, end := s.begin(t, l, true)
-	for boottime() < began+watched && !caught {
+	for boottime() < began+max(watched, s.watched) && !caught {
 		if len(s.want) > 0 {
 			_, caught = l.fired(s.want)
 		}

@@ -45,7 +45,7 @@ func rooms() ([]room, error) {
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
 		for _, own := range []struct{ pkg, room, tests, timeout, parallel string }{
 			// Forty minutes on two idle processors; a robot that is attacked waits for most of its time.
-			{"e2e", roomAttacks, attacks, "-timeout=100m", "-parallel=10"},
+			{"e2e", roomAttacks, attacks, "-timeout=100m", "-parallel=8"},
 			{"simulate", roomDay, day, "-timeout=10h", "-parallel=4"},
 		} {
 			if name == own.pkg {
