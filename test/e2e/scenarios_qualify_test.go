@@ -124,7 +124,7 @@ func TestRobotThatMovesUntold(t *testing.T) {
 		}
 		intruder := driver.StartDrive(t, b, driver.Drive{VX: cruise, Rate: 500, Topic: "/cmd_vel", Node: "/intruder"})
 		r.p.WaitTruth(t, 40*time.Second, "a robot that somebody moves", func(s oracle.Sample) bool { return s.Speed() > 0.1 })
-		r.g.await(t, "motion.untold", 10*time.Second, func(s agent.Status) bool { return has(s, "motion.untold") && s.Axes.Motion == "stop" })
+		r.g.await(t, "motion.untold", 40*time.Second, func(s agent.Status) bool { return has(s, "motion.untold") && s.Axes.Motion == "stop" })
 		intruder.Kill()
 		r.g.replayed(t)
 	})
@@ -139,7 +139,7 @@ func TestRobotThatDoesNotFollow(t *testing.T) {
 			t.Error("motion.unfollowed of a robot that drives as told")
 		}
 		r.p.Fault(t, "brake")
-		r.g.await(t, "motion.unfollowed", 15*time.Second, func(s agent.Status) bool { return has(s, "motion.unfollowed") })
+		r.g.await(t, "motion.unfollowed", 40*time.Second, func(s agent.Status) bool { return has(s, "motion.unfollowed") })
 		from := r.now(t)
 		r.p.Fault(t, "clear")
 		first := r.p.WaitTruth(t, 20*time.Second, "a robot that moves again", func(s oracle.Sample) bool { return s.T > from && s.Speed() > 0.1 })
