@@ -61,12 +61,16 @@ func restricted(st agent.Status) string {
 	return ""
 }
 
-// open starts the guard if there is none, waits for a clean state and then for a random moment, and asserts that the state is
-// clean still.
+// open starts the guard if there is none, drives the robot on after the attack before, waits for a clean state and then for a
+// random moment, and asserts that the state is clean still.
 func (l *lane) open(t testing.TB) {
 	t.Helper()
 	if l.g == nil {
 		l.start(t)
+	}
+	if back := l.back; back != nil {
+		l.back = nil
+		back(t)
 	}
 	for range 10 {
 		l.untilClean(t)

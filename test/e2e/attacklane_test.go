@@ -88,6 +88,8 @@ type lane struct {
 	key       []byte
 	// tried is set once an operator has asked for what is not theirs to reset.
 	tried bool
+	// back is the way back from the attack before, nil if there was none.
+	back func(testing.TB)
 	// long lets sessions last.
 	long bool
 	// boot is the file whose content the guard takes for the computer's boot id, "" for the computer's own.

@@ -68,7 +68,7 @@ type times struct {
 	starved             bool
 }
 
-// on makes the attack, waits until it has been detected and the robot stands, and lets a person with authority drive it on.
+// on makes the attack and waits until it has been detected and the robot stands. The next run begins with the way back.
 func (s *strike) on(t testing.TB, l *lane) (took times) {
 	t.Helper()
 	l.open(t)
@@ -90,10 +90,10 @@ func (s *strike) on(t testing.TB, l *lane) (took times) {
 	})
 	took.starved = machine.starved(began, began+max(took.detect, took.rest))
 	end()
-	if s.anew {
-		l.restart(t)
-	}
-	if !s.once {
+	l.back = func(t testing.TB) {
+		if s.anew {
+			l.restart(t)
+		}
 		l.recover(t)
 	}
 	return took
@@ -118,9 +118,7 @@ func (s *strike) offRun(t testing.TB, l *lane) (caught bool) {
 	if caught {
 		t.Errorf("an off run was detected (by one of %q, or by the gate)", s.want)
 	}
-	if !s.once {
-		l.recover(t)
-	}
+	l.back = l.recover
 	return caught
 }
 
