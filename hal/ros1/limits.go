@@ -9,6 +9,8 @@ import (
 const (
 	// DefaultPollInterval is the pause between two polls of the master, ± a tenth of jitter.
 	DefaultPollInterval = 500 * time.Millisecond
+	// DefaultConsumerInterval is the pause between two looks at the connections of a watched topic's consumer.
+	DefaultConsumerInterval = 100 * time.Millisecond
 	// DefaultRegistrationInterval is the pause between two checks that the master still lists our slave URI.
 	DefaultRegistrationInterval = time.Second
 	// DefaultRPCTimeout bounds one XML-RPC call, connect to last byte.
@@ -64,6 +66,7 @@ const (
 // negative ones. No value means "unlimited".
 type Limits struct {
 	PollInterval, RegistrationInterval    time.Duration
+	ConsumerInterval                      time.Duration
 	RPCTimeout, DialTimeout               time.Duration
 	HandshakeTimeout, MessageTimeout      time.Duration
 	IdleTimeout, StallTimeout             time.Duration
@@ -86,6 +89,7 @@ func (l *Limits) fill() error {
 		def  time.Duration
 	}{
 		{"PollInterval", &l.PollInterval, DefaultPollInterval},
+		{"ConsumerInterval", &l.ConsumerInterval, DefaultConsumerInterval},
 		{"RegistrationInterval", &l.RegistrationInterval, DefaultRegistrationInterval},
 		{"RPCTimeout", &l.RPCTimeout, DefaultRPCTimeout},
 		{"DialTimeout", &l.DialTimeout, DefaultDialTimeout},

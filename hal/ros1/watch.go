@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/bluenviron/goroslib/v2/pkg/apislave"
 
@@ -27,6 +28,7 @@ type Watch struct {
 	graph    msg.Graph
 	listed   []string
 	asker    *busAsker
+	last     graphNews
 }
 
 // graphNews is one poll's result for one topic.
@@ -36,8 +38,9 @@ type graphNews struct {
 }
 
 // WatchTopic reports at each poll whom the master lists as publishers of the topic and, if consumer names a node, to
-// whom that node says it is connected. h is called on the watch's own goroutine; its argument is valid only during the
-// call. Known is false while the master cannot be asked.
+// whom that node says it is connected. The consumer is asked each Limits.ConsumerInterval as well, and what has changed
+// there is reported at once. h is called on the watch's own goroutine; its argument is valid only during the call. Known is
+// false while the master cannot be asked.
 func (n *Node) WatchTopic(topic, consumer string, h func(*msg.Graph)) (*Watch, error) {
 	if !validName(topic) || consumer != "" && !validName(consumer) {
 		return nil, fmt.Errorf("ros1: watch topic %s, consumer %s; expected global names", clip(topic, 80), clip(consumer, 80))
@@ -80,9 +83,13 @@ func (n *Node) tellWatches(g *graphState) {
 }
 
 func (w *Watch) run() {
+	var between <-chan time.Time
 	if w.consumer != "" {
 		w.asker = newBusAsker(w)
 		defer w.asker.close()
+		t := time.NewTicker(w.n.cfg.Limits.ConsumerInterval)
+		defer t.Stop()
+		between = t.C
 	}
 	for {
 		select {
@@ -90,13 +97,29 @@ func (w *Watch) run() {
 			return
 		case news := <-w.news:
 			w.tell(news)
+		case <-between:
+			w.look()
 		}
+	}
+}
+
+// look asks the consumer alone, between two polls: somebody who feeds it past the gate moves the robot from then on, and
+// the master need not know of him. A consumer that did not answer the last time is left to the next poll.
+func (w *Watch) look() {
+	if !w.last.known || !w.graph.ConsumerKnown || w.asker.silent {
+		return
+	}
+	if changed, err := w.asker.connections(w.listed); err == nil && changed {
+		w.graph.SourcesTotal = fillNames(&w.graph.Sources, w.asker.sources)
+		w.graph.Boot = w.n.cfg.Clock()
+		w.h(&w.graph)
 	}
 }
 
 // tell fills the graph and calls the handler. Names are sorted only when they have changed.
 func (w *Watch) tell(news graphNews) {
 	g := &w.graph
+	w.last = news
 	g.Known, g.Registered = news.known, news.known && news.registered
 	if !slices.Equal(w.listed, news.publishers) {
 		w.listed = slices.Clone(news.publishers)
@@ -137,6 +160,8 @@ type busAsker struct {
 	lastFind, lastBus []byte
 	lastListed        []string
 	sources           []string
+	// silent is true since the consumer gave no answer, or none that makes sense.
+	silent bool
 }
 
 func newBusAsker(w *Watch) *busAsker {
@@ -160,12 +185,19 @@ func (a *busAsker) ask(listed []string) (changed bool, err error) {
 	if err := a.find(); err != nil {
 		return false, err
 	}
+	return a.connections(listed)
+}
+
+// connections is ask where the consumer has been found already.
+func (a *busAsker) connections(listed []string) (changed bool, err error) {
+	a.silent = true
 	body, err := a.node.post(a.busCall)
 	if err != nil {
 		a.lastBus = a.lastBus[:0]
 		return false, err
 	}
 	if len(a.lastBus) > 0 && bytes.Equal(body, a.lastBus) && slices.Equal(listed, a.lastListed) {
+		a.silent = false
 		return false, nil
 	}
 	a.lastBus, a.lastListed = append(a.lastBus[:0], body...), listed
@@ -174,6 +206,7 @@ func (a *busAsker) ask(listed []string) (changed bool, err error) {
 		a.lastBus = a.lastBus[:0]
 		return false, err
 	}
+	a.silent = false
 	a.name(uris, listed)
 	return true, nil
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/robowarden/robowarden/hal/bus"
 	"github.com/robowarden/robowarden/hal/msg"
@@ -84,6 +86,46 @@ func TestWatchSeesWhoFeedsTheConsumer(t *testing.T) {
 	eventually(t, "the base cannot be asked", g.is(func(m *msg.Graph) bool { return m.Known && !m.ConsumerKnown }))
 	b.master.Close()
 	eventually(t, "the master cannot be asked", g.is(func(m *msg.Graph) bool { return !m.Known && !m.Registered && !m.ConsumerKnown }))
+}
+
+// TestWatchLooksAtTheConsumerBetweenPolls: who feeds the base is seen although the master is not asked again, and a base that
+// does not answer is left to the next poll.
+func TestWatchLooksAtTheConsumerBetweenPolls(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, bus.Publication{Topic: "/cmd_vel", Type: bus.TypeTwist}, func(c *Config) { c.Limits.PollInterval = time.Hour })
+	var fed atomic.Bool
+	base := startPublisher(t, b.master.URI(), "/base", "/odom", bus.TypeOdometry, func(p *rostest.Publisher) {
+		p.Answer = func(method string) []any {
+			if method != "getBusInfo" {
+				return nil
+			}
+			info := []any{[]any{0, b.n.URI(), "i", "TCPROS", "/cmd_vel", true, "x"}}
+			if fed.Load() {
+				info = append(info, []any{1, "http://127.0.0.1:1/", "i", "TCPROS", "/cmd_vel", true, "x"})
+			}
+			return []any{1, "bus info", info}
+		}
+	})
+	var g graphs
+	if _, err := b.n.WatchTopic("/cmd_vel", "/base", g.add); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the gate is the base's only source", func() bool {
+		b.n.Poke() // The master takes its time to list us.
+		return g.is(func(m *msg.Graph) bool { return m.ConsumerKnown && m.SourcesTotal == 1 && m.Registered })()
+	})
+	looks := base.Calls("getBusInfo")
+	eventually(t, "looks that find nothing new", func() bool { return base.Calls("getBusInfo") > looks+5 })
+	if g.is(func(*msg.Graph) bool { return g.n > b.master.Calls("getSystemState") })() {
+		t.Error("a look that found nothing new was reported: there are more reports than polls")
+	}
+	fed.Store(true)
+	eventually(t, "a stranger is seen", g.is(func(m *msg.Graph) bool { return m.ConsumerKnown && m.SourcesTotal == 2 && m.Known }))
+	base.Kill()
+	eventually(t, "the base cannot be asked", func() bool {
+		b.n.Poke()
+		return g.is(func(m *msg.Graph) bool { return m.Known && !m.ConsumerKnown })()
+	})
 }
 
 func TestWatchCountsMoreThanItNames(t *testing.T) {

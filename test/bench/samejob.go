@@ -67,10 +67,16 @@ func BusyRelay(t testing.TB, m *ros.Master, name string, fifo int) Worker {
 	return Worker{Name: name, PID: p.PID(), In: in, Out: out}
 }
 
-// Load keeps all processors busy until the benchmark ends.
-func Load(t testing.TB) {
+// Load keeps all processors and their caches busy until the benchmark ends, by stress-ng, or by a program of our own where that
+// is not installed. It returns which of the two.
+func Load(t testing.TB) string {
 	t.Helper()
+	if stress, err := exec.LookPath("stress-ng"); err == nil {
+		proc.StartT(t, proc.Spec{Name: "stress-ng", Argv: []string{stress, "--cpu", "0", "--vm", "1", "--vm-bytes", "64m"}})
+		return "stress-ng"
+	}
 	proc.StartT(t, proc.Spec{Name: "load", Argv: []string{Program(t), "load"}})
+	return "a load of our own, without stress-ng"
 }
 
 // Realtime puts the driver, which is this process with all its threads, under SCHED_FIFO until the benchmark ends, so that

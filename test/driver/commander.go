@@ -49,13 +49,9 @@ func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx floa
 	return c
 }
 
-// Fault makes the commander misbehave from now on: replay, wrong_key, flip, deaf, silent; clear ends it.
+// Fault makes the commander misbehave from now on: replay, wrong_key, flip, deaf, silent, and on DDS keep and kept; clear ends
+// it. It waits until the commander has understood.
 func (c *Commander) Fault(t testing.TB, line string) {
 	t.Helper()
-	c.faults.Say(t, line)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := c.WaitOutput(ctx, `commander fault: `+line+`\n`); err != nil {
-		t.Fatal(err)
-	}
+	say(t, c.Process, c.faults, "commander fault: ", line)
 }

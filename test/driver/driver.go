@@ -176,14 +176,18 @@ func operator(t testing.TB, b bus.Bus, node string, args []string) proc.Spec {
 // garbage, level ok|stop; clear ends it. It waits until the operator has understood.
 func (o *Operator) Fault(t testing.TB, line string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	const mark = "operator fault: "
-	before := strings.Count(o.Output(), mark)
-	o.faults.Say(t, line)
-	// The n-th fault that it tells of is ours.
-	pattern := fmt.Sprintf(`(?s)(?:%s.*){%d}%s%s\n`, mark, before, mark, regexp.QuoteMeta(line))
-	if _, err := o.WaitOutput(ctx, pattern); err != nil {
-		t.Fatal(err)
+	say(t, o.Process, o.faults, "operator fault: ", line)
+}
+
+// say says a fault and waits until the process tells of one more than before, which is ours.
+func say(t testing.TB, p *proc.Process, faults bus.Speaker, mark, line string) {
+	t.Helper()
+	before := strings.Count(p.Output(), mark)
+	faults.Say(t, line)
+	for limit := time.Now().Add(10 * time.Second); strings.Count(p.Output(), mark) <= before; {
+		if time.Now().After(limit) || !p.Running() {
+			t.Fatalf("driver: %s did not take the fault %q; it wrote:\n%s", p.Name(), line, p.Output())
+		}
+		time.Sleep(2 * time.Millisecond) // The pause of a poll.
 	}
 }

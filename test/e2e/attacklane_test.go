@@ -1,10 +1,10 @@
 package e2e
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/internal/domain"
 	"github.com/robowarden/robowarden/test/internal/proc"
+	"github.com/robowarden/robowarden/test/internal/ros"
 	"github.com/robowarden/robowarden/test/plant"
 )
 
@@ -36,7 +37,7 @@ const (
 // switchable are the triggers that a policy may switch off.
 var switchable = []string{"publisher.unknown", "publisher.second", "publisher.conflict", "gate.bypass", "channel.command-unproven", "channel.hostile"}
 
-// site is the kit's documents. What ends by itself does so sooner than by default, since time to clear is not what is measured.
+// site is the kit's documents. What ends does so sooner than by default, since time to clear is not what is measured.
 func (k kit) site() siteConfig {
 	c := siteConfig{lock: true, operatorLink: k.desk}
 	if c.more = "triggers:\n"; k.off {
@@ -44,8 +45,8 @@ func (k kit) site() siteConfig {
 			c.more += fmt.Sprintf("  - {code: %s, enabled: false, reason: the off run of an attack}\n", code)
 		}
 	} else {
-		for _, code := range []string{"publisher.conflict", "channel.heartbeat-hostile", "channel.command-unproven", "channel.degraded", "channel.hostile"} {
-			c.more += fmt.Sprintf("  - {code: %s, dwell: 500ms}\n", code)
+		for _, code := range append([]string{"channel.heartbeat-late", "channel.heartbeat-hostile", "channel.degraded", "channel.lost"}, switchable...) {
+			c.more += fmt.Sprintf("  - {code: %s, dwell: 200ms}\n", code)
 		}
 	}
 	if k.desk {
@@ -85,6 +86,10 @@ type lane struct {
 	commander *driver.Commander
 	attacker  *dds.Attacker // on DDS
 	key       []byte
+	// tried is set once an operator has asked for what is not theirs to reset.
+	tried bool
+	// back is the way back from the attack before, nil if there was none.
+	back func(testing.TB)
 	// long lets sessions last.
 	long bool
 	// boot is the file whose content the guard takes for the computer's boot id, "" for the computer's own.
@@ -116,20 +121,11 @@ func (l *lane) startPlanner(t testing.TB) {
 		return
 	}
 	l.planner = driver.StartDrive(t, l.b, driver.Drive{VX: attackCruise, W: attackTurn})
-}
-
-// fresh replaces the guard by one that knows nothing of what was before.
-func (l *lane) fresh(t testing.TB) {
-	t.Helper()
-	if l.g != nil {
-		l.g.Stop(10 * time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := l.planner.WaitOutput(ctx, "planner ready"); err != nil { // from then on it hears signals
+		t.Fatal(err)
 	}
-	for _, dir := range []string{"state", "journal"} {
-		if err := os.RemoveAll(l.s.path(dir)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l.start(t)
 }
 
 // start starts the guard, on a computer whose boot id is what the lane says.
@@ -146,16 +142,22 @@ func (l *lane) start(t testing.TB) {
 	l.g = &guard{Process: l.b.Node(l.t, proc.Spec{Name: "robowarden", Argv: argv}), site: l.s}
 }
 
-// reboot is an end of the guard and a start of it with another boot id of the computer. What it stored is kept.
+// restart is an orderly end of the guard and a start of it. What it stored is kept.
+func (l *lane) restart(t testing.TB) {
+	t.Helper()
+	if exit := l.g.Stop(time.Minute); exit.Code != 0 {
+		t.Fatalf("the guard ended with %v:\n%s", exit, l.g.Output())
+	}
+	l.start(t)
+}
+
+// reboot is the same on a computer that has another boot id since.
 func (l *lane) reboot(t testing.TB) {
 	t.Helper()
-	if l.g != nil {
-		l.g.Stop(10 * time.Second)
-	}
 	l.boot = l.s.path("boot_id")
 	h := hex.EncodeToString(fmt.Appendf(nil, "%016x", l.r.Uint64()))
 	l.s.write(t, "boot_id", strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:32]}, "-")+"\n")
-	l.start(t)
+	l.restart(t)
 }
 
 // close ends everybody, for a lane that nobody goes on with.
@@ -166,5 +168,8 @@ func (l *lane) close() {
 	}
 	if l.op != nil {
 		l.op.Kill()
+	}
+	if m, ok := l.b.(*ros.Master); ok {
+		m.Kill()
 	}
 }

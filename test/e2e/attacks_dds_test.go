@@ -16,7 +16,7 @@ func ddsStrikes() []strike {
 	var all []strike
 	intruder := func(name, node, topic, hz string, want ...string) {
 		all = append(all, strike{name: name, want: want, begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
-			p := l.b.Node(t, bus.Peer(t, l.b, "ddspub", node, "--topic="+topic, "--type=twist", "--rate="+hz, "--wait=1"))
+			p := l.b.Node(t, bus.Peer(t, l.b, "ddspub", node, "--topic="+topic, "--type=twist", "--rate="+hz, "--wait=1", "--flush=0"))
 			var ready time.Duration
 			until(t, noticed, "an intruder on the bus", func() bool {
 				m, err := p.WaitOutput(t.Context(), `(?m)^ready (\d+)$`)
@@ -27,7 +27,8 @@ func ddsStrikes() []strike {
 				ready = time.Duration(ns)
 				return err == nil
 			})
-			return ready, func() { p.Kill() }
+			// It says goodbye: the bus would keep one that is killed for as long as its lease.
+			return ready, func() { p.Stop(5 * time.Second) }
 		}})
 	}
 	for _, hz := range []string{"10", "100", "1000"} {
@@ -50,7 +51,17 @@ func ddsStrikes() []strike {
 		out[bit/8] ^= 1 << (bit % 8)
 		return out
 	})
-	return all
+	return append(all, strike{
+		name: "recorded commands replayed after a reboot", kit: kit{proven: true}, want: []string{"channel.command-unproven"}, shards: 2,
+		begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
+			l.commander.Fault(t, "keep")
+			l.reboot(t)
+			l.open(t)
+			began := boottime()
+			l.commander.Fault(t, "kept")
+			return began, func() { l.commander.Fault(t, "clear") }
+		},
+	})
 }
 
 // forge sends samples as if the planner's writer had sent them, from a socket beside it.

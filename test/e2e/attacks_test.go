@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -14,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/agent"
-	guardcore "github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/test/driver"
 	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/oracle"
@@ -29,8 +29,14 @@ type strike struct {
 	want []string
 	// permitted is set for what a policy cannot switch off: off runs are made under the same one, and begin does what it permits.
 	permitted bool
-	// once is set for what leaves a bus behind on which nobody can go on.
+	// once is set for what leaves a bus behind on which nobody can go on: each run of it has a bus of its own.
 	once bool
+	// anew is set for what the guard forgives in ten seconds only: it starts again after each run, which is sooner.
+	anew bool
+	// watched is for how long its off runs are looked at, if that is longer than for the others.
+	watched time.Duration
+	// shards is over how many robots the runs are spread that take long each; 0 is one robot.
+	shards int
 	// short is set for what make test does as well: what no other test of it does.
 	short []bus.Kind
 	// begin attacks. It returns when that began, on CLOCK_BOOTTIME, and what ends it.
@@ -47,22 +53,25 @@ func boottime() time.Duration {
 const (
 	// noticed is how long an attack may go on unseen before the test gives up; it is no bar, the table has the times.
 	noticed = 30 * time.Second
-	// watched is for how long an off run is looked at: longer than any of the attacks takes to be seen on an idle machine.
-	watched = 4 * time.Second
-	// patience is how long a guard has to open by itself after an attack before a fresh one takes its place.
-	patience = 1500 * time.Millisecond
+	// watched is for how long an off run is looked at, unless the strike says more: twice as long as the attacks take to be seen
+	// on an idle machine.
+	watched = 2500 * time.Millisecond
 )
 
 // attackRest is rest as in the other tests, held for a shorter time: nobody drives on under an attack.
 var attackRest = oracle.Rest{SpeedMPS: 0.01, YawRateRPS: 0.01, Hold: 250 * time.Millisecond}
 
-// times is what one attack took, from its beginning.
-type times struct{ detect, rest time.Duration }
+// times is what one attack took, from its beginning, whether something kept the machine meanwhile, and how long all of it
+// took with the way there and back.
+type times struct {
+	detect, rest, whole time.Duration
+	starved             bool
+}
 
-// on makes the attack and waits until it has been detected and the robot stands.
+// on makes the attack and waits until it has been detected and the robot stands. The next run begins with the way back.
 func (s *strike) on(t testing.TB, l *lane) (took times) {
 	t.Helper()
-	l.open(t, s.want)
+	l.open(t)
 	began, end := s.begin(t, l, false)
 	if len(s.want) > 0 {
 		until(t, noticed, fmt.Sprintf("one of the triggers %q", s.want), func() bool {
@@ -79,20 +88,27 @@ func (s *strike) on(t testing.TB, l *lane) (took times) {
 		}
 		return err == nil
 	})
+	took.starved = machine.starved(began, began+max(took.detect, took.rest))
 	end()
+	l.back = func(t testing.TB) {
+		if s.anew {
+			l.restart(t)
+		}
+		l.recover(t)
+	}
 	return took
 }
 
 // offRun does the same with the detector off, or what is permitted, and fails if it is detected all the same.
 func (s *strike) offRun(t testing.TB, l *lane) (caught bool) {
 	t.Helper()
-	l.open(t, s.want)
+	l.open(t)
 	began, end := s.begin(t, l, true)
-	for boottime() < began+watched && !caught {
+	for boottime() < began+max(watched, s.watched) && !caught {
 		if len(s.want) > 0 {
 			_, caught = l.fired(s.want)
 		}
-		time.Sleep(20 * time.Millisecond) // The pause of a poll.
+		time.Sleep(50 * time.Millisecond) // The pause of a poll.
 	}
 	if len(s.want) == 0 {
 		// A planner that the machine held up drives on; one that was stopped does not.
@@ -102,6 +118,7 @@ func (s *strike) offRun(t testing.TB, l *lane) (caught bool) {
 	if caught {
 		t.Errorf("an off run was detected (by one of %q, or by the gate)", s.want)
 	}
+	l.back = l.recover
 	return caught
 }
 
@@ -113,7 +130,8 @@ func codes(st agent.Status) (out []string) {
 	return out
 }
 
-// fired is when the first of the triggers fired that are active now, on CLOCK_BOOTTIME.
+// fired is when the first of the triggers fired that are active now, on CLOCK_BOOTTIME. None was active before the attack: open
+// has seen to it.
 func (l *lane) fired(want []string) (at time.Duration, ok bool) {
 	st, up := l.g.status()
 	for _, tr := range st.Triggers {
@@ -147,7 +165,7 @@ type attackRow struct {
 	off, caught int
 }
 
-// attackTable collects the rows of strikes that run at the same time.
+// attackTable collects the rows of strikes that run at the same time, one robot's part of a row after the other.
 type attackTable struct {
 	mu   sync.Mutex
 	rows []attackRow
@@ -156,19 +174,37 @@ type attackTable struct {
 func (a *attackTable) add(r attackRow) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	for i := range a.rows {
+		if x := &a.rows[i]; x.order == r.order && x.bus == r.bus {
+			x.times, x.off, x.caught = append(x.times, r.times...), x.off+r.off, x.caught+r.caught
+			return
+		}
+	}
 	a.rows = append(a.rows, r)
 }
 
-// print writes the table line by line for make qualify's report.
+// print writes the table line by line for make qualify's report. Runs during which the machine kept somebody waiting are
+// counted among the others, and said.
 func (a *attackTable) print(t *testing.T) {
 	t.Helper()
 	slices.SortFunc(a.rows, func(x, y attackRow) int { return 100*(x.order-y.order) + strings.Compare(x.bus, y.bus) })
-	t.Log("table: | attack | bus | runs | detected after ms, p50 | p99 | max | at rest after ms, p50 | p99 | max | off runs detected |")
-	t.Log("table: |---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+	t.Log("table: | attack | bus | runs | detected after ms, p50 | p99 | max | at rest after ms, p50 | p99 | max | off runs detected | runs on a starved machine | seconds a run |")
+	t.Log("table: |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, r := range a.rows {
+		if len(r.times) == 0 {
+			continue // its test has failed
+		}
+		var whole time.Duration
+		starved := 0
+		for _, x := range r.times {
+			if whole += x.whole; x.starved {
+				starved++
+			}
+		}
 		detect := quantiles(r.times, func(x times) time.Duration { return x.detect })
 		stand := quantiles(r.times, func(x times) time.Duration { return x.rest })
-		t.Logf("table: | %s | %s | %d | %s | %s | %d of %d |", r.name, r.bus, len(r.times), detect, stand, r.caught, r.off)
+		t.Logf("table: | %s | %s | %d | %s | %s | %d of %d | %d | %.1f |", r.name, r.bus, len(r.times), detect, stand, r.caught, r.off, starved,
+			whole.Seconds()/float64(len(r.times)))
 	}
 }
 
@@ -189,18 +225,55 @@ func quantiles(all []times, of func(times) time.Duration) string {
 func TestAttacks(t *testing.T) {
 	t.Parallel()
 	run := seed(t)
+	load := machine.watch()
 	var table attackTable
 	t.Run("on", func(t *testing.T) {
-		for _, kind := range append([]bus.Kind{bus.ROS}, onDDS(bus.Cyclone)...) {
-			for _, group := range groups(strikes(kind), kind) {
-				t.Run(string(kind)+" "+group[0].name, func(t *testing.T) {
-					t.Parallel()
-					onLanes(t, kind, group, run, &table)
-				})
-			}
+		for _, j := range attackJobs() {
+			t.Run(j.name(), func(t *testing.T) {
+				t.Parallel()
+				j.run(t, run, &table)
+			})
 		}
 	})
+	t.Logf("figures: %s", load())
 	table.print(t)
+}
+
+// attackJob is what one robot after the other goes through: some runs of some strikes, or off runs of one.
+type attackJob struct {
+	kind  bus.Kind
+	group []strike
+	// shard tells the jobs of one strike apart.
+	shard, on, off int
+}
+
+func (j attackJob) name() string {
+	n := string(j.kind) + " " + j.group[0].name
+	if j.off > 0 {
+		return n + ", off"
+	}
+	if j.shard > 0 {
+		return fmt.Sprintf("%s, %d", n, j.shard+1)
+	}
+	return n
+}
+
+// attackJobs are all jobs, those first that take longest.
+func attackJobs() (all []attackJob) {
+	on, off := attackRuns()
+	for _, kind := range append([]bus.Kind{bus.ROS}, onDDS(bus.Cyclone)...) {
+		for _, group := range groups(strikes(kind), kind) {
+			shards := min(max(group[0].shards, 1), on)
+			for i := range shards {
+				all = append(all, attackJob{kind: kind, group: group, shard: i, on: (on + i) / shards})
+			}
+			for i := range min(off, len(group)) {
+				all = append(all, attackJob{kind: kind, group: group[i : i+1], off: off})
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(x, y attackJob) int { return y.group[0].shards - x.group[0].shards })
+	return all
 }
 
 // groups are the strikes that one robot after the other takes: in make qualify each has a lane of its own, so that more of
@@ -224,129 +297,53 @@ func groups(all []strike, kind bus.Kind) (out [][]strike) {
 	return out
 }
 
-// onLanes makes each strike of the group as often as it takes.
-func onLanes(t *testing.T, kind bus.Kind, group []strike, run uint64, table *attackTable) {
-	on, off := attackRuns()
-	r := rand.New(rand.NewPCG(run, uint64(len(group[0].name)))) //nolint:gosec // not a secret
+// run makes each strike of the job as often as it takes, at moments that the seed, the bus and the strike decide.
+func (j attackJob) run(t *testing.T, seed uint64, table *attackTable) {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(j.name()))            // never fails
+	r := rand.New(rand.NewPCG(seed, h.Sum64())) //nolint:gosec // not a secret
 	var l *lane
-	for i := range group {
-		s := &group[i]
-		row := attackRow{order: strikeOrder(s.name), bus: string(kind), name: s.name}
+	for i := range j.group {
+		s := &j.group[i]
+		row := attackRow{order: strikeOrder(s.name), bus: string(j.kind), name: s.name}
+		k := s.kit
+		k.off = j.off > 0 && !s.permitted
+		again := func() *lane {
+			if l == nil || s.once {
+				l = newLane(t, meet(t, j.kind), k, r)
+				l.long = j.off > 0
+			}
+			return l
+		}
 		t.Run(s.name, func(sub *testing.T) {
-			for range on {
-				if l == nil || s.once {
-					l = newLane(t, meet(t, kind), s.kit, r)
+			for range j.on {
+				start := boottime()
+				took := s.on(sub, again())
+				if s.once {
+					l.close()
 				}
-				row.times = append(row.times, s.on(sub, l))
+				took.whole = boottime() - start
+				row.times = append(row.times, took)
+			}
+			for range j.off {
+				if row.off++; s.offRun(sub, again()) {
+					row.caught++
+				}
 				if s.once {
 					l.close()
 				}
 			}
 		})
-		if off > 0 {
-			t.Run(s.name+", off", func(sub *testing.T) { s.offs(sub, t, kind, off, r, &row) })
-		}
 		if n := len(row.times); n > 0 {
 			t.Logf("%s: detected after %v, at rest after %v", s.name, row.times[n-1].detect, row.times[n-1].rest)
-			table.add(row)
 		}
+		table.add(row)
 	}
-	if l != nil && !group[len(group)-1].once {
+	if l != nil && j.off == 0 && !j.group[len(j.group)-1].once {
 		l.g.Stop(time.Minute) // a busy computer takes its time
-		l.g.replayed(t)
+		l.g.replayedHere(t)
 	}
 }
-
-// offs makes the off runs, on robots of their own, whose policy has the detector off.
-func (s *strike) offs(t, group *testing.T, kind bus.Kind, n int, r *rand.Rand, row *attackRow) {
-	k := s.kit
-	k.off = !s.permitted
-	var l *lane
-	for range n {
-		if l == nil || s.once {
-			l = newLane(group, meet(group, kind), k, r)
-			l.long = true
-		}
-		if row.off++; s.offRun(t, l) {
-			row.caught++
-		}
-		if s.once {
-			l.close()
-		}
-	}
-}
-
-// opened says whether the robot drives as told and nothing of what is to be detected is there.
-func (l *lane) opened(t testing.TB, want []string) bool {
-	st, ok := l.g.status()
-	if !ok || st.Axes.Motion != "free" && st.Axes.Motion != "limited" || slices.ContainsFunc(want, func(w string) bool { return has(st, w) }) {
-		return false
-	}
-	x := l.p.Truth(t).Samples
-	return len(x) > 0 && x[len(x)-1].Speed() > 0.9*attackCruise
-}
-
-// open waits until the robot drives, under a fresh guard if the present one lets it not, and then for a random moment.
-func (l *lane) open(t testing.TB, want []string) {
-	t.Helper()
-	for limit := time.Now().Add(patience); l.g != nil && !l.lost() && time.Now().Before(limit); {
-		l.enrol(t)
-		if l.opened(t, want) {
-			l.wait()
-			return
-		}
-		time.Sleep(20 * time.Millisecond) // The pause of a poll.
-	}
-	if l.g != nil {
-		st, _ := l.g.status()
-		t.Logf("a fresh guard, since this one lets nobody drive: motion %s, gate %s, triggers %s", st.Axes.Motion, st.Gate, codes(st))
-	}
-	// On a machine that stands still a robot that falls silent at the guard's start has to be reset by hand; it is left alone.
-	for range 3 {
-		l.fresh(t)
-		if l.opens(t, want...) {
-			l.wait()
-			return
-		}
-	}
-	l.g.await(t, "a robot that drives as told", time.Second, func(agent.Status) bool { return false })
-}
-
-// lost says whether the guard waits for a person, or for longer than it takes to start another.
-func (l *lane) lost() bool {
-	st, ok := l.g.status()
-	return ok && slices.ContainsFunc(st.Triggers, func(tr guardcore.TriggerStatus) bool {
-		return tr.Latched || tr.Code == "channel.heartbeat-hostile" || tr.Code == "publisher.conflict"
-	})
-}
-
-// opens waits until the guard, just started, lets the robot drive.
-func (l *lane) opens(t testing.TB, want ...string) bool {
-	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); {
-		l.enrol(t)
-		if l.opened(t, want) {
-			return true
-		}
-		time.Sleep(20 * time.Millisecond) // The pause of a poll.
-	}
-	return false
-}
-
-// drivesOn says whether the robot drives as told, now or soon.
-func (l *lane) drivesOn(t testing.TB) bool {
-	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); {
-		if l.opened(t, nil) {
-			return true
-		}
-		time.Sleep(20 * time.Millisecond) // The pause of a poll.
-	}
-	return false
-}
-
-// wait puts the next attack at another moment of every period.
-func (l *lane) wait() { time.Sleep(time.Duration(l.r.Int64N(int64(200 * time.Millisecond)))) }
 
 // deskFault lets the operator's desk misbehave until the end.
 func (l *lane) deskFault(t testing.TB, fault string) (time.Duration, func()) {
@@ -359,7 +356,7 @@ func (l *lane) deskFault(t testing.TB, fault string) (time.Duration, func()) {
 func deskStrikes() []strike {
 	fault := func(name string, want ...string) strike {
 		return strike{
-			name: "heartbeat " + name, kit: kit{desk: true}, want: want,
+			name: "heartbeat " + name, kit: kit{desk: true}, want: want, anew: slices.Contains(want, "channel.heartbeat-hostile"),
 			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) { return l.deskFault(t, name) },
 		}
 	}
@@ -379,7 +376,7 @@ func deskStrikes() []strike {
 	return []strike{
 		delayed, frozen, twice, fault("wrong_key", late, hostile), fault("wrong_boot", late, hostile), fault("silent", late),
 		{
-			name: "desk killed", kit: kit{desk: true}, want: []string{late},
+			name: "desk killed", kit: kit{desk: true}, want: []string{late}, shards: 2,
 			begin: func(_ testing.TB, l *lane, _ bool) (time.Duration, func()) {
 				began := boottime()
 				l.op.Kill()
@@ -387,6 +384,27 @@ func deskStrikes() []strike {
 			},
 		},
 	}
+}
+
+// provenStrikes are those on commands that have to prove who sent them, the same on every bus.
+func provenStrikes() (all []strike) {
+	for _, f := range [][2]string{
+		{"replay", "last command replayed, before a reboot"}, {"wrong_key", "commands by a wrong key"}, {"flip", "commands with a bit flipped"},
+	} {
+		fault := f[0]
+		all = append(all, strike{
+			name: f[1], kit: kit{proven: true}, want: []string{"channel.command-unproven"},
+			begin: func(t testing.TB, l *lane, _ bool) (time.Duration, func()) {
+				began := boottime()
+				l.commander.Fault(t, fault)
+				return began, func() { l.commander.Fault(t, "clear") }
+			},
+		})
+	}
+	return append(all, strike{
+		name: "session past its grant", kit: kit{proven: true, session: true}, permitted: true, short: []bus.Kind{bus.ROS}, shards: 2,
+		begin: sessionPastItsGrant,
+	})
 }
 
 // plannerKilled is the end of a commander that the task needs, and its return under the same name.
@@ -403,10 +421,11 @@ func plannerKilled() strike {
 
 // strikes are the attacks on the kind of bus.
 func strikes(kind bus.Kind) []strike {
+	own := ddsStrikes()
 	if kind == bus.ROS {
-		return append(rosStrikes(), append(deskStrikes(), plannerKilled())...)
+		own = rosStrikes()
 	}
-	return append(ddsStrikes(), append(deskStrikes(), plannerKilled())...)
+	return slices.Concat(own, provenStrikes(), deskStrikes(), []strike{plannerKilled()})
 }
 
 // strikeOrder is the row of an attack in the table.

@@ -106,7 +106,7 @@ func BenchmarkGuardUnderLoad(b *testing.B) {
 	g.ready(b)
 	const relay = "roscpp relay, FIFO"
 	workers := []bench.Worker{bench.BusyRelay(b, m, relay, guardFIFO), {Name: ours, PID: g.PID(), In: in, Out: out}}
-	bench.Load(b)
+	load := bench.Load(b)
 	bench.Realtime(b, driverFIFO)
 	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
 	defer cancel()
@@ -120,8 +120,8 @@ func BenchmarkGuardUnderLoad(b *testing.B) {
 		p50, p99 := r.Ratio(ours, relay, 1000, 0.5), r.Ratio(ours, relay, 1000, 0.99)
 		b.ReportMetric(p50, "p50/relay")
 		b.ReportMetric(p99, "p99/relay")
-		figure(b, "4 topics × 1 kHz under full load, guard and a roscpp relay under SCHED_FIFO: p50 %.1f and %.1f µs, %.2f × (bar %.1f); p99 %.1f and %.1f µs, %.2f × (bar %.1f)",
-			us(r.Quantile(ours, 1000, 0.5)), us(r.Quantile(relay, 1000, 0.5)), p50, loadBar,
+		figure(b, "4 topics × 1 kHz under full load (%s), guard and a roscpp relay under SCHED_FIFO: p50 %.1f and %.1f µs, %.2f × (bar %.1f); p99 %.1f and %.1f µs, %.2f × (bar %.1f)",
+			load, us(r.Quantile(ours, 1000, 0.5)), us(r.Quantile(relay, 1000, 0.5)), p50, loadBar,
 			us(r.Quantile(ours, 1000, 0.99)), us(r.Quantile(relay, 1000, 0.99)), p99, loadBar)
 	}
 }

@@ -25,6 +25,12 @@ func TestBrokerDown(t *testing.T) {
 			brokerDown(t, domain.Here(t, kind)) // The broker is on this computer's own network.
 		})
 	}
+	if longTier() {
+		t.Run(string(bus.ROS), func(t *testing.T) {
+			t.Parallel()
+			brokerDown(t, meet(t, bus.ROS))
+		})
+	}
 }
 
 func brokerDown(t *testing.T, b bus.Bus) {

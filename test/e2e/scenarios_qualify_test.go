@@ -105,3 +105,50 @@ func TestBagMetricsLatched(t *testing.T) {
 	t.Parallel()
 	onThese(t, nil, func(t *testing.T, b bus.Bus) { bagMetrics(t, b, true) })
 }
+
+// TestRobotThatMovesUntold: somebody moves a robot past the gate that was stopped and stood, and no word of the bus about him is
+// asked for. What the robot measures of itself says so.
+func TestRobotThatMovesUntold(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, func(t *testing.T, b bus.Bus) {
+		// Without a lock, which would keep him from it.
+		r := driving(t, b, siteConfig{more: "triggers:\n  - {code: gate.bypass, enabled: false, reason: the robot has to notice by itself}\n"}, plant.Config{})
+		trigger := r.now(t)
+		if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {
+			t.Fatalf("stop: %+v", got)
+		}
+		r.restsWithin(t, trigger, stopTime())
+		st := r.g.await(t, "a robot whose standstill is confirmed", 5*time.Second, func(s agent.Status) bool { return s.AtRest && s.Axes.Motion == "stop" })
+		if has(st, "motion.untold") {
+			t.Error("motion.untold while nobody moves the robot")
+		}
+		intruder := driver.StartDrive(t, b, driver.Drive{VX: cruise, Rate: 500, Topic: "/cmd_vel", Node: "/intruder"})
+		r.p.WaitTruth(t, 40*time.Second, "a robot that somebody moves", func(s oracle.Sample) bool { return s.Speed() > 0.1 })
+		r.g.await(t, "motion.untold", 40*time.Second, func(s agent.Status) bool { return has(s, "motion.untold") && s.Axes.Motion == "stop" })
+		intruder.Kill()
+		r.g.replayed(t)
+	})
+}
+
+// TestRobotThatDoesNotFollow: a robot is told to move and stands, since something brakes it. When that lets go it begins slowly.
+func TestRobotThatDoesNotFollow(t *testing.T) {
+	t.Parallel()
+	onThese(t, nil, func(t *testing.T, b bus.Bus) {
+		r := driving(t, b, siteConfig{lock: true}, plant.Config{})
+		if st, _ := r.g.status(); has(st, "motion.unfollowed") {
+			t.Error("motion.unfollowed of a robot that drives as told")
+		}
+		r.p.Fault(t, "brake")
+		r.g.await(t, "motion.unfollowed", 40*time.Second, func(s agent.Status) bool { return has(s, "motion.unfollowed") })
+		from := r.now(t)
+		r.p.Fault(t, "clear")
+		first := r.p.WaitTruth(t, 20*time.Second, "a robot that moves again", func(s oracle.Sample) bool { return s.T > from && s.Speed() > 0.1 })
+		for _, s := range r.p.Truth(t).Samples {
+			if s.T > from && s.T < first.T+time.Second && s.Speed() > 0.35 {
+				t.Fatalf("at %v the robot drives at %.2f m/s: expected it to begin at 0.3 m/s at most", s.T, s.Speed())
+			}
+		}
+		r.drives(t)
+		r.g.replayed(t)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/robowarden/robowarden/test/internal/wire"
 )
@@ -138,7 +139,9 @@ func bypass(ctx context.Context, t Target, topic string, typ wire.Type, body []b
 		return err
 	}
 	repeat(ctx, 100, t.duration(), func() { pub.Send(body) })
-	// Leave no trace: the base forgets the intruder at once.
+	// Leave no trace: the base forgets the intruder at once, also where the attack was called off.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	_, err = wire.CallROS(ctx, base, "publisherUpdate", "/master", topic, uris[1:])
 	return outcome(err)
 }

@@ -43,9 +43,13 @@ func rooms() ([]room, error) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
-		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}} {
+		for _, own := range []struct{ pkg, room, tests, timeout, parallel string }{
+			// Forty minutes on two idle processors; a robot that is attacked waits for most of its time.
+			{"e2e", roomAttacks, attacks, "-timeout=100m", "-parallel=8"},
+			{"simulate", roomDay, day, "-timeout=10h", "-parallel=4"},
+		} {
 			if name == own.pkg {
-				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}}}})
+				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", own.timeout, own.parallel, "-run=" + own.tests, pkg}}}})
 				args = append(args, "-skip="+own.tests)
 			}
 		}

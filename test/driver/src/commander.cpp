@@ -4,7 +4,8 @@
 //   commander_cyclone --key=planner --key-file=planner.key --vx=0.5
 //
 // Faults come as std_msgs/String on <node>/fault: replay (the last envelope again and again), wrong_key, flip (one bit of
-// the command), deaf (it answers no newer challenge), silent, clear.
+// the command), deaf (it answers no newer challenge), silent, clear. And on DDS alone: keep (of what it sends, from now on,
+// rightly, it keeps twenty envelopes) and kept (those again and again).
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/sha.h>
@@ -106,6 +107,8 @@ class Commander {
       m.data = seal();
       if (fault_ == "replay" && !last_.empty()) m.data = last_;
       if (fault_ == "flip") m.data[110] ^= 1;
+      if (fault_ == "keep" && kept_.size() < 20) kept_.push_back(m.data);
+      if (fault_ == "kept" && !kept_.empty()) m.data = kept_[next_++ % kept_.size()];
       last_ = m.data;
     }
     pub_->publish(m);
@@ -116,6 +119,7 @@ class Commander {
     {
       std::lock_guard<std::mutex> hold(mu_);
       fault_ = line == "clear" ? "" : line;
+      if (line == "keep") kept_.clear();
     }
     std::printf("commander fault: %s\n", line.c_str());
   }
@@ -162,6 +166,8 @@ class Commander {
   std::mutex mu_;  // guards all that follows
   std::string robot_, fault_;
   Bytes boot_, challenge_, last_;
+  std::vector<Bytes> kept_;
+  size_t next_ = 0;
   uint64_t seq_ = 0;
 };
 

@@ -4,10 +4,12 @@
 //   planner --mode=drive --vx=0.5 --w=0 --duration=10
 //   planner --mode=tour --places='3,0;3,4;0,0,5' --speed=1
 //
-// A place is x,y or x,y,seconds of waiting there. The last line of a tour is "tour done <seconds>".
+// A place is x,y or x,y,seconds of waiting there. The last line of a tour is "tour done <seconds>". SIGUSR1 lets a drive
+// command zero, SIGUSR2 lets it go on.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -150,14 +152,20 @@ class Rate {
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
+volatile std::sig_atomic_t standing = 0;
+
+void on_signal(int number) { standing = number == SIGUSR1; }
+
 int drive(const Options& o, bus::Bus& node, bus::Publisher<bus::Twist>& pub) {
   node.start();
   bus::Twist m;
   m.linear.x = o.vx, m.linear.y = o.vy, m.angular.z = o.w;
+  std::puts("planner ready");
+  std::fflush(stdout);
   Rate rate(o.rate_hz);
   const auto start = Clock::now();
   while (node.ok() && since(start) < o.duration_s) {
-    pub.publish(m);
+    pub.publish(standing ? bus::Twist() : m);
     rate.sleep();
   }
   if (o.final_zero && node.ok()) {
@@ -199,6 +207,8 @@ int tour(const Options& o, Tour& t, bus::Bus& node, bus::Publisher<bus::Twist>& 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGUSR1, on_signal);
+  std::signal(SIGUSR2, on_signal);
   try {
     const auto where = bus::take_options(argc, argv, "/planner");
     const Options o = parse(argc, argv);
