@@ -40,8 +40,11 @@ type orders struct {
 	// ends are the orders that took something back; began is the boot clock's reading at which this run did.
 	ends  ends
 	began time.Duration
-	// age knows whether the record of used orders is the newest, nil where nobody does.
-	age *ageKeeper
+	// age knows whether the record of used orders is the newest, nil where nobody does. nonce is what the guard drew when it started:
+	// what names it cannot have been used before. waiting is what names none, and has to wait for that knowledge.
+	age     *ageKeeper
+	nonce   string
+	waiting waiting
 }
 
 // usedStop is a stop, or a verifier's refusal, that has taken effect.
@@ -155,7 +158,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 	if err != nil {
 		return refusal(nil, err)
 	}
-	return o.loosen(v, envelope, times, boot)
+	return o.loosen(v, envelope, times, boot, nil)
 }
 
 // claimed is the kind that an order says it has, unverified, empty for what is no order.
@@ -174,6 +177,7 @@ func claimed(envelope []byte) order.Kind {
 // stop acts first and is made durable afterwards.
 func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
+	o.forgetWaiting()
 	r := accepted(v)
 	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
 	if r.Repeat = v.Repeat; v.Repeat {
@@ -205,11 +209,19 @@ func (o *orders) recordUsed(v *order.Verified, times order.Times, r *Receipt) {
 	}
 }
 
-// loosen uses up an order, durably, and only then lets it take effect.
-func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
-	if why := o.mayBeOld(v.Order); why != "" {
+// loosen uses up an order, durably, and only then lets it take effect. One that waited comes with what was so when it came.
+func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration, waited *waitingOrder) Receipt {
+	if stale(v.Order, times, boot-o.began) {
 		r := accepted(v)
-		r.Accepted, r.Reason, r.Text = false, "state-unproven", why
+		r.Accepted, r.Reason = false, "before-start"
+		r.Text = "it was issued before this run of the guard and is bound to the boot alone, so it may have been taken back in the run before; " +
+			"sign it again with --nonce " + o.nonce
+		return r
+	}
+	ends := o.ends.count(v.Order)
+	if waited != nil {
+		ends = waited.ends
+	} else if r, old := o.mayBeOld(v, envelope); old {
 		return r
 	}
 	inForce := func() error { return nil }
@@ -219,27 +231,29 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			return refusal(v, err)
 		}
 	}
-	if stale(v.Order, times, boot-o.began) {
-		r := accepted(v)
-		r.Accepted, r.Reason = false, "before-start"
-		r.Text = "it was issued before this run of the guard and is bound to the boot alone, so it may have been taken back in the run before; sign it again with --nonce"
-		return r
-	}
-	ends := o.ends.count(v.Order)
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
 	r := accepted(v)
+	if waited != nil && !o.waiting.remove(waited) {
+		r.Accepted, r.Reason, r.Text = false, reasonOvertaken, "something that came later has taken its place"
+		return r
+	}
+	defer func() {
+		if r.Applied {
+			o.replaced(v.Order)
+		}
+	}()
 	switch v.Order.Kind {
 	case order.KindReset:
-		o.reset(v, &r)
+		o.reset(v, waited, &r)
 	case order.KindGrant, order.KindOverride, order.KindSession:
 		permit := o.authority
 		if v.Order.Kind == order.KindGrant {
 			permit = o.grant
 		}
 		if why := o.ends.begin(v.Order, ends, func() { permit(v, times, boot, &r) }); why != "" {
-			r.Accepted, r.Reason, r.Text = false, "overtaken", why
+			r.Accepted, r.Reason, r.Text = false, reasonOvertaken, why
 		}
 	case order.KindPolicySet, order.KindKeyList:
 		if err := inForce(); err != nil {
@@ -256,15 +270,6 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 	case order.KindStop, order.KindHalt: // Acted on before.
 	}
 	return r
-}
-
-// mayBeOld says why an order has to wait until the record of used orders is proven to be the newest. One that is bound to this run
-// of the guard cannot have been used before it.
-func (o *orders) mayBeOld(x *order.Order) string {
-	if o.age == nil || x.Binding.Nonce != "" {
-		return ""
-	}
-	return o.age.waits()
 }
 
 func accepted(v *order.Verified) Receipt {
@@ -286,8 +291,8 @@ func refusal(v *order.Verified, err error) Receipt {
 	return r
 }
 
-// reset hands a verified reset to the core and reports what became of each trigger.
-func (o *orders) reset(v *order.Verified, r *Receipt) {
+// reset hands a verified reset to the core and reports what became of each trigger. One that waited resets nothing that fired since.
+func (o *orders) reset(v *order.Verified, waited *waitingOrder, r *Receipt) {
 	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
 	var set interlock.TriggerSet
 	for _, code := range v.Order.Reset.Triggers {
@@ -301,9 +306,19 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 	}
 	req.Triggers = set
 	req.Signers = signers(v)
+	var again interlock.TriggerSet
+	if waited != nil {
+		var now [interlock.NumTriggers]interlock.LatchMark
+		o.guard.With(func(c *guard.Core) { now = c.Latches() })
+		req.Triggers, again = waited.untouched(&now, set, req.All)
+		req.All = false
+	}
 	res := o.guard.Order(req)
 	r.Applied = res.Applied
 	r.Triggers = map[string]string{}
+	for t, ok := again.Next(0); ok; t, ok = again.Next(t + 1) {
+		r.Triggers[t.String()] = "refused: it has fired since the order came"
+	}
 	for t := range interlock.NumTriggers {
 		if out := res.Reset.Outcomes[t]; out != interlock.ResetNotAsked && (out != interlock.ResetNotLatched || !req.All) {
 			r.Triggers[t.String()] = out.String()
@@ -311,6 +326,9 @@ func (o *orders) reset(v *order.Verified, r *Receipt) {
 	}
 	r.Text = "nothing was reset; each trigger says why"
 	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
+		for _, w := range o.waiting.all() {
+			o.giveUp(w, reasonUnproven, setBackText+o.nonce)
+		}
 		o.age.accept() // somebody has answered for it
 	}
 	if r.Applied {
