@@ -472,7 +472,7 @@ func TestOrdersWaitForTheTPM(t *testing.T) {
 	d.tpm = true
 	a.orders.age = d.start()
 	list := s.delivered(func() []byte { return s.keyList(3) })
-	if r := a.orders.apply(list); r.Accepted || r.Reason != reasonWaits {
+	if r := a.orders.apply(list); r.Accepted || r.Reason != ReasonWaits {
 		t.Errorf("before the TPM's word: %+v", r)
 	}
 	reset := func(binding order.Binding) Receipt {

@@ -27,10 +27,10 @@ const (
 	waitLook        = time.Second
 )
 
-// Reasons of receipts for orders that may have been used before.
+// Reasons of receipts for orders that may have been used before, or that something later has taken the place of.
 const (
-	// reasonWaits: it counts later, if the record is proven in time.
-	reasonWaits = "waits"
+	// ReasonWaits: it counts later, if the record is proven in time.
+	ReasonWaits = "waits"
 	// reasonUnproven: it does not wait, since there is no room or the disk was set back.
 	reasonUnproven  = "state-unproven"
 	reasonOvertaken = "overtaken"
@@ -174,7 +174,7 @@ func (o *orders) mayBeOld(v *order.Verified, envelope []byte) (r Receipt, old bo
 		r.Text = fmt.Sprintf("%s, and there is no room for another one that waits; %s", doubt, again)
 		return r, true
 	}
-	r.Reason = reasonWaits
+	r.Reason = ReasonWaits
 	r.Text = fmt.Sprintf("%s: it waits. To have it count now, %s. Otherwise it counts if a TPM proves the record before %s, and is forgotten when the guard ends",
 		doubt, again, w.until.Format(time.RFC3339))
 	return r, true

@@ -17,9 +17,9 @@ func aged(state guard.AgeState, cause interlock.Cause) *ageKeeper {
 	return &ageKeeper{found: guard.Age{State: state, Cause: cause}}
 }
 
-func unproven1() *ageKeeper { return aged(guard.AgeUnproven, interlock.CauseUnanswered) }
+func diskUnproven() *ageKeeper { return aged(guard.AgeUnproven, interlock.CauseUnanswered) }
 
-func proven1() *ageKeeper { return aged(guard.AgeProven, interlock.CauseNone) }
+func diskProven() *ageKeeper { return aged(guard.AgeProven, interlock.CauseNone) }
 
 const formerNonce = "ffffffffffffffffffffffffffffffff"
 
@@ -100,12 +100,12 @@ func TestWhichOrdersWait(t *testing.T) {
 		age  func() *ageKeeper
 		none string // what becomes of a loosening order that names no run
 	}{
-		"proven":         {proven1, ""},
-		"unproven":       {unproven1, reasonWaits},
-		"no TPM":         {func() *ageKeeper { return aged(guard.AgeUnproven, interlock.CauseUncounted) }, reasonWaits},
-		"TPM gone":       {func() *ageKeeper { return aged(guard.AgeUnproven, interlock.CauseTPMUnavailable) }, reasonWaits},
+		"proven":         {diskProven, ""},
+		"unproven":       {diskUnproven, ReasonWaits},
+		"no TPM":         {func() *ageKeeper { return aged(guard.AgeUnproven, interlock.CauseUncounted) }, ReasonWaits},
+		"TPM gone":       {func() *ageKeeper { return aged(guard.AgeUnproven, interlock.CauseTPMUnavailable) }, ReasonWaits},
 		"set back":       {func() *ageKeeper { return aged(guard.AgeSetBack, interlock.CauseBehind) }, reasonUnproven},
-		"nobody said it": {func() *ageKeeper { return nil }, reasonWaits},
+		"nobody said it": {func() *ageKeeper { return nil }, ReasonWaits},
 	}
 	for kind, k := range kindsOfOrders {
 		for disk, d := range disks {
@@ -125,7 +125,7 @@ func TestWhichOrdersWait(t *testing.T) {
 					if after := o.guard.Status(); want != "" && (len(after.Overrides) != len(before.Overrides) || len(after.Sessions) != 0 || after.Axes != before.Axes) {
 						t.Errorf("it changed something: %+v", after)
 					}
-					if waits := want == reasonWaits; waits != (len(o.orders.waitingStatus()) == 1) || waits != strings.Contains(r.Text, "--nonce "+testNonce) && want != reasonUnproven {
+					if waits := want == ReasonWaits; waits != (len(o.orders.waitingStatus()) == 1) || waits != strings.Contains(r.Text, "--nonce "+testNonce) && want != reasonUnproven {
 						t.Errorf("%+v wait, and the receipt says %q", o.orders.waitingStatus(), r.Text)
 					}
 				})
@@ -143,12 +143,12 @@ func TestWhatWaitsCountsOnceItMay(t *testing.T) {
 		}
 		t.Run(kind, func(t *testing.T) {
 			o := lateOffice(t)
-			o.orders.age = unproven1()
+			o.orders.age = diskUnproven()
 			o.orders.apply(o.sign(o.order(order.KindStop), "button"))
 			o.tick(5)
 			envelope := o.sign(bind(k.order(o), ""), k.by)
 			for range 2 {
-				if r := o.orders.apply(envelope); r.Reason != reasonWaits {
+				if r := o.orders.apply(envelope); r.Reason != ReasonWaits {
 					t.Fatalf("%+v", r)
 				}
 			}
@@ -157,7 +157,7 @@ func TestWhatWaitsCountsOnceItMay(t *testing.T) {
 				t.Fatalf("%+v wait", got)
 			}
 			notes := o.journal.notes
-			o.orders.age = proven1()
+			o.orders.age = diskProven()
 			o.orders.goOn()
 			if r := o.journal.last; o.journal.notes != notes+1 || !r.Accepted || len(o.orders.waitingStatus()) != 0 {
 				t.Errorf("with the proof: %+v, %+v wait", r, o.orders.waitingStatus())
@@ -205,18 +205,18 @@ func TestWhatWaitsDoesNotOutliveWhatItWasSignedFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := lateOffice(t)
-			o.orders.age = unproven1()
+			o.orders.age = diskUnproven()
 			o.orders.apply(o.sign(o.order(order.KindStop), "button"))
 			o.tick(5)
 			envelope := c.order(o)
 			r := o.orders.apply(envelope)
-			if r.Reason != reasonWaits {
+			if r.Reason != ReasonWaits {
 				t.Fatalf("%+v", r)
 			}
 			c.meanwhile(o)
 			o.tick(5)
 			stopped := o.stopped()
-			o.orders.age = proven1()
+			o.orders.age = diskProven()
 			o.orders.goOn()
 			o.tick(5)
 			if r = o.journal.receipts[r.Digest]; r.Applied != (c.reason == "") || r.Reason != c.reason {
@@ -257,9 +257,9 @@ func TestAResetThatWaitedResetsNothingThatFiredSince(t *testing.T) {
 // TestHowMuchWaits: so many orders wait, and so many bytes; who comes beyond them is told so, and a stop finds its way at once.
 func TestHowMuchWaits(t *testing.T) {
 	o := lateOffice(t)
-	o.orders.age = unproven1()
+	o.orders.age = diskUnproven()
 	for range maxWaiting {
-		if r := o.orders.apply(o.sign(bind(o.order(order.KindReset), ""), "olga")); r.Reason != reasonWaits {
+		if r := o.orders.apply(o.sign(bind(o.order(order.KindReset), ""), "olga")); r.Reason != ReasonWaits {
 			t.Fatalf("%+v", r)
 		}
 	}
@@ -334,7 +334,7 @@ func TestDiskSetBackWithoutATPM(t *testing.T) {
 		restore := s.copyState()
 		former := reset(order.Binding{Nonce: a.nonce, BootID: bootUUID(a.boot)})
 		// Used up in a run in which a TPM vouched for the disk, say; the TPM is gone since.
-		a.orders.age = proven1()
+		a.orders.age = diskProven()
 		used := reseted(a, order.Binding{BootID: bootUUID(a.boot)})
 		policy := s.delivered(func() []byte { return s.set(2) })
 		if r := a.orders.apply(policy); !r.Applied {
@@ -369,7 +369,7 @@ func TestDiskSetBackWithoutATPM(t *testing.T) {
 			envelope []byte
 			reason   string
 		}{
-			"a used reset": {used, reasonWaits}, "a used policy": {policy, reasonWaits}, "a key list of another run": {list, string(order.NonceMismatch)},
+			"a used reset": {used, ReasonWaits}, "a used policy": {policy, ReasonWaits}, "a key list of another run": {list, string(order.NonceMismatch)},
 			"a reset of another run": {former, string(order.NonceMismatch)},
 		} {
 			if r := a.orders.apply(c.envelope); r.Accepted || r.Reason != c.reason || !strings.Contains(r.Text, a.nonce) {
