@@ -2,6 +2,7 @@ package answer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
@@ -19,7 +20,7 @@ type Run struct {
 func (r *Run) Flags(f *pflag.FlagSet) {
 	f.StringVar(&r.boot, "boot-id", "", "the robot's boot id, as its status shows it")
 	f.StringVar(&r.nonce, "nonce", "", "the guard's nonce, as its status shows it; an order without it waits until a TPM has proven the robot's disk")
-	f.StringVar(&r.status, "from-status", "", "take --boot-id, --nonce and, if none is given, --audience from the robot's answer to robowarden status --output json")
+	f.StringVar(&r.status, "from-status", "", "take --boot-id, --nonce and, if none is given, --audience from the robot's answer to robowarden status --output json, or from its state message")
 }
 
 // maxStatus is the largest answer that is read.
@@ -41,13 +42,15 @@ func (r *Run) Read(audience *[]string) (order.Binding, error) {
 	if err == nil {
 		raw, err = os.ReadFile(r.status) //nolint:gosec // the user names the file
 	}
-	var s struct {
+	type run struct {
 		Robot  string `json:"robot"`
 		BootID string `json:"boot_id"`
 		Nonce  string `json:"nonce"`
 	}
+	var s run
+	message := struct{ Guard *run }{&s} // a state message of the fleet has the status inside
 	if err == nil {
-		err = json.Unmarshal(raw, &s)
+		err = errors.Join(json.Unmarshal(raw, &s), json.Unmarshal(raw, &message))
 	}
 	if err == nil && (s.Robot == "" || s.BootID == "" || s.Nonce == "") {
 		err = fmt.Errorf("expected the keys robot, boot_id and nonce, found %q, %q and %q", s.Robot, s.BootID, s.Nonce)
