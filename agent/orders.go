@@ -13,7 +13,6 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/geofence"
-	"github.com/robowarden/robowarden/interlock"
 )
 
 // orders verifies signed orders, makes them durable and applies them, off the guard's path. Orders that can loosen
@@ -234,16 +233,21 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
-	r := accepted(v)
 	if waited != nil && !o.waiting.remove(waited) {
+		r := accepted(v)
 		r.Accepted, r.Reason, r.Text = false, reasonOvertaken, "something that came later has taken its place"
 		return r
 	}
-	defer func() {
-		if r.Applied {
-			o.replaced(v.Order)
-		}
-	}()
+	r := o.effect(v, times, boot, waited, ends, inForce)
+	if r.Applied {
+		o.replaced(v.Order)
+	}
+	return r
+}
+
+// effect lets an order take effect that is used up, unless more orders than ends have taken back what it is for.
+func (o *orders) effect(v *order.Verified, times order.Times, boot time.Duration, waited *waitingOrder, ends int, inForce func() error) Receipt {
+	r := accepted(v)
 	switch v.Order.Kind {
 	case order.KindReset:
 		o.reset(v, waited, &r)
@@ -255,16 +259,14 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 		if why := o.ends.begin(v.Order, ends, func() { permit(v, times, boot, &r) }); why != "" {
 			r.Accepted, r.Reason, r.Text = false, reasonOvertaken, why
 		}
-	case order.KindPolicySet, order.KindKeyList:
+	case order.KindPolicySet, order.KindKeyList, order.KindRelease:
 		if err := inForce(); err != nil {
 			return refusal(v, err)
 		}
 		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
-	case order.KindRelease:
-		if err := inForce(); err != nil {
-			return refusal(v, err)
+		if v.Order.Kind == order.KindRelease {
+			r.Text = "in force; `robowarden artifact install` brings its artifacts into their slots"
 		}
-		r.Applied, r.Text = true, "in force; `robowarden artifact install` brings its artifacts into their slots"
 	case order.KindAttestationResult:
 		o.attested(v, times, boot, &r)
 	case order.KindStop, order.KindHalt: // Acted on before.
@@ -289,51 +291,6 @@ func refusal(v *order.Verified, err error) Receipt {
 		r.Reason = "failed"
 	}
 	return r
-}
-
-// reset hands a verified reset to the core and reports what became of each trigger. One that waited resets nothing that fired since.
-func (o *orders) reset(v *order.Verified, waited *waitingOrder, r *Receipt) {
-	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
-	var set interlock.TriggerSet
-	for _, code := range v.Order.Reset.Triggers {
-		t, ok := interlock.ParseTrigger(code)
-		if !ok {
-			r.Accepted, r.Reason = false, "unknown-trigger"
-			r.Text = fmt.Sprintf("no trigger has the code %q; `robowarden status` lists those that are latched", code)
-			return
-		}
-		set.Add(t)
-	}
-	req.Triggers = set
-	req.Signers = signers(v)
-	var again interlock.TriggerSet
-	if waited != nil {
-		var now [interlock.NumTriggers]interlock.LatchMark
-		o.guard.With(func(c *guard.Core) { now = c.Latches() })
-		req.Triggers, again = waited.untouched(&now, set, req.All)
-		req.All = false
-	}
-	res := o.guard.Order(req)
-	r.Applied = res.Applied
-	r.Triggers = map[string]string{}
-	for t, ok := again.Next(0); ok; t, ok = again.Next(t + 1) {
-		r.Triggers[t.String()] = "refused: it has fired since the order came"
-	}
-	for t := range interlock.NumTriggers {
-		if out := res.Reset.Outcomes[t]; out != interlock.ResetNotAsked && (out != interlock.ResetNotLatched || !req.All) {
-			r.Triggers[t.String()] = out.String()
-		}
-	}
-	r.Text = "nothing was reset; each trigger says why"
-	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
-		for _, w := range o.waiting.all() {
-			o.giveUp(w, reasonUnproven, setBackText+o.nonce)
-		}
-		o.age.accept() // somebody has answered for it
-	}
-	if r.Applied {
-		r.Text = "reset; the robot does not start by itself, it waits for a fresh command"
-	}
 }
 
 // grant lets the robot leave one zone until the grant expires, measured on the boot clock from here.
