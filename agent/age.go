@@ -410,15 +410,11 @@ func (k *ageKeeper) accept() {
 	}
 }
 
-// waits says why an order that is bound to nothing of this run has to wait: if the disk was set back, it may have been used before.
-func (k *ageKeeper) waits() string {
+// finding says whether the state is proven to be the newest, and why not, for people.
+func (k *ageKeeper) finding() (state guard.AgeState, why string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.found.State == guard.AgeProven || k.found.Cause == interlock.CauseUncounted && !k.expected {
-		return ""
-	}
-	return fmt.Sprintf("no TPM has proven in this run of the guard that the record of used orders is the newest (%s): "+
-		"send it again once it has, see state_age in the status, or sign it with --nonce", k.found.Cause.Text())
+	return k.found.State, k.found.Cause.Text()
 }
 
 func (k *ageKeeper) status() AgeStatus {

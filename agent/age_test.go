@@ -166,8 +166,8 @@ func (d *disk) want(what string, state guard.AgeState, cause interlock.Cause, wa
 	if d.k.found != want || len(d.told) == 0 || d.told[len(d.told)-1] != want {
 		d.t.Errorf("%s: found %+v, told %+v, expected %s, %s", what, d.k.found, d.told, state, cause)
 	}
-	if (d.k.waits() != "") != waits {
-		d.t.Errorf("%s: orders wait because %q, expected %t", what, d.k.waits(), waits)
+	if state, why := d.k.finding(); (state != guard.AgeProven) != waits {
+		d.t.Errorf("%s: orders wait because %q, expected %t", what, why, waits)
 	}
 }
 
@@ -267,7 +267,7 @@ func TestDiskThatWasSetBackIsNoticed(t *testing.T) {
 		}, guard.AgeSetBack, interlock.CauseCounterGone, true},
 		"the TPM refuses":                 {func(_ *disk, c *chip) { c.fault = contract.CounterRefused }, guard.AgeUnproven, interlock.CauseTPMRefused, true},
 		"forged by the courier":           {func(_ *disk, c *chip) { c.forge = func(a *contract.Counter) { a.Attest[len(a.Attest)-1]++ } }, guard.AgeUnproven, interlock.CauseNotProven, true},
-		"no TPM ever, deployment changed": {func(d *disk, _ *chip) { d.wipe(); d.tpm = false }, guard.AgeUnproven, interlock.CauseUncounted, false},
+		"no TPM ever, deployment changed": {func(d *disk, _ *chip) { d.wipe(); d.tpm = false }, guard.AgeUnproven, interlock.CauseUncounted, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, chip := newDisk(t), newChip(t)
@@ -465,14 +465,14 @@ func TestOrdersWaitForTheTPM(t *testing.T) {
 	d, chip := newDisk(t), newChip(t)
 	d.tpm = false
 	a.orders.age = d.start()
-	d.want("no TPM", guard.AgeUnproven, interlock.CauseUncounted, false)
+	d.want("no TPM", guard.AgeUnproven, interlock.CauseUncounted, true)
 	if r := a.orders.apply(s.keyList(2)); !r.Applied {
-		t.Fatalf("without a TPM (off): %+v", r)
+		t.Fatalf("bound to this run (off): %+v", r)
 	}
 	d.tpm = true
 	a.orders.age = d.start()
-	list := s.keyList(3)
-	if r := a.orders.apply(list); r.Accepted || r.Reason != "state-unproven" {
+	list := s.delivered(func() []byte { return s.keyList(3) })
+	if r := a.orders.apply(list); r.Accepted || r.Reason != ReasonWaits {
 		t.Errorf("before the TPM's word: %+v", r)
 	}
 	reset := func(binding order.Binding) Receipt {
@@ -485,7 +485,10 @@ func TestOrdersWaitForTheTPM(t *testing.T) {
 		t.Errorf("a reset that is bound to this run: %+v", r)
 	}
 	d.talk(chip, everything)
-	if r := a.orders.apply(list); !r.Applied {
+	if a.orders.goOn(); a.orders.verifier.Load().InForce().Order.Sequence != 3 || len(a.orders.waiting.all()) != 0 {
+		t.Errorf("after the TPM's word the list is not in force, or the reset waits still: %+v", a.orders.waitingStatus())
+	}
+	if r := a.orders.apply(s.delivered(func() []byte { return s.keyList(4) })); !r.Applied {
 		t.Errorf("after the TPM's word: %+v", r)
 	}
 }

@@ -173,7 +173,7 @@ func (a *Agent) open() error {
 		now: func() (order.Times, time.Duration) {
 			return times(a.clock.Civil(), a.guard.Trust()), a.clock.Boot()
 		},
-		age: a.age, inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops), began: a.clock.Boot(),
+		age: a.age, nonce: a.nonce, inbox: newInbox(a.clock.Boot), used: make(chan usedStop, maxUsedStops), began: a.clock.Boot(),
 	}
 	a.orders.verifier.Store(a.verify)
 	a.bus.onOrder = a.orders.offer
@@ -238,6 +238,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	work.Go("bus", a.bus.node.Run)
 	work.Go("orders", a.orders.run)
 	work.Go("used stops", a.orders.record)
+	work.Go("waiting orders", a.orders.lookAfterWaiting)
 	work.Go("control", a.control.run)
 	work.Go("facts", a.facts.run)
 	work.Go("pushes", a.roles.push)

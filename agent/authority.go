@@ -95,3 +95,48 @@ func (o *orders) session(v *order.Verified, times order.Times, boot time.Duratio
 		r.Text = fmt.Sprintf("%s until %s at the latest: %s for %s (%s) from %s", r.Text, q.Expires.Format(time.RFC3339), q.Level, q.Who, q.Role, q.From)
 	}
 }
+
+// reset hands a verified reset to the core and reports what became of each trigger. One that waited resets nothing that fired since.
+func (o *orders) reset(v *order.Verified, waited *waitingOrder, r *Receipt) {
+	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
+	var set interlock.TriggerSet
+	for _, code := range v.Order.Reset.Triggers {
+		t, ok := interlock.ParseTrigger(code)
+		if !ok {
+			r.Accepted, r.Reason = false, "unknown-trigger"
+			r.Text = fmt.Sprintf("no trigger has the code %q; `robowarden status` lists those that are latched", code)
+			return
+		}
+		set.Add(t)
+	}
+	req.Triggers = set
+	req.Signers = signers(v)
+	var again interlock.TriggerSet
+	if waited != nil {
+		var now [interlock.NumTriggers]interlock.LatchMark
+		o.guard.With(func(c *guard.Core) { now = c.Latches() })
+		req.Triggers, again = waited.untouched(&now, set, req.All)
+		req.All = false
+	}
+	res := o.guard.Order(req)
+	r.Applied = res.Applied
+	r.Triggers = map[string]string{}
+	for t, ok := again.Next(0); ok; t, ok = again.Next(t + 1) {
+		r.Triggers[t.String()] = "refused: it has fired since the order came"
+	}
+	for t := range interlock.NumTriggers {
+		if out := res.Reset.Outcomes[t]; out != interlock.ResetNotAsked && (out != interlock.ResetNotLatched || !req.All) {
+			r.Triggers[t.String()] = out.String()
+		}
+	}
+	r.Text = "nothing was reset; each trigger says why"
+	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
+		for _, w := range o.waiting.all() {
+			o.giveUp(w, reasonUnproven, setBackText+o.nonce)
+		}
+		o.age.accept() // somebody has answered for it
+	}
+	if r.Applied {
+		r.Text = "reset; the robot does not start by itself, it waits for a fresh command"
+	}
+}

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // TestAGrantDoesNotOutliveItsRevocation: what was signed before it was taken back does not count, whoever carries the two in
@@ -94,7 +96,7 @@ func TestAGrantDoesNotOutliveItsRevocation(t *testing.T) {
 				o.serve()
 				o.guard.SetTrust(2)
 				o.tick(5)
-				o.orders.began = o.clock.Boot() - 29*time.Second
+				o.orders.began, o.orders.age = o.clock.Boot()-29*time.Second, aged(guard.AgeProven, interlock.CauseNone)
 				d := k.grant(o)
 				c.change(d)
 				if r := o.orders.apply(o.sign(d, "sven")); r.Reason != c.reason || k.open(o) != (c.reason == "") {

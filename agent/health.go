@@ -39,6 +39,8 @@ type Status struct {
 	Commissioning CommissioningStatus `json:"commissioning"`
 	// Age says whether a TPM has proven that the guard's state on disk is the newest.
 	Age AgeStatus `json:"state_age"`
+	// Waiting are the orders that count only once that is proven.
+	Waiting []WaitingStatus `json:"waiting_orders,omitempty"`
 	guard.Status
 }
 
@@ -95,6 +97,7 @@ func (a *Agent) Status() any {
 	s.Roles, s.Publishers = a.rolesStatus(), a.publishers()
 	s.Release = a.releaseStatus()
 	s.Commissioning, s.Age = a.commissioning(), a.age.status()
+	s.Waiting = a.orders.waitingStatus()
 	a.guard.With(func(c *guard.Core) { s.Artifacts = c.Artifacts() })
 	s.Scheduling = "real-time"
 	if a.opt.Realtime != nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/geofence"
-	"github.com/robowarden/robowarden/interlock"
 )
 
 // orders verifies signed orders, makes them durable and applies them, off the guard's path. Orders that can loosen
@@ -40,8 +39,11 @@ type orders struct {
 	// ends are the orders that took something back; began is the boot clock's reading at which this run did.
 	ends  ends
 	began time.Duration
-	// age knows whether the record of used orders is the newest, nil where nobody does.
-	age *ageKeeper
+	// age knows whether the record of used orders is the newest, nil where nobody does. nonce is what the guard drew when it started:
+	// what names it cannot have been used before. waiting is what names none, and has to wait for that knowledge.
+	age     *ageKeeper
+	nonce   string
+	waiting waiting
 }
 
 // usedStop is a stop, or a verifier's refusal, that has taken effect.
@@ -155,7 +157,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 	if err != nil {
 		return refusal(nil, err)
 	}
-	return o.loosen(v, envelope, times, boot)
+	return o.loosen(v, envelope, times, boot, nil)
 }
 
 // claimed is the kind that an order says it has, unverified, empty for what is no order.
@@ -174,6 +176,7 @@ func claimed(envelope []byte) order.Kind {
 // stop acts first and is made durable afterwards.
 func (o *orders) stop(v *order.Verified, times order.Times) Receipt {
 	o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: uint8(v.Order.Stop.Category), Zone: geofence.NoZone}) //nolint:gosec // 1 or 2
+	o.forgetWaiting()
 	r := accepted(v)
 	r.Applied, r.Text = true, "the robot stops and stays stopped until an authorised reset"
 	if r.Repeat = v.Repeat; v.Repeat {
@@ -205,11 +208,19 @@ func (o *orders) recordUsed(v *order.Verified, times order.Times, r *Receipt) {
 	}
 }
 
-// loosen uses up an order, durably, and only then lets it take effect.
-func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration) Receipt {
-	if why := o.mayBeOld(v.Order); why != "" {
+// loosen uses up an order, durably, and only then lets it take effect. One that waited comes with what was so when it came.
+func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration, waited *waitingOrder) Receipt {
+	if stale(v.Order, times, boot-o.began) {
 		r := accepted(v)
-		r.Accepted, r.Reason, r.Text = false, "state-unproven", why
+		r.Accepted, r.Reason = false, "before-start"
+		r.Text = "it was issued before this run of the guard and is bound to the boot alone, so it may have been taken back in the run before; " +
+			"sign it again with --nonce " + o.nonce
+		return r
+	}
+	ends := o.ends.count(v.Order)
+	if waited != nil {
+		ends = waited.ends
+	} else if r, old := o.mayBeOld(v, envelope); old {
 		return r
 	}
 	inForce := func() error { return nil }
@@ -219,52 +230,48 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			return refusal(v, err)
 		}
 	}
-	if stale(v.Order, times, boot-o.began) {
-		r := accepted(v)
-		r.Accepted, r.Reason = false, "before-start"
-		r.Text = "it was issued before this run of the guard and is bound to the boot alone, so it may have been taken back in the run before; sign it again with --nonce"
-		return r
-	}
-	ends := o.ends.count(v.Order)
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
+	if waited != nil && !o.waiting.remove(waited) {
+		r := accepted(v)
+		r.Accepted, r.Reason, r.Text = false, reasonOvertaken, "something that came later has taken its place"
+		return r
+	}
+	r := o.effect(v, times, boot, waited, ends, inForce)
+	if r.Applied {
+		o.replaced(v.Order)
+	}
+	return r
+}
+
+// effect lets an order take effect that is used up, unless more orders than ends have taken back what it is for.
+func (o *orders) effect(v *order.Verified, times order.Times, boot time.Duration, waited *waitingOrder, ends int, inForce func() error) Receipt {
 	r := accepted(v)
 	switch v.Order.Kind {
 	case order.KindReset:
-		o.reset(v, &r)
+		o.reset(v, waited, &r)
 	case order.KindGrant, order.KindOverride, order.KindSession:
 		permit := o.authority
 		if v.Order.Kind == order.KindGrant {
 			permit = o.grant
 		}
 		if why := o.ends.begin(v.Order, ends, func() { permit(v, times, boot, &r) }); why != "" {
-			r.Accepted, r.Reason, r.Text = false, "overtaken", why
+			r.Accepted, r.Reason, r.Text = false, reasonOvertaken, why
 		}
-	case order.KindPolicySet, order.KindKeyList:
+	case order.KindPolicySet, order.KindKeyList, order.KindRelease:
 		if err := inForce(); err != nil {
 			return refusal(v, err)
 		}
 		r.Applied, r.Text = true, "in force; what it loosens waits for standstill"
-	case order.KindRelease:
-		if err := inForce(); err != nil {
-			return refusal(v, err)
+		if v.Order.Kind == order.KindRelease {
+			r.Text = "in force; `robowarden artifact install` brings its artifacts into their slots"
 		}
-		r.Applied, r.Text = true, "in force; `robowarden artifact install` brings its artifacts into their slots"
 	case order.KindAttestationResult:
 		o.attested(v, times, boot, &r)
 	case order.KindStop, order.KindHalt: // Acted on before.
 	}
 	return r
-}
-
-// mayBeOld says why an order has to wait until the record of used orders is proven to be the newest. One that is bound to this run
-// of the guard cannot have been used before it.
-func (o *orders) mayBeOld(x *order.Order) string {
-	if o.age == nil || x.Binding.Nonce != "" {
-		return ""
-	}
-	return o.age.waits()
 }
 
 func accepted(v *order.Verified) Receipt {
@@ -284,38 +291,6 @@ func refusal(v *order.Verified, err error) Receipt {
 		r.Reason = "failed"
 	}
 	return r
-}
-
-// reset hands a verified reset to the core and reports what became of each trigger.
-func (o *orders) reset(v *order.Verified, r *Receipt) {
-	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
-	var set interlock.TriggerSet
-	for _, code := range v.Order.Reset.Triggers {
-		t, ok := interlock.ParseTrigger(code)
-		if !ok {
-			r.Accepted, r.Reason = false, "unknown-trigger"
-			r.Text = fmt.Sprintf("no trigger has the code %q; `robowarden status` lists those that are latched", code)
-			return
-		}
-		set.Add(t)
-	}
-	req.Triggers = set
-	req.Signers = signers(v)
-	res := o.guard.Order(req)
-	r.Applied = res.Applied
-	r.Triggers = map[string]string{}
-	for t := range interlock.NumTriggers {
-		if out := res.Reset.Outcomes[t]; out != interlock.ResetNotAsked && (out != interlock.ResetNotLatched || !req.All) {
-			r.Triggers[t.String()] = out.String()
-		}
-	}
-	r.Text = "nothing was reset; each trigger says why"
-	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
-		o.age.accept() // somebody has answered for it
-	}
-	if r.Applied {
-		r.Text = "reset; the robot does not start by itself, it waits for a fresh command"
-	}
 }
 
 // grant lets the robot leave one zone until the grant expires, measured on the boot clock from here.

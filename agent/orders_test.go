@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -85,6 +86,9 @@ type discard struct {
 	guard.NoGates
 	mu    sync.Mutex
 	notes int
+	// receipts are the last one of each order, by its digest; last is the newest.
+	receipts map[string]Receipt
+	last     Receipt
 }
 
 func (*discard) Command(uint64, msg.Twist)         {}
@@ -94,11 +98,14 @@ func (*discard) Rungs(uint64, uint32, guard.Calls) {}
 func (*discard) Private(uint64, bool)              {}
 func (*discard) CommandChallenge(int, []byte)      {}
 
-func (d *discard) Append(kind uint8, _ time.Duration, _ []byte, _ bool) (uint64, bool) {
+func (d *discard) Append(kind uint8, _ time.Duration, text []byte, _ bool) (uint64, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if kind == guard.RecordOrder {
 		d.notes++
+		d.last = Receipt{}
+		_ = json.Unmarshal(text, &d.last)
+		d.receipts[d.last.Digest] = d.last
 	}
 	return 1, true
 }
@@ -133,7 +140,7 @@ type office struct {
 func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 	t.Helper()
 	o := &office{
-		t: t, fs: newFaultFS(), clock: &stepClock{}, journal: &discard{}, people: map[string]crypto.Signer{},
+		t: t, fs: newFaultFS(), clock: &stepClock{}, journal: &discard{receipts: map[string]Receipt{}}, people: map[string]crypto.Signer{},
 		times: order.Times{Civil: noon, Uncertainty: time.Second, Trust: order.Trusted},
 	}
 	list := &order.Order{
@@ -189,7 +196,7 @@ func newOffice(t *testing.T, edit ...func(policy string) string) *office {
 		ledger: l, guard: o.guard, log: zerolog.Nop(), zones: func() *geofence.Set { return params.Set },
 		now:   func() (order.Times, time.Duration) { return o.times, o.clock.Boot() },
 		stage: func(*order.Verified, []byte) (func() error, error) { return func() error { return nil }, nil },
-		inbox: newInbox(o.clock.Boot), used: make(chan usedStop, maxUsedStops),
+		nonce: testNonce, inbox: newInbox(o.clock.Boot), used: make(chan usedStop, maxUsedStops),
 		channel: func(name string) int {
 			return slices.IndexFunc(params.Channels, func(c guard.ChannelParams) bool { return c.Name == name })
 		},

@@ -50,7 +50,7 @@ func (a *Agent) openPolicy(dep *config.Deployment, bundle []byte) (config.Signed
 func (a *Agent) policySets(now order.Times, bundle []byte) [][]byte {
 	var sets [][]byte
 	if next, err := a.state.readPolicy(policyNext); err == nil {
-		if v, err := a.verify.Verify(now, next); err == nil && v.Repeat {
+		if v, err := a.verify.VerifyStored(now, next); err == nil && v.Repeat {
 			sets = append(sets, next)
 			if err := a.state.takeNextPolicy(); err != nil {
 				a.log.Warn().Err(err).Msg("the policy in force stays under the name of the next one")
@@ -103,7 +103,7 @@ func readPolicySet(bundle []byte) (config.SignedPolicy, error) {
 
 // sequence is that of a policy set that counts, 0 for any other.
 func (a *Agent) sequence(now order.Times, bundle []byte) uint64 {
-	v, err := a.verify.Verify(now, bundle)
+	v, err := a.verify.VerifyStored(now, bundle)
 	if err != nil || v.Order.Kind != order.KindPolicySet {
 		return 0
 	}
@@ -111,7 +111,7 @@ func (a *Agent) sequence(now order.Times, bundle []byte) uint64 {
 }
 
 func (a *Agent) takePolicy(now order.Times, bundle []byte) (config.SignedPolicy, error) {
-	v, err := a.verify.Verify(now, bundle)
+	v, err := a.verify.VerifyStored(now, bundle)
 	if err != nil {
 		return config.SignedPolicy{}, fmt.Errorf("policy set: %w", err)
 	}

@@ -26,8 +26,9 @@ type testSite struct {
 	dir            string
 	root, engineer crypto.Signer
 	policy         string
-	// role is the engineer's; binding that of key lists.
-	role    order.Role
+	// role is the engineer's.
+	role order.Role
+	// binding is that of policies, key lists and releases that are sent to a guard that runs, as its status tells it.
 	binding order.Binding
 }
 
@@ -85,11 +86,22 @@ func (s *testSite) write(name string, data []byte) {
 
 func (s *testSite) sign(o *order.Order, key crypto.Signer) []byte {
 	s.t.Helper()
+	if o.Kind.Sequenced() && o.Binding == (order.Binding{}) {
+		o.Binding = s.binding
+	}
 	from := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
 	o.ID, o.Audience, o.Reason, o.NotBefore, o.NotAfter = order.NewID(), []string{siteRobot}, "a test", from, from.Add(24*time.Hour)
 	out, err := order.Sign(o, key)
 	s.must(err)
 	return out
+}
+
+// delivered is what is signed for any run.
+func (s *testSite) delivered(sign func() []byte) []byte {
+	was := s.binding
+	defer func() { s.binding = was }()
+	s.binding = order.Binding{}
+	return sign()
 }
 
 func (s *testSite) keyList(sequence uint64) []byte {
@@ -102,7 +114,7 @@ func (s *testSite) keyList(sequence uint64) []byte {
 		from := time.Now().UTC().Truncate(time.Second).Add(-time.Hour)
 		return order.Key{ID: id, PEM: string(pem), Person: person, Roles: []order.Role{role}, NotBefore: from, NotAfter: from.Add(24 * time.Hour)}
 	}
-	return s.sign(&order.Order{Kind: order.KindKeyList, Sequence: sequence, Binding: s.binding, KeyList: &order.KeyList{Keys: []order.Key{
+	return s.sign(&order.Order{Kind: order.KindKeyList, Sequence: sequence, KeyList: &order.KeyList{Keys: []order.Key{
 		entry(s.root, "rita", order.RoleRoot), entry(s.engineer, "sven", s.role),
 	}}}, s.root)
 }
@@ -151,6 +163,7 @@ func (s *testSite) running() *Agent {
 	a, err := s.start()
 	s.must(err)
 	a.guard.SetTrust(2)
+	s.binding = order.Binding{Nonce: a.nonce}
 	return a
 }
 
@@ -201,7 +214,7 @@ func TestRestartAfterAPolicyOrder(t *testing.T) {
 		}, false, 1},
 		{"a newer policy in the deployment", func(s *testSite, a *Agent) Receipt {
 			r := a.orders.apply(s.set(2))
-			s.write("policy.bundle", s.set(3))
+			s.write("policy.bundle", s.delivered(func() []byte { return s.set(3) }))
 			return r
 		}, true, 3},
 		{"killed after the policy was used up", func(s *testSite, a *Agent) Receipt {
@@ -217,7 +230,7 @@ func TestRestartAfterAPolicyOrder(t *testing.T) {
 		}, false, 1},
 		{"killed before the second of two policies was used up", func(s *testSite, a *Agent) Receipt {
 			r := a.orders.apply(s.set(2))
-			s.must(a.state.replace(policyNew, policyNext, s.set(3)))
+			s.must(a.state.replace(policyNew, policyNext, s.delivered(func() []byte { return s.set(3) })))
 			return r
 		}, true, 2},
 		{"a new key list", func(s *testSite, a *Agent) Receipt { return a.orders.apply(s.keyList(2)) }, true, 1},

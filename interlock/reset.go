@@ -65,6 +65,22 @@ type ResetResult struct {
 	Outcomes [NumTriggers]ResetOutcome
 }
 
+// LatchMark tells one firing of a trigger from every other.
+type LatchMark struct {
+	// Count is how often the cause has come since the last reset, Since the boot clock's reading when the trigger fired.
+	Count uint32
+	Since time.Duration
+}
+
+// Latches gives the mark of each latched trigger, and the zero mark for the others. Whoever resets later what somebody has seen now
+// compares them: what differs has happened again since.
+func (m *Machine) Latches() (out [NumTriggers]LatchMark) {
+	for t, ok := m.latched.Next(0); ok; t, ok = m.latched.Next(t + 1) {
+		out[t] = LatchMark{m.slots[t].count, m.slots[t].since}
+	}
+	return out
+}
+
 // CheckReset says what Reset would do, and does nothing.
 func (m *Machine) CheckReset(now time.Duration, req ResetRequest) ResetResult {
 	return m.judge(now, req)

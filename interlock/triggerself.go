@@ -84,7 +84,7 @@ func ownAffairs() [NumTriggers]Info {
 		StateUnproven: {
 			Code: "state.unproven", Title: "age of the disk not proven", Class: ClassSelf, UnknownAs: StateUnproven, Overridable: true,
 			Text:     "No TPM has proven in this run of the guard that the state on disk is the newest.",
-			Playbook: "Look whether the courier is connected to the guard and reaches the TPM; without a TPM nobody notices a disk that is set back.",
+			Playbook: "Look whether the courier is connected to the guard and reaches the TPM; without a TPM nobody notices a disk that is set back. What loosens has to be signed with the guard's nonce meanwhile, or waits.",
 			Default:  rule(free(), 0, 0, ClearOnClear, attending),
 			Bounds:   atLeast(free(), 60000, ClearOnClear),
 		},

@@ -320,6 +320,9 @@ func (c *Core) sendLock(ev *Event, fx *Effects) {
 // Decision is what the core decided last. It is valid until the next event.
 func (c *Core) Decision() *interlock.Decision { return &c.decision }
 
+// Latches gives the mark of each latched trigger, and the zero mark for the others.
+func (c *Core) Latches() [interlock.NumTriggers]interlock.LatchMark { return c.machine.Latches() }
+
 // Verdict is what the geofence said last. It is valid until the next event.
 func (c *Core) Verdict() *geofence.Verdict { return &c.verdict }
 

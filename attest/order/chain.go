@@ -42,7 +42,7 @@ func (v *Verifier) replayChain(pins *ring) (*Verified, *Error) {
 	for i, envelope := range v.cfg.KeyLists {
 		next, refusal := v.openKeyList(envelope)
 		if refusal == nil {
-			refusal = v.checkTarget(next.Order)
+			refusal = v.checkAudience(next.Order) // Boot and nonce were those of the run that accepted it.
 		}
 		if refusal == nil && last != nil && next.Order.Sequence <= last.Order.Sequence {
 			refusal = refuse(SequenceTooOld, "store the key lists oldest first",

@@ -112,14 +112,24 @@ func NewVerifier(cfg Config, ledger Ledger) (*Verifier, error) {
 // Verify decides whether an order counts on this robot at this time. Every refusal is an [Error]. It changes nothing:
 // until the order has been committed, the same order verifies again.
 func (v *Verifier) Verify(now Times, envelope []byte) (*Verified, error) {
-	out, err := v.verify(now, envelope)
+	out, err := v.verify(now, envelope, false)
 	if err != nil {
 		return nil, err // A typed nil must not reach the interface.
 	}
 	return out, nil
 }
 
-func (v *Verifier) verify(now Times, envelope []byte) (*Verified, *Error) {
+// VerifyStored is [Verifier.Verify] for what a start finds on the robot's own disk: an order that counts in a sequence and is the one
+// accepted last was judged by its boot id and nonce when it was accepted, as by its validity, and is in force whatever they are now.
+func (v *Verifier) VerifyStored(now Times, envelope []byte) (*Verified, error) {
+	out, err := v.verify(now, envelope, true)
+	if err != nil {
+		return nil, err // As above.
+	}
+	return out, nil
+}
+
+func (v *Verifier) verify(now Times, envelope []byte, stored bool) (*Verified, *Error) {
 	env, err := ParseEnvelope(envelope)
 	if err != nil {
 		return nil, asError(err)
@@ -139,10 +149,17 @@ func (v *Verifier) verify(now Times, envelope []byte) (*Verified, *Error) {
 			return nil, refusal
 		}
 	}
-	if refusal := v.checkTarget(o); refusal != nil {
+	if refusal := v.checkAudience(o); refusal != nil {
 		return nil, refusal
 	}
 	out := &Verified{Order: o, Digest: sha256.Sum256(env.Payload)}
+	inForce := false
+	if stored && o.Kind.Sequenced() {
+		inForce, _ = v.ledger.Check(now, out.Claim())
+	}
+	if refusal := v.checkBinding(o); refusal != nil && !inForce {
+		return nil, refusal
+	}
 	if out.Repeat, err = v.ledger.Check(now, out.Claim()); err != nil {
 		return nil, asError(err)
 	}
@@ -200,12 +217,17 @@ func (v *Verifier) openPayload(env *Envelope, results []signed) (*Order, *Error)
 	return o, nil
 }
 
-// checkTarget checks that the order is for this robot, this boot and this guard.
-func (v *Verifier) checkTarget(o *Order) *Error {
+// checkAudience checks that the order is for this robot.
+func (v *Verifier) checkAudience(o *Order) *Error {
 	if !slices.ContainsFunc(o.Audience, v.isMe) {
 		return refuse(WrongAudience, "sign it for this robot or one of its groups",
 			"the order is for %v: this robot is %s, groups %v", o.Audience, v.cfg.Robot, v.cfg.Groups)
 	}
+	return nil
+}
+
+// checkBinding checks that the order is for this boot and this run of the guard, if it names one.
+func (v *Verifier) checkBinding(o *Order) *Error {
 	if b := o.Binding.BootID; b != "" && b != v.cfg.BootID {
 		return refuse(BootMismatch, "read the robot's boot id again and sign anew",
 			"the order is bound to boot %s: this is boot %s", b, orNone(v.cfg.BootID))

@@ -2,7 +2,9 @@ package order_test
 
 import (
 	"crypto"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -386,6 +388,54 @@ func TestARepeatedOrder(t *testing.T) {
 				t.Error("the repeat is not marked as one")
 			}
 		})
+	}
+}
+
+// TestWhatIsInForceIsNotJudgedByTheRunAgain: a start takes up what an earlier run accepted by its nonce or boot id. Whatever was not
+// accepted, and whatever somebody sends, is judged by them.
+func TestWhatIsInForceIsNotJudgedByTheRunAgain(t *testing.T) {
+	s := newSite(t, nil)
+	for kind, loads := range map[order.Kind]bool{
+		order.KindPolicySet: true, order.KindKeyList: true, order.KindRelease: true, order.KindReset: false, order.KindStop: false, order.KindHalt: false,
+	} {
+		for _, used := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, used %t", kind, used), func(t *testing.T) {
+				floors := s.enrolled(t)
+				o := s.orderOf(kind)
+				o.Binding = order.Binding{BootID: bootID, Nonce: nonce}
+				env := sign(t, o, s.signerOf(kind))
+				x, err := s.verifier(t, floors).Verify(at(noon), env)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if used {
+					if err := floors.Use(at(noon), x.Claim()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				later := *s
+				later.cfg.Nonce, later.cfg.BootID = strings.Repeat("f", 32), "00000000-0000-0000-0000-000000000000"
+				v := later.verifier(t, floors)
+				if kind == order.KindKeyList && used {
+					// The list in force is the stored one, and needs its chain.
+					later.cfg.KeyLists = append(later.cfg.KeyLists, env)
+					v = later.verifier(t, floors)
+					if v.Fault() != nil {
+						t.Fatal(v.Fault())
+					}
+				}
+				got, err := v.VerifyStored(at(noon.Add(time.Minute)), env)
+				if loads && used {
+					if err != nil || !got.Repeat {
+						t.Errorf("stored: %+v, %v", got, err)
+					}
+				} else {
+					wantReason(t, err, order.BootMismatch)
+				}
+				_, err = v.Verify(at(noon.Add(time.Minute)), env)
+				wantReason(t, err, order.BootMismatch)
+			})
+		}
 	}
 }
 

@@ -41,7 +41,7 @@ func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		before := must(g.Usage())(b)
 		s.revision++
-		if r := g.order(b, s.signPolicy(b, strings.Replace(s.policy, "revision: 1\n", fmt.Sprintf("revision: %d\n", s.revision), 1), s.revision)); !r.Applied {
+		if r := g.order(b, s.signPolicy(b, strings.Replace(s.policy, "revision: 1\n", fmt.Sprintf("revision: %d\n", s.revision), 1), s.revision, g.run(b))); !r.Applied {
 			b.Fatalf("the policy was not applied: %+v", r)
 		}
 		after := must(g.Usage())(b)

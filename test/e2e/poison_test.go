@@ -44,8 +44,9 @@ func (d *driven) apply(t *testing.T, sequence uint64, version, text string, fall
 	d.site.write(t, "models/"+text+"/policy.bin", "a policy that is "+text)
 	files := must(artifact.ListFolder(t.Context(), d.site.path("models/"+text), nil, nil))(t)
 	digest := artifact.TreeDigest(files)
+	st := d.run(t)
 	r := d.order(t, must(order.Sign(&order.Order{
-		Kind: order.KindRelease, ID: order.NewID(), Audience: []string{d.site.robot}, Sequence: sequence, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
+		Kind: order.KindRelease, ID: order.NewID(), Audience: []string{d.site.robot}, Sequence: sequence, Binding: order.Binding{BootID: st.BootID, Nonce: st.Nonce}, NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour),
 		Reason: "a test", Release: &order.Release{
 			Version: version, SVN: 1, SettleS: 3, WindowS: 1200, Criteria: []string{trial.Drift},
 			Artifacts: []order.Artifact{{Name: "drive", Version: text, SHA256: fmt.Sprintf("%x", digest), Size: uint64(files[0].Size), Files: 1, Fallbacks: fallbacks}},

@@ -48,13 +48,14 @@ func refusedPolicies(t *testing.T, b bus.Bus) {
 	r.g.ready(t)
 	r.drives(t)
 	revision := int64(r.s.revision) //nolint:gosec // small
-	third := r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()})
+	st := r.g.run(t)
+	third := r.s.next(t, siteConfig{lock: true, zones: yard() + farZone()}, st)
 	stranger, operator := *r.s, *r.s
 	stranger.engineer, operator.engineer = newKey(t), r.s.operator
 	flipped := bytes.Clone(third)
 	flipped[len(flipped)/2] ^= 1
 	for name, bad := range map[string][]byte{
-		"rolled back": old, "by a stranger": stranger.signPolicy(t, r.s.policy, r.s.revision), "by an operator": operator.signPolicy(t, r.s.policy, r.s.revision),
+		"rolled back": old, "by a stranger": stranger.signPolicy(t, r.s.policy, r.s.revision, st), "by an operator": operator.signPolicy(t, r.s.policy, r.s.revision, st),
 		"cut": third[:len(third)/2], "a bit flipped": flipped,
 	} {
 		if got := r.g.order(t, bad); got.Applied {
@@ -77,7 +78,7 @@ func refusedPolicies(t *testing.T, b bus.Bus) {
 	trigger := r.now(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // so much takes a busy computer a while to check
 	defer cancel()
-	large := r.s.next(t, siteConfig{lock: true, zones: zones.String()})
+	large := r.s.next(t, siteConfig{lock: true, zones: zones.String()}, st)
 	if got, err := agent.SendOrder(ctx, r.s.path("control.sock"), large); err != nil || !got.Accepted {
 		t.Fatalf("%d zones: %+v, %v", most, got, err)
 	}

@@ -14,11 +14,11 @@ import (
 )
 
 // next signs the site's next policy, which differs in what the configuration says.
-func (s *site) next(t testing.TB, c siteConfig) []byte {
+func (s *site) next(t testing.TB, c siteConfig, run ...agent.Status) []byte {
 	t.Helper()
 	s.revision++
 	s.policy = s.policyYAML(t, c)
-	return s.signPolicy(t, s.policy, s.revision)
+	return s.signPolicy(t, s.policy, s.revision, run...)
 }
 
 // onThese runs a scenario in make test with the buses that are named, and in make qualify with all.
@@ -47,10 +47,7 @@ func farZone() string { return blockedZone("far", ringOf(300, 300, 310, 310)) }
 // clock may be wrong, so the order is signed for that much longer.
 func (g *guard) orderFor(t testing.TB, lasts time.Duration, sign func(s agent.Status, expires time.Time) []byte) {
 	t.Helper()
-	st, ok := g.status()
-	if !ok {
-		t.Fatal("no status")
-	}
+	st := g.run(t)
 	wrong := 2 * time.Minute
 	if st.Clock == "trusted" {
 		wrong = time.Second
@@ -72,7 +69,7 @@ func TestZoneLoadedOverADrivingRobot(t *testing.T) {
 func zoneLoaded(t *testing.T, b bus.Bus, zone string, holds bool) {
 	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
 	trigger := r.now(t)
-	if got := r.g.order(t, r.s.next(t, siteConfig{lock: true, zones: yard() + zone})); !got.Accepted {
+	if got := r.g.order(t, r.s.next(t, siteConfig{lock: true, zones: yard() + zone}, r.g.run(t))); !got.Accepted {
 		t.Fatalf("the policy with the zone: %+v", got)
 	}
 	inForce := func(s agent.Status) bool { return s.Policy.Revision == int64(r.s.revision) } //nolint:gosec // small

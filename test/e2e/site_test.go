@@ -218,10 +218,15 @@ func must[T any](v T, err error) func(testing.TB) T {
 
 func hourAgo() time.Time { return time.Now().UTC().Truncate(time.Second).Add(-time.Hour) }
 
-func (s *site) signPolicy(t testing.TB, policy string, revision uint64) []byte {
+// signPolicy signs a policy: for any run, as the deployment has it, or for the run of the guard that a status shows.
+func (s *site) signPolicy(t testing.TB, policy string, revision uint64, run ...agent.Status) []byte {
 	t.Helper()
+	var binding order.Binding
+	for i := range run {
+		binding = order.Binding{BootID: run[i].BootID, Nonce: run[i].Nonce}
+	}
 	return must(order.Sign(&order.Order{
-		Kind: order.KindPolicySet, ID: order.NewID(), Audience: []string{s.robot}, Sequence: revision,
+		Kind: order.KindPolicySet, ID: order.NewID(), Audience: []string{s.robot}, Sequence: revision, Binding: binding,
 		NotBefore: hourAgo(), NotAfter: hourAgo().Add(24 * time.Hour), Reason: "policy of a test",
 		PolicySet: &order.PolicySet{
 			Policy: []byte(policy), PolicySHA256: sum(policy),
@@ -337,6 +342,16 @@ func (g *guard) await(t testing.TB, what string, within time.Duration, want func
 	text, _ := json.MarshalIndent(last, "", " ")
 	t.Fatalf("within %v: expected %s; last status:\n%s", within, what, text)
 	return last
+}
+
+// run is what the guard's status says of the run, as whoever signs an order reads it.
+func (g *guard) run(t testing.TB) agent.Status {
+	t.Helper()
+	st, ok := g.status()
+	if !ok {
+		t.Fatal("no status")
+	}
+	return st
 }
 
 // ready waits until the guard lets the robot move.

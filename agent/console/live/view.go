@@ -209,7 +209,18 @@ func inputs(cfg *config.Config, st *agent.Status) []console.Input {
 	if st.Journal != "writable" {
 		journal.Health = console.HealthLost
 	}
-	return append(out, journal)
+	out = append(out, journal)
+	if st.Age.State == "" {
+		return out
+	}
+	disk := console.Input{Name: "state on disk", Health: console.HealthOK, AgeMS: unknown, MaxAgeMS: unknown, Text: st.Age.State}
+	if st.Age.State != "proven" {
+		disk.Text += "; orders that loosen need --nonce " + st.Nonce
+	}
+	if n := len(st.Waiting); n > 0 {
+		disk.Health, disk.Text = console.HealthLate, fmt.Sprintf("%s; %d wait", disk.Text, n)
+	}
+	return append(out, disk)
 }
 
 // zoneStates joins what the guard says of near zones to the policy's list. The guard names those that are in force and near; of

@@ -39,6 +39,12 @@ func printStatus(w io.Writer, s *agent.Status) {
 	}
 	if s.Age.State != "" {
 		line("state on disk", "%s: %s", s.Age.State, s.Age.Text)
+		if s.Age.State != "proven" {
+			line("", "  → what loosens counts only if it is signed with --nonce %s", s.Nonce)
+		}
+	}
+	for _, o := range s.Waiting {
+		line("WAITS", "%s by %s, until %s at the latest, order %.16s", o.Kind, strings.Join(o.Signers, ", "), o.Until, o.Digest)
 	}
 	line("bus", "%s", s.Bus)
 	for _, n := range s.Bus.NotSeen {
@@ -134,6 +140,8 @@ func printReceipt(w io.Writer, r *agent.Receipt, asJSON bool) error {
 	}
 	verdict := "refused"
 	switch {
+	case r.Reason == agent.ReasonWaits:
+		verdict = "waits"
 	case r.Accepted && r.Applied:
 		verdict = "applied"
 	case r.Accepted:

@@ -41,8 +41,9 @@ func (s *signing) newReset() *cobra.Command {
 	cmd := s.bound(&cobra.Command{
 		Use:   "reset",
 		Short: "Sign a reset of latched triggers",
-		Example: `  robowarden-station sign reset --audience unitree/g1-0007 --trigger pose.stale --boot-id 5f0c3a52-9a3e-4f0e-8f1b-1d2c3b4a5968 \
-      --reason "cable replaced" --key olga.key --out reset.order`,
+		Example: `  robowarden-station sign reset --audience unitree/g1-0007 --trigger pose.stale --nonce 000102030405060708090a0b0c0d0e0f \
+      --reason "cable replaced" --key olga.key --out reset.order
+  robowarden-station sign reset --from-status robot.json --all --reason "cable replaced" --key olga.key --out reset.order`,
 		Args: answer.Positional(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.run(cmd, func() (*order.Order, error) {
@@ -58,6 +59,7 @@ func (s *signing) newReset() *cobra.Command {
 			})
 		},
 	})
+	cmd.Long = "Reset signs that latched triggers are cleared, if their causes have gone.\n\n" + withStatus
 	cmd.Flags().StringArrayVar(&reset.Triggers, "trigger", nil, "a trigger to clear; may be given more than once")
 	cmd.Flags().BoolVar(&reset.All, "all", false, "clear every trigger that the signers may clear")
 	return cmd
@@ -110,11 +112,14 @@ func (s *signing) newGrant() *cobra.Command {
 func (s *signing) newPolicy() *cobra.Command {
 	var profile, topics string
 	var revision int64
-	cmd := s.common(&cobra.Command{
+	cmd := s.bound(&cobra.Command{
 		Use:   "policy POLICY.yaml",
 		Short: "Sign a policy for one robot profile and one topic mapping",
 		Long: `Policy checks the three documents exactly as the robot will, and signs the policy together with the digests of the other
-two. The policy's own revision becomes the order's sequence; it has to be higher than that of the policy in force.`,
+two. The policy's own revision becomes the order's sequence; it has to be higher than that of the policy in force.
+
+Where no TPM proves that the robot's disk is the newest, a guard that runs takes a policy that names its nonce: sign one for each such
+robot with --nonce or --from-status, or put it where the deployment's policy is and restart the guard at rest.`,
 		Example: `  robowarden-station sign policy policy.yaml --profile profile.yaml --topics topics.yaml --revision 18 \
       --audience group:ward-3 --reason "night shift" --key sven.key --out night.order`,
 		Args: answer.Positional(cobra.ExactArgs(1)),
@@ -173,7 +178,7 @@ func loadPolicy(w io.Writer, policy, profile, topics string) (*config.Config, er
 
 func (s *signing) newKeyList() *cobra.Command {
 	var sequence uint64
-	cmd := s.common(&cobra.Command{
+	cmd := s.bound(&cobra.Command{
 		Use:   "keylist KEYS.yaml",
 		Short: "Sign a key list with a root key",
 		Long: `Keylist signs who may sign what. KEYS.yaml names the public keys:

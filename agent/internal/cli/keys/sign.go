@@ -12,6 +12,10 @@ import (
 	"github.com/robowarden/robowarden/attest/order"
 )
 
+// withStatus is what the forms say about binding.
+const withStatus = "Take the nonce of the guard from the robot: `robowarden status --output json > robot.json`, then --from-status robot.json.\n" +
+	"Bound to the boot id alone, it waits until a TPM has proven that the robot's disk was not set back."
+
 // early is how long before the signer's now an order becomes valid: robots refuse what may not have begun by their own
 // clock, and no two clocks agree.
 const early = 5 * time.Minute
@@ -27,8 +31,7 @@ type signing struct {
 	reason   string
 	from     string
 	valid    time.Duration
-	boot     string
-	nonce    string
+	bind     answer.Run
 }
 
 // NewSign returns the subcommand that signs orders, with one form for each kind.
@@ -71,29 +74,31 @@ func (s *signing) common(cmd *cobra.Command) *cobra.Command {
 	return answer.Quiet(cmd)
 }
 
-// bound adds the flags of the kinds that are bound to one run of one robot.
+// bound adds the flags of the kinds that can be bound to one run of one robot; some have to be.
 func (s *signing) bound(cmd *cobra.Command) *cobra.Command {
-	f := cmd.Flags()
-	f.StringVar(&s.boot, "boot-id", "", "the robot's boot id, as its status shows it")
-	f.StringVar(&s.nonce, "nonce", "", "the guard's nonce, as its status shows it")
+	s.bind.Flags(cmd.Flags())
 	return s.common(cmd)
 }
 
 // header makes an order of a kind from the flags.
 func (s *signing) header(kind order.Kind) (*order.Order, error) {
+	binding, err := s.bind.Read(&s.audience)
 	switch {
+	case err != nil:
+		return nil, err
 	case len(s.audience) == 0:
 		return nil, answer.Usage("--audience is missing: expected manufacturer/serial or group:name")
 	case s.reason == "":
 		return nil, answer.Usage("--reason is missing: expected why, in one line")
-	case kind.Bound() && s.boot == "" && s.nonce == "":
-		return nil, answer.Usage("--boot-id and --nonce are missing: a %s needs at least one of them; `robowarden status` on the robot shows both", kind)
+	case kind.Bound() && binding == (order.Binding{}):
+		return nil, answer.Usage("--boot-id and --nonce are missing: a %s needs at least one of them; `robowarden status` on the robot shows both, "+
+			"and with --output json it writes the file for --from-status", kind)
 	case s.valid < 0:
 		return nil, answer.Usage("--valid: expected more than 0, found %s", s.valid)
 	}
 	o := &order.Order{
 		Kind: kind, ID: order.NewID(), Audience: s.audience, Reason: s.reason,
-		Binding: order.Binding{BootID: s.boot, Nonce: s.nonce},
+		Binding: binding,
 	}
 	o.NotBefore = time.Now().UTC().Truncate(time.Second).Add(-early)
 	if s.from != "" {

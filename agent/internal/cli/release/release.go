@@ -185,6 +185,7 @@ type manifest struct {
 	settle, window, valid          time.Duration
 	atEnd                          string
 	ramp                           int
+	bind                           answer.Run
 }
 
 func newManifest() *cobra.Command {
@@ -218,12 +219,17 @@ Exit status: 0 signed, 1 something cannot be signed, 2 the command was used wron
 	f.StringArrayVar(&m.excluded, "ignore", nil, "a path in each folder to leave out, such as the bundle's")
 	f.StringVar(&m.reason, "reason", "", "why, in one line, for whoever reads the journal")
 	f.DurationVar(&m.valid, "valid", 30*24*time.Hour, "for how long the release may be accepted; one that was accepted stays in force")
+	m.bind.Flags(f)
 	f.StringVar(&m.key, "key", "", "the private key of the release role")
 	f.StringVar(&m.out, "out", "", "where to write the release; it must not exist yet")
 	return cmd
 }
 
 func (m *manifest) run(cmd *cobra.Command) error {
+	binding, err := m.bind.Read(&m.audience)
+	if err != nil {
+		return err
+	}
 	if m.key == "" || m.out == "" || len(m.artifacts) == 0 || len(m.audience) == 0 || m.version == "" || m.sequence == 0 {
 		return answer.Usage("--release, --sequence, --audience, --artifact, --key and --out are needed")
 	}
@@ -259,7 +265,7 @@ func (m *manifest) run(cmd *cobra.Command) error {
 	begin := time.Now().UTC().Truncate(time.Second).Add(-5 * time.Minute)
 	o := &order.Order{
 		Kind: order.KindRelease, ID: order.NewID(), Audience: m.audience, Sequence: m.sequence, Reason: m.reason,
-		NotBefore: begin, NotAfter: begin.Add(m.valid.Truncate(time.Second)), Release: r,
+		NotBefore: begin, NotAfter: begin.Add(m.valid.Truncate(time.Second)), Release: r, Binding: binding,
 	}
 	envelope, err := order.Sign(o, priv)
 	if err != nil {

@@ -1,0 +1,291 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/robowarden/robowarden/agent/guard"
+	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/interlock"
+)
+
+// A disk that was set back has forgotten which orders were used up, and lets each of them count once more. So an order that can loosen
+// something counts at once only if it cannot have been used before this run: a TPM has proven in this run that the record is the newest,
+// or the order names the nonce that the guard drew when it started. Any other one waits here, in memory, until the record is proven, the
+// order runs out, something takes back what it was signed for, or the guard ends. What tightens never comes here.
+
+// Bounds of what waits.
+const (
+	maxWaiting      = 8
+	maxWaitingBytes = 8 << 20 // one policy of the largest size, and others
+	waitLook        = time.Second
+)
+
+// Reasons of receipts for orders that may have been used before, or that something later has taken the place of.
+const (
+	// ReasonWaits: it counts later, if the record is proven in time.
+	ReasonWaits = "waits"
+	// reasonUnproven: it does not wait, since there is no room or the disk was set back.
+	reasonUnproven  = "state-unproven"
+	reasonOvertaken = "overtaken"
+)
+
+// setBackText comes before the nonce.
+const setBackText = "the disk was set back, so it may have been used before; sign it again with --nonce "
+
+// waitingOrder is an order that waits, as it was when it came.
+type waitingOrder struct {
+	envelope []byte
+	digest   [sha256.Size]byte
+	kind     order.Kind
+	signers  []string
+	// about are the things that it is for, empty for everything of its kind; until is when it runs out.
+	about []string
+	until time.Time
+	// ends is how many orders had taken back what it is for, marks what was latched: it was signed for that, and for nothing later.
+	ends  int
+	marks [interlock.NumTriggers]interlock.LatchMark
+}
+
+// waiting are the orders that wait. The lock is never held over anything that may block. The zero value is ready to use.
+type waiting struct {
+	mu    sync.Mutex
+	list  []*waitingOrder
+	bytes int
+}
+
+// add takes an order, false if there is no room. One that waits already is not taken twice.
+func (q *waiting) add(w *waitingOrder) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if slices.ContainsFunc(q.list, func(x *waitingOrder) bool { return x.digest == w.digest }) {
+		return true
+	}
+	if len(q.list) == maxWaiting || q.bytes+len(w.envelope) > maxWaitingBytes {
+		return false
+	}
+	w.envelope = bytes.Clone(w.envelope)
+	q.list, q.bytes = append(q.list, w), q.bytes+len(w.envelope)
+	return true
+}
+
+// remove takes one out, false if it was gone.
+func (q *waiting) remove(w *waitingOrder) bool {
+	return len(q.drop(func(x *waitingOrder) bool { return x == w })) > 0
+}
+
+// drop takes out those that match.
+func (q *waiting) drop(match func(*waitingOrder) bool) (out []*waitingOrder) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = slices.DeleteFunc(q.list, func(x *waitingOrder) bool {
+		if !match(x) {
+			return false
+		}
+		out, q.bytes = append(out, x), q.bytes-len(x.envelope)
+		return true
+	})
+	return out
+}
+
+func (q *waiting) all() []*waitingOrder {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.list)
+}
+
+// about names what an order is for, nothing if that is everything of its kind.
+func about(x *order.Order) []string {
+	switch {
+	case x.Reset != nil:
+		return x.Reset.Triggers
+	case x.Grant != nil && x.Grant.Scope == order.ScopeEgress:
+		return []string{"egress " + x.Grant.Zone}
+	}
+	return subjects(x)
+}
+
+// runsOut is when an order surely has no effect any more.
+func runsOut(x *order.Order) time.Time {
+	end := x.NotAfter
+	for _, body := range []time.Time{grantEnd(x), overrideEnd(x), sessionEnd(x)} {
+		if !body.IsZero() && body.Before(end) {
+			end = body
+		}
+	}
+	return end
+}
+
+func grantEnd(x *order.Order) (t time.Time) {
+	if x.Grant != nil {
+		t = x.Grant.Expires
+	}
+	return t
+}
+
+func overrideEnd(x *order.Order) (t time.Time) {
+	if x.Override != nil {
+		t = x.Override.Expires
+	}
+	return t
+}
+
+func sessionEnd(x *order.Order) (t time.Time) {
+	if x.Session != nil {
+		t = x.Session.Expires
+	}
+	return t
+}
+
+// proven says whether the record of used orders is the newest, and why nobody knows.
+func (o *orders) proven() (state guard.AgeState, why string) {
+	if o.age == nil {
+		return guard.AgeUnsaid, "nobody has said how old the state on disk is"
+	}
+	return o.age.finding()
+}
+
+// mayBeOld keeps an order that may have been used up before this run, and says what becomes of it. One that is bound to this run of the
+// guard cannot have been.
+func (o *orders) mayBeOld(v *order.Verified, envelope []byte) (r Receipt, old bool) {
+	state, why := o.proven()
+	if v.Order.Binding.Nonce != "" || state == guard.AgeProven {
+		return Receipt{}, false
+	}
+	r = accepted(v)
+	r.Accepted, r.Reason = false, reasonUnproven
+	doubt := fmt.Sprintf("nobody can tell whether this %s was used up before the guard started (%s)", v.Order.Kind, why)
+	again := fmt.Sprintf("sign it again with --nonce %s, which `robowarden status` shows", o.nonce)
+	if state == guard.AgeSetBack {
+		r.Text = fmt.Sprintf("%s, and the disk was set back; %s", doubt, again)
+		return r, true
+	}
+	w := &waitingOrder{
+		envelope: envelope, digest: v.Digest, kind: v.Order.Kind, signers: r.Signers, about: about(v.Order), until: runsOut(v.Order), ends: o.ends.count(v.Order),
+	}
+	o.guard.With(func(c *guard.Core) { w.marks = c.Latches() })
+	if !o.waiting.add(w) {
+		r.Text = fmt.Sprintf("%s, and there is no room for another one that waits; %s", doubt, again)
+		return r, true
+	}
+	r.Reason = ReasonWaits
+	r.Text = fmt.Sprintf("%s: it waits. To have it count now, %s. Otherwise it counts if a TPM proves the record before %s, and is forgotten when the guard ends",
+		doubt, again, w.until.Format(time.RFC3339))
+	return r, true
+}
+
+// lookAfterWaiting lets what waits count once it may, until ctx ends. It may wait for the disk.
+func (o *orders) lookAfterWaiting(ctx context.Context) error {
+	t := time.NewTicker(waitLook)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		o.goOn()
+	}
+}
+
+// goOn looks at everything that waits once.
+func (o *orders) goOn() {
+	for _, w := range o.waiting.all() {
+		state, _ := o.proven()
+		times, _ := o.now()
+		switch {
+		case state == guard.AgeSetBack:
+			o.giveUp(w, reasonUnproven, setBackText+o.nonce)
+		case times.Trust != order.Untrusted && !times.Civil.Add(times.Uncertainty).Before(w.until):
+			o.giveUp(w, string(order.Expired), "it ran out while it waited for a TPM to prove the record of used orders; sign it again with --nonce "+o.nonce)
+		case state == guard.AgeProven:
+			o.proceed(w)
+		}
+	}
+}
+
+// giveUp refuses an order that waited, unless it is gone.
+func (o *orders) giveUp(w *waitingOrder, reason, text string) {
+	if o.waiting.remove(w) {
+		o.tell(w, Receipt{Reason: reason, Text: text})
+	}
+}
+
+// proceed judges an order that waited once more, and lets it take effect. Where too many orders are being served it stays.
+func (o *orders) proceed(w *waitingOrder) {
+	if !o.turn.enter() {
+		return
+	}
+	defer o.turn.leave()
+	times, boot := o.now()
+	v, err := o.verifier.Load().Verify(times, w.envelope)
+	var r Receipt
+	if err != nil {
+		r = refusal(nil, err)
+	} else {
+		r = o.loosen(v, w.envelope, times, boot, w)
+	}
+	o.waiting.remove(w)
+	o.tell(w, r)
+}
+
+// tell notes what became of an order that waited.
+func (o *orders) tell(w *waitingOrder, r Receipt) {
+	r.Digest, r.Kind, r.Signers = hex.EncodeToString(w.digest[:]), string(w.kind), w.signers
+	o.note(&r)
+	o.log.Warn().Str(keyKind, r.Kind).Str(keyDigest, r.Digest).Str(keyReason, r.Reason).Bool("applied", r.Applied).Msg("an order that waited: " + r.Text)
+}
+
+// forgetWaiting drops what somebody who stops the robot cannot have meant to happen afterwards. Policies, key lists and releases stay:
+// they take no latch away.
+func (o *orders) forgetWaiting() {
+	for _, w := range o.waiting.drop(func(w *waitingOrder) bool { return !w.kind.Sequenced() }) {
+		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "a stop came while it waited; look at the robot and sign it again"})
+	}
+}
+
+// replaced drops what waits for the same as an order that has just taken effect: somebody has signed it again.
+func (o *orders) replaced(x *order.Order) {
+	same := about(x)
+	for _, w := range o.waiting.drop(func(w *waitingOrder) bool {
+		return w.kind == x.Kind && (len(same) == 0 || len(w.about) == 0 || slices.ContainsFunc(w.about, func(s string) bool { return slices.Contains(same, s) }))
+	}) {
+		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "another order for the same has taken effect while it waited"})
+	}
+}
+
+// untouched leaves of a reset what was latched already when the order came, and has not fired again since.
+func (w *waitingOrder) untouched(now *[interlock.NumTriggers]interlock.LatchMark, asked interlock.TriggerSet, all bool) (set, again interlock.TriggerSet) {
+	for t := range interlock.NumTriggers {
+		switch {
+		case now[t] == (interlock.LatchMark{}) || !all && !asked.Has(t):
+		case now[t] == w.marks[t]:
+			set.Add(t)
+		default:
+			again.Add(t)
+		}
+	}
+	return set, again
+}
+
+// WaitingStatus is an order that waits until the record of used orders is proven to be the newest.
+type WaitingStatus struct {
+	Kind    string   `json:"kind"`
+	Digest  string   `json:"digest"`
+	Signers []string `json:"signers"`
+	// Until is when it runs out, UTC.
+	Until string `json:"until"`
+}
+
+func (o *orders) waitingStatus() (out []WaitingStatus) {
+	for _, w := range o.waiting.all() {
+		out = append(out, WaitingStatus{Kind: string(w.kind), Digest: hex.EncodeToString(w.digest[:]), Signers: w.signers, Until: w.until.Format(time.RFC3339)})
+	}
+	return out
+}
