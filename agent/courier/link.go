@@ -150,7 +150,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	defer client.Disconnect(100)
 	filters := map[string]byte{}
 	for _, t := range down() {
-		filters[l.base+t] = 1
+		filters[l.base+t] = Quality(t)
 	}
 	subscribed := client.SubscribeMultiple(filters, nil)
 	if err := l.wait(ctx, subscribed, lost); err != nil {
