@@ -39,7 +39,7 @@ func child(dir string) {
 			Paths: config.Paths{Keys: filepath.Join(dir, "keys"), ControlSocket: filepath.Join(dir, "guard.sock"), JournalDir: filepath.Join(dir, "guard")},
 			Courier: &config.Courier{
 				Broker: "tls://" + os.Getenv("BROKER"), Prefix: "site", CA: filepath.Join(broker, "ca.pem"),
-				Certificate: filepath.Join(broker, "robot.pem"), Key: filepath.Join(broker, "robot.key"),
+				Certificate: filepath.Join(broker, "robot.pem"), Key: os.Getenv("KEY"), TPM: os.Getenv("TPM"),
 				StateDir: filepath.Join(dir, "courier"), BandwidthKiBPS: 1 << 20, StateEvery: time.Second,
 			},
 		},
@@ -65,7 +65,7 @@ func child(dir string) {
 func (w *world) spawn() *exec.Cmd {
 	w.t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childDir+"="+w.dir, "BROKER="+w.broker.address(), "BROKER_DIR="+w.broker.dir)
+	cmd.Env = append(os.Environ(), childDir+"="+w.dir, "BROKER="+w.broker.address(), "BROKER_DIR="+w.broker.dir, "KEY="+w.config.Courier.Key, "TPM="+w.config.Courier.TPM)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
