@@ -81,7 +81,14 @@ func (c counted) Write(p []byte) (int, error) {
 // connect opens the robot's connection to one of the brokers and listens to what a courier listens to. A connection that is lost is
 // made again at a courier's pace.
 func (r *robot) connect(config *tls.Config, brokers ...string) error {
-	if err := r.open(config, brokers); err != nil {
+	late := make(chan struct{})
+	timer := time.AfterFunc(5*time.Minute, func() { close(late) })
+	defer timer.Stop()
+	err := r.open(config, brokers)
+	if err != nil {
+		err = r.again(config, brokers, late)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", r.id, err)
 	}
 	return nil
@@ -109,7 +116,8 @@ func (r *robot) open(config *tls.Config, brokers []string) error {
 		}
 		return c, c.SetDeadline(time.Time{})
 	})
-	o.SetConnectionLostHandler(func(mqtt.Client, error) { go r.again(config, brokers) })
+	lost := make(chan struct{}, 1)
+	o.SetConnectionLostHandler(func(mqtt.Client, error) { signal(lost) })
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		switch payload, topic := m.Payload(), strings.TrimPrefix(m.Topic(), r.base()); {
 		case m.Retained(): // A courier takes none.
@@ -134,6 +142,15 @@ func (r *robot) open(config *tls.Config, brokers []string) error {
 			return fmt.Errorf("the broker does not let the robot listen to %s", topic)
 		}
 	}
+	go func() {
+		select {
+		case <-lost:
+			if r.again(config, brokers, r.ended) == nil {
+				signal(r.up)
+			}
+		case <-r.ended:
+		}
+	}()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.client = client
@@ -149,20 +166,20 @@ func listens(robot string) map[string]byte {
 	return out
 }
 
-// again connects again and again, as a courier: after a second, then ever later up to a minute, less a random half.
-func (r *robot) again(config *tls.Config, brokers []string) {
+// again connects again and again until the end, as a courier: after a second, then ever later up to a minute, less a random half.
+// The error says what was in the way last.
+func (r *robot) again(config *tls.Config, brokers []string, end <-chan struct{}) (err error) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		timer := time.NewTimer(wait/2 + rand.N(wait/2))
 		select {
 		case <-timer.C:
-		case <-r.ended:
+		case <-end:
 			timer.Stop()
-			return
+			return fmt.Errorf("no connection: %w", err)
 		}
-		r.site.reconnects.Add(1)
-		if err := r.open(config, brokers); err == nil {
-			signal(r.up)
-			return
+		r.site.again.Add(1)
+		if err = r.open(config, brokers); err == nil {
+			return nil
 		}
 	}
 }

@@ -38,8 +38,8 @@ type site struct {
 	keys   map[string]string
 	robots []*robot
 	// spread is how long after the first of a round its last robot asks first: each at a moment of its own.
-	spread     time.Duration
-	reconnects atomic.Int64 // Attempts of all robots.
+	spread time.Duration
+	again  atomic.Int64 // Attempts to connect of all robots, but the first of each.
 }
 
 // verifiers are who the key list gives the role; each has a key of its own.
