@@ -129,6 +129,7 @@ func (r *robot) open(config *tls.Config, brokers []string) error {
 	})
 	client := mqtt.NewClient(o)
 	if token := client.Connect(); !token.WaitTimeout(2*time.Minute) || token.Error() != nil {
+		client.Disconnect(0) // It would take the session away from the next one.
 		return fmt.Errorf("the broker does not take the robot in: %w", token.Error())
 	}
 	token := client.SubscribeMultiple(listens(r.id), nil)
