@@ -40,9 +40,10 @@ type fakeGuard struct {
 	busy   bool // answers everything with "busy"
 	signed int  // acknowledgements looked at lately
 	since  time.Time
-	mute   bool     // answers nothing
-	lists  [][]byte // key lists that are told after the welcome
-	early  bool     // the policy lets safety events go out before the robot is attested
+	mute   bool       // answers nothing
+	asked  func(byte) // is told the type of each frame before it is answered
+	lists  [][]byte   // key lists that are told after the welcome
+	early  bool       // the policy lets safety events go out before the robot is attested
 }
 
 const testRobot = "acme/r1"
@@ -105,8 +106,11 @@ func (g *fakeGuard) serve(c *net.UnixConn) {
 		f.Body = slices.Clone(f.Body)
 		g.mu.Lock()
 		g.frames = append(g.frames, f)
-		busy, mute := g.busy, g.mute
+		busy, mute, asked := g.busy, g.mute, g.asked
 		g.mu.Unlock()
+		if asked != nil {
+			asked(f.Type)
+		}
 		switch {
 		case mute || f.ID == 0:
 		case busy:

@@ -26,6 +26,8 @@ type pace struct {
 	ack time.Duration
 	// steady is how long a connection has to last to count as a success.
 	steady time.Duration
+	// reopen is the pause between attempts to open the device key.
+	reopen time.Duration
 	// retryFirst and retryMost pace connections, resendFirst and resendMost repetitions, proveFirst and proveMost
 	// attestations.
 	retryFirst, retryMost, resendFirst, resendMost, proveFirst, proveMost time.Duration
@@ -35,7 +37,7 @@ type pace struct {
 func defaultPace() pace {
 	return pace{
 		connect: 10 * time.Second, write: 5 * time.Second, keepAlive: 8 * time.Second, ping: 4 * time.Second, ack: 30 * time.Second,
-		steady: 20 * time.Second, retryFirst: time.Second, retryMost: time.Minute, resendFirst: 15 * time.Second, resendMost: 10 * time.Minute,
+		steady: 20 * time.Second, reopen: 30 * time.Second, retryFirst: time.Second, retryMost: time.Minute, resendFirst: 15 * time.Second, resendMost: 10 * time.Minute,
 		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute, patience: defaultPatience(),
 	}
 }
@@ -150,7 +152,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	defer client.Disconnect(100)
 	filters := map[string]byte{}
 	for _, t := range down() {
-		filters[l.base+t] = 1
+		filters[l.base+t] = Quality(t)
 	}
 	subscribed := client.SubscribeMultiple(filters, nil)
 	if err := l.wait(ctx, subscribed, lost); err != nil {

@@ -23,8 +23,6 @@ const (
 	// claimEvery and claimLease pace the claims about the session.
 	claimEvery = 2 * time.Second
 	claimLease = 10 * time.Second
-	// identityRetry paces attempts to open the TPM.
-	identityRetry = 30 * time.Second
 	// answerWait is how long the guard may take for an answer.
 	answerWait = 30 * time.Second
 	// inFlightBytes bounds what the broker has not taken yet.
@@ -272,7 +270,7 @@ func (l *loop) opened(ctx context.Context, id *identity, err error) {
 	}
 	l.noKey()
 	l.group.Go(func() {
-		wake, stop := l.clock.After(identityRetry)
+		wake, stop := l.clock.After(l.c.pace.reopen)
 		defer stop()
 		select {
 		case <-ctx.Done():

@@ -43,6 +43,19 @@ func down() []string {
 	return []string{TopicChallenge, TopicResult, TopicOrder, TopicAcknowledgement}
 }
 
+// Quality is the MQTT quality of service that the courier asks for when it listens to a topic. The broker keeps what nobody sends
+// anew for a robot that is away, such as orders. It need not keep what the robot asks for or brings about once more when it is
+// back: a challenge, a result, the acknowledgement of what is then sent again. Kept, these would be old when they come, would come
+// before an order, could fill the broker's queue so that it drops the order, and on brokers that replicate what they keep would
+// cost more than all else of an attestation.
+func Quality(topic string) byte {
+	switch topic {
+	case TopicChallenge, TopicResult, TopicAcknowledgement:
+		return 0
+	}
+	return 1
+}
+
 // The states of a connection, in VDA 5050's words.
 const (
 	// Online means that the courier is connected.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/agent/contract"
 )
 
 // childDir tells the test binary that it is a courier to be killed; the rest comes in the environment as well.
@@ -39,7 +41,7 @@ func child(dir string) {
 			Paths: config.Paths{Keys: filepath.Join(dir, "keys"), ControlSocket: filepath.Join(dir, "guard.sock"), JournalDir: filepath.Join(dir, "guard")},
 			Courier: &config.Courier{
 				Broker: "tls://" + os.Getenv("BROKER"), Prefix: "site", CA: filepath.Join(broker, "ca.pem"),
-				Certificate: filepath.Join(broker, "robot.pem"), Key: filepath.Join(broker, "robot.key"),
+				Certificate: filepath.Join(broker, "robot.pem"), Key: os.Getenv("KEY"), TPM: os.Getenv("TPM"),
 				StateDir: filepath.Join(dir, "courier"), BandwidthKiBPS: 1 << 20, StateEvery: time.Second,
 			},
 		},
@@ -65,7 +67,7 @@ func child(dir string) {
 func (w *world) spawn() *exec.Cmd {
 	w.t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), childDir+"="+w.dir, "BROKER="+w.broker.address(), "BROKER_DIR="+w.broker.dir)
+	cmd.Env = append(os.Environ(), childDir+"="+w.dir, "BROKER="+w.broker.address(), "BROKER_DIR="+w.broker.dir, "KEY="+w.config.Courier.Key, "TPM="+w.config.Courier.TPM)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -237,4 +239,33 @@ func TestCourierKilledAtRandomMoments(t *testing.T) {
 	}
 	w.run()
 	w.settled(total)
+}
+
+// TestOnlyOrdersWaitForARobotThatIsAway: what the broker has kept for the courier when it comes back is its order, and nothing that
+// it asks for anew, or that would stand before the order.
+func TestOnlyOrdersWaitForARobotThatIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.guard.record(3)
+	stop := w.run()
+	until(t, "an attestation", func() bool { return w.attested() > 0 })
+	stop()
+	w.with(func() { w.silent = true })
+	before := len(w.guard.got(contract.FrameOrder))
+	stale, wanted := w.accept(w.people.verifier, w.guard.welcome.Nonce), w.stop()
+	w.send(TopicResult, stale, nil)
+	w.send(TopicChallenge, []byte("stale"), nil)
+	w.send(TopicAcknowledgement, []byte("stale"), nil)
+	w.send(TopicOrder, wanted, nil)
+	until(t, "the broker has them", func() bool {
+		return slices.ContainsFunc(w.station.messages(), func(a arrival) bool { return bytes.Equal(a.payload, wanted) })
+	})
+	w.run()
+	until(t, "the order", func() bool { return len(w.guard.got(contract.FrameOrder)) > before })
+	if got := w.guard.got(contract.FrameOrder)[before:]; len(got) != 1 || !bytes.Equal(got[0], wanted) {
+		t.Errorf("the guard was given %d documents, expected the order alone", len(got))
+	}
+	if n := w.count(`"topic":"acknowledgement"`) + w.count(`"topic":"attestation/challenge"`); n != 0 {
+		t.Errorf("%d stale messages came as well", n)
+	}
+	w.check()
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // DirStore is a [Store] in a directory that only its owner can read. Each document is a file of its own, replaced whole:
-// after a crash there is the old one or the new one. What the operator writes (robots, references) counts as soon as it
+// after a crash there is the old one or the new one; of logs and last evidence, which come again, a power cut may leave neither. What the operator writes (robots, references) counts as soon as it
 // is written, so that enrolling needs no restart. What grows is bounded by robot. Several processes may use one directory,
 // on several computers if its file system has locks (flock) and renames that all of them see.
 type DirStore struct {
@@ -229,7 +229,8 @@ func (d *DirStore) SaveLog(robot, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, data)
+	// No log counts but by its digest, and one that a power cut has taken, or torn, is asked for again.
+	return replaceFile(path, data, false)
 }
 
 func (d *DirStore) logFile(robot, name string) (string, error) {
@@ -249,10 +250,12 @@ func (d *DirStore) SaveEvidence(robot string, message []byte, challenge *order.C
 	if err != nil {
 		return err
 	}
-	if err := writeFile(strings.TrimSuffix(path, ".cose")+".challenge.json", append(asked, '\n')); err != nil {
+	// Nothing is concluded from these by itself, and whoever reads them checks signature and nonce: what a power cut takes, or
+	// tears, the robot's next attestation replaces. So an attestation waits for the disk twice, for its state.
+	if err := replaceFile(strings.TrimSuffix(path, ".cose")+".challenge.json", append(asked, '\n'), false); err != nil {
 		return err
 	}
-	return writeFile(path, message)
+	return replaceFile(path, message, false)
 }
 
 // readFile reads a file of at most limit bytes.
@@ -273,7 +276,11 @@ func readFile(path string, limit int64) ([]byte, error) {
 }
 
 // writeFile replaces a file whole and returns once that is durable.
-func writeFile(path string, data []byte) (err error) {
+func writeFile(path string, data []byte) error { return replaceFile(path, data, true) }
+
+// replaceFile replaces a file whole, as every other process sees it. Unless it is to be durable, a power cut may leave the file of
+// before, part of the new one, or nothing in it.
+func replaceFile(path string, data []byte, durable bool) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
@@ -284,13 +291,13 @@ func writeFile(path string, data []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
+	if err == nil && durable {
+		err = f.Sync() // Else the name could lead to a file without its content.
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	if err = os.Rename(f.Name(), path); err != nil {
+	if err = os.Rename(f.Name(), path); err != nil || !durable {
 		return err
 	}
 	dir, err := os.Open(filepath.Dir(path))
@@ -298,7 +305,7 @@ func writeFile(path string, data []byte) (err error) {
 		return err
 	}
 	defer dir.Close()
-	return dir.Sync()
+	return dir.Sync() // Else the old file could be there again, and what it says was known.
 }
 
 func ignoreGone(err error) error {

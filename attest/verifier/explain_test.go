@@ -164,6 +164,18 @@ func TestExplainNamesEachDeviation(t *testing.T) {
 	c.start(standardWorld())
 	references := c.learned()
 	all := slices.Concat(variables(), programs(), filesAndClaims(), lies())
+	distinct := map[string]bool{}
+	for _, d := range all {
+		distinct[d.name] = true
+	}
+	for _, name := range []string{"another kernel, started by the firmware", "another option ROM", "another boot order", "another model file", "another policy", "a debug port opened"} {
+		if !distinct[name] {
+			t.Errorf("no deviation is called %q", name)
+		}
+	}
+	if len(distinct) != len(all) || len(all) < 30 {
+		t.Errorf("%d deviations, %d of them distinct: expected 30 distinct ones at least", len(all), len(distinct))
+	}
 	right := 0
 	for _, d := range all {
 		w := standardWorld()

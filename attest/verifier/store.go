@@ -31,8 +31,8 @@ type Store interface {
 	Log(robot, name string) ([]byte, error)
 	// LogDigest returns the SHA-256 of that log, "" when there is none. It is asked for often, and reads only what has changed.
 	LogDigest(robot, name string) (string, error)
-	// SaveLog replaces a robot's log. Logs come again if they are lost.
+	// SaveLog replaces a robot's log. It need not be durable: logs come again if they are lost.
 	SaveLog(robot, name string, data []byte) error
-	// SaveEvidence keeps a robot's last evidence and the challenge that it answers, for people.
+	// SaveEvidence keeps a robot's last evidence and the challenge that it answers, for people. It need not be durable.
 	SaveEvidence(robot string, message []byte, challenge *order.Challenge) error
 }

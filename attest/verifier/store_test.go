@@ -345,3 +345,52 @@ func TestALogIsHashedOnce(t *testing.T) {
 		t.Error("a name that is none")
 	}
 }
+
+// TestWhatAPowerCutLeavesOfLogs: logs are not written durably, so a power cut may leave none, nothing in them, a part, or another's
+// bytes. Each is asked for again, and the robot is accepted; what was known of its TPM is as durable as before.
+func TestWhatAPowerCutLeavesOfLogs(t *testing.T) {
+	for name, tear := range map[string]func([]byte) []byte{
+		"nothing": func([]byte) []byte { return []byte{} },
+		"a part":  func(b []byte) []byte { return b[:len(b)/2] },
+		"zeros":   func(b []byte) []byte { return make([]byte, len(b)) },
+		"no file": func([]byte) []byte { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newService(t)
+			c := s.ask(noon)
+			s.sendLogs(noon, c)
+			if out, err := s.v.Evidence(noon, robot, s.answer(c)); err != nil || out.Result == nil {
+				t.Fatal(out, err)
+			}
+			path, err := s.store.logFile(robot, evidence.LogFirmware)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rest := tear(s.i.logs()[evidence.LogFirmware]); rest == nil {
+				err = os.Remove(path)
+			} else {
+				err = os.WriteFile(path, rest, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.store, err = OpenDir(s.dir); err != nil {
+				t.Fatal(err)
+			}
+			s.restart()
+			later := noon.Add(time.Minute)
+			c = s.ask(later)
+			if len(c.Logs) != 1 || c.Logs[0] != evidence.LogFirmware {
+				t.Fatalf("asks for the logs %v, expected the torn one", c.Logs)
+			}
+			s.sendLogs(later, c)
+			out, err := s.v.Evidence(later, robot, s.answer(c))
+			if err != nil || out.Appraisal.Verdict != order.VerdictAccepted {
+				t.Fatal(out, err)
+			}
+			if state, err := s.store.State(robot); err != nil || state.Results != 2 {
+				t.Errorf("%+v, %v", state, err)
+			}
+		})
+	}
+}

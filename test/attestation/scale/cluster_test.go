@@ -32,7 +32,9 @@ type cluster struct {
 	nodes     [3]*node
 }
 
-// startCluster starts the servers and waits until every one of them takes MQTT clients in.
+// startCluster starts the servers and waits until every one of them takes MQTT clients in. Each subscription that is kept is a
+// consumer, of which a server has at most 1000 by default. Sessions and retained messages wait for a leader while one is
+// chosen, up to 10 s: by default a server hangs up on all that wait for 5 s.
 func startCluster(t testing.TB, s *site) *cluster {
 	t.Helper()
 	c := &cluster{authority: broker.NewAuthority(t)}
@@ -51,9 +53,9 @@ func startCluster(t testing.TB, s *site) *cluster {
 listen: "127.0.0.1:%[2]d"
 max_payload: 2MB
 tls: %[3]s
-jetstream: {store_dir: %[4]q, max_memory_store: 64MB, max_file_store: 1GB}
+jetstream: {store_dir: %[4]q, max_memory_store: 64MB, max_file_store: 1GB, limits: {default_max_consumers: -1}}
 cluster: {name: "site", listen: "127.0.0.1:%[5]d", routes: [%[6]s]}
-mqtt: {listen: "127.0.0.1:%[7]d", tls: %[3]s}
+mqtt: {listen: "127.0.0.1:%[7]d", tls: %[3]s, js_api_timeout: "20s"}
 authorization: {timeout: 60, users: [
 %[8]s]}
 `, i, n.client, secure, filepath.Join(dir, fmt.Sprintf("store-%d", i)), n.route, `"`+strings.Join(routes, `", "`)+`"`, n.mqtt, users)
@@ -86,8 +88,12 @@ func natsUsers(s *site) string {
 	subject := strings.NewReplacer("/", ".", ".", "//")
 	for _, id := range s.ids() {
 		base := subject.Replace(prefix + "/v1/" + id + "/attestation/")
-		fmt.Fprintf(&out, "{user: \"CN=%[1]s\", permissions: {publish: [\"%[2]shello\", \"%[2]sevidence\", \"%[2]slog\"], subscribe: [\"%[2]schallenge\", \"%[2]sresult\", \"$MQTT.sub.>\"]}}\n",
+		fmt.Fprintf(&out, "{user: \"CN=%[1]s\", permissions: {publish: [\"%[2]shello\", \"%[2]sevidence\", \"%[2]slog\"], subscribe: [",
 			broker.CommonName(id), base)
+		for topic := range listens(id) {
+			fmt.Fprintf(&out, "%q, ", subject.Replace(topic))
+		}
+		fmt.Fprint(&out, "\"$MQTT.sub.>\"]}}\n")
 	}
 	all := subject.Replace(prefix+"/v1") + ".*.*.attestation."
 	fmt.Fprintf(&out, "{user: \"CN=verifier\", permissions: {publish: [\"%[1]schallenge\", \"%[1]sresult\"], subscribe: [\"%[1]shello\", \"%[1]sevidence\", \"%[1]slog\"]}}\n", all)

@@ -112,7 +112,7 @@ func impersonated(t *testing.T, s *site, b *broker.Broker, c broker.Credentials)
 func flood(t *testing.T, s *site) {
 	flooder, other := s.robots[2], s.robots[3]
 	for range 3000 {
-		flooder.client.Publish(flooder.base()+"hello", 1, false, flooder.last["hello"])
+		flooder.publish("hello", flooder.last["hello"])
 	}
 	end := make(chan struct{})
 	timer := time.AfterFunc(2*time.Minute, func() { close(end) })

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/robowarden/robowarden/agent/courier"
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -39,9 +41,10 @@ type robot struct {
 	device          crypto.Signer
 	ak              *ak
 	guard           *order.Verifier
-	client          mqtt.Client
+	ended           chan struct{}
 
 	mu       sync.Mutex
+	client   mqtt.Client // Of the last connection.
 	attester *evidence.Attester
 	waits    bool // For a challenge.
 	seq      uint64
@@ -50,6 +53,7 @@ type robot struct {
 	refused  map[string]int    // Challenges and results that the robot did not take, by reason.
 	got      chan struct{}     // Something was taken.
 	asked    chan struct{}     // A challenge was taken.
+	up       chan struct{}     // There is a connection again.
 	bytes    *traffic          // Of all its connections.
 	last     map[string][]byte // The last message of each kind.
 }
@@ -74,13 +78,29 @@ func (c counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// connect opens the robot's connection to one of the brokers and listens.
+// connect opens the robot's connection to one of the brokers and listens to what a courier listens to. A connection that is lost is
+// made again at a courier's pace.
 func (r *robot) connect(config *tls.Config, brokers ...string) error {
+	late := make(chan struct{})
+	timer := time.AfterFunc(5*time.Minute, func() { close(late) })
+	defer timer.Stop()
+	err := r.open(config, brokers)
+	if err != nil {
+		err = r.again(config, brokers, late)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.id, err)
+	}
+	return nil
+}
+
+// open makes one connection.
+func (r *robot) open(config *tls.Config, brokers []string) error {
 	o := mqtt.NewClientOptions().SetClientID("robowarden:" + strings.ReplaceAll(r.id, "/", ":")).SetTLSConfig(config)
 	for _, b := range brokers {
 		o.AddBroker(b)
 	}
-	o.SetCleanSession(false).SetOrderMatters(true).SetConnectTimeout(time.Minute).SetAutoReconnect(true).SetMaxReconnectInterval(2 * time.Second)
+	o.SetCleanSession(false).SetOrderMatters(true).SetConnectTimeout(time.Minute).SetAutoReconnect(false)
 	o.SetKeepAlive(2 * time.Minute).SetPingTimeout(time.Minute)
 	o.SetCustomOpenConnectionFn(func(u *url.URL, _ mqtt.ClientOptions) (net.Conn, error) {
 		d := net.Dialer{Timeout: time.Minute}
@@ -96,27 +116,91 @@ func (r *robot) connect(config *tls.Config, brokers ...string) error {
 		}
 		return c, c.SetDeadline(time.Time{})
 	})
-	base := r.base()
-	o.SetOnConnectHandler(func(c mqtt.Client) {
-		c.SubscribeMultiple(map[string]byte{base + "challenge": 1, base + "result": 1}, nil)
-	})
+	lost := make(chan struct{}, 1)
+	o.SetConnectionLostHandler(func(mqtt.Client, error) { signal(lost) })
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
-		switch payload := m.Payload(); m.Topic() {
-		case base + "challenge":
+		switch payload, topic := m.Payload(), strings.TrimPrefix(m.Topic(), r.base()); {
+		case m.Retained(): // A courier takes none.
+		case topic == "challenge":
 			go r.answer(payload)
-		case base + "result":
+		case topic == "result":
 			r.judge(payload)
 		}
 	})
-	r.client = mqtt.NewClient(o)
-	if token := r.client.Connect(); !token.WaitTimeout(2*time.Minute) || token.Error() != nil {
-		return fmt.Errorf("%s: the broker does not take the robot in: %w", r.id, token.Error())
+	client := mqtt.NewClient(o)
+	if token := client.Connect(); !token.WaitTimeout(2*time.Minute) || token.Error() != nil {
+		client.Disconnect(0) // It would take the session away from the next one.
+		return fmt.Errorf("the broker does not take the robot in: %w", token.Error())
 	}
-	// Subscribing again waits until the broker has taken the first.
-	if token := r.client.SubscribeMultiple(map[string]byte{base + "challenge": 1, base + "result": 1}, nil); !token.WaitTimeout(2*time.Minute) || token.Error() != nil {
-		return fmt.Errorf("%s: no subscription: %w", r.id, token.Error())
+	token := client.SubscribeMultiple(listens(r.id), nil)
+	if !token.WaitTimeout(time.Minute) || token.Error() != nil {
+		client.Disconnect(0)
+		return fmt.Errorf("no subscription: %w", token.Error())
 	}
+	for topic, code := range token.(*mqtt.SubscribeToken).Result() {
+		if code > 2 {
+			client.Disconnect(0)
+			return fmt.Errorf("the broker does not let the robot listen to %s", topic)
+		}
+	}
+	go func() {
+		select {
+		case <-lost:
+			if r.again(config, brokers, r.ended) == nil {
+				signal(r.up)
+			}
+		case <-r.ended:
+		}
+	}()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.client = client
 	return nil
+}
+
+// listens are the topics that a robot's courier listens to, and how.
+func listens(robot string) map[string]byte {
+	out := map[string]byte{}
+	for _, t := range []string{courier.TopicChallenge, courier.TopicResult, courier.TopicOrder, courier.TopicAcknowledgement} {
+		out[courier.TopicBase(prefix, robot)+t] = courier.Quality(t)
+	}
+	return out
+}
+
+// again connects again and again until the end, as a courier: after a second, then ever later up to a minute, less a random half.
+// The error says what was in the way last.
+func (r *robot) again(config *tls.Config, brokers []string, end <-chan struct{}) (err error) {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		timer := time.NewTimer(wait/2 + rand.N(wait/2))
+		select {
+		case <-timer.C:
+		case <-end:
+			timer.Stop()
+			return fmt.Errorf("no connection: %w", err)
+		}
+		r.site.again.Add(1)
+		if err = r.open(config, brokers); err == nil {
+			return nil
+		}
+	}
+}
+
+// end closes the connection and makes no other.
+func (r *robot) end() {
+	close(r.ended)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.client != nil {
+		r.client.Disconnect(0)
+	}
+}
+
+// publish sends one message, if there is a connection.
+func (r *robot) publish(kind string, message []byte) {
+	r.mu.Lock()
+	client := r.client
+	r.mu.Unlock()
+	client.Publish(r.base()+kind, 1, false, message)
 }
 
 func (r *robot) base() string { return prefix + "/v1/" + r.id + "/attestation/" }
@@ -146,7 +230,7 @@ func (r *robot) send(kind string, part any) {
 	r.mu.Lock()
 	r.last[kind] = message
 	r.mu.Unlock()
-	r.client.Publish(r.base()+kind, 1, false, message)
+	r.publish(kind, message)
 }
 
 func (r *robot) hello() {
@@ -236,7 +320,8 @@ func (r *robot) count() int {
 	return len(r.results)
 }
 
-// attest asks until a new result is there, patiently as a courier, or until the end. It returns how often it has asked.
+// attest asks until a new result is there, patiently as a courier, or until the end; after a lost connection it asks at once. It
+// returns how often it has asked.
 func (r *robot) attest(patience time.Duration, end <-chan struct{}) (hellos int, ok bool) {
 	before := r.count()
 	for {
@@ -247,6 +332,8 @@ func (r *robot) attest(patience time.Duration, end <-chan struct{}) (hellos int,
 			select {
 			case <-r.asked:
 				timer.Reset(patience)
+			case <-r.up:
+				waiting = false
 			case <-r.got:
 			case <-timer.C:
 				waiting = false

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +37,9 @@ type site struct {
 	list   []byte // The key list's envelope.
 	keys   map[string]string
 	robots []*robot
+	// spread is how long after the first of a round its last robot asks first: each at a moment of its own.
+	spread time.Duration
+	again  atomic.Int64 // Attempts to connect of all robots, but the first of each.
 }
 
 // verifiers are who the key list gives the role; each has a key of its own.
@@ -88,7 +93,7 @@ func (s *site) newRobot(i int) *robot {
 	r := &robot{
 		site: s, id: fmt.Sprintf("acme/runner-%04d", i), boot: fmt.Sprintf("%08x-9a3e-4f0e-8f1b-1d2c3b4a5968", i), nonce: order.NewID(),
 		device: must(order.GenerateKey(order.ECDSAP256))(s.t), ak: newAK(s.t), refused: map[string]int{},
-		got: make(chan struct{}, 1), asked: make(chan struct{}, 1), bytes: &traffic{}, last: map[string][]byte{},
+		got: make(chan struct{}, 1), asked: make(chan struct{}, 1), up: make(chan struct{}, 1), ended: make(chan struct{}), bytes: &traffic{}, last: map[string][]byte{},
 	}
 	r.attester = must(evidence.NewAttester(r.id, r.boot, order.TierTPM))(s.t)
 	r.guard = must(order.NewVerifier(order.Config{
@@ -146,7 +151,7 @@ func (s *site) connect(a *broker.Authority, urls ...string) {
 	all.Wait()
 	s.t.Cleanup(func() {
 		for _, r := range s.robots {
-			r.client.Disconnect(0)
+			r.end()
 		}
 	})
 	select {
@@ -180,6 +185,9 @@ func (s *site) attest(patience, within time.Duration, at int, meanwhile func()) 
 	reached := make(chan struct{})
 	for _, r := range s.robots {
 		all.Go(func() {
+			if s.spread > 0 {
+				time.Sleep(rand.N(s.spread)) // The moment at which it starts is what is drawn.
+			}
 			hellos, ok := r.attest(patience, end)
 			mu.Lock()
 			defer mu.Unlock()
