@@ -22,6 +22,7 @@ const (
 	roomProduct = "product"
 	roomAttacks = "attacks"
 	roomDay     = "day"
+	roomClean   = "clean"
 	roomFuzz    = "fuzz-" // with the folder
 )
 
@@ -30,6 +31,9 @@ const attacks = "^TestAttacks$"
 
 // day is the test that fills roomDay: a robot's day with random troubles, beside what it needs to be believed.
 const day = "^(TestADay|TestADayIsJudged|TestWalkerKneelsInTime)$"
+
+// clean are the tests that fill roomClean: a thousand hours of deliveries with nothing wrong, and what their count needs to be believed.
+const clean = "^(TestCleanDelivery|TestDeliveryWithAFaultIsCounted|TestDeliveriesWithoutTheGuard)$"
 
 // rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
@@ -43,11 +47,15 @@ func rooms() ([]room, error) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
-		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}} {
+		var apart []string
+		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}, {"simulate", roomClean, clean}} {
 			if name == own.pkg {
 				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}}}})
-				args = append(args, "-skip="+own.tests)
+				apart = append(apart, own.tests)
 			}
+		}
+		if len(apart) > 0 {
+			args = append(args, "-skip="+strings.Join(apart, "|"))
 		}
 		list = append(list, room{name: name, run: []module{{dir: ".", args: append(args, pkg)}}})
 	}
