@@ -54,3 +54,22 @@ func TestTheLongestStop(t *testing.T) {
 		t.Errorf("%v, want 2.1 s and little more", got)
 	}
 }
+
+// TestALeaseCountsUntilItEnds: whoever drives into a zone on a lease that is about to end is braked by Limit; that he comes in
+// while it lasts is no breach, and once it is over it is one.
+func TestALeaseCountsUntilItEnds(t *testing.T) {
+	zone := wall(0)
+	zone.Kind, zone.Loss = Release, LossStop
+	for _, left := range []time.Duration{10 * time.Second, 500 * time.Millisecond, time.Nanosecond, 0, -time.Second} {
+		r := newRig(t, site(zone), wheels())
+		r.in.Carried.Known, r.in.Velocity.VX = true, 1
+		r.in.Leases[0] = Lease{Zone: 0, State: Granted, Until: r.now.Boot + left, MaxSpeedMPS: 1.5, Facts: FactTask}
+		v := r.at(-0.6, 0, 0)
+		if v.Trip != (left <= 0) {
+			t.Errorf("a lease for another %v: trip %v", left, v.Trip)
+		}
+		if most := r.limit(Velocity{VX: 1}).Ratio; left > r.stopTime() != (most > 0.5) {
+			t.Errorf("a lease for another %v: it may go on with %v of its speed", left, most)
+		}
+	}
+}
