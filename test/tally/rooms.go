@@ -23,6 +23,7 @@ const (
 	roomAttacks = "attacks"
 	roomDay     = "day"
 	roomClean   = "clean"
+	roomReload  = "reload"
 	roomFuzz    = "fuzz-" // with the folder
 )
 
@@ -34,6 +35,10 @@ const day = "^(TestADay|TestADayIsJudged|TestWalkerKneelsInTime)$"
 
 // clean are the tests that fill roomClean: a thousand hours of deliveries with nothing wrong, and what their count needs to be believed.
 const clean = "^(TestCleanDelivery|TestDeliveryWithAFaultIsCounted|TestDeliveriesWithoutTheGuard)$"
+
+// reload are the tests that fill roomReload: a thousand reloads while poses come a thousand times a second, which need the
+// processors for themselves.
+const reload = "^(TestReloadsUnderPoses|TestATornDecisionIsFound)$"
 
 // rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
@@ -48,7 +53,7 @@ func rooms() ([]room, error) {
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
 		var apart []string
-		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}, {"simulate", roomClean, clean}} {
+		for _, own := range []struct{ pkg, room, tests string }{{"e2e", roomAttacks, attacks}, {"simulate", roomDay, day}, {"simulate", roomClean, clean}, {"simulate", roomReload, reload}} {
 			if name == own.pkg {
 				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}}}})
 				apart = append(apart, own.tests)
