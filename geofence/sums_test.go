@@ -145,3 +145,16 @@ func TestAVarianceThatSaysNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAMapEndsAlikeOnAllSides: a place is in range as far as the contour there still lies on the map.
+func TestAMapEndsAlikeOnAllSides(t *testing.T) {
+	end := (MaxCoordinateMM - 500 - 1) / 1000.0 // the contour's radius, and its rounding
+	for _, to := range [][2]float64{{1, 0}, {-1, 0}, {0, 1}, {0, -1}} {
+		for d, out := range map[float64]bool{-0.01: false, 0.01: true} {
+			r := newRig(t, site(wall(0)), wheels())
+			if got := r.at(to[0]*(end+d), to[1]*(end+d), 0).Faults&FaultRange != 0; got != out {
+				t.Errorf("%v m from the end towards %v: out of range %t", -d, to, got)
+			}
+		}
+	}
+}
