@@ -159,6 +159,29 @@ func TestAStopThatCannotBeFollowedIsForgotten(t *testing.T) {
 	}
 }
 
+// TestAReloadCutsAStopInTwo: what was measured before belongs to another profile's stop, so the first measurement after a
+// reload only begins one, and shows nothing by itself.
+func TestAReloadCutsAStopInTwo(t *testing.T) {
+	s := newStopper(t, 0.5)
+	s.hold(1.4, 3)
+	for range 200 {
+		if s.tick(0); s.mem.brakes.axis[0].on {
+			break
+		}
+	}
+	next := New(s.set)
+	next.Carry(s.Fence)
+	s.Fence = next
+	var seen []bool
+	for range 3 {
+		s.tick(0)
+		seen = append(seen, s.mem.brakes.axis[0].on)
+	}
+	if seen[0] || !seen[1] || !seen[2] {
+		t.Errorf("a stop is seen by the measurements after a reload: %v, expected by the second and third", seen)
+	}
+}
+
 // TestABrakeRecoversByEvidence takes one bad stop back in small steps.
 func TestABrakeRecoversByEvidence(t *testing.T) {
 	s := newStopper(t, 0.5)

@@ -324,7 +324,7 @@ func TestChainErrors(t *testing.T) {
 		{"axis of no length", "expected a direction", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[0].Axis = [3]float64{} }},
 		{"NaN origin", "Origin", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[0].Origin.RPY[1] = math.NaN() }},
 		{"limits the wrong way", "two end stops", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[1].Min = 4 }},
-		{"number", "Number", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[1].Number = 64 }},
+		{"number", "is 64, expected 0 to 63", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[1].Number = 64 }},
 		{"scale 0", "Scale", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[1].Scale = 0 }},
 		{"speed 0", "MaxVelocity", func(c *ChainSpec, _ *ZoneSpec) { c.Joints[1].MaxVelocity = 0 }},
 		{"no joint error", "JointErrorRad", func(c *ChainSpec, _ *ZoneSpec) { c.JointErrorRad = 0 }},

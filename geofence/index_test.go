@@ -11,6 +11,21 @@ import (
 	"testing"
 )
 
+// TestBeyondKeepsToItsBounds: a box that rounding alone puts farther away is looked at, one that is farther by a millimetre, or
+// by the share that rounding may amount to, is left out.
+func TestBeyondKeepsToItsBounds(t *testing.T) {
+	const error = 0x1p-20 // of either distance, in millimetres
+	for d := 0.0; d < 1<<31; d = d*1.37 + 0.01 {
+		near, far := d+2*error, d+1
+		if near2, best2 := near*near, d*d; beyond(near2, best2) {
+			t.Errorf("%v mm is beyond %v mm", near, d)
+		}
+		if far2, best2 := far*far, d*d; d > 0 && d < 1<<30 && !beyond(far2, best2) {
+			t.Errorf("%v mm is not beyond %v mm", far, d)
+		}
+	}
+}
+
 func TestTreeFindsWhatMeets(t *testing.T) {
 	for n := range 200 {
 		rng := rand.New(rand.NewPCG(uint64(n), 1))

@@ -137,6 +137,39 @@ func TestKeepInNamesTheZoneOfTheEdge(t *testing.T) {
 	}
 }
 
+// TestTheWidestMarginOfTheAreaCounts: two rooms that join keep the wider of their margins and warn rings all along their edge,
+// whichever of the two has it and stands first; a room that does not bind has no say.
+func TestTheWidestMarginOfTheAreaCounts(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		for _, binds := range []bool{true, false} {
+			hall, wide := room("hall", rect(0, 0, 10_000, 5000)), room("wide", rect(9000, 0, 20_000, 5000))
+			hall.MarginM, hall.WarnM, wide.MarginM, wide.WarnM = 0.1, 0.2, 0.3, 0.5
+			if wide.Roles = []string{"porter"}; !binds {
+				wide.Roles = []string{"guest"}
+			}
+			spec := site(wide, hall)
+			if !first {
+				spec = site(hall, wide)
+			}
+			spec.Roles = []string{"porter", "guest"}
+			margin, ring := 0.1, 0.2
+			if binds {
+				margin, ring = 0.3, 0.5
+			}
+			for _, c := range []struct {
+				clear      float64 // beyond the pose's own margin, of the hall's far end
+				near, warn bool
+			}{{margin - 0.02, true, true}, {margin + 0.02, false, true}, {margin + ring - 0.02, false, true}, {margin + ring + 0.02, false, false}} {
+				own := newRig(t, spec, wheels()).at(5, 2.5, 0).MarginM
+				v := newRig(t, spec, wheels()).at(0.4+c.clear+own, 2.5, 0)
+				if (v.Place == Margin) != c.near || v.Warn.On != c.warn || v.Hold {
+					t.Errorf("wide first %t, binds %t, %.2f m before the edge: %v, warned %t; want in the margin %t, warned %t", first, binds, c.clear, v.Place, v.Warn.On, c.near, c.warn)
+				}
+			}
+		}
+	}
+}
+
 // TestUnionIsNeverTooLarge compares with points: what the area takes in must be
 // in one of its zones, and what lies well within one must be in the area.
 func TestUnionIsNeverTooLarge(t *testing.T) {

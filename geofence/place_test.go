@@ -54,3 +54,29 @@ func TestTheLongestStop(t *testing.T) {
 		t.Errorf("%v, want 2.1 s and little more", got)
 	}
 }
+
+// TestALeaseCountsUntilItEnds: whoever drives into a zone on a lease that is about to end is braked by Limit; that he comes in
+// while it lasts is no breach, and once it is over it is one. Whoever is in it then does what the zone says of a loss.
+func TestALeaseCountsUntilItEnds(t *testing.T) {
+	zone := wall(0)
+	zone.Kind, zone.Loss = Release, LossEvacuate
+	stop := New(compile(t, site(zone), wheels())).stopTime()
+	for _, left := range []time.Duration{10 * time.Second, stop + 1, stop, 500 * time.Millisecond, 1, 0, -time.Second} {
+		r := newRig(t, site(zone), wheels())
+		r.in.Carried.Known, r.in.Velocity.VX = true, 1
+		lease := Lease{Zone: 0, State: Granted, Until: r.now.Boot + left, MaxSpeedMPS: 1.5, Facts: FactTask}
+		r.in.Leases[0] = lease
+		v := r.at(-0.6, 0, 0)
+		if v.Trip != (left <= 0) {
+			t.Errorf("a lease for another %v: trip %v", left, v.Trip)
+		}
+		if most := r.limit(Velocity{VX: 1}).Ratio; left > stop != (most > 0.5) {
+			t.Errorf("a lease for another %v: it may go on with %v of its speed", left, most)
+		}
+		r = newRig(t, site(zone), wheels())
+		r.in.Carried.Known, r.in.Leases[0] = true, lease
+		if v := r.at(2, 0, 0); v.Hold || v.Lost.On != (left <= 0) {
+			t.Errorf("inside, with a lease for another %v: hold %v, lost %+v", left, v.Hold, v.Lost)
+		}
+	}
+}

@@ -49,7 +49,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "draws the mutants")
 	flag.IntVar(&o.jobs, "j", 1, "how many to try at a time")
 	flag.Float64Var(&o.bar, "bar", 90, "per cent of the mutants that must be killed")
-	flag.DurationVar(&o.timeout, "timeout", 3*time.Minute, "a mutant whose tests take longer is killed")
+	flag.DurationVar(&o.timeout, "timeout", 3*time.Minute, "a mutant whose tests take more of the processors' time is killed")
 	flag.StringVar(&o.only, "only", "", "only mutants whose line in the report contains this, or one of several with | between: a file, a function, one mutant")
 	flag.StringVar(&o.kind, "kind", kindAny, "what to change: any, guards (guard clauses left out), clauses (every if and case left out)")
 	flag.BoolVar(&o.list, "list", false, "list the drawn mutants and try none")

@@ -224,9 +224,7 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 		}
 		return stillborn, "", nil
 	}
-	test := exec.CommandContext(ctx, binary, append([]string{"-test.failfast", "-test.timeout", timeout.String()}, args...)...)
-	test.Dir = pkg
-	out, err := test.CombinedOutput()
+	out, err := runTests(ctx, pkg, binary, timeout, args)
 	if ctx.Err() != nil {
 		return survived, "", ctx.Err()
 	}
@@ -236,6 +234,19 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 	return killed, first(out), nil
 }
 
+// patience is how many times its limit a test may take by the clock. The limit itself is of processor time: on a machine with
+// other work to do tests that pass take long, and a busy machine must kill no mutants.
+const patience = 30
+
+// runTests runs a test binary in its package's folder, for at most so much of the processors' time.
+func runTests(ctx context.Context, pkg, binary string, most time.Duration, args []string, env ...string) ([]byte, error) {
+	limit := fmt.Sprintf(`ulimit -S -t %d; exec "$0" "$@"`, max(1, int(most.Seconds())))
+	args = append([]string{"-c", limit, binary, "-test.failfast", "-test.timeout", (patience * most).String()}, args...)
+	test := exec.CommandContext(ctx, "sh", args...) //nolint:gosec // our own binary
+	test.Dir, test.Env = pkg, append(os.Environ(), env...)
+	return test.CombinedOutput()
+}
+
 // first names the test that failed first.
 func first(out []byte) string {
 	for line := range strings.Lines(string(out)) {
@@ -243,7 +254,7 @@ func first(out []byte) string {
 			return strings.Fields(name)[0]
 		}
 	}
-	if bytes.Contains(out, []byte("test timed out")) {
+	if bytes.Contains(out, []byte("test timed out")) || bytes.Contains(out, []byte("SIGXCPU")) {
 		return "timed out"
 	}
 	return "crashed"

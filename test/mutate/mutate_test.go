@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +45,19 @@ func TestKilledAndSurvived(t *testing.T) {
 	}
 	if err := (&try{options: options{bar: 50}, out: &out, killed: 2, survived: 2}).verdict(); err != nil {
 		t.Errorf("a bar of 50 %%: %v", err)
+	}
+}
+
+// TestOnlyWorkRunsOutOfTime: a program that turns in a circle ends when it has had its share of the processors; one that waits does not.
+func TestOnlyWorkRunsOutOfTime(t *testing.T) {
+	for script, ends := range map[string]bool{"while :; do :; done": false, "sleep 2": true} {
+		path := filepath.Join(t.TempDir(), "tests")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil { //nolint:gosec // it has to run
+			t.Fatal(err)
+		}
+		if out, err := runTests(t.Context(), ".", path, time.Second, nil); (err == nil) != ends {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
 	}
 }
 

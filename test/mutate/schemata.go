@@ -103,10 +103,7 @@ func (b *binary) switched(file string, list []mutant) (text, pkg string, err err
 
 // attempt runs the tests as one mutant; number -1 is none of them.
 func (b *binary) attempt(ctx context.Context, number int) (fate, string, error) {
-	test := exec.CommandContext(ctx, b.path, append([]string{"-test.failfast", "-test.timeout", b.timeout.String()}, b.args...)...)
-	test.Dir = b.pkg
-	test.Env = append(os.Environ(), fmt.Sprintf("%s=%d", switchOff, number))
-	out, err := test.CombinedOutput()
+	out, err := runTests(ctx, b.pkg, b.path, b.timeout, b.args, fmt.Sprintf("%s=%d", switchOff, number))
 	if ctx.Err() != nil {
 		return survived, "", ctx.Err()
 	}

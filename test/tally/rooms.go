@@ -22,6 +22,8 @@ const (
 	roomProduct = "product"
 	roomAttacks = "attacks"
 	roomDay     = "day"
+	roomClean   = "clean"
+	roomReload  = "reload"
 	roomFuzz    = "fuzz-" // with the folder
 )
 
@@ -30,6 +32,13 @@ const attacks = "^TestAttacks$"
 
 // day is the test that fills roomDay: a robot's day with random troubles, beside what it needs to be believed.
 const day = "^(TestADay|TestADayIsJudged|TestWalkerKneelsInTime)$"
+
+// clean are the tests that fill roomClean: a thousand hours of deliveries with nothing wrong, and what their count needs to be believed.
+const clean = "^(TestCleanDelivery|TestDeliveryWithAFaultIsCounted|TestDeliveriesWithoutTheGuard)$"
+
+// reload are the tests that fill roomReload: a thousand reloads while poses come a thousand times a second, which need the
+// processors for themselves.
+const reload = "^(TestReloadsUnderPoses|TestATornDecisionIsFound)$"
 
 // rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
@@ -43,15 +52,21 @@ func rooms() ([]room, error) {
 		name := strings.ReplaceAll(pkg[strings.Index(pkg, "/test/")+len("/test/"):], "/", "-")
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
+		var apart []string
 		for _, own := range []struct{ pkg, room, tests, timeout, parallel string }{
 			// Forty minutes on two idle processors; a robot that is attacked waits for most of its time.
 			{"e2e", roomAttacks, attacks, "-timeout=100m", "-parallel=8"},
 			{"simulate", roomDay, day, "-timeout=10h", "-parallel=4"},
+			{"simulate", roomClean, clean, "-timeout=10h", "-parallel=4"},
+			{"simulate", roomReload, reload, "-timeout=10h", "-parallel=4"},
 		} {
 			if name == own.pkg {
 				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", own.timeout, own.parallel, "-run=" + own.tests, pkg}}}})
-				args = append(args, "-skip="+own.tests)
+				apart = append(apart, own.tests)
 			}
+		}
+		if len(apart) > 0 {
+			args = append(args, "-skip="+strings.Join(apart, "|"))
 		}
 		list = append(list, room{name: name, run: []module{{dir: ".", args: append(args, pkg)}}})
 	}
