@@ -13,6 +13,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/google/go-tpm/tpm2"
 )
@@ -23,12 +24,48 @@ var ErrState = errors.New("the pcrs hold no approved state")
 // MaxApprovals is the largest number of approvals that a robot keeps.
 const MaxApprovals = 16
 
-// approvalRef sets approvals apart from everything else that an approver may sign (policyRef of TPM2_PolicyAuthorize).
-const approvalRef = "robowarden/bound-key/v1"
+// approvalRef sets approvals apart from everything else that an approver may sign, see [Approver.ref].
+const approvalRef = "robowarden/bound-key/v1\x00"
+
+// maxScope is the longest scope in bytes: the longest robot's id, or a class of 64.
+const maxScope = 129
+
+// Approver is who approves states, and for whom: both are part of the policy of the keys that are bound to it.
+type Approver struct {
+	// Key is the approver's, ECDSA on P-256.
+	Key *ecdsa.PublicKey
+	// Scope is one robot's id, "manufacturer/serial", or the name of a class of robots that start alike: 1 to 64 of a-z, 0-9
+	// and "._-". A class has no slash, so that none is taken for a robot.
+	Scope string
+}
+
+// CheckScope says whether this is a scope.
+func CheckScope(scope string) error {
+	manufacturer, serial, robot := strings.Cut(scope, "/")
+	const word = "abcdefghijklmnopqrstuvwxyz0123456789._-"
+	ok := of(scope, word)
+	if robot {
+		const id = word + ":ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		ok = of(manufacturer, id) && of(serial, id)
+	}
+	if !ok {
+		return fmt.Errorf("scope: found %q: expected a robot, manufacturer/serial, or a class of 1 to 64 of a-z, 0-9 and \"._-\"", scope[:min(len(scope), maxScope)])
+	}
+	return nil
+}
+
+// of says whether s is 1 to 64 characters of the alphabet.
+func of(s, alphabet string) bool { return len(s) > 0 && len(s) <= 64 && strings.Trim(s, alphabet) == "" }
+
+// ref is the policyRef of TPM2_PolicyAuthorize: an approval for another scope, or another purpose, does not fit the key.
+func (a *Approver) ref() []byte {
+	sum := sha256.Sum256([]byte(approvalRef + a.Scope))
+	return sum[:]
+}
 
 // Approval is an approver's word that a computer whose PCRs hold these values may use its bound key. It is for every
-// robot whose key is bound to this approver; it does not run out, so what must never start again is for a verifier to
-// refuse.
+// robot whose key is bound to this approver in its scope; it does not run out, so what must never start again is for a
+// verifier to refuse.
 type Approval struct {
 	// PCRs are the values, by number, of the SHA-256 bank.
 	PCRs map[int][sha256.Size]byte
@@ -36,34 +73,38 @@ type Approval struct {
 	Signature []byte
 }
 
-// SignApproval approves a state. The approver's key is ECDSA on P-256.
-func SignApproval(approver crypto.Signer, pcrs map[int][sha256.Size]byte) (Approval, error) {
+// SignApproval approves a state in a scope. The approver's key is ECDSA on P-256.
+func SignApproval(approver crypto.Signer, scope string, pcrs map[int][sha256.Size]byte) (Approval, error) {
 	key, ok := approver.Public().(*ecdsa.PublicKey)
 	if !ok || key.Curve != elliptic.P256() {
 		return Approval{}, errors.New("approval: expected an approver's key of ECDSA on P-256")
 	}
+	if err := CheckScope(scope); err != nil {
+		return Approval{}, fmt.Errorf("approval: %w", err)
+	}
+	by := Approver{key, scope}
 	a := Approval{PCRs: maps.Clone(pcrs)}
 	policy, err := a.policy()
 	if err != nil {
 		return Approval{}, err
 	}
-	if a.Signature, err = approver.Sign(rand.Reader, approvalDigest(policy), crypto.SHA256); err != nil {
+	if a.Signature, err = approver.Sign(rand.Reader, by.digest(policy), crypto.SHA256); err != nil {
 		return Approval{}, fmt.Errorf("approval: %w", err)
 	}
 	return a, nil
 }
 
-// Verify checks that the approver has signed this approval.
-func (a *Approval) Verify(approver *ecdsa.PublicKey) error {
-	if _, err := approverArea(approver); err != nil {
+// Verify checks that the approver has signed this approval for its scope.
+func (a *Approval) Verify(approver Approver) error {
+	if _, err := approver.area(); err != nil {
 		return fmt.Errorf("approval: %w", err)
 	}
 	policy, err := a.policy()
 	if err != nil {
 		return err
 	}
-	if !ecdsa.VerifyASN1(approver, approvalDigest(policy), a.Signature) {
-		return errors.New("approval: the signature is not the approver's over these values")
+	if !ecdsa.VerifyASN1(approver.Key, approver.digest(policy), a.Signature) {
+		return fmt.Errorf("approval: the signature is not the approver's over these values for %s", approver.Scope)
 	}
 	return nil
 }
@@ -107,14 +148,18 @@ func (a *Approval) policy() ([]byte, error) {
 	return calc.Hash().Digest, nil
 }
 
-// approvalDigest is what an approver signs (TPM 2.0 Library, part 3, TPM2_PolicyAuthorize: aHash).
-func approvalDigest(policy []byte) []byte {
-	sum := sha256.Sum256(slices.Concat(policy, []byte(approvalRef)))
+// digest is what an approver signs (TPM 2.0 Library, part 3, TPM2_PolicyAuthorize: aHash).
+func (a *Approver) digest(policy []byte) []byte {
+	sum := sha256.Sum256(slices.Concat(policy, a.ref()))
 	return sum[:]
 }
 
-// approverArea is an approver's key as a TPM loads it; its digest names the approver in the bound key's policy.
-func approverArea(key *ecdsa.PublicKey) (tpm2.TPMTPublic, error) {
+// area is the approver's key as a TPM loads it; its digest names the approver in the bound key's policy.
+func (a *Approver) area() (tpm2.TPMTPublic, error) {
+	key := a.Key
+	if err := CheckScope(a.Scope); err != nil {
+		return tpm2.TPMTPublic{}, err
+	}
 	if key == nil || key.Curve != elliptic.P256() {
 		return tpm2.TPMTPublic{}, errors.New("expected an approver's key of ECDSA on P-256")
 	}
@@ -137,29 +182,29 @@ func approverName(area *tpm2.TPMTPublic) []byte {
 	return append([]byte{0, byte(tpm2.TPMAlgSHA256)}, sum[:]...)
 }
 
-// boundPolicy is the policy of keys that are bound to an approver: any state that he has signed.
-func boundPolicy(area *tpm2.TPMTPublic) ([]byte, error) {
+// boundPolicy is the policy of keys that are bound to an approver: any state that he has signed for the scope.
+func (a *Approver) boundPolicy() ([]byte, error) {
+	area, err := a.area()
+	if err != nil {
+		return nil, err
+	}
 	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
 	if err != nil {
 		return nil, err
 	}
 	err = tpm2.PolicyAuthorize{
-		KeySign: tpm2.TPM2BName{Buffer: approverName(area)}, PolicyRef: tpm2.TPM2BDigest{Buffer: []byte(approvalRef)},
+		KeySign: tpm2.TPM2BName{Buffer: approverName(&area)}, PolicyRef: tpm2.TPM2BDigest{Buffer: a.ref()},
 	}.Update(calc)
 	return calc.Hash().Digest, err
 }
 
 // CheckBound says whether this may be a bound key: made in its TPM, for signing only, and of no use but by a policy, which
-// is that of this approver's states.
-func (p *Public) CheckBound(approver *ecdsa.PublicKey) error {
+// is that of this approver's states in this scope.
+func (p *Public) CheckBound(approver Approver) error {
 	if err := p.CheckDevice(); err != nil {
 		return err
 	}
-	area, err := approverArea(approver)
-	if err != nil {
-		return err
-	}
-	policy, err := boundPolicy(&area)
+	policy, err := approver.boundPolicy()
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,14 @@ type BoundKey struct {
 	t         *TPM
 	public    *Public
 	key       *ecdsa.PublicKey
-	approver  tpm2.TPMTPublic
+	approver  Approver
+	area      tpm2.TPMTPublic // the approver's
 	approvals []Approval
 }
 
-// Bound makes the key that is bound to an approver. Approvals that he has not signed are an error. There is one approver
+// Bound makes the key that is bound to an approver in a scope. Approvals that he has not signed for it are an error. There is one approver
 // at a time: keys that were bound to an earlier one sign no more.
-func (t *TPM) Bound(approver *ecdsa.PublicKey, approvals []Approval) (*BoundKey, error) {
+func (t *TPM) Bound(approver Approver, approvals []Approval) (*BoundKey, error) {
 	if len(approvals) > MaxApprovals {
 		return nil, fmt.Errorf("tpm: %d approvals, expected at most %d", len(approvals), MaxApprovals)
 	}
@@ -40,11 +41,11 @@ func (t *TPM) Bound(approver *ecdsa.PublicKey, approvals []Approval) (*BoundKey,
 			return nil, fmt.Errorf("tpm: approval %d: %w", i+1, err)
 		}
 	}
-	area, err := approverArea(approver)
+	area, err := approver.area()
 	if err != nil {
 		return nil, fmt.Errorf("tpm: %w", err)
 	}
-	policy, err := boundPolicy(&area)
+	policy, err := approver.boundPolicy()
 	if err != nil {
 		return nil, fmt.Errorf("tpm: %w", err)
 	}
@@ -65,7 +66,7 @@ func (t *TPM) Bound(approver *ecdsa.PublicKey, approvals []Approval) (*BoundKey,
 	if !ok {
 		return nil, errors.New("tpm: the bound key is not ECDSA")
 	}
-	return &BoundKey{t: t, public: public, key: key, approver: area, approvals: slices.Clone(approvals)}, nil
+	return &BoundKey{t: t, public: public, key: key, approver: approver, area: area, approvals: slices.Clone(approvals)}, nil
 }
 
 // Public implements crypto.Signer. The key is an *ecdsa.PublicKey on P-256.
@@ -167,12 +168,12 @@ func (b *BoundKey) ticket(c *conn, a *Approval) (tpm2.TPMTTKVerified, error) {
 	if err != nil {
 		return none, err
 	}
-	key, err := tpm2.LoadExternal{InPublic: tpm2.New2B(b.approver), Hierarchy: tpm2.TPMRHOwner}.Execute(c)
+	key, err := tpm2.LoadExternal{InPublic: tpm2.New2B(b.area), Hierarchy: tpm2.TPMRHOwner}.Execute(c)
 	if err != nil {
 		return none, fmt.Errorf("load the approver's key: %w", err)
 	}
 	defer c.flush(key.ObjectHandle)
-	r, err := tpm2.VerifySignature{KeyHandle: key.ObjectHandle, Digest: tpm2.TPM2BDigest{Buffer: approvalDigest(policy)}, Signature: signature}.Execute(c)
+	r, err := tpm2.VerifySignature{KeyHandle: key.ObjectHandle, Digest: tpm2.TPM2BDigest{Buffer: b.approver.digest(policy)}, Signature: signature}.Execute(c)
 	if err != nil {
 		return none, fmt.Errorf("check the approval: %w", err)
 	}
@@ -190,8 +191,8 @@ func (b *BoundKey) session(a *Approval, ticket tpm2.TPMTTKVerified) tpm2.PolicyC
 			return err
 		}
 		_, err = tpm2.PolicyAuthorize{
-			PolicySession: session, ApprovedPolicy: tpm2.TPM2BDigest{Buffer: policy}, PolicyRef: tpm2.TPM2BDigest{Buffer: []byte(approvalRef)},
-			KeySign: tpm2.TPM2BName{Buffer: approverName(&b.approver)}, CheckTicket: ticket,
+			PolicySession: session, ApprovedPolicy: tpm2.TPM2BDigest{Buffer: policy}, PolicyRef: tpm2.TPM2BDigest{Buffer: b.approver.ref()},
+			KeySign: tpm2.TPM2BName{Buffer: approverName(&b.area)}, CheckTicket: ticket,
 		}.Execute(t)
 		return err
 	}
