@@ -55,7 +55,9 @@ func CheckScope(scope string) error {
 }
 
 // of says whether s is 1 to 64 characters of the alphabet.
-func of(s, alphabet string) bool { return len(s) > 0 && len(s) <= 64 && strings.Trim(s, alphabet) == "" }
+func of(s, alphabet string) bool {
+	return len(s) > 0 && len(s) <= 64 && strings.Trim(s, alphabet) == ""
+}
 
 // ref is the policyRef of TPM2_PolicyAuthorize: an approval for another scope, or another purpose, does not fit the key.
 func (a *Approver) ref() []byte {

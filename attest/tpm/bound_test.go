@@ -183,7 +183,10 @@ func TestBoundKeyIsCertified(t *testing.T) {
 			_, _, err := VerifyBound(a.AK().Key(), s, key.Area(), Approver{&approver.PublicKey, "g1"}, digest("x"))
 			return err
 		},
-		"nothing": func() error { _, _, err := VerifyBound(a.AK().Key(), s, nil, Approver{&approver.PublicKey, "g1"}, nonce); return err },
+		"nothing": func() error {
+			_, _, err := VerifyBound(a.AK().Key(), s, nil, Approver{&approver.PublicKey, "g1"}, nonce)
+			return err
+		},
 	} {
 		if f() == nil {
 			t.Errorf("%s: taken", name)
