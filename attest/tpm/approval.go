@@ -34,22 +34,20 @@ const maxScope = 129
 type Approver struct {
 	// Key is the approver's, ECDSA on P-256.
 	Key *ecdsa.PublicKey
-	// Scope is one robot's id, "manufacturer/serial", or the name of a class of robots that start alike: 1 to 64 of a-z, 0-9
-	// and "._-". A class has no slash, so that none is taken for a robot.
+	// Scope is one robot's id, "manufacturer/serial", or the name of a class of robots that start alike: 1 to 64 letters,
+	// digits and "._-". A class has no slash, so that none is taken for a robot.
 	Scope string
 }
 
 // CheckScope says whether this is a scope.
 func CheckScope(scope string) error {
-	manufacturer, serial, robot := strings.Cut(scope, "/")
-	const word = "abcdefghijklmnopqrstuvwxyz0123456789._-"
+	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 	ok := of(scope, word)
-	if robot {
-		const id = word + ":ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		ok = of(manufacturer, id) && of(serial, id)
+	if manufacturer, serial, robot := strings.Cut(scope, "/"); robot {
+		ok = of(manufacturer, word+":") && of(serial, word+":")
 	}
 	if !ok {
-		return fmt.Errorf("scope: found %q: expected a robot, manufacturer/serial, or a class of 1 to 64 of a-z, 0-9 and \"._-\"", scope[:min(len(scope), maxScope)])
+		return fmt.Errorf("scope: found %q: expected a robot, manufacturer/serial, or a class of 1 to 64 letters, digits and \"._-\"", scope[:min(len(scope), maxScope)])
 	}
 	return nil
 }

@@ -241,7 +241,7 @@ func TestApprovalForAnotherScope(t *testing.T) {
 	// Off: the same approval for this robot is good.
 	good := must(tpm.Bound(mine, []Approval{must(SignApproval(approver, mine.Scope, other.PCRs))(t)}))(t)
 	must(good.Sign(nil, digest("x"), nil))(t)
-	for _, scope := range []string{"", "G1", "a/b/c", "a/", "/b", "ä", strings.Repeat("x", 65)} {
+	for _, scope := range []string{"", "g:1", "a/b/c", "a/", "/b", "ä", strings.Repeat("x", 65)} {
 		if CheckScope(scope) == nil {
 			t.Errorf("scope %q was taken", scope)
 		}

@@ -171,9 +171,11 @@ func TestAttacksOnBoundActivation(t *testing.T) {
 		change func(x *identity.Solution)
 		says   string
 	}{
-		"no statement":           {func(x *identity.Solution) { x.BoundAttest, x.BoundSignature = nil, nil }, "bound key"},
-		"the device key's":       {func(x *identity.Solution) { x.BoundAttest, x.BoundSignature = x.Attest, x.Signature }, "it is about the key"},
-		"a request as the robot": {func(x *identity.Solution) { *x = *d.solution(x.Session, x.Secret, must(identity.Request(d.key, identity.RoleRobot, robot))(t)) }, "robot-recovery"},
+		"no statement":     {func(x *identity.Solution) { x.BoundAttest, x.BoundSignature = nil, nil }, "bound key"},
+		"the device key's": {func(x *identity.Solution) { x.BoundAttest, x.BoundSignature = x.Attest, x.Signature }, "it is about the key"},
+		"a request as the robot": {func(x *identity.Solution) {
+			*x = *d.solution(x.Session, x.Secret, must(identity.Request(d.key, identity.RoleRobot, robot))(t))
+		}, "robot-recovery"},
 		"a statement about another request": {func(x *identity.Solution) {
 			y := d.solution(x.Session, x.Secret, must(identity.Request(d.key, identity.RoleRecovery, robot))(t))
 			y.BoundAttest, y.BoundSignature = x.BoundAttest, x.BoundSignature
