@@ -7,15 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 	"strings"
-
-	"github.com/google/go-tpm/tpm2"
 )
 
 // ErrState says that the computer has not started into a state that anybody has approved: the bound key does not sign.
@@ -75,9 +71,10 @@ type Approval struct {
 
 // SignApproval approves a state in a scope. The approver's key is ECDSA on P-256.
 func SignApproval(approver crypto.Signer, scope string, pcrs map[int][sha256.Size]byte) (Approval, error) {
-	key, ok := approver.Public().(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return Approval{}, errors.New("approval: expected an approver's key of ECDSA on P-256")
+	public, _ := approver.Public().(*ecdsa.PublicKey)
+	key, err := approverKey(public)
+	if err != nil {
+		return Approval{}, fmt.Errorf("approval: %w", err)
 	}
 	if err := CheckScope(scope); err != nil {
 		return Approval{}, fmt.Errorf("approval: %w", err)
@@ -132,70 +129,18 @@ func (a *Approval) pcrDigest() []byte {
 	return h.Sum(nil)
 }
 
-// policy is the digest of the policy that the TPM comes to when its PCRs hold these values.
-func (a *Approval) policy() ([]byte, error) {
-	pcrs, err := checkPCRs(a.numbers())
-	if err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
-	if err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	if err := (tpm2.PolicyPCR{PcrDigest: tpm2.TPM2BDigest{Buffer: a.pcrDigest()}, Pcrs: selection(pcrs)}).Update(calc); err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	return calc.Hash().Digest, nil
-}
-
 // digest is what an approver signs (TPM 2.0 Library, part 3, TPM2_PolicyAuthorize: aHash).
 func (a *Approver) digest(policy []byte) []byte {
 	sum := sha256.Sum256(slices.Concat(policy, a.ref()))
 	return sum[:]
 }
 
-// area is the approver's key as a TPM loads it; its digest names the approver in the bound key's policy.
-func (a *Approver) area() (tpm2.TPMTPublic, error) {
-	key := a.Key
-	if err := CheckScope(a.Scope); err != nil {
-		return tpm2.TPMTPublic{}, err
-	}
+// approverKey takes the one kind of key that approvers have.
+func approverKey(key *ecdsa.PublicKey) (*ecdsa.PublicKey, error) {
 	if key == nil || key.Curve != elliptic.P256() {
-		return tpm2.TPMTPublic{}, errors.New("expected an approver's key of ECDSA on P-256")
+		return nil, errors.New("expected an approver's key of ECDSA on P-256")
 	}
-	point, err := key.Bytes() // an uncompressed point: one byte of form, then both coordinates
-	if err != nil {
-		return tpm2.TPMTPublic{}, fmt.Errorf("the approver's key: %w", err)
-	}
-	half := (len(point) - 1) / 2
-	area := signingTemplate(false, "")
-	area.ObjectAttributes = tpm2.TPMAObject{SignEncrypt: true}
-	area.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{
-		X: tpm2.TPM2BECCParameter{Buffer: point[1 : 1+half]}, Y: tpm2.TPM2BECCParameter{Buffer: point[1+half:]},
-	})
-	return area, nil
-}
-
-// approverName is the TPM's name of an approver's key.
-func approverName(area *tpm2.TPMTPublic) []byte {
-	sum := sha256.Sum256(tpm2.Marshal(*area))
-	return append([]byte{0, byte(tpm2.TPMAlgSHA256)}, sum[:]...)
-}
-
-// boundPolicy is the policy of keys that are bound to an approver: any state that he has signed for the scope.
-func (a *Approver) boundPolicy() ([]byte, error) {
-	area, err := a.area()
-	if err != nil {
-		return nil, err
-	}
-	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
-	if err != nil {
-		return nil, err
-	}
-	err = tpm2.PolicyAuthorize{
-		KeySign: tpm2.TPM2BName{Buffer: approverName(&area)}, PolicyRef: tpm2.TPM2BDigest{Buffer: a.ref()},
-	}.Update(calc)
-	return calc.Hash().Digest, err
+	return key, nil
 }
 
 // CheckBound says whether this may be a bound key: made in its TPM, for signing only, and of no use but by a policy, which
@@ -212,18 +157,4 @@ func (p *Public) CheckBound(approver Approver) error {
 		return errors.New("not a bound key: expected one that signs only by the approver's policy; it signs without, or by another")
 	}
 	return nil
-}
-
-// tpmSignature is an ASN.1 signature as TPMs have it.
-func tpmSignature(der []byte) (tpm2.TPMTSignature, error) {
-	var parts struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(der, &parts); err != nil || len(rest) > 0 || parts.R.Sign() <= 0 || parts.S.Sign() <= 0 ||
-		parts.R.BitLen() > 256 || parts.S.BitLen() > 256 {
-		return tpm2.TPMTSignature{}, errors.New("approval: the signature is not ASN.1 of ECDSA on P-256")
-	}
-	return tpm2.TPMTSignature{SigAlg: tpm2.TPMAlgECDSA, Signature: tpm2.NewTPMUSignature(tpm2.TPMAlgECDSA, &tpm2.TPMSSignatureECC{
-		Hash:       tpm2.TPMAlgSHA256,
-		SignatureR: tpm2.TPM2BECCParameter{Buffer: parts.R.FillBytes(make([]byte, 32))},
-		SignatureS: tpm2.TPM2BECCParameter{Buffer: parts.S.FillBytes(make([]byte, 32))},
-	})}, nil
 }

@@ -256,10 +256,10 @@ func TestOldTicket(t *testing.T) {
 	by := Approver{&approver.PublicKey, "g1"}
 	first := m.approve(tpm, approver, 14)
 	key := must(tpm.Bound(by, []Approval{first}))(t)
-	ticketOf := func(a *Approval) tpm2.TPMTTKVerified {
-		return must(call(tpm, "ticket", DefaultTimeout, repeatable, func(c *conn) (tpm2.TPMTTKVerified, error) { return key.ticket(c, a) }))(t)
+	ticketOf := func(a *Approval) []byte {
+		return must(call(tpm, "ticket", DefaultTimeout, repeatable, func(c *conn) ([]byte, error) { return key.ticket(c, a) }))(t)
 	}
-	sign := func(a *Approval, ticket tpm2.TPMTTKVerified) error {
+	sign := func(a *Approval, ticket []byte) error {
 		_, err := call(tpm, "sign", DefaultTimeout, repeatable, func(c *conn) (struct{}, error) {
 			l, err := tpm.load(c, boundKey)
 			if err != nil {
@@ -291,5 +291,44 @@ func TestOldTicket(t *testing.T) {
 	}
 	if err := sign(&second, ticketOf(&second)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPolicyIsGoTPMs holds what is written by hand against go-tpm's structures and policies.
+func TestPolicyIsGoTPMs(t *testing.T) {
+	approver := newApprover(t)
+	by := Approver{&approver.PublicKey, "g1"}
+	area := must(by.area())(t)
+	public := must(decode[tpm2.TPMTPublic]("area", area))(t)
+	if !must(tpm2.Pub(*public))(t).(*ecdsa.PublicKey).Equal(&approver.PublicKey) || !public.ObjectAttributes.SignEncrypt {
+		t.Errorf("%+v", public)
+	}
+	a := must(SignApproval(approver, "g1", map[int][32]byte{0: {1}, 7: {2}, 23: {3}}))(t)
+	if !bytes.Equal(pcrSelection(a.numbers()), tpm2.Marshal(selection(a.numbers()))) {
+		t.Error("another selection")
+	}
+	signature := must(decode[tpm2.TPMTSignature]("signature", must(tpmSignature(a.Signature))(t)))(t)
+	if der := must(ecdsaDER(signature, &approver.PublicKey, by.digest(must(a.policy())(t))))(t); !bytes.Equal(der, a.Signature) {
+		t.Error("another signature")
+	}
+	pcr := must(tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256))(t)
+	if err := (tpm2.PolicyPCR{PcrDigest: tpm2.TPM2BDigest{Buffer: a.pcrDigest()}, Pcrs: selection(a.numbers())}).Update(pcr); err != nil {
+		t.Fatal(err)
+	}
+	bound := must(tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256))(t)
+	name := must(tpm2.ObjectName(public))(t)
+	if err := (tpm2.PolicyAuthorize{KeySign: *name, PolicyRef: tpm2.TPM2BDigest{Buffer: by.ref()}}).Update(bound); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(pcr.Hash().Digest, must(a.policy())(t)) || !bytes.Equal(bound.Hash().Digest, must(by.boundPolicy())(t)) {
+		t.Error("another policy")
+	}
+	for _, c := range []struct{ ours, theirs uint32 }{
+		{ccLoadExternal, uint32(tpm2.TPMCCLoadExternal)}, {ccPolicyAuthorize, uint32(tpm2.TPMCCPolicyAuthorize)},
+		{ccVerifySignature, uint32(tpm2.TPMCCVerifySignature)}, {ccPolicyPCR, uint32(tpm2.TPMCCPolicyPCR)},
+	} {
+		if c.ours != c.theirs {
+			t.Errorf("command %#x, expected %#x", c.ours, c.theirs)
+		}
 	}
 }
