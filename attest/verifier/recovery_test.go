@@ -104,3 +104,13 @@ func TestApproveByVerifiedEvidence(t *testing.T) {
 		t.Errorf("a register that was not quoted: %v", err)
 	}
 }
+
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(tb testing.TB) T {
+		tb.Helper()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return v
+	}
+}
