@@ -55,9 +55,8 @@ type Courier struct {
 	Key string `cfg:"key,optional" form:"path" eg:"key: robot.key.pem"`
 	// TPM is a TPM 2.0 device, or the unix socket of a software TPM; without it, evidence is signed by a software key and says so.
 	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
-	// BoundKey binds the robot's own key to states of the computer that somebody has approved, and gives it a recovery; without it, the
-	// device key works in whatever state. It needs `tpm`, and an invitation with --approver.
-	BoundKey *BoundKey `cfg:"bound_key,optional" eg:"bound_key: {approver: approver.pem, scope: g1, recovery: /var/lib/robowarden-courier/recovery.pem}"`
+	// BoundKey binds the robot's key to approved states of its computer; without it, the device key works in whatever state.
+	BoundKey *BoundKey `cfg:"bound_key,optional" eg:"bound_key: {approver: approver.pem, scope: g1, recovery: recovery.pem}"`
 	// EventLog is the firmware's event log; without it, evidence carries none and says so.
 	EventLog string `cfg:"event_log,optional" form:"path" eg:"event_log: /sys/kernel/security/tpm0/binary_bios_measurements"`
 	// IMALog is the kernel's own log of files (IMA); without it, evidence carries none and says so.
@@ -99,15 +98,14 @@ type Runs struct {
 	Unit string `cfg:"unit" form:"unit" eg:"unit: planner.service"`
 }
 
-// BoundKey says in which states of the computer the robot's own key works. Signed approvals lie in the folder approvals of the courier's
-// state; in any other state the robot is in recovery: it attests, says so, and does nothing else.
+// BoundKey says who approves states of the computer. In any other, the robot is in recovery: it attests and does nothing else.
 type BoundKey struct {
-	// Approver is the public key, PEM, of who approves states.
+	// Approver is the public key of who approves states, PEM.
 	Approver string `cfg:"approver" form:"path" eg:"approver: approver.pem"`
-	// Scope is for whom states are approved: a class of robots that start alike, or this robot's id.
+	// Scope is for whom: a class of robots that start alike, or this robot's id.
 	Scope string `cfg:"scope" form:"scope" eg:"scope: g1"`
-	// Recovery is the certificate of the robot's recovery in PEM, where robowarden enroll can put it.
-	Recovery string `cfg:"recovery" form:"path" eg:"recovery: /var/lib/robowarden-courier/recovery.pem"`
+	// Recovery is the certificate of the robot's recovery, PEM.
+	Recovery string `cfg:"recovery" form:"path" eg:"recovery: recovery.pem"`
 }
 
 // Tokens says which programs of the robot get tokens that the device key signs, while the robot is attested.

@@ -416,7 +416,7 @@ func (l *loop) judged(envelope []byte, r *contract.Receipt) {
 	case o.AttestationResult.Verdict != order.VerdictAccepted:
 		l.session.refused(now, strings.Join(o.AttestationResult.Reasons, ", "))
 	case l.recovering():
-		l.session.detail = "a result that accepts does not count in recovery"
+		l.session.detail = "in recovery no result accepts"
 		l.session.rest(now)
 	default:
 		civil, _ := l.clock.Civil()

@@ -42,8 +42,7 @@ func newEnroll() *cobra.Command {
 			"Exit status: 0 the robot has a good certificate, 1 it has not got one or could not renew it, 2 the command was used wrongly.",
 		Example: "  sudo -u robowarden-courier robowarden enroll --invitation g1-0007.invitation\n" +
 			"  sudo -u robowarden-courier robowarden enroll --est https://est.example:8443 --roots est-ca.pem --user g1-0007 --secret-file once.txt\n" +
-			"  sudo -u robowarden-courier robowarden enroll --approval release-2.approval        # before an update, of a robot whose key is bound\n" +
-			"  robowarden enroll --show-ek        # for a TPM without a vendor's certificate: robowarden-station ca invite --ek",
+				"  robowarden enroll --show-ek        # for a TPM without a vendor's certificate: robowarden-station ca invite --ek",
 	}
 	deployment := deploymentFlag(cmd)
 	out := output(cmd)
@@ -55,7 +54,7 @@ func newEnroll() *cobra.Command {
 	fl.StringVar(&f.secret, "secret-file", "", "with --est: the file of the secret that goes with it")
 	fl.StringVar(&f.certificate, "bootstrap-certificate", "", "with --est: PEM certificate, such as the maker's, by which the server knows the robot at first")
 	fl.StringVar(&f.key, "bootstrap-key", "", "with --est: that certificate's private key, PEM")
-	fl.StringVar(&f.approval, "approval", "", "keep a signed approval of a state for the robot's bound key, and do nothing else")
+	fl.StringVar(&f.approval, "approval", "", "keep a signed approval of a state for the bound key, and do nothing else")
 	fl.BoolVar(&f.renew, "renew", false, "ask for a new certificate even if it is not time yet")
 	fl.BoolVar(&f.showEK, "show-ek", false, "print the SHA-256 of the TPM's endorsement key and do nothing else")
 	fl.DurationVar(&f.wait, "wait", 10*time.Minute, "how long to wait for an authority that has not decided yet")
