@@ -21,6 +21,17 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 			"Linux takes no longer path for a socket")
 	}
 	d.checkTokens(p)
+	if c := p.Courier; c != nil && c.BoundKey != nil {
+		if c.TPM == "" {
+			d.wrong(at("courier", "bound_key"), ruleMissing, "tpm as well", "no tpm", "a state is what a TPM has measured; a software key is bound to none")
+		}
+		if c.Key != "" {
+			d.wrong(at("courier", "key"), ruleOrder, "no key beside bound_key", c.Key, "it would open connections in whatever state")
+		}
+		if c.BoundKey.Recovery != "" && c.BoundKey.Recovery == c.Certificate {
+			d.wrong(at("courier", "bound_key", "recovery"), ruleOrder, "another path than certificate", c.Certificate, "two keys have two certificates")
+		}
+	}
 	d.unique("heartbeat_keys", "endpoint", names(p.HeartbeatKeys, func(k HeartbeatKey) string { return k.Endpoint }))
 	d.unique("command_keys", "key", names(p.CommandKeys, func(k CommandKey) string { return k.Key }))
 	l.cfg.HeartbeatKeys, l.cfg.CommandKeys = map[string]Secret{}, map[string]Secret{}

@@ -55,6 +55,8 @@ type Courier struct {
 	Key string `cfg:"key,optional" form:"path" eg:"key: robot.key.pem"`
 	// TPM is a TPM 2.0 device, or the unix socket of a software TPM; without it, evidence is signed by a software key and says so.
 	TPM string `cfg:"tpm,optional" form:"path" eg:"tpm: /dev/tpmrm0"`
+	// BoundKey binds the robot's key to approved states of its computer; without it, the device key works in whatever state.
+	BoundKey *BoundKey `cfg:"bound_key,optional" eg:"bound_key: {approver: approver.pem, scope: g1, recovery: recovery.pem}"`
 	// EventLog is the firmware's event log; without it, evidence carries none and says so.
 	EventLog string `cfg:"event_log,optional" form:"path" eg:"event_log: /sys/kernel/security/tpm0/binary_bios_measurements"`
 	// IMALog is the kernel's own log of files (IMA); without it, evidence carries none and says so.
@@ -94,6 +96,16 @@ type Runs struct {
 	Artifact string `cfg:"artifact" form:"id" eg:"artifact: grasp-model"`
 	// Unit is the systemd unit.
 	Unit string `cfg:"unit" form:"unit" eg:"unit: planner.service"`
+}
+
+// BoundKey says who approves states of the computer. In any other, the robot is in recovery: it attests and does nothing else.
+type BoundKey struct {
+	// Approver is the public key of who approves states, PEM.
+	Approver string `cfg:"approver" form:"path" eg:"approver: approver.pem"`
+	// Scope is for whom: a class of robots that start alike, or this robot's id.
+	Scope string `cfg:"scope" form:"scope" eg:"scope: g1"`
+	// Recovery is the certificate of the robot's recovery, PEM.
+	Recovery string `cfg:"recovery" form:"path" eg:"recovery: recovery.pem"`
 }
 
 // Tokens says which programs of the robot get tokens that the device key signs, while the robot is attested.
@@ -221,6 +233,9 @@ func (d *Deployment) others() []*string {
 	var out []*string
 	if c := d.Courier; c != nil {
 		out = append(out, &c.CA, &c.Certificate, &c.Key, &c.TPM, &c.EventLog, &c.IMALog, &c.MeasuredLog, &c.StateDir, &c.MetricsSocket)
+		if b := c.BoundKey; b != nil {
+			out = append(out, &b.Approver, &b.Recovery)
+		}
 	}
 	if s := d.Steward; s != nil {
 		out = append(out, &s.StateDir, &s.MetricsSocket, &s.Artifacts, &s.TPM)

@@ -74,6 +74,7 @@ var forms = compileForms([]form{
 	{"vector", `^` + pathForm + `(\[\*\]|\.\*)$`, "a path that ends in a star, such as imu_state.gyroscope[*] or imu.gyro.*", pathHint, "", nil},
 	{"http", `^http://[^/?#@]+:[0-9]{1,5}/?$`, "an address such as http://127.0.0.1:11311", "host and port, nothing more", "", nil},
 	{"tls", `^tls://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:[1-9][0-9]{0,4}$`, "an address such as tls://broker.example:8883", "host and port, nothing more; there is no unencrypted way", "", nil},
+	{"scope", `^([A-Za-z0-9._-]{1,64}|[A-Za-z0-9._:-]{1,64}/[A-Za-z0-9._:-]{1,64})$`, "a class of robots such as g1, or a robot such as unitree/g1-0007", "as the invitation and the approvals have it", "", nil},
 	{"levels", `^[A-Za-z0-9_.-]{1,64}(/[A-Za-z0-9_.-]{1,64}){0,7}$`, "one to eight levels of an MQTT topic such as hospital/robots", "no wildcards, no slash at either end", "", nil},
 	{"host", `^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$`, "a host name or address", "", "", nil},
 	{

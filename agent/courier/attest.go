@@ -412,9 +412,13 @@ func (l *loop) judged(envelope []byte, r *contract.Receipt) {
 	if err != nil || o.AttestationResult == nil {
 		return
 	}
-	if o.AttestationResult.Verdict != order.VerdictAccepted {
+	switch {
+	case o.AttestationResult.Verdict != order.VerdictAccepted:
 		l.session.refused(now, strings.Join(o.AttestationResult.Reasons, ", "))
-	} else {
+	case l.recovering():
+		l.session.detail = "in recovery no result accepts"
+		l.session.rest(now)
+	default:
 		civil, _ := l.clock.Civil()
 		l.session.accepted(now, o.NotAfter.Sub(civil))
 		l.result = fingerprint(envelope)
@@ -428,6 +432,6 @@ func (l *loop) turned(now time.Duration) {
 		return
 	}
 	l.shown, l.stateDue = state, true
-	l.note(KindAttestation, Change{State: state, Detail: clip(l.session.failed)})
-	l.log.Info().Str("state", state).Str("detail", l.session.failed).Msg("attestation")
+	l.note(KindAttestation, Change{State: state, Detail: clip(l.session.why())})
+	l.log.Info().Str("state", state).Str("detail", l.session.why()).Msg("attestation")
 }

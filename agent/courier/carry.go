@@ -166,7 +166,7 @@ func (l *loop) unanswered(p pending) {
 }
 
 // onArrival sorts what came from the network.
-func (l *loop) onArrival(a arrival) {
+func (l *loop) onArrival(ctx context.Context, a arrival) {
 	l.net.held.Add(-int64(len(a.payload)))
 	now := l.clock.Boot()
 	switch topic := strings.TrimPrefix(a.topic, l.net.base); {
@@ -175,7 +175,9 @@ func (l *loop) onArrival(a arrival) {
 	case (topic == TopicOrder || topic == TopicResult) && len(a.payload) <= maxOrderBytes && len(l.orders) < maxOrders:
 		a.topic = topic
 		l.orders = append(l.orders, a)
-	case topic == TopicAcknowledgement && len(a.payload) <= maxAckBytes:
+	case topic == TopicApproval && l.c.cfg.BoundKey != nil:
+		l.approval(ctx, a.payload)
+	case topic == TopicAcknowledgement && !l.recovering() && len(a.payload) <= maxAckBytes:
 		l.queueAck(a)
 	default:
 		l.note(KindCarried, Carried{Topic: clip(topic), Digest: fingerprint(a.payload), Reason: "not-carried"})
@@ -367,7 +369,7 @@ func (l *loop) receipt(raw []byte, r *contract.Receipt) {
 			}
 		}
 	}
-	if id != nil && l.try(sign) || len(l.unsigned) >= maxReceipts {
+	if id != nil && id.recovery == "" && l.try(sign) || len(l.unsigned) >= maxReceipts {
 		return // What finds no room is in the guard's journal.
 	}
 	l.unsigned = append(l.unsigned, unsigned{raw, r})
@@ -381,7 +383,7 @@ type unsigned struct {
 
 // signReceipts tries the receipts that wait once more.
 func (l *loop) signReceipts() {
-	if l.identity.Load() == nil {
+	if id := l.identity.Load(); id == nil || id.recovery != "" {
 		return
 	}
 	waiting := l.unsigned

@@ -336,7 +336,7 @@ func TestFloodFromTheNetwork(t *testing.T) {
 	w.settled(evidenceCount(30))
 	before := len(w.guard.got(contract.FrameOrder))
 	for i := range 300 {
-		for _, topic := range down() {
+		for _, topic := range down(true, false) {
 			w.send(topic, []byte(strings.Repeat("x", 1+i)), nil)
 		}
 	}

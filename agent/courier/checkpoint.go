@@ -19,7 +19,7 @@ func (l *loop) watch(log string, e *entry) {
 // once; without any, one a minute shows that the robot is there.
 func (l *loop) checkpoint(now time.Duration) {
 	h, id := l.head, l.identity.Load()
-	if l.signing || id == nil || l.welcome == nil || h.EvidenceSeq == 0 || h == l.signedHead || now-l.signedAt < checkEvery && l.signedAt > 0 {
+	if l.signing || id == nil || l.recovering() || l.welcome == nil || h.EvidenceSeq == 0 || h == l.signedHead || now-l.signedAt < checkEvery && l.signedAt > 0 {
 		return
 	}
 	news := l.wanted > l.signedHead.EvidenceSeq && h.EvidenceSeq >= l.wanted

@@ -196,14 +196,19 @@ func (l *loop) newLink(robot string) (*link, error) {
 		return nil, err
 	}
 	return &link{
-		clock: l.clock, broker: l.c.broker, client: ClientID(robot), base: TopicBase(cfg.Prefix, robot), will: will,
+		clock: l.clock, broker: l.c.broker, base: TopicBase(cfg.Prefix, robot), will: will,
 		config: func(now time.Time) (*tls.Config, error) {
 			id := l.identity.Load()
 			if id == nil {
-				return credentials(cfg, l.c.broker.Hostname(), nil, now)
+				return credentials(cfg, l.c.broker.Hostname(), nil, cfg.Certificate, now)
 			}
-			return credentials(cfg, l.c.broker.Hostname(), id.key, now)
+			return credentials(cfg, l.c.broker.Hostname(), id.key, id.certificate, now)
 		},
+		who: func() (string, []string) {
+			id := l.identity.Load()
+			return ClientID(robot, id != nil && id.recovery != ""), down(cfg.BoundKey != nil, id != nil && id.recovery != "")
+		},
+		left: make(chan struct{}, 1),
 		pace: l.c.pace, pause: backoff{first: l.c.pace.retryFirst, most: l.c.pace.retryMost, random: rand.Float64},
 		events: l.netEvents, arrived: l.arrivals, parcels: l.parcels,
 	}, nil

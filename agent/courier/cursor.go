@@ -115,8 +115,11 @@ func loadCursor(dir string) (*cursor, error) {
 }
 
 // storeCursor replaces the file: whole or not at all, also when the power fails.
-func storeCursor(dir string, data []byte) error {
-	path := filepath.Join(dir, cursorFile)
+func storeCursor(dir string, data []byte) error { return replaceFile(dir, cursorFile, data) }
+
+// replaceFile replaces a file of ours whole and returns once that is durable.
+func replaceFile(dir, name string, data []byte) error {
+	path := filepath.Join(dir, name)
 	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err

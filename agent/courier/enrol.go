@@ -51,6 +51,9 @@ func Enrol(ctx context.Context, c *config.Courier, robot string, o EnrolOptions)
 	}
 	if id.tpm != nil {
 		options.TPM, options.Key = id.tpm, id.tpm.Device()
+		if options.Bound = id.bound; id.bound != nil {
+			options.Recovery = c.BoundKey.Recovery
+		}
 	} else {
 		options.Key = softwareSigner{id.key}
 	}

@@ -218,7 +218,7 @@ func TestFormatNamesEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := append(down(), TopicConnection, TopicState, TopicEvent, TopicHello, TopicEvidence, TopicLog, TopicReceipt,
+	names := append(down(true, false), ReasonIdentity, TopicConnection, TopicState, TopicEvent, TopicHello, TopicEvidence, TopicLog, TopicReceipt,
 		Unattested, Attesting, Attested, Expired, Failed,
 		ReasonDNS, ReasonRefused, ReasonUnreachable, ReasonTimeout, ReasonBrokerExpired, ReasonBrokerUnknown, ReasonBrokerName, ReasonOwnExpired,
 		ReasonOwnRefused, ReasonOwnUnusable, ReasonTLS, ReasonNotAuthorised, ReasonProtocol, ReasonSilent, ReasonClosed, ReasonEnded)

@@ -28,6 +28,9 @@ func Identify(c *config.Courier, robot string) (*evidence.Identity, error) {
 			return nil, errors.New("the TPM has no attestation key")
 		}
 		out.AK = ak
+		if id.bound != nil {
+			out.Key, out.Recovery = id.bound.Public(), id.tpm.Device().Public()
+		}
 	}
 	return out, nil
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/attest/order"
@@ -27,18 +28,34 @@ type identity struct {
 	keyID string
 	tier  order.Tier
 	tpm   *tpm.TPM // nil for a software key
+	// certificate is the file of the key's certificate.
+	certificate string
+	// bound is the key that is bound to approved states, nil if the deployment has none; recovery is why it does not sign, "" if it
+	// does. Then key is the device key, which is for recovery alone.
+	bound    *tpm.BoundKey
+	recovery string
+	lost     atomic.Bool // the bound key has refused since
+	faults   []string    // approvals that are none
 }
 
 // openIdentity opens the TPM that the deployment names, or the software key that stands in for one. A TPM that is named
 // and does not answer is an error: a robot never falls back to a weaker key by itself.
 func openIdentity(c *config.Courier) (*identity, error) {
-	id := &identity{tier: order.TierSoftwareKey}
+	id := &identity{tier: order.TierSoftwareKey, certificate: c.Certificate}
 	var err error
 	if c.TPM != "" {
 		if id.tpm, err = tpm.Open(c.TPM); err != nil {
 			return nil, err
 		}
 		id.key, id.tier = id.tpm.Device(), order.TierTPM
+		if c.BoundKey != nil {
+			out, err := id.bind(c)
+			if err != nil {
+				id.close()
+				return nil, err
+			}
+			return out, nil
+		}
 	} else if id.key, err = openSoftwareKey(filepath.Join(c.StateDir, softwareKey)); err != nil {
 		return nil, err
 	}

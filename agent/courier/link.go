@@ -31,6 +31,8 @@ type pace struct {
 	// retryFirst and retryMost pace connections, resendFirst and resendMost repetitions, proveFirst and proveMost
 	// attestations.
 	retryFirst, retryMost, resendFirst, resendMost, proveFirst, proveMost time.Duration
+	// bound is how often the courier looks whether the bound key still signs, or signs again.
+	bound time.Duration
 	patience
 }
 
@@ -38,7 +40,7 @@ func defaultPace() pace {
 	return pace{
 		connect: 10 * time.Second, write: 5 * time.Second, keepAlive: 8 * time.Second, ping: 4 * time.Second, ack: 30 * time.Second,
 		steady: 20 * time.Second, reopen: 30 * time.Second, retryFirst: time.Second, retryMost: time.Minute, resendFirst: 15 * time.Second, resendMost: 10 * time.Minute,
-		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute, patience: defaultPatience(),
+		proveFirst: 5 * time.Second, proveMost: 5 * time.Minute, bound: 30 * time.Second, patience: defaultPatience(),
 	}
 }
 
@@ -79,7 +81,8 @@ type link struct {
 	pace    pace
 	clock   Clock
 	broker  *url.URL
-	client  string
+	who     func() (client string, topics []string) // as which client, and to what it listens
+	left    chan struct{}                           // the connection is to be made anew
 	base    string
 	will    []byte
 	config  func(now time.Time) (*tls.Config, error)
@@ -128,6 +131,11 @@ func (l *link) tell(ctx context.Context, e netEvent) bool {
 // session is the life of one connection. It returns why it ended.
 func (l *link) session(ctx context.Context) *linkError {
 	lost := make(chan error, 1)
+	select {
+	case <-l.left: // what is made now is the new one
+	default:
+	}
+	name, topics := l.who()
 	var conn atomic.Pointer[net.Conn]
 	end := func() {
 		if c := conn.Load(); c != nil {
@@ -136,7 +144,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	}
 	// Whatever the library still waits for ends with the connection.
 	defer end()
-	client := mqtt.NewClient(l.options(ctx, lost, &conn))
+	client := mqtt.NewClient(l.options(ctx, name, lost, &conn))
 	// Off the loop and bounded by the connection's deadlines; the library's goroutines end with the client.
 	token := client.Connect()
 	select {
@@ -151,7 +159,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	}
 	defer client.Disconnect(100)
 	filters := map[string]byte{}
-	for _, t := range down() {
+	for _, t := range topics {
 		filters[l.base+t] = Quality(t)
 	}
 	subscribed := client.SubscribeMultiple(filters, nil)
@@ -198,6 +206,14 @@ func (l *link) wait(ctx context.Context, t mqtt.Token, lost <-chan error) error 
 	}
 }
 
+// leave has the connection made anew, by whoever the robot is then.
+func (l *link) leave() {
+	select {
+	case l.left <- struct{}{}:
+	default:
+	}
+}
+
 // carry publishes what the loop hands over and reports what the broker has taken, in order, until the connection ends.
 func (l *link) carry(ctx context.Context, client mqtt.Client, lost <-chan error) *linkError {
 	ctx, cancel := context.WithCancel(ctx)
@@ -220,6 +236,8 @@ func (l *link) carry(ctx context.Context, client mqtt.Client, lost <-chan error)
 	select {
 	case <-ctx.Done():
 		return &linkError{ReasonEnded, ctx.Err()}
+	case <-l.left:
+		return &linkError{ReasonIdentity, errors.New("the robot goes on by another key")}
 	case err := <-lost:
 		return classify(err)
 	case err := <-ended:
@@ -283,10 +301,10 @@ func (l *link) confirm(ctx context.Context, waiting <-chan *parcel) *linkError {
 	}
 }
 
-func (l *link) options(ctx context.Context, lost chan<- error, conn *atomic.Pointer[net.Conn]) *mqtt.ClientOptions {
+func (l *link) options(ctx context.Context, name string, lost chan<- error, conn *atomic.Pointer[net.Conn]) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions()
 	o.AddBroker(l.broker.String())
-	o.SetClientID(l.client)
+	o.SetClientID(name)
 	o.SetProtocolVersion(4)
 	o.SetCleanSession(false)
 	o.SetAutoReconnect(false)

@@ -75,6 +75,10 @@ type loop struct {
 	frames      chan contract.Frame
 	welcome     *contract.Welcome // nil while the guard is away
 	nonce       string            // the guard's, of the last welcome
+	// looking says that the worker looks whether the bound key signs, lookAt when it does next; boundNoted is its fault as it was noted.
+	looking    bool
+	lookAt     time.Duration
+	boundNoted string
 	// counterFault is why the TPM stated nothing about the counter last.
 	counterFault string
 	lastID       uint32
@@ -160,7 +164,7 @@ func (l *loop) wait(ctx context.Context) error {
 	case e := <-l.netEvents:
 		l.onNet(ctx, e)
 	case a := <-l.arrivals:
-		l.onArrival(a)
+		l.onArrival(ctx, a)
 	case e := <-l.guardEvents:
 		return l.onGuard(ctx, e)
 	case e := <-l.entriesOf(0):
@@ -187,6 +191,9 @@ func (l *loop) step(ctx context.Context) {
 	l.session.setReady(now, l.up && l.welcome != nil && l.identity.Load() != nil && l.head.Digest != "")
 	if l.session.poll(now) {
 		l.hello()
+	}
+	if id := l.identity.Load(); id != nil && id.bound != nil && (now >= l.lookAt || id.lost.Load()) {
+		l.look(ctx)
 	}
 	l.turned(now)
 	for _, s := range l.streams {
@@ -255,12 +262,19 @@ func (l *loop) open(ctx context.Context) {
 func (l *loop) opened(ctx context.Context, id *identity, err error) {
 	if err == nil {
 		l.keyFault = ""
-		l.writer.tier = string(id.tier)
+		l.writer.tier, l.writer.recovery = string(id.tier), id.recovery != ""
+		l.session.recovery = id.recovery
+		for _, f := range id.faults {
+			l.boundFault("approval", errors.New(f))
+		}
+		if id.recovery != "" {
+			l.boundFault("bound key", errors.New(id.recovery))
+		}
 		if l.welcome != nil {
 			l.attesterFor(l.welcome)
 		}
-		l.note(KindStart, Started{l.c.o.Version, string(id.tier), id.keyID})
-		l.log.Info().Str("tier", string(id.tier)).Str("key", id.keyID).Msg("device key")
+		l.note(KindStart, Started{l.c.o.Version, string(id.tier), id.keyID, id.recovery != ""})
+		l.log.Info().Str("tier", string(id.tier)).Str("key", id.keyID).Bool("recovery", id.recovery != "").Msg("device key")
 		return
 	}
 	if text := err.Error(); text != l.keyFault {

@@ -32,15 +32,24 @@ const (
 	TopicChallenge = "attestation/challenge"
 	// TopicResult is the verifier's signed result.
 	TopicResult = "attestation/result"
+	// TopicApproval is an approver's signed approval of a state, for a robot whose key is bound.
+	TopicApproval = "attestation/approval"
 	// TopicOrder is a signed order for the guard.
 	TopicOrder = "order"
 	// TopicAcknowledgement is the consumer's signed acknowledgement.
 	TopicAcknowledgement = "acknowledgement"
 )
 
-// down are the topics that the courier listens to.
-func down() []string {
-	return []string{TopicChallenge, TopicResult, TopicOrder, TopicAcknowledgement}
+// down are the topics that the courier listens to. In recovery it sends no records, so nobody acknowledges any.
+func down(bound, recovery bool) []string {
+	out := []string{TopicChallenge, TopicResult, TopicOrder}
+	if bound {
+		out = append(out, TopicApproval)
+	}
+	if !recovery {
+		out = append(out, TopicAcknowledgement)
+	}
+	return out
 }
 
 // Quality is the MQTT quality of service that the courier asks for when it listens to a topic. The broker keeps what nobody sends
@@ -69,9 +78,13 @@ const (
 // TopicBase is what stands before a robot's topics: "<prefix>/v1/<manufacturer>/<serial>/".
 func TopicBase(prefix, robot string) string { return prefix + "/v1/" + robot + "/" }
 
-// ClientID is the MQTT client identifier of a robot.
-func ClientID(robot string) string {
-	return "robowarden:" + strings.Replace(robot, "/", ":", 1)
+// ClientID is the MQTT client identifier of a robot, or of its recovery: what waits for the one is not for the other.
+func ClientID(robot string, recovery bool) string {
+	name := "robowarden:"
+	if recovery {
+		name = "robowarden-recovery:"
+	}
+	return name + strings.Replace(robot, "/", ":", 1)
 }
 
 // Header is VDA 5050's, the first part of every message's data.
@@ -84,6 +97,8 @@ type Header struct {
 	// Attested is true while the guard holds an accepted attestation result, and Tier is what evidence is signed with.
 	Attested bool   `json:"attested"`
 	Tier     string `json:"tier"`
+	// Recovery is true while the robot speaks by its recovery, since its own key does not sign.
+	Recovery bool `json:"recovery,omitempty"`
 }
 
 func (h *Header) header() *Header { return h }
@@ -176,10 +191,11 @@ func ReceiptSigned(robot string, boot [16]byte, receipt []byte) []byte {
 
 // writer gives messages their envelopes.
 type writer struct {
-	clock Clock
-	robot string
-	tier  string
-	ids   map[string]uint32
+	clock    Clock
+	robot    string
+	tier     string
+	recovery bool
+	ids      map[string]uint32
 }
 
 // write encodes one message. id may be empty for a random one.
@@ -193,7 +209,7 @@ func (w *writer) write(topic, id string, attested bool, data headed) ([]byte, er
 	manufacturer, serial, _ := strings.Cut(w.robot, "/")
 	*data.header() = Header{
 		HeaderID: w.ids[topic], Timestamp: stamp(now), Version: "1.0.0", Manufacturer: manufacturer, SerialNumber: serial,
-		Attested: attested, Tier: w.tier,
+		Attested: attested, Tier: w.tier, Recovery: w.recovery,
 	}
 	w.ids[topic]++
 	out, err := json.Marshal(Envelope{

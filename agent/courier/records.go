@@ -61,6 +61,8 @@ type Started struct {
 	Version string `json:"version"`
 	Tier    string `json:"tier"`
 	KeyID   string `json:"key_id"`
+	// Recovery says that the key is that of the robot's recovery.
+	Recovery bool `json:"recovery,omitempty"`
 }
 
 // Change is the content of a [KindLink], [KindGuard] or [KindAttestation] record.

@@ -69,7 +69,7 @@ func (l *loop) next(now time.Duration) *parcel {
 	if len(l.control) > 0 {
 		return pop(&l.control)
 	}
-	if l.bucket.ready(now) > 0 {
+	if l.bucket.ready(now) > 0 || l.recovering() {
 		return nil
 	}
 	attested := l.session.attested(now)

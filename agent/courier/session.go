@@ -52,6 +52,7 @@ type session struct {
 	ready    bool          // broker, guard and key are there
 	until    time.Duration // end of the accepted result, 0 without one
 	renew    time.Duration // when the next one is asked for
+	recovery string        // why the robot's own key does not sign, "" if it does
 	failed   string        // why the last attempt came to nothing for good, for people
 	detail   string        // what happened last, for people
 	sent     int64         // how far the kernel's log of files has been sent without a result, in bytes
@@ -60,13 +61,13 @@ type session struct {
 
 // attested says whether a result counts now.
 func (s *session) attested(now time.Duration) bool {
-	return s.until > 0 && now < s.until && s.failed == ""
+	return s.until > 0 && now < s.until && s.failed == "" && s.recovery == ""
 }
 
 // state names the state.
 func (s *session) state(now time.Duration) string {
 	switch {
-	case s.failed != "":
+	case s.why() != "":
 		return Failed
 	case s.attested(now):
 		return Attested
@@ -78,11 +79,23 @@ func (s *session) state(now time.Duration) string {
 	return Unattested
 }
 
+// why is why nothing counts for good, for people. A robot in recovery says so first, whatever the verifier says.
+func (s *session) why() string {
+	if s.recovery == "" {
+		return s.failed
+	}
+	out := "recovery: the bound key does not sign: " + s.recovery
+	if s.failed != "" {
+		out += "; " + s.failed
+	}
+	return out
+}
+
 // claim is the state in the words that the guard takes, which have none for attested: that is the signed result's to say.
 func (s *session) claim(now time.Duration) (state, detail string) {
 	switch s.state(now) {
 	case Failed:
-		return contract.SessionFailed, s.failed
+		return contract.SessionFailed, s.why()
 	case Attested, Attesting:
 		return contract.SessionAttesting, s.detail
 	}

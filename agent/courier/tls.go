@@ -53,6 +53,8 @@ const (
 	ReasonClosed = "closed"
 	// ReasonEnded means that the courier itself ended it.
 	ReasonEnded = "ended"
+	// ReasonIdentity means that it ended it to go on by another key of the robot's: the bound one, or its recovery's.
+	ReasonIdentity = "identity"
 )
 
 // linkError is why there is no connection.
@@ -64,9 +66,9 @@ type linkError struct {
 func (e *linkError) Error() string { return e.reason + ": " + e.err.Error() }
 func (e *linkError) Unwrap() error { return e.err }
 
-// credentials prepares the TLS configuration. Files are read again for each attempt, so that a renewed certificate needs
+// credentials prepares the TLS configuration for a key and its certificate's file. Files are read again for each attempt, so that a renewed certificate needs
 // no restart.
-func credentials(c *config.Courier, host string, device crypto.Signer, now time.Time) (*tls.Config, error) {
+func credentials(c *config.Courier, host string, device crypto.Signer, certificate string, now time.Time) (*tls.Config, error) {
 	unusable := func(err error) error { return &linkError{ReasonOwnUnusable, err} }
 	ca, err := os.ReadFile(c.CA)
 	if err != nil {
@@ -76,7 +78,7 @@ func credentials(c *config.Courier, host string, device crypto.Signer, now time.
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, &linkError{ReasonBrokerUnknown, fmt.Errorf("%s: expected PEM certificates, found none", c.CA)}
 	}
-	cert, err := chain(c.Certificate)
+	cert, err := chain(certificate)
 	if err != nil {
 		return nil, unusable(err)
 	}
@@ -95,11 +97,11 @@ func credentials(c *config.Courier, host string, device crypto.Signer, now time.
 	}
 	public, ok := cert.Leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(signer.Public()) {
-		return nil, unusable(fmt.Errorf("%s: the certificate is for another key than the robot has", c.Certificate))
+		return nil, unusable(fmt.Errorf("%s: the certificate is for another key than the robot has", certificate))
 	}
 	if now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
 		return nil, &linkError{ReasonOwnExpired, fmt.Errorf("%s is valid from %s to %s, and the robot's clock says %s",
-			c.Certificate, stamp(cert.Leaf.NotBefore), stamp(cert.Leaf.NotAfter), stamp(now))}
+			certificate, stamp(cert.Leaf.NotBefore), stamp(cert.Leaf.NotAfter), stamp(now))}
 	}
 	cert.PrivateKey = signer
 	return &tls.Config{

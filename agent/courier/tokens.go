@@ -418,6 +418,8 @@ func (l *loop) tokenState() (tokenState, error) {
 		return s, refuse(RefusedTime, "no time service vouches for the clock")
 	case s.id == nil:
 		return s, refuse(RefusedKey, "there is no device key")
+	case s.id.recovery != "":
+		return s, refuse(RefusedKey, "the robot is in recovery, whose key signs no token")
 	}
 	s.robot, s.boot = l.welcome.Robot, l.welcome.BootID
 	return s, nil

@@ -63,7 +63,7 @@ func quick() pace {
 	p.retryFirst, p.retryMost, p.resendFirst, p.resendMost = 50*time.Millisecond, 200*time.Millisecond, time.Second, 2*time.Second
 	p.proveFirst, p.proveMost = 200*time.Millisecond, time.Second
 	p.keepAlive, p.ping = time.Second, time.Second
-	p.challenge, p.reopen = time.Second, 200*time.Millisecond
+	p.challenge, p.reopen, p.bound = time.Second, 200*time.Millisecond, 100*time.Millisecond
 	return p
 }
 

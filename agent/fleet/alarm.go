@@ -18,6 +18,8 @@ const (
 	UnknownRobot Code = "unknown-robot"
 	// WrongRobot: topic, source and header name different robots.
 	WrongRobot Code = "wrong-robot"
+	// InRecovery: a robot reports by its recovery, which may attest and nothing else.
+	InRecovery Code = "in-recovery"
 	// Altered: a record's digest does not follow from its content.
 	Altered Code = "altered"
 	// Gap: records are missing, and the robot does not say that it lost them.
@@ -48,6 +50,7 @@ var remedies = map[Code]string{
 	Oversize:           "look for whoever else writes to this topic; a courier splits what is too large",
 	UnknownRobot:       "enrol the robot, or take its access to the broker away",
 	WrongRobot:         "check the broker's access rules: one robot's certificate must not reach another's topics",
+	InRecovery:         "check the broker's access rules for the role robot-recovery, and ask the robot's verifier what the robot has started",
 	Altered:            "the record was changed on its way: take the broker and the courier for compromised and read the journal on the robot",
 	Gap:                "read the journal on the robot before its quota removes the records; if they are gone there too, treat it as tampering",
 	LossAnnounced:      "raise the journal's quota or the bandwidth; the announced records exist nowhere any more",

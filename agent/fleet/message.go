@@ -48,6 +48,7 @@ type header struct {
 	SerialNumber string `json:"serialNumber"`
 	Timestamp    string `json:"timestamp"`
 	Version      string `json:"version"`
+	Recovery     bool   `json:"recovery"`
 }
 
 // place names a log within a boot; the records of one message may share it.
@@ -113,6 +114,9 @@ func openMessage(robot, kind string, payload []byte) (json.RawMessage, *Alarm) {
 	var h header
 	if err := json.Unmarshal(e.Data, &h); err != nil {
 		return nil, malformed("data: %v", err)
+	}
+	if h.Recovery && kind != connectionType {
+		return nil, &Alarm{Code: InRecovery, Robot: robot, Text: "the robot says that it speaks by its recovery, and sends " + kind}
 	}
 	if named := h.Manufacturer + "/" + h.SerialNumber; named != robot {
 		return nil, &Alarm{Code: WrongRobot, Robot: robot, Text: fmt.Sprintf("header of %q on the topic of %s", clip(named), robot)}
@@ -210,13 +214,17 @@ func readConnection(robot string, payload []byte) (string, *Alarm) {
 		return "", alarm
 	}
 	var d struct {
-		State string `json:"connectionState"`
+		State    string `json:"connectionState"`
+		Recovery bool   `json:"recovery"`
 	}
 	if err := json.Unmarshal(data, &d); err != nil {
 		return "", &Alarm{Code: Malformed, Robot: robot, Text: "connection: " + err.Error()}
 	}
 	switch d.State {
 	case "ONLINE", "OFFLINE", "CONNECTIONBROKEN":
+		if d.Recovery {
+			return d.State + " in recovery: its own key does not sign", nil
+		}
 		return d.State, nil
 	}
 	return "", &Alarm{Code: Malformed, Robot: robot, Text: fmt.Sprintf("connectionState %q: expected ONLINE, OFFLINE or CONNECTIONBROKEN", clip(d.State))}

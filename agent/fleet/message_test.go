@@ -46,6 +46,8 @@ func TestFormFaults(t *testing.T) {
 	}{
 		"off: nothing is wrong":    {[]byte(good), ""},
 		"unknown key":              {field("news", 1), ""},
+		"in recovery":              {field("recovery", true), InRecovery},
+		"off: not in recovery":     {field("recovery", false), ""},
 		"no JSON":                  {[]byte("hello"), Malformed},
 		"empty":                    {nil, Malformed},
 		"text behind":              {[]byte(good + "{}"), Malformed},

@@ -88,6 +88,9 @@ type Identity struct {
 	AK []byte
 	// Key is the key that signs evidence, ECDSA on P-256.
 	Key crypto.PublicKey
+	// Recovery is the key that signs evidence of a robot whose Key is bound to approved states and does not sign, ECDSA on P-256: such
+	// evidence says what the robot has started, and is never accepted. Nil of robots whose key is not bound.
+	Recovery crypto.PublicKey
 }
 
 // maxIdentity is larger than any identity, maxAK than any public area.
@@ -101,6 +104,7 @@ type wireIdentity struct {
 	Tier      order.Tier `json:"tier"`
 	AK        string     `json:"ak,omitempty"`
 	DeviceKey string     `json:"device_key"`
+	Recovery  string     `json:"recovery_key,omitempty"`
 }
 
 func (i *Identity) validate() error {
@@ -113,7 +117,14 @@ func (i *Identity) validate() error {
 	if (i.Tier == order.TierTPM) != (len(i.AK) > 0) || len(i.AK) > maxAK {
 		return fmt.Errorf("ak: has %d bytes: expected a public area of at most %d with tier %s, and none without", len(i.AK), maxAK, order.TierTPM)
 	}
-	_, err := checkKey(i.Key)
+	id, err := checkKey(i.Key)
+	if err != nil || i.Recovery == nil {
+		return err
+	}
+	other, err := checkKey(i.Recovery)
+	if err == nil && (other == id || i.Tier != order.TierTPM) {
+		err = errors.New("recovery_key: expected another key than device_key, of a robot with a TPM")
+	}
 	return err
 }
 
@@ -126,7 +137,14 @@ func (i *Identity) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: %w", err)
 	}
-	return json.Marshal(wireIdentity{Robot: i.Robot, Tier: i.Tier, AK: base64.StdEncoding.EncodeToString(i.AK), DeviceKey: string(pem)})
+	w := wireIdentity{Robot: i.Robot, Tier: i.Tier, AK: base64.StdEncoding.EncodeToString(i.AK), DeviceKey: string(pem)}
+	if i.Recovery != nil {
+		if pem, err = order.MarshalPublicKey(i.Recovery); err != nil {
+			return nil, fmt.Errorf("identity: %w", err)
+		}
+		w.Recovery = string(pem)
+	}
+	return json.Marshal(w)
 }
 
 // UnmarshalJSON reads an identity as FORMAT.md says.
@@ -147,6 +165,11 @@ func (i *Identity) UnmarshalJSON(data []byte) error {
 	}
 	if out.Key, err = order.ParsePublicKey([]byte(w.DeviceKey)); err != nil {
 		return fmt.Errorf("identity: device_key: %w", err)
+	}
+	if w.Recovery != "" {
+		if out.Recovery, err = order.ParsePublicKey([]byte(w.Recovery)); err != nil {
+			return fmt.Errorf("identity: recovery_key: %w", err)
+		}
 	}
 	if err := out.validate(); err != nil {
 		return fmt.Errorf("identity: %w", err)

@@ -49,9 +49,9 @@ func Serial() (*big.Int, error) {
 // MaxChain is the largest number of certificates of one chain, and of one answer of an authority.
 const MaxChain = 16
 
-// CheckChain checks that a chain, its first certificate the robot's own, is for this robot and exactly this key, may be used to
+// CheckChain checks that a chain, its first certificate the robot's own, is for this role, robot and exactly this key, may be used to
 // connect, is valid now, and leads to one of the roots. Between them may be what the chain or the roots' list brings.
-func CheckChain(chain, roots []*x509.Certificate, robot string, key crypto.PublicKey, now time.Time) error {
+func CheckChain(chain, roots []*x509.Certificate, role Role, robot string, key crypto.PublicKey, now time.Time) error {
 	if len(chain) == 0 || len(chain) > MaxChain || len(roots) == 0 || len(roots) > MaxChain {
 		return fmt.Errorf("certificate: a chain of %d and %d roots: expected 1 to %d each", len(chain), len(roots), MaxChain)
 	}
@@ -62,8 +62,8 @@ func CheckChain(chain, roots []*x509.Certificate, robot string, key crypto.Publi
 		return errors.New("certificate: it is for another key than the robot's")
 	case leaf.IsCA:
 		return errors.New("certificate: it is an authority's, not a robot's")
-	case leaf.Subject.CommonName != CommonName(RoleRobot, robot):
-		return fmt.Errorf("certificate: it is for %q: expected %q", clip(leaf.Subject.CommonName), CommonName(RoleRobot, robot))
+	case leaf.Subject.CommonName != CommonName(role, robot):
+		return fmt.Errorf("certificate: it is for %q: expected %q", clip(leaf.Subject.CommonName), CommonName(role, robot))
 	}
 	pool, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, c := range roots {

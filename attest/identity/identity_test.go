@@ -77,7 +77,7 @@ func TestOpenSSLReadsWhatWeWrite(t *testing.T) {
 		return path
 	}
 	key := newKey(t)
-	request := openssl("req", "-inform", "DER", "-in", file("r", must(Request(key, robot))(t)), "-noout", "-verify", "-text")
+	request := openssl("req", "-inform", "DER", "-in", file("r", must(Request(key, RoleRobot, robot))(t)), "-noout", "-verify", "-text")
 	for _, want := range []string{"verify OK", "CN = unitree:g1-0007", "serialNumber = g1-0007", "O = unitree", "OU = robot"} {
 		if !strings.Contains(strings.ReplaceAll(request, " = ", "="), strings.ReplaceAll(want, " = ", "=")) {
 			t.Errorf("no %q in %s", want, request)
@@ -155,7 +155,7 @@ func TestPropertyRequests(t *testing.T) {
 	name := rapid.StringMatching(`[A-Za-z0-9_.:-]{1,64}/[A-Za-z0-9_.:-]{1,64}`)
 	rapid.Check(t, func(rt *rapid.T) {
 		a, b := name.Draw(rt, "a"), name.Draw(rt, "b")
-		der := must(Request(key, a))(t)
+		der := must(Request(key, RoleRobot, a))(t)
 		if got, err := CheckRequest(der, RoleRobot, a); err != nil || !got.Equal(key.Public()) {
 			rt.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestChains(t *testing.T) {
 	now := time.Now()
 	good, root := issue(t, RoleRobot, robot, key, nil)
 	_, stranger := issue(t, RoleRobot, robot, key, nil)
-	if err := CheckChain([]*x509.Certificate{good}, []*x509.Certificate{root}, robot, key.Public(), now); err != nil {
+	if err := CheckChain([]*x509.Certificate{good}, []*x509.Certificate{root}, RoleRobot, robot, key.Public(), now); err != nil {
 		t.Fatal(err)
 	}
 	alone := []*x509.Certificate{root}
@@ -203,7 +203,7 @@ func TestChains(t *testing.T) {
 		"no chain":           {nil, alone, robot, key, now, "0"},
 		"no roots":           {[]*x509.Certificate{good}, nil, robot, key, now, "0"},
 	} {
-		if err := CheckChain(c.chain, c.roots, c.robot, c.key.Public(), c.at); err == nil || !strings.Contains(err.Error(), c.says) {
+		if err := CheckChain(c.chain, c.roots, RoleRobot, c.robot, c.key.Public(), c.at); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -263,7 +263,7 @@ func FuzzDecodeCertificates(f *testing.F) {
 
 func FuzzCheckRequest(f *testing.F) {
 	key := newKey(f)
-	f.Add(must(Request(key, robot))(f))
+	f.Add(must(Request(key, RoleRobot, robot))(f))
 	f.Fuzz(func(t *testing.T, der []byte) {
 		if got, err := CheckRequest(der, RoleRobot, robot); err == nil && got == nil {
 			t.Fatal("no key")

@@ -42,6 +42,8 @@ type Ask struct {
 	// AK is the attestation key's public area, Device that of the device key.
 	AK     []byte `json:"ak"`
 	Device []byte `json:"device"`
+	// Bound is that of the key that is bound to approved states, of a robot that has one: then the device key is for recovery alone.
+	Bound []byte `json:"bound,omitempty"`
 }
 
 // Riddle is an authority's answer: a secret that only that TPM can open, if it has that attestation key.
@@ -64,6 +66,10 @@ type Solution struct {
 	// Attest and Signature are the TPM's statement over QualifyingData, see tpm.CertifyDevice.
 	Attest    []byte `json:"attest"`
 	Signature []byte `json:"signature"`
+	// BoundAttest and BoundSignature are the same about the bound key, see tpm.CertifyBound: it may be unable to sign a request, since
+	// the robot may not be in an approved state yet, and it gets its certificate by this alone.
+	BoundAttest    []byte `json:"bound_attest,omitempty"`
+	BoundSignature []byte `json:"bound_signature,omitempty"`
 }
 
 // QualifyingData ties a TPM's statement to one session and one request.

@@ -30,7 +30,7 @@ const maxAltName = 1024
 // Subject is what the subject of a certificate says: role and name, and of a robot manufacturer and serial number.
 func Subject(role Role, name string) pkix.Name {
 	s := pkix.Name{CommonName: CommonName(role, name), OrganizationalUnit: []string{string(role)}}
-	if role == RoleRobot {
+	if ofRobot(role) {
 		manufacturer, serial, _ := strings.Cut(name, "/")
 		s.Organization, s.SerialNumber = []string{manufacturer}, serial
 	}
@@ -67,7 +67,7 @@ func hardwareModule(robot string) (pkix.Extension, error) {
 // altNames puts role and name into a certificate's or a request's fields.
 func altNames(role Role, name string) (ext []pkix.Extension, hosts []string, addresses []net.IP, err error) {
 	switch role {
-	case RoleRobot:
+	case RoleRobot, RoleRecovery:
 		e, err := hardwareModule(name)
 		return []pkix.Extension{e}, nil, nil, err
 	case RoleServer:
@@ -87,7 +87,7 @@ func checkNames(role Role, name string, subject pkix.Name, extensions []pkix.Ext
 	if got, expected := subject.String(), want.String(); got != expected {
 		return fmt.Errorf("subject: found %q: expected %q", clipLong(got), expected)
 	}
-	if role != RoleRobot {
+	if !ofRobot(role) {
 		return nil
 	}
 	expected, err := hardwareModule(name)

@@ -13,18 +13,19 @@ import (
 // MaxRequest is the largest certificate request in bytes.
 const MaxRequest = 4 << 10
 
-// Request makes a certificate request (PKCS #10, DER) of a robot: in IEEE 802.1AR's words, for its LDevID. The key is ECDSA on
+// Request makes a certificate request (PKCS #10, DER) of a robot, in the role robot or robot-recovery: in IEEE 802.1AR's words, for its
+// LDevID. The key is ECDSA on
 // P-256 and signs SHA-256 digests; it may be in a TPM.
-func Request(key crypto.Signer, robot string) ([]byte, error) {
-	if err := CheckName(RoleRobot, robot); err != nil {
+func Request(key crypto.Signer, role Role, robot string) ([]byte, error) {
+	if err := CheckName(role, robot); err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
-	ext, _, _, err := altNames(RoleRobot, robot)
+	ext, _, _, err := altNames(role, robot)
 	if err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-		Subject: Subject(RoleRobot, robot), ExtraExtensions: ext, SignatureAlgorithm: x509.ECDSAWithSHA256,
+		Subject: Subject(role, robot), ExtraExtensions: ext, SignatureAlgorithm: x509.ECDSAWithSHA256,
 	}, key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
@@ -49,7 +50,7 @@ func CheckRequest(der []byte, role Role, name string) (*ecdsa.PublicKey, error) 
 	if err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
-	if role == RoleRobot {
+	if ofRobot(role) {
 		if err := checkNames(role, name, r.Subject, r.Extensions); err != nil {
 			return nil, fmt.Errorf("certificate request: %w", err)
 		}

@@ -16,6 +16,9 @@ type Role string
 const (
 	// RoleRobot is for robots: their LDevIDs.
 	RoleRobot Role = "robot"
+	// RoleRecovery is for robots whose own key does not sign, since they have started something that nobody has approved: their
+	// holder may attest, say so, and hear of a way back, and nothing else.
+	RoleRecovery Role = "robot-recovery"
 	// RoleFleetManager plans the work of many robots.
 	RoleFleetManager Role = "fleet-manager"
 	// RoleVendor made a robot.
@@ -30,7 +33,7 @@ const (
 
 // Roles lists every role.
 func Roles() []Role {
-	return []Role{RoleRobot, RoleFleetManager, RoleVendor, RoleOperator, RoleSafetyEngineer, RoleServer}
+	return []Role{RoleRobot, RoleRecovery, RoleFleetManager, RoleVendor, RoleOperator, RoleSafetyEngineer, RoleServer}
 }
 
 // maxHost is the longest name of a host.
@@ -42,7 +45,7 @@ func CheckName(role Role, name string) error {
 	var ok bool
 	var want string
 	switch role {
-	case RoleRobot:
+	case RoleRobot, RoleRecovery:
 		ok, want = order.IsRobotID(name), `"manufacturer/serial"`
 	case RoleServer:
 		ok, want = of(name, 1, maxHost, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-"), "a host name or an address"
@@ -63,7 +66,7 @@ func CheckNew(role Role, name string) error {
 	if err := CheckName(role, name); err != nil {
 		return err
 	}
-	if manufacturer, _, _ := strings.Cut(name, "/"); role == RoleRobot && strings.Contains(manufacturer, ":") {
+	if manufacturer, _, _ := strings.Cut(name, "/"); ofRobot(role) && strings.Contains(manufacturer, ":") {
 		return fmt.Errorf("name: found %q: expected a manufacturer without a colon: to a broker the robot is %q, and another's name may be that too; name it otherwise",
 			clip(name), clip(CommonName(role, name)))
 	}
@@ -78,14 +81,25 @@ func ParseRole(s string) (Role, error) {
 	return Role(s), nil
 }
 
+// recoveryPrefix is before a robot's name where it is in recovery. A robot's name holds no "@", and another holder's no colon, so
+// that no rule of a broker's for anybody else is about it.
+const recoveryPrefix = "recovery@"
+
 // CommonName is the name that a broker sees of a certificate's holder: a robot's with a colon, since the levels of MQTT topics
 // are parted by slashes.
 func CommonName(role Role, name string) string {
-	if role == RoleRobot {
+	switch role {
+	case RoleRobot:
 		return strings.Replace(name, "/", ":", 1)
+	case RoleRecovery:
+		return recoveryPrefix + strings.Replace(name, "/", ":", 1)
+	case RoleFleetManager, RoleVendor, RoleOperator, RoleSafetyEngineer, RoleServer:
 	}
 	return name
 }
+
+// ofRobot says whether holders of a role are robots.
+func ofRobot(role Role) bool { return role == RoleRobot || role == RoleRecovery }
 
 // of says whether s has so many bytes, all of the alphabet.
 func of(s string, shortest, longest int, alphabet string) bool {

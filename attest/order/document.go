@@ -99,3 +99,27 @@ func (r *ring) vouch(now Times, good []signed, role Role, allowDemo bool) ([]Sig
 	}
 	return signers, nil
 }
+
+// OpenDocument returns the payload of a document of one type that exactly this key has signed, and nobody else. It is for
+// documents whose signer something else than a key list names, such as the policy of a key in a TPM. Every refusal is an [Error].
+func OpenDocument(payloadType string, key crypto.PublicKey, envelope []byte) ([]byte, error) {
+	if err := checkPayloadType(payloadType); err != nil {
+		return nil, &Error{Reason: WrongType, Detail: "no document has this type", Err: err}
+	}
+	env, err := parseEnvelope(envelope, payloadType, maxDocumentEnvelope)
+	if err != nil {
+		return nil, err
+	}
+	one, err := pinnedRing([]crypto.PublicKey{key}, 1)
+	if err != nil {
+		return nil, &Error{Reason: UnknownKey, Detail: "the expected signer's key cannot be used", Err: err}
+	}
+	if len(env.Payload) > MaxPayload || len(env.Signatures) != 1 {
+		return nil, refuse(Oversize, "sign it anew", "the document has %d bytes and %d signatures: at most %d and exactly one are read",
+			len(env.Payload), len(env.Signatures), MaxPayload)
+	}
+	if s := one.checkOne(0, env.Signatures[0], env.PAE()); s.err != nil {
+		return nil, s.err
+	}
+	return env.Payload, nil
+}

@@ -7,14 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
-
-	"github.com/google/go-tpm/tpm2"
+	"strings"
 )
 
 // ErrState says that the computer has not started into a state that anybody has approved: the bound key does not sign.
@@ -23,12 +20,48 @@ var ErrState = errors.New("the pcrs hold no approved state")
 // MaxApprovals is the largest number of approvals that a robot keeps.
 const MaxApprovals = 16
 
-// approvalRef sets approvals apart from everything else that an approver may sign (policyRef of TPM2_PolicyAuthorize).
-const approvalRef = "robowarden/bound-key/v1"
+// approvalRef sets approvals apart from everything else that an approver may sign, see [Approver.ref].
+const approvalRef = "robowarden/bound-key/v1\x00"
+
+// maxScope is the longest scope in bytes: the longest robot's id, or a class of 64.
+const maxScope = 129
+
+// Approver is who approves states, and for whom: both are part of the policy of the keys that are bound to it.
+type Approver struct {
+	// Key is the approver's, ECDSA on P-256.
+	Key *ecdsa.PublicKey
+	// Scope is one robot's id, "manufacturer/serial", or the name of a class of robots that start alike: 1 to 64 letters,
+	// digits and "._-". A class has no slash, so that none is taken for a robot.
+	Scope string
+}
+
+// CheckScope says whether this is a scope.
+func CheckScope(scope string) error {
+	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	ok := of(scope, word)
+	if manufacturer, serial, robot := strings.Cut(scope, "/"); robot {
+		ok = of(manufacturer, word+":") && of(serial, word+":")
+	}
+	if !ok {
+		return fmt.Errorf("scope: found %q: expected a robot, manufacturer/serial, or a class of 1 to 64 letters, digits and \"._-\"", scope[:min(len(scope), maxScope)])
+	}
+	return nil
+}
+
+// of says whether s is 1 to 64 characters of the alphabet.
+func of(s, alphabet string) bool {
+	return len(s) > 0 && len(s) <= 64 && strings.Trim(s, alphabet) == ""
+}
+
+// ref is the policyRef of TPM2_PolicyAuthorize: an approval for another scope, or another purpose, does not fit the key.
+func (a *Approver) ref() []byte {
+	sum := sha256.Sum256([]byte(approvalRef + a.Scope))
+	return sum[:]
+}
 
 // Approval is an approver's word that a computer whose PCRs hold these values may use its bound key. It is for every
-// robot whose key is bound to this approver; it does not run out, so what must never start again is for a verifier to
-// refuse.
+// robot whose key is bound to this approver in its scope; it does not run out, so what must never start again is for a
+// verifier to refuse.
 type Approval struct {
 	// PCRs are the values, by number, of the SHA-256 bank.
 	PCRs map[int][sha256.Size]byte
@@ -36,34 +69,39 @@ type Approval struct {
 	Signature []byte
 }
 
-// SignApproval approves a state. The approver's key is ECDSA on P-256.
-func SignApproval(approver crypto.Signer, pcrs map[int][sha256.Size]byte) (Approval, error) {
-	key, ok := approver.Public().(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return Approval{}, errors.New("approval: expected an approver's key of ECDSA on P-256")
+// SignApproval approves a state in a scope. The approver's key is ECDSA on P-256.
+func SignApproval(approver crypto.Signer, scope string, pcrs map[int][sha256.Size]byte) (Approval, error) {
+	public, _ := approver.Public().(*ecdsa.PublicKey)
+	key, err := approverKey(public)
+	if err != nil {
+		return Approval{}, fmt.Errorf("approval: %w", err)
 	}
+	if err := CheckScope(scope); err != nil {
+		return Approval{}, fmt.Errorf("approval: %w", err)
+	}
+	by := Approver{key, scope}
 	a := Approval{PCRs: maps.Clone(pcrs)}
 	policy, err := a.policy()
 	if err != nil {
 		return Approval{}, err
 	}
-	if a.Signature, err = approver.Sign(rand.Reader, approvalDigest(policy), crypto.SHA256); err != nil {
+	if a.Signature, err = approver.Sign(rand.Reader, by.digest(policy), crypto.SHA256); err != nil {
 		return Approval{}, fmt.Errorf("approval: %w", err)
 	}
 	return a, nil
 }
 
-// Verify checks that the approver has signed this approval.
-func (a *Approval) Verify(approver *ecdsa.PublicKey) error {
-	if _, err := approverArea(approver); err != nil {
+// Verify checks that the approver has signed this approval for its scope.
+func (a *Approval) Verify(approver Approver) error {
+	if _, err := approver.area(); err != nil {
 		return fmt.Errorf("approval: %w", err)
 	}
 	policy, err := a.policy()
 	if err != nil {
 		return err
 	}
-	if !ecdsa.VerifyASN1(approver, approvalDigest(policy), a.Signature) {
-		return errors.New("approval: the signature is not the approver's over these values")
+	if !ecdsa.VerifyASN1(approver.Key, approver.digest(policy), a.Signature) {
+		return fmt.Errorf("approval: the signature is not the approver's over these values for %s", approver.Scope)
 	}
 	return nil
 }
@@ -91,75 +129,27 @@ func (a *Approval) pcrDigest() []byte {
 	return h.Sum(nil)
 }
 
-// policy is the digest of the policy that the TPM comes to when its PCRs hold these values.
-func (a *Approval) policy() ([]byte, error) {
-	pcrs, err := checkPCRs(a.numbers())
-	if err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
-	if err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	if err := (tpm2.PolicyPCR{PcrDigest: tpm2.TPM2BDigest{Buffer: a.pcrDigest()}, Pcrs: selection(pcrs)}).Update(calc); err != nil {
-		return nil, fmt.Errorf("approval: %w", err)
-	}
-	return calc.Hash().Digest, nil
-}
-
-// approvalDigest is what an approver signs (TPM 2.0 Library, part 3, TPM2_PolicyAuthorize: aHash).
-func approvalDigest(policy []byte) []byte {
-	sum := sha256.Sum256(slices.Concat(policy, []byte(approvalRef)))
+// digest is what an approver signs (TPM 2.0 Library, part 3, TPM2_PolicyAuthorize: aHash).
+func (a *Approver) digest(policy []byte) []byte {
+	sum := sha256.Sum256(slices.Concat(policy, a.ref()))
 	return sum[:]
 }
 
-// approverArea is an approver's key as a TPM loads it; its digest names the approver in the bound key's policy.
-func approverArea(key *ecdsa.PublicKey) (tpm2.TPMTPublic, error) {
+// approverKey takes the one kind of key that approvers have.
+func approverKey(key *ecdsa.PublicKey) (*ecdsa.PublicKey, error) {
 	if key == nil || key.Curve != elliptic.P256() {
-		return tpm2.TPMTPublic{}, errors.New("expected an approver's key of ECDSA on P-256")
+		return nil, errors.New("expected an approver's key of ECDSA on P-256")
 	}
-	point, err := key.Bytes() // an uncompressed point: one byte of form, then both coordinates
-	if err != nil {
-		return tpm2.TPMTPublic{}, fmt.Errorf("the approver's key: %w", err)
-	}
-	half := (len(point) - 1) / 2
-	area := signingTemplate(false, "")
-	area.ObjectAttributes = tpm2.TPMAObject{SignEncrypt: true}
-	area.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{
-		X: tpm2.TPM2BECCParameter{Buffer: point[1 : 1+half]}, Y: tpm2.TPM2BECCParameter{Buffer: point[1+half:]},
-	})
-	return area, nil
-}
-
-// approverName is the TPM's name of an approver's key.
-func approverName(area *tpm2.TPMTPublic) []byte {
-	sum := sha256.Sum256(tpm2.Marshal(*area))
-	return append([]byte{0, byte(tpm2.TPMAlgSHA256)}, sum[:]...)
-}
-
-// boundPolicy is the policy of keys that are bound to an approver: any state that he has signed.
-func boundPolicy(area *tpm2.TPMTPublic) ([]byte, error) {
-	calc, err := tpm2.NewPolicyCalculator(tpm2.TPMAlgSHA256)
-	if err != nil {
-		return nil, err
-	}
-	err = tpm2.PolicyAuthorize{
-		KeySign: tpm2.TPM2BName{Buffer: approverName(area)}, PolicyRef: tpm2.TPM2BDigest{Buffer: []byte(approvalRef)},
-	}.Update(calc)
-	return calc.Hash().Digest, err
+	return key, nil
 }
 
 // CheckBound says whether this may be a bound key: made in its TPM, for signing only, and of no use but by a policy, which
-// is that of this approver's states.
-func (p *Public) CheckBound(approver *ecdsa.PublicKey) error {
+// is that of this approver's states in this scope.
+func (p *Public) CheckBound(approver Approver) error {
 	if err := p.CheckDevice(); err != nil {
 		return err
 	}
-	area, err := approverArea(approver)
-	if err != nil {
-		return err
-	}
-	policy, err := boundPolicy(&area)
+	policy, err := approver.boundPolicy()
 	if err != nil {
 		return err
 	}
@@ -167,18 +157,4 @@ func (p *Public) CheckBound(approver *ecdsa.PublicKey) error {
 		return errors.New("not a bound key: expected one that signs only by the approver's policy; it signs without, or by another")
 	}
 	return nil
-}
-
-// tpmSignature is an ASN.1 signature as TPMs have it.
-func tpmSignature(der []byte) (tpm2.TPMTSignature, error) {
-	var parts struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(der, &parts); err != nil || len(rest) > 0 || parts.R.Sign() <= 0 || parts.S.Sign() <= 0 ||
-		parts.R.BitLen() > 256 || parts.S.BitLen() > 256 {
-		return tpm2.TPMTSignature{}, errors.New("approval: the signature is not ASN.1 of ECDSA on P-256")
-	}
-	return tpm2.TPMTSignature{SigAlg: tpm2.TPMAlgECDSA, Signature: tpm2.NewTPMUSignature(tpm2.TPMAlgECDSA, &tpm2.TPMSSignatureECC{
-		Hash:       tpm2.TPMAlgSHA256,
-		SignatureR: tpm2.TPM2BECCParameter{Buffer: parts.R.FillBytes(make([]byte, 32))},
-		SignatureS: tpm2.TPM2BECCParameter{Buffer: parts.S.FillBytes(make([]byte, 32))},
-	})}, nil
 }

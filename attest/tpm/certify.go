@@ -3,7 +3,6 @@ package tpm
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
 	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
@@ -68,8 +67,8 @@ func VerifyDevice(ak crypto.PublicKey, s Statement, device, qualifyingData []byt
 	return p, info, err
 }
 
-// VerifyBound is VerifyDevice for a key that is bound to an approver.
-func VerifyBound(ak crypto.PublicKey, s Statement, bound []byte, approver *ecdsa.PublicKey, qualifyingData []byte) (*Public, Info, error) {
+// VerifyBound is VerifyDevice for a key that is bound to an approver in a scope.
+func VerifyBound(ak crypto.PublicKey, s Statement, bound []byte, approver Approver, qualifyingData []byte) (*Public, Info, error) {
 	p, err := ParsePublic(bound)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("bound key: %w: %w", ErrMalformed, err)

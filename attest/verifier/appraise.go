@@ -42,7 +42,7 @@ type Input struct {
 type appraisal struct {
 	Input
 	Appraisal
-	off      Code // Reasons with this code are not seen: only tests set it.
+	off      Code // Reasons with this code are not seen: tests set it, and who asks only what the robot has started.
 	e        *evidence.Evidence
 	firmware *eventlog.Log
 	measured *eventlog.Measured
@@ -59,7 +59,7 @@ func appraiseWith(a *appraisal) (*Appraisal, *evidence.Evidence) {
 	a.Next = a.State
 	// A check that returns false ends the judgement: what comes after it would be about an attacker's words.
 	for _, check := range []func(*appraisal) bool{
-		(*appraisal).checkForm, (*appraisal).checkKey, (*appraisal).checkSubject, (*appraisal).checkNonce, (*appraisal).checkTier,
+		(*appraisal).checkForm, (*appraisal).checkKey, (*appraisal).checkSubject, (*appraisal).checkNonce, (*appraisal).checkTier, (*appraisal).checkRecovery,
 		(*appraisal).checkQuote, (*appraisal).checkSelection, (*appraisal).checkLearning, (*appraisal).checkLogs, (*appraisal).checkIMA, (*appraisal).checkPCRs, (*appraisal).checkEvents, (*appraisal).checkFiles,
 		(*appraisal).checkClaims, (*appraisal).checkRejected, (*appraisal).checkContinuity,
 	} {
@@ -102,6 +102,10 @@ func (a *appraisal) checkForm() bool {
 // checkKey checks the robot's own signature. Nothing in the evidence is believed before.
 func (a *appraisal) checkKey() bool {
 	if err := a.e.Verify(a.Robot.Identity.Key); err != nil {
+		if k := a.Robot.Identity.Recovery; k != nil && a.e.Verify(k) == nil {
+			a.Appraisal.Recovery = true
+			return true
+		}
 		return !a.refuse(WrongDeviceKey, "", "a signature by the key that "+a.Robot.Identity.Robot+" was enrolled with", err.Error(),
 			"if the robot has a new TPM or a new software key, enrol it again; otherwise somebody else speaks in its name, perhaps from a copy of its disk")
 	}
@@ -149,6 +153,16 @@ func (a *appraisal) checkTier() bool {
 			return !a.refuse(WrongTier, "", "evidence of tier "+string(want), "tier "+string(found),
 				"check that the agent may open the TPM; if the robot has changed for good, enrol it again")
 		}
+	}
+	return true
+}
+
+// checkRecovery refuses what the robot's recovery has signed, whatever it shows: that is for people, and loosens nothing. What comes after
+// is judged all the same, and says what to do.
+func (a *appraisal) checkRecovery() bool {
+	if a.Appraisal.Recovery {
+		a.refuse(Recovery, "", "a signature by the robot's own key, which is bound to approved states", "one by its recovery: the key does not sign in the state that the robot is in",
+			"if the robot is to run what it runs, approve the state (verifier approve) and send the robot the approval; otherwise bring back what it ran before")
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -51,7 +52,8 @@ func Learn(in Input, name string, pin ...int) (*References, error) {
 	}
 	// The values themselves are the judge: keys, freshness, quote, logs and labels have to hold, and all that was seen fits.
 	in.References = r
-	if a, _ := Appraise(in); a.Verdict != order.VerdictAccepted || !a.Authentic {
+	// Who has signed of the robot's two keys says nothing about what it has started.
+	if a, _ := appraise(in, Recovery); a.Verdict != order.VerdictAccepted || !a.Authentic {
 		var why []string
 		for _, reason := range a.Reasons {
 			why = append(why, reason.String())
@@ -59,6 +61,24 @@ func Learn(in Input, name string, pin ...int) (*References, error) {
 		return nil, fmt.Errorf("%w: %s", ErrNotVerified, strings.Join(why, "; "))
 	}
 	return r, nil
+}
+
+// Quoted are the values of these registers in evidence that is verified as [Learn] verifies it, but for what the robot has started: the
+// enrolled keys have signed and quoted it, in answer to the challenge that is given. With it somebody may approve that state.
+func Quoted(in Input, pcrs []int) (map[int][sha256.Size]byte, error) {
+	a, e := Appraise(in)
+	if !a.Authentic || a.TPM == nil || in.Recorded && in.Challenge == nil {
+		return nil, fmt.Errorf("%w: %s", ErrNotVerified, strings.TrimSpace(a.Text()))
+	}
+	out := map[int][sha256.Size]byte{}
+	for _, n := range pcrs {
+		v, ok := e.Quote.PCRs[n]
+		if !ok {
+			return nil, fmt.Errorf("%w: PCR %d is not among those that were quoted, %v: name it in the reference values", ErrNotVerified, n, sortedPCRs(e.Quote))
+		}
+		out[n] = v
+	}
+	return out, nil
 }
 
 // twice is a path that was measured with several contents, "" without one.

@@ -20,6 +20,9 @@ const (
 	WrongDeviceKey Code = "wrong-device-key"
 	// WrongTier means that the evidence rests on something else than the robot was enrolled with.
 	WrongTier Code = "wrong-tier"
+	// Recovery means that the robot's recovery has signed the evidence, since its own key does not sign in the state that it is in. What
+	// it has started, the other reasons say; there may be none but that nobody has approved it.
+	Recovery Code = "recovery"
 	// OtherRobot means that the evidence is another robot's.
 	OtherRobot Code = "other-robot"
 	// OtherBoot means that the evidence is of another boot than the one that was challenged.
@@ -123,7 +126,7 @@ const (
 // Codes lists every code.
 func Codes() []Code {
 	return []Code{
-		Malformed, WrongDeviceKey, WrongTier, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
+		Malformed, WrongDeviceKey, WrongTier, Recovery, OtherRobot, OtherBoot, StaleNonce, Replayed, WrongAK, QuoteMalformed, ClaimsSwapped,
 		PCRDigest, PCRMissing, PCRUnasked, NotLearned, PCRMismatch, PCRValue, EventlogMissing, EventlogMismatch, EventlogMalformed, EventlogPartial,
 		EventlogSHA1, EventlogUnquoted, SecureBootOff, EventValue, EventUnexpected, EventMissing, MeasuredFile, IMAFile, NotMeasured, FalseLabel, Rejected, AgentDigest, PolicyDigest,
 		ProfileDigest, TopicsDigest, KernelVersion, AgentMismatch, PolicyMismatch, ProfileMismatch, TopicsMismatch,
@@ -193,6 +196,8 @@ type Appraisal struct {
 	// Overtaken says that it is not, since the verifier has judged newer evidence, or by other rules, meanwhile: nobody has done
 	// anything wrong, and the robot asks again.
 	Overtaken bool
+	// Recovery says that the robot's recovery has signed: the evidence is authentic, and never accepted.
+	Recovery bool
 	// TPM is what the TPM says about itself, nil unless its quote was good.
 	TPM *tpm.Info
 	// Next is what to remember about the robot; it differs from before only where the TPM's own word was good.

@@ -184,7 +184,7 @@ func TestAnotherClient(t *testing.T) {
 	}
 	key := must(order.GenerateKey(order.ECDSAP256))(t)
 	for name, data := range map[string][]byte{
-		"request.der": must(identity.Request(key, robot))(t), "key.pem": must(order.MarshalPrivateKey(key))(t),
+		"request.der": must(identity.Request(key, identity.RoleRobot, robot))(t), "key.pem": must(order.MarshalPrivateKey(key))(t),
 		"roots.pem": identity.EncodePEM([]*x509.Certificate{a.Root(identity.RoleServer)}),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
@@ -206,7 +206,7 @@ func TestAnotherClient(t *testing.T) {
 	}
 	for _, name := range []string{"first.der", "second.der"} {
 		c := must(x509.ParseCertificate(must(os.ReadFile(filepath.Join(dir, name)))(t)))(t)
-		if err := identity.CheckChain([]*x509.Certificate{c}, []*x509.Certificate{a.Root(identity.RoleRobot)}, robot, key.Public(), time.Now()); err != nil {
+		if err := identity.CheckChain([]*x509.Certificate{c}, []*x509.Certificate{a.Root(identity.RoleRobot)}, identity.RoleRobot, robot, key.Public(), time.Now()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

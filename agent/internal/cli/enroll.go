@@ -25,6 +25,7 @@ import (
 // enrolFlags are what a person says about an enrolment.
 type enrolFlags struct {
 	invitation, est, roots, user, secret, certificate, key string
+	approval                                               string
 	renew, showEK                                          bool
 	wait, timeout                                          time.Duration
 }
@@ -41,7 +42,7 @@ func newEnroll() *cobra.Command {
 			"Exit status: 0 the robot has a good certificate, 1 it has not got one or could not renew it, 2 the command was used wrongly.",
 		Example: "  sudo -u robowarden-courier robowarden enroll --invitation g1-0007.invitation\n" +
 			"  sudo -u robowarden-courier robowarden enroll --est https://est.example:8443 --roots est-ca.pem --user g1-0007 --secret-file once.txt\n" +
-			"  robowarden enroll --show-ek        # for a TPM without a vendor's certificate: robowarden-station ca invite --ek",
+				"  robowarden enroll --show-ek        # for a TPM without a vendor's certificate: robowarden-station ca invite --ek",
 	}
 	deployment := deploymentFlag(cmd)
 	out := output(cmd)
@@ -53,6 +54,7 @@ func newEnroll() *cobra.Command {
 	fl.StringVar(&f.secret, "secret-file", "", "with --est: the file of the secret that goes with it")
 	fl.StringVar(&f.certificate, "bootstrap-certificate", "", "with --est: PEM certificate, such as the maker's, by which the server knows the robot at first")
 	fl.StringVar(&f.key, "bootstrap-key", "", "with --est: that certificate's private key, PEM")
+	fl.StringVar(&f.approval, "approval", "", "keep a signed approval of a state for the bound key, and do nothing else")
 	fl.BoolVar(&f.renew, "renew", false, "ask for a new certificate even if it is not time yet")
 	fl.BoolVar(&f.showEK, "show-ek", false, "print the SHA-256 of the TPM's endorsement key and do nothing else")
 	fl.DurationVar(&f.wait, "wait", 10*time.Minute, "how long to wait for an authority that has not decided yet")
@@ -82,6 +84,9 @@ func (f *enrolFlags) run(ctx context.Context, cmd *cobra.Command, deployment str
 	}
 	if f.showEK {
 		return showEK(cmd, dep.Courier)
+	}
+	if f.approval != "" {
+		return keepApproval(cmd, dep.Courier, f.approval)
 	}
 	o := courier.EnrolOptions{Renew: f.renew, Wait: f.wait, Timeout: f.timeout}
 	if !asJSON {
@@ -165,6 +170,10 @@ func (f *enrolFlags) server() (*enrol.Server, error) {
 }
 
 func printEnrolment(cmd *cobra.Command, o *enrol.Outcome, file string, asJSON bool) error {
+	type recovery struct {
+		Subject  string    `json:"subject"`
+		NotAfter time.Time `json:"not_after"`
+	}
 	type answer struct {
 		Did         string    `json:"did"`
 		Subject     string    `json:"subject"`
@@ -173,9 +182,13 @@ func printEnrolment(cmd *cobra.Command, o *enrol.Outcome, file string, asJSON bo
 		Certificate string    `json:"certificate"`
 		NotAfter    time.Time `json:"not_after"`
 		Due         time.Time `json:"due"`
+		Recovery    *recovery `json:"recovery,omitempty"`
 	}
 	c := o.Certificate
-	a := answer{o.Did, c.Subject.String(), c.Issuer.String(), fmt.Sprintf("%x", c.SerialNumber), file, c.NotAfter.UTC(), o.Due.UTC()}
+	a := answer{o.Did, c.Subject.String(), c.Issuer.String(), fmt.Sprintf("%x", c.SerialNumber), file, c.NotAfter.UTC(), o.Due.UTC(), nil}
+	if r := o.Recovery; r != nil {
+		a.Recovery = &recovery{r.Subject.String(), r.NotAfter.UTC()}
+	}
 	if asJSON {
 		text, err := json.Marshal(a)
 		if err != nil {
@@ -186,6 +199,23 @@ func printEnrolment(cmd *cobra.Command, o *enrol.Outcome, file string, asJSON bo
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "done        %s\ncertificate %s\nissuer      %s\nfile        %s\nends        %s\nrenewal     from %s\n",
 		a.Did, a.Subject, a.Issuer, a.Certificate, a.NotAfter.Format(time.RFC3339), a.Due.Format(time.RFC3339))
+	if err == nil && a.Recovery != nil {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "recovery    %s\nends        %s\n", a.Recovery.Subject, a.Recovery.NotAfter.Format(time.RFC3339))
+	}
+	return err
+}
+
+// keepApproval keeps an approved state, as an update does before it starts.
+func keepApproval(cmd *cobra.Command, c *config.Courier, file string) error {
+	envelope, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	a, err := courier.KeepApproval(c, envelope)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "kept        %s, for %s, signed %s\n", a.Reason, a.Scope, a.Issued.Format(time.RFC3339))
 	return err
 }
 

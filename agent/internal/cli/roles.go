@@ -317,6 +317,9 @@ func courierWalls(d *config.Deployment, file string) confine.CourierOptions {
 	if d.Steward != nil {
 		o.Paths.Read = append(o.Paths.Read, d.Steward.StateDir)
 	}
+	if b := c.BoundKey; b != nil {
+		o.Paths.Read = append(o.Paths.Read, b.Approver, b.Recovery)
+	}
 	if c.MetricsSocket != "" {
 		o.Paths.Write = append(o.Paths.Write, filepath.Dir(c.MetricsSocket))
 	}

@@ -32,7 +32,7 @@ func (d *device) solve(r *identity.Riddle) (*identity.Solution, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.solution(r.Session, secret, must(identity.Request(d.key, d.name))(d.s.tb)), nil
+	return d.solution(r.Session, secret, must(identity.Request(d.key, identity.RoleRobot, d.name))(d.s.tb)), nil
 }
 
 func (d *device) solution(session, secret, request []byte) *identity.Solution {
@@ -60,15 +60,15 @@ func TestAttacksOnActivation(t *testing.T) {
 		"another TPM guesses the secret": {func(x *identity.Solution) { x.Secret = make([]byte, 32) }, "another TPM has answered"},
 		"no secret":                      {func(x *identity.Solution) { x.Secret = nil }, "another TPM has answered"},
 		"another TPM certifies its key": {func(x *identity.Solution) {
-			*x = *b.solution(x.Session, x.Secret, must(identity.Request(b.key, robot))(t))
+			*x = *b.solution(x.Session, x.Secret, must(identity.Request(b.key, identity.RoleRobot, robot))(t))
 		}, "signature does not match"},
 		"a request for another key": {func(x *identity.Solution) {
-			*x = *a.solution(x.Session, x.Secret, must(identity.Request(soft, robot))(t))
+			*x = *a.solution(x.Session, x.Secret, must(identity.Request(soft, identity.RoleRobot, robot))(t))
 		}, "another key than the one in the TPM"},
 		"a request for another serial": {func(x *identity.Solution) {
-			*x = *a.solution(x.Session, x.Secret, must(identity.Request(a.key, "unitree/g1-0008"))(t))
+			*x = *a.solution(x.Session, x.Secret, must(identity.Request(a.key, identity.RoleRobot, "unitree/g1-0008"))(t))
 		}, "g1-0008"},
-		"a request that the statement is not about": {func(x *identity.Solution) { x.Request = must(identity.Request(a.key, robot))(t) }, "qualifying data"},
+		"a request that the statement is not about": {func(x *identity.Solution) { x.Request = must(identity.Request(a.key, identity.RoleRobot, robot))(t) }, "qualifying data"},
 		"a request that is changed": {func(x *identity.Solution) {
 			r := bytes.Clone(x.Request)
 			r[len(r)-1] ^= 1
@@ -106,8 +106,8 @@ func TestAttacksOnActivation(t *testing.T) {
 	if _, err := b.solve(riddle); err == nil {
 		t.Error("another TPM has opened the riddle")
 	}
-	first := must(s.a.Activate(honest))(t)
-	if again := must(s.a.Activate(honest))(t); !again.Equal(first) { // replayed: nothing new comes of it
+	first := must(s.a.Activate(honest))(t)[0]
+	if again := must(s.a.Activate(honest))(t)[0]; !again.Equal(first) { // replayed: nothing new comes of it
 		t.Error("a replay got another certificate")
 	}
 	s.clock.wait(sessionLife)
@@ -174,11 +174,11 @@ func TestRenewalBelongsToItsRobot(t *testing.T) {
 		request []byte
 		says    string
 	}{
-		"another's request":      {a, must(identity.Request(keyB, robot))(t), "another key"},
-		"another's serial":       {a, must(identity.Request(keyA, "unitree/g1-0008"))(t), "subject"},
+		"another's request":      {a, must(identity.Request(keyB, identity.RoleRobot, robot))(t), "another key"},
+		"another's serial":       {a, must(identity.Request(keyA, identity.RoleRobot, "unitree/g1-0008"))(t), "subject"},
 		"an operator's":          {person, request, "certificate"},
 		"another authority's":    {foreign, request, "certificate"},
-		"the authority's own":    {s.a.Root(identity.RoleRobot), must(identity.Request(keyA, robot))(t), "certificate"},
+		"the authority's own":    {s.a.Root(identity.RoleRobot), must(identity.Request(keyA, identity.RoleRobot, robot))(t), "certificate"},
 		"what is not a request":  {a, []byte("x"), "certificate request"},
 		"more than is ever read": {a, make([]byte, identity.MaxRequest+1), "certificate request"},
 	} {
@@ -186,11 +186,11 @@ func TestRenewalBelongsToItsRobot(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, cert, err)
 		}
 	}
-	if _, err := s.a.Renew(b, must(identity.Request(keyB, "unitree/g1-0008"))(t)); err != nil {
+	if _, err := s.a.Renew(b, must(identity.Request(keyB, identity.RoleRobot, "unitree/g1-0008"))(t)); err != nil {
 		t.Error(err)
 	}
 	revoke(t, s, robot)
-	if _, err := s.a.Renew(a, must(identity.Request(keyA, robot))(t)); !errors.Is(err, ErrRefused) {
+	if _, err := s.a.Renew(a, must(identity.Request(keyA, identity.RoleRobot, robot))(t)); !errors.Is(err, ErrRefused) {
 		t.Errorf("revoked: %v", err)
 	}
 	for role, want := range map[identity.Role]string{identity.RoleOperator: "CN=olga,OU=operator"} {
@@ -221,7 +221,7 @@ func TestRequestsOverHTTP(t *testing.T) {
 	pool.AddCert(s.a.Root(identity.RoleServer))
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}}
 	key := must(order.GenerateKey(order.ECDSAP256))(t)
-	request := base64.StdEncoding.EncodeToString(must(identity.Request(key, robot))(t))
+	request := base64.StdEncoding.EncodeToString(must(identity.Request(key, identity.RoleRobot, robot))(t))
 	for name, c := range map[string]struct {
 		method, path, kind, body, user string
 		status                         int

@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
@@ -12,11 +13,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/robowarden/robowarden/attest/evidence"
 	"github.com/robowarden/robowarden/attest/identity"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
 )
 
 // ErrRefused is wrapped by every answer that is a no: whoever asked is not entitled. Other errors are the authority's own
@@ -55,6 +58,9 @@ func Open(dir string, now func() time.Time) (*Authority, error) {
 	a := &Authority{dir: dir, roots: map[identity.Role]*root{}, now: now, step: func(string) {}, lists: lists{kept: map[identity.Role]*list{}}}
 	if info, err := os.Stat(filepath.Join(dir, dirRoots)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%s is no authority's folder: make one with robowarden-station ca init (%w)", dir, err)
+	}
+	if err := addRecovery(dir, now()); err != nil {
+		return nil, fmt.Errorf("root %s: %w", identity.RoleRecovery, err)
 	}
 	for _, role := range identity.Roles() {
 		r, err := openRoot(dir, role)
@@ -96,6 +102,9 @@ type InviteOptions struct {
 	Until time.Time
 	// EK is the SHA-256 of the endorsement key's public area, hexadecimal, for a TPM without a certificate.
 	EK string
+	// Approver and Scope say to whose approvals the robot's key must be bound (see [tpm.Approver]); nil and "" for a key that is not.
+	Approver *ecdsa.PublicKey
+	Scope    string
 }
 
 func (o *InviteOptions) check(now time.Time) error {
@@ -112,6 +121,15 @@ func (o *InviteOptions) check(now time.Time) error {
 	if b, err := hex.DecodeString(o.EK); err != nil || o.EK != "" && (len(b) != 32 || o.Tier != order.TierTPM) {
 		return errors.New("endorsement key: expected the SHA-256 of its public area in hexadecimal digits, of a robot with a TPM")
 	}
+	switch {
+	case o.Approver == nil && o.Scope == "":
+	case o.Tier != order.TierTPM:
+		return errors.New("approver: a software key is bound to nothing: expected a robot with a TPM")
+	case o.Approver == nil || o.Approver.Curve != elliptic.P256():
+		return errors.New("approver: expected a key of ECDSA on P-256")
+	default:
+		return tpm.CheckScope(o.Scope)
+	}
 	return nil
 }
 
@@ -126,12 +144,21 @@ func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires
 	_, _ = rand.Read(secret) // it never fails: crypto/rand ends the program instead
 	token = hex.EncodeToString(secret)
 	expires = now.Add(o.Wait)
+	var approver []byte
+	if o.Approver != nil {
+		if o.Scope != robot && strings.Contains(o.Scope, "/") {
+			return "", time.Time{}, fmt.Errorf("scope: found the robot %s: expected %s itself, or a class", o.Scope, robot)
+		}
+		if approver, err = x509.MarshalPKIXPublicKey(o.Approver); err != nil {
+			return "", time.Time{}, fmt.Errorf("approver: %w", err)
+		}
+	}
 	err = a.update(identity.RoleRobot, robot, func(r *record) error {
 		if len(r.Invitations) >= maxInvitations {
 			return fmt.Errorf("%d invitations wait for %s already: wait until they run out, or revoke the robot", len(r.Invitations), robot)
 		}
 		r.Invitations = append(r.Invitations, invited{
-			Hash: tokenHash(token), Tier: o.Tier, Issued: now, Expires: expires, Life: o.Life, Until: o.Until.UTC(), EK: o.EK,
+			Hash: tokenHash(token), Tier: o.Tier, Issued: now, Expires: expires, Life: o.Life, Until: o.Until.UTC(), EK: o.EK, Approver: approver, Scope: o.Scope,
 		})
 		return nil
 	})
@@ -141,12 +168,12 @@ func (a *Authority) Invite(robot string, o InviteOptions) (token string, expires
 	return token, expires, nil
 }
 
-// sign issues a certificate of a role for a key and puts it into the record.
-func (a *Authority) sign(r *record, key *ecdsa.PublicKey, life time.Duration, now time.Time) (*x509.Certificate, error) {
-	if err := identity.CheckNew(r.Role, r.Name); err != nil {
+// sign issues a certificate of a role for a key and puts it into the holder's record.
+func (a *Authority) sign(r *record, role identity.Role, key *ecdsa.PublicKey, life time.Duration, now time.Time) (*x509.Certificate, error) {
+	if err := identity.CheckNew(role, r.Name); err != nil {
 		return nil, refuse("%w", err)
 	}
-	root := a.roots[r.Role]
+	root, list := a.roots[role], r.of(role)
 	end := now.Add(life)
 	if !r.Until.IsZero() && r.Until.Before(end) {
 		end = r.Until
@@ -157,10 +184,10 @@ func (a *Authority) sign(r *record, key *ecdsa.PublicKey, life time.Duration, no
 	if !end.After(now) {
 		return nil, fmt.Errorf("a certificate from now would be over already, at %s", end.Format(time.RFC3339))
 	}
-	if len(r.Certificates) >= maxCertificates {
-		return nil, refuse("%d certificates of %s are valid already, expected fewer than %d", len(r.Certificates), r.Name, maxCertificates)
+	if len(*list) >= maxCertificates {
+		return nil, refuse("%d certificates of %s are valid already, expected fewer than %d", len(*list), r.Name, maxCertificates)
 	}
-	template, err := identity.Template(r.Role, r.Name, now, end)
+	template, err := identity.Template(role, r.Name, now, end)
 	if err != nil {
 		return nil, err
 	}
@@ -172,22 +199,22 @@ func (a *Authority) sign(r *record, key *ecdsa.PublicKey, life time.Duration, no
 	if err != nil {
 		return nil, err
 	}
-	r.Certificates = append(r.Certificates, issued{DER: der, At: now.UTC()})
+	*list = append(*list, issued{DER: der, At: now.UTC()})
 	return cert, nil
 }
 
 // renewed is the certificate to hand out for a key: the newest once more while more than half of its life is left, so that
 // whoever lost an answer gets the same again and nobody can pile them up; else a new one.
-func (a *Authority) renewed(r *record, key *ecdsa.PublicKey, now time.Time) (*x509.Certificate, error) {
-	if c := r.newest(key, now); c != nil && c.NotAfter.Sub(now) > c.NotAfter.Sub(c.NotBefore)/2 {
+func (a *Authority) renewed(r *record, role identity.Role, key *ecdsa.PublicKey, now time.Time) (*x509.Certificate, error) {
+	if c := lastOf(*r.of(role), key, now); c != nil && c.NotAfter.Sub(now) > c.NotAfter.Sub(c.NotBefore)/2 {
 		return c, nil
 	}
-	return a.sign(r, key, r.Life, now)
+	return a.sign(r, role, key, r.Life, now)
 }
 
 // Issue signs a certificate request of somebody who is no robot, whose request somebody has carried here.
 func (a *Authority) Issue(role identity.Role, name string, request []byte, life time.Duration) (*x509.Certificate, error) {
-	if role == identity.RoleRobot {
+	if role == identity.RoleRobot || role == identity.RoleRecovery {
 		return nil, errors.New("robots are enrolled: invite the robot instead")
 	}
 	if life < MinLife || life > MaxLife {
@@ -199,7 +226,7 @@ func (a *Authority) Issue(role identity.Role, name string, request []byte, life 
 	}
 	var cert *x509.Certificate
 	err = a.update(role, name, func(r *record) error {
-		cert, err = a.sign(r, key, life, a.now())
+		cert, err = a.sign(r, role, key, life, a.now())
 		return err
 	})
 	return cert, err
@@ -212,6 +239,9 @@ func (a *Authority) Revoke(v *order.Revocation) error {
 	if err != nil {
 		return err
 	}
+	if role == identity.RoleRecovery {
+		return errors.New("revocation: a robot's recovery is revoked with the robot itself: give the role robot")
+	}
 	if now := a.now(); v.Before.After(now) {
 		return fmt.Errorf("revocation: it is of %s, and now is %s: wait, or set the clock", v.Before.Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
@@ -220,11 +250,7 @@ func (a *Authority) Revoke(v *order.Revocation) error {
 			r.Revoked = v.Before.UTC()
 		}
 		r.Invitations = slices.DeleteFunc(r.Invitations, func(i invited) bool { return !i.Issued.After(r.Revoked) })
-		for i := range r.Certificates {
-			if c := &r.Certificates[i]; c.Revoked.IsZero() && !c.At.After(r.Revoked) {
-				c.Revoked = r.Revoked
-			}
-		}
+		r.revoke(r.Revoked, func(c *issued) bool { return !c.At.After(r.Revoked) })
 		return nil
 	})
 }
@@ -242,5 +268,11 @@ func (a *Authority) Identity(robot string) (*evidence.Identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &evidence.Identity{Robot: robot, Tier: r.Keys.Tier, AK: r.Keys.AK, Key: key}, nil
+	i := &evidence.Identity{Robot: robot, Tier: r.Keys.Tier, AK: r.Keys.AK, Key: key}
+	if r.Keys.Recovery != nil {
+		if i.Recovery, err = x509.ParsePKIXPublicKey(r.Keys.Recovery); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
 }

@@ -53,7 +53,7 @@ func (a *Authority) CRL(role identity.Role) ([]byte, error) {
 	a.lists.mu.Lock()
 	defer a.lists.mu.Unlock()
 	// A record is replaced whole, which changes its folder. Looked at before the records: what changes meanwhile shows next time.
-	folder, err := os.Stat(filepath.Join(a.dir, dirRecords, string(role))) //nolint:gosec // one of the roles
+	folder, err := os.Stat(filepath.Join(a.dir, dirRecords, string(kept(role)))) //nolint:gosec // one of the roles
 	if err != nil {
 		return nil, err
 	}
@@ -73,14 +73,23 @@ func (a *Authority) CRL(role identity.Role) ([]byte, error) {
 	return der, nil
 }
 
+// kept is the role in whose records a role's certificates are.
+func kept(role identity.Role) identity.Role {
+	if role == identity.RoleRecovery {
+		return identity.RoleRobot
+	}
+	return role
+}
+
 // signCRL reads the records and signs their list.
 func (a *Authority) signCRL(role identity.Role, now time.Time) ([]byte, error) {
 	a.step("list")
 	now = now.UTC().Truncate(time.Second)
 	out := &x509.RevocationList{Number: big.NewInt(now.Unix()), ThisUpdate: now.Add(-5 * time.Minute), NextUpdate: now.Add(crlLife)}
-	err := a.each(role, func(r *record) error {
-		for i := range r.Certificates {
-			c := &r.Certificates[i]
+	err := a.each(kept(role), func(r *record) error {
+		list := *r.of(role)
+		for i := range list {
+			c := &list[i]
 			if c.Revoked.IsZero() {
 				continue
 			}

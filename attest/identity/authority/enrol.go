@@ -51,6 +51,9 @@ func (a *Authority) Challenge(ask *identity.Ask) (*identity.Riddle, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.bound(k, i); err != nil {
+		return nil, err
+	}
 	if i != nil {
 		if k.Maker, err = a.checkTPM(ask, i, now); err != nil {
 			return nil, err
@@ -90,7 +93,62 @@ func askedKeys(ask *identity.Ask, now time.Time) (*keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device key: %w", err)
 	}
-	return &keys{Tier: order.TierTPM, EK: ask.EK, AK: ask.AK, Key: key, Since: now.UTC()}, nil
+	k := &keys{Tier: order.TierTPM, EK: ask.EK, AK: ask.AK, Key: key, Since: now.UTC()}
+	if len(ask.Bound) == 0 {
+		return k, nil
+	}
+	bound, err := tpm.ParsePublic(ask.Bound)
+	if err != nil {
+		return nil, fmt.Errorf("bound key: %w", err)
+	}
+	k.Bound, k.Recovery = ask.Bound, key
+	if k.Key, err = x509.MarshalPKIXPublicKey(bound.Key()); err != nil {
+		return nil, fmt.Errorf("bound key: %w", err)
+	}
+	return k, nil
+}
+
+// bound says whether a robot's key is bound as its invitation, or what it was enrolled with, says, and puts into the keys to whom. A
+// robot whose key is not bound must not get by where it should be, nor one that is bound to somebody else.
+func (r *record) bound(k *keys, i *invited) error {
+	if i != nil {
+		k.Approver, k.Scope = i.Approver, i.Scope
+	} else if r.Keys != nil {
+		k.Approver, k.Scope = r.Keys.Approver, r.Keys.Scope
+	}
+	switch {
+	case len(k.Approver) == 0 && len(k.Bound) == 0:
+		return nil
+	case len(k.Approver) == 0:
+		return refuse("%s: its key is bound to approved states, and the invitation names nobody who approves any: invite it with --approver, or take bound_key out of its deployment", r.Name)
+	case len(k.Bound) == 0:
+		return refuse("%s: the invitation is for a key that is bound to approved states of %s, and the robot's is not: give its deployment the section courier.bound_key", r.Name, k.Scope)
+	}
+	by, err := k.approver()
+	if err != nil {
+		return err
+	}
+	p, err := tpm.ParsePublic(k.Bound)
+	if err == nil {
+		err = p.CheckBound(by)
+	}
+	if err != nil {
+		return refuse("bound key: %w: compare approver and class in the robot's deployment with the invitation's, scope %s", err, k.Scope)
+	}
+	return nil
+}
+
+// approver is to whose approvals the keys are bound.
+func (k *keys) approver() (tpm.Approver, error) {
+	key, err := x509.ParsePKIXPublicKey(k.Approver)
+	if err != nil {
+		return tpm.Approver{}, fmt.Errorf("approver: %w", err)
+	}
+	by, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return tpm.Approver{}, fmt.Errorf("approver: found a key of type %T", key)
+	}
+	return tpm.Approver{Key: by, Scope: k.Scope}, nil
 }
 
 // admit says whether a robot may be enrolled with these keys: nil and nil if it is already, else by which invitation.
@@ -182,9 +240,10 @@ func (a *Authority) open(b []byte, now time.Time) (*session, error) {
 	return s, nil
 }
 
-// Activate takes a robot's answer and returns its certificate. The secret has proven that endorsement key and attestation key are
-// in one TPM, the statement that the device key is in it too, and the request is that key's for exactly this robot.
-func (a *Authority) Activate(x *identity.Solution) (*x509.Certificate, error) {
+// Activate takes a robot's answer and returns its certificates: its own, and that of its recovery where its own key is bound. The
+// secret has proven that endorsement key and attestation key are in one TPM, the statements that the others are in it too, and the
+// request is the device key's for exactly this robot.
+func (a *Authority) Activate(x *identity.Solution) ([]*x509.Certificate, error) {
 	now := a.now()
 	s, err := a.open(x.Session, now)
 	if err != nil {
@@ -204,14 +263,37 @@ func (a *Authority) Activate(x *identity.Solution) (*x509.Certificate, error) {
 	if !bytes.Equal(info.QualifiedSigner, ak.EndorsementSigner()) {
 		return nil, refuse("attestation key: it is not a primary key of the endorsement hierarchy")
 	}
-	key, err := identity.CheckRequest(x.Request, identity.RoleRobot, s.Robot)
+	role := identity.RoleRobot
+	if len(s.Keys.Bound) > 0 {
+		role = identity.RoleRecovery
+	}
+	key, err := identity.CheckRequest(x.Request, role, s.Robot)
 	if err != nil {
 		return nil, refuse("%w", err)
 	}
 	if !key.Equal(device.Key()) {
 		return nil, refuse("certificate request: it is for another key than the one in the TPM")
 	}
-	return a.enrol(s.Robot, s.Token, &s.Keys, key)
+	if role == identity.RoleRobot {
+		return a.enrol(s.Robot, s.Token, &s.Keys, key, nil)
+	}
+	by, err := s.Keys.approver()
+	if err != nil {
+		return nil, err
+	}
+	statement := tpm.Statement{Attest: x.BoundAttest, Signature: x.BoundSignature}
+	bound, info, err := tpm.VerifyBound(ak.Key(), statement, s.Keys.Bound, by, identity.QualifyingData(x.Session, x.Request))
+	if err != nil {
+		return nil, refuse("bound key: %w", err)
+	}
+	if !bytes.Equal(info.QualifiedSigner, ak.EndorsementSigner()) {
+		return nil, refuse("attestation key: it is not a primary key of the endorsement hierarchy")
+	}
+	main, ok := bound.Key().(*ecdsa.PublicKey)
+	if !ok {
+		return nil, refuse("bound key: found a key of type %T: expected ECDSA", bound.Key())
+	}
+	return a.enrol(s.Robot, s.Token, &s.Keys, main, key)
 }
 
 // Software enrols a robot without a TPM: whoever has the invitation and a key.
@@ -227,40 +309,54 @@ func (a *Authority) Software(robot, token string, request []byte) (*x509.Certifi
 	if err != nil {
 		return nil, err
 	}
-	return a.enrol(robot, token, &keys{Tier: order.TierSoftwareKey, Key: der, Since: a.now().UTC()}, key)
+	certs, err := a.enrol(robot, token, &keys{Tier: order.TierSoftwareKey, Key: der, Since: a.now().UTC()}, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	return certs[0], nil
 }
 
-// enrol writes a robot's keys and its certificate, both or neither.
-func (a *Authority) enrol(robot, token string, k *keys, key *ecdsa.PublicKey) (cert *x509.Certificate, err error) {
+// enrol writes a robot's keys and its certificates, all or nothing: for the key that it works with, and for its recovery's unless that
+// is nil.
+func (a *Authority) enrol(robot, token string, k *keys, key, recovery *ecdsa.PublicKey) (certs []*x509.Certificate, err error) {
 	err = a.update(identity.RoleRobot, robot, func(r *record) error {
 		now := a.now()
 		i, err := r.admit(token, k, now)
 		if err != nil {
 			return err
 		}
+		if err := r.bound(k, i); err != nil {
+			return err
+		}
 		if i == nil {
-			cert, err = a.renewed(r, key, now)
+			certs, err = a.both(r, key, recovery, now)
 			return err
 		}
 		if err := a.elsewhere(robot, k); err != nil {
 			return err
 		}
 		// A robot has one identity: what it was enrolled with before ends here.
-		for n := range r.Certificates {
-			if c := &r.Certificates[n]; c.Revoked.IsZero() {
-				c.Revoked = now.UTC()
-			}
-		}
+		r.revoke(now.UTC(), func(*issued) bool { return true })
 		k.Since, k.By = now.UTC(), i.Hash
 		r.Keys, r.Life, r.Until = k, i.Life, i.Until
 		r.Invitations = slices.DeleteFunc(r.Invitations, func(x invited) bool { return x.Hash == i.Hash })
-		cert, err = a.sign(r, key, r.Life, now)
+		certs, err = a.both(r, key, recovery, now)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return cert, nil
+	return certs, nil
+}
+
+// both hands out the certificates that a robot is to have now.
+func (a *Authority) both(r *record, key, recovery *ecdsa.PublicKey, now time.Time) ([]*x509.Certificate, error) {
+	main, err := a.renewed(r, identity.RoleRobot, key, now)
+	if err != nil || recovery == nil {
+		return []*x509.Certificate{main}, err
+	}
+	second, err := a.renewed(r, identity.RoleRecovery, recovery, now)
+	return []*x509.Certificate{main, second}, err
 }
 
 // elsewhere refuses a TPM, or a key, that is another robot's.
@@ -289,6 +385,9 @@ func (a *Authority) Renew(peer *x509.Certificate, request []byte) (cert *x509.Ce
 	}
 	err = a.update(identity.RoleRobot, robot, func(r *record) error {
 		now := a.now()
+		if r.Keys != nil && r.Keys.Bound != nil {
+			return refuse("%s: its key is bound: it proves its TPM instead, so that its recovery's certificate comes along", robot)
+		}
 		if err := r.enrolled(r.Keys, now); err != nil {
 			return refuse("%s: %w", robot, err)
 		}
@@ -296,7 +395,7 @@ func (a *Authority) Renew(peer *x509.Certificate, request []byte) (cert *x509.Ce
 		if !known {
 			return refuse("%s: the certificate was revoked, or its keys were replaced", robot)
 		}
-		cert, err = a.renewed(r, key, now)
+		cert, err = a.renewed(r, identity.RoleRobot, key, now)
 		return err
 	})
 	if err != nil {
@@ -311,6 +410,9 @@ func (a *Authority) robotOf(peer *x509.Certificate) (string, error) {
 	pool.AddCert(a.roots[identity.RoleRobot].cert)
 	if _, err := peer.Verify(x509.VerifyOptions{Roots: pool, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		return "", refuse("certificate: %w", err)
+	}
+	if ou := peer.Subject.OrganizationalUnit; len(ou) != 1 || ou[0] != string(identity.RoleRobot) {
+		return "", refuse("certificate: it is for %q: expected a robot's own", ou)
 	}
 	if len(peer.Subject.Organization) != 1 {
 		return "", refuse("certificate: expected one manufacturer, found %d", len(peer.Subject.Organization))

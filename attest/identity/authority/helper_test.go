@@ -285,6 +285,7 @@ type device struct {
 	m    *machine
 	t    *tpm.TPM
 	key  tpm.Signer
+	to   *tpm.Approver // whose approvals its key is bound to, nil for a key that is not
 	step func(string)
 }
 
@@ -296,10 +297,14 @@ func (s *site) newDevice(m *machine) *device {
 }
 
 func (d *device) options() enrol.Options {
-	return enrol.Options{
+	o := enrol.Options{
 		Dir: filepath.Join(d.dir, "enrolment"), Certificate: filepath.Join(d.dir, "robot.pem"), ServerRoots: filepath.Join(d.dir, "broker-ca.pem"),
-		Robot: d.name, Key: d.key, TPM: d.t, Now: d.s.clock.now, Step: d.step,
+		Robot: d.name, Key: d.key, TPM: d.t, Now: d.s.clock.now, Step: d.step, Recovery: filepath.Join(d.dir, "recovery.pem"),
 	}
+	if d.to != nil {
+		o.Bound = must(d.t.Bound(*d.to, nil))(d.s.tb)
+	}
+	return o
 }
 
 func (d *device) run(i *identity.Invitation) (*enrol.Outcome, error) {

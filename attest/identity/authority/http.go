@@ -109,7 +109,7 @@ func (h *handler) certificates(w http.ResponseWriter, r *http.Request, robot str
 }
 
 func (h *handler) caCerts(w http.ResponseWriter, r *http.Request) {
-	h.certificates(w, r, "", h.a.Root(identity.RoleRobot), h.a.Root(identity.RoleServer))
+	h.certificates(w, r, "", h.a.Root(identity.RoleRobot), h.a.Root(identity.RoleRecovery), h.a.Root(identity.RoleServer))
 }
 
 func (h *handler) crl(w http.ResponseWriter, r *http.Request) {
@@ -162,11 +162,11 @@ func (h *handler) activate(w http.ResponseWriter, r *http.Request) {
 			err = &fault{http.StatusBadRequest, err}
 		}
 	}
-	var cert *x509.Certificate
+	var certs []*x509.Certificate
 	if err == nil {
-		cert, err = h.a.Activate(&x)
+		certs, err = h.a.Activate(&x)
 	}
-	h.answer(w, r, cert, err)
+	h.answer(w, r, err, certs...)
 }
 
 // request reads a certificate request as EST has it.
@@ -195,7 +195,7 @@ func (h *handler) enrol(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		cert, err = h.a.Software(user, token, der)
 	}
-	h.answer(w, r, cert, err)
+	h.answer(w, r, err, cert)
 }
 
 // renew is EST's simplereenroll: over a connection that the robot's own certificate has opened.
@@ -209,19 +209,21 @@ func (h *handler) renew(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		cert, err = h.a.Renew(r.TLS.PeerCertificates[0], der)
 	}
-	h.answer(w, r, cert, err)
+	h.answer(w, r, err, cert)
 }
 
-// answer brings a certificate, or the reason why there is none.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, cert *x509.Certificate, err error) {
+// answer brings certificates, or the reason why there are none.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, err error, certs ...*x509.Certificate) {
 	if err != nil {
 		h.fail(w, r, "", err)
 		return
 	}
 	h.a.step("issued")
-	h.log.Info().Str("robot", cert.Subject.CommonName).Str("serial", base64.RawURLEncoding.EncodeToString(cert.SerialNumber.Bytes())).
-		Time("until", cert.NotAfter).Str("path", r.URL.Path).Msg("certificate")
-	h.certificates(w, r, cert.Subject.CommonName, cert)
+	for _, cert := range certs {
+		h.log.Info().Str("robot", cert.Subject.CommonName).Str("serial", base64.RawURLEncoding.EncodeToString(cert.SerialNumber.Bytes())).
+			Time("until", cert.NotAfter).Str("path", r.URL.Path).Msg("certificate")
+	}
+	h.certificates(w, r, certs[0].Subject.CommonName, certs...)
 }
 
 // Serve serves robots until ctx ends, with a certificate of its own for these hosts.

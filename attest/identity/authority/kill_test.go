@@ -30,6 +30,8 @@ type child struct {
 	Invitation                 *identity.Invitation
 	Shift                      time.Duration
 	Kill                       int
+	// Approver (PEM) and Scope say to whom a robot's key is bound, "" for a key that is not.
+	Approver, Scope string
 }
 
 const childEnv = "ROBOWARDEN_TEST_CHILD"
@@ -82,10 +84,20 @@ func (c *child) main() error {
 	if err != nil {
 		return err
 	}
-	_, err = enrol.Run(context.Background(), enrol.Options{
+	o := enrol.Options{
 		Dir: filepath.Join(c.Dir, "enrolment"), Certificate: filepath.Join(c.Dir, "robot.pem"), ServerRoots: filepath.Join(c.Dir, "broker-ca.pem"),
-		Robot: robot, Key: t.Device(), TPM: t, Invitation: c.Invitation, Now: now, Step: c.step(),
-	})
+		Robot: robot, Key: t.Device(), TPM: t, Invitation: c.Invitation, Now: now, Step: c.step(), Recovery: filepath.Join(c.Dir, "recovery.pem"),
+	}
+	if c.Approver != "" {
+		key, err := identity.ParseApprover([]byte(c.Approver))
+		if err != nil {
+			return err
+		}
+		if o.Bound, err = t.Bound(tpm.Approver{Key: key, Scope: c.Scope}, nil); err != nil {
+			return err
+		}
+	}
+	_, err = enrol.Run(context.Background(), o)
 	return err
 }
 
@@ -133,6 +145,9 @@ func (d *device) whole(most int) {
 				d.s.tb.Errorf("left over: %s", e.Name())
 			}
 		}
+	}
+	if n := len(r.Recovery); d.to == nil && n > 0 || d.to != nil && (n == 0 || n > most) {
+		d.s.tb.Errorf("%d certificates of recovery", n)
 	}
 	d.enrolled(nil, enrol.Nothing)
 }

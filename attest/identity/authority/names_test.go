@@ -68,7 +68,7 @@ func TestOneCommonNameIsOneRobot(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	request := must(identity.Request(must(order.GenerateKey(order.ECDSAP256))(t), twin))(t)
+	request := must(identity.Request(must(order.GenerateKey(order.ECDSAP256))(t), identity.RoleRobot, twin))(t)
 	if c, err := s.a.Software(twin, token, request); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "without a colon") {
 		t.Fatalf("%+v, %v", c, err)
 	}

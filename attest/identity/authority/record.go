@@ -44,8 +44,9 @@ type record struct {
 	Revoked time.Time `json:"revoked,omitzero"`
 	// Invitations wait for the robot, or were used by the keys that it has now.
 	Invitations []invited `json:"invitations,omitempty"`
-	// Certificates are those that have not run out, the newest last.
+	// Certificates are those that have not run out, the newest last; Recovery are those of a robot's recovery.
 	Certificates []issued `json:"certificates,omitempty"`
+	Recovery     []issued `json:"recovery,omitempty"`
 }
 
 // keys are what a robot was enrolled with.
@@ -55,8 +56,14 @@ type keys struct {
 	EK    []byte `json:"ek,omitempty"`
 	Maker string `json:"maker,omitempty"`
 	AK    []byte `json:"ak,omitempty"`
-	// Key is the device key, PKIX in DER.
+	// Key is the key that the robot works with, PKIX in DER: the device key, or the bound key.
 	Key []byte `json:"key"`
+	// Bound is the bound key's public area, Approver who approves its states (PKIX in DER) and Scope for whom; Recovery is the device
+	// key then, PKIX in DER. Nil and "" of robots without one.
+	Bound    []byte `json:"bound,omitempty"`
+	Approver []byte `json:"approver,omitempty"`
+	Scope    string `json:"scope,omitempty"`
+	Recovery []byte `json:"recovery,omitempty"`
 	// Since is when they were enrolled, and By the invitation's hash.
 	Since time.Time `json:"since"`
 	By    string    `json:"by"`
@@ -64,7 +71,8 @@ type keys struct {
 
 // same says whether these are the same keys, whenever they were enrolled.
 func (k *keys) same(o *keys) bool {
-	return k != nil && k.Tier == o.Tier && bytes.Equal(k.EK, o.EK) && bytes.Equal(k.AK, o.AK) && bytes.Equal(k.Key, o.Key)
+	return k != nil && k.Tier == o.Tier && bytes.Equal(k.EK, o.EK) && bytes.Equal(k.AK, o.AK) && bytes.Equal(k.Key, o.Key) &&
+		bytes.Equal(k.Bound, o.Bound) && bytes.Equal(k.Recovery, o.Recovery)
 }
 
 // invited is an invitation as the authority keeps it: without its secret.
@@ -77,6 +85,9 @@ type invited struct {
 	Until   time.Time     `json:"until,omitzero"`
 	// EK is the SHA-256 of the endorsement key's public area that must come, "" for any with a known vendor's certificate.
 	EK string `json:"ek,omitempty"`
+	// Approver (PKIX in DER) and Scope say to whose approvals the robot's key must be bound, nil and "" for a key that is not.
+	Approver []byte `json:"approver,omitempty"`
+	Scope    string `json:"scope,omitempty"`
 }
 
 // issued is one certificate.
@@ -120,9 +131,9 @@ func (r *record) enrolled(k *keys, now time.Time) error {
 	return nil
 }
 
-// newest is the newest certificate that counts for a key, nil if there is none.
-func (r *record) newest(key *ecdsa.PublicKey, now time.Time) *x509.Certificate {
-	for _, c := range slices.Backward(r.Certificates) {
+// lastOf is the newest of these certificates that counts for a key, nil if none does.
+func lastOf(all []issued, key *ecdsa.PublicKey, now time.Time) *x509.Certificate {
+	for _, c := range slices.Backward(all) {
 		if !c.Revoked.IsZero() {
 			continue
 		}
@@ -136,10 +147,31 @@ func (r *record) newest(key *ecdsa.PublicKey, now time.Time) *x509.Certificate {
 // tidy drops what has run out.
 func (r *record) tidy(now time.Time) {
 	r.Invitations = slices.DeleteFunc(r.Invitations, func(i invited) bool { return !now.Before(i.Expires) })
-	r.Certificates = slices.DeleteFunc(r.Certificates, func(c issued) bool {
+	over := func(c issued) bool {
 		cert, err := c.parse()
 		return err == nil && now.After(cert.NotAfter)
-	})
+	}
+	r.Certificates, r.Recovery = slices.DeleteFunc(r.Certificates, over), slices.DeleteFunc(r.Recovery, over)
+}
+
+// revoke takes back, at a moment, which of the certificates have not been taken back before.
+func (r *record) revoke(at time.Time, which func(*issued) bool) {
+	for _, list := range [][]issued{r.Certificates, r.Recovery} {
+		for i := range list {
+			if c := &list[i]; c.Revoked.IsZero() && which(c) {
+				c.Revoked = at
+			}
+		}
+	}
+}
+
+// of are the certificates of the holder in a role: a robot's record keeps those of its recovery too, so that both are issued and
+// taken back at once.
+func (r *record) of(role identity.Role) *[]issued {
+	if role == identity.RoleRecovery {
+		return &r.Recovery
+	}
+	return &r.Certificates
 }
 
 // path is a holder's file.

@@ -74,6 +74,35 @@ func Init(dir, site string, now time.Time) error {
 	return durable.SyncDir(parent)
 }
 
+// addRecovery gives an authority that was made without one the root of robots' recovery. It may be ended at any moment: the key comes
+// before the certificate, and is made anew without it.
+func addRecovery(dir string, now time.Time) error {
+	path := filepath.Join(dir, dirRoots, string(identity.RoleRecovery)+".pem")
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		return err // another process was faster
+	}
+	robots, err := openRoot(dir, identity.RoleRobot)
+	if err != nil {
+		return err
+	}
+	site := "site"
+	if o := robots.cert.Subject.Organization; len(o) == 1 {
+		site = o[0]
+	}
+	if err := os.MkdirAll(filepath.Join(dir, dirRecords, string(identity.RoleRecovery)), 0o700); err != nil {
+		return err
+	}
+	return makeRoot(filepath.Join(dir, dirRoots), identity.RoleRecovery, site, now)
+}
+
 func makeRoot(dir string, role identity.Role, site string, now time.Time) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

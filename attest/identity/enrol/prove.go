@@ -10,17 +10,22 @@ import (
 )
 
 // prove has the TPM prove which one it is, that the attestation key is in it, and that the device key is, and asks for the
-// device key's certificate. Nothing of it is worth keeping: after a cut it is done anew, with the same keys.
+// device key's certificate, and for the bound key's where there is one. Nothing of it is worth keeping: after a cut it is done anew, with the same keys.
 func (r *run) prove(ctx context.Context, c *client) ([]*x509.Certificate, error) {
 	ek, err := r.TPM.Endorsement()
 	if err != nil {
 		return nil, err
 	}
 	r.Step("endorsement")
-	var riddle identity.Riddle
-	if err := c.message(ctx, identity.PathChallenge, &identity.Ask{
+	ask := &identity.Ask{
 		Robot: r.Robot, Token: r.state.Secret, EK: ek.Public, EKCertificate: ek.Certificate, Chain: ek.Chain, AK: r.TPM.AKPublic(), Device: r.TPM.DevicePublic(),
-	}, &riddle); err != nil {
+	}
+	role := identity.RoleRobot
+	if r.Bound != nil {
+		ask.Bound, role = r.Bound.Area(), identity.RoleRecovery
+	}
+	var riddle identity.Riddle
+	if err := c.message(ctx, identity.PathChallenge, ask, &riddle); err != nil {
 		return nil, err
 	}
 	r.Step("challenged")
@@ -29,7 +34,7 @@ func (r *run) prove(ctx context.Context, c *client) ([]*x509.Certificate, error)
 		return nil, err
 	}
 	r.Step("activated")
-	request, err := identity.Request(r.Key, r.Robot)
+	request, err := identity.Request(r.Key, role, r.Robot)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +43,16 @@ func (r *run) prove(ctx context.Context, c *client) ([]*x509.Certificate, error)
 		return nil, err
 	}
 	r.Step("certified")
-	content, err := identity.EncodeMessage(&identity.Solution{Session: riddle.Session, Secret: secret, Request: request, Attest: s.Attest, Signature: s.Signature})
+	answer := &identity.Solution{Session: riddle.Session, Secret: secret, Request: request, Attest: s.Attest, Signature: s.Signature}
+	if r.Bound != nil {
+		b, err := r.Bound.CertifyBound(identity.QualifyingData(riddle.Session, request))
+		if err != nil {
+			return nil, err
+		}
+		r.Step("bound certified")
+		answer.BoundAttest, answer.BoundSignature = b.Attest, b.Signature
+	}
+	content, err := identity.EncodeMessage(answer)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,10 @@ type Options struct {
 	Robot string
 	// Key is the device key, in a TPM or not.
 	Key tpm.Signer
+	// Bound is the TPM's key that is bound to approved states, nil without one. Then Certificate is for that key, and Recovery is the
+	// file of the device key's own, which is for the role robot-recovery.
+	Bound    *tpm.BoundKey
+	Recovery string
 	// TPM is the TPM that has it, nil for a software key.
 	TPM *tpm.TPM
 	// Invitation is given once, EST instead of it where the server is not ours; without either, what is on the disk goes on.
@@ -78,8 +82,21 @@ type Outcome struct {
 	Did string
 	// Certificate is the robot's own.
 	Certificate *x509.Certificate
-	// Due is when it is to be renewed.
+	// Recovery is its recovery's, nil without a bound key.
+	Recovery *x509.Certificate
+	// Due is when they are to be renewed.
 	Due time.Time
+}
+
+// outcome is what there is, done so.
+func outcome(did string, have, recovery []*x509.Certificate) *Outcome {
+	o := &Outcome{Did: did, Certificate: have[0], Due: identity.Due(have[0])}
+	if recovery != nil {
+		if o.Recovery = recovery[0]; identity.Due(recovery[0]).Before(o.Due) {
+			o.Due = identity.Due(recovery[0])
+		}
+	}
+	return o
 }
 
 // ErrNoInvitation says that the robot is not enrolled and nobody has invited it.
@@ -110,6 +127,9 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	defer f.close()
 	durable.Sweep(o.Certificate)
+	if o.Bound != nil {
+		durable.Sweep(o.Recovery)
+	}
 	r := &run{Options: o, folder: f}
 	if err := r.begin(); err != nil {
 		return nil, fmt.Errorf("enrolment: %w", err)
@@ -141,7 +161,7 @@ func (r *run) begin() error {
 		return nil
 	}
 	// Whoever is invited anew wants another certificate than the one that is there, even if that looks good from here.
-	have, err := chain(r.Certificate, r.Key.Public())
+	have, err := chain(r.Certificate, r.main())
 	if err == nil && have != nil {
 		fresh.Replaces = fingerprint(have[0])
 	}
@@ -156,6 +176,8 @@ func (r *run) begin() error {
 // fresh is the state that an invitation or another server begins with, nil without either.
 func (r *run) fresh() (*state, error) {
 	switch {
+	case r.EST != nil && r.Bound != nil:
+		return nil, errors.New("an EST server knows no recovery, and cannot see that a key is bound: enrol a bound key by an invitation")
 	case r.Invitation != nil && r.EST != nil:
 		return nil, errors.New("expected an invitation or an EST server, not both")
 	case r.Invitation != nil:
@@ -194,22 +216,41 @@ func (r *run) fresh() (*state, error) {
 
 // run does what is to be done now.
 func (r *run) run(ctx context.Context) (*Outcome, error) {
-	have, err := chain(r.Certificate, r.Key.Public())
+	have, err := chain(r.Certificate, r.main())
 	if err != nil {
 		return nil, err // somebody else's file: not for us to overwrite
 	}
+	var recovery []*x509.Certificate
+	if r.Bound != nil {
+		if recovery, err = chain(r.Recovery, r.Key.Public()); err != nil {
+			return nil, err
+		}
+	}
 	now := r.Now()
-	if have != nil && r.state.Issuers != "" && fingerprint(have[0]) != r.state.Replaces && r.good(have, now) == nil {
-		due := r.Renew || !now.Before(identity.Due(have[0]))
+	if have != nil && r.state.Issuers != "" && fingerprint(have[0]) != r.state.Replaces && r.good(identity.RoleRobot, have, now) == nil &&
+		(r.Bound == nil || recovery != nil && r.good(identity.RoleRecovery, recovery, now) == nil) {
+		got := outcome(Nothing, have, recovery)
+		due := r.Renew || !now.Before(got.Due)
 		if err := r.settle(due); err != nil {
 			return nil, err
 		}
-		if due {
-			return r.renew(ctx, have)
+		switch {
+		case !due:
+			return got, nil
+		case r.Bound != nil: // a bound key may be unable to open a connection
+			return r.first(ctx, Renewed)
 		}
-		return &Outcome{Nothing, have[0], identity.Due(have[0])}, nil
+		return r.renew(ctx, have)
 	}
-	return r.first(ctx)
+	return r.first(ctx, Enrolled)
+}
+
+// main is the public half of the key that the robot works with.
+func (r *run) main() crypto.PublicKey {
+	if r.Bound != nil {
+		return r.Bound.Public()
+	}
+	return r.Key.Public()
 }
 
 // fingerprint names a certificate.
@@ -218,13 +259,17 @@ func fingerprint(c *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// good checks a chain by the issuers that the server has told.
-func (r *run) good(certs []*x509.Certificate, now time.Time) error {
+// good checks a chain of a role by the issuers that the server has told.
+func (r *run) good(role identity.Role, certs []*x509.Certificate, now time.Time) error {
 	issuers, err := identity.ParsePEM([]byte(r.state.Issuers))
 	if err != nil {
 		return fmt.Errorf("issuers: %w", err)
 	}
-	return identity.CheckChain(certs, issuers, r.Robot, r.Key.Public(), now)
+	key := r.main()
+	if role == identity.RoleRecovery {
+		key = r.Key.Public()
+	}
+	return identity.CheckChain(certs, issuers, role, r.Robot, key, now)
 }
 
 // settle remembers that the robot is enrolled and forgets what it does not need any more: also after a cut between the
@@ -273,7 +318,7 @@ func (r *run) client(own *tls.Certificate) (*client, error) {
 }
 
 // first enrols a robot that has no certificate that counts: it is new, or was switched off for too long.
-func (r *run) first(ctx context.Context) (*Outcome, error) {
+func (r *run) first(ctx context.Context, did string) (*Outcome, error) {
 	ours := !r.state.EST && r.TPM != nil // only such a robot can prove itself without a secret
 	var own *tls.Certificate
 	if r.EST != nil {
@@ -298,7 +343,7 @@ func (r *run) first(ctx context.Context) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.install(certs, Enrolled)
+	return r.install(certs, did)
 }
 
 // issuers asks who vouches for robots' certificates.
@@ -323,7 +368,7 @@ func (r *run) issuers(ctx context.Context, c *client) error {
 func (r *run) ask(ctx context.Context, c *client, path string) ([]*x509.Certificate, error) {
 	der := r.state.Request
 	if key, err := identity.CheckRequest(der, identity.RoleRobot, r.Robot); err != nil || !key.Equal(r.Key.Public()) {
-		if der, err = identity.Request(r.Key, r.Robot); err != nil {
+		if der, err = identity.Request(r.Key, identity.RoleRobot, r.Robot); err != nil {
 			return nil, err
 		}
 		r.state.Request = der
@@ -355,18 +400,22 @@ func (r *run) ask(ctx context.Context, c *client, path string) ([]*x509.Certific
 // install checks what the authority has sent and puts it in the place of what the robot had.
 func (r *run) install(certs []*x509.Certificate, did string) (*Outcome, error) {
 	r.Step("answered")
-	key := r.Key.Public()
-	certs = identity.LeafFirst(certs, func(c *x509.Certificate) bool {
-		own, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-		return ok && own.Equal(key)
-	})
-	if certs == nil {
-		return nil, errors.New("certificate: none in the answer is for the robot's key")
-	}
-	if err := r.good(certs, r.Now()); err != nil {
+	main, err := r.pick(identity.RoleRobot, certs, r.main())
+	if err != nil {
 		return nil, err
 	}
-	if err := durable.Write(r.Certificate, identity.EncodePEM(certs), 0o644); err != nil {
+	var recovery []*x509.Certificate
+	if r.Bound != nil {
+		if recovery, err = r.pick(identity.RoleRecovery, certs, r.Key.Public()); err != nil {
+			return nil, err
+		}
+		// It goes first: the other one says that the robot is enrolled.
+		if err := durable.Write(r.Recovery, identity.EncodePEM(recovery), 0o644); err != nil {
+			return nil, err
+		}
+		r.Step("recovery installed")
+	}
+	if err := durable.Write(r.Certificate, identity.EncodePEM(main), 0o644); err != nil {
 		return nil, err
 	}
 	r.Step("installed")
@@ -374,7 +423,22 @@ func (r *run) install(certs []*x509.Certificate, did string) (*Outcome, error) {
 	if err := r.settle(false); err != nil {
 		return nil, err
 	}
-	return &Outcome{did, certs[0], identity.Due(certs[0])}, nil
+	return outcome(did, main, recovery), nil
+}
+
+// pick finds the certificate for a key in what the authority has sent, and checks it. Of a pair, the other is no part of its chain.
+func (r *run) pick(role identity.Role, certs []*x509.Certificate, key crypto.PublicKey) ([]*x509.Certificate, error) {
+	out := identity.LeafFirst(certs, func(c *x509.Certificate) bool {
+		own, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		return ok && own.Equal(key)
+	})
+	if out == nil {
+		return nil, errors.New("certificate: none in the answer is for the robot's key")
+	}
+	if r.Bound != nil {
+		out = out[:1]
+	}
+	return out, r.good(role, out, r.Now())
 }
 
 // renew asks for the next certificate by the one that the robot has. An authority that does not know that one any more still

@@ -51,6 +51,9 @@ first why it is needed: a new mainboard, or somebody who wants it forgotten.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "robot      %s\ntier       %s\nkey        %s\njudged by  %s\n", identity.Robot, tierText(identity.Tier), id, name)
+			if identity.Recovery != nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "bound      the key works in approved states only; in others the robot attests by its recovery, and is refused\n")
+			}
 			return nil
 		},
 	})

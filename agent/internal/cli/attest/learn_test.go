@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/robowarden/robowarden/agent/internal/cli/answer"
+	"github.com/robowarden/robowarden/attest/identity"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/attest/tpm"
 	"github.com/robowarden/robowarden/attest/verifier"
 )
 
@@ -80,6 +82,8 @@ func TestAFirstPolicyByLearning(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 
+	approve(t, s, run)
+
 	// The agent is patched, and says so.
 	patched := s.robot.patch()
 	result(3)
@@ -92,6 +96,49 @@ func TestAFirstPolicyByLearning(t *testing.T) {
 	out, err := station(t.Context(), NewVerifier(), "diff", "new", robot, "--state-dir", s.dir)
 	if code(err) != answer.No || !strings.Contains(out, patched) {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// approve signs states by what the robot has shown and by reference values, and not by anything else.
+func approve(t *testing.T, s *stand, run func(want int, args ...string) string) {
+	t.Helper()
+	dir := t.TempDir()
+	key := must(order.GenerateKey(order.ECDSAP256))(t)
+	file := write(t, dir, "approver.key", must(order.MarshalPrivateKey(key))(t), 0o600)
+	by := tpm.Approver{Key: must(identity.ParseApprover(must(order.MarshalPublicKey(key.Public()))(t)))(t), Scope: "g1"}
+	rest := []string{"--scope", "g1", "--key", file, "--reason", "release 1"}
+	signed := func(name string, args ...string) *identity.Approval {
+		t.Helper()
+		out := filepath.Join(dir, name)
+		if text := run(0, append(append([]string{"approve", "--out", out}, args...), rest...)...); !strings.Contains(text, "approved   for g1") {
+			t.Errorf("%s", text)
+		}
+		return must(identity.OpenApproval(must(os.ReadFile(out))(t), by))(t)
+	}
+	now := must(s.robot.tpm.ReadPCRs([]int{0, 14}))(t)
+	if a := signed("a", robot, "--pcrs", "0,14"); a.State.PCRs[0] != now[0] || a.State.PCRs[14] != now[14] || a.Reason != "release 1" {
+		t.Errorf("%+v", a)
+	}
+	if a := signed("b", robot, "--pcrs", "0,14", "--set", "14="+sum("next")); a.State.PCRs[0] != now[0] || fmt.Sprintf("%x", a.State.PCRs[14]) != sum("next") {
+		t.Errorf("%+v", a)
+	}
+	for _, x := range []struct {
+		code int
+		args []string
+	}{
+		{answer.No, []string{robot, "--pcrs", "23"}},
+		{answer.No, []string{"unitree/g1-0008", "--pcrs", "14"}},
+		{answer.No, []string{"--references", "new", "--pcrs", "14"}}, // judged by its logs, so it has no one value
+		{2, []string{"--pcrs", "14"}},
+		{2, []string{robot}},
+		{2, []string{robot, "--pcrs", "0", "--set", "14=" + sum("next")}},
+		{2, []string{robot, "--pcrs", "14", "--set", "14=abc"}},
+	} {
+		out := filepath.Join(dir, "none")
+		run(x.code, append(append([]string{"approve", "--out", out}, x.args...), rest...)...)
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%v: signed", x.args)
+		}
 	}
 }
 

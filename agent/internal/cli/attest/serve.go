@@ -54,7 +54,7 @@ the robot, so a stranger must not be able to cause one.`,
 		},
 	})
 	cmd.PersistentFlags().StringVar(&s.dir, "state-dir", "", "the verifier's folder")
-	cmd.AddCommand(newLearn(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
+	cmd.AddCommand(newLearn(&s.dir), newApprove(&s.dir), newExplain(&s.dir), newDiff(&s.dir), newLog())
 	f := cmd.Flags()
 	f.StringVar(&s.key, "key", "", "the private key that signs challenges and results; the key list gives it the role verifier")
 	f.StringVar(&s.broker, "broker", "", "the MQTT broker, tls://host:port, or nodes of one with commas between them; TLS 1.3 with a client certificate is spoken, and nothing else")

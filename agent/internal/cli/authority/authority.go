@@ -5,6 +5,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -118,6 +119,7 @@ func serve(ctx context.Context, a *authority.Authority, listen string, hosts []s
 // inviting are the flags of invite.
 type inviting struct {
 	server, out, until string
+	approver, scope    string
 	options            authority.InviteOptions
 	software           bool
 }
@@ -132,6 +134,7 @@ Carry it to the robot; whoever has it before the robot does can be that robot, i
 A robot that was revoked, or has another TPM or mainboard, is invited anew; its earlier certificates end when it is enrolled.`,
 		Example: `  robowarden-station ca invite unitree/g1-0007 --dir /var/lib/robowarden-ca --server https://ca.example:8443 --out g1-0007.invitation
   robowarden-station ca invite unitree/test-1 … --life 48h --until 2026-12-24T00:00:00Z      # a test unit: ends by itself
+  robowarden-station ca invite unitree/g1-0007 … --approver approver.pem --scope g1          # a key that is bound to approved states
   robowarden-station ca invite unitree/g1-0008 … --ek 5f0c…                                  # a TPM without a certificate`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a, err := open()
@@ -148,6 +151,8 @@ A robot that was revoked, or has another TPM or mainboard, is invited anew; its 
 	fl.DurationVar(&f.options.Life, "life", 90*24*time.Hour, "how long each certificate lasts")
 	fl.StringVar(&f.until, "until", "", "when the enrolment ends by itself, like 2026-12-24T00:00:00Z (default never)")
 	fl.StringVar(&f.options.EK, "ek", "", "the SHA-256 of the TPM's endorsement key, as robowarden enroll --show-ek prints it on the robot")
+	fl.StringVar(&f.approver, "approver", "", "the public key, PEM, of who approves the states in which the robot's key works; without it, it works in all of them")
+	fl.StringVar(&f.scope, "scope", "", "with --approver: the class of robots that states are approved for (default this robot alone)")
 	fl.BoolVar(&f.software, "software-key", false, "the robot has no TPM: whoever copies its key file is that robot")
 	return cmd
 }
@@ -168,6 +173,9 @@ func (f *inviting) run(cmd *cobra.Command, a *authority.Authority, robot string)
 	}
 	if err := identity.CheckServer(f.server); err != nil {
 		return answer.Usage("--server: %w", err)
+	}
+	if err := f.bind(robot); err != nil {
+		return err
 	}
 	file, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -194,6 +202,25 @@ func (f *inviting) run(cmd *cobra.Command, a *authority.Authority, robot string)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "robot      %s\ntier       %s\nwaits      until %s\nwritten    %s, to be kept from others: robowarden enroll --invitation %s\n",
 		robot, i.Tier, i.Expires.Format(time.RFC3339), f.out, f.out)
+	return nil
+}
+
+// bind says to whose approvals the robot's key is to be bound.
+func (f *inviting) bind(robot string) error {
+	if f.approver == "" {
+		if f.scope != "" {
+			return answer.Usage("--scope goes with --approver")
+		}
+		return nil
+	}
+	text, err := readFile(f.approver)
+	if err != nil {
+		return err
+	}
+	if f.options.Approver, err = identity.ParseApprover(text); err != nil {
+		return fmt.Errorf("%s: %w", f.approver, err)
+	}
+	f.options.Scope = cmp.Or(f.scope, robot)
 	return nil
 }
 

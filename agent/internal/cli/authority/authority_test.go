@@ -207,6 +207,21 @@ func TestPilot(t *testing.T) {
 	if err := b.connect(c); err != nil {
 		t.Errorf("invited anew: %v", err)
 	}
+	// The same robot with a key that is bound to approved states: it gets two certificates, and a verifier both keys.
+	approver := must(order.GenerateKey(order.ECDSAP256))(t)
+	file := write(t, dir, "approver.pem", must(order.MarshalPublicKey(approver.Public()))(t))
+	c.BoundKey = &config.BoundKey{Approver: file, Scope: "g1", Recovery: filepath.Join(dir, "recovery.pem")}
+	got = must(courier.Enrol(context.Background(), c, robot, courier.EnrolOptions{Invitation: invite("d.invitation", "--ek", pin, "--approver", file, "--scope", "g1")}))(t)
+	if got.Recovery == nil || got.Recovery.Subject.CommonName != "recovery@unitree:g1-0007" || got.Certificate.Subject.CommonName != "unitree:g1-0007" {
+		t.Errorf("bound: %+v", got)
+	}
+	var known evidence.Identity
+	if err := known.UnmarshalJSON([]byte(run("identity", robot))); err != nil || known.Recovery == nil {
+		t.Errorf("%+v, %v", known, err)
+	}
+	if own := must(courier.Identify(c, robot))(t); own.Recovery == nil || !own.Key.(interface{ Equal(crypto.PublicKey) bool }).Equal(known.Key) {
+		t.Error("robot and authority tell a verifier different keys")
+	}
 	if text := log.String(); strings.Contains(text, must(identity.ParseInvitation(must(os.ReadFile(filepath.Join(dir, "b.invitation")))(t)))(t).Token) {
 		t.Error("the log holds a secret")
 	}
@@ -336,6 +351,8 @@ func TestCommandsUsedWrongly(t *testing.T) {
 		{"invite " + robot + " --dir " + ca + " --server https://x --until tomorrow --out " + dir + "/a", "--until", 2},
 		{"invite " + robot + " --dir " + ca + " --server https://x --until 2020-01-01T00:00:00Z --out " + dir + "/a", "past", 1},
 		{"invite " + robot + " --dir " + ca + " --server https://x --ek 00 --out " + dir + "/a", "endorsement", 1},
+		{"invite " + robot + " --dir " + ca + " --server https://x --scope g1 --out " + dir + "/a", "--approver", 2},
+		{"invite " + robot + " --dir " + ca + " --server https://x --approver " + junk + " --out " + dir + "/a", "approver", 1},
 		{"issue --dir " + ca + " --role root", "--role", 2},
 		{"issue --dir " + ca + " --role operator --name olga --request " + junk + " --out " + dir + "/o.pem", "certificate request", 1},
 		{"issue --dir " + ca + " --role robot --name " + robot + " --request " + junk + " --out " + dir + "/o.pem", "invite", 1},
