@@ -22,11 +22,21 @@ const (
 	roomProduct = "product"
 	roomAttacks = "attacks"
 	roomDay     = "day"
+	roomDDS     = "e2e-dds"
 	roomFuzz    = "fuzz-" // with the folder
 )
 
 // attacks is the test that fills roomAttacks: a hundred of each attack take longer than all the rest of its package.
 const attacks = "^TestAttacks$"
+
+// onROS and onDDS are what the rooms e2e and e2e-dds leave to each other: the runs of a scenario on the other's buses, and
+// tests that know one kind of bus alone. So the scenarios with both vendors' peers are one command, and half an hour.
+const (
+	onROS = "/^ros( |$)|/./^ros$|^(TestHostilePeers|TestExampleDesks|TestRosbagAgreesWithJournal|TestLatencyUnderMaliciousCourier|" +
+		"TestBagScoreCanFail|TestLargeModelInLittleMemory|TestJournalsJudgeFindsWhatIsLooser)$"
+	onDDS = "/^(cyclone|fast)|/./^(cyclone|fast)$|^(TestHostilePeersOnDDS|TestGoalsOfNavigateToPose|TestMCAPAgreesWithJournal|" +
+		"TestKilledDeskHoldsThenStops|TestBrokerDown|TestRollout)$"
+)
 
 // day is the test that fills roomDay: a robot's day with random troubles, beside what it needs to be believed.
 const day = "^(TestADay|TestADayIsJudged|TestWalkerKneelsInTime)$"
@@ -48,6 +58,10 @@ func rooms() ([]room, error) {
 				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=10h", "-parallel=4", "-run=" + own.tests, pkg}}}})
 				args = append(args, "-skip="+own.tests)
 			}
+		}
+		if name == "e2e" {
+			list = append(list, room{name: roomDDS, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=150m", "-parallel=6", "-skip=" + attacks + "|" + onROS, pkg}}}})
+			args[len(args)-1] += "|" + onDDS
 		}
 		list = append(list, room{name: name, run: []module{{dir: ".", args: append(args, pkg)}}})
 	}
