@@ -39,7 +39,7 @@ func TestArrivalOfWhatIsNoNote(t *testing.T) {
 // TestWhatWaitsInTheSocketAges sends a datagram, reads it only after a while, and sees by the kernel's note how long it lay.
 // Without the note, the "off" run, it looks as if it had come when it was read.
 func TestWhatWaitsInTheSocketAges(t *testing.T) {
-	s, err := listen(netip.MustParseAddr("127.0.0.1"), 0)
+	s, err := listen(netip.MustParseAddr("127.0.0.1"), 0, false)
 	if err != nil {
 		t.Fatal(err)
 	}

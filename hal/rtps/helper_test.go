@@ -35,7 +35,7 @@ func freeDomain(t testing.TB) int {
 	t.Helper()
 	for range 200 {
 		d := rand.IntN(MaxDomain + 1)
-		a, err := listen(localhost, metaPort(d, 0))
+		a, err := listen(localhost, metaPort(d, 0), false)
 		if err != nil {
 			continue
 		}

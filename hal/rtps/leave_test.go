@@ -190,7 +190,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 	eventually(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
-	if a, err := listen(localhost, metaPort(d, 0)); err != nil {
+	if a, err := listen(localhost, metaPort(d, 0), false); err != nil {
 		t.Errorf("the port is still taken: %v", err)
 	} else {
 		a.close()
@@ -200,7 +200,7 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Close() // without Run
-	if a, err := listen(localhost, metaPort(d, 0)); err != nil {
+	if a, err := listen(localhost, metaPort(d, 0), false); err != nil {
 		t.Errorf("the port is still taken: %v", err)
 	} else {
 		a.close()

@@ -298,7 +298,7 @@ func TestRate(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	host := netip.IPv6Loopback()
 	d := freeDomain(t)
-	if s, err := listen(host, metaPort(d, 0)); err != nil {
+	if s, err := listen(host, metaPort(d, 0), false); err != nil {
 		t.Skipf("no IPv6 loopback: %v", err)
 	} else {
 		s.close()

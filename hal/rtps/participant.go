@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/robowarden/robowarden/hal/rtps/wire"
@@ -175,10 +176,8 @@ func (p *Participant) bind() (err error) {
 			return fmt.Errorf("rtps: times of arrival: %w", err)
 		}
 	}
-	// The kernel gives what it allows; less is no fault, and loss is repaired or counted.
-	_ = p.user.conn.SetReadBuffer(p.lim.ReceiveBuffer)
-	_ = p.meta.conn.SetReadBuffer(p.lim.ReceiveBuffer)
-	_ = p.meta.conn.SetWriteBuffer(p.lim.ReceiveBuffer)
+	p.user.buffers(p.lim.ReceiveBuffer, syscall.SO_RCVBUF)
+	p.meta.buffers(p.lim.ReceiveBuffer, syscall.SO_RCVBUF, syscall.SO_SNDBUF)
 	if c.Multicast {
 		if p.group, err = listenGroup(c.Group, c.Host, groupPort(c.Domain)); err != nil {
 			return fmt.Errorf("rtps: %w", err)
@@ -186,7 +185,7 @@ func (p *Participant) bind() (err error) {
 		if err = p.meta.sendToGroup(c.Host); err != nil {
 			return fmt.Errorf("rtps: multicast from %s: %w", c.Host, err)
 		}
-		_ = p.group.conn.SetReadBuffer(p.lim.ReceiveBuffer)
+		p.group.buffers(p.lim.ReceiveBuffer, syscall.SO_RCVBUF)
 		p.groupDest = newDest(netip.AddrPortFrom(withZone(c.Group, c.Host), groupPort(c.Domain)))
 	}
 	hosts := slices.Clone(c.Peers)

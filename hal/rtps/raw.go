@@ -17,12 +17,14 @@ import (
 
 // intake receives from one socket, on one goroutine. It points into itself and its ear, so it is not to be copied.
 type intake struct {
-	fn   func(uintptr) bool
-	head syscall.Msghdr
-	vec  syscall.Iovec
-	addr syscall.RawSockaddrInet6 // or RawSockaddrInet4, which is shorter, by its family
-	n    int
-	errn syscall.Errno
+	s       *socket
+	fn      func(uintptr) bool
+	receive func(uintptr)
+	head    syscall.Msghdr
+	vec     syscall.Iovec
+	addr    syscall.RawSockaddrInet6 // or RawSockaddrInet4, which is shorter, by its family
+	n       int
+	errn    syscall.Errno // EAGAIN if there was nothing
 
 	// zone is the name of the interface with the index scope, of the last link-local source.
 	scope uint32
@@ -33,13 +35,16 @@ type intake struct {
 func (s *socket) read(e *ear) (n int, from netip.AddrPort, err error) {
 	in := &e.intake
 	if in.fn == nil {
-		in.fn = in.call
+		in.fn, in.receive = in.look, in.call
 		in.vec.Base, in.head.Iov, in.head.Iovlen = &e.buf[0], &in.vec, 1
 		in.head.Name, in.head.Control = (*byte)(unsafe.Pointer(&in.addr)), &e.oob[0] //nolint:gosec // the kernel's way to say: an address
 	}
 	in.vec.SetLen(len(e.buf))
-	e.arrived = 0
-	if err := s.raw.Read(in.fn); err != nil {
+	in.s, e.arrived = s, 0
+	if err := s.ready.Read(in.fn); err != nil {
+		if s.closed.Load() {
+			err = net.ErrClosed
+		}
 		return 0, netip.AddrPort{}, err
 	}
 	if in.errn != 0 {
@@ -49,20 +54,21 @@ func (s *socket) read(e *ear) (n int, from netip.AddrPort, err error) {
 	return in.n, in.source(), nil
 }
 
-// call tries to receive; false says that there is nothing.
-func (in *intake) call(fd uintptr) bool {
+// look tries to receive; false says that there is nothing.
+func (in *intake) look(uintptr) bool {
+	in.errn = syscall.EBADF
+	_ = in.s.raw.Control(in.receive) // fails on a closed socket only, and that is told already
+	return in.errn != syscall.EAGAIN
+}
+
+func (in *intake) call(fd uintptr) {
 	for {
 		in.head.Namelen = uint32(unsafe.Sizeof(in.addr))
 		in.head.SetControllen(stampBytes)
 		n, _, errno := syscall.RawSyscall(syscall.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&in.head)), syscall.MSG_DONTWAIT) //nolint:gosec // the kernel fills what it points to
-		switch errno {
-		case syscall.EINTR:
-			continue
-		case syscall.EAGAIN:
-			return false
-		default:
+		if errno != syscall.EINTR {
 			in.n, in.errn = int(n), errno //nolint:gosec // at most the buffer's size
-			return true
+			return
 		}
 	}
 }

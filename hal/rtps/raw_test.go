@@ -13,7 +13,7 @@ import (
 func sockets(t *testing.T, host string) (a, b *socket) {
 	t.Helper()
 	for _, s := range []**socket{&a, &b} {
-		x, err := listen(netip.MustParseAddr(host), 0)
+		x, err := listen(netip.MustParseAddr(host), 0, s == &b)
 		if err != nil {
 			t.Skipf("no socket on %s: %v", host, err)
 		}
@@ -57,11 +57,11 @@ func TestIntake(t *testing.T) {
 			if got := <-done; got != "awaited" {
 				t.Errorf("%q after waiting", got)
 			}
-			_ = b.conn.SetReadDeadline(time.Unix(1, 0))
+			b.deadline(time.Unix(1, 0))
 			if _, _, err := b.read(e); !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("past the deadline: %v", err)
 			}
-			_ = b.conn.SetReadDeadline(time.Time{})
+			b.deadline(time.Time{})
 			b.close()
 			if _, _, err := b.read(e); !errors.Is(err, net.ErrClosed) {
 				t.Errorf("of a closed socket: %v", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -30,52 +29,17 @@ func userPort(domain, index int) uint16 {
 	return groupPort(domain) + portUser + uint16(portPerIndex*index)
 }
 
-// closing gives a descriptor back; there is nothing to do about an error.
-func closing(c io.Closer) { c.Close() }
-
-// socket is one bound UDP socket.
-type socket struct {
-	conn  *net.UDPConn
-	raw   syscall.RawConn
-	local netip.AddrPort
-}
-
-func newSocket(c *net.UDPConn) (*socket, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		closing(c)
-		return nil, err
-	}
-	a, ok := c.LocalAddr().(*net.UDPAddr)
-	if !ok {
-		closing(c)
-		return nil, errors.New("not a UDP socket")
-	}
-	return &socket{conn: c, raw: raw, local: unmap(a.AddrPort())}, nil
-}
-
-func (s *socket) close() {
-	if s != nil {
-		closing(s.conn)
-	}
-}
-
 // unmap makes IPv4 out of IPv4 in IPv6, so that addresses compare.
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
 
-// listen binds host:port, for this process alone.
-func listen(host netip.Addr, port uint16) (*socket, error) {
+// listen binds host:port, for this process alone; quiet is the one to send from.
+func listen(host netip.Addr, port uint16, quiet bool) (*socket, error) {
 	var lc net.ListenConfig
 	pc, err := lc.ListenPacket(context.Background(), "udp", netip.AddrPortFrom(host, port).String())
 	if err != nil {
 		return nil, err
 	}
-	c, ok := pc.(*net.UDPConn)
-	if !ok {
-		closing(pc)
-		return nil, errors.New("not a UDP socket")
-	}
-	return newSocket(c)
+	return newSocket(pc, quiet)
 }
 
 // pair is the two sockets of a participant at one address.
@@ -89,11 +53,11 @@ func (s *pair) close() {
 }
 
 func listenPair(host netip.Addr, domain, index int) (*pair, error) {
-	meta, err := listen(host, metaPort(domain, index))
+	meta, err := listen(host, metaPort(domain, index), true)
 	if err != nil {
 		return nil, err
 	}
-	user, err := listen(host, userPort(domain, index))
+	user, err := listen(host, userPort(domain, index), false)
 	if err != nil {
 		meta.close()
 		return nil, err
@@ -153,12 +117,7 @@ func listenGroup(group, host netip.Addr, port uint16) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, ok := pc.(*net.UDPConn)
-	if !ok {
-		closing(pc)
-		return nil, errors.New("not a UDP socket")
-	}
-	return newSocket(c)
+	return newSocket(pc, false)
 }
 
 func joinGroup(fd int, group, host netip.Addr, port uint16) error {

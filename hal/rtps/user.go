@@ -122,7 +122,7 @@ func (t *taker) prepare(e *ear) {
 // kickUser makes the goroutine of user data look at the table and at what is due.
 func (p *Participant) kickUser() {
 	p.userKick.Store(true)
-	_ = p.user.conn.SetReadDeadline(time.Unix(1, 0)) // fails on a closed socket only
+	p.user.deadline(time.Unix(1, 0))
 }
 
 // arm sets the socket's deadline, if it has passed or if something is due before it.
@@ -135,7 +135,7 @@ func (t *taker) arm() {
 	if t.due != time.Duration(never) {
 		at = time.Now().Add(max(0, t.due-t.p.cfg.Clock()))
 	}
-	_ = t.p.user.conn.SetReadDeadline(at) // fails on a closed socket only
+	t.p.user.deadline(at)
 }
 
 // refresh looks at everything anew: matches may have come, or may have been accepted.

@@ -45,13 +45,30 @@ type stage struct {
 
 const streamRate = 100
 
-func newStage(t *testing.T) *stage {
+// onStage runs a disturbance beside a genuine stream from CycloneDDS, and in make qualify beside one from Fast DDS, too.
+func onStage(t *testing.T, name string, f func(t *testing.T, s *stage, r *rand.Rand)) {
+	t.Helper()
+	streams := []Vendor{Cyclone}
+	if longTier() {
+		streams = udpPeers
+	}
+	for _, v := range streams {
+		t.Run(strings.TrimSpace(name+" "+string(v)), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, v)
+			f(t, s, chance(t))
+		})
+	}
+}
+
+// newStage starts a stage whose genuine stream is from the vendor's publisher.
+func newStage(t *testing.T, v Vendor) *stage {
 	t.Helper()
 	s := &stage{hosts: netns.Switch(t, 4)}
 	s.x = NewAttacker(t, s.hosts[2], s.hosts[0])
 	s.sub = Start(t, s.hosts[1], Ours, "ddssub")
 	s.sub.Ready(t)
-	Start(t, s.hosts[0], Cyclone, "ddspub", "--depth=0", fmt.Sprintf("--rate=%d", streamRate), "--wait=1")
+	Start(t, s.hosts[0], v, "ddspub", "--depth=0", fmt.Sprintf("--rate=%d", streamRate), "--wait=1")
 	m := s.sub.Await(t, patience, `(?m)^from ([0-9a-f]+)$`)
 	s.pub = s.x.Stream(t, m[1])
 	return s
@@ -152,12 +169,13 @@ func (a *Attacker) flooding(t *testing.T, next func() *rtps.Packet, to ...netip.
 // TestCrowd: 200 participants with 2 000 writers are on the domain.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
-	s, r := newStage(t), chance(t)
-	s.under(t, 2*floodSpan(), func(time.Time) int {
-		Crowd(t, s.hosts[2], r, 100, 10)
-		Crowd(t, s.hosts[3], r, 100, 10)
-		s.known(t, 200, 2000)
-		return 0
+	onStage(t, "", func(t *testing.T, s *stage, r *rand.Rand) {
+		s.under(t, 2*floodSpan(), func(time.Time) int {
+			Crowd(t, s.hosts[2], r, 100, 10)
+			Crowd(t, s.hosts[3], r, 100, 10)
+			s.known(t, 200, 2000)
+			return 0
+		})
 	})
 }
 
@@ -240,9 +258,7 @@ func TestFloods(t *testing.T) {
 		}},
 	}
 	for name, flood := range floods {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s, r := newStage(t), chance(t)
+		onStage(t, name, func(t *testing.T, s *stage, r *rand.Rand) {
 			s.under(t, floodSpan(), flood.run(t, s, r))
 			s.told(t, flood.told)
 		})
@@ -253,7 +269,7 @@ func TestFloods(t *testing.T) {
 // be worth an attacker's while.
 func TestReflection(t *testing.T) {
 	t.Parallel()
-	s, r := newStage(t), chance(t)
+	s, r := newStage(t, Cyclone), chance(t)
 	innocent := netip.AddrPortFrom(netip.MustParseAddr(s.hosts[3].Address), 9999)
 	var hit, bytes atomic.Int64
 	s.hosts[3].Listen(t, func(d netns.Datagram) {
@@ -285,7 +301,7 @@ func TestReflection(t *testing.T) {
 // that is taken in, so that nothing keeps them from the parsers.
 func TestMutatedPackets(t *testing.T) {
 	t.Parallel()
-	s, r := newStage(t), chance(t)
+	s, r := newStage(t, Cyclone), chance(t)
 	Start(t, s.hosts[0], Fast, "ddspub", "--topic=/other", "--rate=20")
 	Start(t, s.hosts[3], Cyclone, "ddssub", "--topic=/other", "--latched=on")
 	f := NewFake(t, s.hosts[2], r, rtps.Endpoint{Topic: "rt/odom", Type: "nav_msgs::msg::dds_::Odometry_", Reliable: true})

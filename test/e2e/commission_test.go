@@ -2,51 +2,25 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"math"
 	"os"
 	"os/exec"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/robowarden/robowarden/agent"
 	"github.com/robowarden/robowarden/attest/order"
-	"github.com/robowarden/robowarden/test/internal/ros"
-	"github.com/robowarden/robowarden/test/internal/wire"
+	"github.com/robowarden/robowarden/test/driver"
+	"github.com/robowarden/robowarden/test/internal/bus"
 	"github.com/robowarden/robowarden/test/oracle"
 	"github.com/robowarden/robowarden/test/plant"
 )
 
-// hands are a technician's on a joystick: a node that commands what they say, 50 times a second.
-type hands struct{ v, w atomic.Uint64 }
-
-func (h *hands) set(v, w float64) {
-	h.v.Store(math.Float64bits(v))
-	h.w.Store(math.Float64bits(w))
-}
-
-func (h *hands) drive(ctx context.Context, t *testing.T, m *ros.Master) {
-	t.Helper()
-	n, err := wire.NewNode(wire.NodeConfig{Name: "/planner", Master: m.URI()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = n.Close() })
-	p := must(n.Advertise(ctx, wire.PublisherConfig{Topic: "/cmd_vel_raw", Type: wire.Twist}))(t)
-	go func() {
-		for tick := time.NewTicker(20 * time.Millisecond); ctx.Err() == nil; <-tick.C {
-			c := wire.TwistMsg{Linear: [3]float64{math.Float64frombits(h.v.Load())}, Angular: [3]float64{2: math.Float64frombits(h.w.Load())}}
-			p.Send(c.Append(nil))
-		}
-	}()
-}
-
 // commission follows what the program says, as a technician would, and returns what it said and how it ended.
-func (g *guard) commission(t *testing.T, h *hands, record string) (said string, err error) {
+func (g *guard) commission(t *testing.T, h *driver.Hands, record string) (said string, err error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary(t), "commission", "--socket", g.site.path("control.sock"), "--speed", "1.2", "--out", record)
 	in := must(cmd.StdinPipe())(t)
@@ -66,20 +40,20 @@ func (g *guard) commission(t *testing.T, h *hands, record string) (said string, 
 		case strings.Contains(line, "Drive straight on"):
 			turns = false
 		case strings.Contains(line, "Press Enter when ready"):
-			h.set(0, 0)
+			h.Set(0, 0)
 			_, _ = io.WriteString(in, "\n") // a program that has ended reads nothing
 		case strings.Contains(line, "press Enter again"):
 			time.Sleep(200 * time.Millisecond) // as a technician would, who is told that the robot does not stand yet
 			_, _ = io.WriteString(in, "\n")
 		case strings.Contains(line, "drive now") && turns:
-			h.set(0, 0.8)
+			h.Set(0, 0.8)
 		case strings.Contains(line, "drive now"):
-			h.set(1.2, 0)
+			h.Set(1.2, 0)
 		case strings.Contains(line, "let go"), strings.Contains(line, "measured"), strings.Contains(line, "does not count"):
-			h.set(0, 0)
+			h.Set(0, 0)
 		}
 	}
-	h.set(0, 0)
+	h.Set(0, 0)
 	return all.String(), cmd.Wait()
 }
 
@@ -87,7 +61,10 @@ func (g *guard) commission(t *testing.T, h *hands, record string) (said string, 
 // was advisory is enforcing. Killed in the middle of the next test, the guard leaves a robot at rest and the record in force.
 func TestCommissioningOnTheBus(t *testing.T) {
 	t.Parallel()
-	m := ros.StartMaster(t, ros.Options{})
+	onThese(t, []bus.Kind{bus.ROS}, commissioned)
+}
+
+func commissioned(t *testing.T, m bus.Bus) {
 	s := newSite(t, m, siteConfig{lock: true})
 	robot := plant.Start(t, m, plant.Config{LockTopic: "/robowarden/lock", CommandTimeout: 400 * time.Millisecond, DeadTime: 100 * time.Millisecond, Decel: 1.25, Lag: time.Nanosecond})
 	g := s.start(t)
@@ -96,13 +73,10 @@ func TestCommissioningOnTheBus(t *testing.T) {
 	if !has(st, "actuator.advisory") {
 		t.Errorf("advisory without saying so: %+v", st.Triggers)
 	}
-	var h hands
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	h.drive(ctx, t, m)
+	h := driver.StartHands(t, m)
 	// A busy machine may starve the plant for a moment, which ends a test as it should; then the technician begins again.
 	for n := 0; ; n++ {
-		said, err := g.commission(t, &h, s.path("record.json"))
+		said, err := g.commission(t, h, s.path("record.json"))
 		if err == nil {
 			break
 		}
@@ -145,7 +119,7 @@ func TestCommissioningOnTheBus(t *testing.T) {
 	// The next test is cut off while the robot drives.
 	next := make(chan error, 1)
 	again := func() {
-		_, err := g.commission(t, &h, s.path("next.json"))
+		_, err := g.commission(t, h, s.path("next.json"))
 		next <- err
 	}
 	go again()
@@ -170,7 +144,6 @@ func TestCommissioningOnTheBus(t *testing.T) {
 	g.await(t, "the record in force, and a robot that waits for a reset", 20*time.Second, func(st agent.Status) bool {
 		return st.Commissioning.State == "valid" && has(st, "restart.unclean") && st.Axes.Motion == "hold"
 	})
-	cancel()
 }
 
 func rests(s oracle.Sample) bool { return s.Speed() < 0.01 && math.Abs(s.W) < 0.01 }

@@ -25,8 +25,12 @@ import (
 // stays, the guard does not grow, and its journal replays.
 func TestMaliciousCourier(t *testing.T) {
 	t.Parallel()
+	onThese(t, []bus.Kind{bus.ROS}, maliciousCourier)
+}
+
+func maliciousCourier(t *testing.T, b bus.Bus) {
 	run := seed(t)
-	r, tg := stopped(t, run)
+	r, tg := stopped(t, b, run)
 	before, err := r.g.Usage()
 	if err != nil {
 		t.Fatal(err)
@@ -66,9 +70,9 @@ func TestMaliciousCourier(t *testing.T) {
 }
 
 // stopped is a robot that was stopped, reset, and stopped again, and what an attacker knows of it.
-func stopped(t *testing.T, run uint64) (*robot, malicious.Target) {
+func stopped(t *testing.T, b bus.Bus, run uint64) (*robot, malicious.Target) {
 	t.Helper()
-	r := driving(t, meet(t, bus.ROS), siteConfig{lock: true}, plant.Config{})
+	r := driving(t, b, siteConfig{lock: true}, plant.Config{})
 	if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {
 		t.Fatalf("stop: %+v", got)
 	}
@@ -188,7 +192,10 @@ func offLegitimateReset(t *testing.T, r *robot) {
 func TestWrongUser(t *testing.T) {
 	t.Parallel()
 	need.Root(t)
-	m := ros.StartMaster(t, ros.Options{})
+	onThese(t, []bus.Kind{bus.ROS}, wrongUser)
+}
+
+func wrongUser(t *testing.T, m bus.Bus) {
 	plant.Start(t, m, plant.Config{LockTopic: "/robowarden/lock"})
 	s := newSite(t, m, siteConfig{lock: true})
 	text := string(must(os.ReadFile(s.path("deployment.yaml")))(t))

@@ -153,7 +153,10 @@ func (d *driven) exchange(t *testing.T) {
 // within its window, with no desk and no network.
 func TestPoisonedModel(t *testing.T) {
 	t.Parallel()
-	b := meet(t, bus.ROS)
+	onThese(t, []bus.Kind{bus.ROS}, poisonedModel)
+}
+
+func poisonedModel(t *testing.T, b bus.Bus) {
 	p := plant.Start(t, b, plant.Config{LockTopic: "/robowarden/lock"})
 	s := newSite(t, b, siteConfig{lock: true, more: "artifacts:\n  - {name: drive, governs: motion}\n"})
 	s.write(t, "slots/.here", "")

@@ -16,7 +16,11 @@ import (
 // real courier, and a TPM that loses power.
 func TestDiskSetBack(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, meet(t, bus.ROS), siteConfig{lock: true})
+	onThese(t, []bus.Kind{bus.ROS}, diskSetBack)
+}
+
+func diskSetBack(t *testing.T, b bus.Bus) {
+	s := newSite(t, b, siteConfig{lock: true})
 	socket, on := stoppableTPM(t)
 	off := on()
 	deployment := string(must(os.ReadFile(s.path("deployment.yaml")))(t))

@@ -24,11 +24,21 @@ const (
 	roomDay     = "day"
 	roomClean   = "clean"
 	roomReload  = "reload"
+	roomDDS     = "e2e-dds"
 	roomFuzz    = "fuzz-" // with the folder
 )
 
 // attacks is the test that fills roomAttacks: a hundred of each attack take longer than all the rest of its package.
 const attacks = "^TestAttacks$"
+
+// onROS and onDDS are what the rooms e2e and e2e-dds leave to each other: the runs of a scenario on the other's buses, and
+// tests that know one kind of bus alone. So the scenarios with both vendors' peers are one command, and half an hour.
+const (
+	onROS = "/^ros( |$)|/./^ros$|^(TestHostilePeers|TestExampleDesks|TestRosbagAgreesWithJournal|TestLatencyUnderMaliciousCourier|" +
+		"TestBagScoreCanFail|TestLargeModelInLittleMemory|TestJournalsJudgeFindsWhatIsLooser)$"
+	onDDS = "/^(cyclone|fast)|/./^(cyclone|fast)$|^(TestHostilePeersOnDDS|TestGoalsOfNavigateToPose|TestMCAPAgreesWithJournal|" +
+		"TestKilledDeskHoldsThenStops|TestBrokerDown|TestRollout)$"
+)
 
 // day is the test that fills roomDay: a robot's day with random troubles, beside what it needs to be believed.
 const day = "^(TestADay|TestADayIsJudged|TestWalkerKneelsInTime)$"
@@ -64,6 +74,10 @@ func rooms() ([]room, error) {
 				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", own.timeout, own.parallel, "-run=" + own.tests, pkg}}}})
 				apart = append(apart, own.tests)
 			}
+		}
+		if name == "e2e" {
+			list = append(list, room{name: roomDDS, run: []module{{dir: ".", args: []string{"-tags=qualify", "-timeout=150m", "-parallel=6", "-skip=" + attacks + "|" + onROS, pkg}}}})
+			apart = append(apart, onDDS)
 		}
 		if len(apart) > 0 {
 			args = append(args, "-skip="+strings.Join(apart, "|"))

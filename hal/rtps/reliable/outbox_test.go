@@ -529,3 +529,42 @@ func TestADatagramTooSmall(t *testing.T) {
 		t.Error("still due")
 	}
 }
+
+// TestAStreamAsksNowAndThen: behind the samples of a stream only a heartbeat in a while wants an answer, so that a reader to
+// which nothing is lost is not woken, and does not wake us, for each. One that repeats, or ends a pause, always does.
+func TestAStreamAsksNowAndThen(t *testing.T) {
+	d := newDesk(t, OutboxConfig{Reliable: true, Depth: 8}, true, false, 0)
+	asked := func() (n int) {
+		for _, s := range d.next() {
+			if s.Kind == wire.Heartbeat && !s.Final {
+				n++
+			}
+		}
+		return n
+	}
+	d.add("first")
+	if asked() != 1 {
+		t.Fatal("a reader that was never heard of is not asked")
+	}
+	d.out.AckNack(d.now, 1, ack(2, 1, true))
+	n := 0
+	for range 100 {
+		d.now += time.Millisecond
+		d.add("a command")
+		n += asked()
+	}
+	if n != int(100*time.Millisecond/askEvery) {
+		t.Errorf("asked %d times in 100 samples of 100 ms: expected once every %v", n, askEvery)
+	}
+	if d.out.AllAcked() {
+		t.Error("all is acknowledged without an answer")
+	}
+	d.now += d.due() + DefaultHeartbeatEvery
+	if asked() != 1 {
+		t.Error("no heartbeat after the stream asks for the last sample")
+	}
+	d.out.AckNack(d.now, 1, ack(101, 2, false, 101))
+	if d.now += DefaultResendAfter; asked() != 1 {
+		t.Error("a repetition does not ask whether it arrived")
+	}
+}
