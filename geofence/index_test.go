@@ -14,9 +14,9 @@ import (
 // TestBeyondKeepsToItsBounds: a box that rounding alone puts farther away is looked at, one that is farther by a millimetre, or
 // by the share that rounding may amount to, is left out.
 func TestBeyondKeepsToItsBounds(t *testing.T) {
-	const error = 0x1p-20 // of either distance, in millimetres
+	const wrong = 0x1p-20 // of either distance, in millimetres
 	for d := 0.0; d < 1<<31; d = d*1.37 + 0.01 {
-		near, far := d+2*error, d+1
+		near, far := d+2*wrong, d+1
 		if near2, best2 := near*near, d*d; beyond(near2, best2) {
 			t.Errorf("%v mm is beyond %v mm", near, d)
 		}

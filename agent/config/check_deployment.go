@@ -23,13 +23,13 @@ func (l *loader) checkDeployment(d *document, p *Deployment) {
 	d.checkTokens(p)
 	if c := p.Courier; c != nil && c.BoundKey != nil {
 		if c.TPM == "" {
-			d.wrong(at("courier", "bound_key"), ruleMissing, "tpm as well", "no tpm", "a state is what a TPM has measured; a software key is bound to none")
+			d.wrong(at("courier", "bound_key"), ruleMissing, "tpm as well", "no tpm", "a TPM measures the state")
 		}
 		if c.Key != "" {
-			d.wrong(at("courier", "key"), ruleOrder, "no key beside bound_key", c.Key, "it would open connections in whatever state")
+			d.wrong(at("courier", "key"), ruleOrder, "no key beside bound_key", c.Key, "it works in any state")
 		}
 		if c.BoundKey.Recovery != "" && c.BoundKey.Recovery == c.Certificate {
-			d.wrong(at("courier", "bound_key", "recovery"), ruleOrder, "another path than certificate", c.Certificate, "two keys have two certificates")
+			d.wrong(at("courier", "bound_key", "recovery"), ruleOrder, "another path than certificate", c.Certificate, "each key has its own")
 		}
 	}
 	d.unique("heartbeat_keys", "endpoint", names(p.HeartbeatKeys, func(k HeartbeatKey) string { return k.Endpoint }))

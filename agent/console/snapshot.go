@@ -178,7 +178,7 @@ type Policy struct {
 
 // Attestation is how far a verifier vouches for the robot's software.
 type Attestation struct {
-	// State is attested, unattested, expired or failed; empty is not shown.
+	// State is attested, unattested, expired, failed or recovery; empty is not shown.
 	State string `json:"state,omitempty"`
 	// Tier is what the evidence was signed by.
 	Tier string `json:"tier,omitempty"`

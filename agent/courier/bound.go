@@ -125,7 +125,7 @@ func readBounded(path string, limit int64) ([]byte, error) {
 // that counts for another robot, or is signed by somebody else than the deployment's approver, is refused.
 func KeepApproval(c *config.Courier, envelope []byte) (*holder.Approval, error) {
 	if c.BoundKey == nil {
-		return nil, errors.New("courier.bound_key: is not in the deployment, so the robot's key works in whatever state and needs no approval")
+		return nil, errors.New("courier.bound_key: is missing: the key works in whatever state")
 	}
 	by, err := approverOf(c.BoundKey)
 	if err != nil {
@@ -202,7 +202,7 @@ func (l *loop) approval(ctx context.Context, envelope []byte) {
 				c.Reason = "approval-refused"
 				l.log.Warn().Err(err).Msg("an approval is not kept")
 			} else {
-				l.log.Info().Str("reason", clip(a.Reason)).Msg("a state is approved")
+				l.log.Info().Str("reason", clip(a.Reason)).Msg("state approved")
 			}
 			l.note(KindCarried, c)
 			l.look(ctx)

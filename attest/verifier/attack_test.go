@@ -126,6 +126,12 @@ func identityAttacks() []attack {
 			in.Evidence = build(l.tb, claims, nil, l.own.tpm.Device(), nil)
 			return in
 		}, []Code{WrongTier}, true},
+		{"the recovery speaks for the robot", func(l *lab) Input {
+			in := l.good(nil) // signed by the device key, which is the recovery's of a robot whose own key is bound
+			in.Robot = l.own.enrolment()
+			in.Robot.Identity.Key, in.Robot.Identity.Recovery = newKey(l.tb).Public(), l.own.tpm.Device().Public()
+			return in
+		}, []Code{Recovery}, true},
 	}
 }
 

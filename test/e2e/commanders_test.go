@@ -57,19 +57,22 @@ func provenCommander(t *testing.T, b bus.Bus) {
 	c.Fault(t, "replay")
 	r.restsWithin(t, trigger, 1500*time.Millisecond+stopTime())
 	r.g.replayed(t)
-	starts := []func(testing.TB) *guard{r.s.start, r.s.startRebooted}
+	starts := []struct {
+		start  func(testing.TB) *guard
+		reason string
+	}{{r.s.start, "unknown challenge"}, {r.s.startRebooted, "for another boot"}}
 	if !longTier() {
 		starts = starts[:1] // TestAttacks has the other
 	}
-	for i, start := range starts {
+	for i, next := range starts {
 		if i > 0 {
 			r.g.Stop(10 * time.Second)
 		}
 		from := len(r.p.Truth(t).Samples)
-		r.g = start(t)
+		r.g = next.start(t)
 		r.g.ready(t)
 		r.g.await(t, "a recording from before the start that is refused", 20*time.Second, func(s agent.Status) bool {
-			return has(s, "channel.command-unproven") && len(s.Commanders) == 2 && s.Commanders[0].Counts["unknown challenge"] > 10
+			return has(s, "channel.command-unproven") && len(s.Commanders) == 2 && s.Commanders[0].Counts[next.reason] > 10
 		})
 		for _, s := range r.p.Truth(t).Samples[from:] {
 			if s.Speed() > 0.02 {

@@ -70,9 +70,9 @@ func ddsAttacks() map[string]ddsAttack {
 		"second plant tells odometry": intruder("/plant", "/odom", "odometry", "publisher.second", "publisher.conflict"),
 		"unknown node tells odometry": intruder("/intruder", "/odom", "odometry"),
 		"long texts as orders":        intruder("/intruder", "/robowarden/orders", "string"),
-		"flood of announcements": {trip: []string{"bus.flooded"}, through: true, run: func(t *testing.T, d *domain.Domain, x *dds.Attacker) {
-			r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not a secret
-			to := netip.AddrPortFrom(netip.MustParseAddr(d.Address()), uint16(7400+250*d.Number+10))
+		"flood of announcements": {trip: []string{"bus.flooded"}, through: true, run: func(t *testing.T, _ *domain.Domain, x *dds.Attacker) {
+			r := rand.New(rand.NewPCG(1, 2))     //nolint:gosec // not a secret
+			to := x.Writer(t, "rt/cmd_vel").From // the guard, who hears where it speaks from
 			for range 5000 {
 				var p rtps.Participant
 				for i := range p.Prefix {

@@ -57,10 +57,19 @@ func (d *driven) apply(t *testing.T, sequence uint64, version, text string, fall
 	}
 }
 
-// artifact runs one of the robot's commands.
+// artifact runs one of the robot's commands, and again as long as it says that the steward works on the slots.
 func (d *driven) artifact(t *testing.T, args ...string) {
 	t.Helper()
-	command(t, append([]string{binary(t), "artifact"}, append(args, "--dir", d.site.path("slots"), "--socket", d.site.path("control.sock"))...)...)
+	argv := append([]string{"artifact"}, append(args, "--dir", d.site.path("slots"), "--socket", d.site.path("control.sock"))...)
+	until(t, 30*time.Second, strings.Join(args, " "), func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, binary(t), argv...).CombinedOutput()
+		if err != nil && !strings.Contains(string(out), "another program works on these slots") {
+			t.Fatalf("%q: %v\n%s", argv, err, out)
+		}
+		return err == nil
+	})
 }
 
 func (d *driven) look(t *testing.T) slots.Status {

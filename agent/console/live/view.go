@@ -50,6 +50,9 @@ func (f *Feed) view(st *agent.Status, now time.Time) *console.Snapshot {
 		Policy:      console.Policy{ID: st.Policy.ID, Revision: uint64(max(0, st.Policy.Revision)), Digest: st.Policy.Digest}, //nolint:gosec // not negative
 		Attestation: console.Attestation{State: st.Attestation.State, Tier: st.Attestation.Tier, LeftS: console.Num(st.Attestation.LeftS)},
 	}
+	if c := st.Roles.Session; c != nil && strings.HasPrefix(c.Detail, "recovery:") && s.Attestation.State != "attested" {
+		s.Attestation.State = "recovery" // the courier's word, which makes it no better than failed
+	}
 	if st.Place != "unknown" {
 		s.Pose = &console.Pose{X: rounded(st.X, 3), Y: rounded(st.Y, 3), Yaw: rounded(st.Yaw, 3), StddevM: console.Num(math.NaN())}
 		s.Contour = outline(cfg.Profile, st.X, st.Y, st.Yaw)

@@ -257,7 +257,7 @@
 
   const showHealth = (s) => {
     keep($("channels"), (s.channels || []).map((c) => [c.name, word(c.health), c.text || age(c.age_ms)]), row);
-    const a = s.attestation || {}, how = { attested: "ok", expired: "late", failed: "lost" }[a.state] || "unknown";
+    const a = s.attestation || {}, how = { attested: "ok", expired: "late", failed: "lost", recovery: "lost" }[a.state] || "unknown";
     const left = a.state === "attested" && known(a.left_s) && a.left_s > 0 ? `, for ${a.left_s < 90 ? Math.round(a.left_s) + " s" : Math.round(a.left_s / 60) + " min"} more` : "";
     const by = { tpm: "by its TPM", "software-key": "by a key on its disk" }[a.tier];
     keep($("software"), [["attestation", how, (a.state || "unknown") + (by && a.state === "attested" ? ` ${by}` : "") + left]], row);

@@ -42,7 +42,7 @@ func newEnroll() *cobra.Command {
 			"Exit status: 0 the robot has a good certificate, 1 it has not got one or could not renew it, 2 the command was used wrongly.",
 		Example: "  sudo -u robowarden-courier robowarden enroll --invitation g1-0007.invitation\n" +
 			"  sudo -u robowarden-courier robowarden enroll --est https://est.example:8443 --roots est-ca.pem --user g1-0007 --secret-file once.txt\n" +
-				"  robowarden enroll --show-ek        # for a TPM without a vendor's certificate: robowarden-station ca invite --ek",
+			"  robowarden enroll --show-ek        # for a TPM without a vendor's certificate: robowarden-station ca invite --ek",
 	}
 	deployment := deploymentFlag(cmd)
 	out := output(cmd)
@@ -170,10 +170,6 @@ func (f *enrolFlags) server() (*enrol.Server, error) {
 }
 
 func printEnrolment(cmd *cobra.Command, o *enrol.Outcome, file string, asJSON bool) error {
-	type recovery struct {
-		Subject  string    `json:"subject"`
-		NotAfter time.Time `json:"not_after"`
-	}
 	type answer struct {
 		Did         string    `json:"did"`
 		Subject     string    `json:"subject"`
@@ -182,12 +178,12 @@ func printEnrolment(cmd *cobra.Command, o *enrol.Outcome, file string, asJSON bo
 		Certificate string    `json:"certificate"`
 		NotAfter    time.Time `json:"not_after"`
 		Due         time.Time `json:"due"`
-		Recovery    *recovery `json:"recovery,omitempty"`
+		Recovery    string    `json:"recovery,omitempty"`
 	}
 	c := o.Certificate
-	a := answer{o.Did, c.Subject.String(), c.Issuer.String(), fmt.Sprintf("%x", c.SerialNumber), file, c.NotAfter.UTC(), o.Due.UTC(), nil}
+	a := answer{o.Did, c.Subject.String(), c.Issuer.String(), fmt.Sprintf("%x", c.SerialNumber), file, c.NotAfter.UTC(), o.Due.UTC(), ""}
 	if r := o.Recovery; r != nil {
-		a.Recovery = &recovery{r.Subject.String(), r.NotAfter.UTC()}
+		a.Recovery = r.Subject.String()
 	}
 	if asJSON {
 		text, err := json.Marshal(a)
@@ -199,8 +195,8 @@ func printEnrolment(cmd *cobra.Command, o *enrol.Outcome, file string, asJSON bo
 	}
 	_, err := fmt.Fprintf(cmd.OutOrStdout(), "done        %s\ncertificate %s\nissuer      %s\nfile        %s\nends        %s\nrenewal     from %s\n",
 		a.Did, a.Subject, a.Issuer, a.Certificate, a.NotAfter.Format(time.RFC3339), a.Due.Format(time.RFC3339))
-	if err == nil && a.Recovery != nil {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "recovery    %s\nends        %s\n", a.Recovery.Subject, a.Recovery.NotAfter.Format(time.RFC3339))
+	if err == nil && a.Recovery != "" {
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "recovery    %s\n", a.Recovery)
 	}
 	return err
 }

@@ -64,6 +64,9 @@ func printStatus(w io.Writer, s *agent.Status) {
 	if len(s.Missing) > 0 {
 		line("missing", "%s", strings.Join(s.Missing, ", "))
 	}
+	if c := s.Roles.Session; c != nil && c.Detail != "" {
+		line("attestation", "%s: %s", c.State, c.Detail)
+	}
 	for _, c := range s.Channels {
 		line("channel", "%s: %s", c.Name, c.Phase)
 	}

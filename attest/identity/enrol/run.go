@@ -177,7 +177,7 @@ func (r *run) begin() error {
 func (r *run) fresh() (*state, error) {
 	switch {
 	case r.EST != nil && r.Bound != nil:
-		return nil, errors.New("an EST server knows no recovery, and cannot see that a key is bound: enrol a bound key by an invitation")
+		return nil, errors.New("EST knows no recovery: enrol a bound key by an invitation")
 	case r.Invitation != nil && r.EST != nil:
 		return nil, errors.New("expected an invitation or an EST server, not both")
 	case r.Invitation != nil:

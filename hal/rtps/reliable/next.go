@@ -22,10 +22,6 @@ const (
 // in one NACK_FRAG.
 const beatFragEvery = 128
 
-// askEvery is the pause between two heartbeats behind new samples that want an answer though nothing is missing. A reader
-// that misses something answers each, and one that lost the last sample is told by the heartbeats that follow.
-const askEvery = 20 * time.Millisecond
-
 // packer fills one datagram.
 type packer struct {
 	b              []byte
@@ -264,11 +260,7 @@ func (o *Outbox) heartbeat(now time.Duration, r *reader, p *packer, fresh bool) 
 	first := min(o.history.from(r.start), r.sent+1)
 	o.beats++
 	o.stats.Heartbeats++
-	final := fresh && r.heard && now-r.askedAt < askEvery && !r.wants()
-	if !final {
-		r.askedAt = now
-	}
-	p.b = wire.AppendHeartbeat(p.b, p.reader, p.writer, first, r.sent, o.beats, final, false)
+	p.b = wire.AppendHeartbeat(p.b, p.reader, p.writer, first, r.sent, o.beats, false, false)
 	r.beatDue, r.beatLast = false, now
 	if fresh {
 		r.beatWait = o.cfg.HeartbeatEvery

@@ -35,7 +35,6 @@ type reader struct {
 	beatAt   time.Duration
 	beatWait time.Duration
 	beatLast time.Duration
-	askedAt  time.Duration // when a heartbeat last wanted an answer
 
 	acks, nacks counter
 }
