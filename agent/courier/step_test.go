@@ -142,7 +142,8 @@ func exchange(r io.Reader) ([]byte, error) {
 	if size < 10 || size > 4096 {
 		return nil, fmt.Errorf("a packet of %d bytes", size)
 	}
-	out := append(head, make([]byte, size-10)...)
+	out := make([]byte, size)
+	copy(out, head)
 	_, err := io.ReadFull(r, out[10:])
 	return out, err
 }
