@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 )
 
@@ -19,10 +19,15 @@ type headInfo struct {
 	version bool // intact, but of another version of the format
 }
 
+// byName sorts files. Unlike slices.SortFunc, which is 9 KB of the robot's program for each type, sort.Slice is one code for all.
+func byName(files []FileInfo) {
+	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
+}
+
 // readHeads reads the headers of all segments, in the order of their names.
 func readHeads(fsys FS, dir string, files []FileInfo) []headInfo {
 	files = slices.Clone(files)
-	slices.SortFunc(files, func(a, b FileInfo) int { return strings.Compare(a.Name, b.Name) })
+	byName(files)
 	var heads []headInfo
 	for _, f := range files {
 		index, ok := segmentIndex(f.Name)

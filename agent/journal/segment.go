@@ -120,7 +120,7 @@ const evidenceShare = 4
 
 // oldestEvidence names the files to delete so that the rest fits into limit.
 func oldestEvidence(aside []FileInfo, limit int64) []string {
-	slices.SortFunc(aside, func(a, b FileInfo) int { return strings.Compare(a.Name, b.Name) })
+	byName(aside)
 	var total int64
 	for _, f := range aside {
 		total += blocks(f.Size)

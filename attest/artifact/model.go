@@ -263,7 +263,7 @@ func (s *statement) sort(where string) error {
 
 // SortFiles sorts files by path and says why they cannot be one folder: a path twice, or a file that is also a folder.
 func SortFiles(files []File) error {
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	byPath(files)
 	known := make(map[string]bool, len(files))
 	for i := range files {
 		if known[files[i].Path] {

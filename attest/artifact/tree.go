@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 )
@@ -160,8 +161,9 @@ func (t *tree) compare(ctx context.Context, want []File, progress func(done, tot
 		f.Size = size
 	}
 	if len(t.faults) > 0 {
-		slices.SortFunc(t.faults, func(a, b Fault) int {
-			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(string(a.What), string(b.What)))
+		sort.Slice(t.faults, func(i, j int) bool { // One code for all types, as in byPath.
+			a, b := &t.faults[i], &t.faults[j]
+			return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(string(a.What), string(b.What))) < 0
 		})
 		return nil, nil, &Error{
 			Reason: Changed, Detail: fmt.Sprintf("%d of %d signed files and what lies beside them are not as signed", len(t.faults), len(want)),
@@ -331,11 +333,16 @@ func (m *meter) add(n int) {
 	}
 }
 
+// byPath sorts files. Unlike slices.SortFunc, which is 9 KB of the robot's program for each type, sort.Slice is one code for all.
+func byPath(files []File) {
+	sort.Slice(files, func(i, j int) bool { return files[i].Path < files[j].Path })
+}
+
 // TreeDigest names a set of files by one digest: the SHA-256 of what sha256sum prints for them in the order of their paths.
 // So anybody can compute it with find, sort and sha256sum, and unlike Model Signing's subject it covers the names.
 func TreeDigest(files []File) [sha256.Size]byte {
 	sorted := slices.Clone(files)
-	slices.SortFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	byPath(sorted)
 	h := sha256.New()
 	for i := range sorted {
 		_, _ = io.WriteString(h, hex.EncodeToString(sorted[i].SHA256[:])+"  "+path.Clean(sorted[i].Path)+"\n")
@@ -347,7 +354,7 @@ func TreeDigest(files []File) [sha256.Size]byte {
 // does not cover the names.
 func SubjectDigest(files []File) [sha256.Size]byte {
 	sorted := slices.Clone(files)
-	slices.SortFunc(sorted, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	byPath(sorted)
 	h := sha256.New()
 	for i := range sorted {
 		h.Write(sorted[i].SHA256[:])

@@ -3,7 +3,7 @@ package evidence
 import (
 	"encoding/hex"
 	"fmt"
-	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -214,12 +214,13 @@ func checkLogs(logs []Log) error {
 
 // SortLogs puts logs into the order that claims demand.
 func SortLogs(logs []Log) {
-	slices.SortFunc(logs, func(a, b Log) int { return strings.Compare(a.Name, b.Name) })
+	// sort.Slice sorts all types by the same code; slices.SortFunc is 9 KB more of the robot's program for each.
+	sort.Slice(logs, func(i, j int) bool { return logs[i].Name < logs[j].Name })
 }
 
 // SortArtifacts puts artifacts into the order that claims demand.
 func SortArtifacts(artifacts []Artifact) {
-	slices.SortFunc(artifacts, func(a, b Artifact) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(artifacts, func(i, j int) bool { return artifacts[i].Name < artifacts[j].Name }) // As above.
 }
 
 // Digest turns "sha256:" and hexadecimal digits, as the guard's welcome writes digests, into what claims hold; the
