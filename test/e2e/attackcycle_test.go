@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -83,18 +85,18 @@ func (l *lane) open(t testing.TB) {
 	t.Fatalf("the robot's state does not stay clean: %s", l.unclean(t))
 }
 
-// untilClean waits for a clean state. Whatever is latched is reset, as the machine may have held up the robot at the start.
+// untilClean waits for a clean state. Whatever is latched is reset, as the machine may have held up the robot, and after a stop
+// the gate wants a planner that stands before it lets one drive.
 func (l *lane) untilClean(t testing.TB) {
 	t.Helper()
 	why := ""
-	for limit, next := time.Now().Add(opening), time.Now(); time.Now().Before(limit) && l.g.Running(); {
+	for limit := time.Now().Add(opening); time.Now().Before(limit) && l.g.Running(); {
 		l.enrol(t)
 		if why = l.unclean(t); why == "" {
 			return
 		}
-		if time.Now().After(next) && strings.Contains(why, "latched true") {
-			l.reset(t)
-			next = time.Now().Add(between)
+		if strings.Contains(why, "latched true") {
+			l.recover(t)
 		}
 		time.Sleep(pause)
 	}
@@ -158,19 +160,35 @@ func (l *lane) refused(t testing.TB, st agent.Status) {
 	}
 }
 
-// stand lets the planner command zero, or drive on. A planner that proves itself has no such order: it is reset while it drives.
+// stand lets the planner command zero, or drive on, and waits until it says that it does: of two signals to a program that does
+// not get the processor, the second may be heard first. A planner that proves itself has no such order: it is reset while it drives.
 func (l *lane) stand(t testing.TB, still bool) {
 	t.Helper()
-	if l.kit.proven || !l.planner.Running() {
+	if l.kit.proven {
 		return
 	}
 	sig := syscall.SIGUSR2
 	if still {
 		sig = syscall.SIGUSR1
 	}
-	if err := l.planner.Signal(sig); err != nil {
-		t.Fatal(err)
+	for limit, next := time.Now().Add(opening), time.Now(); l.planner.Running() && l.stands() != still; time.Sleep(pause) {
+		if time.Now().After(limit) {
+			t.Fatalf("within %v: expected a planner that heard %v; it wrote:\n%s", opening, sig, l.planner.Output())
+		}
+		if time.Now().Before(next) {
+			continue
+		}
+		if err := l.planner.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+		next = time.Now().Add(between)
 	}
+}
+
+// stands says whether the planner commands zero, by its own last word.
+func (l *lane) stands() bool {
+	out := l.planner.Output()
+	return strings.LastIndex(out, "planner stands") > strings.LastIndex(out, "planner drives")
 }
 
 // drivesOn says whether the robot drives as told, now or soon.

@@ -5,7 +5,7 @@
 //   planner --mode=tour --places='3,0;3,4;0,0,5' --speed=1
 //
 // A place is x,y or x,y,seconds of waiting there. The last line of a tour is "tour done <seconds>". SIGUSR1 lets a drive
-// command zero, SIGUSR2 lets it go on.
+// command zero, SIGUSR2 lets it go on; it says so as it begins to, since two signals at once are heard in either order.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -164,8 +164,12 @@ int drive(const Options& o, bus::Bus& node, bus::Publisher<bus::Twist>& pub) {
   std::fflush(stdout);
   Rate rate(o.rate_hz);
   const auto start = Clock::now();
+  bool stood = false;
   while (node.ok() && since(start) < o.duration_s) {
-    pub.publish(standing ? bus::Twist() : m);
+    const bool still = standing;
+    pub.publish(still ? bus::Twist() : m);
+    if (still != stood) std::puts(still ? "planner stands" : "planner drives"), std::fflush(stdout);
+    stood = still;
     rate.sleep();
   }
   if (o.final_zero && node.ok()) {
