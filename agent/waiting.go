@@ -12,7 +12,6 @@ import (
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
-	"github.com/robowarden/robowarden/interlock"
 )
 
 // A disk that was set back has forgotten which orders were used up, and lets each of them count once more. So an order that can loosen
@@ -48,9 +47,7 @@ type waitingOrder struct {
 	// about are the things that it is for, empty for everything of its kind; until is when it runs out.
 	about []string
 	until time.Time
-	// ends is how many orders had taken back what it is for, marks what was latched: it was signed for that, and for nothing later.
-	ends  int
-	marks [interlock.NumTriggers]interlock.LatchMark
+	came  *arrival
 }
 
 // waiting are the orders that wait. The lock is never held over anything that may block. The zero value is ready to use.
@@ -153,7 +150,7 @@ func (o *orders) proven() (state guard.AgeState, why string) {
 
 // mayBeOld keeps an order that may have been used up before this run, and says what becomes of it. One that is bound to this run of the
 // guard cannot have been.
-func (o *orders) mayBeOld(v *order.Verified, envelope []byte) (r Receipt, old bool) {
+func (o *orders) mayBeOld(v *order.Verified, envelope []byte, came *arrival) (r Receipt, old bool) {
 	state, why := o.proven()
 	if v.Order.Binding.Nonce != "" || state == guard.AgeProven {
 		return Receipt{}, false
@@ -167,9 +164,8 @@ func (o *orders) mayBeOld(v *order.Verified, envelope []byte) (r Receipt, old bo
 		return r, true
 	}
 	w := &waitingOrder{
-		envelope: envelope, digest: v.Digest, kind: v.Order.Kind, signers: r.Signers, about: about(v.Order), until: runsOut(v.Order), ends: o.ends.count(v.Order),
+		envelope: envelope, digest: v.Digest, kind: v.Order.Kind, signers: r.Signers, about: about(v.Order), until: runsOut(v.Order), came: came,
 	}
-	o.guard.With(func(c *guard.Core) { w.marks = c.Latches() })
 	if !o.waiting.add(w) {
 		r.Text = fmt.Sprintf("%s, and there is no room for another one that waits; %s", doubt, again)
 		return r, true
@@ -229,7 +225,7 @@ func (o *orders) proceed(w *waitingOrder) {
 	if err != nil {
 		r = refusal(nil, err)
 	} else {
-		r = o.loosen(v, w.envelope, times, boot, w)
+		r = o.loosen(v, w.envelope, times, boot, w.came, w)
 	}
 	o.waiting.remove(w)
 	o.tell(w, r)
@@ -258,20 +254,6 @@ func (o *orders) replaced(x *order.Order) {
 	}) {
 		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "another order for the same has taken effect while it waited"})
 	}
-}
-
-// untouched leaves of a reset what was latched already when the order came, and has not fired again since.
-func (w *waitingOrder) untouched(now *[interlock.NumTriggers]interlock.LatchMark, asked interlock.TriggerSet, all bool) (set, again interlock.TriggerSet) {
-	for t := range interlock.NumTriggers {
-		switch {
-		case now[t] == (interlock.LatchMark{}) || !all && !asked.Has(t):
-		case now[t] == w.marks[t]:
-			set.Add(t)
-		default:
-			again.Add(t)
-		}
-	}
-	return set, again
 }
 
 // WaitingStatus is an order that waits until the record of used orders is proven to be the newest.

@@ -153,7 +153,7 @@ func TestWhatWaitsCountsOnceItMay(t *testing.T) {
 				}
 			}
 			o.orders.goOn()
-			if got := o.orders.waitingStatus(); len(got) != 1 || got[0].Kind != string(claimed(envelope)) {
+			if got := o.orders.waitingStatus(); len(got) != 1 || got[0].Kind != string(claimed(envelope).Kind) {
 				t.Fatalf("%+v wait", got)
 			}
 			notes := o.journal.notes
@@ -229,28 +229,6 @@ func TestWhatWaitsDoesNotOutliveWhatItWasSignedFor(t *testing.T) {
 				t.Errorf("%+v wait, %d are overridden, %d sessions", o.orders.waitingStatus(), o.overridden(), o.remote())
 			}
 		})
-	}
-}
-
-// TestAResetThatWaitedResetsNothingThatFiredSince: whoever signed it had not seen that.
-func TestAResetThatWaitedResetsNothingThatFiredSince(t *testing.T) {
-	w := &waitingOrder{}
-	mark := func(n uint32) interlock.LatchMark { return interlock.LatchMark{Count: n, Since: time.Second} }
-	w.marks[interlock.OrderStop], w.marks[interlock.RestartUnclean] = mark(1), mark(1)
-	now := w.marks
-	now[interlock.RestartUnclean], now[interlock.ZoneInside] = mark(2), mark(1)
-	for _, c := range []struct {
-		asked      interlock.TriggerSet
-		all        bool
-		set, again interlock.TriggerSet
-	}{
-		{all: true, set: interlock.Set(interlock.OrderStop), again: interlock.Set(interlock.RestartUnclean, interlock.ZoneInside)},
-		{asked: interlock.Set(interlock.OrderStop), set: interlock.Set(interlock.OrderStop)},
-		{asked: interlock.Set(interlock.ZoneInside, interlock.PoseStale), again: interlock.Set(interlock.ZoneInside)},
-	} {
-		if set, again := w.untouched(&now, c.asked, c.all); set != c.set || again != c.again {
-			t.Errorf("asked %v, all %v: %v and %v", c.asked, c.all, set, again)
-		}
 	}
 }
 
