@@ -246,7 +246,7 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
-	if waited != nil && !o.waiting.remove(waited) {
+	if waited != nil && !o.waiting.remove(waited) && !waited.kind.Sequenced() { // What is used up in a sequence is in force at the next start.
 		r := accepted(v)
 		r.Accepted, r.Reason, r.Text = false, reasonOvertaken, "something that came later has taken its place"
 		return r

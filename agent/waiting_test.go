@@ -180,7 +180,7 @@ func TestWhatWaitsDoesNotOutliveWhatItWasSignedFor(t *testing.T) {
 		"a reset, nothing (off)": {reset, func(*office) {}, ""},
 		"a reset, another stop":  {reset, func(o *office) { o.orders.apply(o.sign(o.order(order.KindStop), "button")) }, reasonOvertaken},
 		"a reset, and somebody signed it with the nonce": {reset, func(o *office) {
-			o.orders.apply(o.sign(o.order(order.KindReset), "olga"))
+			o.orders.apply(o.sign(bind(o.order(order.KindReset), testNonce), "olga"))
 		}, reasonOvertaken},
 		"an override, nothing (off)": {func(o *office) []byte { return o.sign(bind(o.order(order.KindOverride), ""), "sven") }, func(*office) {}, ""},
 		"an override, its end": {
