@@ -120,7 +120,9 @@ func (o *orders) reset(v *order.Verified, came *arrival, r *Receipt) {
 			r.Triggers[t.String()] = out.String()
 		}
 	}
-	r.Text = "nothing was reset; each trigger says why"
+	if r.Text = "nothing was reset; each trigger says why"; len(r.Triggers) == 0 {
+		r.Text = "nothing was reset: nothing is latched"
+	}
 	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
 		for _, w := range o.waiting.all() {
 			o.giveUp(w, reasonUnproven, setBackText+o.nonce)

@@ -143,6 +143,7 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		case v.Order.Tightens():
 			r := accepted(v)
 			o.ends.end(v.Order, func() bool { o.authority(v, times, 0, &r); return r.Accepted })
+			o.takenBack(v.Order)
 			o.recordUsed(v, times, &r)
 			return r
 		}
@@ -372,6 +373,7 @@ func (o *orders) answered(v *order.Verified, times order.Times) Receipt {
 		r.Applied, r.Text = res.Applied, fmt.Sprintf("zone %q is %s: the robot may not enter", g.Zone, g.Answer)
 		return true
 	})
+	o.takenBack(v.Order)
 	o.recordUsed(v, times, &r)
 	return r
 }

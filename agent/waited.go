@@ -21,6 +21,9 @@ func (o *orders) lookAfterWaiting(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
+			for _, w := range o.waiting.all() {
+				o.giveUp(w, reasonUnproven, "the guard ended before a TPM had proven the record of used orders; sign it again")
+			}
 			return nil
 		case <-t.C:
 		}
@@ -62,6 +65,11 @@ func (o *orders) lapsed(w *waitingOrder) (reason, text string) {
 		return reasonUnproven, setBackText + o.nonce
 	case times.Trust != order.Untrusted && !times.Civil.Add(times.Uncertainty).Before(w.until):
 		return string(order.Expired), "it ran out while it waited for a TPM to prove the record of used orders; sign it again with --nonce " + o.nonce
+	case w.kind.Sequenced() || w.kind == order.KindReset: // No latch is in a policy's way, and a reset spares what has fired since.
+	default:
+		if now := o.guard.Marks(); w.came.marks.Fired(&now) {
+			return reasonOvertaken, stopText
+		}
 	}
 	return "", ""
 }
@@ -88,6 +96,9 @@ func (o *orders) proceed(w *waitingOrder) {
 	}
 	times, boot := o.now()
 	v, err := o.verifier.Load().Verify(times, w.envelope)
+	if order.ReasonOf(err) == order.ClockUntrusted {
+		return // It can be judged once the clock is right again, and runs out in any case.
+	}
 	var r Receipt
 	if err != nil {
 		r = refusal(nil, err)
@@ -108,11 +119,21 @@ func (o *orders) tell(w *waitingOrder, r Receipt) {
 	o.log.Warn().Str(keyKind, r.Kind).Str(keyDigest, r.Digest).Str(keyReason, r.Reason).Bool("applied", r.Applied).Msg("an order that waited: " + r.Text)
 }
 
+// stopText is for what somebody signed who had not seen what the robot has been stopped for since.
+const stopText = "the robot was stopped while it waited; look at it and sign it again"
+
 // forgetWaiting drops what somebody who stops the robot cannot have meant to happen afterwards. Policies, key lists and releases stay:
 // they take no latch away.
 func (o *orders) forgetWaiting() {
 	for _, w := range o.waiting.drop(func(w *waitingOrder) bool { return !w.kind.Sequenced() }) {
-		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "a stop came while it waited; look at the robot and sign it again"})
+		o.tell(w, Receipt{Reason: reasonOvertaken, Text: stopText})
+	}
+}
+
+// takenBack drops what waits for something that an order has just taken back.
+func (o *orders) takenBack(x *order.Order) {
+	for _, w := range o.waiting.drop(func(w *waitingOrder) bool { return w.kind == x.Kind && overlap(w.about, subjects(x)) }) {
+		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "an order took the same back while it waited; sign it again"})
 	}
 }
 
@@ -126,7 +147,11 @@ func (o *orders) replaced(x *order.Order) {
 // same says whether w is about something that x is about.
 func (w *waitingOrder) same(x *order.Order) bool {
 	things := about(x)
-	return w.kind == x.Kind && (len(things) == 0 || len(w.about) == 0 || slices.ContainsFunc(w.about, func(s string) bool { return slices.Contains(things, s) }))
+	return w.kind == x.Kind && (len(things) == 0 || len(w.about) == 0 || overlap(w.about, things))
+}
+
+func overlap(a, b []string) bool {
+	return slices.ContainsFunc(a, func(s string) bool { return slices.Contains(b, s) })
 }
 
 // newer says whether w is to count after x.

@@ -1,11 +1,15 @@
 package agent
 
 import (
+	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/geofence"
 )
 
 // TestTheNewestOfWhatWaitsCounts: in whatever order they came, and nothing is used up that has no effect.
@@ -114,6 +118,137 @@ func TestWhatHasLostItsPlaceIsNotUsedUp(t *testing.T) {
 		used := o.orders.apply(envelope).Reason == string(order.Replayed)
 		if used != !gone || (o.journal.notes == notes+1) != gone || len(o.orders.waitingStatus()) != 0 {
 			t.Errorf("gone %t: used up %t, %d more notes", gone, used, o.journal.notes-notes)
+		}
+	}
+}
+
+// TestTheEnvelopeWithMoreSignaturesWaits: the second person's signature is not lost, and what fired before it came counts all the same.
+func TestTheEnvelopeWithMoreSignaturesWaits(t *testing.T) {
+	one, both := []string{"olga"}, []string{"olga", "sven"}
+	for name, c := range map[string]struct {
+		first, second, waits []string
+	}{
+		"the same again (off)":       {one, one, one},
+		"with a second person":       {one, both, both},
+		"without the second person":  {both, one, both},
+		"somebody else's, by itself": {one, []string{"sven"}, one},
+	} {
+		o := lateOffice(t)
+		o.orders.age = diskUnproven()
+		d := bind(o.order(order.KindReset), "")
+		o.orders.apply(o.sign(d, c.first...))
+		came := o.orders.waiting.all()[0].came
+		r := o.orders.apply(o.sign(d, c.second...))
+		all := o.orders.waiting.all()
+		if len(all) != 1 || all[0].came != came || !slices.Equal(all[0].signers, c.waits) || o.orders.waiting.bytes != len(all[0].envelope) {
+			t.Fatalf("%s: %+v", name, o.orders.waitingStatus())
+		}
+		if r.Reason != ReasonWaits || !strings.Contains(r.Text, "signed by "+strings.Join(c.waits, ", ")+".") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestAPassingFaultOfTheClockEndsNothing: what cannot be judged for a moment is judged later. Off, the clock is right.
+func TestAPassingFaultOfTheClockEndsNothing(t *testing.T) {
+	for _, trust := range []order.Trust{order.Trusted, order.Untrusted} {
+		o := lateOffice(t)
+		o.orders.age = diskUnproven()
+		r := o.orders.apply(o.sign(bind(o.order(order.KindOverride), ""), "sven"))
+		o.orders.age = diskProven()
+		o.times.Trust = trust
+		o.orders.goOn()
+		if waits := len(o.orders.waitingStatus()) == 1; waits != (trust == order.Untrusted) {
+			t.Errorf("clock %v: waits %t, %+v", trust, waits, o.journal.receipts[r.Digest])
+		}
+		o.times.Trust = order.Trusted
+		o.orders.goOn()
+		if r = o.journal.receipts[r.Digest]; !r.Applied {
+			t.Errorf("clock %v, then right: %+v", trust, r)
+		}
+	}
+}
+
+// TestWhatStopsTheRobotGoesBeforeWhatWaits, whether it is a signed order or a button: whoever signed what waits had not seen it.
+func TestWhatStopsTheRobotGoesBeforeWhatWaits(t *testing.T) {
+	for kind, k := range kindsOfOrders {
+		if k.tightens || k.order(lateOffice(t)).Kind.Sequenced() {
+			continue
+		}
+		reset := kind == "reset"
+		for _, fired := range []bool{false, true} {
+			o := lateOffice(t)
+			o.orders.age = diskUnproven()
+			if reset {
+				o.orders.apply(o.sign(o.order(order.KindStop), "button"))
+			}
+			o.tick(5)
+			r := o.orders.apply(o.sign(bind(k.order(o), ""), k.by))
+			if fired { // past the orders, which would hear of a signed one
+				o.guard.Order(guard.Order{Kind: guard.OrderStop, Category: 2, Zone: geofence.NoZone})
+			}
+			o.tick(5)
+			o.orders.age = diskProven()
+			o.orders.goOn()
+			want := ""
+			if fired && !reset {
+				want = reasonOvertaken
+			}
+			if r = o.journal.receipts[r.Digest]; r.Reason != want || r.Applied == fired || o.stopped() != fired {
+				t.Errorf("%s, fired %t: %+v, stopped %t", kind, fired, r, o.stopped())
+			}
+		}
+	}
+}
+
+// TestWhatWaitsIsToldAtOnce: who takes something back, or ends the guard, leaves nothing that still seems to wait.
+func TestWhatWaitsIsToldAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		waits, end string
+		reason     string
+	}{
+		"an override": {"override", "override ended", reasonOvertaken}, "a session": {"session", "session ended", reasonOvertaken},
+		"a lease": {"lease", "grant taken back", reasonOvertaken}, "another one's end (off)": {"override", "session ended", ""},
+		"the guard's end": {"policy set", "", reasonUnproven},
+	} {
+		o := lateOffice(t)
+		o.orders.age = diskUnproven()
+		k := kindsOfOrders[c.waits]
+		digest := o.orders.apply(o.sign(bind(k.order(o), ""), k.by)).Digest
+		if c.end != "" {
+			k = kindsOfOrders[c.end]
+			o.orders.apply(o.sign(k.order(o), k.by))
+		} else {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_ = o.orders.lookAfterWaiting(ctx)
+		}
+		if r := o.journal.receipts[digest]; (len(o.orders.waitingStatus()) == 1) != (c.reason == "") || c.reason != "" && r.Reason != c.reason {
+			t.Errorf("%s: %+v, %+v wait", name, r, o.orders.waitingStatus())
+		}
+	}
+}
+
+// TestAResetOfNothingSaysSo: each trigger that was asked for has its outcome.
+func TestAResetOfNothingSaysSo(t *testing.T) {
+	for name, c := range map[string]struct {
+		reset *order.Reset
+		want  string
+	}{
+		"all": {&order.Reset{All: true}, "nothing is latched"}, "one": {&order.Reset{Triggers: []string{"order.stop"}}, "each trigger says why"},
+	} {
+		for _, waits := range []bool{false, true} {
+			o := lateOffice(t)
+			o.orders.age = diskUnproven()
+			d := bind(o.order(order.KindReset), map[bool]string{false: testNonce}[waits])
+			d.Reset = c.reset
+			digest := o.orders.apply(o.sign(d, "olga")).Digest
+			o.orders.age = diskProven()
+			o.orders.goOn()
+			r := o.journal.receipts[digest]
+			if !strings.HasSuffix(r.Text, c.want) || len(r.Triggers) != len(c.reset.Triggers) || !c.reset.All && r.Triggers["order.stop"] != "not latched" {
+				t.Errorf("%s, waits %t: %+v", name, waits, r)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,19 +62,28 @@ type waiting struct {
 	bytes int
 }
 
-// add takes an order, false if there is no room. One that waits already is not taken twice.
-func (q *waiting) add(w *waitingOrder) bool {
+// add takes an order, and says which entry waits now, nil if there is no room. Of two envelopes with the same order the one with more
+// signatures waits, as of when the first one came.
+func (q *waiting) add(w *waitingOrder) (kept *waitingOrder) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if slices.ContainsFunc(q.list, func(x *waitingOrder) bool { return x.digest == w.digest }) {
-		return true
+	place, bytesLeft := len(q.list), maxWaitingBytes-q.bytes
+	if i := slices.IndexFunc(q.list, func(x *waitingOrder) bool { return x.digest == w.digest }); i >= 0 {
+		was := q.list[i]
+		if bytesLeft += len(was.envelope); len(w.signers) <= len(was.signers) || len(w.envelope) > bytesLeft {
+			return was
+		}
+		w.came, place = was.came, i
 	}
-	if len(q.list) == maxWaiting || q.bytes+len(w.envelope) > maxWaitingBytes {
-		return false
+	if place == maxWaiting || len(w.envelope) > bytesLeft {
+		return nil
 	}
 	w.envelope = bytes.Clone(w.envelope)
-	q.list, q.bytes = append(q.list, w), q.bytes+len(w.envelope)
-	return true
+	if q.bytes = maxWaitingBytes - bytesLeft + len(w.envelope); place == len(q.list) {
+		q.list = append(q.list, w)
+	}
+	q.list[place] = w
+	return w
 }
 
 // remove takes one out, false if it was gone.
@@ -173,13 +183,14 @@ func (o *orders) mayBeOld(v *order.Verified, envelope []byte, came *arrival) (r 
 		envelope: envelope, digest: v.Digest, kind: v.Order.Kind, signers: r.Signers, about: about(v.Order), until: runsOut(v.Order),
 		sequence: v.Order.Sequence, issued: v.Order.NotBefore, came: came,
 	}
-	if !o.waiting.add(w) {
+	kept := o.waiting.add(w)
+	if kept == nil {
 		r.Text = fmt.Sprintf("%s, and there is no room for another one that waits; %s", doubt, again)
 		return r, true
 	}
 	r.Reason = ReasonWaits
-	r.Text = fmt.Sprintf("%s: it waits. To have it count now, %s. Otherwise it counts if a TPM proves the record before %s, and is forgotten when the guard ends",
-		doubt, again, w.until.Format(time.RFC3339))
+	r.Text = fmt.Sprintf("%s: it waits, signed by %s. To have it count now, %s. Otherwise it counts if a TPM proves the record before %s, and is forgotten when the guard ends",
+		doubt, strings.Join(kept.signers, ", "), again, w.until.Format(time.RFC3339))
 	return r, true
 }
 

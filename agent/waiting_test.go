@@ -248,10 +248,10 @@ func TestHowMuchWaits(t *testing.T) {
 		t.Errorf("a stop: %+v", r)
 	}
 	q := &waiting{}
-	if !q.add(&waitingOrder{envelope: make([]byte, maxWaitingBytes), digest: [32]byte{1}}) || q.add(&waitingOrder{envelope: []byte{1}, digest: [32]byte{2}}) {
+	if q.add(&waitingOrder{envelope: make([]byte, maxWaitingBytes), digest: [32]byte{1}}) == nil || q.add(&waitingOrder{envelope: []byte{1}, digest: [32]byte{2}}) != nil {
 		t.Error("the bytes are not bounded")
 	}
-	if q.drop(func(*waitingOrder) bool { return true }); q.bytes != 0 || !q.add(&waitingOrder{envelope: []byte{1}}) {
+	if q.drop(func(*waitingOrder) bool { return true }); q.bytes != 0 || q.add(&waitingOrder{envelope: []byte{1}}) == nil {
 		t.Error("room is not given back")
 	}
 }
