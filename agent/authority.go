@@ -98,7 +98,7 @@ func (o *orders) session(v *order.Verified, times order.Times, boot time.Duratio
 
 // reset hands a verified reset to the core and reports what became of each trigger. It resets nothing that fired after it came.
 func (o *orders) reset(v *order.Verified, came *arrival, r *Receipt) {
-	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
+	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone, Expires: came.at}
 	for _, code := range v.Order.Reset.Triggers {
 		t, ok := interlock.ParseTrigger(code)
 		if !ok {

@@ -179,13 +179,15 @@ func claimed(envelope []byte) *order.Order {
 
 // arrival is what was so when an order came: it was signed for that, and for nothing later.
 type arrival struct {
-	// ends is how many orders had taken back what it is for, marks what was latched.
+	// ends is how many orders had taken back what it is for, marks what was latched, at the boot clock's reading.
 	ends  int
 	marks guard.Marks
+	at    time.Duration
 }
 
 func (o *orders) arrive(x *order.Order) *arrival {
-	return &arrival{ends: o.ends.count(x), marks: o.guard.Marks()}
+	_, boot := o.now()
+	return &arrival{ends: o.ends.count(x), marks: o.guard.Marks(), at: boot}
 }
 
 // stop acts first and is made durable afterwards.
@@ -253,9 +255,7 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 		return r
 	}
 	r := o.effect(v, times, boot, came, inForce)
-	if r.Applied {
-		o.replaced(v.Order)
-	}
+	o.made(v.Order, &r)
 	return r
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // waitLook is how often somebody looks whether what waits may count.
@@ -141,6 +142,19 @@ func (o *orders) takenBack(x *order.Order) {
 func (o *orders) replaced(x *order.Order) {
 	for _, w := range o.waiting.drop(func(w *waitingOrder) bool { return w.same(x) && !w.newer(x) }) {
 		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "another order for the same has taken effect while it waited"})
+	}
+}
+
+// made drops what an order has taken the place of, if it took effect. Where a second person has to ask for some of the same, that order
+// may wait already, and stays.
+func (o *orders) made(x *order.Order, r *Receipt) {
+	for _, outcome := range r.Triggers {
+		if outcome == interlock.ResetSecondPerson.String() {
+			return
+		}
+	}
+	if r.Applied {
+		o.replaced(x)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
 	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/interlock"
 )
 
 // TestTheNewestOfWhatWaitsCounts: in whatever order they came, and nothing is used up that has no effect.
@@ -249,6 +250,68 @@ func TestAResetOfNothingSaysSo(t *testing.T) {
 			if !strings.HasSuffix(r.Text, c.want) || len(r.Triggers) != len(c.reset.Triggers) || !c.reset.All && r.Triggers["order.stop"] != "not latched" {
 				t.Errorf("%s, waits %t: %+v", name, waits, r)
 			}
+		}
+	}
+}
+
+// TestTwoPersonsWhoseResetsWait: they count together if they came soon after one another, however long both waited; and one of them that
+// counts in part does not take the place of the other.
+func TestTwoPersonsWhoseResetsWait(t *testing.T) {
+	two := func(policy string) string {
+		return strings.Replace(policy, "\ntriggers:\n", "\ntriggers:\n  - {code: order.stop, clear: two-persons}\n", 1)
+	}
+	for name, c := range map[string]struct {
+		between, after time.Duration // the two, and the proof
+		persons        []string
+		reset          bool
+	}{
+		"one after the other":             {time.Minute, time.Second, []string{"olga", "otto"}, true},
+		"one after the other, long ago":   {time.Minute, time.Hour / 2, []string{"olga", "otto"}, true},
+		"too far apart":                   {11 * time.Minute, time.Second, []string{"olga", "otto"}, false},
+		"one person, twice (off)":         {time.Minute, time.Second, []string{"olga", "olga"}, false},
+		"one person's of the two persons": {time.Minute, time.Second, []string{"olga"}, false},
+	} {
+		o := lateOffice(t, two)
+		later := func(d time.Duration) {
+			o.clock.mu.Lock()
+			o.clock.boot += d
+			o.clock.mu.Unlock()
+			o.times.Civil = o.times.Civil.Add(d)
+			o.tick(50)
+		}
+		o.orders.age = diskUnproven()
+		o.orders.apply(o.sign(o.order(order.KindStop), "button"))
+		later(0)
+		for i, who := range c.persons {
+			if i > 0 {
+				later(c.between)
+			}
+			d := bind(o.order(order.KindReset), "")
+			d.NotAfter = noon.Add(time.Hour)
+			d.Reset = &order.Reset{Triggers: []string{"order.stop"}}
+			if r := o.orders.apply(o.sign(d, who)); r.Reason != ReasonWaits {
+				t.Fatalf("%s: %+v", name, r)
+			}
+		}
+		later(c.after)
+		o.orders.age = diskProven()
+		o.orders.goOn()
+		if o.tick(5); o.stopped() == c.reset {
+			t.Errorf("%s: stopped %t, %+v", name, o.stopped(), o.journal.last)
+		}
+	}
+}
+
+// TestAResetThatCountsInPartLeavesTheSecondPersons: who asked for it has to be heard still. Off, it counts as a whole.
+func TestAResetThatCountsInPartLeavesTheSecondPersons(t *testing.T) {
+	for outcome, left := range map[interlock.ResetOutcome]int{interlock.ResetDone: 0, interlock.ResetSecondPerson: 1, interlock.ResetCausePresent: 0} {
+		r := Receipt{Applied: true, Triggers: map[string]string{"restart.unclean": interlock.ResetDone.String(), "order.stop": outcome.String()}}
+		o := lateOffice(t)
+		o.orders.age = diskUnproven()
+		o.orders.apply(o.sign(bind(o.order(order.KindReset), ""), "otto"))
+		o.orders.made(bind(o.order(order.KindReset), testNonce), &r)
+		if got := len(o.orders.waitingStatus()); got != left {
+			t.Errorf("%v: %d wait, expected %d", outcome, got, left)
 		}
 	}
 }

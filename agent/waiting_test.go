@@ -24,9 +24,9 @@ func diskProven() *ageKeeper { return aged(guard.AgeProven, interlock.CauseNone)
 const formerNonce = "ffffffffffffffffffffffffffffffff"
 
 // lateOffice is an office whose guard has run for so long that an order of this run needs no nonce for its age.
-func lateOffice(t *testing.T) *office {
+func lateOffice(t *testing.T, edit ...func(policy string) string) *office {
 	t.Helper()
-	o := newOffice(t, gates)
+	o := newOffice(t, append(edit, gates)...)
 	o.serve()
 	o.guard.SetTrust(2)
 	o.tick(5)
