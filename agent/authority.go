@@ -96,10 +96,9 @@ func (o *orders) session(v *order.Verified, times order.Times, boot time.Duratio
 	}
 }
 
-// reset hands a verified reset to the core and reports what became of each trigger. One that waited resets nothing that fired since.
-func (o *orders) reset(v *order.Verified, waited *waitingOrder, r *Receipt) {
-	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone}
-	var set interlock.TriggerSet
+// reset hands a verified reset to the core and reports what became of each trigger. It resets nothing that fired after it came.
+func (o *orders) reset(v *order.Verified, came *arrival, r *Receipt) {
+	req := guard.Order{Kind: guard.OrderReset, All: v.Order.Reset.All, Zone: geofence.NoZone, Expires: came.at}
 	for _, code := range v.Order.Reset.Triggers {
 		t, ok := interlock.ParseTrigger(code)
 		if !ok {
@@ -107,18 +106,10 @@ func (o *orders) reset(v *order.Verified, waited *waitingOrder, r *Receipt) {
 			r.Text = fmt.Sprintf("no trigger has the code %q; `robowarden status` lists those that are latched", code)
 			return
 		}
-		set.Add(t)
+		req.Triggers.Add(t)
 	}
-	req.Triggers = set
 	req.Signers = signers(v)
-	var again interlock.TriggerSet
-	if waited != nil {
-		var now [interlock.NumTriggers]interlock.LatchMark
-		o.guard.With(func(c *guard.Core) { now = c.Latches() })
-		req.Triggers, again = waited.untouched(&now, set, req.All)
-		req.All = false
-	}
-	res := o.guard.Order(req)
+	res, again := o.guard.Reset(req, &came.marks)
 	r.Applied = res.Applied
 	r.Triggers = map[string]string{}
 	for t, ok := again.Next(0); ok; t, ok = again.Next(t + 1) {
@@ -129,7 +120,9 @@ func (o *orders) reset(v *order.Verified, waited *waitingOrder, r *Receipt) {
 			r.Triggers[t.String()] = out.String()
 		}
 	}
-	r.Text = "nothing was reset; each trigger says why"
+	if r.Text = "nothing was reset; each trigger says why"; len(r.Triggers) == 0 {
+		r.Text = "nothing was reset: nothing is latched"
+	}
 	if o.age != nil && res.Reset.Outcomes[interlock.StateRolledBack] == interlock.ResetDone {
 		for _, w := range o.waiting.all() {
 			o.giveUp(w, reasonUnproven, setBackText+o.nonce)

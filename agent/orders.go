@@ -118,7 +118,8 @@ func (o *orders) note(r *Receipt) {
 
 // judge verifies an order and lets it take effect. If only is not empty, orders of other kinds are refused.
 func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
-	kind := claimed(envelope)
+	x := claimed(envelope)
+	kind := x.Kind
 	if len(only) > 0 && kind != "" && kind != only[0] {
 		return Receipt{Kind: string(kind), Reason: "wrong-path", Text: fmt.Sprintf(
 			"only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], kind)}
@@ -142,10 +143,13 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		case v.Order.Tightens():
 			r := accepted(v)
 			o.ends.end(v.Order, func() bool { o.authority(v, times, 0, &r); return r.Accepted })
+			o.takenBack(v.Order)
 			o.recordUsed(v, times, &r)
 			return r
 		}
 	}
+	// Before it waits for anything: whoever signed it has seen no more than what is so now.
+	came := o.arrive(x)
 	if !o.turn.enter() {
 		r := busyReceipt("orders before this one wait for the disk; look at the journal's health and try again")
 		r.Kind = string(kind)
@@ -157,20 +161,33 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 	if err != nil {
 		return refusal(nil, err)
 	}
-	return o.loosen(v, envelope, times, boot, nil)
+	return o.loosen(v, envelope, times, boot, came, nil)
 }
 
-// claimed is the kind that an order says it has, unverified, empty for what is no order.
-func claimed(envelope []byte) order.Kind {
+// claimed is the order as it says it is, unverified, an empty one for what is no order.
+func claimed(envelope []byte) *order.Order {
 	e, err := order.ParseEnvelope(envelope)
 	if err != nil {
-		return ""
+		return &order.Order{}
 	}
 	o, err := order.Decode(e.Payload)
 	if err != nil {
-		return ""
+		return &order.Order{}
 	}
-	return o.Kind
+	return o
+}
+
+// arrival is what was so when an order came: it was signed for that, and for nothing later.
+type arrival struct {
+	// ends is how many orders had taken back what it is for, marks what was latched, at the boot clock's reading.
+	ends  int
+	marks guard.Marks
+	at    time.Duration
+}
+
+func (o *orders) arrive(x *order.Order) *arrival {
+	_, boot := o.now()
+	return &arrival{ends: o.ends.count(x), marks: o.guard.Marks(), at: boot}
 }
 
 // stop acts first and is made durable afterwards.
@@ -208,8 +225,8 @@ func (o *orders) recordUsed(v *order.Verified, times order.Times, r *Receipt) {
 	}
 }
 
-// loosen uses up an order, durably, and only then lets it take effect. One that waited comes with what was so when it came.
-func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration, waited *waitingOrder) Receipt {
+// loosen uses up an order, durably, and only then lets it take effect. waited is the entry of one that waited.
+func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, boot time.Duration, came *arrival, waited *waitingOrder) Receipt {
 	if stale(v.Order, times, boot-o.began) {
 		r := accepted(v)
 		r.Accepted, r.Reason = false, "before-start"
@@ -217,11 +234,10 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 			"sign it again with --nonce " + o.nonce
 		return r
 	}
-	ends := o.ends.count(v.Order)
-	if waited != nil {
-		ends = waited.ends
-	} else if r, old := o.mayBeOld(v, envelope); old {
-		return r
+	if waited == nil {
+		if r, old := o.mayBeOld(v, envelope, came); old {
+			return r
+		}
 	}
 	inForce := func() error { return nil }
 	if k := v.Order.Kind; k == order.KindPolicySet || k == order.KindKeyList || k == order.KindRelease {
@@ -233,30 +249,28 @@ func (o *orders) loosen(v *order.Verified, envelope []byte, times order.Times, b
 	if err := o.ledger.Commit(times, v); err != nil {
 		return refusal(v, err)
 	}
-	if waited != nil && !o.waiting.remove(waited) {
+	if waited != nil && !o.waiting.remove(waited) && !waited.kind.Sequenced() { // What is used up in a sequence is in force at the next start.
 		r := accepted(v)
 		r.Accepted, r.Reason, r.Text = false, reasonOvertaken, "something that came later has taken its place"
 		return r
 	}
-	r := o.effect(v, times, boot, waited, ends, inForce)
-	if r.Applied {
-		o.replaced(v.Order)
-	}
+	r := o.effect(v, times, boot, came, inForce)
+	o.made(v.Order, &r)
 	return r
 }
 
-// effect lets an order take effect that is used up, unless more orders than ends have taken back what it is for.
-func (o *orders) effect(v *order.Verified, times order.Times, boot time.Duration, waited *waitingOrder, ends int, inForce func() error) Receipt {
+// effect lets an order take effect that is used up, unless something has taken back what it is for since it came.
+func (o *orders) effect(v *order.Verified, times order.Times, boot time.Duration, came *arrival, inForce func() error) Receipt {
 	r := accepted(v)
 	switch v.Order.Kind {
 	case order.KindReset:
-		o.reset(v, waited, &r)
+		o.reset(v, came, &r)
 	case order.KindGrant, order.KindOverride, order.KindSession:
 		permit := o.authority
 		if v.Order.Kind == order.KindGrant {
 			permit = o.grant
 		}
-		if why := o.ends.begin(v.Order, ends, func() { permit(v, times, boot, &r) }); why != "" {
+		if why := o.ends.begin(v.Order, came.ends, func() { permit(v, times, boot, &r) }); why != "" {
 			r.Accepted, r.Reason, r.Text = false, reasonOvertaken, why
 		}
 	case order.KindPolicySet, order.KindKeyList, order.KindRelease:
@@ -359,6 +373,7 @@ func (o *orders) answered(v *order.Verified, times order.Times) Receipt {
 		r.Applied, r.Text = res.Applied, fmt.Sprintf("zone %q is %s: the robot may not enter", g.Zone, g.Answer)
 		return true
 	})
+	o.takenBack(v.Order)
 	o.recordUsed(v, times, &r)
 	return r
 }

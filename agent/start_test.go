@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/attest/order"
 )
 
 // damage overwrites files of the site that match the pattern.
@@ -41,23 +42,32 @@ func TestStartIsHeldRatherThanRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(s *testSite)
 		held  bool
+		// named is true where policy and key list in force name the run of the guard that accepted them, in the deployment as well.
+		named bool
 	}{
-		"nothing is wrong (off)":        {func(*testSite) {}, false},
-		"record of used orders damaged": {func(s *testSite) { s.damage("state/floors.*") }, true},
-		"record of used orders gone":    {func(s *testSite) { s.remove("state/floors.a", "state/floors.b") }, true},
-		"root keys gone":                {func(s *testSite) { s.remove("keys/roots.pem") }, true},
-		"root keys damaged":             {func(s *testSite) { s.damage("keys/roots.pem") }, true},
-		"key list damaged":              {func(s *testSite) { s.damage("keys/keylist-001.dsse.json") }, true},
-		"key list gone":                 {func(s *testSite) { s.remove("keys/keylist-001.dsse.json") }, true},
+		"nothing is wrong (off)":                             {func(*testSite) {}, false, false},
+		"nothing is wrong, and they name a run (off)":        {func(*testSite) {}, false, true},
+		"record of used orders damaged, and they name a run": {func(s *testSite) { s.damage("state/floors.*") }, true, true},
+		"record of used orders gone, and they name a run":    {func(s *testSite) { s.remove("state/floors.a", "state/floors.b") }, true, true},
+		"record of used orders damaged":                      {func(s *testSite) { s.damage("state/floors.*") }, true, false},
+		"record of used orders gone":                         {func(s *testSite) { s.remove("state/floors.a", "state/floors.b") }, true, false},
+		"root keys gone":                                     {func(s *testSite) { s.remove("keys/roots.pem") }, true, false},
+		"root keys damaged":                                  {func(s *testSite) { s.damage("keys/roots.pem") }, true, false},
+		"key list damaged":                                   {func(s *testSite) { s.damage("keys/keylist-001.dsse.json") }, true, false},
+		"key list gone":                                      {func(s *testSite) { s.remove("keys/keylist-001.dsse.json") }, true, false},
 		"key list unreadable": {func(s *testSite) {
 			s.remove("keys/keylist-001.dsse.json")
 			s.must(os.Mkdir(filepath.Join(s.dir, "keys/keylist-001.dsse.json"), 0o700))
-		}, true},
-		"documents of the replay unwritten": {func(s *testSite) { s.remove("state/documents"); s.write("state/documents", []byte("a file")) }, false},
+		}, true, false},
+		"documents of the replay unwritten": {func(s *testSite) { s.remove("state/documents"); s.write("state/documents", []byte("a file")) }, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTestSite(t)
-			s.kill(s.running())
+			a := s.running()
+			if c.named {
+				s.nameTheRun(a)
+			}
+			s.kill(a)
 			c.spoil(s)
 			a, err := s.start()
 			if err != nil {
@@ -80,10 +90,42 @@ func TestStartIsHeldRatherThanRefused(t *testing.T) {
 			if _, err := os.Lstat(a.control.path); err != nil {
 				t.Errorf("control socket: %v", err)
 			}
-			if r := a.orders.apply(s.set(2)); c.held && r.Applied {
+			if r := a.orders.apply(s.sign(&order.Order{Kind: order.KindStop, Stop: &order.Stop{Category: 2}}, s.engineer)); c.named && !r.Applied {
+				t.Errorf("a stop: %+v", r)
+			}
+			if r := a.orders.apply(s.set(3)); c.held && r.Applied {
 				t.Errorf("a policy came into force: %+v", r)
 			}
 		})
+	}
+}
+
+// nameTheRun puts a policy and a key list in force that name the run of the guard, and the policy into the deployment.
+func (s *testSite) nameTheRun(a *Agent) {
+	s.t.Helper()
+	policy := s.set(2)
+	for _, envelope := range [][]byte{policy, s.keyList(2)} {
+		if r := a.orders.apply(envelope); !r.Applied {
+			s.t.Fatalf("%+v", r)
+		}
+	}
+	s.must(a.state.flush())
+	s.write("policy.bundle", policy)
+}
+
+// TestADeliveredKeyListOfAnotherRun: it counts only if the run that it names has accepted it. Off, it names none.
+func TestADeliveredKeyListOfAnotherRun(t *testing.T) {
+	for _, nonce := range []string{"", formerNonce} {
+		s := newTestSite(t)
+		s.binding = order.Binding{Nonce: nonce}
+		s.write("keys/keylist-001.dsse.json", s.keyList(7))
+		a, err := s.start()
+		if (err == nil) != (nonce == "") || err != nil && !strings.Contains(err.Error(), string(order.NoKeyList)) {
+			t.Errorf("nonce %q: %v", nonce, err)
+		}
+		if err == nil {
+			s.kill(a)
+		}
 	}
 }
 

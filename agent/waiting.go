@@ -2,17 +2,17 @@ package agent
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/guard"
 	"github.com/robowarden/robowarden/attest/order"
-	"github.com/robowarden/robowarden/interlock"
 )
 
 // A disk that was set back has forgotten which orders were used up, and lets each of them count once more. So an order that can loosen
@@ -24,7 +24,6 @@ import (
 const (
 	maxWaiting      = 8
 	maxWaitingBytes = 8 << 20 // one policy of the largest size, and others
-	waitLook        = time.Second
 )
 
 // Reasons of receipts for orders that may have been used before, or that something later has taken the place of.
@@ -48,9 +47,12 @@ type waitingOrder struct {
 	// about are the things that it is for, empty for everything of its kind; until is when it runs out.
 	about []string
 	until time.Time
-	// ends is how many orders had taken back what it is for, marks what was latched: it was signed for that, and for nothing later.
-	ends  int
-	marks [interlock.NumTriggers]interlock.LatchMark
+	// sequence and issued say which of two is the newer one.
+	sequence uint64
+	issued   time.Time
+	came     *arrival
+	// told is true once somebody has said what became of it.
+	told atomic.Bool
 }
 
 // waiting are the orders that wait. The lock is never held over anything that may block. The zero value is ready to use.
@@ -60,19 +62,28 @@ type waiting struct {
 	bytes int
 }
 
-// add takes an order, false if there is no room. One that waits already is not taken twice.
-func (q *waiting) add(w *waitingOrder) bool {
+// add takes an order, and says which entry waits now, nil if there is no room. Of two envelopes with the same order the one with more
+// signatures waits, as of when the first one came.
+func (q *waiting) add(w *waitingOrder) (kept *waitingOrder) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if slices.ContainsFunc(q.list, func(x *waitingOrder) bool { return x.digest == w.digest }) {
-		return true
+	place, bytesLeft := len(q.list), maxWaitingBytes-q.bytes
+	if i := slices.IndexFunc(q.list, func(x *waitingOrder) bool { return x.digest == w.digest }); i >= 0 {
+		was := q.list[i]
+		if bytesLeft += len(was.envelope); len(w.signers) <= len(was.signers) || len(w.envelope) > bytesLeft {
+			return was
+		}
+		w.came, place = was.came, i
 	}
-	if len(q.list) == maxWaiting || q.bytes+len(w.envelope) > maxWaitingBytes {
-		return false
+	if place == maxWaiting || len(w.envelope) > bytesLeft {
+		return nil
 	}
 	w.envelope = bytes.Clone(w.envelope)
-	q.list, q.bytes = append(q.list, w), q.bytes+len(w.envelope)
-	return true
+	if q.bytes = maxWaitingBytes - bytesLeft + len(w.envelope); place == len(q.list) {
+		q.list = append(q.list, w)
+	}
+	q.list[place] = w
+	return w
 }
 
 // remove takes one out, false if it was gone.
@@ -93,6 +104,8 @@ func (q *waiting) drop(match func(*waitingOrder) bool) (out []*waitingOrder) {
 	})
 	return out
 }
+
+func (q *waiting) has(w *waitingOrder) bool { return slices.Contains(q.all(), w) }
 
 func (q *waiting) all() []*waitingOrder {
 	q.mu.Lock()
@@ -153,7 +166,7 @@ func (o *orders) proven() (state guard.AgeState, why string) {
 
 // mayBeOld keeps an order that may have been used up before this run, and says what becomes of it. One that is bound to this run of the
 // guard cannot have been.
-func (o *orders) mayBeOld(v *order.Verified, envelope []byte) (r Receipt, old bool) {
+func (o *orders) mayBeOld(v *order.Verified, envelope []byte, came *arrival) (r Receipt, old bool) {
 	state, why := o.proven()
 	if v.Order.Binding.Nonce != "" || state == guard.AgeProven {
 		return Receipt{}, false
@@ -167,111 +180,18 @@ func (o *orders) mayBeOld(v *order.Verified, envelope []byte) (r Receipt, old bo
 		return r, true
 	}
 	w := &waitingOrder{
-		envelope: envelope, digest: v.Digest, kind: v.Order.Kind, signers: r.Signers, about: about(v.Order), until: runsOut(v.Order), ends: o.ends.count(v.Order),
+		envelope: envelope, digest: v.Digest, kind: v.Order.Kind, signers: r.Signers, about: about(v.Order), until: runsOut(v.Order),
+		sequence: v.Order.Sequence, issued: v.Order.NotBefore, came: came,
 	}
-	o.guard.With(func(c *guard.Core) { w.marks = c.Latches() })
-	if !o.waiting.add(w) {
+	kept := o.waiting.add(w)
+	if kept == nil {
 		r.Text = fmt.Sprintf("%s, and there is no room for another one that waits; %s", doubt, again)
 		return r, true
 	}
 	r.Reason = ReasonWaits
-	r.Text = fmt.Sprintf("%s: it waits. To have it count now, %s. Otherwise it counts if a TPM proves the record before %s, and is forgotten when the guard ends",
-		doubt, again, w.until.Format(time.RFC3339))
+	r.Text = fmt.Sprintf("%s: it waits, signed by %s. To have it count now, %s. Otherwise it counts if a TPM proves the record before %s, and is forgotten when the guard ends",
+		doubt, strings.Join(kept.signers, ", "), again, w.until.Format(time.RFC3339))
 	return r, true
-}
-
-// lookAfterWaiting lets what waits count once it may, until ctx ends. It may wait for the disk.
-func (o *orders) lookAfterWaiting(ctx context.Context) error {
-	t := time.NewTicker(waitLook)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-		o.goOn()
-	}
-}
-
-// goOn looks at everything that waits once.
-func (o *orders) goOn() {
-	for _, w := range o.waiting.all() {
-		state, _ := o.proven()
-		times, _ := o.now()
-		switch {
-		case state == guard.AgeSetBack:
-			o.giveUp(w, reasonUnproven, setBackText+o.nonce)
-		case times.Trust != order.Untrusted && !times.Civil.Add(times.Uncertainty).Before(w.until):
-			o.giveUp(w, string(order.Expired), "it ran out while it waited for a TPM to prove the record of used orders; sign it again with --nonce "+o.nonce)
-		case state == guard.AgeProven:
-			o.proceed(w)
-		}
-	}
-}
-
-// giveUp refuses an order that waited, unless it is gone.
-func (o *orders) giveUp(w *waitingOrder, reason, text string) {
-	if o.waiting.remove(w) {
-		o.tell(w, Receipt{Reason: reason, Text: text})
-	}
-}
-
-// proceed judges an order that waited once more, and lets it take effect. Where too many orders are being served it stays.
-func (o *orders) proceed(w *waitingOrder) {
-	if !o.turn.enter() {
-		return
-	}
-	defer o.turn.leave()
-	times, boot := o.now()
-	v, err := o.verifier.Load().Verify(times, w.envelope)
-	var r Receipt
-	if err != nil {
-		r = refusal(nil, err)
-	} else {
-		r = o.loosen(v, w.envelope, times, boot, w)
-	}
-	o.waiting.remove(w)
-	o.tell(w, r)
-}
-
-// tell notes what became of an order that waited.
-func (o *orders) tell(w *waitingOrder, r Receipt) {
-	r.Digest, r.Kind, r.Signers = hex.EncodeToString(w.digest[:]), string(w.kind), w.signers
-	o.note(&r)
-	o.log.Warn().Str(keyKind, r.Kind).Str(keyDigest, r.Digest).Str(keyReason, r.Reason).Bool("applied", r.Applied).Msg("an order that waited: " + r.Text)
-}
-
-// forgetWaiting drops what somebody who stops the robot cannot have meant to happen afterwards. Policies, key lists and releases stay:
-// they take no latch away.
-func (o *orders) forgetWaiting() {
-	for _, w := range o.waiting.drop(func(w *waitingOrder) bool { return !w.kind.Sequenced() }) {
-		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "a stop came while it waited; look at the robot and sign it again"})
-	}
-}
-
-// replaced drops what waits for the same as an order that has just taken effect: somebody has signed it again.
-func (o *orders) replaced(x *order.Order) {
-	same := about(x)
-	for _, w := range o.waiting.drop(func(w *waitingOrder) bool {
-		return w.kind == x.Kind && (len(same) == 0 || len(w.about) == 0 || slices.ContainsFunc(w.about, func(s string) bool { return slices.Contains(same, s) }))
-	}) {
-		o.tell(w, Receipt{Reason: reasonOvertaken, Text: "another order for the same has taken effect while it waited"})
-	}
-}
-
-// untouched leaves of a reset what was latched already when the order came, and has not fired again since.
-func (w *waitingOrder) untouched(now *[interlock.NumTriggers]interlock.LatchMark, asked interlock.TriggerSet, all bool) (set, again interlock.TriggerSet) {
-	for t := range interlock.NumTriggers {
-		switch {
-		case now[t] == (interlock.LatchMark{}) || !all && !asked.Has(t):
-		case now[t] == w.marks[t]:
-			set.Add(t)
-		default:
-			again.Add(t)
-		}
-	}
-	return set, again
 }
 
 // WaitingStatus is an order that waits until the record of used orders is proven to be the newest.

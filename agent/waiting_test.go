@@ -24,9 +24,9 @@ func diskProven() *ageKeeper { return aged(guard.AgeProven, interlock.CauseNone)
 const formerNonce = "ffffffffffffffffffffffffffffffff"
 
 // lateOffice is an office whose guard has run for so long that an order of this run needs no nonce for its age.
-func lateOffice(t *testing.T) *office {
+func lateOffice(t *testing.T, edit ...func(policy string) string) *office {
 	t.Helper()
-	o := newOffice(t, gates)
+	o := newOffice(t, append(edit, gates)...)
 	o.serve()
 	o.guard.SetTrust(2)
 	o.tick(5)
@@ -153,7 +153,7 @@ func TestWhatWaitsCountsOnceItMay(t *testing.T) {
 				}
 			}
 			o.orders.goOn()
-			if got := o.orders.waitingStatus(); len(got) != 1 || got[0].Kind != string(claimed(envelope)) {
+			if got := o.orders.waitingStatus(); len(got) != 1 || got[0].Kind != string(claimed(envelope).Kind) {
 				t.Fatalf("%+v wait", got)
 			}
 			notes := o.journal.notes
@@ -180,7 +180,7 @@ func TestWhatWaitsDoesNotOutliveWhatItWasSignedFor(t *testing.T) {
 		"a reset, nothing (off)": {reset, func(*office) {}, ""},
 		"a reset, another stop":  {reset, func(o *office) { o.orders.apply(o.sign(o.order(order.KindStop), "button")) }, reasonOvertaken},
 		"a reset, and somebody signed it with the nonce": {reset, func(o *office) {
-			o.orders.apply(o.sign(o.order(order.KindReset), "olga"))
+			o.orders.apply(o.sign(bind(o.order(order.KindReset), testNonce), "olga"))
 		}, reasonOvertaken},
 		"an override, nothing (off)": {func(o *office) []byte { return o.sign(bind(o.order(order.KindOverride), ""), "sven") }, func(*office) {}, ""},
 		"an override, its end": {
@@ -232,28 +232,6 @@ func TestWhatWaitsDoesNotOutliveWhatItWasSignedFor(t *testing.T) {
 	}
 }
 
-// TestAResetThatWaitedResetsNothingThatFiredSince: whoever signed it had not seen that.
-func TestAResetThatWaitedResetsNothingThatFiredSince(t *testing.T) {
-	w := &waitingOrder{}
-	mark := func(n uint32) interlock.LatchMark { return interlock.LatchMark{Count: n, Since: time.Second} }
-	w.marks[interlock.OrderStop], w.marks[interlock.RestartUnclean] = mark(1), mark(1)
-	now := w.marks
-	now[interlock.RestartUnclean], now[interlock.ZoneInside] = mark(2), mark(1)
-	for _, c := range []struct {
-		asked      interlock.TriggerSet
-		all        bool
-		set, again interlock.TriggerSet
-	}{
-		{all: true, set: interlock.Set(interlock.OrderStop), again: interlock.Set(interlock.RestartUnclean, interlock.ZoneInside)},
-		{asked: interlock.Set(interlock.OrderStop), set: interlock.Set(interlock.OrderStop)},
-		{asked: interlock.Set(interlock.ZoneInside, interlock.PoseStale), again: interlock.Set(interlock.ZoneInside)},
-	} {
-		if set, again := w.untouched(&now, c.asked, c.all); set != c.set || again != c.again {
-			t.Errorf("asked %v, all %v: %v and %v", c.asked, c.all, set, again)
-		}
-	}
-}
-
 // TestHowMuchWaits: so many orders wait, and so many bytes; who comes beyond them is told so, and a stop finds its way at once.
 func TestHowMuchWaits(t *testing.T) {
 	o := lateOffice(t)
@@ -270,10 +248,10 @@ func TestHowMuchWaits(t *testing.T) {
 		t.Errorf("a stop: %+v", r)
 	}
 	q := &waiting{}
-	if !q.add(&waitingOrder{envelope: make([]byte, maxWaitingBytes), digest: [32]byte{1}}) || q.add(&waitingOrder{envelope: []byte{1}, digest: [32]byte{2}}) {
+	if q.add(&waitingOrder{envelope: make([]byte, maxWaitingBytes), digest: [32]byte{1}}) == nil || q.add(&waitingOrder{envelope: []byte{1}, digest: [32]byte{2}}) != nil {
 		t.Error("the bytes are not bounded")
 	}
-	if q.drop(func(*waitingOrder) bool { return true }); q.bytes != 0 || !q.add(&waitingOrder{envelope: []byte{1}}) {
+	if q.drop(func(*waitingOrder) bool { return true }); q.bytes != 0 || q.add(&waitingOrder{envelope: []byte{1}}) == nil {
 		t.Error("room is not given back")
 	}
 }

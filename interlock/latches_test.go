@@ -93,7 +93,7 @@ func TestLatchKeepsItsConstraintUnderALooserPolicyAfterAReboot(t *testing.T) {
 
 func TestRestoredLatchIsNotResetBeforeItsCauseWasLookedFor(t *testing.T) {
 	n := latched(t, OrderStop, nil).reboot(nil)
-	if got := n.m.Reset(n.now, ResetRequest{Set(OrderStop), []Person{anna}}).Outcomes[OrderStop]; got != ResetCauseUnknown {
+	if got := n.m.Reset(n.now, ResetRequest{Triggers: Set(OrderStop), Persons: []Person{anna}}).Outcomes[OrderStop]; got != ResetCauseUnknown {
 		t.Errorf("before a step: got %v", got)
 	}
 	n.set(OrderStop, Condition{}).run(0)

@@ -146,7 +146,7 @@ func TestAutowareKilledHeartbeat(t *testing.T) {
 	asked := false
 	killed := r.now
 	clear := func() ResetOutcome {
-		return r.m.Reset(r.now, ResetRequest{Set(HeartbeatLost), []Person{anna}}).Outcomes[HeartbeatLost]
+		return r.m.Reset(r.now, ResetRequest{Triggers: Set(HeartbeatLost), Persons: []Person{anna}}).Outcomes[HeartbeatLost]
 	}
 	refused := false
 	r.run(6*time.Second, func() bool {

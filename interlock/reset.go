@@ -16,6 +16,16 @@ type ResetRequest struct {
 	Triggers TriggerSet
 	// Persons are those who signed.
 	Persons []Person
+	// Asked is when they asked, by the clock of now; 0 stands for now, and so does anything later.
+	Asked time.Duration
+}
+
+// at is when a request was made that is judged now.
+func (q *ResetRequest) at(now time.Duration) time.Duration {
+	if q.Asked <= 0 || q.Asked > now {
+		return now
+	}
+	return q.Asked
 }
 
 // ResetOutcome says what a reset did to one trigger.
@@ -102,7 +112,7 @@ func (m *Machine) Reset(now time.Duration, req ResetRequest) ResetResult {
 			m.ended.Add(t)
 		case ResetSecondPerson:
 			m.slots[t].approver, _ = m.eligible(t, req.Persons)
-			m.slots[t].approvedAt = now
+			m.slots[t].approvedAt = req.at(now)
 		default:
 		}
 	}
@@ -115,7 +125,7 @@ func (m *Machine) judge(now time.Duration, req ResetRequest) ResetResult {
 		if !req.Triggers.Has(t) {
 			continue
 		}
-		res.Outcomes[t] = m.outcome(t, now, req.Persons)
+		res.Outcomes[t] = m.outcome(t, now, &req)
 		if res.Outcomes[t] == ResetDone {
 			res.Done.Add(t)
 		}
@@ -123,7 +133,7 @@ func (m *Machine) judge(now time.Duration, req ResetRequest) ResetResult {
 	return res
 }
 
-func (m *Machine) outcome(t Trigger, now time.Duration, persons []Person) ResetOutcome {
+func (m *Machine) outcome(t Trigger, now time.Duration, req *ResetRequest) ResetOutcome {
 	s, r := &m.slots[t], &m.rules.Rules[t]
 	if !m.latched.Has(t) {
 		return ResetNotLatched
@@ -132,7 +142,7 @@ func (m *Machine) outcome(t Trigger, now time.Duration, persons []Person) ResetO
 	if demand == ClearNever {
 		return ResetNever
 	}
-	first, second := m.eligible(t, persons)
+	first, second := m.eligible(t, req.Persons)
 	// Whether the cause is away must have been seen lately, or nobody knows.
 	recent := m.ran && now >= m.last && since(now, m.last) <= m.rules.MaxGap
 	switch {
@@ -146,12 +156,14 @@ func (m *Machine) outcome(t Trigger, now time.Duration, persons []Person) ResetO
 		return ResetDwell
 	case demand != ClearByTwoPersons || second != 0:
 		return ResetDone
-	case s.approver != 0 && s.approver != first && now >= s.approvedAt &&
-		since(now, s.approvedAt) <= m.rules.SecondPerson:
+	case s.approver != 0 && s.approver != first && now >= s.approvedAt && apart(req.at(now), s.approvedAt) <= m.rules.SecondPerson:
 		return ResetDone
 	}
 	return ResetSecondPerson
 }
+
+// apart is the time between two readings of a clock, whichever came first.
+func apart(a, b time.Duration) time.Duration { return since(max(a, b), min(a, b)) }
 
 // eligible returns the first two different persons who may reset t; 0 stands for nobody.
 func (m *Machine) eligible(t Trigger, persons []Person) (first, second uint64) {

@@ -161,6 +161,36 @@ func TestTwoPersons(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("by when they asked", func(t *testing.T) {
+		const window = 10 * time.Minute
+		for name, c := range map[string]struct {
+			first, second time.Duration // before they are judged
+			want          ResetOutcome
+		}{
+			"both now (off)":                     {0, 0, ResetDone},
+			"both long ago, one after the other": {5 * window, 4 * window, ResetDone},
+			"the first too long before":          {window + 1, 0, ResetSecondPerson},
+			"the second too long before":         {0, window + 1, ResetSecondPerson},
+			"both long ago, and too far apart":   {5 * window, 3 * window, ResetSecondPerson},
+			"in times to come, that is now":      {-window, -5 * window, ResetDone},
+		} {
+			s := latched(t, OrderStop, two)
+			s.run(6 * window)
+			for _, q := range []struct {
+				who  Person
+				ago  time.Duration
+				want ResetOutcome
+			}{{anna, c.first, ResetSecondPerson}, {ben, c.second, c.want}} {
+				req := ResetRequest{Triggers: Set(OrderStop), Persons: []Person{q.who}}
+				if q.ago != 0 {
+					req.Asked = s.now - q.ago
+				}
+				if got := s.m.Reset(s.now, req).Outcomes[OrderStop]; got != q.want {
+					t.Errorf("%s: %v, expected %v", name, got, q.want)
+				}
+			}
+		}
+	})
 	t.Run("asking is not changing", func(t *testing.T) {
 		s := latched(t, OrderStop, two)
 		s.m.CheckReset(s.now, ResetRequest{Triggers: Set(OrderStop), Persons: []Person{anna}})

@@ -126,7 +126,7 @@ func TestScenarioChannelLostWhileDriving(t *testing.T) {
 	if r.speed != 0 || r.d.Mode != ModeStopSafely {
 		t.Fatalf("moves at %v in %v", r.speed, r.d.Mode)
 	}
-	r.m.Reset(r.now-10*ms, ResetRequest{Set(HeartbeatLost), []Person{anna}})
+	r.m.Reset(r.now-10*ms, ResetRequest{Triggers: Set(HeartbeatLost), Persons: []Person{anna}})
 	r.run(time.Minute, nil)
 	if r.speed != 0 || r.d.Mode != ModeNormal || r.gout.Reason != GateNeutral && r.gout.Reason != GateIdle {
 		t.Fatalf("moves at %v in %v: %v", r.speed, r.d.Mode, r.gout.Reason)

@@ -238,7 +238,7 @@ type Order struct {
 	Signers [MaxPersons]Signer
 	// Zone is the zone index of a grant or lease.
 	Zone int
-	// Expires is when a grant or lease ends, on CLOCK_BOOTTIME.
+	// Expires is when a grant or lease ends, on CLOCK_BOOTTIME. Of a reset it is when it came, 0 for now.
 	Expires time.Duration
 	// Lease is the rest of an OrderLease.
 	Lease LeaseOrder

@@ -78,6 +78,7 @@ type Guard struct {
 	buf      []byte
 	lastBoot time.Duration
 	snapDue  time.Duration
+	stops    uint64 // stop orders that have taken effect
 	lost     bool
 	retryDue time.Duration
 	resume   Resume
@@ -334,6 +335,14 @@ func (g *Guard) Answer(endpoint int, line []byte) {
 // Order applies an order that has been verified and made durable.
 func (g *Guard) Order(o Order) OrderResult {
 	g.begin(EventOrder).Order = o
+	if o.Kind == OrderStop {
+		g.stops++
+	}
+	return g.applied()
+}
+
+// applied is finish for an order.
+func (g *Guard) applied() OrderResult {
 	g.opt.Core.Apply(&g.ev, &g.fx)
 	result := g.opt.Core.OrderResult()
 	g.record()

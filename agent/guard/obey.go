@@ -32,7 +32,7 @@ func (c *Core) obey(ev *Event) {
 
 func (c *Core) reset(ev *Event) {
 	o := &ev.Order
-	req := interlock.ResetRequest{Triggers: o.Triggers}
+	req := interlock.ResetRequest{Triggers: o.Triggers, Asked: o.Expires}
 	if o.All {
 		req.Triggers = c.decision.LatchedSet
 	}

@@ -22,6 +22,9 @@ func (v *Verifier) loadKeyLists(pins *ring) {
 	}
 	floor, ok := v.ledger.Floor(KindKeyList)
 	if !ok {
+		if refusal = v.checkDelivered(last); refusal != nil {
+			v.ring, v.chain, v.last, v.fault = pins, nil, nil, refusal
+		}
 		return
 	}
 	digest := last.Digest
@@ -30,6 +33,38 @@ func (v *Verifier) loadKeyLists(pins *ring) {
 			"the stored key list has sequence %d and digest %x, but the one accepted last has sequence %d and digest %x",
 			last.Order.Sequence, digest[:4], floor.Sequence, floor.Digest[:4])
 	}
+}
+
+// checkDelivered checks the bindings of key lists of which the record knows none: no run before this one has accepted them. Where the
+// record cannot be read nobody can tell, and the lists count for stops.
+func (v *Verifier) checkDelivered(last *Verified) *Error {
+	if _, err := v.ledger.Check(Times{}, last.Claim()); err != nil {
+		return nil
+	}
+	for i, envelope := range v.chain {
+		x, refusal := v.payloadOf(envelope)
+		if refusal == nil {
+			refusal = v.checkBinding(x)
+		}
+		if refusal != nil {
+			refusal.Detail = fmt.Sprintf("key list %d, which this robot has never accepted: %s", i+1, refusal.Detail)
+			return refusal
+		}
+	}
+	return nil
+}
+
+// payloadOf reads an envelope that has been verified before.
+func (*Verifier) payloadOf(envelope []byte) (*Order, *Error) {
+	env, err := ParseEnvelope(envelope)
+	if err != nil {
+		return nil, asError(err)
+	}
+	o, err := Decode(env.Payload)
+	if err != nil {
+		return nil, asError(err)
+	}
+	return o, nil
 }
 
 // replayChain verifies the stored key lists one by the other and leaves the last one in force.
@@ -42,7 +77,7 @@ func (v *Verifier) replayChain(pins *ring) (*Verified, *Error) {
 	for i, envelope := range v.cfg.KeyLists {
 		next, refusal := v.openKeyList(envelope)
 		if refusal == nil {
-			refusal = v.checkAudience(next.Order) // Boot and nonce were those of the run that accepted it.
+			refusal = v.checkAudience(next.Order) // Boot and nonce were those of the run that accepted it, see checkDelivered.
 		}
 		if refusal == nil && last != nil && next.Order.Sequence <= last.Order.Sequence {
 			refusal = refuse(SequenceTooOld, "store the key lists oldest first",

@@ -155,7 +155,10 @@ func (v *Verifier) verify(now Times, envelope []byte, stored bool) (*Verified, *
 	out := &Verified{Order: o, Digest: sha256.Sum256(env.Payload)}
 	inForce := false
 	if stored && o.Kind.Sequenced() {
-		inForce, _ = v.ledger.Check(now, out.Claim())
+		// A record that cannot be read says nothing about the run that accepted the order, so that comes first.
+		if inForce, err = v.ledger.Check(now, out.Claim()); err != nil {
+			return nil, asError(err)
+		}
 	}
 	if refusal := v.checkBinding(o); refusal != nil && !inForce {
 		return nil, refusal

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/robowarden/robowarden/attest/order"
 )
@@ -34,32 +36,60 @@ func (r *Run) Read(audience *[]string) (order.Binding, error) {
 	if r.boot != "" || r.nonce != "" {
 		return order.Binding{}, Usage("--from-status says --boot-id and --nonce: give it, or these")
 	}
-	info, err := os.Stat(r.status)
-	if err == nil && info.Size() > maxStatus {
-		err = fmt.Errorf("has %d bytes, more than any status", info.Size())
-	}
-	var raw []byte
-	if err == nil {
-		raw, err = os.ReadFile(r.status) //nolint:gosec // the user names the file
-	}
-	type run struct {
-		Robot  string `json:"robot"`
-		BootID string `json:"boot_id"`
-		Nonce  string `json:"nonce"`
-	}
-	var s run
-	message := struct{ Guard *run }{&s} // a state message of the fleet has the status inside
-	if err == nil {
-		err = errors.Join(json.Unmarshal(raw, &s), json.Unmarshal(raw, &message))
-	}
-	if err == nil && (s.Robot == "" || s.BootID == "" || s.Nonce == "") {
-		err = fmt.Errorf("expected the keys robot, boot_id and nonce, found %q, %q and %q", s.Robot, s.BootID, s.Nonce)
-	}
+	s, err := readRun(r.status)
 	if err != nil {
 		return order.Binding{}, fmt.Errorf("--from-status: %s is no answer of `robowarden status --output json`: %w", r.status, err)
 	}
 	if len(*audience) == 0 {
 		*audience = []string{s.Robot}
 	}
+	if len(*audience) != 1 || (*audience)[0] != s.Robot {
+		return order.Binding{}, Usage("--audience is %q, and --from-status is of %q: the nonce is that of this robot alone", *audience, s.Robot)
+	}
 	return order.Binding{BootID: s.BootID, Nonce: s.Nonce}, nil
+}
+
+// run is what names a run of the guard.
+type run struct {
+	Robot  string `json:"robot"`
+	BootID string `json:"boot_id"`
+	Nonce  string `json:"nonce"`
+}
+
+// readRun reads a status, or a state message of the fleet, which has the status inside.
+func readRun(path string) (*run, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(errors.New("expected a regular file"), err)
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, maxStatus+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > maxStatus {
+		return nil, fmt.Errorf("has more than %d bytes, as no status has", maxStatus)
+	}
+	var s struct {
+		run
+		Guard *run `json:"guard"`
+	}
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, err
+	}
+	found := s.run
+	if s.Guard != nil {
+		// A state message says whose it is outside as well; of the two the guard's own word is meant, and they must not differ.
+		if s.BootID != "" || s.Nonce != "" || s.Robot != "" && s.Robot != s.Guard.Robot {
+			return nil, fmt.Errorf("expected a status or a state message, found both: %q and %q", s.run, *s.Guard)
+		}
+		found = *s.Guard
+	}
+	if !order.IsRobotID(found.Robot) || found.BootID == "" || found.Nonce == "" {
+		return nil, fmt.Errorf("expected the keys robot (\"manufacturer/serial\"), boot_id and nonce, found %q, %q and %q", found.Robot, found.BootID, found.Nonce)
+	}
+	return &found, nil
 }
