@@ -102,6 +102,18 @@ func OpenApproval(envelope []byte, by tpm.Approver) (*Approval, error) {
 	return a, nil
 }
 
+// ID names the approved state, 64 hexadecimal digits: the same for the same scope, registers and values, however and whenever they are signed.
+func (a *Approval) ID() string {
+	h := sha256.New()
+	h.Write([]byte("robowarden/approved-state/v1\x00" + a.Scope + "\x00"))
+	for n := range tpm.PCRCount {
+		if v, ok := a.State.PCRs[n]; ok {
+			h.Write(append([]byte{byte(n)}, v[:]...)) //nolint:gosec // below 24
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // ParseApprover reads an approver's public key, PEM.
 func ParseApprover(text []byte) (*ecdsa.PublicKey, error) {
 	key, err := order.ParsePublicKey(text)
