@@ -139,7 +139,10 @@ func TestBoundKeyFallsBackAndReturns(t *testing.T) {
 	until(t, "recovery", w.recovering)
 	until(t, "evidence of recovery", func() bool {
 		ok := false
-		w.with(func() { ok = w.evidence[len(w.evidence)-1].Verify(w.chip.Device().Public()) == nil })
+		w.with(func() {
+			e := w.evidence[len(w.evidence)-1]
+			ok = e.Verify(w.chip.Device().Public()) == nil && e.Claims.Recovery
+		})
 		return ok
 	})
 	until(t, "the guard is told", func() bool {
