@@ -41,7 +41,7 @@ type pcrReader func(pcrs []int) (map[int][sha256.Size]byte, error)
 // readApprovals reads the approvals in the folder, the newest first. A file that is none for this robot is told and passed over: it must
 // not keep the others from counting. What the disk does not give is told as well, and the first such error returned: it may be the one
 // that counts.
-func readApprovals(dir string, by tpm.Approver) (out []kept, faults []string, unread error) {
+func readApprovals(dir string, by tpm.Approver) (out []*kept, faults []string, unread error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, []string{err.Error()}, err
@@ -64,19 +64,19 @@ func readApprovals(dir string, by tpm.Approver) (out []kept, faults []string, un
 			faults = append(faults, e.Name()+": "+err.Error())
 			continue
 		}
-		out = append(out, kept{e.Name(), a})
+		out = append(out, &kept{e.Name(), a})
 	}
 	newestFirst(out)
 	return out, faults, unread
 }
 
-func newestFirst(list []kept) {
-	slices.SortStableFunc(list, func(a, b kept) int { return b.Issued.Compare(a.Issued) })
+func newestFirst(list []*kept) {
+	slices.SortStableFunc(list, func(a, b *kept) int { return b.Issued.Compare(a.Issued) })
 }
 
 // choose takes each state once, and of more than a key takes those that the computer is in now and then the newest. Only for that it
 // asks the TPM.
-func choose(all []kept, read pcrReader) (use, rest []kept, err error) {
+func choose(all []*kept, read pcrReader) (use, rest []*kept, err error) {
 	seen := map[string]bool{}
 	var pcrs []int
 	for _, k := range all {
@@ -97,16 +97,16 @@ func choose(all []kept, read pcrReader) (use, rest []kept, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	slices.SortStableFunc(use, func(a, b kept) int {
-		switch x, y := a.State.Matches(values), b.State.Matches(values); {
-		case x == y:
-			return 0
-		case x:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(use, func(a, b *kept) int { return rank(a, values) - rank(b, values) })
 	return use[:tpm.MaxApprovals], append(rest, use[tpm.MaxApprovals:]...), nil
+}
+
+// rank is 0 for an approval of the state that there is, and 1 for any other.
+func rank(k *kept, values map[int][sha256.Size]byte) int {
+	if k.State.Matches(values) {
+		return 0
+	}
+	return 1
 }
 
 // readBounded reads a file of at most limit bytes; of a larger one so much that it is seen to be too large.
@@ -160,8 +160,8 @@ func keep(c *config.Courier, envelope []byte, read pcrReader) (a *holder.Approva
 			return a, false, nil
 		}
 	}
-	fresh := kept{id + approvalExt, a}
-	all = append([]kept{fresh}, all...)
+	fresh := &kept{id + approvalExt, a}
+	all = append([]*kept{fresh}, all...)
 	newestFirst(all)
 	use, rest, err := choose(all, read)
 	switch {
@@ -202,9 +202,12 @@ func makeDir(state, dir string) error {
 
 // approval takes an approved state that came over the network: again with each connection, if it is retained.
 func (l *loop) approval(envelope []byte) {
-	same := func(b []byte) bool { return string(b) == string(envelope) }
+	for _, waiting := range l.approvals {
+		if string(waiting) == string(envelope) {
+			return
+		}
+	}
 	switch {
-	case slices.ContainsFunc(l.approvals, same):
 	case len(envelope) > holder.MaxApproval, len(l.approvals) == maxApprovals:
 		l.note(KindCarried, Carried{Topic: TopicApproval, Digest: fingerprint(envelope), Reason: "not-carried"})
 	default:
@@ -233,7 +236,7 @@ func (l *loop) keepApproval(ctx context.Context) {
 		}
 	})
 	if l.keeping {
-		l.approvals = slices.Delete(l.approvals, 0, 1)
+		l.approvals = l.approvals[1:]
 	}
 }
 
