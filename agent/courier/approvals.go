@@ -1,6 +1,7 @@
 package courier
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -56,7 +57,7 @@ func readApprovals(dir string, by tpm.Approver) (out []*kept, faults []string, u
 		}
 		var a *holder.Approval
 		if err != nil {
-			unread = errors.Join(unread, err)
+			unread = cmp.Or(unread, err)
 		} else {
 			a, err = holder.OpenApproval(envelope, by)
 		}

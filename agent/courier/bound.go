@@ -75,7 +75,11 @@ func (i *identity) bind(c *config.Courier, now time.Time) (*identity, error) {
 	case errors.Is(err, tpm.ErrState) && unread != nil && i.bound != nil && !out.refused.Load():
 		return nil, unread
 	case errors.Is(err, tpm.ErrState):
-		out.recover(c, "the bound key does not sign: "+errors.Join(err, unread).Error())
+		why := "the bound key does not sign: " + err.Error()
+		if unread != nil {
+			why += "; " + unread.Error()
+		}
+		out.recover(c, why)
 	case err != nil:
 		return nil, err
 	default:
