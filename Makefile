@@ -9,7 +9,7 @@ OURS      := github.com/robowarden/robowarden
 COLD      := google.golang.org/... golang.org/x/... kernel.org/... $(addprefix github.com/,sigstore/... eclipse/... gorilla/... \
 	spf13/... goccy/... fxamacker/... google/... bluenviron/... landlock-lsm/... rs/... veraison/... x448/... youmark/... \
 	secure-systems-lab/... opencontainers/... coreos/... mattn/...) vendor/golang.org/... \
-	net net/http/... net/netip net/textproto net/url crypto/hpke crypto/tls crypto/x509/... encoding/asn1 encoding/base64 encoding/csv \
+	net net/http/... net/netip net/textproto net/url crypto/hpke crypto/internal/fips140/mlkem crypto/internal/fips140/rsa crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/base64 encoding/csv \
 	encoding/hex encoding/json encoding/pem encoding/xml archive/... bufio compress/... context errors flag fmt html/... log/... math/big \
 	mime/... os path/... reflect regexp/... sort text/... unicode/... \
 	$(addprefix $(OURS)/,agent/config/... agent/internal/... agent/commission agent/contract agent/courier agent/evidencelog agent/fleet agent/flight \

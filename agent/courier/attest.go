@@ -135,7 +135,7 @@ func (p *proof) buildOnce(id *identity, c *order.Challenge, f facts, files []log
 	logs := p.logs()
 	claims := &evidence.Claims{
 		Robot: f.robot, BootID: f.boot, GuardNonce: f.nonce, Tier: id.tier, Kernel: kernel(),
-		Journal: evidence.Head{Seq: f.head.Seq, Digest: f.head.Digest}, Artifacts: f.artifacts, Debug: p.kernel.debug(),
+		Journal: evidence.Head{Seq: f.head.Seq, Digest: f.head.Digest}, Artifacts: f.artifacts, Debug: p.kernel.debug(), Recovery: id.recovery != "",
 	}
 	claims.Config.SHA256, claims.CommandLine.SHA256 = p.config, p.commandLine
 	var err error

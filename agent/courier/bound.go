@@ -3,6 +3,7 @@ package courier
 import (
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	holder "github.com/robowarden/robowarden/attest/identity"
@@ -18,54 +20,86 @@ import (
 	"github.com/robowarden/robowarden/attest/tpm"
 )
 
-const (
-	// approvalDir is the folder of approved states below the courier's state.
-	approvalDir = "approvals"
-	// approvalExt ends the names of its files.
-	approvalExt = ".dsse.json"
-)
-
 // boundSigner is the bound key, which remembers that it has refused: TLS and COSE pass on no more than the words.
 type boundSigner struct {
 	*tpm.BoundKey
-	lost *atomic.Bool
+	of *identity
 }
 
 // Sign implements crypto.Signer.
 func (b boundSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	sig, err := b.BoundKey.Sign(random, digest, opts)
-	if errors.Is(err, tpm.ErrState) {
-		b.lost.Store(true)
+	switch {
+	case err == nil:
+		b.of.refused.Store(false)
+	case errors.Is(err, tpm.ErrState):
+		b.of.refused.Store(true)
+		b.of.lost.Store(true)
 	}
 	return sig, err
 }
 
-// bind gives the identity by the bound key where the computer's state is an approved one, and the robot's recovery where it is not. A
-// TPM that does not answer is an error: nobody knows then in which state the computer is.
-func (i *identity) bind(c *config.Courier) (*identity, error) {
+// bind gives the identity by the bound key where the computer's state is an approved one, and the robot's recovery where it is not, or
+// where the bound key has no certificate that counts now. A TPM or a disk that does not answer is an error where the robot has an identity
+// already: nobody knows then in which state the computer is, or what is approved, and it goes on as it is.
+func (i *identity) bind(c *config.Courier, now time.Time) (*identity, error) {
 	by, err := approverOf(c.BoundKey)
 	if err != nil {
 		return nil, err
 	}
-	approvals, faults := readApprovals(filepath.Join(c.StateDir, approvalDir), by)
-	states := make([]tpm.Approval, 0, len(approvals))
-	for _, a := range approvals {
+	all, faults, unread := readApprovals(filepath.Join(c.StateDir, approvalDir), by)
+	use, _, err := choose(all, i.tpm.ReadPCRs)
+	if err != nil {
+		return nil, err
+	}
+	states := make([]tpm.Approval, 0, len(use))
+	for _, a := range use {
 		states = append(states, a.State)
 	}
 	key, err := i.tpm.Bound(by, states)
 	if err != nil {
 		return nil, err
 	}
-	out := &identity{tier: order.TierTPM, tpm: i.tpm, bound: key, certificate: c.Certificate, faults: faults}
-	out.key = boundSigner{key, &out.lost}
-	switch err := key.Ready(); {
+	out := &identity{tier: order.TierTPM, tpm: i.tpm, bound: key, certificate: c.Certificate, faults: faults, refused: i.refused}
+	if out.refused == nil {
+		out.refused = &atomic.Bool{}
+	}
+	out.key = boundSigner{key, out}
+	err = key.Ready()
+	if err == nil && (i.recovery != "" || out.refused.Load()) {
+		// It has refused before in the state that is there now: its word counts, not what we read.
+		trial := sha256.Sum256([]byte("robowarden/bound-key-trial/v1"))
+		_, err = out.key.Sign(nil, trial[:], crypto.SHA256)
+	}
+	switch {
+	case errors.Is(err, tpm.ErrState) && unread != nil && i.bound != nil && !out.refused.Load():
+		return nil, unread
 	case errors.Is(err, tpm.ErrState):
-		out.key, out.certificate, out.recovery = i.tpm.Device(), c.BoundKey.Recovery, err.Error()
+		why := "the bound key does not sign: " + err.Error()
+		if unread != nil {
+			why += "; " + unread.Error()
+		}
+		out.recover(c, why)
 	case err != nil:
 		return nil, err
+	default:
+		err := fits(c.Certificate, key.Public(), now)
+		switch {
+		case err == nil:
+		case fits(c.BoundKey.Recovery, i.tpm.Device().Public(), now) == nil:
+			out.misfit = true
+			out.recover(c, "the bound key's certificate: "+err.Error())
+		case i.recovery != "":
+			return nil, err // It would connect no better.
+		}
 	}
 	out.keyID, err = order.KeyID(out.key.Public())
 	return out, err
+}
+
+// recover makes the identity that of the robot's recovery, for a reason.
+func (i *identity) recover(c *config.Courier, why string) {
+	i.key, i.certificate, i.recovery = i.tpm.Device(), c.BoundKey.Recovery, why
 }
 
 // approverOf is to whose approvals the robot's key is bound.
@@ -81,83 +115,26 @@ func approverOf(c *config.BoundKey) (tpm.Approver, error) {
 	return tpm.Approver{Key: key, Scope: c.Scope}, nil
 }
 
-// readApprovals reads the approved states that the robot keeps, the newest first, at most as many as a key takes. A file that is none is
-// told and passed over: it must not keep the others from counting.
-func readApprovals(dir string, by tpm.Approver) (out []*holder.Approval, faults []string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		faults = append(faults, err.Error())
-	}
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), approvalExt) {
-			continue
-		}
-		envelope, err := readBounded(filepath.Join(dir, e.Name()), holder.MaxApproval)
-		var a *holder.Approval
-		if err == nil {
-			a, err = holder.OpenApproval(envelope, by)
-		}
-		if err != nil {
-			faults = append(faults, e.Name()+": "+err.Error())
-			continue
-		}
-		out = append(out, a)
-	}
-	slices.SortStableFunc(out, func(a, b *holder.Approval) int { return b.Issued.Compare(a.Issued) })
-	return out[:min(len(out), tpm.MaxApprovals)], faults
-}
-
-// readBounded reads a file of at most limit bytes.
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // our own folder
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("more than %d bytes", limit)
-	}
-	return data, err
-}
-
-// KeepApproval checks a signed approval and keeps it, durably, for the robot that the deployment describes. It changes no key: one
-// that counts for another robot, or is signed by somebody else than the deployment's approver, is refused.
-func KeepApproval(c *config.Courier, envelope []byte) (*holder.Approval, error) {
-	if c.BoundKey == nil {
-		return nil, errors.New("courier.bound_key: is missing: the key works in whatever state")
-	}
-	by, err := approverOf(c.BoundKey)
-	if err != nil {
-		return nil, err
-	}
-	a, err := holder.OpenApproval(envelope, by)
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(c.StateDir, approvalDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return a, replaceFile(dir, fingerprint(envelope)+approvalExt, envelope)
-}
-
 // look lets the worker see whether the bound key signs now, and changes to the identity that there is then.
 func (l *loop) look(ctx context.Context) {
 	was := l.identity.Load()
 	if was == nil || was.bound == nil || l.looking {
 		return
 	}
-	was.lost.Store(false)
+	now, _ := l.clock.Civil()
 	l.looking = l.try(func() func() {
-		now, err := was.bind(l.c.cfg)
+		was.lost.Store(false) // not before: work that is not taken leaves it to the next step
+		next, err := was.bind(l.c.cfg, now)
 		return func() {
 			l.looking, l.lookAt = false, l.clock.Boot()+l.c.pace.bound
-			if err != nil {
-				l.boundFault("bound key", err)
-				return
+			switch {
+			case err != nil:
+				l.boundFault("bound key", err.Error())
+			case next.misfit && was.recovery == "" && l.up:
+				l.boundFault("bound key", next.recovery) // The connection that there is needs no certificate any more.
+			default:
+				l.turnTo(ctx, was, next)
 			}
-			l.turnTo(ctx, was, now)
 		}
 	})
 }
@@ -174,40 +151,25 @@ func (l *loop) turnTo(ctx context.Context, was, now *identity) {
 		return
 	}
 	l.session.recovery = now.recovery
-	for _, f := range now.faults {
-		l.boundFault("approval", errors.New(f))
-	}
+	l.approvalFaults(now.faults)
 }
 
-// boundFault notes what is wrong with the bound key or an approval, once.
-func (l *loop) boundFault(what string, err error) {
-	if text := what + ": " + err.Error(); text != l.boundNoted {
-		l.boundNoted = text
-		l.note(KindFault, Fault{what, clip(err.Error())})
-		l.log.Error().Err(err).Msg(what)
-	}
+// approvalFaults notes which files of approvals are none, when that changes.
+func (l *loop) approvalFaults(faults []string) {
+	slices.Sort(faults)
+	l.boundFault("approval", strings.Join(faults, "; "))
 }
 
-// approval keeps an approved state that came over the network, and looks what it changes. A forged one costs a signature's check.
-func (l *loop) approval(ctx context.Context, envelope []byte) {
-	cfg := l.c.cfg
-	if cfg.BoundKey == nil || len(envelope) > holder.MaxApproval {
+// boundFault notes what is wrong with the bound key or what belongs to it, once for each thing until that changes; "" if nothing is.
+func (l *loop) boundFault(what, text string) {
+	if text == l.boundNoted[what] {
 		return
 	}
-	l.try(func() func() {
-		a, err := KeepApproval(cfg, envelope)
-		return func() {
-			c := Carried{Topic: TopicApproval, Digest: fingerprint(envelope), Accepted: err == nil}
-			if err != nil {
-				c.Reason = "approval-refused"
-				l.log.Warn().Err(err).Msg("an approval is not kept")
-			} else {
-				l.log.Info().Str("reason", clip(a.Reason)).Msg("state approved")
-			}
-			l.note(KindCarried, c)
-			l.look(ctx)
-		}
-	})
+	l.boundNoted[what] = text
+	if text != "" {
+		l.note(KindFault, Fault{what, clip(text)})
+		l.log.Error().Str("error", text).Msg(what)
+	}
 }
 
 // recovering says whether the robot speaks by its recovery: then it attests, hears of a way back, and does nothing else.

@@ -139,7 +139,10 @@ func TestBoundKeyFallsBackAndReturns(t *testing.T) {
 	until(t, "recovery", w.recovering)
 	until(t, "evidence of recovery", func() bool {
 		ok := false
-		w.with(func() { ok = w.evidence[len(w.evidence)-1].Verify(w.chip.Device().Public()) == nil })
+		w.with(func() {
+			e := w.evidence[len(w.evidence)-1]
+			ok = e.Verify(w.chip.Device().Public()) == nil && e.Claims.Recovery
+		})
 		return ok
 	})
 	until(t, "the guard is told", func() bool {
@@ -198,9 +201,11 @@ func TestUpdateBringsItsApproval(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// A file that is no approval keeps no other from counting.
-	if err := os.WriteFile(filepath.Join(w.config.Courier.StateDir, approvalDir, "junk"+approvalExt), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
+	// Files that are no approval keep no other from counting, and are told once in a run, however often they are looked at.
+	for _, name := range []string{"junk", "junk2"} {
+		if err := os.WriteFile(filepath.Join(w.config.Courier.StateDir, approvalDir, name+approvalExt), []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	w.guard.record(30)
 	stop := w.run()
@@ -212,6 +217,9 @@ func TestUpdateBringsItsApproval(t *testing.T) {
 	w.settled(evidenceCount(60))
 	if w.noted(`"recovery":true`) || !w.noted("junk") {
 		t.Error("an update that was approved led through recovery, or junk went unmentioned")
+	}
+	if n := w.count("junk"); n != 2 {
+		t.Errorf("junk is told %d times in two runs", n)
 	}
 	w.check()
 }
@@ -275,7 +283,7 @@ func TestRecoveryAtTheBroker(t *testing.T) {
 	if _, err := KeepApproval(w.config.Courier, w.approve(w.approver, "acme-r")); err != nil {
 		t.Fatal(err)
 	}
-	id, err := openIdentity(w.config.Courier)
+	id, err := openIdentity(w.config.Courier, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,11 +326,11 @@ func TestBoundFaultsAreNamed(t *testing.T) {
 		x, b := *c, *c.BoundKey
 		x.BoundKey = &b
 		f.spoil(&x)
-		if id, err := openIdentity(&x); err == nil || !strings.Contains(err.Error(), f.says) {
+		if id, err := openIdentity(&x, time.Now()); err == nil || !strings.Contains(err.Error(), f.says) {
 			t.Errorf("%s: %+v, %v: expected %q", name, id, err, f.says)
 		}
 	}
-	id, err := openIdentity(c)
+	id, err := openIdentity(c, time.Now())
 	if err != nil || id.recovery == "" || id.certificate != c.BoundKey.Recovery {
 		t.Fatalf("nothing is approved: %+v, %v", id, err)
 	}

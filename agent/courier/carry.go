@@ -166,7 +166,7 @@ func (l *loop) unanswered(p pending) {
 }
 
 // onArrival sorts what came from the network.
-func (l *loop) onArrival(ctx context.Context, a arrival) {
+func (l *loop) onArrival(a arrival) {
 	l.net.held.Add(-int64(len(a.payload)))
 	now := l.clock.Boot()
 	switch topic := strings.TrimPrefix(a.topic, l.net.base); {
@@ -176,7 +176,7 @@ func (l *loop) onArrival(ctx context.Context, a arrival) {
 		a.topic = topic
 		l.orders = append(l.orders, a)
 	case topic == TopicApproval && l.c.cfg.BoundKey != nil:
-		l.approval(ctx, a.payload)
+		l.approval(a.payload)
 	case topic == TopicAcknowledgement && !l.recovering() && len(a.payload) <= maxAckBytes:
 		l.queueAck(a)
 	default:
@@ -263,6 +263,10 @@ func (l *loop) toGuard(now time.Duration) {
 	}
 	for len(l.orders) > 0 && count[contract.FrameOrder] < maxAtOnce {
 		a := l.orders[0]
+		if l.withheld(a) {
+			l.orders = l.orders[1:]
+			continue
+		}
 		if !l.ask(now, contract.Frame{Type: contract.FrameOrder, Body: a.payload}, a) {
 			return
 		}
@@ -282,6 +286,30 @@ func (l *loop) toGuard(now time.Duration) {
 		l.frame(contract.Frame{Type: contract.FrameStatusRequest, ID: 1})
 	}
 	l.claim(now)
+}
+
+// withheld says whether a result stays here: in recovery none that accepts goes to the guard. A verifier signs none for a recovery that it knows;
+// one that has the robot's record of before would, since what is the recovery's key now was the robot's own then.
+func (l *loop) withheld(a arrival) bool {
+	if a.topic != TopicResult || !l.recovering() || refuses(a.payload) {
+		return false
+	}
+	l.note(KindCarried, Carried{Topic: a.topic, Digest: fingerprint(a.payload), Reason: "in-recovery"})
+	if p := l.session.phase; p == phaseResult || p == phasePiece {
+		l.session.detail = "in recovery no result accepts: the verifier has an older record of the robot"
+		l.session.rest(l.clock.Boot())
+	}
+	return true
+}
+
+// refuses says whether this reads as a result that refuses. Whether it is one, the guard judges.
+func refuses(envelope []byte) bool {
+	e, err := order.ParseEnvelope(envelope)
+	if err != nil {
+		return false
+	}
+	o, err := order.Decode(e.Payload)
+	return err == nil && o.AttestationResult != nil && o.AttestationResult.Verdict == order.VerdictRefused
 }
 
 // claim tells the guard how the session stands. The claim is unsigned, so it can only make things stricter.

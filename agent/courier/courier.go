@@ -157,7 +157,7 @@ func newLoop(c *Courier) *loop {
 	l := &loop{
 		c: c, log: c.log, clock: c.clock,
 		netEvents: make(chan netEvent), arrivals: make(chan arrival, maxArrivals), parcels: make(chan *parcel, maxInFlight),
-		guardEvents: make(chan guardEvent), frames: make(chan contract.Frame, 64), waiting: map[uint32]pending{},
+		guardEvents: make(chan guardEvent), frames: make(chan contract.Frame, 64), waiting: map[uint32]pending{}, boundNoted: map[string]string{},
 		jobs: make(chan job, 32), done: make(chan func()), asked: make(chan func()), saves: make(chan []byte, 1),
 		bucket: newBucket(c.cfg.BandwidthKiBPS<<10, now), lost: map[string]uint64{}, stopped: make(chan struct{}),
 		session: session{patience: c.pace.patience, pause: backoff{first: c.pace.proveFirst, most: c.pace.proveMost, random: rand.Float64}},
@@ -204,9 +204,11 @@ func (l *loop) newLink(robot string) (*link, error) {
 			}
 			return credentials(cfg, l.c.broker.Hostname(), id.key, id.certificate, now)
 		},
-		who: func() (string, []string) {
+		who: func() (string, []string, bool) {
 			id := l.identity.Load()
-			return ClientID(robot, id != nil && id.recovery != ""), down(cfg.BoundKey != nil, id != nil && id.recovery != "")
+			recovery := id != nil && id.recovery != ""
+			// Nothing is kept for a recovery: it may never come again, and what it needs is retained.
+			return ClientID(robot, recovery), down(cfg.BoundKey != nil, recovery), recovery
 		},
 		left: make(chan struct{}, 1),
 		pace: l.c.pace, pause: backoff{first: l.c.pace.retryFirst, most: l.c.pace.retryMost, random: rand.Float64},

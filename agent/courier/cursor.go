@@ -131,6 +131,11 @@ func replaceFile(dir, name string, data []byte) error {
 	if err := os.Rename(path+".new", path); err != nil {
 		return err
 	}
+	return syncDir(dir)
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
 	d, err := os.Open(dir) //nolint:gosec // our own folder
 	if err != nil {
 		return err

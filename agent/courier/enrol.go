@@ -40,7 +40,7 @@ func Enrol(ctx context.Context, c *config.Courier, robot string, o EnrolOptions)
 	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("courier.state_dir: %w", err)
 	}
-	id, err := openIdentity(c)
+	id, err := openIdentity(c, time.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/attest/evidence"
@@ -16,7 +17,7 @@ func Identify(c *config.Courier, robot string) (*evidence.Identity, error) {
 	if err := os.MkdirAll(c.StateDir, 0o700); err != nil {
 		return nil, fmt.Errorf("courier.state_dir: %w", err)
 	}
-	id, err := openIdentity(c)
+	id, err := openIdentity(c, time.Now())
 	if err != nil {
 		return nil, err
 	}

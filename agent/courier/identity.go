@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/attest/order"
@@ -34,13 +35,15 @@ type identity struct {
 	// does. Then key is the device key, which is for recovery alone.
 	bound    *tpm.BoundKey
 	recovery string
-	lost     atomic.Bool // the bound key has refused since
-	faults   []string    // approvals that are none
+	misfit   bool         // it is for the sake of the certificate
+	lost     atomic.Bool  // the bound key has refused since
+	refused  *atomic.Bool // it has refused, and not signed since: kept from one look to the next
+	faults   []string     // approvals that are none
 }
 
 // openIdentity opens the TPM that the deployment names, or the software key that stands in for one. A TPM that is named
 // and does not answer is an error: a robot never falls back to a weaker key by itself.
-func openIdentity(c *config.Courier) (*identity, error) {
+func openIdentity(c *config.Courier, now time.Time) (*identity, error) {
 	id := &identity{tier: order.TierSoftwareKey, certificate: c.Certificate}
 	var err error
 	if c.TPM != "" {
@@ -49,7 +52,7 @@ func openIdentity(c *config.Courier) (*identity, error) {
 		}
 		id.key, id.tier = id.tpm.Device(), order.TierTPM
 		if c.BoundKey != nil {
-			out, err := id.bind(c)
+			out, err := id.bind(c, now)
 			if err != nil {
 				id.close()
 				return nil, err

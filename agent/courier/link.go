@@ -73,6 +73,8 @@ type netEvent struct {
 	up   bool
 	down *linkError
 	sent *parcel // the broker has taken it
+	// deaf is a topic that the robot can do without, and may not listen to; "" if there is none.
+	deaf *string
 }
 
 // link keeps one connection to the broker and makes another when it is lost. The library neither reconnects nor stores:
@@ -81,8 +83,8 @@ type link struct {
 	pace    pace
 	clock   Clock
 	broker  *url.URL
-	who     func() (client string, topics []string) // as which client, and to what it listens
-	left    chan struct{}                           // the connection is to be made anew
+	who     func() (client string, topics []string, clean bool) // as which client, to what it listens, and whether nothing is kept for it
+	left    chan struct{}                                       // the connection is to be made anew
 	base    string
 	will    []byte
 	config  func(now time.Time) (*tls.Config, error)
@@ -135,7 +137,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	case <-l.left: // what is made now is the new one
 	default:
 	}
-	name, topics := l.who()
+	name, topics, clean := l.who()
 	var conn atomic.Pointer[net.Conn]
 	end := func() {
 		if c := conn.Load(); c != nil {
@@ -144,7 +146,7 @@ func (l *link) session(ctx context.Context) *linkError {
 	}
 	// Whatever the library still waits for ends with the connection.
 	defer end()
-	client := mqtt.NewClient(l.options(ctx, name, lost, &conn))
+	client := mqtt.NewClient(l.options(ctx, name, clean, lost, &conn))
 	// Off the loop and bounded by the connection's deadlines; the library's goroutines end with the client.
 	token := client.Connect()
 	select {
@@ -166,28 +168,34 @@ func (l *link) session(ctx context.Context) *linkError {
 	if err := l.wait(ctx, subscribed, lost); err != nil {
 		return classify(fmt.Errorf("subscribe: %w", err))
 	}
-	if err := granted(subscribed); err != nil {
-		return err
+	deaf, refused := l.granted(subscribed)
+	if refused != nil {
+		return refused
 	}
-	if !l.tell(ctx, netEvent{up: true}) {
+	if !l.tell(ctx, netEvent{deaf: &deaf}) || !l.tell(ctx, netEvent{up: true}) {
 		return &linkError{ReasonEnded, ctx.Err()}
 	}
 	return l.carry(ctx, client, lost)
 }
 
-// granted looks whether the broker lets us listen. Whether it lets us speak, MQTT 3.1.1 has no word for: it acknowledges and
-// forgets, and only the missing acknowledgements of the consumer show it.
-func granted(t mqtt.Token) *linkError {
+// granted looks whether the broker lets us listen, and gives what it does not let us and the robot can do without: approvals, since a broker
+// that knows only the topics from before there were any must not cost the robot its connection. Whether it lets us speak, MQTT 3.1.1 has
+// no word for: it acknowledges and forgets, and only the missing acknowledgements of the consumer show it.
+func (l *link) granted(t mqtt.Token) (deaf string, refused *linkError) {
 	s, ok := t.(*mqtt.SubscribeToken)
 	if !ok {
-		return nil
+		return "", nil
 	}
 	for topic, code := range s.Result() {
-		if code > 2 {
-			return &linkError{ReasonNotAuthorised, fmt.Errorf("the broker does not let the robot listen to %s", topic)}
+		switch {
+		case code <= 2:
+		case topic == l.base+TopicApproval:
+			deaf = topic
+		default:
+			return "", &linkError{ReasonNotAuthorised, fmt.Errorf("the broker does not let the robot listen to %s", topic)}
 		}
 	}
-	return nil
+	return deaf, nil
 }
 
 // wait waits for a token without trusting the library to complete it.
@@ -301,12 +309,12 @@ func (l *link) confirm(ctx context.Context, waiting <-chan *parcel) *linkError {
 	}
 }
 
-func (l *link) options(ctx context.Context, name string, lost chan<- error, conn *atomic.Pointer[net.Conn]) *mqtt.ClientOptions {
+func (l *link) options(ctx context.Context, name string, clean bool, lost chan<- error, conn *atomic.Pointer[net.Conn]) *mqtt.ClientOptions {
 	o := mqtt.NewClientOptions()
 	o.AddBroker(l.broker.String())
 	o.SetClientID(name)
 	o.SetProtocolVersion(4)
-	o.SetCleanSession(false)
+	o.SetCleanSession(clean)
 	o.SetAutoReconnect(false)
 	o.SetConnectRetry(false)
 	o.SetStore(mqtt.NewMemoryStore())
@@ -337,10 +345,11 @@ func (l *link) options(ctx context.Context, name string, lost chan<- error, conn
 	return o
 }
 
-// arrive queues a message without waiting. What does not fit is dropped and counted; who sent it gets no receipt.
+// arrive queues a message without waiting. What does not fit is dropped and counted; who sent it gets no receipt. Of what the broker retains only
+// approvals count: they say the same however often they come, and a robot that is by another client than before finds them.
 func (l *link) arrive(m mqtt.Message) {
 	a := arrival{topic: m.Topic(), payload: m.Payload()}
-	if m.Retained() || l.held.Load()+int64(len(a.payload)) > maxHeld {
+	if m.Retained() && a.topic != l.base+TopicApproval || l.held.Load()+int64(len(a.payload)) > maxHeld {
 		l.dropped.Add(1)
 		return
 	}

@@ -26,7 +26,7 @@ func attempt(t *testing.T, cfg *config.Courier, address string) *linkError {
 	p := quick()
 	p.connect = time.Second
 	l := &link{
-		pace: p, clock: testClock{}, broker: broker, left: make(chan struct{}, 1), who: func() (string, []string) { return ClientID(testRobot, false), down(false, false) }, base: testBase, will: []byte("{}"), events: events,
+		pace: p, clock: testClock{}, broker: broker, left: make(chan struct{}, 1), who: func() (string, []string, bool) { return ClientID(testRobot, false), down(false, false), false }, base: testBase, will: []byte("{}"), events: events,
 		arrived: make(chan arrival, 1), parcels: make(chan *parcel), pause: backoff{first: time.Hour, most: time.Hour, random: half},
 		config: func(now time.Time) (*tls.Config, error) {
 			return credentials(cfg, broker.Hostname(), nil, cfg.Certificate, now)
@@ -206,7 +206,7 @@ func TestRetriesSpreadOut(t *testing.T) {
 	events := make(chan netEvent)
 	broker, _ := url.Parse("tls://127.0.0.1:1")
 	l := &link{
-		who:  func() (string, []string) { return ClientID(testRobot, false), down(false, false) },
+		who:  func() (string, []string, bool) { return ClientID(testRobot, false), down(false, false), false },
 		pace: defaultPace(), clock: clock, broker: broker, events: events, parcels: make(chan *parcel),
 		pause:  backoff{first: time.Second, most: time.Minute, random: half},
 		config: func(time.Time) (*tls.Config, error) { return nil, &linkError{ReasonOwnExpired, errors.New("expired")} },

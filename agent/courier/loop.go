@@ -75,10 +75,14 @@ type loop struct {
 	frames      chan contract.Frame
 	welcome     *contract.Welcome // nil while the guard is away
 	nonce       string            // the guard's, of the last welcome
-	// looking says that the worker looks whether the bound key signs, lookAt when it does next; boundNoted is its fault as it was noted.
+	// looking says that the worker looks whether the bound key signs, lookAt when it does next; boundNoted are faults as they were noted.
 	looking    bool
 	lookAt     time.Duration
-	boundNoted string
+	boundNoted map[string]string
+	// approvals came over the network and wait; keeping says that the worker keeps one; approvalRefused is why it kept the last one not.
+	approvals       [][]byte
+	keeping         bool
+	approvalRefused string
 	// counterFault is why the TPM stated nothing about the counter last.
 	counterFault string
 	lastID       uint32
@@ -164,7 +168,7 @@ func (l *loop) wait(ctx context.Context) error {
 	case e := <-l.netEvents:
 		l.onNet(ctx, e)
 	case a := <-l.arrivals:
-		l.onArrival(ctx, a)
+		l.onArrival(a)
 	case e := <-l.guardEvents:
 		return l.onGuard(ctx, e)
 	case e := <-l.entriesOf(0):
@@ -195,6 +199,7 @@ func (l *loop) step(ctx context.Context) {
 	if id := l.identity.Load(); id != nil && id.bound != nil && (now >= l.lookAt || id.lost.Load()) {
 		l.look(ctx)
 	}
+	l.keepApproval(ctx)
 	l.turned(now)
 	for _, s := range l.streams {
 		if s == nil {
@@ -250,8 +255,9 @@ func (l *loop) try(j job) bool {
 
 // open opens the device key, again and again until it works.
 func (l *loop) open(ctx context.Context) {
+	now, _ := l.clock.Civil()
 	l.try(func() func() {
-		id, err := openIdentity(l.c.cfg)
+		id, err := openIdentity(l.c.cfg, now)
 		if err == nil {
 			l.identity.Store(id)
 		}
@@ -264,12 +270,8 @@ func (l *loop) opened(ctx context.Context, id *identity, err error) {
 		l.keyFault = ""
 		l.writer.tier, l.writer.recovery = string(id.tier), id.recovery != ""
 		l.session.recovery = id.recovery
-		for _, f := range id.faults {
-			l.boundFault("approval", errors.New(f))
-		}
-		if id.recovery != "" {
-			l.boundFault("bound key", errors.New(id.recovery))
-		}
+		l.approvalFaults(id.faults)
+		l.boundFault("bound key", id.recovery)
 		if l.welcome != nil {
 			l.attesterFor(l.welcome)
 		}

@@ -270,6 +270,12 @@ func (l *loop) onNet(ctx context.Context, e netEvent) {
 		if t.receipt {
 			l.receiptsOut = slices.DeleteFunc(l.receiptsOut, func(p *parcel) bool { return p == e.sent })
 		}
+	case e.deaf != nil:
+		text := ""
+		if *e.deaf != "" {
+			text = "the broker does not let the robot listen to " + *e.deaf + ": allow it, or no approval comes over the network"
+		}
+		l.boundFault("approval topic", text)
 	case e.up:
 		l.up, l.inFlight, l.flightBytes = true, 0, 0
 		l.changed("up", "")

@@ -84,7 +84,7 @@ func (s *session) why() string {
 	if s.recovery == "" {
 		return s.failed
 	}
-	out := "recovery: the bound key does not sign: " + s.recovery
+	out := "recovery: " + s.recovery
 	if s.failed != "" {
 		out += "; " + s.failed
 	}

@@ -95,19 +95,36 @@ func credentials(c *config.Courier, host string, device crypto.Signer, certifica
 	if signer == nil {
 		return nil, unusable(errors.New("the deployment names no key, and there is no TPM with one: give courier.key or courier.tpm"))
 	}
-	public, ok := cert.Leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(signer.Public()) {
-		return nil, unusable(fmt.Errorf("%s: the certificate is for another key than the robot has", certificate))
-	}
-	if now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
-		return nil, &linkError{ReasonOwnExpired, fmt.Errorf("%s is valid from %s to %s, and the robot's clock says %s",
-			certificate, stamp(cert.Leaf.NotBefore), stamp(cert.Leaf.NotAfter), stamp(now))}
+	if err := suits(cert, certificate, signer.Public(), now); err != nil {
+		return nil, err
 	}
 	cert.PrivateKey = signer
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: host, Certificates: []tls.Certificate{*cert},
 		Time: func() time.Time { return now },
 	}, nil
+}
+
+// fits says whether a file holds a certificate for a key that is valid now.
+func fits(certificate string, public crypto.PublicKey, now time.Time) error {
+	cert, err := chain(certificate)
+	if err != nil {
+		return err
+	}
+	return suits(cert, certificate, public, now)
+}
+
+// suits says whether a certificate is for a key and valid now.
+func suits(cert *tls.Certificate, certificate string, public crypto.PublicKey, now time.Time) error {
+	its, ok := cert.Leaf.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !its.Equal(public) {
+		return &linkError{ReasonOwnUnusable, fmt.Errorf("%s: the certificate is for another key than the robot has", certificate)}
+	}
+	if now.Before(cert.Leaf.NotBefore) || now.After(cert.Leaf.NotAfter) {
+		return &linkError{ReasonOwnExpired, fmt.Errorf("%s is valid from %s to %s, and the robot's clock says %s",
+			certificate, stamp(cert.Leaf.NotBefore), stamp(cert.Leaf.NotAfter), stamp(now))}
+	}
+	return nil
 }
 
 // chain reads a certificate and the ones that vouch for it.

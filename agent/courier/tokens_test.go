@@ -420,7 +420,7 @@ func TestTokenStrangersAreOne(t *testing.T) {
 func TestTokenFromTheTPM(t *testing.T) {
 	w := newWorld(t)
 	w.config.Courier.TPM, w.config.Courier.Key = newTPM(t), ""
-	id, err := openIdentity(w.config.Courier)
+	id, err := openIdentity(w.config.Courier, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

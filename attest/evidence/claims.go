@@ -91,6 +91,9 @@ type Claims struct {
 	// Debug are the debug interfaces that are open, sorted, each once, at most MaxDebug. Nil means that nobody has looked,
 	// which is left out; empty that none was found.
 	Debug []string
+	// Recovery says that the robot's recovery signs, since its own key does not: such evidence is never accepted, also by a verifier that does
+	// not know the two keys apart. May be left out.
+	Recovery bool
 }
 
 // Artifact is what is active of one model or firmware.

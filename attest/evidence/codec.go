@@ -47,7 +47,11 @@ type wireClaims struct {
 	CommandLine *labelled[[]byte]                  `cbor:"-70013,keyasint,omitempty"`
 	Artifacts   *labelled[map[string]wireArtifact] `cbor:"-70014,keyasint,omitempty"`
 	Debug       *labelled[[]string]                `cbor:"-70015,keyasint,omitempty"`
+	Key         *labelled[string]                  `cbor:"-70016,keyasint,omitempty"`
 }
+
+// recoveryKey is the one value of the claim key.
+const recoveryKey = "recovery"
 
 // wireArtifact is an artifact on the wire: [digest, security version].
 type wireArtifact struct {
@@ -146,6 +150,9 @@ func (c *Claims) encodeOptional(w *wireClaims) {
 	if c.Debug != nil {
 		w.Debug = &labelled[[]string]{Value: c.Debug}
 	}
+	if c.Recovery {
+		w.Key = &labelled[string]{Value: recoveryKey}
+	}
 }
 
 // decodeOptional reads what claims may leave out.
@@ -167,6 +174,7 @@ func (c *Claims) decodeOptional(w *wireClaims) error {
 	if w.Debug != nil {
 		c.Debug = append([]string{}, w.Debug.Value...)
 	}
+	c.Recovery = w.Key != nil // Any other value or label is not what Encode writes, and so is refused.
 	if w.Artifacts != nil && w.Artifacts.Label != SelfReported || w.Debug != nil && w.Debug.Label != SelfReported {
 		return fmt.Errorf("claims: a claim is labelled %s that no PCR can back: expected only digests of files to be", PCRBacked)
 	}

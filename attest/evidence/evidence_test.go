@@ -54,7 +54,7 @@ func sample() *evidence.Claims {
 		Kernel: "6.1.0-28-arm64", Journal: evidence.Head{Seq: 712, Digest: sum("journal")},
 		Logs:   []evidence.Log{{Name: evidence.LogFirmware, SHA256: sum("firmware log")}, {Name: evidence.LogMeasured, SHA256: sum("measured log")}},
 		Config: evidence.Measured{SHA256: sum("config"), Label: evidence.PCRBacked}, CommandLine: evidence.Measured{SHA256: sum("quiet")},
-		Artifacts: []evidence.Artifact{{Name: "arm", SHA256: sum("arm"), SVN: 3}, {Name: "grasp", SHA256: sum("grasp")}}, Debug: []string{"ptrace", "serial-console"},
+		Artifacts: []evidence.Artifact{{Name: "arm", SHA256: sum("arm"), SVN: 3}, {Name: "grasp", SHA256: sum("grasp")}}, Debug: []string{"ptrace", "serial-console"}, Recovery: true,
 	}
 }
 
@@ -62,7 +62,7 @@ func sample() *evidence.Claims {
 func software() *evidence.Claims {
 	c := sample()
 	c.Tier, c.Agent.Label, c.Logs = order.TierSoftwareKey, evidence.SelfReported, nil
-	c.Config, c.CommandLine, c.Artifacts, c.Debug = evidence.Measured{}, evidence.Measured{}, nil, nil
+	c.Config, c.CommandLine, c.Artifacts, c.Debug, c.Recovery = evidence.Measured{}, evidence.Measured{}, nil, nil, false
 	return c
 }
 
@@ -228,6 +228,7 @@ func drawClaims(t *rapid.T) *evidence.Claims {
 		c.Artifacts = append(c.Artifacts, evidence.Artifact{Name: name, SHA256: hex64.Draw(t, "content"), SVN: rapid.Uint64Max(order.MaxSequence).Draw(t, "svn")})
 	}
 	evidence.SortArtifacts(c.Artifacts)
+	c.Recovery = rapid.Bool().Draw(t, "recovery")
 	if rapid.Bool().Draw(t, "debug") {
 		c.Debug = slices.Sorted(slices.Values(rapid.SliceOfNDistinct(names, 0, evidence.MaxDebug, rapid.ID[string]).Draw(t, "interfaces")))
 		if c.Debug == nil {

@@ -52,6 +52,9 @@ func SignApproval(approver crypto.Signer, scope, reason string, issued time.Time
 	if reason == "" || len(reason) > maxReason {
 		return nil, fmt.Errorf("approval: reason: has %d bytes: expected 1 to %d", len(reason), maxReason)
 	}
+	if err := checkRegisters(pcrs); err != nil {
+		return nil, err
+	}
 	state, err := tpm.SignApproval(approver, scope, pcrs)
 	if err != nil {
 		return nil, err
@@ -96,10 +99,36 @@ func OpenApproval(envelope []byte, by tpm.Approver) (*Approval, error) {
 		}
 		a.State.PCRs[n] = [sha256.Size]byte(value)
 	}
+	if err := checkRegisters(a.State.PCRs); err != nil {
+		return nil, err
+	}
 	if err := a.State.Verify(by); err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// checkRegisters refuses PCRs that any software may reset and fill anew (TCG PC Client Platform TPM Profile: 16, debug, and 23, application):
+// they say nothing about what was started.
+func checkRegisters(pcrs map[int][sha256.Size]byte) error {
+	for _, n := range []int{16, 23} {
+		if _, ok := pcrs[n]; ok {
+			return fmt.Errorf("approval: pcrs: found %d: expected registers that only a restart sets back, which 16 and 23 are not", n)
+		}
+	}
+	return nil
+}
+
+// ID names the approved state, 64 hexadecimal digits: the same for the same scope, registers and values, however and whenever they are signed.
+func (a *Approval) ID() string {
+	h := sha256.New()
+	h.Write([]byte("robowarden/approved-state/v1\x00" + a.Scope + "\x00"))
+	for n := range tpm.PCRCount {
+		if v, ok := a.State.PCRs[n]; ok {
+			h.Write(append([]byte{byte(n)}, v[:]...)) //nolint:gosec // below 24
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // ParseApprover reads an approver's public key, PEM.

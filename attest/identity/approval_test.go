@@ -54,6 +54,8 @@ func TestApproval(t *testing.T) {
 		"a number with a zero":     {resign(func(w map[string]any) { w["pcrs"] = map[string]string{"07": strings.Repeat("00", 32)} }), by, "pcrs"},
 		"no number":                {resign(func(w map[string]any) { w["pcrs"] = map[string]string{"x": strings.Repeat("00", 32)} }), by, "pcrs"},
 		"a register out of range":  {resign(func(w map[string]any) { w["pcrs"] = map[string]string{"24": strings.Repeat("00", 32)} }), by, "24"},
+		"a debug register":         {resign(func(w map[string]any) { w["pcrs"] = map[string]string{"16": strings.Repeat("00", 32)} }), by, "16"},
+		"an application's":         {resign(func(w map[string]any) { w["pcrs"] = map[string]string{"23": strings.Repeat("00", 32)} }), by, "23"},
 		"no register":              {resign(func(w map[string]any) { w["pcrs"] = map[string]string{} }), by, "approval"},
 		"no reason":                {resign(func(w map[string]any) { delete(w, "reason") }), by, "why"},
 		"an unknown key":           {resign(func(w map[string]any) { w["until"] = 1 }), by, "until"},
@@ -68,6 +70,8 @@ func TestApproval(t *testing.T) {
 	for name, f := range map[string]func() error{
 		"no reason": func() error { _, err := SignApproval(key, by.Scope, "", now, pcrs); return err },
 		"no scope":  func() error { _, err := SignApproval(key, "", "x", now, pcrs); return err },
+		"debug":     func() error { _, err := SignApproval(key, by.Scope, "x", now, map[int][32]byte{7: {1}, 16: {}}); return err },
+		"app":       func() error { _, err := SignApproval(key, by.Scope, "x", now, map[int][32]byte{23: {}}); return err },
 		"no pcrs":   func() error { _, err := SignApproval(key, by.Scope, "x", now, nil); return err },
 	} {
 		if f() == nil {

@@ -109,8 +109,8 @@ func (a *Approval) Verify(approver Approver) error {
 // numbers are the PCRs that the approval is about, rising.
 func (a *Approval) numbers() []int { return slices.Sorted(maps.Keys(a.PCRs)) }
 
-// matches says whether these values are the approved ones.
-func (a *Approval) matches(values map[int][sha256.Size]byte) bool {
+// Matches says whether these values are the approved ones.
+func (a *Approval) Matches(values map[int][sha256.Size]byte) bool {
 	for n, want := range a.PCRs {
 		if got, ok := values[n]; !ok || got != want {
 			return false

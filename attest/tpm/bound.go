@@ -108,7 +108,7 @@ func (b *BoundKey) approval(c *conn) (*Approval, error) {
 	}
 	for i := range b.approvals {
 		a := &b.approvals[i]
-		if a.matches(values) {
+		if a.Matches(values) {
 			return a, nil
 		}
 		var wrong []int

@@ -158,11 +158,16 @@ func (a *appraisal) checkTier() bool {
 }
 
 // checkRecovery refuses what the robot's recovery has signed, whatever it shows: that is for people, and loosens nothing. What comes after
-// is judged all the same, and says what to do.
+// is judged all the same, and says what to do. A record that was made before the robot's key was bound knows the recovery's key as the robot's
+// own: then the robot's signed word says what it is.
 func (a *appraisal) checkRecovery() bool {
-	if a.Appraisal.Recovery {
-		a.refuse(Recovery, "", "a signature by the robot's own key, which is bound to approved states", "one by its recovery: the key does not sign in the state that the robot is in",
-			"if the robot is to run what it runs, approve the state (verifier approve) and send the robot the approval; otherwise bring back what it ran before")
+	remedy := "if the robot is to run what it runs, approve the state (verifier approve) and send the robot the approval; otherwise bring back what it ran before"
+	if a.Robot.Identity.Recovery == nil {
+		remedy = "the robot's key is bound by now, and its record here is from before: enrol it again with both keys (ca identity, verifier enrol --replace)"
+	}
+	if a.Appraisal.Recovery || a.e.Claims.Recovery {
+		a.Appraisal.Recovery = true
+		a.refuse(Recovery, "", "a signature by the robot's own key, which is bound to approved states", "one by its recovery: the key does not sign in the state that the robot is in", remedy)
 	}
 	return true
 }

@@ -60,7 +60,9 @@ const (
 
 // Explanation says what stands between evidence and its acceptance.
 type Explanation struct {
-	Robot    string        `json:"robot,omitempty"`
+	Robot string `json:"robot,omitempty"`
+	// Evidence is the SHA-256 of the evidence, "" where it is none.
+	Evidence string        `json:"evidence_sha256,omitempty"`
 	Verdict  order.Verdict `json:"verdict"`
 	Findings []Finding     `json:"findings"`
 	// Notes are what was not checked.
@@ -74,7 +76,7 @@ func Explain(in Input) *Explanation {
 	out, e := appraiseWith(a)
 	x := &Explanation{Verdict: out.Verdict, Notes: out.Notes, Findings: []Finding{}}
 	if e != nil {
-		x.Robot = e.Claims.Robot
+		x.Robot, x.Evidence = e.Claims.Robot, e.SHA256
 	}
 	var events []mismatch
 	if a.firmware != nil && out.Has(EventValue) || out.Has(EventMissing) || out.Has(EventUnexpected) {

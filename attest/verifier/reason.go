@@ -224,6 +224,23 @@ func (a *Appraisal) Has(code Code) bool {
 	return slices.ContainsFunc(a.Reasons, func(r Reason) bool { return r.Code == code })
 }
 
+// AgainstApproval are the reasons for which nobody should approve what this evidence shows. never holds what is on the list of what must not
+// start again, which an approval cannot take back; doubt holds everything but the robot's recovery and values that are not allowed yet,
+// which is what an approval is about.
+func (a *Appraisal) AgainstApproval() (never, doubt []Reason) {
+	for _, r := range a.Reasons {
+		switch r.Code {
+		case Rejected:
+			never = append(never, r)
+		case Recovery, PCRValue, EventValue, EventUnexpected, EventMissing, MeasuredFile, IMAFile, AgentDigest, PolicyDigest, ProfileDigest, TopicsDigest,
+			KernelVersion, ConfigDigest, CommandLine, ArtifactDigest, ArtifactMissing:
+		default:
+			doubt = append(doubt, r)
+		}
+	}
+	return never, doubt
+}
+
 // Partial says that there is nothing against the evidence but that the rest of a long log has to come first.
 func (a *Appraisal) Partial() bool { return len(a.Reasons) == 1 && a.Has(EventlogPartial) }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,6 +68,38 @@ func TestRecoveryIsNeverAccepted(t *testing.T) {
 	}
 	if a, _ := appraise(in, Recovery); a.Verdict != order.VerdictAccepted {
 		t.Errorf("off: the test shows nothing: %s", a.Text())
+	}
+}
+
+// TestRecoveryUnderAnOldRecord: a verifier whose record is from before the key was bound has the recovery's key as the robot's own. It refuses by
+// the robot's signed word; the off run is evidence without it, which that record accepts.
+func TestRecoveryUnderAnOldRecord(t *testing.T) {
+	s := newService(t)
+	for i, recovery := range []bool{true, false} {
+		now := noon.Add(time.Duration(i) * 10 * time.Second)
+		c := s.ask(now)
+		claims := s.i.claims(t, c)
+		claims.Recovery = recovery
+		s.seq++
+		claims.Journal.Seq += s.seq
+		s.sendLogs(now, c)
+		out, err := s.v.Evidence(now, robot, build(t, claims, c.PCRs, s.m.tpm.Device(), s.m.quote))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if accepted := out.Appraisal.Verdict == order.VerdictAccepted; accepted == recovery || recovery != out.Appraisal.Has(Recovery) || recovery != strings.Contains(out.Appraisal.Text(), "enrol it again") {
+			t.Errorf("recovery %v: %s", recovery, out.Appraisal.Text())
+		}
+	}
+}
+
+// TestApprovalIsAboutValues: what a robot shows may be approved if nothing but values differ; what is rejected, never.
+func TestApprovalIsAboutValues(t *testing.T) {
+	for code, want := range map[Code]string{Recovery: "", PCRValue: "", AgentDigest: "", EventMissing: "", Rejected: "never", PCRMismatch: "doubt", DebugOpen: "doubt", BootWithoutReset: "doubt", SecureBootOff: "doubt", ArtifactSVN: "doubt", StaleNonce: "doubt"} {
+		never, doubt := (&Appraisal{Reasons: []Reason{{Code: code}}}).AgainstApproval()
+		if (len(never) == 1) != (want == "never") || (len(doubt) == 1) != (want == "doubt") {
+			t.Errorf("%s: %v, %v: expected %q", code, never, doubt, want)
+		}
 	}
 }
 

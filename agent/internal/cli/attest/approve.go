@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -24,6 +25,7 @@ type approving struct {
 	dir                         *string
 	references                  string
 	scope, reason, keyFile, out string
+	evidence, force             string
 	pcrs                        []int
 	set                         []string
 	values                      map[int][sha256.Size]byte
@@ -40,12 +42,18 @@ registers hold them: those that ROBOT has last shown to this verifier, by verifi
 reference values allow, where they allow exactly one value for each register. --set gives a value that nobody has shown yet: what an
 update that is under way leads to.
 
+It first prints what the robot has shown and how that is judged, and signs only with --evidence, the digest that it or explain has printed:
+what is approved is what somebody has looked at, not what the robot has shown since. What is on a reject list is never approved; where more
+differs than values that are not allowed yet, --force says why it is approved all the same. Registers 16 and 23 are refused: any software sets
+them back.
+
 The approval is for one robot or one class of robots (--scope), as their deployments and invitations say. It does not run out and
 cannot be taken back: what must never start again is for the verifier to refuse. Several count at a time, so send the one for the
 next release before it starts. The signer's key is ECDSA on P-256, and signs nothing else.
 
-The document goes to the robot's topic attestation/approval, or with the update: robowarden enroll --approval FILE.`,
-		Example: `  robowarden-station verifier approve unitree/g1-0007 --pcrs 0,2,4,7,14 --scope g1 --key approver.key --reason "release 2026.12" --out g1.approval --state-dir verifier
+The document goes to the robot's topic attestation/approval, retained (mosquitto_pub -r -q 1), so that it finds a robot that is off or in
+recovery; or with the update: robowarden enroll --approval FILE.`,
+		Example: `  robowarden-station verifier approve unitree/g1-0007 --pcrs 0,2,4,7,14 --scope g1 --key approver.key --reason "release 2026.12" --out g1.approval --state-dir verifier --evidence 5f1c…
   robowarden-station verifier approve unitree/g1-0007 --pcrs 0,2,4,7,14 --set 14=39b6c1a6… --scope g1 …        # the next release, beforehand
   robowarden-station verifier approve --references g1-2026.12 --pcrs 7,14 --scope g1 …`,
 		Args: answer.Positional(cobra.MaximumNArgs(1)),
@@ -65,6 +73,8 @@ The document goes to the robot's topic attestation/approval, or with the update:
 	f.StringArrayVar(&a.set, "set", nil, "N=HEX, a register's value in place of the one that was shown; may be given more than once")
 	f.StringVar(&a.scope, "scope", "", "for whom: a class of robots, or one robot's id")
 	f.StringVar(&a.reason, "reason", "", "which state that is, for people")
+	f.StringVar(&a.evidence, "evidence", "", "the SHA-256 of the robot's evidence that somebody has looked at; without it nothing is signed")
+	f.StringVar(&a.force, "force", "", "why the state is approved although more differs than values; it becomes part of the reason")
 	f.StringVar(&a.keyFile, "key", "", "the approver's private key, ECDSA on P-256")
 	f.StringVar(&a.out, "out", "", "the signed approval's file; it must not exist yet")
 	return cmd
@@ -79,14 +89,54 @@ func (a *approving) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	asked := slices.DeleteFunc(slices.Clone(a.pcrs), func(n int) bool { _, given := a.values[n]; return given })
-	found, from, err := a.find(args, asked)
+	if len(args) == 0 {
+		found, from, err := a.fromReferences(asked)
+		if err != nil {
+			return err
+		}
+		maps.Copy(a.values, found)
+		return a.sign(cmd, key, from)
+	}
+	in, err := lastEvidence(*a.dir, args[0])
 	if err != nil {
 		return err
 	}
-	for n, v := range found {
-		a.values[n] = v
+	found, err := verifier.Quoted(*in, asked)
+	if err != nil {
+		return err
 	}
-	return a.sign(cmd, key, from)
+	maps.Copy(a.values, found)
+	if err := a.look(cmd, *in); err != nil {
+		return err
+	}
+	return a.sign(cmd, key, "verified evidence of "+args[0])
+}
+
+// look shows a person what would be approved, and says whether he has said yes to that.
+func (a *approving) look(cmd *cobra.Command, in verifier.Input) error {
+	x := verifier.Explain(in)
+	fmt.Fprintf(cmd.OutOrStdout(), "%sevidence %s\n", x.Text(), x.Evidence)
+	a.show(cmd)
+	judged, _ := verifier.Appraise(in)
+	never, doubt := judged.AgainstApproval()
+	switch {
+	case len(never) > 0:
+		return fmt.Errorf("%s: is on the list of what must not start again, and an approval cannot be taken back: nothing is signed", never[0])
+	case len(doubt) > 0 && a.force == "":
+		return fmt.Errorf("%s: more differs than values that are not allowed yet: nothing is signed; find out why, or say by --force why it is approved all the same", doubt[0])
+	case a.evidence == "":
+		return fmt.Errorf("nothing is signed yet: look at what is printed above, then give --evidence %s", x.Evidence)
+	case a.evidence != x.Evidence:
+		return fmt.Errorf("--evidence: found %s: expected %s, the robot's last: it has shown something since; nothing is signed", a.evidence, x.Evidence)
+	}
+	return nil
+}
+
+// show prints the values.
+func (a *approving) show(cmd *cobra.Command) {
+	for _, n := range slices.Sorted(slices.Values(a.pcrs)) {
+		fmt.Fprintf(cmd.OutOrStdout(), "pcr %-2d     %x\n", n, a.values[n])
+	}
 }
 
 // parseSet reads the values that a person gives.
@@ -104,16 +154,8 @@ func (a *approving) parseSet() error {
 	return nil
 }
 
-// find gives the registers' values by a robot's evidence or by reference values, and says by which.
-func (a *approving) find(args []string, pcrs []int) (map[int][sha256.Size]byte, string, error) {
-	if len(args) == 1 {
-		in, err := lastEvidence(*a.dir, args[0])
-		if err != nil {
-			return nil, "", err
-		}
-		found, err := verifier.Quoted(*in, pcrs)
-		return found, "verified evidence of " + args[0], err
-	}
+// fromReferences gives the registers' values by reference values, and says by which.
+func (a *approving) fromReferences(pcrs []int) (map[int][sha256.Size]byte, string, error) {
 	store, err := openStore(*a.dir)
 	if err != nil {
 		return nil, "", err
@@ -138,7 +180,11 @@ func (a *approving) find(args []string, pcrs []int) (map[int][sha256.Size]byte, 
 }
 
 func (a *approving) sign(cmd *cobra.Command, key crypto.Signer, from string) error {
-	envelope, err := identity.SignApproval(key, a.scope, a.reason, time.Now(), a.values)
+	reason := a.reason
+	if a.force != "" {
+		reason += "; forced: " + a.force
+	}
+	envelope, err := identity.SignApproval(key, a.scope, reason, time.Now(), a.values)
 	if err != nil {
 		return err
 	}
@@ -154,10 +200,7 @@ func (a *approving) sign(cmd *cobra.Command, key crypto.Signer, from string) err
 	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "approved   for %s, by %s\n", a.scope, from)
-	for _, n := range slices.Sorted(slices.Values(a.pcrs)) {
-		v := a.values[n]
-		fmt.Fprintf(out, "pcr %-2d     %x\n", n, v)
-	}
+	a.show(cmd)
 	fmt.Fprintf(out, "written    %s\n", a.out)
 	return nil
 }

@@ -71,7 +71,7 @@ func (o *offline) explain(cmd *cobra.Command, x *verifier.Explanation) error {
 		if err := enc.Encode(x); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s%s\n", x.Text(), strings.ToUpper(string(x.Verdict))); err != nil {
+	} else if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%sevidence %s\n%s\n", x.Text(), x.Evidence, strings.ToUpper(string(x.Verdict))); err != nil {
 		return err
 	}
 	if x.Verdict != order.VerdictAccepted {

@@ -107,15 +107,27 @@ func approve(t *testing.T, s *stand, run func(want int, args ...string) string) 
 	file := write(t, dir, "approver.key", must(order.MarshalPrivateKey(key))(t), 0o600)
 	by := tpm.Approver{Key: must(identity.ParseApprover(must(order.MarshalPublicKey(key.Public()))(t)))(t), Scope: "g1"}
 	rest := []string{"--scope", "g1", "--key", file, "--reason", "release 1"}
+	var shown string // the digest of the evidence
 	signed := func(name string, args ...string) *identity.Approval {
 		t.Helper()
 		out := filepath.Join(dir, name)
-		if text := run(0, append(append([]string{"approve", "--out", out}, args...), rest...)...); !strings.Contains(text, "approved   for g1") {
+		// What was not looked at is not signed: it says what to look at, and by which digest.
+		text := run(answer.No, append(append([]string{"approve", "--out", out}, args...), rest...)...)
+		if _, err := os.Stat(out); err == nil || !strings.Contains(text, "pcr 14 ") {
+			t.Errorf("signed, or not shown: %s", text)
+		}
+		if text := run(0, append(append([]string{"approve", "--out", out, "--evidence", shown}, args...), rest...)...); !strings.Contains(text, "approved   for g1") {
 			t.Errorf("%s", text)
 		}
 		return must(identity.OpenApproval(must(os.ReadFile(out))(t), by))(t)
 	}
 	now := must(s.robot.tpm.ReadPCRs([]int{0, 14}))(t)
+	explained, _ := station(t.Context(), NewVerifier(), "explain", robot, "--state-dir", s.dir)
+	_, after, _ := strings.Cut(explained, "\nevidence ")
+	shown, _, _ = strings.Cut(after, "\n")
+	if len(shown) != 64 {
+		t.Fatalf("explain names no evidence: %s", explained)
+	}
 	if a := signed("a", robot, "--pcrs", "0,14"); a.State.PCRs[0] != now[0] || a.State.PCRs[14] != now[14] || a.Reason != "release 1" {
 		t.Errorf("%+v", a)
 	}
@@ -126,7 +138,9 @@ func approve(t *testing.T, s *stand, run func(want int, args ...string) string) 
 		code int
 		args []string
 	}{
-		{answer.No, []string{robot, "--pcrs", "23"}},
+		{answer.No, []string{robot, "--pcrs", "23", "--evidence", shown}},
+		{answer.No, []string{robot, "--pcrs", "0,16", "--set", "16=" + sum("next"), "--evidence", shown}},
+		{answer.No, []string{robot, "--pcrs", "14", "--evidence", sum("another")}},
 		{answer.No, []string{"unitree/g1-0008", "--pcrs", "14"}},
 		{answer.No, []string{"--references", "new", "--pcrs", "14"}}, // judged by its logs, so it has no one value
 		{2, []string{"--pcrs", "14"}},
