@@ -124,29 +124,8 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		return Receipt{Kind: string(kind), Reason: "wrong-path", Text: fmt.Sprintf(
 			"only %q orders are taken from the bus, found %q; use the control socket on the robot", only[0], kind)}
 	}
-	if kind == order.KindStop || kind == order.KindAttestationResult || kind == order.KindGrant ||
-		kind == order.KindOverride || kind == order.KindSession || kind == order.KindHalt || kind == "" {
-		// What tightens waits for nobody: neither for another order nor for the disk.
-		times, _ := o.now()
-		v, err := o.verifier.Load().Verify(times, envelope)
-		switch {
-		case err != nil:
-			return refusal(nil, err)
-		case v.Order.Kind == order.KindStop:
-			return o.stop(v, times)
-		case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted:
-			return o.refused(v, times)
-		case v.Order.Kind == order.KindHalt:
-			return o.halted(v, times)
-		case v.Order.Kind == order.KindGrant && v.Order.Grant.Answer != order.AnswerGranted:
-			return o.answered(v, times)
-		case v.Order.Tightens():
-			r := accepted(v)
-			o.ends.end(v.Order, func() bool { o.authority(v, times, 0, &r); return r.Accepted })
-			o.takenBack(v.Order)
-			o.recordUsed(v, times, &r)
-			return r
-		}
+	if r, done := o.tighten(kind, envelope); done {
+		return r
 	}
 	// Before it waits for anything: whoever signed it has seen no more than what is so now.
 	came := o.arrive(x)
@@ -162,6 +141,37 @@ func (o *orders) judge(envelope []byte, only ...order.Kind) Receipt {
 		return refusal(nil, err)
 	}
 	return o.loosen(v, envelope, times, boot, came, nil)
+}
+
+// tighten judges an order of a kind of which some take nothing away, and applies it if it is one of those; done is false where it may
+// loosen something. What tightens waits for nobody: neither for another order nor for the disk.
+func (o *orders) tighten(kind order.Kind, envelope []byte) (r Receipt, done bool) {
+	switch kind {
+	case order.KindStop, order.KindAttestationResult, order.KindGrant, order.KindOverride, order.KindSession, order.KindHalt, "":
+	default:
+		return Receipt{}, false
+	}
+	times, _ := o.now()
+	v, err := o.verifier.Load().Verify(times, envelope)
+	switch {
+	case err != nil:
+		return refusal(nil, err), true
+	case v.Order.Kind == order.KindStop:
+		return o.stop(v, times), true
+	case v.Order.Kind == order.KindAttestationResult && v.Order.AttestationResult.Verdict != order.VerdictAccepted:
+		return o.refused(v, times), true
+	case v.Order.Kind == order.KindHalt:
+		return o.halted(v, times), true
+	case v.Order.Kind == order.KindGrant && v.Order.Grant.Answer != order.AnswerGranted:
+		return o.answered(v, times), true
+	case v.Order.Tightens():
+		r = accepted(v)
+		o.ends.end(v.Order, func() bool { o.authority(v, times, 0, &r); return r.Accepted })
+		o.takenBack(v.Order)
+		o.recordUsed(v, times, &r)
+		return r, true
+	}
+	return Receipt{}, false
 }
 
 // claimed is the order as it says it is, unverified, an empty one for what is no order.

@@ -153,14 +153,7 @@ func (v *Verifier) verify(now Times, envelope []byte, stored bool) (*Verified, *
 		return nil, refusal
 	}
 	out := &Verified{Order: o, Digest: sha256.Sum256(env.Payload)}
-	inForce := false
-	if stored && o.Kind.Sequenced() {
-		// A record that cannot be read says nothing about the run that accepted the order, so that comes first.
-		if inForce, err = v.ledger.Check(now, out.Claim()); err != nil {
-			return nil, asError(err)
-		}
-	}
-	if refusal := v.checkBinding(o); refusal != nil && !inForce {
+	if refusal := v.checkRun(now, out, stored); refusal != nil {
 		return nil, refusal
 	}
 	if out.Repeat, err = v.ledger.Check(now, out.Claim()); err != nil {
@@ -227,6 +220,22 @@ func (v *Verifier) checkAudience(o *Order) *Error {
 			"the order is for %v: this robot is %s, groups %v", o.Audience, v.cfg.Robot, v.cfg.Groups)
 	}
 	return nil
+}
+
+// checkRun checks that the order is for this run. What a start finds in force on its disk was for the run that accepted it.
+func (v *Verifier) checkRun(now Times, x *Verified, stored bool) *Error {
+	if !stored || !x.Order.Kind.Sequenced() {
+		return v.checkBinding(x.Order)
+	}
+	// A record that cannot be read says nothing about that run, so it comes first.
+	inForce, err := v.ledger.Check(now, x.Claim())
+	switch {
+	case err != nil:
+		return asError(err)
+	case inForce:
+		return nil
+	}
+	return v.checkBinding(x.Order)
 }
 
 // checkBinding checks that the order is for this boot and this run of the guard, if it names one.
