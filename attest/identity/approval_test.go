@@ -70,9 +70,12 @@ func TestApproval(t *testing.T) {
 	for name, f := range map[string]func() error{
 		"no reason": func() error { _, err := SignApproval(key, by.Scope, "", now, pcrs); return err },
 		"no scope":  func() error { _, err := SignApproval(key, "", "x", now, pcrs); return err },
-		"debug":     func() error { _, err := SignApproval(key, by.Scope, "x", now, map[int][32]byte{7: {1}, 16: {}}); return err },
-		"app":       func() error { _, err := SignApproval(key, by.Scope, "x", now, map[int][32]byte{23: {}}); return err },
-		"no pcrs":   func() error { _, err := SignApproval(key, by.Scope, "x", now, nil); return err },
+		"debug": func() error {
+			_, err := SignApproval(key, by.Scope, "x", now, map[int][32]byte{7: {1}, 16: {}})
+			return err
+		},
+		"app":     func() error { _, err := SignApproval(key, by.Scope, "x", now, map[int][32]byte{23: {}}); return err },
+		"no pcrs": func() error { _, err := SignApproval(key, by.Scope, "x", now, nil); return err },
 	} {
 		if f() == nil {
 			t.Errorf("%s: signed", name)
