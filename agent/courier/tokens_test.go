@@ -378,15 +378,20 @@ func TestTokenCrowd(t *testing.T) {
 		}
 		held = append(held, c)
 	}
-	// The last one was looked at, so all were.
 	if _, err := held[len(held)-1].Read(make([]byte, 1)); err == nil {
 		t.Error("the last one hears something")
 	}
+	// Each of them is looked at by itself, so the last one may be the first to hear that.
+	until(t, "all but a few are refused", func() bool {
+		r.t.mu.Lock()
+		defer r.t.mu.Unlock()
+		return r.t.users[os.Getuid()].open == tokenClientsEach && r.t.refused == uint64(len(held)-tokenClientsEach)
+	})
 	r.t.mu.Lock()
-	open, refused, suppressed := r.t.users[os.Getuid()].open, r.t.refused, r.t.suppressed
+	refused, suppressed := r.t.refused, r.t.suppressed
 	r.t.mu.Unlock()
-	if open != tokenClientsEach || refused < 500-tokenClientsEach || suppressed < refused-2*noteBurst {
-		t.Errorf("%d are open, %d were refused, %d of them without a record", open, refused, suppressed)
+	if suppressed < refused-2*noteBurst {
+		t.Errorf("%d were refused, %d of them without a record", refused, suppressed)
 	}
 	for _, c := range held {
 		_ = c.Close()
