@@ -324,8 +324,10 @@ func TestPolicyIsGoTPMs(t *testing.T) {
 		t.Error("another policy")
 	}
 	for _, c := range []struct{ ours, theirs uint32 }{
-		{ccLoadExternal, uint32(tpm2.TPMCCLoadExternal)}, {ccPolicyAuthorize, uint32(tpm2.TPMCCPolicyAuthorize)},
-		{ccVerifySignature, uint32(tpm2.TPMCCVerifySignature)}, {ccPolicyPCR, uint32(tpm2.TPMCCPolicyPCR)},
+		{ccLoadExternal, uint32(tpm2.TPMCCLoadExternal)},
+		{ccPolicyAuthorize, uint32(tpm2.TPMCCPolicyAuthorize)},
+		{ccVerifySignature, uint32(tpm2.TPMCCVerifySignature)},
+		{ccPolicyPCR, uint32(tpm2.TPMCCPolicyPCR)},
 	} {
 		if c.ours != c.theirs {
 			t.Errorf("command %#x, expected %#x", c.ours, c.theirs)

@@ -123,7 +123,7 @@ func TestBoundOrNot(t *testing.T) {
 		"another class":    {approver, "g2", by(approver, "g1"), "compare approver and class"},
 		"the robot's own":  {approver, robot, by(approver, "g1"), "compare approver and class"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(name, func(*testing.T) {
 			x := fresh()
 			x.bind(c.key, c.scope)
 			x.refused(s.invite(robot, c.to), c.says)
