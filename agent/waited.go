@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"math"
 	"slices"
 	"time"
 
@@ -52,7 +53,7 @@ func newestFirst(a, b *waitingOrder) int {
 		if i := slices.Index([]order.Kind{order.KindKeyList, order.KindPolicySet, order.KindRelease}, w.kind); i >= 0 {
 			return i
 		}
-		return int(^uint(0) >> 1)
+		return math.MaxInt
 	}
 	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.sequence, a.sequence), b.issued.Compare(a.issued))
 }
