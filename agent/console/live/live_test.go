@@ -177,3 +177,17 @@ func TestFeedIsBounded(t *testing.T) {
 		t.Error("asking without a pause was taken")
 	}
 }
+
+// TestOnlyAProofMakesTheDiskGood: what nobody has proven is unknown, and what was set back is lost, with the way out beside it.
+func TestOnlyAProofMakesTheDiskGood(t *testing.T) {
+	for state, health := range map[string]string{
+		"proven": console.HealthOK, "unproven": console.HealthUnknown, "unsaid": console.HealthUnknown, "set-back": console.HealthLost, "other": console.HealthUnknown,
+	} {
+		st := &agent.Status{Age: agent.AgeStatus{State: state}, Waiting: make([]agent.WaitingStatus, 2)}
+		st.Nonce = "0102"
+		got := diskInput(st)
+		if got.Health != health || strings.Contains(got.Text, "--nonce 0102") == (state == "proven") || !strings.HasSuffix(got.Text, "; 2 wait") {
+			t.Errorf("%s: expected %s, found %+v", state, health, got)
+		}
+	}
+}

@@ -216,14 +216,26 @@ func inputs(cfg *config.Config, st *agent.Status) []console.Input {
 	if st.Age.State == "" {
 		return out
 	}
-	disk := console.Input{Name: "state on disk", Health: console.HealthOK, AgeMS: unknown, MaxAgeMS: unknown, Text: st.Age.State}
-	if st.Age.State != "proven" {
+	return append(out, diskInput(st))
+}
+
+// diskInput is what is known of the guard's state on disk. Only a proof makes it good.
+func diskInput(st *agent.Status) console.Input {
+	unknown := console.Num(math.NaN())
+	disk := console.Input{Name: "state on disk", Health: console.HealthUnknown, AgeMS: unknown, MaxAgeMS: unknown, Text: st.Age.State}
+	switch st.Age.State {
+	case "proven":
+		disk.Health = console.HealthOK
+	case "set-back":
+		disk.Health = console.HealthLost
+	}
+	if disk.Health != console.HealthOK {
 		disk.Text += "; orders that loosen need --nonce " + st.Nonce
 	}
 	if n := len(st.Waiting); n > 0 {
-		disk.Health, disk.Text = console.HealthLate, fmt.Sprintf("%s; %d wait", disk.Text, n)
+		disk.Text = fmt.Sprintf("%s; %d wait", disk.Text, n)
 	}
-	return append(out, disk)
+	return disk
 }
 
 // zoneStates joins what the guard says of near zones to the policy's list. The guard names those that are in force and near; of
