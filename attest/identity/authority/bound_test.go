@@ -2,7 +2,6 @@ package authority
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -306,31 +305,7 @@ func TestBoundTPMLosesPower(t *testing.T) {
 				s := newSite(t, v)
 				d := s.newDevice(m)
 				i := s.invite(robot, d.bind(approver, "g1"))
-				o := d.options()
-				o.Invitation = i
-				cut := false
-				o.Step = func(s string) {
-					if s == at && !cut {
-						cut = true
-						m.off()
-						if back {
-							m.on()
-						}
-					}
-				}
-				_, err := enrol.Run(context.Background(), o)
-				if !back {
-					m.on()
-				}
-				if !cut || back && err != nil {
-					t.Fatalf("cut %v: %v", cut, err)
-				}
-				if err != nil && !errors.Is(err, tpm.ErrUnavailable) {
-					t.Errorf("the fault is not named: %v", err)
-				}
-				if _, err := d.run(nil); err != nil {
-					t.Fatal(err)
-				}
+				d.losesPower(t, m, i, at, back)
 				d.whole(1)
 			})
 		}

@@ -208,6 +208,34 @@ func TestRobotIsKilled(t *testing.T) {
 	}
 }
 
+// losesPower runs while the TPM loses its power at a step, and runs once more when it has it again.
+func (d *device) losesPower(t *testing.T, m *machine, i *identity.Invitation, at string, back bool) {
+	t.Helper()
+	cut := false
+	d.step = func(s string) {
+		if s == at && !cut {
+			cut = true
+			m.off()
+			if back {
+				m.on()
+			}
+		}
+	}
+	_, err := d.run(i)
+	if !back {
+		m.on()
+	}
+	if !cut || back && err != nil {
+		t.Fatalf("cut %v: %v", cut, err)
+	}
+	if err != nil && !errors.Is(err, tpm.ErrUnavailable) {
+		t.Errorf("the fault is not named: %v", err)
+	}
+	if _, err := d.run(nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestTPMLosesPower cuts the TPM's power after each step, for a moment and until the run has ended.
 func TestTPMLosesPower(t *testing.T) {
 	v := newVendor(t, "vendor")
@@ -233,29 +261,7 @@ func TestTPMLosesPower(t *testing.T) {
 					s.clock.wait(monthsLater)
 					i = nil
 				}
-				cut := false
-				d.step = func(s string) {
-					if s == at && !cut {
-						cut = true
-						m.off()
-						if back {
-							m.on()
-						}
-					}
-				}
-				_, err := d.run(i)
-				if !back {
-					m.on()
-				}
-				if !cut || back && err != nil {
-					t.Fatalf("cut %v: %v", cut, err)
-				}
-				if err != nil && !errors.Is(err, tpm.ErrUnavailable) {
-					t.Errorf("the fault is not named: %v", err)
-				}
-				if _, err := d.run(nil); err != nil {
-					t.Fatal(err)
-				}
+				d.losesPower(t, m, i, at, back)
 				d.whole(2)
 			})
 		}
