@@ -52,7 +52,7 @@ func driving(t *testing.T, b bus.Bus, c siteConfig, pc plant.Config) *robot {
 // drives waits until the robot drives as told.
 func (r *robot) drives(t testing.TB) {
 	t.Helper()
-	r.p.WaitTruth(t, 40*time.Second, "a robot that drives as told", func(s oracle.Sample) bool { return s.Speed() > 0.9*cruise })
+	r.p.WaitDriving(t, 40*time.Second, 0.9*cruise)
 }
 
 // now is the plant's time of the newest sample.

@@ -130,7 +130,7 @@ func underDDSAttack(t *testing.T, d *domain.Domain, a ddsAttack) {
 	driver.StartDrive(t, d, driver.Drive{VX: 0.4})
 	g := s.start(t)
 	g.ready(t)
-	p.WaitTruth(t, 40*time.Second, "a driving robot", func(s oracle.Sample) bool { return s.Speed() > 0.3 })
+	p.WaitDriving(t, 40*time.Second, 0.3)
 	calm, _ := g.status()
 	seen := g.watchTriggers(t)
 	a.run(t, d, x)

@@ -33,7 +33,7 @@ var mustTrip = map[string][]string{
 // the robot goes on as told or the loss is a trigger and the robot comes to rest.
 func TestHostilePeers(t *testing.T) {
 	run := seed(t)
-	slots := make(chan struct{}, 3)
+	slots := make(chan struct{}, 4)
 	for _, a := range hostile.For(target("", run)) {
 		t.Run(a.Name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +64,7 @@ func underAttack(t *testing.T, a hostile.Attack, seed uint64) {
 	g := s.start(t)
 	g.ready(t)
 	driver.StartDrive(t, m, driver.Drive{VX: 0.4})
-	p.WaitTruth(t, 40*time.Second, "a driving robot", func(s oracle.Sample) bool { return s.Speed() > 0.3 })
+	p.WaitDriving(t, 40*time.Second, 0.3)
 	seen := g.watchTriggers(t)
 	tg := target(m.URI(), seed)
 	tg.Logf = t.Logf

@@ -236,6 +236,22 @@ func (p *Plant) Truth(t testing.TB) oracle.Truth {
 	return truth
 }
 
+// WaitDriving waits until the robot drives at least as fast as speed, in m/s. What a stop service has done stays until a
+// person takes it back, so a hold while everything starts on a busy machine would keep the robot for good: here the person
+// presses the button, and the log says so.
+func (p *Plant) WaitDriving(t testing.TB, limit time.Duration, speed float64) oracle.Sample {
+	t.Helper()
+	var stopped time.Duration
+	return p.WaitTruth(t, limit, "a driving robot", func(s oracle.Sample) bool {
+		if s.Flags&oracle.Stopped != 0 && s.T-stopped > time.Second {
+			stopped = s.T
+			t.Logf("the stop service was called before the robot drove (%v): released", s.T)
+			p.Tell(t, "release")
+		}
+		return s.Speed() > speed
+	})
+}
+
 // WaitTruth waits until the condition holds for the latest sample and returns that sample.
 func (p *Plant) WaitTruth(t testing.TB, limit time.Duration, what string, ok func(oracle.Sample) bool) oracle.Sample {
 	t.Helper()

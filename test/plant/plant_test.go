@@ -263,6 +263,11 @@ func TestStopServiceHoldsUntilReleased(t *testing.T) {
 		t.Fatal("release refused")
 	}
 	b.cruise(t, 1)
+	if ok, _ := b.service(t, "/motor_stop", wire.SetBool, wire.BoolBody(true)); !ok {
+		t.Fatal("refused")
+	}
+	b.rest(t)
+	b.WaitDriving(t, 10*time.Second, 0.9) // The button beside the robot does the same.
 }
 
 func TestDockService(t *testing.T) {

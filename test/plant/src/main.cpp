@@ -149,6 +149,13 @@ class Robot {
   }
 
   void on_fault(const bus::String& m) {
+    if (m.data == "release") {
+      // The button beside the robot by which a person takes back what the stop service has done.
+      std::lock_guard<std::mutex> hold(mu_);
+      body_.stop(false);
+      truth_.event("fault", m.data);
+      return;
+    }
     const bool known = faults_.apply(m.data);
     if (known) {
       std::lock_guard<std::mutex> hold(mu_);
