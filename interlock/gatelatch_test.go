@@ -24,6 +24,10 @@ func TestGateWantsNeutralAfterALatchedHold(t *testing.T) {
 			if latched && s.out.Reason != GateNeutral {
 				t.Errorf("dropped as %q, expected %q", s.out.Reason, GateNeutral)
 			}
+			// Between two of its commands too: whoever looks why the robot stands reads what it waits for.
+			if s.tick(5 * ms).axes(Unrestricted()); latched && s.out.Reason != GateNeutral {
+				t.Errorf("between two commands %q, expected %q", s.out.Reason, GateNeutral)
+			}
 			s.drive(0.5)
 		})
 	}

@@ -164,7 +164,13 @@ func permitted(c *Command, axes Axes) GateReason {
 // drop forgets the command that passes now if its own channel has gone wrong. Another channel's fault does not end it:
 // else whoever can send rubbish could stop the robot.
 func (g *Gate) drop(c *Command, reason GateReason) {
-	if !g.any || c.Channel != g.current.Channel {
+	if !g.any {
+		if g.open && reason == GateNeutral {
+			g.why = reason // Also between two of its commands: whoever wonders why the robot stands has to read it.
+		}
+		return
+	}
+	if c.Channel != g.current.Channel {
 		return
 	}
 	switch reason {

@@ -1,23 +1,17 @@
 package courier
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/internal/callers"
-	"github.com/robowarden/robowarden/attest/token"
 )
 
 // Why a program gets no token, as answers and records name it.
@@ -81,35 +75,6 @@ type tokens struct {
 	notes           share
 	suppressed      uint64
 	issued, refused uint64
-}
-
-// guest is one user's connections.
-type guest struct {
-	open int
-	pace share
-}
-
-// share is a bucket: one more every so often, and some at once.
-type share struct {
-	every time.Duration
-	burst float64
-	level float64
-	at    time.Duration
-}
-
-func newShare(now, every time.Duration, burst int) share {
-	return share{every, float64(burst), float64(burst), now}
-}
-
-// take uses one up, if there is one.
-func (s *share) take(now time.Duration) bool {
-	s.level = min(s.burst, s.level+float64(max(0, now-s.at))/float64(s.every))
-	s.at = now
-	if s.level < 1 {
-		return false
-	}
-	s.level--
-	return true
 }
 
 // newTokens opens the socket, nil without the section. Its errors name the section.
@@ -176,59 +141,6 @@ func (t *tokens) enter(uid int) (leave func(), ok bool) {
 // listed says whether any program has this user.
 func (t *tokens) listed(uid int) bool {
 	return slices.ContainsFunc(t.cfg.Programs, func(p config.TokenProgram) bool { return p.UID == uid })
-}
-
-// refusal is why there is no token: a code, and a text for people.
-type refusal struct{ code, text string }
-
-// Error implements error.
-func (r *refusal) Error() string { return r.code + ": " + r.text }
-
-func refuse(code, format string, args ...any) error {
-	return &refusal{code, fmt.Sprintf(format, args...)}
-}
-
-// request is what a program asks for.
-type request struct{ audience, role string }
-
-// parseRequest understands one line, without its end.
-func parseRequest(line string) (request, bool) {
-	parts := strings.Split(line, " ")
-	if len(parts) != 3 || parts[0] != "token" || !isName(parts[1]) || !isName(parts[2]) {
-		return request{}, false
-	}
-	return request{parts[1], parts[2]}, true
-}
-
-// isName says whether a deployment could have this name: "id" in its forms.
-func isName(s string) bool {
-	for i, c := range []byte(s) {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
-}
-
-// readRequest reads one line, "token AUDIENCE ROLE", of at most [maxRequest] bytes, and nothing behind it.
-func readRequest(r io.Reader) (request, error) {
-	buf := make([]byte, 0, maxRequest)
-	for len(buf) < maxRequest {
-		n, err := r.Read(buf[len(buf):maxRequest])
-		buf = buf[:len(buf)+n]
-		if end := bytes.IndexByte(buf, '\n'); end >= 0 {
-			req, ok := parseRequest(string(buf[:end]))
-			if !ok || end != len(buf)-1 {
-				return request{}, refuse(RefusedRequest, "expected one line: token AUDIENCE ROLE")
-			}
-			return req, nil
-		}
-		if err != nil {
-			return request{}, refuse(RefusedRequest, "expected one line: token AUDIENCE ROLE; it did not come: %v", err)
-		}
-	}
-	return request{}, refuse(RefusedRequest, "expected a line of at most %d bytes", maxRequest)
 }
 
 // program is the number of the program that a caller is, -1 for none.
@@ -394,119 +306,4 @@ func (l *loop) caller(ctx context.Context, t *tokens, c *net.UnixConn) (callers.
 		return who, refuse(RefusedCaller, "%s", who.Why)
 	}
 	return who, nil
-}
-
-// tokenState is what a token says about the robot.
-type tokenState struct {
-	robot, boot, att string
-	civil            time.Time
-	left             time.Duration // that the result counts
-	id               *identity
-}
-
-// tokenState says what a token may say now; it is the loop's.
-func (l *loop) tokenState() (tokenState, error) {
-	now := l.clock.Boot()
-	s := tokenState{att: l.result, left: l.session.until - now, id: l.identity.Load()}
-	civil, trust := l.clock.Civil()
-	switch s.civil = civil; {
-	case l.welcome == nil:
-		return s, refuse(RefusedState, "the guard is away, who says what counts")
-	case !l.session.attested(now) || s.att == "":
-		return s, refuse(RefusedState, "the robot's attestation is %s", l.session.state(now))
-	case trust == TimeUntrusted:
-		return s, refuse(RefusedTime, "no time service vouches for the clock")
-	case s.id == nil:
-		return s, refuse(RefusedKey, "there is no device key")
-	case s.id.recovery != "":
-		return s, refuse(RefusedKey, "the robot is in recovery, whose key signs no token")
-	}
-	s.robot, s.boot = l.welcome.Robot, l.welcome.BootID
-	return s, nil
-}
-
-// signToken lets the key sign, behind whatever else it has to do.
-func (l *loop) signToken(ctx context.Context, t *tokens, name string, r request, note *Token) (string, tokenState, error) {
-	select {
-	case t.signing <- struct{}{}:
-	case <-ctx.Done():
-		return "", tokenState{}, refuse(RefusedKey, "the key has too much to do")
-	}
-	type signed struct {
-		text string
-		err  error
-	}
-	done := make(chan signed, 1)
-	var state tokenState
-	var fault error
-	if err := l.inspect(ctx, func() {
-		var claims *token.Claims
-		if state, fault = l.tokenState(); fault == nil {
-			claims, fault = t.claims(&state, name, r)
-		}
-		if fault != nil {
-			return
-		}
-		note.ID, note.Expires, note.Attestation = claims.ID, claims.Expires, claims.Attestation
-		kid := token.KeyID(string(state.id.tier), state.id.keyID)
-		if !l.try(func() func() {
-			defer func() { <-t.signing }() // when it has run, however long somebody waited for it
-			text, err := token.Sign(claims, kid, state.id.key)
-			done <- signed{text, err}
-			return func() {}
-		}) {
-			fault = refuse(RefusedKey, "the key has too much to do")
-		}
-	}); err != nil {
-		fault = errors.Join(fault, refuse(RefusedKey, "%v", err))
-	}
-	if fault != nil {
-		<-t.signing
-		return "", state, fault
-	}
-	select {
-	case s := <-done:
-		if s.err != nil {
-			return "", state, refuse(RefusedKey, "the key does not sign: %v", s.err)
-		}
-		return s.text, state, nil
-	case <-ctx.Done():
-		return "", state, refuse(RefusedKey, "the key did not sign in time")
-	}
-}
-
-// claims fills in a token. It ends with the attestation at the latest.
-func (t *tokens) claims(s *tokenState, name string, r request) (*token.Claims, error) {
-	life := min(t.cfg.Life, s.left, token.MaxLife).Truncate(time.Second)
-	if life < time.Second {
-		return nil, refuse(RefusedState, "the attestation ends within a second")
-	}
-	var id [16]byte
-	if _, err := rand.Read(id[:]); err != nil {
-		return nil, err
-	}
-	iat := s.civil.Unix()
-	return &token.Claims{
-		Issuer: s.robot, Subject: name, Audience: r.audience, Role: r.role, IssuedAt: iat, Expires: iat + int64(life/time.Second),
-		ID: hex.EncodeToString(id[:]), BootID: s.boot, Attestation: s.att,
-	}, nil
-}
-
-// refusedToken notes a refusal, unless there were too many of late; then the next one says how many were left out.
-func (l *loop) refusedToken(t *tokens, note *Token) {
-	t.mu.Lock()
-	t.refused++
-	told := t.notes.take(t.now())
-	if told {
-		note.Suppressed, t.suppressed = t.suppressed, 0
-	} else {
-		t.suppressed++
-	}
-	t.mu.Unlock()
-	if !told {
-		return
-	}
-	l.note(KindToken, note) // the journal never waits and takes records from everywhere
-	l.log.Warn().Str("reason", note.Reason).Str("detail", note.Detail).Str("program", note.Subject).Int("uid", note.UID).Int("pid", note.PID).
-		Str("exe", note.Exe).Uint64("suppressed", note.Suppressed).Msg("no token")
 }

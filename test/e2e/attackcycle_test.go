@@ -21,6 +21,8 @@ const (
 	phase = 600 * time.Millisecond
 	// between is the pause between two signed resets while a cause has not been away for long enough.
 	between = 200 * time.Millisecond
+	// standsStill is twice the profile's command timeout: a channel that says nothing for that long may drive again.
+	standsStill = time.Second
 	// pause is that of a poll. Every look at a guard and a plant takes something from all other robots.
 	pause = 40 * time.Millisecond
 )
@@ -95,7 +97,7 @@ func (l *lane) untilClean(t testing.TB) {
 		if why = l.unclean(t); why == "" {
 			return
 		}
-		if strings.Contains(why, "latched true") {
+		if strings.Contains(why, "latched true") || strings.Contains(why, waitsForNeutral) {
 			l.recover(t)
 		}
 		time.Sleep(pause)
@@ -112,7 +114,7 @@ func (l *lane) recover(t testing.TB) {
 	for limit, next := time.Now().Add(opening), time.Now(); l.g.Running(); {
 		st, ok := l.g.status()
 		if ok {
-			if why = restricted(st); why == "" {
+			if why = restricted(st); why == "" && l.armed(t, st) {
 				break
 			}
 		}
@@ -127,6 +129,24 @@ func (l *lane) recover(t testing.TB) {
 		time.Sleep(pause)
 	}
 	l.stand(t, false)
+}
+
+// waitsForNeutral is the gate's reason while it wants to see a commander stand before it lets one drive.
+const waitsForNeutral = "waiting for neutral"
+
+// armed says whether the gate has seen the planner stand since the robot was released: only then may it drive on. A planner that
+// proves itself has no order to stand, so it is silent for as long as the gate wants it to be.
+func (l *lane) armed(t testing.TB, st agent.Status) bool {
+	t.Helper()
+	if l.kit.proven {
+		if st.Gate == waitsForNeutral {
+			l.commander.Fault(t, "silent")
+			time.Sleep(standsStill)
+			l.commander.Fault(t, "clear")
+		}
+		return true
+	}
+	return st.Gate == "passed"
 }
 
 // resettable says whether something is latched whose cause has gone.
