@@ -42,6 +42,10 @@ func Realtime() error {
 	if os.Getenv(realtimeMark) != "" {
 		return errors.Join(lockMemory(), checkClass())
 	}
+	// What changes is a thread, and what becomes the process is the thread that starts it anew: on a busy computer the
+	// runtime may go on with this work on another one in between, and the guard would be an ordinary process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := setClass(roundRobin); err != nil {
 		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
 	}

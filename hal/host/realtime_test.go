@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -16,14 +17,19 @@ import (
 )
 
 // startEnv makes the test's program play a guard's start; its value says how the limit is lowered. classEnv makes it collect
-// garbage again and again in that class, asideEnv have work done aside.
+// garbage again and again in that class, asideEnv have work done aside, crowdEnv become a real-time process in a crowd.
 const (
 	asideEnv = "ROBOWARDEN_TEST_ASIDE"
+	crowdEnv = "ROBOWARDEN_TEST_CROWD"
 	startEnv = "ROBOWARDEN_TEST_START"
 	classEnv = "ROBOWARDEN_TEST_CLASS"
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(crowdEnv) != "" {
+		fmt.Println(crowdedStart())
+		os.Exit(0)
+	}
 	if how := os.Getenv(startEnv); how != "" {
 		fmt.Println(busyStart(how))
 		os.Exit(0)
@@ -140,6 +146,38 @@ func TestABusyStartIsNotCounted(t *testing.T) {
 		}
 		if got := said == "alive"; got != alive {
 			t.Errorf("%s: said %q; expected it alive: %t", how, said, alive)
+		}
+	}
+}
+
+// crowdedStart becomes a real-time process while other goroutines want its threads, and says of which class it is.
+func crowdedStart() string {
+	if os.Getenv(realtimeMark) == "" {
+		for range 64 {
+			go func() {
+				for {
+					time.Sleep(time.Nanosecond)
+				}
+			}()
+		}
+		runtime.Gosched()
+	}
+	if err := Realtime(); err != nil {
+		return err.Error()
+	}
+	return "real-time"
+}
+
+// TestACrowdedStartIsRealTime: whatever else wants to run while the process starts itself anew, it becomes the thread whose class
+// was changed. Without that thread held, one start in a hundred is an ordinary process.
+func TestACrowdedStartIsRealTime(t *testing.T) {
+	for range 40 {
+		said := play(t, crowdEnv+"=1")
+		if strings.Contains(said, "operation not permitted") {
+			t.Skip("no right to real-time scheduling")
+		}
+		if said != "real-time" {
+			t.Fatalf("said %q", said)
 		}
 	}
 }
