@@ -46,7 +46,7 @@ func Realtime() error {
 	// runtime may go on with this work on another one in between, and the guard would be an ordinary process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := setClass(roundRobin); err != nil {
+	if err := setThreadClass(roundRobin, Priority); err != nil {
 		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
 	}
 	limit := unix.Rlimit{Cur: startTimeSoft, Max: startHard}
@@ -81,9 +81,6 @@ func BoundSpinning() error {
 }
 
 type schedParam struct{ priority int32 }
-
-// setClass changes the calling thread, which becomes the whole process by exec.
-func setClass(class uintptr) error { return setThreadClass(class, Priority) }
 
 // setThreadClass changes the calling thread, which the caller has locked.
 func setThreadClass(class uintptr, priority int32) error {

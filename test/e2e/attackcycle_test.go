@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// opening is how long a robot may take to drive: at its guard's start, and after a reset.
-	opening = 60 * time.Second
+	// opening is how long a robot may take to drive: at its guard's start, and after a reset. A machine that once kept its
+	// processors to itself fills the loop watch's bucket, which forgives a late step every ten seconds.
+	opening = 3 * time.Minute
 	// phase is over how long the moment of an attack is spread: longer than any period of the guard.
 	phase = 600 * time.Millisecond
 	// between is the pause between two signed resets while a cause has not been away for long enough.
