@@ -17,8 +17,9 @@ const ordinary, idle = 0, 5
 // Threads that the runtime needs meanwhile come from a thread whose class nobody has changed.
 //
 // Work must take none of the locks that the path takes: the path would then wait for an ordinary thread. The runtime's own
-// locks and stops cannot be kept from it, so the thread keeps its niceness. It shares the processor by the unit's
-// CPUWeight, the greatest there is; a nicer thread would be put off longer, and whoever waits for it as well.
+// locks and stops cannot be kept from it: where all processors are busy with ordinary work, a real-time thread of the guard
+// would spin for a thread that does not get one, until the kernel kills it. So these threads are as little nice as can be, see
+// [Realtime], and share the processor by the unit's CPUWeight, the greatest there is.
 func Aside(work func() error) error {
 	done := make(chan error, 1)
 	go func() {

@@ -15,6 +15,9 @@ import (
 // Priority is the guard's real-time priority: above ordinary work, below the kernel's own threads at 50.
 const Priority = 40
 
+// leastNice is the niceness of a guard's ordinary threads: the least there is.
+const leastNice = -20
+
 // roundRobin is the guard's class, SCHED_RR in <sched.h>. It is SCHED_FIFO for whoever is alone at its priority. Beside
 // others, SCHED_FIFO never ends a Go program's waiting: its runtime has a thread spin, without a word to the kernel, until
 // another of its threads has swept, and where every processor spins so for a thread that is queued behind the spinner, all
@@ -49,6 +52,9 @@ func Realtime() error {
 	if err := setThreadClass(roundRobin, Priority); err != nil {
 		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
 	}
+	// Niceness counts for the threads that leave the class again, see [Aside]: the others now and then wait for them. Whoever may
+	// enter the class by a limit alone may not become less nice; the unit's CPUWeight has to do then.
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, leastNice)
 	limit := unix.Rlimit{Cur: startTimeSoft, Max: startHard}
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
 		return fmt.Errorf("limit of real-time spinning: %w", err)
