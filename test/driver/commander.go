@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 // ENVELOPE.md alone.
 type Commander struct {
 	*proc.Process
-	faults bus.Speaker
+	// faults is made when it is asked for first: many are started and killed by whom nobody makes misbehave.
+	faults func() bus.Speaker
 }
 
 // StartCommander starts a planner /planner that drives at vx m/s on /cmd_vel_raw by the named key.
@@ -45,7 +47,7 @@ func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx floa
 	if _, err := c.WaitOutput(ctx, `commander ready`); err != nil {
 		t.Fatal(err)
 	}
-	c.faults = b.Speaker(t, node+"_faults", node+"/fault")
+	c.faults = sync.OnceValue(func() bus.Speaker { return b.Speaker(t, node+"_faults", node+"/fault") })
 	return c
 }
 
@@ -53,5 +55,5 @@ func StartCommander(t testing.TB, b bus.Bus, keyName string, key []byte, vx floa
 // it. It waits until the commander has understood.
 func (c *Commander) Fault(t testing.TB, line string) {
 	t.Helper()
-	say(t, c.Process, c.faults, "commander fault: ", line)
+	say(t, c.Process, c.faults(), "commander fault: ", line)
 }

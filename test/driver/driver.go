@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -132,7 +133,8 @@ type OperatorConfig struct {
 // Operator is a running operator.
 type Operator struct {
 	*proc.Process
-	faults bus.Speaker
+	// faults is made when it is asked for first: many are started and killed by whom nobody makes misbehave.
+	faults func() bus.Speaker
 }
 
 // StartOperator starts an operator and waits until it listens.
@@ -158,7 +160,7 @@ func StartOperator(t testing.TB, b bus.Bus, c OperatorConfig) *Operator {
 	if _, err := o.WaitOutput(ctx, `operator ready`); err != nil {
 		t.Fatal(err)
 	}
-	o.faults = b.Speaker(t, c.Node+"_faults", c.Node+"/fault")
+	o.faults = sync.OnceValue(func() bus.Speaker { return b.Speaker(t, c.Node+"_faults", c.Node+"/fault") })
 	return o
 }
 
@@ -176,7 +178,7 @@ func operator(t testing.TB, b bus.Bus, node string, args []string) proc.Spec {
 // garbage, level ok|stop; clear ends it. It waits until the operator has understood.
 func (o *Operator) Fault(t testing.TB, line string) {
 	t.Helper()
-	say(t, o.Process, o.faults, "operator fault: ", line)
+	say(t, o.Process, o.faults(), "operator fault: ", line)
 }
 
 // say says a fault and waits until the process tells of one more than before, which is ours.
