@@ -112,7 +112,7 @@ func (p *player) take(rec *journal.Record) error {
 	if rec.Kind.Reserved() {
 		// A gap, a repair or an end: what follows does not continue what came before, until the next snapshot.
 		if rec.Kind == journal.KindGap {
-			p.core = nil
+			p.core, p.start = nil, Start{} // a policy may have been loaded in it; before the next snapshot it is said which
 		}
 		return nil
 	}
@@ -171,6 +171,9 @@ func (p *player) snapshot(rec *journal.Record) error {
 				len(p.buf), len(rec.Payload), at, guard.SnapshotPart(rec.Payload, at)))
 		}
 		return nil
+	}
+	if p.start == (Start{}) {
+		return nil // The quota cut off what it was decided by; the next snapshot has that before it.
 	}
 	params, err := p.params(p.start)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,6 +251,12 @@ func TestReplayFindsTheSameDecisions(t *testing.T) {
 			r.feed(600)
 			c.records = c.records[700:] // as the quota does
 			r.feed(600)
+		}, true},
+		{"the quota cuts between what a snapshot was decided by and the snapshot", func(r *run, c *tape) {
+			r.feed(600)
+			i := slices.IndexFunc(c.records[700:], func(x journal.Record) bool { return uint8(x.Kind) == guard.RecordSnapshot })
+			c.records = c.records[700+i:]
+			r.feed(900)
 		}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
