@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -218,7 +219,7 @@ func quantiles(all []times, of func(times) time.Duration) string {
 		d[i] = of(x)
 	}
 	slices.Sort(d)
-	at := func(q float64) float64 { return d[min(int(q*float64(len(d))), len(d)-1)].Seconds() * 1e3 }
+	at := func(q float64) float64 { return d[max(int(math.Ceil(q*float64(len(d)))), 1)-1].Seconds() * 1e3 } // the nearest rank
 	return fmt.Sprintf("%.1f | %.1f | %.1f", at(0.5), at(0.99), at(1))
 }
 
