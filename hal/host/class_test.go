@@ -2,6 +2,9 @@
 
 package host
 
+// These tests spin in the guard's class for seconds. In make test they would take the processors from the robots of other
+// tests, and those are held then.
+
 import (
 	"runtime"
 	"strconv"
@@ -32,6 +35,20 @@ func TestProgramsOfOneClassDoNotStandStill(t *testing.T) {
 		}
 		if got := through == programs; got != alive && !t.Skipped() {
 			t.Errorf("class %d: %d of %d programs came through; expected all: %t", class, through, programs, alive)
+		}
+	}
+}
+
+// TestABusyStartIsNotCounted: a start that computed for longer than a running guard may is no reason to be killed; without
+// the sleep in between, the "off" run, the kernel does it.
+func TestABusyStartIsNotCounted(t *testing.T) {
+	for how, alive := range map[string]bool{"asleep": true, "awake": false} {
+		said := play(t, startEnv+"="+how, "GODEBUG=asyncpreemptoff=1")
+		if strings.Contains(said, "operation not permitted") {
+			t.Skip("no right to real-time scheduling")
+		}
+		if got := said == "alive"; got != alive {
+			t.Errorf("%s: said %q; expected it alive: %t", how, said, alive)
 		}
 	}
 }

@@ -140,20 +140,6 @@ func compute(d time.Duration) {
 	}
 }
 
-// TestABusyStartIsNotCounted: a start that computed for longer than a running guard may is no reason to be killed; without
-// the sleep in between, the "off" run, the kernel does it.
-func TestABusyStartIsNotCounted(t *testing.T) {
-	for how, alive := range map[string]bool{"asleep": true, "awake": false} {
-		said := play(t, startEnv+"="+how, "GODEBUG=asyncpreemptoff=1")
-		if strings.Contains(said, "operation not permitted") {
-			t.Skip("no right to real-time scheduling")
-		}
-		if got := said == "alive"; got != alive {
-			t.Errorf("%s: said %q; expected it alive: %t", how, said, alive)
-		}
-	}
-}
-
 // crowdedStart becomes a real-time process while other goroutines want its threads, and says of which class it is.
 func crowdedStart() string {
 	if os.Getenv(realtimeMark) == "" {
