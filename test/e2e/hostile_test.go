@@ -33,7 +33,7 @@ var mustTrip = map[string][]string{
 // the robot goes on as told or the loss is a trigger and the robot comes to rest.
 func TestHostilePeers(t *testing.T) {
 	run := seed(t)
-	slots := make(chan struct{}, 4)
+	slots := make(chan struct{}, 3)
 	for _, a := range hostile.For(target("", run)) {
 		t.Run(a.Name, func(t *testing.T) {
 			t.Parallel()
