@@ -19,7 +19,8 @@ const ordinary, idle = 0, 5
 // Work must take none of the locks that the path takes: the path would then wait for an ordinary thread. The runtime's own
 // locks and stops cannot be kept from it: where all processors are busy with ordinary work, a real-time thread of the guard
 // would spin for a thread that does not get one, until the kernel kills it. So these threads are as little nice as can be, see
-// [Realtime], and share the processor by the unit's CPUWeight, the greatest there is.
+// [Realtime], and share the processors by the unit's CPUWeight, the greatest there is. Against a spinner on their own processor
+// neither helps: it takes up to a second then, until the kernel gives its share to those that starve.
 func Aside(work func() error) error {
 	done := make(chan error, 1)
 	go func() {
