@@ -192,12 +192,15 @@ func (j *journalPlay) finish(records uint64) {
 	r.Assumed = append(r.Assumed, "the robot as it moved under the recorded policy: it did not hear the other one")
 }
 
+// errUnsaid means that the record which says what was decided by has been lost.
+var errUnsaid = errors.New("the journal does not say which documents were in force")
+
 // loadStored loads the documents of a run from where the guard keeps them.
 func loadStored(folder string, s Start) (*config.Config, error) {
 	var files []string
 	for _, digest := range []string{s.Profile, s.Topics, s.Policy} {
 		if digest == "" {
-			return nil, errors.New("the journal does not say which documents were in force")
+			return nil, errUnsaid
 		}
 		files = append(files, filepath.Join(folder, strings.TrimPrefix(digest, "sha256:")+".yaml"))
 	}

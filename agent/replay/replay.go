@@ -172,10 +172,10 @@ func (p *player) snapshot(rec *journal.Record) error {
 		}
 		return nil
 	}
-	if p.start == (Start{}) {
+	params, err := p.params(p.start)
+	if errors.Is(err, errUnsaid) {
 		return nil // The quota cut off what it was decided by; the next snapshot has that before it.
 	}
-	params, err := p.params(p.start)
 	if err != nil {
 		return err
 	}
