@@ -353,3 +353,27 @@ func TestDocumentsRefusesWhatWasChanged(t *testing.T) {
 		t.Error("a policy that is not there was found")
 	}
 }
+
+// TestReplayWithGivenParameters replays a journal that names no documents, for somebody who has what it was decided by.
+func TestReplayWithGivenParameters(t *testing.T) {
+	folder, rec := t.TempDir(), &tape{}
+	r := startRun(t, folder, rec, false)
+	r.feed(600)
+	named := &player{params: Documents(folder)}
+	given := &player{}
+	given.params = func(Start) (*guard.Params, error) { return named.params(named.start) }
+	for i := range rec.records {
+		if k := uint8(rec.records[i].Kind); k == guard.RecordStart || k == guard.RecordResume {
+			if err := named.take(&rec.records[i]); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err := given.take(&rec.records[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if given.Events < 500 || len(given.Mismatches) > 0 {
+		t.Errorf("%d events, mismatches %+v", given.Events, given.Mismatches)
+	}
+}
