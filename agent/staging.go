@@ -80,6 +80,7 @@ func (a *Agent) compile(v *order.Verified) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
+	host.Collect()
 	if now, _ := a.current(); cfg.Digests.Profile != now.Digests.Profile || cfg.Digests.Topics != now.Digests.Topics {
 		return nil, errDocuments
 	}
@@ -87,6 +88,7 @@ func (a *Agent) compile(v *order.Verified) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
+	host.Collect()
 	note, err := json.Marshal(policyStatus(cfg))
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
-// Options says where from and where to. All fields are required but Aside.
+// Options says where from and where to. All fields are required but Aside and Rest.
 type Options struct {
 	// Journal is the guard's journal, Folder where recordings go.
 	Journal, Folder string
@@ -31,7 +31,9 @@ type Options struct {
 	Config func() *config.Config
 	// Aside runs work that takes long out of the path's way; nil runs it in place.
 	Aside func(func() error) error
-	Log   zerolog.Logger
+	// Rest is called by such work between two pieces; nil is nothing.
+	Rest func()
+	Log  zerolog.Logger
 }
 
 // Bounds of a recording.
@@ -65,6 +67,9 @@ func New(o Options) *Recorder {
 	if o.Aside == nil {
 		o.Aside = func(f func() error) error { return f() }
 	}
+	if o.Rest == nil {
+		o.Rest = func() {}
+	}
 	return &Recorder{o: o, trips: make(chan trip, 64)}
 }
 
@@ -91,7 +96,7 @@ func (r *Recorder) Note(kind uint8, boot time.Duration, payload []byte) {
 
 // Run writes recordings until ctx ends. It gives no error: a robot must not lose its guard to its recorder.
 func (r *Recorder) Run(ctx context.Context) error {
-	r.safely("the recordings of the last run", r.tidy)
+	r.safely("the recordings of the last run", func() error { return r.aside(r.tidy) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -104,17 +109,24 @@ func (r *Recorder) Run(ctx context.Context) error {
 
 // safely tells what went wrong, panics included.
 func (r *Recorder) safely(what string, work func() error) {
-	err := r.o.Aside(func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-			}
-		}()
-		return work()
-	})
-	if err != nil {
+	if err := caught(work); err != nil {
 		r.o.Log.Error().Err(err).Str("folder", r.o.Folder).Msg(what + " could not be kept; the journal still has these inputs until its quota takes them")
 	}
+}
+
+// aside has work done out of the path's way.
+func (r *Recorder) aside(work func() error) error {
+	return r.o.Aside(func() error { return caught(work) })
+}
+
+// caught turns a panic into an error.
+func caught(work func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return work()
 }
 
 // record keeps what is around a trip, and around those that follow within its window.
@@ -143,7 +155,7 @@ func (r *Recorder) record(ctx context.Context, t trip) error {
 		}
 	}
 	w := &window{o: &r.o, cfg: cfg, how: how, trip: t, from: from, to: to, files: map[string]*file{}}
-	err := w.write(ctx)
+	err := r.aside(func() error { return w.write(ctx) })
 	r.ended = to
 	return err
 }
@@ -168,6 +180,7 @@ type window struct {
 	civil    int64 // at boot
 	boot     time.Duration
 	damage   error
+	taken    int // records
 }
 
 var errDone = errors.New("the window is over")
@@ -196,6 +209,10 @@ func (w *window) write(ctx context.Context) error {
 
 // take takes one record of the journal.
 func (w *window) take(rec *journal.Record) error {
+	const piece = 64 // records, some hundred microseconds
+	if w.taken++; w.taken%piece == 0 {
+		w.o.Rest()
+	}
 	switch {
 	case rec.Segment != nil && rec.Segment.BootID != w.o.BootID, rec.Boot < w.from:
 		return nil

@@ -17,20 +17,29 @@ const ordinary, idle = 0, 5
 // Threads that the runtime needs meanwhile come from a thread whose class nobody has changed.
 //
 // Work must take none of the locks that the path takes: the path would then wait for an ordinary thread. The runtime's own
-// locks and stops cannot be kept from it: where all processors are busy with ordinary work, a real-time thread of the guard
-// would spin for a thread that does not get one, until the kernel kills it. So these threads are as little nice as can be, see
-// [Realtime], and share the processors by the unit's CPUWeight, the greatest there is. Against a spinner on their own processor
-// neither helps: it takes up to a second then, until the kernel gives its share to those that starve.
+// locks cannot be kept from it, so these threads are as little nice as can be, see [Realtime], and share the processors by the
+// unit's CPUWeight, the greatest there is. And in a real-time process no garbage is collected meanwhile, but by [Collect], or
+// where 16 MiB have gathered.
 func Aside(work func() error) error {
 	done := make(chan error, 1)
+	now, err := class(0)
+	realtime := err == nil && now == roundRobin
+	if realtime {
+		garbage.hold()
+		defer garbage.release()
+	}
 	go func() {
 		runtime.LockOSThread()
 		// Everybody may become ordinary; a program that is less stays what it is. Where the kernel refuses all the same, what
 		// the work brings is still wanted.
-		if c, err := class(0); err != nil || c != idle {
+		if err != nil || now != idle {
 			_ = setThreadClass(ordinary, 0)
 		}
-		done <- work()
+		err := work()
+		if realtime {
+			_ = garbage.rise() // What is left is the thread's end, and the collector runs again.
+		}
+		done <- err
 	}()
 	return <-done
 }

@@ -6,10 +6,15 @@ package host
 // tests, and those are held then.
 
 import (
+	"context"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestProgramsOfOneClassDoNotStandStill: more real-time Go programs than processors collect garbage at once; SCHED_FIFO, the
@@ -49,6 +54,41 @@ func TestABusyStartIsNotCounted(t *testing.T) {
 		}
 		if got := said == "alive"; got != alive {
 			t.Errorf("%s: said %q; expected it alive: %t", how, said, alive)
+		}
+	}
+}
+
+// TestWorkAsideOnABusyComputer: two real-time programs do work aside on a computer whose processors are all busy with ordinary
+// work. Where the collector runs meanwhile, the "off" run, it spins for the work's thread, and the rest of the program waits.
+func TestWorkAsideOnABusyComputer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for range 6 * runtime.NumCPU() {
+		c := exec.CommandContext(ctx, "sh", "-c", "while :; do :; done")
+		c.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Process.Kill(); _ = c.Wait() }()
+	}
+	for _, how := range []string{"held", "off"} {
+		outs := make(chan string)
+		for range 2 {
+			go func() { outs <- play(t, busyEnv+"="+how) }()
+		}
+		through := 0
+		for range 2 {
+			said := <-outs
+			if strings.Contains(said, "operation not permitted") {
+				defer t.Skip("no right to real-time scheduling")
+			}
+			t.Logf("the collector %s: %s", how, said)
+			if strings.HasPrefix(said, "late 0 times") {
+				through++
+			}
+		}
+		if (how == "held") != (through == 2) && !t.Skipped() {
+			t.Errorf("%d of 2 programs were never late by half a second; expected both where the collector is held off alone", through)
 		}
 	}
 }

@@ -98,6 +98,13 @@ func setThreadClass(class uintptr, priority int32) error {
 	return nil
 }
 
+// priority is the calling thread's. Where it may not be asked for, it is the guard's.
+func priority() int32 {
+	p := schedParam{Priority}
+	_, _, _ = unix.RawSyscall(unix.SYS_SCHED_GETPARAM, 0, uintptr(unsafe.Pointer(&p)), 0) //nolint:gosec // the kernel writes one int
+	return p.priority
+}
+
 // checkClass tells whether the class was really inherited.
 func checkClass() error {
 	policy, err := class(0)

@@ -17,8 +17,10 @@ import (
 )
 
 // startEnv makes the test's program play a guard's start; its value says how the limit is lowered. classEnv makes it collect
-// garbage again and again in that class, asideEnv have work done aside, crowdEnv become a real-time process in a crowd.
+// garbage again and again in that class, asideEnv have work done aside, busyEnv do so beside a path on a busy computer, crowdEnv
+// become a real-time process in a crowd.
 const (
+	busyEnv  = "ROBOWARDEN_TEST_BUSY"
 	asideEnv = "ROBOWARDEN_TEST_ASIDE"
 	crowdEnv = "ROBOWARDEN_TEST_CROWD"
 	startEnv = "ROBOWARDEN_TEST_START"
@@ -31,6 +33,10 @@ const lowest = 1
 func TestMain(m *testing.M) {
 	if os.Getenv(crowdEnv) != "" {
 		fmt.Println(crowdedStart())
+		os.Exit(0)
+	}
+	if how := os.Getenv(busyEnv); how != "" {
+		fmt.Println(besideWork(how))
 		os.Exit(0)
 	}
 	if how := os.Getenv(startEnv); how != "" {
@@ -51,22 +57,34 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// collect becomes a process whose threads are all in the class, as [Realtime] does it, and makes and collects garbage.
+// become makes this process one whose threads are all in the class, as [Realtime] does it, and returns nil once it is.
+func become(class int) error {
+	if os.Getenv(realtimeMark) != "" {
+		return nil
+	}
+	// What stands still ends by itself.
+	limit := unix.Rlimit{Cur: 2 * rtTimeSoft, Max: 2 * rtTimeHard}
+	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
+		return err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := setThreadClass(uintptr(class), lowest); err != nil { //nolint:gosec // a class
+		return err
+	}
+	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, leastNice); err != nil {
+		return err
+	}
+	return unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
+}
+
+// collect makes and collects garbage in the class.
 func collect(class string) string {
-	if os.Getenv(realtimeMark) == "" {
-		// What stands still ends by itself.
-		limit := unix.Rlimit{Cur: 2 * rtTimeSoft, Max: 2 * rtTimeHard}
-		if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &limit); err != nil {
-			return err.Error()
-		}
-		n, err := strconv.Atoi(class)
-		if err == nil {
-			runtime.LockOSThread()
-			err = setThreadClass(uintptr(n), lowest)
-		}
-		if err == nil {
-			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
-		}
+	n, err := strconv.Atoi(class)
+	if err == nil {
+		err = become(n)
+	}
+	if err != nil {
 		return err.Error()
 	}
 	held := make([][]byte, 20_000)
@@ -78,6 +96,45 @@ func collect(class string) string {
 		time.Sleep(time.Millisecond) // As between two messages: blocks, so that the limit of spinning begins anew.
 	}
 	return "alive"
+}
+
+// besideWork has work done aside that allocates, again and again, and says how often a goroutine that sleeps for 2 ms at a time
+// was late by half a second meanwhile. How says whether the collector is held off as always.
+func besideWork(how string) string {
+	if err := become(roundRobin); err != nil {
+		return err.Error()
+	}
+	garbage.off = how == "off"
+	SpareProcessor()
+	go func() {
+		for {
+			_ = Aside(func() error { allocate(200 * time.Millisecond); return nil })
+			time.Sleep(50 * time.Millisecond) // As long as the others have to themselves.
+		}
+	}()
+	const pause, late = 2 * time.Millisecond, 500 * time.Millisecond
+	var times int
+	var most time.Duration
+	for last, end := time.Now(), time.Now().Add(12*time.Second); last.Before(end); {
+		time.Sleep(pause)
+		now := time.Now()
+		if most = max(most, now.Sub(last)-pause); now.Sub(last) > late {
+			times++
+		}
+		last = now
+	}
+	return fmt.Sprintf("late %d times, at most %v", times, most.Round(time.Millisecond))
+}
+
+var kept [][]byte
+
+// allocate makes garbage for a while, and lets it be collected as work aside does.
+func allocate(d time.Duration) {
+	for end := time.Now().Add(d); time.Now().Before(end); Collect() {
+		for range 100 {
+			kept = append(kept[:0], make([]byte, 64), make([]byte, 256))
+		}
+	}
 }
 
 // play runs this program in another part and returns what it said, with its end if that was none of its own.
