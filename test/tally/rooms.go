@@ -21,6 +21,7 @@ type room struct {
 const (
 	roomProduct = "product"
 	roomAttacks = "attacks"
+	roomEnds    = "attacks-ends"
 	roomDay     = "day"
 	roomClean   = "clean"
 	roomReload  = "reload"
@@ -30,6 +31,10 @@ const (
 
 // attacks is the test that fills roomAttacks: a hundred of each attack take longer than all the rest of its package.
 const attacks = "^TestAttacks$"
+
+// ends are the attacks by which somebody's session, process or master ends, or a robot begins anew: each of their runs takes three
+// times as long as another one's, so together they are a room of their own, of half an hour, and roomAttacks has the others.
+const ends = attacks + "/^on$/(planner_killed|master_killed|after_a_reboot|past_its_grant)"
 
 // onROS and onDDS are what the rooms e2e and e2e-dds leave to each other: the runs of a scenario on the other's buses, and
 // tests that know one kind of bus alone. So the scenarios with both vendors' peers are one command, and half an hour.
@@ -63,16 +68,20 @@ func rooms() ([]room, error) {
 		// Most of an approach is waiting for a robot to drive, so more of them fit than there are cores.
 		args := []string{"-tags=qualify", "-timeout=150m", "-parallel=4"}
 		var apart []string
-		for _, own := range []struct{ pkg, room, tests, timeout, parallel string }{
+		for _, own := range []struct{ pkg, room, tests, timeout, parallel, skip string }{
 			// Forty minutes on two idle processors; a robot that is attacked waits for most of its time.
-			{"e2e", roomAttacks, attacks, "-timeout=100m", "-parallel=8"},
-			{"simulate", roomDay, day, "-timeout=10h", "-parallel=4"},
-			{"simulate", roomClean, clean, "-timeout=10h", "-parallel=4"},
-			{"simulate", roomReload, reload, "-timeout=10h", "-parallel=4"},
+			{"e2e", roomAttacks, attacks, "-timeout=100m", "-parallel=8", ends},
+			{"e2e", roomEnds, ends, "-timeout=100m", "-parallel=6", "^$"},
+			{"simulate", roomDay, day, "-timeout=10h", "-parallel=4", "^$"},
+			{"simulate", roomClean, clean, "-timeout=10h", "-parallel=4", "^$"},
+			{"simulate", roomReload, reload, "-timeout=10h", "-parallel=4", "^$"},
 		} {
 			if name == own.pkg {
-				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", own.timeout, own.parallel, "-run=" + own.tests, pkg}}}})
-				apart = append(apart, own.tests)
+				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", own.timeout, own.parallel,
+					"-run=" + own.tests, "-skip=" + own.skip, pkg}}}})
+				if own.room != roomEnds {
+					apart = append(apart, own.tests)
+				}
 			}
 		}
 		if name == "e2e" {
