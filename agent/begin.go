@@ -75,8 +75,7 @@ func (a *Agent) openJournal(dep *config.Deployment) error {
 	}
 	a.flight = flight.New(flight.Options{
 		Journal: dep.Paths.JournalDir, Folder: filepath.Join(a.state.path, "flights"), BootID: a.boot, Boot: a.clock.Boot,
-		Config: func() *config.Config { cfg, _ := a.current(); return cfg }, Aside: host.Aside,
-		Rest: host.Collect, Log: a.log,
+		Config: func() *config.Config { cfg, _ := a.current(); return cfg }, Aside: host.Aside, Log: a.log,
 	})
 	return nil
 }

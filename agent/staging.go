@@ -80,7 +80,6 @@ func (a *Agent) compile(v *order.Verified) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	host.Collect()
 	if now, _ := a.current(); cfg.Digests.Profile != now.Digests.Profile || cfg.Digests.Topics != now.Digests.Topics {
 		return nil, errDocuments
 	}
@@ -88,7 +87,6 @@ func (a *Agent) compile(v *order.Verified) (*staged, error) {
 	if err != nil {
 		return nil, err
 	}
-	host.Collect()
 	note, err := json.Marshal(policyStatus(cfg))
 	if err != nil {
 		return nil, err

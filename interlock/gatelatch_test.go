@@ -1,6 +1,9 @@
 package interlock
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // TestGateWantsNeutralAfterALatchedHold drives on without a pause through a hold. If a person had to reset it, nothing
 // passes before a neutral command; if it ended by itself, the robot goes on.
@@ -30,6 +33,29 @@ func TestGateWantsNeutralAfterALatchedHold(t *testing.T) {
 			}
 			s.drive(0.5)
 		})
+	}
+}
+
+// TestGateDoesNotWaitForTheSilent: a planner that has fallen silent need not be neutral any more, and the gate does not say so.
+func TestGateDoesNotWaitForTheSilent(t *testing.T) {
+	s := newGateScript(t).drive(1)
+	s.in.Latched = true
+	s.axes(hold())
+	s.in.Latched = false
+	s.axes(Unrestricted())
+	if s.tick(20*ms).command(1, s.now); s.out.Reason != GateNeutral {
+		t.Fatalf("dropped as %q, expected %q", s.out.Reason, GateNeutral)
+	}
+	for _, at := range []struct {
+		after time.Duration
+		want  GateReason
+	}{{150 * ms, GateNeutral}, {100 * ms, GateIdle}} {
+		if s.tick(at.after).axes(Unrestricted()); s.out.Reason != at.want {
+			t.Errorf("%q, expected %q", s.out.Reason, at.want)
+		}
+	}
+	if s.command(1, s.now); s.out.Velocity.Linear[0] != 1 {
+		t.Errorf("after silence: %+v", s.out)
 	}
 }
 

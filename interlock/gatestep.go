@@ -165,7 +165,7 @@ func permitted(c *Command, axes Axes) GateReason {
 // else whoever can send rubbish could stop the robot.
 func (g *Gate) drop(c *Command, reason GateReason) {
 	if !g.any {
-		if g.open && reason == GateNeutral {
+		if g.open && reason == GateNeutral && g.why == GateIdle {
 			g.why = reason // Also between two of its commands: whoever wonders why the robot stands has to read it.
 		}
 		return
@@ -224,8 +224,22 @@ func (g *Gate) pass(now time.Duration, in *GateInput, axes Axes, out *GateOutput
 	}
 }
 
+// waits says whether a channel that has to be neutral was heard within CommandTimeout. Later its silence has been that, see
+// [Gate.admit], and its next command passes.
+func (g *Gate) waits(now time.Duration) bool {
+	for i, at := range g.heard {
+		if bit := uint64(1) << i; g.known&bit != 0 && g.armed&bit == 0 && (now < at || since(now, at) < g.cfg.CommandTimeout) {
+			return true
+		}
+	}
+	return false
+}
+
 // zero sends zeros: at once, then every ZeroPeriod.
 func (g *Gate) zero(now time.Duration, out *GateOutput) {
+	if g.why == GateNeutral && !g.waits(now) {
+		g.why = GateIdle
+	}
 	if !out.Dropped {
 		out.Reason = g.why
 	}

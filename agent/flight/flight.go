@@ -20,7 +20,7 @@ import (
 	"github.com/robowarden/robowarden/interlock"
 )
 
-// Options says where from and where to. All fields are required but Aside and Rest.
+// Options says where from and where to. All fields are required but Aside.
 type Options struct {
 	// Journal is the guard's journal, Folder where recordings go.
 	Journal, Folder string
@@ -31,9 +31,7 @@ type Options struct {
 	Config func() *config.Config
 	// Aside runs work that takes long out of the path's way; nil runs it in place.
 	Aside func(func() error) error
-	// Rest is called by such work between two pieces; nil is nothing.
-	Rest func()
-	Log  zerolog.Logger
+	Log   zerolog.Logger
 }
 
 // Bounds of a recording.
@@ -66,9 +64,6 @@ type trip struct {
 func New(o Options) *Recorder {
 	if o.Aside == nil {
 		o.Aside = func(f func() error) error { return f() }
-	}
-	if o.Rest == nil {
-		o.Rest = func() {}
 	}
 	return &Recorder{o: o, trips: make(chan trip, 64)}
 }
@@ -180,7 +175,6 @@ type window struct {
 	civil    int64 // at boot
 	boot     time.Duration
 	damage   error
-	taken    int // records
 }
 
 var errDone = errors.New("the window is over")
@@ -209,10 +203,6 @@ func (w *window) write(ctx context.Context) error {
 
 // take takes one record of the journal.
 func (w *window) take(rec *journal.Record) error {
-	const piece = 64 // records, some hundred microseconds
-	if w.taken++; w.taken%piece == 0 {
-		w.o.Rest()
-	}
 	switch {
 	case rec.Segment != nil && rec.Segment.BootID != w.o.BootID, rec.Boot < w.from:
 		return nil

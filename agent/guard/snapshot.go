@@ -11,12 +11,12 @@ import (
 // A snapshot is everything that the next event's outcome depends on, so that a core restored from it goes on exactly as
 // the one that wrote it. Parts of the cores write their own state, each behind its length.
 
-// snapshotVersion is 10 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
+// snapshotVersion is 11 since these are remembered: the program's report on itself, devices of a private robot, artifacts,
 // actuators and inputs, proofs of commanders, overrides and sessions, facts and loads, channels' health, floods on the bus,
 // demands at gates with whether what they ended has come to rest, and which of them named a program that nobody listed, the
-// proof test with its record, the robot's lean, whether it may have moved, the age of the state on disk, and its way down
-// with the number of each request. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
-const snapshotVersion = 10
+// proof test with its record, the robot's lean, whether it may have moved, the age of the state on disk, its way down with
+// the number of each request, and why the gate passes nothing between two commands. A replay of a journal with older ones is refused by this number; the program that wrote it replays it.
+const snapshotVersion = 11
 
 // ErrPendingSnapshot is why a snapshot cannot be restored.
 var ErrPendingSnapshot = errors.New("the snapshot was taken while a policy waited for standstill; start from an earlier one")

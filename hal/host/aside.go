@@ -18,8 +18,8 @@ const ordinary, idle = 0, 5
 //
 // Work must take none of the locks that the path takes: the path would then wait for an ordinary thread. The runtime's own
 // locks cannot be kept from it, so these threads are as little nice as can be, see [Realtime], and share the processors by the
-// unit's CPUWeight, the greatest there is. And in a real-time process no garbage is collected meanwhile, but by [Collect], or
-// where 16 MiB have gathered.
+// unit's CPUWeight, the greatest there is. And in a real-time process no garbage is collected beside them: while it is, they
+// have the class of the others again, see garbage.go.
 func Aside(work func() error) error {
 	done := make(chan error, 1)
 	now, err := class(0)
@@ -32,14 +32,17 @@ func Aside(work func() error) error {
 		runtime.LockOSThread()
 		// Everybody may become ordinary; a program that is less stays what it is. Where the kernel refuses all the same, what
 		// the work brings is still wanted.
-		if err != nil || now != idle {
-			_ = setThreadClass(ordinary, 0)
+		switch {
+		case realtime:
+			tid := garbage.leave()
+			err := work()
+			garbage.back(tid)
+			done <- err
+			return
+		case err != nil || now != idle:
+			_ = setThreadClass(0, ordinary, 0)
 		}
-		err := work()
-		if realtime {
-			_ = garbage.rise() // What is left is the thread's end, and the collector runs again.
-		}
-		done <- err
+		done <- work()
 	}()
 	return <-done
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 	"testing"
 	"time"
@@ -20,7 +22,7 @@ func inBatch(t *testing.T, f func()) {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends here
-		err := setThreadClass(batch, 0)
+		err := setThreadClass(0, batch, 0)
 		if err == nil {
 			f()
 		}
@@ -77,6 +79,51 @@ func gone(t *testing.T, tid int) {
 	}
 }
 
+// TestTheCollectorIsHeldOffAside: while works go on, what they allocate is collected now and then, though not by the runtime
+// itself; once the last has ended, the runtime does it as before.
+func TestTheCollectorIsHeldOffAside(t *testing.T) {
+	before := debug.SetGCPercent(50)
+	defer debug.SetGCPercent(before)
+	percent := func() int {
+		p := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+		metrics.Read(p)
+		return int(int64(p[0].Value.Uint64())) //nolint:gosec // -1 is off
+	}
+	collections := func() (automatic, forced uint64) {
+		c := []metrics.Sample{{Name: "/gc/cycles/automatic:gc-cycles"}, {Name: "/gc/cycles/forced:gc-cycles"}}
+		metrics.Read(c)
+		return c[0].Value.Uint64(), c[1].Value.Uint64()
+	}
+	var h heap
+	h.hold()
+	h.hold()
+	automatic, forced := collections()
+	for limit := time.Now().Add(time.Minute); ; allocate(time.Millisecond) {
+		if _, now := collections(); now >= forced+3 {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("what was allocated within a minute was not collected")
+		}
+	}
+	if now, _ := collections(); now != automatic {
+		t.Errorf("the runtime collected %d times by itself", now-automatic)
+	}
+	h.release()
+	if now := percent(); now >= 0 {
+		t.Errorf("one of two works has ended, and the collector runs at %d %%", now)
+	}
+	h.release()
+	if now := percent(); now != 50 {
+		t.Errorf("after the last work the collector runs at %d %%, expected 50", now)
+	}
+	select {
+	case <-h.ended:
+	default:
+		t.Error("somebody still looks what was allocated")
+	}
+}
+
 // TestNothingInheritsTheOrdinaryClass: threads that begin while work goes on aside have the class of the others.
 func TestNothingInheritsTheOrdinaryClass(t *testing.T) {
 	said := play(t, asideEnv+"=1")
@@ -89,7 +136,7 @@ func TestNothingInheritsTheOrdinaryClass(t *testing.T) {
 // is in the ordinary class while the work goes on.
 func threads() string {
 	if os.Getenv(realtimeMark) == "" {
-		err := setThreadClass(batch, 0)
+		err := setThreadClass(0, batch, 0)
 		if err == nil {
 			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
 		}
@@ -139,7 +186,7 @@ func TestAsideIsNoBetter(t *testing.T) {
 // idler plays a program of the idle class and says in which class its work aside is.
 func idler() string {
 	if os.Getenv(realtimeMark) == "" {
-		err := setThreadClass(idle, 0)
+		err := setThreadClass(0, idle, 0)
 		if err == nil {
 			err = unix.Exec("/proc/self/exe", os.Args, append(os.Environ(), realtimeMark+"=1"))
 		}

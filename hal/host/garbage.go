@@ -1,18 +1,20 @@
 package host
 
 import (
-	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Bounds of the garbage that gathers while work is done aside, in bytes: from collectAt on [Collect] collects it, and at
-// mostGarbage it is collected whatever the work does, since memory is what the robot needs as well.
+// How often what was allocated is looked at while work is done aside, and how many bytes of it are collected.
 const (
-	collectAt   = 2 << 20
-	mostGarbage = 16 << 20
+	collectEvery = 2 * time.Millisecond
+	collectAt    = 4 << 20
 )
 
 // garbage keeps the collector from running beside work that is done aside.
@@ -21,17 +23,20 @@ const (
 // the guard's real-time class. An ordinary thread that is queued on the very processor on which the collector spins cannot
 // answer: the kernel gives starved classes their 50 ms after 0.95 s, and until then the path finds no processor of the
 // runtime's either. On a computer that is busy with ordinary work, half of the flight recordings held up the guard so.
+//
+// So the collector does not run by itself meanwhile. A goroutine in the guard's class looks what was allocated, and when it is
+// time it gives the work's threads that class as well, for the milliseconds that a collection takes.
 var garbage heap
 
 // heap is the process's heap, its collector held off by works that go on.
 type heap struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // held while garbage is collected: work that begins or ends meanwhile waits
 	works   int
+	threads []int // of works that are ordinary now
 	percent int
-	prio    int32 // the priority of the process's threads
-	limit   int64
-	left    uint64 // what was allocated in all when garbage was last collected
-	off     bool   // in a test: the collector is left as it is
+	prio    int32 // of the process's threads
+	ended   chan struct{}
+	off     bool // in a test: the collector is left as it is
 }
 
 // hold begins without garbage, so that what gathers is the work's, and without spans that are still to be swept: those are
@@ -45,49 +50,74 @@ func (h *heap) hold() {
 	h.prio = priority()
 	runtime.GC()
 	h.percent = debug.SetGCPercent(-1)
-	total, allocated := inUse()
-	h.left = allocated
-	h.limit = debug.SetMemoryLimit(int64(min(total+mostGarbage, math.MaxInt64))) //nolint:gosec // bounded here
+	h.ended = make(chan struct{})
+	go h.watch(h.ended)
 }
 
-// release has the collector run again once the last work is done.
+// release has the collector run by itself again once the last work is done.
 func (h *heap) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.works--; h.works > 0 || h.off {
 		return
 	}
-	debug.SetMemoryLimit(h.limit)
+	close(h.ended)
 	debug.SetGCPercent(h.percent)
 }
 
-// rise gives the calling thread, which works aside, the class of the others again.
-func (h *heap) rise() error { return setThreadClass(roundRobin, h.prio) }
-
-// Collect is called by work aside where it is between two pieces, every few hundred microseconds. It collects garbage, if much
-// has gathered. The work's thread has the class of the others meanwhile, so nobody waits for an ordinary one. Beside other
-// work, and where the collector runs as always, it does nothing.
-func Collect() {
-	h := &garbage
+// leave makes the calling thread, which the caller has locked, an ordinary one. It returns its number for [heap.back].
+func (h *heap) leave() (tid int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.works != 1 || h.off {
-		return
-	}
-	if _, allocated := inUse(); allocated-h.left < collectAt || h.rise() != nil {
-		return
-	}
-	runtime.GC()
-	_, h.left = inUse()
-	_ = setThreadClass(ordinary, 0) // As Aside did it.
+	tid = unix.Gettid()
+	h.threads = append(h.threads, tid)
+	_ = setThreadClass(0, ordinary, 0)
+	return tid
 }
 
-// inUse returns how many bytes the runtime holds of the computer's memory, as its memory limit counts them, and how many
-// were ever allocated.
-func inUse() (total, allocated uint64) {
-	s := [...]metrics.Sample{
-		{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+// back gives the calling thread the class of the others for what is left, its end: the collector runs again.
+func (h *heap) back(tid int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.threads = slices.DeleteFunc(h.threads, func(t int) bool { return t == tid })
+	_ = setThreadClass(0, roundRobin, h.prio)
+}
+
+// watch collects what gathers until the last work has ended.
+func (h *heap) watch(ended <-chan struct{}) {
+	look := time.NewTicker(collectEvery)
+	defer look.Stop()
+	left := allocated()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-look.C:
+		}
+		if allocated()-left >= collectAt {
+			h.collect()
+			left = allocated()
+		}
 	}
+}
+
+// collect collects garbage while the works' threads have the class of the others. Where they may not have it, it collects all
+// the same: memory is what the robot needs as well.
+func (h *heap) collect() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, tid := range h.threads {
+		_ = setThreadClass(tid, roundRobin, h.prio)
+	}
+	runtime.GC()
+	for _, tid := range h.threads {
+		_ = setThreadClass(tid, ordinary, 0)
+	}
+}
+
+// allocated is how many bytes were ever allocated on the heap.
+func allocated() uint64 {
+	s := [1]metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(s[:])
-	return s[0].Value.Uint64() - s[1].Value.Uint64(), s[2].Value.Uint64()
+	return s[0].Value.Uint64()
 }

@@ -49,9 +49,11 @@ func Realtime() error {
 	// runtime may go on with this work on another one in between, and the guard would be an ordinary process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := setThreadClass(roundRobin, Priority); err != nil {
+	if err := setThreadClass(0, roundRobin, Priority); err != nil {
 		return fmt.Errorf("real-time scheduling: %w; the guard runs as an ordinary process and is late when the computer is busy", err)
 	}
+	// Where it cannot start anew, no thread of an ordinary process stays behind in that class.
+	defer func() { _ = setThreadClass(0, ordinary, 0) }()
 	// Niceness counts for the threads that leave the class again, see [Aside]: the others now and then wait for them. Whoever may
 	// enter the class by a limit alone may not become less nice; the unit's CPUWeight has to do then.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, leastNice)
@@ -88,10 +90,10 @@ func BoundSpinning() error {
 
 type schedParam struct{ priority int32 }
 
-// setThreadClass changes the calling thread, which the caller has locked.
-func setThreadClass(class uintptr, priority int32) error {
+// setThreadClass changes a thread of this process, 0 for the calling one, which the caller has locked.
+func setThreadClass(tid int, class uintptr, priority int32) error {
 	p := schedParam{priority}
-	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
+	_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, uintptr(tid), class, uintptr(unsafe.Pointer(&p))) //nolint:gosec // the kernel reads one int
 	if errno != 0 {
 		return errno
 	}

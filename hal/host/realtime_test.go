@@ -69,7 +69,7 @@ func become(class int) error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := setThreadClass(uintptr(class), lowest); err != nil { //nolint:gosec // a class
+	if err := setThreadClass(0, uintptr(class), lowest); err != nil { //nolint:gosec // a class
 		return err
 	}
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, leastNice); err != nil {
@@ -128,9 +128,9 @@ func besideWork(how string) string {
 
 var kept [][]byte
 
-// allocate makes garbage for a while, and lets it be collected as work aside does.
+// allocate makes garbage for a while.
 func allocate(d time.Duration) {
-	for end := time.Now().Add(d); time.Now().Before(end); Collect() {
+	for end := time.Now().Add(d); time.Now().Before(end); {
 		for range 100 {
 			kept = append(kept[:0], make([]byte, 64), make([]byte, 256))
 		}
@@ -158,7 +158,7 @@ func busyStart(how string) string {
 	if err := unix.Setrlimit(unix.RLIMIT_RTTIME, &start); err != nil {
 		return err.Error()
 	}
-	if err := setThreadClass(roundRobin, Priority); err != nil {
+	if err := setThreadClass(0, roundRobin, Priority); err != nil {
 		return err.Error()
 	}
 	compute(1300 * time.Millisecond)
