@@ -26,6 +26,7 @@ func Compile(spec Spec, robot Robot) (*Set, error) {
 	c.roles(spec.Roles)
 	c.set.taskByName, c.set.operatorByName = c.factNamesOf("tasks", spec.Tasks), c.factNamesOf("operators", spec.Operators)
 	c.shifts(spec.Shifts)
+	c.specialDays(spec.SpecialDays)
 	c.set.chain = c.chain(robot.Chain)
 	c.zones(spec.Zones, &robot)
 	if len(c.errs) == 0 {
@@ -143,15 +144,38 @@ func (c *compiler) shifts(specs []ShiftSpec) {
 		for k, w := range spec.Windows[:min(len(spec.Windows), maxWindows)] {
 			windows = append(windows, at.window(k, w))
 		}
-		c.set.shifts = append(c.set.shifts, windows)
+		c.set.shifts = append(c.set.shifts, shift{windows, spec.Outside})
+	}
+}
+
+func (c *compiler) specialDays(specs []SpecialDay) {
+	for i, d := range capped(c, "special days", specs, MaxSpecialDays) {
+		at := item{c, "special days", i, ""}
+		date := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
+		if y, m, day := date.Date(); y != d.Year || m != d.Month || day != d.Day || d.Year < 1970 || d.Year > 9999 {
+			at.fail("Day", -1, "is %04d-%02d-%02d, expected a date from 1970 to 9999", d.Year, d.Month, d.Day)
+		}
+		if d.As < time.Sunday || d.As > Holiday {
+			at.fail("As", -1, "is %d, expected 0 (Sunday) to 7 (Holiday)", int(d.As))
+		}
+		at.another(d)
+		c.set.special = append(c.set.special, d)
+	}
+	slices.SortFunc(c.set.special, byDate)
+}
+
+// another reports a date that was there already.
+func (i item) another(d SpecialDay) {
+	if slices.ContainsFunc(i.c.set.special, func(o SpecialDay) bool { return byDate(o, d) == 0 }) {
+		i.fail("Day", -1, "is %04d-%02d-%02d for the second time", d.Year, d.Month, d.Day)
 	}
 }
 
 func (i item) window(k int, spec WindowSpec) window {
 	w := window{start: spec.StartMin, end: spec.EndMin}
 	for _, d := range spec.Days {
-		if d < time.Sunday || d > time.Saturday {
-			i.fail("Windows", k, "has the weekday %d, expected 0 (Sunday) to 6", int(d))
+		if d < time.Sunday || d > Holiday {
+			i.fail("Windows", k, "has the weekday %d, expected 0 (Sunday) to 7 (Holiday)", int(d))
 			continue
 		}
 		w.days |= 1 << uint(d)

@@ -344,7 +344,7 @@ func TestDigestTellsSetsApart(t *testing.T) {
 		z.Holes = [][]Vertex{rect(6000, 0, 7000, 1000)}
 		s := site(z)
 		s.Roles, s.Location = []string{"porter", "cleaner"}, time.UTC
-		s.Shifts = []ShiftSpec{{"day", []WindowSpec{{allDays(), 360, 720}}}, {"night", []WindowSpec{{allDays(), 720, 360}}}}
+		s.Shifts = []ShiftSpec{{"day", []WindowSpec{{allDays(), 360, 720}}, false}, {"night", []WindowSpec{{allDays(), 720, 360}}, false}}
 		s.NotBefore, s.NotAfter = epoch(), epoch().Add(time.Hour)
 		return s
 	}
@@ -368,6 +368,10 @@ func TestDigestTellsSetsApart(t *testing.T) {
 		"window start":    func(s *Spec) { s.Shifts[0].Windows[0].StartMin++ },
 		"window end":      func(s *Spec) { s.Shifts[0].Windows[0].EndMin++ },
 		"a window more":   func(s *Spec) { s.Shifts[0].Windows = append(s.Shifts[0].Windows, WindowSpec{allDays(), 1, 2}) },
+		"outside":         func(s *Spec) { s.Shifts[0].Outside = true },
+		"a special day":   func(s *Spec) { s.SpecialDays = []SpecialDay{{2026, 12, 25, Holiday}} },
+		"another one":     func(s *Spec) { s.SpecialDays = []SpecialDay{{2026, 12, 26, Holiday}} },
+		"as a Sunday":     func(s *Spec) { s.SpecialDays = []SpecialDay{{2026, 12, 25, time.Sunday}} },
 		"location":        func(s *Spec) { s.Location = berlin(t) },
 		"not before":      func(s *Spec) { s.NotBefore = s.NotBefore.Add(time.Second) },
 		"not after":       func(s *Spec) { s.NotAfter = s.NotAfter.Add(time.Second) },

@@ -52,8 +52,8 @@ func goldenSpec(l *lcg, loc *time.Location) Spec {
 	spec := Spec{
 		Floors: []FloorSpec{{"f0", Allow}, {"f1", Deny}}, Roles: []string{"porter", "cleaner"}, Location: loc,
 		Shifts: []ShiftSpec{
-			{"day", []WindowSpec{{allDays(), 6 * 60, 22 * 60}}},
-			{"night", []WindowSpec{{allDays(), 22 * 60, 6 * 60}}},
+			{"day", []WindowSpec{{allDays(), 6 * 60, 22 * 60}}, false},
+			{"night", []WindowSpec{{allDays(), 22 * 60, 6 * 60}}, false},
 		},
 	}
 	for i := range 60 {

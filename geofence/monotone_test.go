@@ -79,7 +79,7 @@ func drawMoment(t *rapid.T) *moment {
 	m.spec = site(zones...)
 	m.spec.Tasks, m.spec.Operators = []string{"delivery", "cleaning"}, []string{"ward", "lab"}
 	m.spec.Roles, m.spec.Location = []string{"porter", "cleaner"}, time.UTC
-	m.spec.Shifts = []ShiftSpec{{"day", []WindowSpec{{allDays(), 6 * 60, 20 * 60}}}, {"night", []WindowSpec{{allDays(), 20 * 60, 6 * 60}}}}
+	m.spec.Shifts = []ShiftSpec{{"day", []WindowSpec{{allDays(), 6 * 60, 20 * 60}}, false}, {"night", []WindowSpec{{allDays(), 20 * 60, 6 * 60}}, false}}
 	if rng.IntN(3) == 0 {
 		hall := room("hall", rect(-1500-int32(rng.IntN(2000)), -1500, 1500, 1500+int32(rng.IntN(2000))))
 		ward := room("ward", rect(500, -2500, 3500, 500))

@@ -13,7 +13,7 @@ type Set struct {
 	runs   []bounds
 	floors []floor
 	covers []cover
-	shifts [][]window
+	shifts []shift
 	roles  []string
 
 	floorByID, zoneByID, roleByID map[string]int
@@ -25,6 +25,7 @@ type Set struct {
 	warns  []int32
 	warnMM float64
 
+	special             []SpecialDay // by date
 	location            *time.Location
 	notBefore, notAfter time.Time
 
@@ -192,11 +193,17 @@ func (s *Set) sum() uint64 {
 	for _, name := range s.roles {
 		h.string(name)
 	}
-	for _, windows := range s.shifts {
-		h.uint(uint64(len(windows)))
-		for _, w := range windows {
+	for _, one := range s.shifts {
+		h.uint(uint64(len(one.windows)))
+		for _, w := range one.windows {
 			h.uint(uint64(w.days)<<32 | uint64(w.start)<<16 | uint64(w.end))
 		}
+		if one.outside {
+			h.uint(1)
+		}
+	}
+	for _, d := range s.special {
+		h.uint(uint64(d.Year)<<32 | uint64(d.Month)<<16 | uint64(d.Day)<<8 | uint64(d.As)) //nolint:gosec // checked by Compile
 	}
 	if s.location != nil {
 		h.string(s.location.String())

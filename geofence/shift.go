@@ -1,22 +1,46 @@
 package geofence
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// shift is a compiled ShiftSpec.
+type shift struct {
+	windows []window
+	outside bool
+}
 
 // window is one weekly interval of a shift, in minutes of the civil day.
 type window struct {
-	days       uint8 // bit d is time.Weekday(d)
+	days       uint8 // bit d is time.Weekday(d), Holiday included
 	start, end int
 }
 
 // runs says whether the civil clock's face is within the window. A window that
-// crosses midnight belongs to the day on which it starts.
-func (w window) runs(day time.Weekday, minute int) bool {
-	today := w.days>>uint(day)&1 != 0
+// crosses midnight belongs to the day on which it starts, so what counts in the
+// morning is which day yesterday was.
+func (w window) runs(today, yesterday time.Weekday, minute int) bool {
+	starts := w.days>>uint(today)&1 != 0
 	if w.start < w.end {
-		return today && minute >= w.start && minute < w.end
+		return starts && minute >= w.start && minute < w.end
 	}
-	yesterday := w.days>>uint((day+6)%7)&1 != 0
-	return today && minute >= w.start || yesterday && minute < w.end
+	return starts && minute >= w.start || w.days>>uint(yesterday)&1 != 0 && minute < w.end
+}
+
+// byDate orders special days.
+func byDate(a, b SpecialDay) int {
+	return cmp.Or(cmp.Compare(a.Year, b.Year), cmp.Compare(a.Month, b.Month), cmp.Compare(a.Day, b.Day))
+}
+
+// countsAs is what day the date of t counts as, in t's own time zone.
+func (s *Set) countsAs(t time.Time) time.Weekday {
+	year, month, day := t.Date()
+	if i, special := slices.BinarySearchFunc(s.special, SpecialDay{Year: year, Month: month, Day: day}, byDate); special {
+		return s.special[i].As
+	}
+	return t.Weekday()
 }
 
 // running returns the set of shifts that run at the civil time t.
@@ -26,14 +50,20 @@ func (s *Set) running(t time.Time) uint64 {
 	}
 	local := t.In(s.location)
 	hour, minute, _ := local.Clock()
-	day := local.Weekday()
+	year, month, day := local.Date()
+	// Noon of UTC, since there is no night there in which a clock jumps over a whole date.
+	today, yesterday := s.countsAs(local), s.countsAs(time.Date(year, month, day-1, 12, 0, 0, 0, time.UTC))
 	var set uint64
 	for i := range s.shifts {
-		for _, w := range s.shifts[i] {
-			if w.runs(day, hour*60+minute) {
-				set |= 1 << uint(i)
+		runs := false
+		for _, w := range s.shifts[i].windows {
+			if w.runs(today, yesterday, hour*60+minute) {
+				runs = true
 				break
 			}
+		}
+		if runs != s.shifts[i].outside {
+			set |= 1 << uint(i)
 		}
 	}
 	return set

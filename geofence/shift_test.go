@@ -250,7 +250,7 @@ func TestWindowAgreesWithCounting(t *testing.T) {
 			off := ((day*1440+minute-begin)%10080 + 10080) % 10080
 			want = want || w.days>>uint(d)&1 != 0 && off < length
 		}
-		if got := w.runs(time.Weekday(day), minute); got != want {
+		if got := w.runs(time.Weekday(day), time.Weekday((day+6)%7), minute); got != want {
 			t.Fatalf("runs = %v, want %v", got, want)
 		}
 	})

@@ -18,6 +18,8 @@ const (
 	MaxFloors = 256
 	// MaxShifts is the greatest number of shifts.
 	MaxShifts = 64
+	// MaxSpecialDays is the greatest number of dates that count as another day.
+	MaxSpecialDays = 1024
 	// MaxRoles is the greatest number of roles.
 	MaxRoles = 64
 	// MaxFootprint is the greatest number of vertices of the robot's contour.
@@ -82,6 +84,8 @@ type Spec struct {
 	Floors []FloorSpec
 	Zones  []ZoneSpec
 	Shifts []ShiftSpec
+	// SpecialDays are the dates that count as another day than their weekday, each once.
+	SpecialDays []SpecialDay
 	// Roles are the names that zones may bind, at most MaxRoles.
 	Roles []string
 	// Tasks and Operators are the names that zones may ask for, at most MaxNames each.
@@ -163,6 +167,22 @@ type ShiftSpec struct {
 	// ID is unique and not empty.
 	ID      string
 	Windows []WindowSpec
+	// Outside has the shift run while none of its windows does.
+	Outside bool
+}
+
+// Holiday is the eighth kind of day, beside the seven weekdays: it comes on no date but those that SpecialDays name.
+const Holiday = time.Saturday + 1
+
+// SpecialDay is a date of the civil calendar that counts as another day than its weekday: a public holiday, a Saturday on which
+// everybody works. What starts on a weekday does not start on it then, and what starts on the other day does.
+type SpecialDay struct {
+	// Year is in [1970, 9999]; with Month and Day it is a date that exists.
+	Year  int
+	Month time.Month
+	Day   int
+	// As is a weekday or Holiday.
+	As time.Weekday
 }
 
 // WindowSpec is a weekly window [StartMin, EndMin) in minutes of the civil day.
@@ -171,6 +191,7 @@ type ShiftSpec struct {
 // nights the window is an hour shorter or longer, and an hour that the clock
 // shows twice counts twice.
 type WindowSpec struct {
+	// Days are weekdays and Holiday.
 	Days []time.Weekday
 	// StartMin is in [0, 1440), EndMin in (0, 1440]; they differ.
 	StartMin, EndMin int

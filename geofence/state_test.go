@@ -27,8 +27,8 @@ func sceneSpec(t tb, seed uint64) Spec {
 		Roles:    []string{"porter", "cleaner"},
 		Location: berlin(t),
 		Shifts: []ShiftSpec{
-			{"day", []WindowSpec{{allDays(), 6 * 60, 14*60 + 1}}},
-			{"night", []WindowSpec{{allDays(), 22 * 60, 6 * 60}}},
+			{"day", []WindowSpec{{allDays(), 6 * 60, 14*60 + 1}}, false},
+			{"night", []WindowSpec{{allDays(), 22 * 60, 6 * 60}}, false},
 		},
 	}
 	for len(spec.Zones) < 40 {

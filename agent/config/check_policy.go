@@ -25,6 +25,7 @@ func (d *document) checkPolicy(p *Policy, profile *profileDocument, topics *Topi
 				"another time than start", s.End.String(), `a whole day is "00:00" to "24:00"`)
 		}
 	}
+	d.checkCalendar(p)
 	for i, r := range p.Robots {
 		d.references(at("robots", i, "roles"), r.Roles, p.Roles, "roles")
 	}
@@ -108,7 +109,7 @@ func (d *document) checkZone(p *Policy, i int, floors []string) {
 	if len(z.Shifts) > 0 && len(z.OutsideShifts) > 0 {
 		d.wrong(where.child("outside_shifts"), ruleExclusive, "shifts or outside_shifts", "both", "")
 	}
-	if len(z.OutsideShifts) > 0 && d.clean("shifts") && len(complement(p.Shifts, z.OutsideShifts)) == 0 {
+	if len(z.OutsideShifts) > 0 && d.clean("shifts") && len(p.SpecialDays) == 0 && fillsTheWeek(p.Shifts, z.OutsideShifts) {
 		d.wrong(where.child("outside_shifts"), "never", "shifts that leave some of the week", "shifts that cover all of it",
 			"the zone would never apply")
 	}

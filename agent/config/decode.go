@@ -307,8 +307,8 @@ func (d *decoder) days(n *strictyaml.Node, v reflect.Value, f *field, where *pat
 	v.SetUint(uint64(set))
 }
 
-// dayNames lists the weekdays in Go's order.
-func dayNames() []string { return []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} }
+// dayNames lists the weekdays in Go's order, and the holiday.
+func dayNames() []string { return []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "holiday"} }
 
 func dayPrefix(word string, names []string) string {
 	for _, n := range names {

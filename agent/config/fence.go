@@ -94,6 +94,11 @@ func (p *Policy) translate(clean func(parts ...any) bool) *translation {
 			t.shifts = append(t.shifts, i)
 		}
 	}
+	for i := range p.SpecialDays {
+		if day, ok := p.SpecialDays[i].day(); ok && clean("special_days", i) {
+			t.spec.SpecialDays = append(t.spec.SpecialDays, day)
+		}
+	}
 	t.spec.Roles = append([]string{anyRobot}, p.Roles...)
 	t.spec.Tasks, t.spec.Operators = slices.Clone(p.Tasks), slices.Clone(p.Operators)
 	for i := range p.Zones {
@@ -137,7 +142,7 @@ func (t *translation) zone(p *Policy, z *Zone) geofence.ZoneSpec {
 	if shift := exceptRole(z.OutsideShifts); shift != "" {
 		out.Shifts = []string{shift}
 		if !slices.ContainsFunc(t.spec.Shifts, func(s geofence.ShiftSpec) bool { return s.ID == shift }) {
-			t.spec.Shifts = append(t.spec.Shifts, geofence.ShiftSpec{ID: shift, Windows: complement(p.Shifts, z.OutsideShifts)})
+			t.spec.Shifts = append(t.spec.Shifts, geofence.ShiftSpec{ID: shift, Windows: windows(p.Shifts, z.OutsideShifts), Outside: true})
 			t.shifts = append(t.shifts, -1)
 		}
 	}
@@ -199,7 +204,7 @@ func (s *Shift) window() geofence.WindowSpec {
 	if w.EndMin == 0 {
 		w.EndMin = minutesPerDay // "00:00" as an end is the same midnight as "24:00"
 	}
-	for d := time.Sunday; d <= time.Saturday; d++ {
+	for d := time.Sunday; d <= geofence.Holiday; d++ {
 		if s.Days.Has(d) {
 			w.Days = append(w.Days, d)
 		}
@@ -207,58 +212,20 @@ func (s *Shift) window() geofence.WindowSpec {
 	return w
 }
 
-const (
-	minutesPerDay  = 24 * 60
-	minutesPerWeek = 7 * minutesPerDay
-)
-
-// complement returns the windows of the week that lie in none of the named shifts. Shifts are judged by the clock's face
-// alone, so the week's minutes are all there is.
-func complement(shifts []Shift, names []string) []geofence.WindowSpec {
-	var in [minutesPerWeek]bool
+// windows are those of the named shifts.
+func windows(shifts []Shift, names []string) (out []geofence.WindowSpec) {
 	for i := range shifts {
-		if !slices.Contains(names, shifts[i].ID) {
-			continue
-		}
-		w := shifts[i].window()
-		length := w.EndMin - w.StartMin
-		if length <= 0 {
-			length += minutesPerDay
-		}
-		for _, d := range w.Days {
-			for m := range length {
-				in[(int(d)*minutesPerDay+w.StartMin+m)%minutesPerWeek] = true
-			}
-		}
-	}
-	var out []geofence.WindowSpec
-	for d := range 7 {
-		for m := 0; m < minutesPerDay; {
-			start := m
-			for m < minutesPerDay && !in[d*minutesPerDay+m] {
-				m++
-			}
-			if m > start {
-				out = addWindow(out, time.Weekday(d), start, m)
-			}
-			for m < minutesPerDay && in[d*minutesPerDay+m] {
-				m++
-			}
+		if slices.Contains(names, shifts[i].ID) {
+			out = append(out, shifts[i].window())
 		}
 	}
 	return out
 }
 
-// addWindow adds a day to the window with the same times, or a window.
-func addWindow(out []geofence.WindowSpec, d time.Weekday, start, end int) []geofence.WindowSpec {
-	for i := range out {
-		if out[i].StartMin == start && out[i].EndMin == end {
-			out[i].Days = append(out[i].Days, d)
-			return out
-		}
-	}
-	return append(out, geofence.WindowSpec{Days: []time.Weekday{d}, StartMin: start, EndMin: end})
-}
+const (
+	minutesPerDay  = 24 * 60
+	minutesPerWeek = 7 * minutesPerDay
+)
 
 // fenceRobot returns the geofence's robot. Topics may be nil; then nothing stands in for an unknown covariance.
 func fenceRobot(p *Profile, topics *Topics) geofence.Robot {

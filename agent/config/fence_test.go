@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,34 +37,78 @@ func drawShift(t *rapid.T, id string) Shift {
 	return Shift{ID: id, Days: Days(rapid.IntRange(1, 127).Draw(t, "days")), Start: start, End: end}
 }
 
-// TestComplement compares every minute of the week with the shifts themselves.
-func TestComplement(t *testing.T) {
+// TestFillsTheWeek compares with every minute of the week.
+func TestFillsTheWeek(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var shifts []Shift
 		var names []string
-		var inside []geofence.WindowSpec
 		for i := range rapid.IntRange(1, 4).Draw(t, "shifts") {
 			s := drawShift(t, fmt.Sprint("s", i))
+			if rapid.Bool().Draw(t, "whole") {
+				s.Days, s.Start, s.End = s.Days|3, 0, minutesPerDay
+			}
 			shifts = append(shifts, s)
 			if rapid.Bool().Draw(t, "named") {
 				names = append(names, s.ID)
-				inside = append(inside, s.window())
 			}
 		}
-		outside := complement(shifts, names)
+		inside, all := windows(shifts, names), true
 		for day := time.Sunday; day <= time.Saturday; day++ {
 			for m := range minutesPerDay {
-				if in, out := covers(inside, day, m), covers(outside, day, m); in == out {
-					t.Fatalf("%v %v: inside %v, outside %v\nshifts %+v\noutside %+v", day, TimeOfDay(m), in, out, shifts, outside)
-				}
+				all = all && covers(inside, day, m)
 			}
 		}
-		for _, w := range outside {
-			if w.StartMin < 0 || w.StartMin >= minutesPerDay || w.EndMin <= w.StartMin || w.EndMin > minutesPerDay || len(w.Days) == 0 {
-				t.Fatalf("impossible window %+v", w)
-			}
+		if got := fillsTheWeek(shifts, names); got != all {
+			t.Fatalf("fills the week: %t, expected %t\n%+v", got, all, shifts)
 		}
 	})
+	whole := []Shift{{ID: "a", Days: 0b10101010, End: minutesPerDay}, {ID: "b", Days: 0b01010101, End: minutesPerDay}}
+	if !fillsTheWeek(whole, []string{"a", "b"}) || fillsTheWeek(whole, []string{"a"}) {
+		t.Error("every other day does not fill the week, and both do")
+	}
+}
+
+// TestSpecialDays writes a year's calendar and asks what its dates count as.
+func TestSpecialDays(t *testing.T) {
+	src, err := os.ReadFile("testdata/good/policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(days string) (*Policy, error) {
+		name := filepath.Join(t.TempDir(), "policy.yaml")
+		if err := os.WriteFile(name, []byte("special_days: ["+days+"]\n"+string(src)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(nil, name)
+		if err != nil {
+			return nil, err
+		}
+		return cfg.Policy, nil
+	}
+	p, err := load(`{date: "2026-12-25", counts_as: holiday, name: Christmas Day}, {date: "2026-12-24", counts_as: sat, name: Christmas Eve}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for date, want := range map[string]time.Weekday{"2026-12-25": geofence.Holiday, "2026-12-24": time.Saturday, "2026-12-23": time.Wednesday, "2027-12-25": time.Saturday} {
+		at, err := time.Parse(time.DateOnly, date)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if day, s := p.DayOf(at); day != want || (s != nil) != (s != nil && s.Date == date) {
+			t.Errorf("%s counts as %d by %+v, expected %d", date, day, s, want)
+		}
+	}
+	for days, want := range map[string]string{
+		`{date: "2026-02-30", counts_as: holiday, name: x}`:                                                    "a date that exists",
+		`{date: "25.12.2026", counts_as: holiday, name: x}`:                                                    "a date such as",
+		`{date: "2026-12-25", counts_as: sunday, name: x}`:                                                     "holiday",
+		`{date: "2026-12-25", counts_as: holiday, name: x}, {date: "2026-12-25", counts_as: sun, name: again}`: "2026-12-25",
+		`{date: "2026-12-25", counts_as: holiday}`:                                                             "name",
+	} {
+		if _, err := load(days); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; expected a word of %q", days, err, want)
+		}
+	}
 }
 
 // TestRolesAndExceptions compares whom a zone binds after translation with what the words say.

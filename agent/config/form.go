@@ -56,6 +56,7 @@ var forms = compileForms([]form{
 	},
 	{"ip", `^[0-9a-f:][0-9a-f.:]{1,44}$`, "an IP address such as 192.168.123.164", "no name, no port, small letters", "", nil},
 	{"unit", `^[A-Za-z0-9_][A-Za-z0-9:_.\\@-]{0,240}\.(service|scope)$`, "a systemd unit such as plant.service", "with its ending .service or .scope, as systemctl status shows it", "", nil},
+	{"date", `^(19[7-9]|[2-9][0-9]{2})[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$`, "a date such as 2026-12-25", "year, month and day, with leading zeros", "", nil},
 	{"md5", `^[0-9a-f]{32}$`, "the 32 lower-case hexadecimal digits of an md5sum", "rosmsg md5 prints them", "", nil},
 	{"sha256", `^[0-9a-f]{64}$`, "the 64 lower-case hexadecimal digits of a SHA-256", "sha256sum prints them", "", nil},
 	{"rostype", `^[A-Za-z][A-Za-z0-9_]*/(msg/)?[A-Z][A-Za-z0-9_]*$`, "a message type such as nav_msgs/Odometry", "", "", nil},
@@ -154,7 +155,7 @@ func (d *decoder) describe(f *field, t reflect.Type) string {
 	case t == pointType:
 		return "a point [x, y] in metres"
 	case t == daysType:
-		return "a list of days (mon, tue, wed, thu, fri, sat, sun)"
+		return "a list of days (mon, tue, wed, thu, fri, sat, sun, holiday)"
 	case t == digestType:
 		return "a digest: \"sha256:\" and 64 small hexadecimal digits"
 	case t == timeOfDayType:

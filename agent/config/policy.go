@@ -25,6 +25,8 @@ type Policy struct {
 	Zones []Zone `cfg:"zones" len:"0..10000" eg:"zones: [{zone_id: pharmacy, zone_type: BLOCKED, …}]"`
 	// Shifts are weekly spans of civil time.
 	Shifts []Shift `cfg:"shifts,optional" len:"0..64" eg:"shifts: [{id: day, days: [mon, tue, wed, thu, fri], start: \"06:00\", end: \"20:00\"}]"`
+	// SpecialDays are dates that count as another day of the week, or as a holiday.
+	SpecialDays []SpecialDay `cfg:"special_days,optional" len:"0..1024" eg:"special_days: [{date: \"2026-12-25\", counts_as: holiday, name: Christmas Day}]"`
 	// Roles are the words that zones and robots share.
 	Roles []string `cfg:"roles,optional" len:"0..32" form:"id" eg:"roles: [delivery, cleaning]"`
 	// Tasks are the names of tasks that zones ask for, as the topic mapping's facts give them.
@@ -208,12 +210,23 @@ type FactDemand struct {
 type Shift struct {
 	// ID is unique within the policy.
 	ID string `cfg:"id" form:"id" eg:"id: day"`
-	// Days are the days on which the shift starts.
+	// Days are the days on which the shift starts: weekdays, and holiday for the special days that count as one.
 	Days Days `cfg:"days" eg:"days: [mon, tue, wed, thu, fri]"`
 	// Start belongs to the shift.
 	Start TimeOfDay `cfg:"start" eg:"start: \"06:00\""`
 	// End does not belong to the shift; 24:00 is midnight at the end of the day.
 	End TimeOfDay `cfg:"end" eg:"end: \"20:00\""`
+}
+
+// SpecialDay is a date that counts as another day than its weekday: shifts of that weekday do not start on it, and shifts of
+// the other day do. A shift that began the evening before goes on into it.
+type SpecialDay struct {
+	// Date is a date of the civil calendar in the policy's time zone; each comes once.
+	Date string `cfg:"date" form:"date" eg:"date: \"2026-12-25\""`
+	// CountsAs is the day whose shifts start on it; on a holiday those do that list holiday among their days.
+	CountsAs string `cfg:"counts_as" enum:"holiday|mon|tue|wed|thu|fri|sat|sun" eg:"counts_as: holiday"`
+	// Name is what people call the day.
+	Name string `cfg:"name" len:"1..128" eg:"name: Christmas Day"`
 }
 
 // RobotRoles gives one robot its roles.

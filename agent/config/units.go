@@ -41,7 +41,7 @@ func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", int(t)/60, 
 // MarshalText writes the time as documents do.
 func (t TimeOfDay) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// Days is a set of weekdays, bit time.Sunday to bit time.Saturday.
+// Days is a set of weekdays, bit time.Sunday to bit time.Saturday, and of holidays, bit geofence.Holiday.
 type Days uint8
 
 // Has returns true if the day belongs to the set.

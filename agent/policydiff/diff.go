@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/interlock"
 )
 
@@ -38,6 +39,7 @@ func Diff(old, now *config.Policy) []Change {
 	d.rules()
 	d.channels()
 	d.shifts()
+	d.calendar()
 	d.robots()
 	d.rest()
 	rank := map[Way]int{Looser: 0, Tighter: 1, Other: 2}
@@ -190,12 +192,35 @@ func (d *differ) shifts() {
 	}
 }
 
+// calendar tells the dates that count as another day than before.
+func (d *differ) calendar() {
+	for i := range d.now.SpecialDays {
+		s := &d.now.SpecialDays[i]
+		o := find(d.old.SpecialDays, func(o *config.SpecialDay) bool { return o.Date == s.Date })
+		switch {
+		case o == nil:
+			d.add(Other, "special day "+s.Date, "new: %s counts as %s", s.Name, s.CountsAs)
+		case *o != *s:
+			d.add(Other, "special day "+s.Date, "%s as %s → %s as %s", o.Name, o.CountsAs, s.Name, s.CountsAs)
+		}
+	}
+	for i := range d.old.SpecialDays {
+		s := &d.old.SpecialDays[i]
+		if find(d.now.SpecialDays, func(o *config.SpecialDay) bool { return o.Date == s.Date }) == nil {
+			d.add(Other, "special day "+s.Date, "gone: %s counts as its own weekday", s.Name)
+		}
+	}
+}
+
 func hours(s *config.Shift) string {
 	var days []string
 	for k := range 7 {
 		if day := time.Weekday((k + 1) % 7); s.Days.Has(day) {
 			days = append(days, strings.ToLower(day.String()[:3]))
 		}
+	}
+	if s.Days.Has(geofence.Holiday) {
+		days = append(days, "holiday")
 	}
 	clock := func(t config.TimeOfDay) string { return fmt.Sprintf("%02d:%02d", int(t)/60, int(t)%60) }
 	return fmt.Sprintf("%s %s–%s", strings.Join(days, " "), clock(s.Start), clock(s.End))

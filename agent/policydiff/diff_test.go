@@ -54,6 +54,11 @@ func TestDiff(t *testing.T) {
 		}, Looser, "trigger joints.missing: is off: no arms fitted"},
 		{"slower to notice", func(p *config.Policy) { p.Channels[0].StopAfter = 5 * time.Second }, Looser, "channel operator: stop_after 2s → 5s"},
 		{"no channel", func(p *config.Policy) { p.Channels = nil }, Looser, "channel operator: gone"},
+		{"a holiday", func(p *config.Policy) {
+			p.SpecialDays = append(p.SpecialDays, config.SpecialDay{Date: "2027-01-01", CountsAs: "holiday", Name: "New Year"})
+		}, Other, "new: New Year counts as holiday"},
+		{"a holiday less", func(p *config.Policy) { p.SpecialDays = nil }, Other, "gone: Christmas Day counts as its own weekday"},
+		{"a holiday counts as another day", func(p *config.Policy) { p.SpecialDays[0].CountsAs = "sat" }, Other, "Christmas Day as sun → Christmas Day as sat"},
 		{"shift moves", func(p *config.Policy) { p.Shifts[0].End = 19 * 60 }, Other, "06:00–19:00; it decides when these hold: ward-a-closed"},
 		{"release by an operator", func(p *config.Policy) { p.Startup.Release = "operator" }, Tighter, "startup: release inputs → operator"},
 	} {

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/geofence"
 )
 
 func rect(x0, y0, x1, y1 float64) []config.Point {
@@ -129,6 +130,44 @@ func TestLintNeverActive(t *testing.T) {
 	p.NotAfter = p.NotAfter.Add(time.Minute)
 	if l := Lint(p, nil, "p"); len(l.List) != 0 {
 		t.Errorf("a Sunday of one minute: %v", l.List)
+	}
+}
+
+// TestSpecialDaysOnTheStation: the station's tools judge by the same calendar as the robot, and look past a week for a date of it.
+func TestSpecialDaysOnTheStation(t *testing.T) {
+	p := policyOf()
+	p.Timezone.Location = time.UTC
+	const always = 1<<7 - 1
+	p.Shifts = []config.Shift{{ID: "all", Days: always, End: minutesPerDay}, {ID: "feast", Days: 1 << geofence.Holiday, Start: 22 * 60, End: 2 * 60}}
+	all, feast := &config.Zone{Shifts: []string{"all"}}, &config.Zone{Shifts: []string{"feast"}}
+	at := time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+	if next, ok := NextChange(p, all, at); ok {
+		t.Errorf("without a calendar a shift of every day changes at %v", next)
+	}
+	if everActive(p, feast, weekOf(p, feast)) {
+		t.Error("a shift of holidays runs though there are none")
+	}
+	p.SpecialDays = []config.SpecialDay{{Date: "2026-12-25", CountsAs: "holiday", Name: "Christmas Day"}, {Date: "2026-12-24", CountsAs: "sat", Name: "Christmas Eve"}}
+	if !everActive(p, feast, weekOf(p, feast)) {
+		t.Error("a shift of holidays never runs")
+	}
+	for _, c := range []struct {
+		z    *config.Zone
+		from time.Time
+		want string
+	}{
+		{all, at, "2026-12-25T00:00:00Z"},
+		{feast, at, "2026-12-25T22:00:00Z"},
+		{feast, time.Date(2026, 12, 25, 23, 0, 0, 0, time.UTC), "2026-12-26T02:00:00Z"},
+		{feast, time.Date(2026, 12, 26, 2, 0, 0, 0, time.UTC), "never"},
+	} {
+		got := "never"
+		if next, ok := NextChange(p, c.z, c.from); ok {
+			got = next.Format(time.RFC3339)
+		}
+		if got != c.want {
+			t.Errorf("from %v shift %v changes at %s, expected %s", c.from, c.z.Shifts, got, c.want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/robowarden/robowarden/agent/config"
+	"github.com/robowarden/robowarden/geofence"
 )
 
 const (
@@ -14,20 +15,25 @@ const (
 	minutesPerWeek = 7 * minutesPerDay
 )
 
-// runs says whether a shift runs at a day and minute of the civil clock's face. It belongs to the day on which it starts.
-func runs(s *config.Shift, day time.Weekday, minute int) bool {
-	start, end := int(s.Start), int(s.End)
-	today, yesterday := s.Days.Has(day), s.Days.Has((day+6)%7)
-	if start < end {
-		return today && minute >= start && minute < end
-	}
-	return today && minute >= start || yesterday && minute < end
+// face is what shifts are judged by: which days today and yesterday count as, and the minute of the civil clock.
+type face struct {
+	today, yesterday time.Weekday
+	minute           int
 }
 
-// onSchedule says whether a zone's shifts let it apply at a day and minute.
-func onSchedule(p *config.Policy, z *config.Zone, day time.Weekday, minute int) bool {
+// runs says whether a shift runs. It belongs to the day on which it starts.
+func (f face) runs(s *config.Shift) bool {
+	start, end := int(s.Start), int(s.End)
+	if start < end {
+		return s.Days.Has(f.today) && f.minute >= start && f.minute < end
+	}
+	return s.Days.Has(f.today) && f.minute >= start || s.Days.Has(f.yesterday) && f.minute < end
+}
+
+// onSchedule says whether a zone's shifts let it apply.
+func onSchedule(p *config.Policy, z *config.Zone, f face) bool {
 	any := func(ids []string) bool {
-		return slices.ContainsFunc(p.Shifts, func(s config.Shift) bool { return slices.Contains(ids, s.ID) && runs(&s, day, minute) })
+		return slices.ContainsFunc(p.Shifts, func(s config.Shift) bool { return slices.Contains(ids, s.ID) && f.runs(&s) })
 	}
 	switch {
 	case len(z.Shifts) > 0:
@@ -38,16 +44,19 @@ func onSchedule(p *config.Policy, z *config.Zone, day time.Weekday, minute int) 
 	return true
 }
 
-// ActiveAt says whether a zone's shifts let it apply at an instant, by the civil clock of the policy's time zone.
+// ActiveAt says whether a zone's shifts let it apply at an instant, by the civil clock and the calendar of the policy's time zone.
 func ActiveAt(p *config.Policy, z *config.Zone, t time.Time) bool {
 	if p.Timezone.Location != nil {
 		t = t.In(p.Timezone.Location)
 	}
-	return onSchedule(p, z, t.Weekday(), t.Hour()*60+t.Minute())
+	year, month, day := t.Date()
+	today, _ := p.DayOf(t)
+	yesterday, _ := p.DayOf(time.Date(year, month, day-1, 12, 0, 0, 0, time.UTC))
+	return onSchedule(p, z, face{today, yesterday, t.Hour()*60 + t.Minute()})
 }
 
 // NextChange is the next minute at which a zone's shifts change their mind, within the 8 days that a week can take with a
-// change of the clocks; false if they never do.
+// change of the clocks, or around a special day after that; false if they never do.
 func NextChange(p *config.Policy, z *config.Zone, t time.Time) (time.Time, bool) {
 	if len(z.Shifts) == 0 && len(z.OutsideShifts) == 0 {
 		return time.Time{}, false
@@ -58,6 +67,28 @@ func NextChange(p *config.Policy, z *config.Zone, t time.Time) (time.Time, bool)
 		next = next.Add(time.Minute)
 		if ActiveAt(p, z, next) != now {
 			return next, true
+		}
+	}
+	return besideSpecialDays(p, z, next, now)
+}
+
+// besideSpecialDays looks on for a change on a special day and the one after it, into which its shifts last: on all other days
+// the shifts go as in the week before t.
+func besideSpecialDays(p *config.Policy, z *config.Zone, t time.Time, now bool) (time.Time, bool) {
+	dates := make([]string, len(p.SpecialDays))
+	for i := range p.SpecialDays {
+		dates[i] = p.SpecialDays[i].Date
+	}
+	slices.Sort(dates)
+	for _, date := range dates {
+		day, err := time.ParseInLocation(time.DateOnly, date, p.Timezone.Location)
+		if err != nil || day.Add(48*time.Hour).Before(t) {
+			continue
+		}
+		for m := range 2*minutesPerDay + 120 { // and a change of the clocks
+			if at := day.Add(time.Duration(m) * time.Minute); at.After(t) && ActiveAt(p, z, at) != now {
+				return at, true
+			}
 		}
 	}
 	return time.Time{}, false
@@ -98,13 +129,21 @@ func Binds(z *config.Zone, roles []string) bool {
 	return true
 }
 
-// week is the minutes of the week at which a zone applies.
-type week [minutesPerWeek]bool
+// week is the minutes of the week at which a zone applies, and of a holiday that follows another one, if the calendar has any.
+type week [minutesPerWeek + minutesPerDay]bool
 
 func weekOf(p *config.Policy, z *config.Zone) *week {
+	holidays := slices.ContainsFunc(p.SpecialDays, func(s config.SpecialDay) bool { return s.CountsAs == "holiday" })
 	var w week
 	for m := range w {
-		w[m] = onSchedule(p, z, time.Weekday(m/minutesPerDay), m%minutesPerDay)
+		today := time.Weekday(m / minutesPerDay)
+		yesterday := (today + 6) % 7
+		if today == geofence.Holiday {
+			if yesterday = today; !holidays {
+				break
+			}
+		}
+		w[m] = onSchedule(p, z, face{today, yesterday, m % minutesPerDay})
 	}
 	return &w
 }
