@@ -77,8 +77,8 @@ func rooms() ([]room, error) {
 			{"simulate", roomReload, reload, "-timeout=10h", "-parallel=4", "^$"},
 		} {
 			if name == own.pkg {
-				list = append(list, room{name: own.room, run: []module{{dir: ".", args: []string{"-tags=qualify", own.timeout, own.parallel,
-					"-run=" + own.tests, "-skip=" + own.skip, pkg}}}})
+				only := []string{"-tags=qualify", own.timeout, own.parallel, "-run=" + own.tests, "-skip=" + own.skip, pkg}
+				list = append(list, room{name: own.room, run: []module{{dir: ".", args: only}}})
 				if own.room != roomEnds {
 					apart = append(apart, own.tests)
 				}
