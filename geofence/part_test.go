@@ -478,3 +478,21 @@ func TestPartsAllocateNothing(t *testing.T) {
 		t.Errorf("%v allocations per step, want 0", n)
 	}
 }
+
+// TestNamesOfPartsAndCameras: what there is has its name, and what there is not has none.
+func TestNamesOfPartsAndCameras(t *testing.T) {
+	with, without := compile(t, site(wall(0)), limbed()), compile(t, site(wall(0)), wheels())
+	for i, want := range map[int]string{-1: "", 0: "eye", 1: "", 1 << 40: ""} {
+		if got := with.Camera(i); got != want {
+			t.Errorf("camera %d is %q, expected %q", i, got, want)
+		}
+	}
+	for i, want := range map[int]string{-1: "", 0: "trunk", 4: "head", 5: ""} {
+		if got := with.Part(i); got != want {
+			t.Errorf("part %d is %q, expected %q", i, got, want)
+		}
+	}
+	if without.Camera(0) != "" || without.Part(0) != "" {
+		t.Error("a robot without links has names for them")
+	}
+}

@@ -80,3 +80,21 @@ func TestALeaseCountsUntilItEnds(t *testing.T) {
 		}
 	}
 }
+
+// TestTheLeastDepthOfWhoLeaves: a robot that has lost its lease and is pushed back in is held to how far out it was already.
+func TestTheLeastDepthOfWhoLeaves(t *testing.T) {
+	zone := wall(0)
+	zone.Kind, zone.Loss = Release, LossEvacuate
+	r := newRig(t, site(zone), wheels())
+	r.in.Carried.Known = true
+	r.in.Leases[0] = Lease{Zone: 0, State: Granted, Until: r.now.Boot - time.Second, MaxSpeedMPS: 1.5, Facts: FactTask}
+	depth := func(x float64) float64 {
+		r.at(x, 0, 0)
+		r.pass(200 * time.Millisecond)
+		return r.mem.leaveDepth
+	}
+	first, out, back := depth(2), depth(1.8), depth(2)
+	if !(first > 0 && out < first-100) || back != out {
+		t.Errorf("%.0f mm deep, then %.0f, and pushed back in %.0f; expected the last two to be the same, and less than the first", first, out, back)
+	}
+}
