@@ -15,6 +15,9 @@ import (
 // maxCorners is how many corners a profile's footprint may have, maxJoints how many joints it may list.
 const maxCorners, maxJoints = 32, 64
 
+// maxReachM is how far a corner of a profile's footprint may be from either axis, in m, and maxHeightM how high the body may be.
+const maxReachM, maxHeightM = 10, 5
+
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
@@ -63,8 +66,9 @@ func (d *drafter) outline(p *page) {
 		p.open("  base_frame", "the frame whose pose the pose topic reports, such as base_link")
 	}
 	ring := outward(atMost(b.outline, maxCorners))
-	whole := b.unknown == 0 && len(ring) >= 3 && !b.reaches
-	if whole && b.high > b.low {
+	fitting := !slices.ContainsFunc(ring, func(c [2]float64) bool { return max(math.Abs(c[0]), math.Abs(c[1])) > maxReachM })
+	whole := b.unknown == 0 && len(ring) >= 3 && !b.reaches && fitting
+	if whole && b.high > b.low && b.high-b.low <= maxHeightM {
 		p.with("  height_m: "+number(math.Ceil((b.high-b.low)*1000-1e-3)/1000), "from the URDF's lowest shape to its highest; add the highest load")
 	} else {
 		p.open("  height_m", "in m, with the highest load")
@@ -74,6 +78,8 @@ func (d *drafter) outline(p *page) {
 		corners[i] = fmt.Sprintf("[%s, %s]", number(c[0]), number(c[1]))
 	}
 	switch list := strings.Join(corners, ", "); {
+	case !fitting:
+		p.open("  footprint", fmt.Sprintf("the outline; the URDF's reaches further than %d m from its root, which no profile may: look for a wrong unit there", maxReachM))
 	case whole:
 		p.line("  # The hull of the URDF's shapes; add every load.")
 		p.line("  footprint: [%s]", list)
@@ -191,20 +197,31 @@ func (d *drafter) jointList(p *page) {
 	p.line("")
 }
 
+// What a profile may say of a joint at most: its stops' distance from 0 in rad or m, its speed in rad/s or m/s, its effort in N·m or N.
+const maxPosition, maxVelocity, maxEffort = 100, 200, 10_000
+
+// within is a number, and nothing, which is a TO DO, for one that no profile may have: a wrong unit, most likely.
+func within(v, most float64) string {
+	if math.Abs(v) > most {
+		return ""
+	}
+	return number(v)
+}
+
 func jointLine(j *urdf.Joint) string {
 	parts := []string{"name: " + j.Name, "group: " + groupOf(j.Name)}
 	if j.Type == urdf.Continuous {
 		parts = append(parts, "continuous: true")
 	} else {
-		parts = append(parts, "min: "+number(j.Lower), "max: "+number(j.Upper))
+		parts = append(parts, "min: "+within(j.Lower, maxPosition), "max: "+within(j.Upper, maxPosition))
 	}
 	velocity := ""
 	if j.Velocity > 0 {
-		velocity = number(j.Velocity)
+		velocity = within(j.Velocity, maxVelocity)
 	}
 	parts = append(parts, "max_velocity: "+velocity)
 	if j.Effort > 0 {
-		parts = append(parts, "max_effort: "+number(j.Effort))
+		parts = append(parts, "max_effort: "+within(j.Effort, maxEffort))
 	}
 	return "- {" + strings.Join(parts, ", ") + "}"
 }
