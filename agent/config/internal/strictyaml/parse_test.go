@@ -264,6 +264,15 @@ func sameAsOther(t *testing.T, src string, n *Node) {
 		}
 	}()
 	file, err := goccy.ParseBytes([]byte(src), 0, goccy.AllowDuplicateMapKey())
+	// Within a flow mapping the other reader takes [a:b] for [{a: b}], other than YAML 1.2 (7.3.3: a colon is a plain text's
+	// where no space follows) and other than it does itself outside of one; and it refuses [a:%b], since no text begins with that.
+	pair := pairInList.MatchString(src)
+	if err != nil && pair {
+		without := pairInList.ReplaceAllStringFunc(src, func(s string) string { return strings.ReplaceAll(s, ":", "_") })
+		if _, err = goccy.ParseBytes([]byte(without), 0, goccy.AllowDuplicateMapKey()); err == nil {
+			return
+		}
+	}
 	if err != nil {
 		t.Fatalf("accepted as %s, but the other reader says %v", dump(n), err)
 	}
@@ -273,9 +282,7 @@ func sameAsOther(t *testing.T, src string, n *Node) {
 			docs = append(docs, other(d.Body))
 		}
 	}
-	// Within a flow mapping the other reader takes [a:b] for [{a: b}], other than YAML 1.2 (7.3.3: a colon is a plain text's
-	// where no space follows) and other than it does itself outside of one.
-	if got := strings.Join(docs, " --- "); got != plainDump(n) && !pairInList.MatchString(src) {
+	if got := strings.Join(docs, " --- "); got != plainDump(n) && !pair {
 		t.Fatalf("%q\nwe read   %s\nthey read %s", src, plainDump(n), got)
 	}
 }
