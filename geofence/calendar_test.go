@@ -97,7 +97,7 @@ func TestSpecialDaysThatAreNone(t *testing.T) {
 		"2026-13-01": {{2026, 13, 1, Holiday}},
 		"0000-00-00": {{}},
 		"expected 0": {{2026, time.May, 1, Holiday + 1}},
-		"second":     {{2026, time.May, 1, Holiday}, {2026, time.June, 1, Holiday}, {2026, time.May, 1, time.Sunday}},
+		"days[0]":    {{2026, time.May, 1, Holiday}, {2026, time.June, 1, Holiday}, {2026, time.May, 1, time.Sunday}},
 		"special da": make([]SpecialDay, MaxSpecialDays+1),
 	} {
 		spec := shifted(t, WindowSpec{[]time.Weekday{Holiday}, 0, 1440})

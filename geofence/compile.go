@@ -149,6 +149,7 @@ func (c *compiler) shifts(specs []ShiftSpec) {
 }
 
 func (c *compiler) specialDays(specs []SpecialDay) {
+	seen := map[time.Time]int{}
 	for i, d := range capped(c, "special days", specs, MaxSpecialDays) {
 		at := item{c, "special days", i, ""}
 		date := time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC)
@@ -158,17 +159,14 @@ func (c *compiler) specialDays(specs []SpecialDay) {
 		if d.As < time.Sunday || d.As > Holiday {
 			at.fail("As", -1, "is %d, expected 0 (Sunday) to 7 (Holiday)", int(d.As))
 		}
-		at.another(d)
+		if first, taken := seen[date]; taken {
+			at.fail("Day", -1, "is %04d-%02d-%02d, as special days[%d] is", d.Year, d.Month, d.Day, first)
+		} else {
+			seen[date] = i
+		}
 		c.set.special = append(c.set.special, d)
 	}
 	slices.SortFunc(c.set.special, byDate)
-}
-
-// another reports a date that was there already.
-func (i item) another(d SpecialDay) {
-	if slices.ContainsFunc(i.c.set.special, func(o SpecialDay) bool { return byDate(o, d) == 0 }) {
-		i.fail("Day", -1, "is %04d-%02d-%02d for the second time", d.Year, d.Month, d.Day)
-	}
 }
 
 func (i item) window(k int, spec WindowSpec) window {

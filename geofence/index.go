@@ -152,8 +152,8 @@ func (t *tree) bytes() int { return leafBytes*len(t.leaves) + nodeBytes*len(t.no
 
 // Sizes in memory, and what a map needs for each entry with its key's header.
 const (
-	edgeBytes, boundsBytes, coverBytes, zoneBytes, nodeBytes, leafBytes, bodyBytes = 16, 16, 24, 312, 20, 24, 816
-	entryBytes                                                                     = 48
+	edgeBytes, boundsBytes, coverBytes, zoneBytes, nodeBytes, leafBytes, bodyBytes, specialDayBytes = 16, 16, 24, 312, 20, 24, 816, 32
+	entryBytes                                                                                      = 48
 )
 
 // Bytes is how much memory the zones take up, with their index and texts; a fence on them needs about half as much again.
@@ -163,7 +163,7 @@ func (s *Set) Bytes() int {
 		info := &s.zones[i].info
 		n += len(info.ID) + len(info.Name) + len(info.Reason)
 	}
-	n += bodyBytes * len(s.bodies)
+	n += bodyBytes*len(s.bodies) + specialDayBytes*len(s.special)
 	for i := range s.floors {
 		f := &s.floors[i]
 		n += f.solid.bytes() + f.keepTree.bytes() + f.limbs.bytes() + 4*(len(f.keep)+len(f.limbs.views))

@@ -63,7 +63,7 @@ func TestSizesAreThoseInMemory(t *testing.T) {
 	for _, tc := range []struct {
 		of   any
 		size int
-	}{{edge{}, edgeBytes}, {bounds{}, boundsBytes}, {cover{}, coverBytes}, {zone{}, zoneBytes}, {leaf{}, leafBytes}, {node{}, nodeBytes}} {
+	}{{edge{}, edgeBytes}, {bounds{}, boundsBytes}, {cover{}, coverBytes}, {zone{}, zoneBytes}, {leaf{}, leafBytes}, {node{}, nodeBytes}, {SpecialDay{}, specialDayBytes}} {
 		if got := int(reflect.TypeOf(tc.of).Size()); got > tc.size || got < tc.size-64 {
 			t.Errorf("%T takes %d bytes, counted are %d", tc.of, got, tc.size)
 		}
