@@ -199,6 +199,17 @@ func TestSilenceAgreesWithTheCore(t *testing.T) {
 		p := *base
 		p.Floors, p.Zones = []config.Floor{{ID: "f", Unbounded: "for the test"}}, []config.Zone{z}
 		minute := rapid.Int64Range(0, 2*366*24*60).Draw(t, "minute")
+		p.Shifts = slices.Clone(base.Shifts)
+		p.SpecialDays = nil
+		for i := range p.Shifts {
+			if rapid.Bool().Draw(t, "on holidays") {
+				p.Shifts[i].Days |= 1 << geofence.Holiday
+			}
+		}
+		day := time.Unix(1_790_000_000+60*minute, 0).In(p.Timezone.Location).AddDate(0, 0, rapid.IntRange(-2, 1).Draw(t, "special day"))
+		for i, as := range rapid.SliceOfN(rapid.SampledFrom([]string{"holiday", "sun", "wed"}), 0, 2).Draw(t, "counts as") {
+			p.SpecialDays = append(p.SpecialDays, config.SpecialDay{Date: day.AddDate(0, 0, i).Format(time.DateOnly), CountsAs: as, Name: "a feast"})
+		}
 		q := &Question{
 			Policy: &p, Profile: cfg.Profile, Floor: "f", At: time.Unix(1_790_000_000+60*minute, 0), Trust: geofence.ClockTrusted, RolesKnown: true,
 		}
