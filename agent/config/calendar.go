@@ -7,20 +7,29 @@ import (
 	"github.com/robowarden/robowarden/geofence"
 )
 
-// DayOf is what day the date of t counts as in the policy's calendar, by t's own time zone: a weekday, or geofence.Holiday. The
-// special day that says so is nil where it is the date's own weekday.
-func (p *Policy) DayOf(t time.Time) (time.Weekday, *SpecialDay) {
+// DayOf is what day the date of t counts as in the policy's calendar, by t's own time zone: a weekday, or geofence.Holiday.
+func (p *Policy) DayOf(t time.Time) time.Weekday {
 	if len(p.SpecialDays) > 0 {
 		date := t.Format(time.DateOnly)
 		for i := range p.SpecialDays {
 			if s := &p.SpecialDays[i]; s.Date == date {
 				if day, ok := s.day(); ok {
-					return day.As, s
+					return day.As
 				}
 			}
 		}
 	}
-	return t.Weekday(), nil
+	return t.Weekday()
+}
+
+// FirstHoliday is the first of the special days that counts as a holiday, nil if there is none.
+func (p *Policy) FirstHoliday() *SpecialDay {
+	for i := range p.SpecialDays {
+		if p.SpecialDays[i].CountsAs == dayNames()[geofence.Holiday] {
+			return &p.SpecialDays[i]
+		}
+	}
+	return nil
 }
 
 // day is the geofence's form. It returns false for a date that does not exist and a day that is none.
@@ -40,6 +49,23 @@ func (d *document) checkCalendar(p *Policy) {
 		s := &p.SpecialDays[i]
 		if _, ok := s.day(); !ok && d.clean("special_days", i) {
 			d.wrong(at("special_days", i, "date"), "no-such-date", "a date that exists", s.Date, "count that month's days")
+		}
+	}
+	d.warnHolidays(p)
+}
+
+// warnHolidays looks for shifts of every weekday that do not run on holidays: whoever writes seven days means every day, and on
+// such a date the zones of that shift would quietly not apply.
+func (d *document) warnHolidays(p *Policy) {
+	const everyWeekday Days = 1<<geofence.Holiday - 1
+	holiday := p.FirstHoliday()
+	if holiday == nil {
+		return
+	}
+	for i := range p.Shifts {
+		if days := p.Shifts[i].Days; days&everyWeekday == everyWeekday && !days.Has(geofence.Holiday) && d.clean("shifts", i) {
+			d.warn(at("shifts", i, "days"), "shift-without-holiday", "holiday among the days of a shift for every day of the week",
+				"none, and "+holiday.Date+" ("+holiday.Name+") counts as one", "its zones do not apply on that date; add holiday, or have the date count as sun")
 		}
 	}
 }

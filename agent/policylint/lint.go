@@ -12,7 +12,6 @@ import (
 
 	"github.com/robowarden/robowarden/agent/config"
 	"github.com/robowarden/robowarden/agent/zones"
-	"github.com/robowarden/robowarden/geofence"
 	"github.com/robowarden/robowarden/interlock"
 )
 
@@ -112,23 +111,6 @@ func (l *linter) shifts() {
 		}
 	}
 	l.uncovered(sets)
-	l.holidays()
-}
-
-// holidays looks for shifts of every day of the week that do not run on the calendar's holidays.
-func (l *linter) holidays() {
-	const everyDay = 1<<7 - 1
-	i := slices.IndexFunc(l.p.SpecialDays, func(s config.SpecialDay) bool { return s.CountsAs == "holiday" })
-	if i < 0 {
-		return
-	}
-	for k := range l.p.Shifts {
-		if s := &l.p.Shifts[k]; s.Days&everyDay == everyDay && !s.Days.Has(geofence.Holiday) {
-			l.find(fmt.Sprintf("shifts[%d] %s", k, s.ID), "shift-without-holiday", "holiday among the days of a shift for every day of the week",
-				fmt.Sprintf("none, and %s (%s) counts as one", l.p.SpecialDays[i].Date, l.p.SpecialDays[i].Name),
-				"its zones do not apply on that date; add holiday to its days, or have the date count as sun")
-		}
-	}
 }
 
 // gap is the minutes between two shifts of which one begins soon after the other ends, 0 if they meet or lie far apart.

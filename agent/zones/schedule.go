@@ -50,9 +50,8 @@ func ActiveAt(p *config.Policy, z *config.Zone, t time.Time) bool {
 		t = t.In(p.Timezone.Location)
 	}
 	year, month, day := t.Date()
-	today, _ := p.DayOf(t)
-	yesterday, _ := p.DayOf(time.Date(year, month, day-1, 12, 0, 0, 0, time.UTC))
-	return onSchedule(p, z, face{today, yesterday, t.Hour()*60 + t.Minute()})
+	yesterday := time.Date(year, month, day-1, 12, 0, 0, 0, time.UTC) // at noon of UTC, where no clock jumps over a date
+	return onSchedule(p, z, face{p.DayOf(t), p.DayOf(yesterday), t.Hour()*60 + t.Minute()})
 }
 
 // NextChange is the next minute at which a zone's shifts change their mind, within the 8 days that a week can take with a
@@ -133,7 +132,7 @@ func Binds(z *config.Zone, roles []string) bool {
 type week [minutesPerWeek + minutesPerDay]bool
 
 func weekOf(p *config.Policy, z *config.Zone) *week {
-	holidays := slices.ContainsFunc(p.SpecialDays, func(s config.SpecialDay) bool { return s.CountsAs == "holiday" })
+	holidays := p.FirstHoliday() != nil
 	var w week
 	for m := range w {
 		today := time.Weekday(m / minutesPerDay)
