@@ -330,59 +330,6 @@ func (a *Agent) ticks(ctx context.Context) error {
 	}
 }
 
-// health looks at what the guard cannot see by itself: the clock's state and the journal's.
-func (a *Agent) health(ctx context.Context) error {
-	const period = 250 * time.Millisecond
-	t := time.NewTicker(period)
-	defer t.Stop()
-	var lost, seq uint64
-	told := false
-	for n := 0; ; n++ {
-		if n%4 == 0 {
-			a.tellMeans()
-			told = told || a.tellOverdue()
-		}
-		trust := a.trust.judge(a.clock.Sync(), a.clock.Boot(), a.clock.Civil())
-		a.guard.SetTrust(trust)
-		h := a.journal.Health()
-		// A disk that hangs gives no error; what it loses tells.
-		a.guard.SetJournalOK(h.Writable && h.Lost == lost)
-		lost = h.Lost
-		if trust == 2 {
-			a.newest.Store(a.trust.floor)
-		}
-		if n%4 == 0 && a.bus.diag != nil {
-			seq++
-			_, _ = a.bus.diag.PublishDiagnostics(seq, a.clock.Civil(), a.diagnostics())
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-	}
-}
-
-// tellMeans tells the core what the guard has left of its computer.
-func (a *Agent) tellMeans() {
-	m := a.means.Look()
-	a.guard.Host(guard.Host{
-		DescriptorsKnown: m.DescriptorsKnown, Descriptors: m.Descriptors, DescriptorLimit: m.DescriptorLimit,
-		MemoryKnown: m.MemoryKnown, MemoryLeft: m.MemoryLeft, Pause: m.Pause,
-	})
-}
-
-// tellOverdue says once which inputs have not come in the time that the policy gives a start.
-func (a *Agent) tellOverdue() bool {
-	var overdue bool
-	var missing []string
-	a.guard.With(func(c *guard.Core) { overdue, missing = c.Overdue() })
-	if overdue {
-		a.log.Error().Strs("inputs", missing).Msg("required inputs have not come within the policy's startup.input_timeout; the robot stays held")
-	}
-	return overdue || len(missing) == 0
-}
-
 // keepTime stores the newest trusted time now and then. It waits for the disk, so it has a goroutine of its own.
 func (a *Agent) keepTime(ctx context.Context) error {
 	const look, keep = time.Second, 10 * time.Minute

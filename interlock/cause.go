@@ -1,6 +1,7 @@
 package interlock
 
-// Cause says more closely why a trigger is present. Codes are stable: new ones go to the end.
+// Cause says more closely why a trigger is present. Numbers are stable: new ones go to the end, and those of causes that are no more
+// stay empty.
 type Cause uint16
 
 // The causes.
@@ -35,10 +36,8 @@ const (
 	CauseJump
 	// CauseFrozen means that the value stands still while the robot moves.
 	CauseFrozen
-	// CauseDisagree means that two sources disagree.
-	CauseDisagree
-	// CauseMapUnknown means that the map is not in the policy.
-	CauseMapUnknown
+	_ // was Disagree, which nothing raised
+	_ // was MapUnknown, which nothing raised
 	// CauseFloorUnknown means that the height fits no floor.
 	CauseFloorUnknown
 	// CauseOutOfLimits means that a value is outside its limits.
@@ -67,8 +66,7 @@ const (
 	CauseUnknownChallenge
 	// CauseReplayedAnswer means that an answer came a second time.
 	CauseReplayedAnswer
-	// CauseLateAnswer means that an answer came after its challenge had expired.
-	CauseLateAnswer
+	_ // was LateAnswer, which nothing raised
 	// CauseAskedToStop means that an authentic answer asks for a stop.
 	CauseAskedToStop
 	// CauseNotListed means that the name is not on the allow-list.
@@ -85,14 +83,12 @@ const (
 	CauseNotRegistered
 	// CauseUnlistedPeer means that a real connection has a peer that is not on the allow-list.
 	CauseUnlistedPeer
-	// CauseNoSuchPeer means that the bus lists a publisher, but no connection to it exists.
-	CauseNoSuchPeer
+	_ // was NoSuchPeer, which nothing raised
 	// CauseNoReply means that the bus did not reply within the deadline.
 	CauseNoReply
 	// CauseForeignWriter means that somebody else writes.
 	CauseForeignWriter
-	// CauseNoListener means that nobody listens.
-	CauseNoListener
+	_ // was NoListener, which nothing raised
 	// CauseDeadlineMissed means that a step came late or took too long.
 	CauseDeadlineMissed
 	// CauseQueueOverflow means that a queue overflowed.
@@ -113,8 +109,7 @@ const (
 	CauseBadSignature
 	// CauseExpired means that the validity has ended.
 	CauseExpired
-	// CauseDigestMismatch means that a digest is not the pinned one.
-	CauseDigestMismatch
+	_ // was DigestMismatch, which nothing raised
 	// CauseNotFound means that the file is not there.
 	CauseNotFound
 	// CauseDamaged means that the checksum is wrong.
@@ -125,10 +120,8 @@ const (
 	CauseUncleanEnd
 	// CauseOrdered means that somebody with authority has ordered it.
 	CauseOrdered
-	// CauseScheduled means that a schedule demands it.
-	CauseScheduled
-	// CauseFlapping means that it tripped too often within the window.
-	CauseFlapping
+	_ // was Scheduled, which nothing raised
+	_ // was Flapping, which nothing raised
 	// CauseNoAck means that the actuator did not acknowledge.
 	CauseNoAck
 	// CauseRefused means that the actuator refused.
@@ -211,8 +204,7 @@ const (
 	CauseSequenceLeap
 	// CauseTooWeak means that the sender is known less well than the policy demands.
 	CauseTooWeak
-	// CauseNoSession means that no session of control is open for the channel.
-	CauseNoSession
+	_ // was NoSession, which nothing raised
 	// CauseLoadTaken means that the robot was taken to carry more, or another load, than before.
 	CauseLoadTaken
 	// CauseTooOften means that commands come more often than they may.

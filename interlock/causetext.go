@@ -17,8 +17,6 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseCovarianceHigh:    {"covariance-high", "the covariance is above the limit"},
 	CauseJump:              {"jump", "the value moved further than it can"},
 	CauseFrozen:            {"frozen", "the value stands still while the robot moves"},
-	CauseDisagree:          {"disagree", "two sources disagree"},
-	CauseMapUnknown:        {"map-unknown", "the map is not in the policy"},
 	CauseFloorUnknown:      {"floor-unknown", "the height fits no floor"},
 	CauseOutOfLimits:       {"out-of-limits", "a value is outside its limits"},
 	CauseIncomplete:        {"incomplete", "parts are missing"},
@@ -33,7 +31,6 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseWrongAnswer:       {"wrong-answer", "an answer's authentication failed"},
 	CauseUnknownChallenge:  {"unknown-challenge", "an answer to a challenge that was never issued"},
 	CauseReplayedAnswer:    {"replayed-answer", "an answer came a second time"},
-	CauseLateAnswer:        {"late-answer", "an answer came after its challenge had expired"},
 	CauseAskedToStop:       {"asked-to-stop", "an authentic answer asks for a stop"},
 	CauseNotListed:         {"not-listed", "the name is not on the allow-list"},
 	CauseTooMany:           {"too-many", "there are more than allowed"},
@@ -42,10 +39,8 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseNotConnected:      {"not-connected", "the consumer is not connected to the gate"},
 	CauseNotRegistered:     {"not-registered", "the bus does not list the gate"},
 	CauseUnlistedPeer:      {"unlisted-peer", "a real connection has a peer that is not on the allow-list"},
-	CauseNoSuchPeer:        {"no-such-peer", "the bus lists a publisher, but no connection to it exists"},
 	CauseNoReply:           {"no-reply", "the bus did not reply within the deadline"},
 	CauseForeignWriter:     {"foreign-writer", "somebody else writes"},
-	CauseNoListener:        {"no-listener", "nobody listens"},
 	CauseDeadlineMissed:    {"deadline-missed", "a step came late or took too long"},
 	CauseQueueOverflow:     {"queue-overflow", "a queue overflowed"},
 	CauseClockStep:         {"clock-step", "the civil clock stepped"},
@@ -56,14 +51,11 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseWriteFailed:       {"write-failed", "writing failed"},
 	CauseBadSignature:      {"bad-signature", "a signature is missing or wrong"},
 	CauseExpired:           {"expired", "the validity has ended"},
-	CauseDigestMismatch:    {"digest-mismatch", "a digest is not the pinned one"},
 	CauseNotFound:          {"not-found", "the file is not there"},
 	CauseDamaged:           {"damaged", "the checksum is wrong"},
 	CauseVersionUnknown:    {"version-unknown", "the version is not known"},
 	CauseUncleanEnd:        {"unclean-end", "the last run did not end in order"},
 	CauseOrdered:           {"ordered", "somebody with authority has ordered it"},
-	CauseScheduled:         {"scheduled", "a schedule demands it"},
-	CauseFlapping:          {"flapping", "it tripped too often within the window"},
 	CauseNoAck:             {"no-ack", "the actuator did not acknowledge"},
 	CauseRefused:           {"refused", "the actuator refused"},
 	CauseStillMoving:       {"still-moving", "measurements show motion"},
@@ -106,7 +98,6 @@ var causeTable = [NumCauses]struct{ code, text string }{
 	CauseHeldBack:          {"held-back", "an authentic command came too late or was overtaken"},
 	CauseSequenceLeap:      {"sequence-leap", "a commander's sequence leaps"},
 	CauseTooWeak:           {"too-weak", "the sender is known less well than the policy demands"},
-	CauseNoSession:         {"no-session", "no session of control is open for the channel"},
 	CauseTooOften:          {"too-often", "commands come more often than they may"},
 	CauseWrongType:         {"wrong-type", "a sender offers another message type or checksum"},
 	CauseMalformed:         {"malformed", "bytes came that are no such message"},
@@ -143,7 +134,7 @@ var causeTable = [NumCauses]struct{ code, text string }{
 
 // String returns the cause's code.
 func (c Cause) String() string {
-	if c >= NumCauses {
+	if c >= NumCauses || causeTable[c].code == "" {
 		return "unknown"
 	}
 	return causeTable[c].code
@@ -151,7 +142,7 @@ func (c Cause) String() string {
 
 // Text says in plain words what the cause means.
 func (c Cause) Text() string {
-	if c >= NumCauses {
+	if c >= NumCauses || causeTable[c].text == "" {
 		return "a cause that this version does not know"
 	}
 	return causeTable[c].text

@@ -70,7 +70,7 @@ func TestFlapGuardLeavesOrdersAndLimitsAlone(t *testing.T) {
 	s := newScript(t, nil)
 	for range 20 {
 		for _, tr := range []Trigger{OrderHold, OrderDock, ZoneMargin, ClockUntrusted} {
-			s.set(tr, Fault(CauseScheduled, 0)).run(50 * ms)
+			s.set(tr, Fault(CauseOrdered, 0)).run(50 * ms)
 			s.set(tr, OK()).run(2500 * ms)
 		}
 	}

@@ -300,7 +300,7 @@ func TestFenceIsJoined(t *testing.T) {
 func TestAxesComeTogether(t *testing.T) {
 	s := newScript(t, nil)
 	s.run(3 * time.Second)
-	s.set(OrderDock, Fault(CauseScheduled, 0)).set(OrderManipulators, Fault(CauseOrdered, 0)).
+	s.set(OrderDock, Fault(CauseOrdered, 0)).set(OrderManipulators, Fault(CauseOrdered, 0)).
 		set(OrderRemote, Fault(CauseOrdered, 0)).run(0)
 	s.want(MotionDockOnly, OrderDock, OrderManipulators, OrderRemote)
 	for _, m := range []Mode{ModeReturnToDock, ModeDisableManipulators, ModeBlockRemote} {

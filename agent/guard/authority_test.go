@@ -177,7 +177,7 @@ func (r *rig) override(id uint64, trigger interlock.Trigger, lasts time.Duration
 func TestOverrideSuspendsAndRestores(t *testing.T) {
 	r := newRig(t, demoParams(t), Start{}).ready()
 	r.drive = func() (float64, float64) { return 0.8, 0 }
-	r.journalOK = false
+	r.journal = JournalFailing
 	r.until("held", 10*time.Second, func() bool { return r.motion() <= interlock.MotionDockOnly })
 	r.run(3 * time.Second)
 	if got := r.override(1, interlock.JournalUnwritable, time.Minute, 0.4, interlock.RoleSafetyEngineer); got.Applied || got.Override.Outcomes[interlock.JournalUnwritable] != interlock.OverrideSecondPerson {
@@ -219,7 +219,7 @@ func TestOverrideSuspendsAndRestores(t *testing.T) {
 
 func TestOverrideIsEndedByOrderAndLeavesOthers(t *testing.T) {
 	r := newRig(t, demoParams(t), Start{}).ready()
-	r.journalOK = false
+	r.journal = JournalFailing
 	r.until("held", 10*time.Second, func() bool { return r.motion() <= interlock.MotionDockOnly })
 	r.override(1, interlock.JournalUnwritable, time.Minute, 0.4, interlock.RoleSafetyEngineer, interlock.RoleSupervisor)
 	if r.motion() != interlock.MotionLimited {

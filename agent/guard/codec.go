@@ -18,7 +18,7 @@ func AppendEvent(b []byte, ev *Event) []byte {
 	case EventTick:
 		e.duration(ev.Tick.Late)
 		e.u8(ev.Tick.Trust)
-		e.flag(ev.Tick.JournalOK)
+		e.u8(uint8(ev.Tick.Journal))
 		e.flag(ev.Tick.BusOK)
 		e.flag(ev.Tick.Heard)
 	case EventPose, EventOdometry, EventSecondPose:

@@ -52,7 +52,7 @@ func genEvent(t *rapid.T) *Event {
 	head := msg.Header{Boot: ev.Boot, Stamp: rapid.Int64().Draw(t, "stamp"), Seq: rapid.Uint32().Draw(t, "seq"), Frame: name(), Peer: peer}
 	switch ev.Kind {
 	case EventTick:
-		ev.Tick = Tick{Late: time.Duration(rapid.Int64().Draw(t, "late")), Trust: 2, JournalOK: flag(), BusOK: flag(), Heard: flag()}
+		ev.Tick = Tick{Late: time.Duration(rapid.Int64().Draw(t, "late")), Trust: 2, Journal: JournalState(rapid.Uint8Range(0, 5).Draw(t, "journal")), BusOK: flag(), Heard: flag()}
 	case EventPose, EventOdometry, EventSecondPose:
 		ev.Pose = &msg.Pose{Header: head, Child: name(), Position: vec(), Orientation: quat(), HasCovariance: flag(), HasTwist: flag()}
 		if ev.Pose.HasCovariance {

@@ -31,7 +31,7 @@ func (s *EventStore) Decode(b []byte) (*Event, error) {
 	ev := &s.Event
 	switch ev.Kind {
 	case EventTick:
-		ev.Tick = Tick{Late: d.duration(), Trust: d.u8(), JournalOK: d.flag(), BusOK: d.flag(), Heard: d.flag()}
+		ev.Tick = Tick{Late: d.duration(), Trust: d.u8(), Journal: JournalState(d.u8()), BusOK: d.flag(), Heard: d.flag()}
 	case EventPose, EventOdometry, EventSecondPose:
 		ev.Pose = &s.pose
 		s.decodePose(&d)

@@ -132,12 +132,45 @@ type Tick struct {
 	Late time.Duration
 	// Trust is the trust in civil time: 0 untrusted, 1 holdover, 2 trusted.
 	Trust uint8
-	// JournalOK is true while the journal can be written and nothing was lost since the last tick.
-	JournalOK bool
+	// Journal says how the journal is.
+	Journal JournalState
 	// BusOK is true while the bus can be asked who publishes what.
 	BusOK bool
 	// Heard is true if the graph was asked at all since the start.
 	Heard bool
+}
+
+// JournalState says whether decisions can be recorded. The numbers are part of the journal's format.
+type JournalState uint8
+
+// States of the journal.
+const (
+	// JournalFailing means that writing fails.
+	JournalFailing JournalState = iota
+	// JournalOK means that the journal can be written, and that nothing was lost since it was looked at before.
+	JournalOK
+	// JournalOverflows means that records were lost because more came than the disk takes.
+	JournalOverflows
+	// JournalFull means that the disk, or the share of it that the guard has, is full.
+	JournalFull
+	// JournalReadOnly means that the file system has become read-only.
+	JournalReadOnly
+)
+
+// condition is what the state means for the trigger. One that this version does not know is a failing journal.
+func (s JournalState) condition() interlock.Condition {
+	switch s {
+	case JournalOK:
+		return interlock.OK()
+	case JournalOverflows:
+		return interlock.Fault(interlock.CauseQueueOverflow, 0)
+	case JournalFull:
+		return interlock.Fault(interlock.CauseDiskFull, 0)
+	case JournalReadOnly:
+		return interlock.Fault(interlock.CauseReadOnly, 0)
+	case JournalFailing:
+	}
+	return interlock.Fault(interlock.CauseWriteFailed, 0)
 }
 
 // PeerChange says what happened to a connection.

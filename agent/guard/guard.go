@@ -87,7 +87,7 @@ type Guard struct {
 	hbMu sync.Mutex
 	line []byte
 
-	journalOK atomic.Bool
+	journal   atomic.Uint32
 	busOK     atomic.Bool
 	heard     atomic.Bool
 	trust     atomic.Uint32
@@ -97,7 +97,7 @@ type Guard struct {
 // New returns a guard that has decided nothing yet: closed until its inputs have been seen.
 func New(opt Options) *Guard {
 	g := &Guard{opt: opt, buf: make([]byte, 0, 128<<10), line: make([]byte, 0, 512)}
-	g.journalOK.Store(true)
+	g.journal.Store(uint32(JournalOK))
 	return g
 }
 
@@ -235,7 +235,7 @@ func (g *Guard) Tick(planned time.Duration) {
 	ev.Tick = Tick{
 		Late:      max(0, ev.Boot-planned),
 		Trust:     uint8(g.trust.Load()), //nolint:gosec // SetTrust takes a uint8
-		JournalOK: g.journalOK.Load(),
+		Journal:   JournalState(g.journal.Load()), //nolint:gosec // SetJournal takes a JournalState
 		BusOK:     g.busOK.Load(),
 		Heard:     g.heard.Load(),
 	}
@@ -252,8 +252,8 @@ func (g *Guard) SetTrust(trust uint8) { g.trust.Store(uint32(trust)) }
 // Trust returns what SetTrust said last.
 func (g *Guard) Trust() uint8 { return uint8(g.trust.Load()) } //nolint:gosec // SetTrust takes a uint8
 
-// SetJournalOK says whether the journal can be written.
-func (g *Guard) SetJournalOK(ok bool) { g.journalOK.Store(ok) }
+// SetJournal says how the journal is.
+func (g *Guard) SetJournal(s JournalState) { g.journal.Store(uint32(s)) }
 
 // SetBusOK says whether the bus answers questions about itself.
 func (g *Guard) SetBusOK(ok bool) {

@@ -166,7 +166,7 @@ type rig struct {
 	operator   string
 	answers    []rigAnswer
 	trust      uint8
-	journalOK  bool
+	journal    JournalState
 	publishers map[string][]string
 	sources    map[string][]string
 	flooded    bool
@@ -197,7 +197,7 @@ func newRig(tb testing.TB, p *Params, start Start) *rig {
 		tb.Fatal(err)
 	}
 	r := &rig{
-		tb: tb, core: core, params: p, now: start.Boot, off: map[string]bool{}, operator: "run", trust: 2, journalOK: true,
+		tb: tb, core: core, params: p, now: start.Boot, off: map[string]bool{}, operator: "run", trust: 2, journal: JournalOK,
 		period: 100 * time.Millisecond, peer: msg.Peer{ID: 7, Name: "/x", Strength: msg.SourceBound},
 		publishers: map[string][]string{
 			"/cmd_vel_raw": {"/planner"}, "/operator/cmd_vel": {"/operator_console"}, "/docking/cmd_vel": {"/docking"},
@@ -325,7 +325,7 @@ func (r *rig) step() {
 		r.apply(Event{Kind: EventAnswer, Answer: Answer{Value: a.value, Valid: true, Stop: a.stop}})
 	}
 	if due("tick", 2) {
-		r.apply(Event{Kind: EventTick, Tick: Tick{Trust: r.trust, JournalOK: r.journalOK, BusOK: true, Heard: true}})
+		r.apply(Event{Kind: EventTick, Tick: Tick{Trust: r.trust, Journal: r.journal, BusOK: true, Heard: true}})
 	}
 	if due("graph", 100) {
 		for i := range r.params.Watches {

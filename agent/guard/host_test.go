@@ -243,3 +243,19 @@ func TestWhatRecordsIsNamed(t *testing.T) {
 		t.Errorf("a camera and a microphone have one name: %v", names)
 	}
 }
+
+func TestJournalStatesNameTheirCause(t *testing.T) {
+	for state, want := range map[JournalState]interlock.Condition{
+		JournalOK:           interlock.OK(),
+		JournalFailing:      interlock.Fault(interlock.CauseWriteFailed, 0),
+		JournalOverflows:    interlock.Fault(interlock.CauseQueueOverflow, 0),
+		JournalFull:         interlock.Fault(interlock.CauseDiskFull, 0),
+		JournalReadOnly:     interlock.Fault(interlock.CauseReadOnly, 0),
+		JournalReadOnly + 1: interlock.Fault(interlock.CauseWriteFailed, 0),
+		255:                 interlock.Fault(interlock.CauseWriteFailed, 0),
+	} {
+		if got := state.condition(); got != want {
+			t.Errorf("state %d: got %v, expected %v", state, got, want)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func TestDockPathThroughAZoneStopsBeforeIt(t *testing.T) {
 				p = demoParams(t, replaceIn(t, "\n  # ---- upper floor ----", zoneAhead))
 			}
 			r := newRig(t, p, Start{}).ready()
-			r.journalOK = false
+			r.journal = JournalFailing
 			r.until("docks", 5*time.Second, func() bool { return r.motion() == interlock.MotionDockOnly })
 			// A channel lets go of the stick before it is heard again.
 			for i := range 600 {

@@ -265,7 +265,7 @@ func BenchmarkApply(b *testing.B) {
 		name string
 		ev   func() Event
 	}{
-		{"tick", func() Event { return Event{Kind: EventTick, Tick: Tick{Trust: 2, JournalOK: true}} }},
+		{"tick", func() Event { return Event{Kind: EventTick, Tick: Tick{Trust: 2, Journal: JournalOK}} }},
 		{"pose", func() Event { return Event{Kind: EventPose, Pose: r.pose()} }},
 		{"odometry", func() Event { return Event{Kind: EventOdometry, Pose: r.odometry()} }},
 		{"joints", func() Event { return Event{Kind: EventJoints, Joints: r.joints()} }},

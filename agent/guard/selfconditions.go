@@ -53,7 +53,7 @@ func (c *Core) selfConditions(boot time.Duration, set *[interlock.NumTriggers]in
 	}
 	set[interlock.ClockJump] = interlock.Worse(set[interlock.ClockJump], c.clockFault)
 	set[interlock.ClockUntrusted] = present(c.tick.Trust == 0, interlock.CauseNone)
-	set[interlock.JournalUnwritable] = present(!c.tick.JournalOK, interlock.CauseWriteFailed)
+	set[interlock.JournalUnwritable] = c.tick.Journal.condition()
 	if c.tickBoot == 0 {
 		// Before the first tick nobody has asked the journal.
 		set[interlock.JournalUnwritable] = interlock.Condition{}

@@ -182,7 +182,8 @@ func (e *encoder) own(c *Core) {
 	e.u8(uint8(c.lockSent))
 	e.duration(c.tick.Late)
 	e.u8(c.tick.Trust)
-	for _, f := range [...]bool{c.tick.JournalOK, c.tick.BusOK, c.tick.Heard, c.unclean, c.ending, c.order.stop} {
+	e.u8(uint8(c.tick.Journal))
+	for _, f := range [...]bool{c.tick.BusOK, c.tick.Heard, c.unclean, c.ending, c.order.stop} {
 		e.flag(f)
 	}
 	e.duration(c.tickBoot)
@@ -241,8 +242,8 @@ func (d *decoder) own(c *Core) {
 	}
 	c.loopFault, c.clockFault = d.condition(), d.condition()
 	c.seq, c.digest, c.lockDue, c.lockSent = d.u64(), d.u64(), d.duration(), lockValue(d.u8())
-	c.tick.Late, c.tick.Trust = d.duration(), d.u8()
-	for _, f := range [...]*bool{&c.tick.JournalOK, &c.tick.BusOK, &c.tick.Heard, &c.unclean, &c.ending, &c.order.stop} {
+	c.tick.Late, c.tick.Trust, c.tick.Journal = d.duration(), d.u8(), JournalState(d.u8())
+	for _, f := range [...]*bool{&c.tick.BusOK, &c.tick.Heard, &c.unclean, &c.ending, &c.order.stop} {
 		*f = d.flag()
 	}
 	c.tickBoot, c.loadedAt, c.attacks, c.conflict = d.duration(), d.duration(), d.u64(), d.duration()

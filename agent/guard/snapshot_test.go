@@ -197,7 +197,7 @@ func TestDamagedSnapshotsAreRefused(t *testing.T) {
 			_ = core.RestoreState(flipped) // Whatever it says, it must not panic.
 			if n%63 == 0 {
 				var fx Effects
-				core.Apply(&Event{Kind: EventTick, Boot: time.Hour, Tick: Tick{Trust: 2, JournalOK: true}}, &fx)
+				core.Apply(&Event{Kind: EventTick, Boot: time.Hour, Tick: Tick{Trust: 2, Journal: JournalOK}}, &fx)
 				_ = core.status()
 			}
 		}

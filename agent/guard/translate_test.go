@@ -165,7 +165,7 @@ var worsen = []struct {
 	}},
 	{"journal", func(ev *Event, _ float64) {
 		if ev.Kind == EventTick {
-			ev.Tick.JournalOK = false
+			ev.Tick.Journal = JournalFailing
 		}
 	}},
 	{"tick late", func(ev *Event, a float64) {

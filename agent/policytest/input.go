@@ -126,7 +126,9 @@ func (r *run) silence(name string, on bool) error {
 		r.world.BusSilent = !on
 		return nil
 	case "journal":
-		r.world.JournalBroken = !on
+		if r.world.Journal = guard.JournalFailing; on {
+			r.world.Journal = guard.JournalOK
+		}
 		return nil
 	}
 	if i := r.source(name); i >= 0 {

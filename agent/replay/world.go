@@ -53,8 +53,10 @@ type World struct {
 	// Charge is the assumed battery's, in [0, 1]; Recording is true while assumed cameras and microphones are active.
 	Charge    float64
 	Recording bool
-	// JournalBroken is true while the journal cannot be written, BusSilent while the bus cannot be asked.
-	JournalBroken, BusSilent bool
+	// Journal is how the journal is.
+	Journal guard.JournalState
+	// BusSilent is true while the bus cannot be asked.
+	BusSilent bool
 
 	params   *guard.Params
 	core     *guard.Core
@@ -106,7 +108,7 @@ func NewWorld(p *guard.Params, civil int64, a Assume, watchers ...Watcher) (*Wor
 		return nil, err
 	}
 	w := &World{
-		Trust: 2, Charge: 0.8, params: p, core: core, assume: a, watchers: watchers, civil: civil,
+		Trust: 2, Journal: guard.JournalOK, Charge: 0.8, params: p, core: core, assume: a, watchers: watchers, civil: civil,
 		now: WorldStart, tick: WorldStart, slow: WorldStart, sensors: WorldStart,
 		peer: msg.Peer{ID: 1 << 30, Name: "/assumed", Strength: msg.SourceBound},
 	}
@@ -234,7 +236,7 @@ func (w *World) fire(at time.Duration) {
 	case w.tick == at:
 		w.tick += guard.TickPeriod
 		w.apply(guard.Event{Kind: guard.EventTick, Tick: guard.Tick{
-			Trust: w.Trust, JournalOK: !w.JournalBroken, BusOK: !w.BusSilent, Heard: true,
+			Trust: w.Trust, Journal: w.Journal, BusOK: !w.BusSilent, Heard: true,
 		}})
 	default:
 		w.sensors += sensorEvery

@@ -34,7 +34,9 @@ func diskTrouble(t *testing.T, kind bus.Kind, mode string) {
 			t.Fatal(err)
 		}
 	}
-	r.g.await(t, "a journal that cannot be written", 30*time.Second, func(s agent.Status) bool { return has(s, "journal.unwritable") })
+	r.g.await(t, "a journal that cannot be written", 30*time.Second, func(s agent.Status) bool {
+		return causeOf(s, "journal.unwritable") == map[string]string{"full": "the disk is full", "read-only": "the file system is read-only"}[mode]
+	})
 	// The trigger has a start delay; from there the robot rests within the profile's time.
 	r.restsWithin(t, trigger, 30*time.Second)
 	if got := r.g.order(t, r.s.stopOrder(t)); !got.Applied {

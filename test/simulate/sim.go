@@ -264,7 +264,7 @@ func (s *Sim) fire(source int) {
 	p := s.Params
 	switch source {
 	case sourceTick:
-		s.apply(guard.Event{Kind: guard.EventTick, Tick: guard.Tick{Trust: 2, JournalOK: true, BusOK: true, Heard: true}})
+		s.apply(guard.Event{Kind: guard.EventTick, Tick: guard.Tick{Trust: 2, Journal: guard.JournalOK, BusOK: true, Heard: true}})
 	case sourcePose:
 		s.locate()
 	case sourceSecond:

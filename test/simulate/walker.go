@@ -208,7 +208,11 @@ func (k *Walker) Run(d time.Duration) {
 			k.Celsius = max(40, k.Celsius-0.5*tick.Seconds())
 		}
 		if !k.Mute["tick"] {
-			k.Guard.SetJournalOK(k.records.log.Health().Writable)
+			state := guard.JournalFailing
+			if k.records.log.Health().Writable {
+				state = guard.JournalOK
+			}
+			k.Guard.SetJournal(state)
 			k.alive(func() { k.Guard.Tick(now) })
 		}
 		if now >= k.next {
