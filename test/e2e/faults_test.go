@@ -31,7 +31,7 @@ type robot struct {
 }
 
 // driving starts everything and waits until the robot is under way.
-func driving(t *testing.T, b bus.Bus, c siteConfig, pc plant.Config) *robot {
+func driving(t testing.TB, b bus.Bus, c siteConfig, pc plant.Config) *robot {
 	t.Helper()
 	r := &robot{b: b}
 	if c.lock {

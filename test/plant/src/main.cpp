@@ -112,6 +112,9 @@ class Robot {
       std::this_thread::sleep_for(std::chrono::duration<double>(wait(jitter)));
     }
     if (f.stop_odom) return;
+    // When the first such pose went out is wanted more exactly than when the fault was switched on.
+    if (f.nan_pose != was_nan_) truth_.event("pose", f.nan_pose ? "nan" : "good");
+    was_nan_ = f.nan_pose;
     odom_pub_->publish(m);
     if (!o_.pose_topic.empty()) pose_pub_->publish(as_pose(m));
     if (o_.tf) tf_pub_->publish(as_transform(m));
@@ -204,6 +207,7 @@ class Robot {
   double travelled_ = 0;
   int burst_ = 0;
   bool lock_value_ = false, locked_ = false, was_locked_ = false, was_zero_ = true;
+  bool was_nan_ = false;  // the odometry's own thread alone
 };
 
 }  // namespace
