@@ -79,6 +79,10 @@ type siteConfig struct {
 	gates string
 	// operatorLink adds the operator's heartbeat.
 	operatorLink bool
+	// camera adds a camera with its stream and the service that closes it; recorder is its device file, which the steward looks
+	// for where the profile names it. steward gives the deployment that role.
+	camera, steward bool
+	recorder        string
 	// commandKeys are the names of commanders' keys, each in a file of its name.
 	commandKeys []string
 	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
@@ -150,7 +154,7 @@ serial: %s
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: %s, journal_dir: %s, control_socket: control.sock}
 %sjournal: {quota_mib: %d, segment_mib: %d}
 log: {level: info, format: json}
-`, s.serial(), section, state, journal, heartbeat, quota, max(c.segmentMiB, 1)))
+`, s.serial(), section, state, journal, heartbeat+stewardYAML(c), quota, max(c.segmentMiB, 1)))
 	return s
 }
 
