@@ -10,6 +10,14 @@ import (
 	"github.com/robowarden/robowarden/test/internal/bus"
 )
 
+// TestCameraThatClosesItsDeviceFile: a camera that ends its stream and closes its device file when it is asked restricts nothing,
+// though the steward looks for the file. It runs beside no other test of this package: a robot's computer has time to look.
+func TestCameraThatClosesItsDeviceFile(t *testing.T) {
+	for _, kind := range []bus.Kind{bus.ROS, bus.Cyclone} {
+		t.Run(string(kind), func(t *testing.T) { cameraThatCloses(t, meet(t, kind), privacyCase{}) })
+	}
+}
+
 // TestCameraUnderALiftedCap: what a driver or the steward say of cameras is hearsay, which holds a robot and no more. A policy that
 // lifts the cap has the rule's own constraint, the stop; it ends by itself all the same.
 func TestCameraUnderALiftedCap(t *testing.T) {

@@ -83,7 +83,7 @@ func (c *camera) will(t testing.TB, how string) {
 }
 
 // askedSince waits until the camera was asked to be private after a given time, and says when that was, both on CLOCK_BOOTTIME.
-// The guard asks at once when it has to be, so this is the time from which on cameras have a second.
+// The guard asks at once when it has to be.
 func (c *camera) askedSince(t testing.TB, open time.Duration) (at time.Duration) {
 	t.Helper()
 	until(t, 30*time.Second, "a camera that is asked to be private", func() bool {
@@ -145,12 +145,14 @@ func (c *privacyCase) start(t *testing.T, b bus.Bus) *bathed {
 }
 
 // seeing is what comes before a steward that has to see every process of its computer, as its unit lets it. In a container the first
-// process may belong to whoever runs it, who lets nobody look: then there is none for the steward.
+// process may belong to whoever runs it, who lets nobody look: then there is none for the steward. Its robot's computer is its own:
+// what other tests do on this one must not take the second that cameras have.
 func seeing() []string {
-	if _, err := os.Readlink("/proc/1/fd/0"); !errors.Is(err, os.ErrPermission) {
-		return nil
+	out := []string{"nice", "-n", "-20"}
+	if _, err := os.Readlink("/proc/1/fd/0"); errors.Is(err, os.ErrPermission) {
+		out = append(out, "unshare", "--mount", "--", "sh", "-c", `mount -t tmpfs none /proc/1 && exec "$@"`, "sh")
 	}
-	return []string{"unshare", "--mount", "--", "sh", "-c", `mount -t tmpfs none /proc/1 && exec "$@"`, "sh"}
+	return out
 }
 
 // stoodInside says what is wrong with a robot that has to come to rest because something recorded since the given time: nil if it
@@ -163,26 +165,31 @@ func stoodInside(truth oracle.Truth, private time.Duration) error {
 	if bar := closingTime + lookLate + stopTime(); took > bar {
 		return fmt.Errorf("at rest %v after it had to be private: expected at most %v", took, bar)
 	}
-	if zero, err := oracle.TimeToZeroCommand(truth, private); err != nil || zero < closingTime-100*time.Millisecond {
-		return fmt.Errorf("the first zero came after %v, %v: expected that cameras have %v to close", zero, err, closingTime)
+	zero, err := oracle.TimeToZeroCommand(truth, private)
+	if err == nil && zero < closingTime-100*time.Millisecond {
+		return fmt.Errorf("the first zero came after %v: expected that cameras have %v to close", zero, closingTime)
 	}
-	return nil
+	return err
 }
 
-// caught waits for the trigger with its cause and for rest, both within the time that the table states.
+// caught waits for the trigger with its cause and for rest, both within the time that the table states since the guard knew that it
+// had to be private. The camera has to have been asked by then.
 func (r *bathed) caught(t *testing.T, cause, motion string) {
 	t.Helper()
-	private := r.cam.askedSince(t, r.open)
-	var fired time.Duration
+	asked := r.cam.askedSince(t, r.open)
+	var private, fired time.Duration
 	r.g.await(t, openCode+" because of "+cause, 10*time.Second, func(s agent.Status) bool {
-		fired = sinceOf(s, openCode)
+		private, fired = sinceOf(s, "zone.privacy"), sinceOf(s, openCode)
 		return causeOf(s, openCode) == cause && s.Axes.Motion == motion && s.Axes.Perception == "private"
 	})
 	until(t, 10*time.Second, "a robot at rest", func() bool { _, err := oracle.TimeToRest(r.p.Truth(t), private, rest); return err == nil })
 	took, _ := oracle.TimeToRest(r.p.Truth(t), private, rest)
-	t.Logf("figures: asked to be private, %s %v later, at rest %v later", openCode, fired-private, took)
+	t.Logf("figures: private, the camera asked %v later, %s %v later, at rest %v later", asked-private, openCode, fired-private, took)
 	if err := stoodInside(r.p.Truth(t), private); err != nil {
 		t.Error(err)
+	}
+	if asked > private+closingTime {
+		t.Errorf("the camera was asked after %v: expected at once", asked-private)
 	}
 }
 
@@ -221,29 +228,32 @@ func (r *bathed) passes(t *testing.T) (stood bool) {
 	return slices.ContainsFunc(r.p.Truth(t).Since(from).Samples, func(s oracle.Sample) bool { return s.Speed() < cruise/2 })
 }
 
-// TestCameraThatCloses: a camera that closes when it is asked, stream and device file, restricts nothing: the robot drives through
-// the zone as if there were none, and behind it the camera is told that it may record again.
+// TestCameraThatCloses: a camera that ends its stream when it is asked restricts nothing: the robot drives through the zone as if
+// there were none, and behind it the camera is told that it may record again. On a machine that other tests keep busy the steward may
+// look too late; TestCameraThatClosesItsDeviceFile has it look as well.
 func TestCameraThatCloses(t *testing.T) {
 	t.Parallel()
-	onBuses(t, []bus.Kind{bus.Cyclone}, func(t *testing.T, b bus.Bus) {
-		r := (&privacyCase{}).start(t, b)
-		seen := r.g.watchTriggers(t)
-		if r.passes(t) {
-			t.Error("the robot was slowed down although its camera closed")
-		}
-		private := r.cam.askedSince(t, r.open)
-		until(t, 10*time.Second, "a camera that may record again", func() bool {
-			out := r.cam.Output()
-			return strings.LastIndex(out, "asked 0 ") > strings.LastIndex(out, "asked 1 ")
-		})
-		if codes := seen(); slices.Contains(codes, openCode) {
-			t.Errorf("%s fired although the camera closed: %v", openCode, codes)
-		}
-		if again := strings.Count(r.cam.Output()[strings.Index(r.cam.Output(), fmt.Sprint(private.Nanoseconds())):], "asked 1 "); again > 0 {
-			t.Errorf("the camera was asked %d times more to be private although it was", again)
-		}
-		r.g.replayed(t)
+	onBuses(t, []bus.Kind{bus.Cyclone}, func(t *testing.T, b bus.Bus) { cameraThatCloses(t, b, privacyCase{unseen: true}) })
+}
+
+func cameraThatCloses(t *testing.T, b bus.Bus, c privacyCase) {
+	r := c.start(t, b)
+	seen := r.g.watchTriggers(t)
+	if r.passes(t) {
+		t.Error("the robot was slowed down although its camera closed")
+	}
+	private := r.cam.askedSince(t, r.open)
+	until(t, 10*time.Second, "a camera that may record again", func() bool {
+		out := r.cam.Output()
+		return strings.LastIndex(out, "asked 0 ") > strings.LastIndex(out, "asked 1 ")
 	})
+	if codes := seen(); slices.Contains(codes, openCode) {
+		t.Errorf("%s fired although the camera closed: %v", openCode, codes)
+	}
+	if _, after, _ := strings.Cut(r.cam.Output(), fmt.Sprint(private.Nanoseconds())); c.unseen && strings.Contains(after, "asked 1 ") {
+		t.Error("the camera was asked once more to be private although it was")
+	}
+	r.g.replayed(t)
 }
 
 // TestCameraThatStreamsOn: a camera that says that it has closed and streams on holds the robot, for as long as it does.
