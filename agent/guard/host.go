@@ -162,7 +162,7 @@ func (c *Core) privacyCondition(boot time.Duration) interlock.Condition {
 			d := &p.devices[kind][i]
 			stream := c.params.Devices[kind].Streams&(1<<i) != 0
 			switch {
-			case stream && d.seen && boot-d.boot < maxStreamGap, !stream && d.active:
+			case stream && c.streams(d, boot), !stream && d.active:
 				return interlock.Fault(interlock.CauseDeviceActive, uint16(kind*maxDevices+i+1)) //nolint:gosec // at most 2 * maxDevices
 			case !stream && !d.seen:
 				unknown = true // A driver that says nothing may record.
@@ -181,6 +181,14 @@ func (c *Core) privacyCondition(boot time.Duration) interlock.Condition {
 		unknown = true
 	}
 	return unknownIf(unknown)
+}
+
+// streams says whether a device's stream goes on. That a stream has ended shows only by what does not come any more. One that was
+// there when the robot had to become private counts until the time to close is over, and from then on only by a message that came
+// later: otherwise it would have to fall silent a whole gap before a device that says that it is closed.
+func (c *Core) streams(d *deviceState, boot time.Duration) bool {
+	closed := c.privacy.since + c.params.Rules.Rules[interlock.PerceptionOpen].StartDelay
+	return d.seen && boot-d.boot < maxStreamGap && (boot < closed || d.boot >= closed)
 }
 
 // unknownIf is the unknown condition, or none.

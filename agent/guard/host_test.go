@@ -140,6 +140,48 @@ func TestPrivateMeansThatNothingRecords(t *testing.T) {
 	}
 }
 
+// TestAStreamThatEndsInTimeIsClosed: a stream may go on for as long as the rule gives devices to close, and no longer; where the
+// rule gives no time, whatever comes counts.
+func TestAStreamThatEndsInTimeIsClosed(t *testing.T) {
+	const never = time.Hour
+	for name, c := range map[string]struct {
+		delay, ends time.Duration
+		open        bool
+		within      time.Duration
+	}{
+		"ends at once":             {time.Second, 0, false, 0},
+		"ends in time":             {time.Second, 900 * time.Millisecond, false, 0},
+		"ends too late":            {time.Second, 1100 * time.Millisecond, true, 1150 * time.Millisecond},
+		"goes on":                  {time.Second, never, true, 1150 * time.Millisecond},
+		"no time, goes on":         {0, never, true, 150 * time.Millisecond},
+		"more time, ends in time":  {3 * time.Second, 2900 * time.Millisecond, false, 0},
+		"more time, ends too late": {3 * time.Second, 3100 * time.Millisecond, true, 3150 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := privateRig(t, func(p *Params) {
+				p.Devices = [2]DeviceSet{{N: 1, Streams: 1}, {}}
+				p.Rules.Rules[interlock.PerceptionOpen].StartDelay = c.delay
+			})
+			// It has streamed all the time before; here the time to be private begins anew.
+			r.device(msg.Camera, 0, true)
+			r.core.privacy.since = r.now
+			began, fired := r.now, time.Duration(-1)
+			for r.now-began < 5*time.Second {
+				if r.now-began < c.ends && r.now > began {
+					r.device(msg.Camera, 0, true)
+				}
+				r.run(50 * time.Millisecond)
+				if fired < 0 && r.active(interlock.PerceptionOpen) {
+					fired = r.now - began
+				}
+			}
+			if got := fired >= 0; got != c.open || fired > c.within {
+				t.Errorf("perception.open fired after %v; expected it: %t, within %v", fired, c.open, c.within)
+			}
+		})
+	}
+}
+
 // TestWhatWasSeenBeforeDoesNotCount: a fact from before the robot had to be private shows nothing about now.
 func TestWhatWasSeenBeforeDoesNotCount(t *testing.T) {
 	p := privacy{since: never}

@@ -3,10 +3,14 @@ package steward
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/robowarden/robowarden/agent/contract"
+	"github.com/robowarden/robowarden/hal/proc"
 )
 
 // deviceWatch is what was said about recording devices in this session.
@@ -29,6 +33,25 @@ const (
 	leastDeviceLease = time.Second
 )
 
+// costOfLook looks once, and says how much processor time that took. The clock's time would count what others took meanwhile: on a
+// busy computer the next look, and the word that a device was closed, would come ten times later still.
+func (s *Steward) costOfLook(ctx context.Context, patterns []string) (found proc.OpenDevices, cost time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, deviceLook)
+	defer cancel()
+	runtime.LockOSThread() // The time is a thread's.
+	defer runtime.UnlockOSThread()
+	began := threadTime()
+	found = s.o.Devices(ctx, patterns)
+	return found, threadTime() - began
+}
+
+// threadTime is the calling thread's processor time.
+func threadTime() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &ts) // It cannot fail with a clock that every kernel has.
+	return time.Duration(ts.Nano())
+}
+
 // lookForDevices looks who has one of the devices open and tells the guard, for as long as it names any.
 func (s *Steward) lookForDevices(ctx context.Context, conn *contract.Conn, patterns []string, w *deviceWatch) error {
 	if len(patterns) == 0 {
@@ -39,11 +62,8 @@ func (s *Steward) lookForDevices(ctx context.Context, conn *contract.Conn, patte
 	if w.said && began < w.due {
 		return nil
 	}
-	lctx, cancel := context.WithTimeout(ctx, deviceLook)
-	found := s.o.Devices(lctx, patterns)
-	cancel()
-	took := s.o.Clock() - began
-	w.due = began + took + max(deviceEvery, deviceShare*took)
+	found, cost := s.costOfLook(ctx, patterns)
+	w.due = s.o.Clock() + max(deviceEvery, deviceShare*cost)
 	out := contract.Devices{
 		LeaseMS:  min(max(leases*max(s.o.Period, w.due-began), leastDeviceLease).Milliseconds(), contract.MaxLeaseMS),
 		Complete: found.Why == "", Why: string(found.Why), Total: found.Total, Open: make([]contract.OpenDevice, 0, len(found.Open)),

@@ -85,16 +85,15 @@ func TestOpenDevicesAreTold(t *testing.T) {
 	}
 }
 
-// TestALookTakesATenthOfAProcessor: a computer on which a look takes long is looked at less often, and the fact lives until the
+// TestALookTakesATenthOfAProcessor: a computer on which a look costs much is looked at less often, and the fact lives until the
 // next look.
 func TestALookTakesATenthOfAProcessor(t *testing.T) {
 	g := newGuard(t)
 	const took = 50 * time.Millisecond
 	looks := make(chan struct{}, 100)
 	start(t, Options{Socket: g.path, Period: 30 * time.Millisecond, Devices: func(ctx context.Context, _ []string) proc.OpenDevices {
-		select {
-		case <-ctx.Done():
-		case <-time.After(took):
+		for began := threadTime(); ctx.Err() == nil && threadTime()-began < took; {
+			continue
 		}
 		looks <- struct{}{}
 		return proc.OpenDevices{}
@@ -110,5 +109,27 @@ func TestALookTakesATenthOfAProcessor(t *testing.T) {
 	}
 	if n, most := len(looks), int(time.Since(began)/(10*took))+1; n > most {
 		t.Errorf("%d looks of %v in %v, expected at most %d", n, took, time.Since(began), most)
+	}
+}
+
+// TestALookThatWaitsPutsNothingOff: what others take of the processor meanwhile is not the look's.
+func TestALookThatWaitsPutsNothingOff(t *testing.T) {
+	g := newGuard(t)
+	const waited, looks = 300 * time.Millisecond, 3
+	start(t, Options{Socket: g.path, Period: 30 * time.Millisecond, Devices: func(ctx context.Context, _ []string) proc.OpenDevices {
+		select {
+		case <-ctx.Done():
+		case <-time.After(waited):
+		}
+		return proc.OpenDevices{}
+	}})
+	c := g.accept()
+	began := time.Now()
+	g.send(c, 0, contract.Peers{Recorders: []string{"/dev/video*"}})
+	for range looks {
+		g.devices(c, func(*contract.Devices) bool { return true })
+	}
+	if took, most := time.Since(began), (looks-1)*(1+deviceShare)*waited; took >= most {
+		t.Errorf("%d looks that wait for %v took %v: expected less than the %v of looks that cost it", looks, waited, took, most)
 	}
 }

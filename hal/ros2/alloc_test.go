@@ -34,7 +34,8 @@ func TestSampleToHandlerAllocatesNothing(t *testing.T) {
 		if a := testing.AllocsPerRun(200, func() { s.sample(bad) }); a != 0 {
 			t.Errorf("%s cut: %v allocations", k.topic, a)
 		}
-		if s.count.malformed.Load() == 0 {
+		// Of a camera's stream nothing is read but that it goes on.
+		if k.typ != bus.TypeCameraInfo && s.count.malformed.Load() == 0 {
 			t.Errorf("%s cut: decoded", k.topic)
 		}
 	}
@@ -111,6 +112,8 @@ func decoderOf(t *testing.T, k kindOf, h func()) decoderFor {
 			return cdr.NewHeat(p, func(*msg.Device) { h() }), nil
 		case bus.TypeBool:
 			return cdr.NewBool(p, func(*msg.Bool) { h() }), nil
+		case bus.TypeCameraInfo:
+			return cdr.NewStream(p, msg.Camera, 0, func(*msg.Device) { h() }), nil
 		case bus.TypeDiagnosticArray:
 			return cdr.NewDiagnostics(p, func(*msg.Diagnostic) { h() }), nil
 		}

@@ -141,7 +141,11 @@ func (n *Node) SubscribeDevice(s bus.Subscription, kind msg.DeviceKind, index in
 	if kind != msg.Camera && kind != msg.Microphone {
 		return nil, errors.New("ros2: SubscribeDevice reads a camera or a microphone; use SubscribeBattery for the battery")
 	}
-	if t, err := parseType(s.Type, "msg"); err == nil && t.String() == bus.TypeCameraInfo {
+	stream, err := parseType(bus.TypeCameraInfo, "msg")
+	if err != nil {
+		return nil, err
+	}
+	if t, err := parseType(s.Type, "msg"); err == nil && t == stream {
 		return n.subscribe(s, bus.TypeCameraInfo, bus.Latest, func(p *msg.Peer) cdr.Decoder { return cdr.NewStream(p, kind, index, h) })
 	}
 	return n.subscribe(s, bus.TypeBool, bus.Latest, func(p *msg.Peer) cdr.Decoder { return cdr.NewDevice(p, kind, index, h) })

@@ -95,6 +95,9 @@ func kinds() []kindOf {
 		{"/camera_on", bus.TypeBool, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeDevice(s, msg.Camera, 2, func(m *msg.Device) { h(line(m.Kind, m.Index, m.Active), &m.Header) })
 		}, func(bool) []byte { return cdr.AppendBool(nil, true) }, []string{line(msg.Camera, 2, true)}},
+		{"/camera_info", bus.TypeCameraInfo, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
+			return n.SubscribeDevice(s, msg.Camera, 3, func(m *msg.Device) { h(line(m.Kind, m.Index, m.Active), &m.Header) })
+		}, func(big bool) []byte { return newPayload(big).head(12, 34, "camera").u32(480).u32(640).b }, []string{line(msg.Camera, 3, true)}},
 		{"/map_id", bus.TypeString, func(n *Node, s bus.Subscription, h func(string, *msg.Header)) (*Sub, error) {
 			return n.SubscribeText(s, func(m *msg.Text) { h(string(m.Data), &m.Header) })
 		}, func(bool) []byte { return cdr.AppendString(nil, []byte("floor 1")) }, []string{"floor 1"}},

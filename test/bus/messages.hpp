@@ -195,13 +195,32 @@ struct Image {
 };
 #define BUS_FIELDS_Image(F) F(header) F(height) F(width) F(encoding) F(is_bigendian) F(step) F(data)
 
+struct RegionOfInterest {
+  uint32_t x_offset = 0, y_offset = 0, height = 0, width = 0;
+  bool do_rectify = false;
+};
+#define BUS_FIELDS_RegionOfInterest(F) F(x_offset) F(y_offset) F(height) F(width) F(do_rectify)
+
+struct CameraInfo {
+  Header header;
+  uint32_t height = 0, width = 0;
+  std::string distortion_model;
+  std::vector<double> d;
+  std::array<double, 9> k{}, r{};
+  std::array<double, 12> p{};
+  uint32_t binning_x = 0, binning_y = 0;
+  RegionOfInterest roi;
+};
+#define BUS_FIELDS_CameraInfo(F)                                                                                  \
+  F(header) F(height) F(width) F(distortion_model) F(d) F(k) F(r) F(p) F(binning_x) F(binning_y) F(roi)
+
 // BUS_STRUCTS is every structure above, inner ones first.
 #define BUS_STRUCTS(X)                                                                                              \
   X(Time) X(Duration) X(Header) X(String) X(Bool) X(Vector3) X(Quaternion) X(Pose) X(PoseStamped)                   \
       X(PoseWithCovariance) X(PoseWithCovarianceStamped) X(Twist) X(TwistWithCovariance) X(Transform)               \
           X(TransformStamped) X(TFMessage) X(Odometry) X(JointState) X(JointTrajectoryPoint) X(JointTrajectory)     \
               X(MultiArrayDimension) X(MultiArrayLayout) X(Float64MultiArray) X(UInt8MultiArray) X(Clock) X(Imu)     \
-                  X(BatteryState) X(Image)
+                  X(BatteryState) X(Image) X(RegionOfInterest) X(CameraInfo)
 
 // BUS_TYPES is what goes over a topic: the structure and the package that it comes from.
 #define BUS_TYPES(X)                                                                                          \
@@ -219,6 +238,7 @@ struct Image {
   X(Clock, rosgraph_msgs)                                                                                     \
   X(Imu, sensor_msgs)                                                                                         \
   X(BatteryState, sensor_msgs)                                                                                \
-  X(Image, sensor_msgs)
+  X(Image, sensor_msgs)                                                                                       \
+  X(CameraInfo, sensor_msgs)
 
 }  // namespace bus

@@ -33,6 +33,7 @@ RMW_HASH(Clock, "")
 RMW_HASH(Imu, "7d9a00ff131080897a5ec7e26e315954b8eae3353c3f995c55faf71574000b5b")
 RMW_HASH(BatteryState, "")
 RMW_HASH(Image, "d31d41a9a4c4bc8eae9be757b0beed306564f7526c88ea6a4588fb9582527d47")
+RMW_HASH(CameraInfo, "")
 
 void split(const std::string& node, std::string& space, std::string& name) {
   const auto slash = node.rfind('/');

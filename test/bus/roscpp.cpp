@@ -9,6 +9,7 @@
 #include <nav_msgs/Odometry.h>
 #include <rosgraph_msgs/Clock.h>
 #include <sensor_msgs/BatteryState.h>
+#include <sensor_msgs/CameraInfo.h>
 #include <sensor_msgs/Image.h>
 #include <sensor_msgs/Imu.h>
 #include <sensor_msgs/JointState.h>
@@ -47,6 +48,34 @@ inline void to(ros::Duration& w, const Duration& n) {
 inline void from(Duration& n, const ros::Duration& w) {
   n.sec = w.sec;
   n.nanosec = static_cast<uint32_t>(w.nsec);
+}
+
+// ROS 1 writes the matrices in capitals.
+inline void to(sensor_msgs::CameraInfo& w, const CameraInfo& n) {
+  to(w.header, n.header);
+  to(w.roi, n.roi);
+  w.height = n.height;
+  w.width = n.width;
+  w.distortion_model = n.distortion_model;
+  w.binning_x = n.binning_x;
+  w.binning_y = n.binning_y;
+  w.D = n.d;
+  to(w.K, n.k);
+  to(w.R, n.r);
+  to(w.P, n.p);
+}
+inline void from(CameraInfo& n, const sensor_msgs::CameraInfo& w) {
+  from(n.header, w.header);
+  from(n.roi, w.roi);
+  n.height = w.height;
+  n.width = w.width;
+  n.distortion_model = w.distortion_model;
+  n.binning_x = w.binning_x;
+  n.binning_y = w.binning_y;
+  n.d = w.D;
+  from(n.k, w.K);
+  from(n.r, w.R);
+  from(n.p, w.P);
 }
 
 namespace {

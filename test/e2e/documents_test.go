@@ -61,7 +61,21 @@ joints:
 %srest: {kind: park, balance_elsewhere: true}
 stop_ladder:
 %srequired_inputs: [pose, floor, odometry, joints, imu, graph]
-`, bus, maxSpeedMPS, decelMPS2, detection, actuation, sigmaK, mapErrorM, jointsYAML(29, c.gates != ""), ladder)
+`, bus, maxSpeedMPS, decelMPS2, detection, actuation, sigmaK, mapErrorM, jointsYAML(29, c.gates != ""), ladder) + recordersYAML(c)
+}
+
+func recordersYAML(c siteConfig) string {
+	if c.recorder == "" {
+		return ""
+	}
+	return fmt.Sprintf("recorders: [%q]\n", c.recorder)
+}
+
+func stewardYAML(c siteConfig) string {
+	if !c.steward {
+		return ""
+	}
+	return "steward: {period: 200ms, state_dir: steward}\n"
 }
 
 func jointsYAML(n int, arm bool) string {
@@ -109,8 +123,16 @@ diagnostics: /diagnostics
 	if c.lock {
 		text += "lock: {topic: /robowarden/lock, consumer: /plant, timeout: 500ms}\n"
 	}
+	var services []string
 	if c.services {
-		text += "services: {stop: {name: /motor_stop, type: std_srvs/SetBool}}\n"
+		services = append(services, "stop: {name: /motor_stop, type: std_srvs/SetBool}")
+	}
+	if c.camera {
+		text += "cameras: [{name: head, topic: /camera/camera_info, type: sensor_msgs/CameraInfo, publishers: [/camera]}]\n"
+		services = append(services, "private: {name: /camera/private, type: std_srvs/SetBool}")
+	}
+	if len(services) > 0 {
+		text += "services: {" + strings.Join(services, ", ") + "}\n"
 	}
 	if c.operatorLink {
 		text += `heartbeats:

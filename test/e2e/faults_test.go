@@ -33,6 +33,12 @@ type robot struct {
 // driving starts everything and waits until the robot is under way.
 func driving(t testing.TB, b bus.Bus, c siteConfig, pc plant.Config) *robot {
 	t.Helper()
+	return drivingWith(t, b, c, pc, func(*site) {})
+}
+
+// drivingWith is the same for a robot that has more than a guard: others starts it.
+func drivingWith(t *testing.T, b bus.Bus, c siteConfig, pc plant.Config, others func(s *site)) *robot {
+	t.Helper()
 	r := &robot{b: b}
 	if c.lock {
 		pc.LockTopic = "/robowarden/lock"
@@ -43,6 +49,7 @@ func driving(t testing.TB, b bus.Bus, c siteConfig, pc plant.Config) *robot {
 		driver.StartOperator(t, r.b, driver.OperatorConfig{Robot: robotID, Endpoint: "operator", Key: r.s.heartbeat})
 	}
 	driver.StartDrive(t, r.b, driver.Drive{VX: cruise})
+	others(r.s)
 	r.g = r.s.start(t)
 	r.g.ready(t)
 	r.drives(t)

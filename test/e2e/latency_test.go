@@ -27,6 +27,10 @@ const (
 // TestMain lets the test's own program play those parts.
 func TestMain(m *testing.M) {
 	hammer, decoy := os.Getenv(hammerEnv), os.Getenv(decoyEnv)
+	if cpu := os.Getenv(progressEnv); cpu != "" {
+		fmt.Fprintln(os.Stderr, progress(cpu))
+		os.Exit(1)
+	}
 	if hammer == "" && decoy == "" {
 		os.Exit(m.Run())
 	}

@@ -64,6 +64,8 @@ type site struct {
 	heartbeat []byte
 	policy    string
 	revision  uint64
+	// role is the command that start runs.
+	role string
 }
 
 // siteConfig says what differs from a large empty floor.
@@ -79,6 +81,10 @@ type siteConfig struct {
 	gates string
 	// operatorLink adds the operator's heartbeat.
 	operatorLink bool
+	// camera adds a camera with its stream and the service that closes it; recorder is its device file, which the steward looks
+	// for where the profile names it. steward gives the deployment that role.
+	camera, steward bool
+	recorder        string
 	// commandKeys are the names of commanders' keys, each in a file of its name.
 	commandKeys []string
 	// commandIn, commandOut and commandPublisher replace the gate's topics and the planner.
@@ -93,6 +99,8 @@ type siteConfig struct {
 	robot  string
 	fleet  []string
 	keysOf *site
+	// role is the command that starts the guard, default guard alone; run starts all roles.
+	role string
 	// stateDir and journalDir replace the folders, for disks that misbehave.
 	stateDir, journalDir string
 }
@@ -111,7 +119,7 @@ func zoneYAML(id, kind string, ring oracle.Ring, extra string) string {
 
 func newSite(t testing.TB, b bus.Bus, c siteConfig) *site {
 	t.Helper()
-	s := &site{dir: t.TempDir(), bus: b, revision: 1, robot: cmp.Or(c.robot, robotID), fleet: c.fleet}
+	s := &site{dir: t.TempDir(), bus: b, revision: 1, robot: cmp.Or(c.robot, robotID), fleet: c.fleet, role: cmp.Or(c.role, "guard")}
 	if len(s.fleet) == 0 {
 		s.fleet = []string{s.robot}
 	}
@@ -150,7 +158,7 @@ serial: %s
 paths: {profile: profile.yaml, topics: topics.yaml, policy: policy.dsse.json, keys: keys, state_dir: %s, journal_dir: %s, control_socket: control.sock}
 %sjournal: {quota_mib: %d, segment_mib: %d}
 log: {level: info, format: json}
-`, s.serial(), section, state, journal, heartbeat, quota, max(c.segmentMiB, 1)))
+`, s.serial(), section, state, journal, heartbeat+stewardYAML(c), quota, max(c.segmentMiB, 1)))
 	return s
 }
 
@@ -295,7 +303,7 @@ func (s *site) start(t testing.TB) *guard { return s.startIn(t, nil) }
 // startIn starts the guard in a control group of its own.
 func (s *site) startIn(t testing.TB, cg *proc.Cgroup) *guard {
 	t.Helper()
-	spec := proc.Spec{Name: "robowarden", Argv: []string{binary(t), "guard", "--deployment", s.path("deployment.yaml")}, Cgroup: cg}
+	spec := proc.Spec{Name: "robowarden", Argv: []string{binary(t), s.role, "--deployment", s.path("deployment.yaml")}, Cgroup: cg}
 	g := &guard{Process: s.bus.Node(t, spec), site: s}
 	t.Cleanup(func() {
 		if t.Failed() {

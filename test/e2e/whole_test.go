@@ -215,9 +215,9 @@ func (w *whole) attested(t testing.TB, p *plant.Plant) agent.Status {
 }
 
 // child is the supervisor's process of one role.
-func (w *whole) child(t testing.TB, role string) int {
+func (g *guard) child(t testing.TB, role string) int {
 	t.Helper()
-	out, err := exec.Command("pgrep", "-P", fmt.Sprint(w.PID()), "-f", " "+role+" --deployment").Output()
+	out, err := exec.Command("pgrep", "-P", fmt.Sprint(g.PID()), "-f", " "+role+" --deployment").Output()
 	var pid int
 	if _, scan := fmt.Sscan(string(out), &pid); err != nil || scan != nil {
 		t.Fatalf("no %s below the supervisor: %v", role, err)
