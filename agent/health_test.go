@@ -12,7 +12,9 @@ import (
 )
 
 func TestJournalState(t *testing.T) {
-	path := func(err error) error { return fmt.Errorf("journal: %w", &fs.PathError{Op: "write", Path: "x", Err: err}) }
+	path := func(err error) error {
+		return fmt.Errorf("journal: %w", &fs.PathError{Op: "write", Path: "x", Err: err})
+	}
 	for _, tc := range []struct {
 		name string
 		h    journal.Health

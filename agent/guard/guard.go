@@ -87,11 +87,11 @@ type Guard struct {
 	hbMu sync.Mutex
 	line []byte
 
-	journal   atomic.Uint32
-	busOK     atomic.Bool
-	heard     atomic.Bool
-	trust     atomic.Uint32
-	ticks     atomic.Uint64
+	journal atomic.Uint32
+	busOK   atomic.Bool
+	heard   atomic.Bool
+	trust   atomic.Uint32
+	ticks   atomic.Uint64
 }
 
 // New returns a guard that has decided nothing yet: closed until its inputs have been seen.
@@ -233,11 +233,11 @@ func (g *Guard) challenge(endpoint int) {
 func (g *Guard) Tick(planned time.Duration) {
 	ev := g.begin(EventTick)
 	ev.Tick = Tick{
-		Late:      max(0, ev.Boot-planned),
-		Trust:     uint8(g.trust.Load()), //nolint:gosec // SetTrust takes a uint8
-		Journal:   JournalState(g.journal.Load()), //nolint:gosec // SetJournal takes a JournalState
-		BusOK:     g.busOK.Load(),
-		Heard:     g.heard.Load(),
+		Late:    max(0, ev.Boot-planned),
+		Trust:   uint8(g.trust.Load()),          //nolint:gosec // SetTrust takes a uint8
+		Journal: JournalState(g.journal.Load()), //nolint:gosec // SetJournal takes a JournalState
+		BusOK:   g.busOK.Load(),
+		Heard:   g.heard.Load(),
 	}
 	g.finish()
 	g.ticks.Add(1)

@@ -37,7 +37,7 @@ func driving(t testing.TB, b bus.Bus, c siteConfig, pc plant.Config) *robot {
 }
 
 // drivingWith is the same for a robot that has more than a guard: others starts it.
-func drivingWith(t *testing.T, b bus.Bus, c siteConfig, pc plant.Config, others func(s *site)) *robot {
+func drivingWith(t testing.TB, b bus.Bus, c siteConfig, pc plant.Config, others func(s *site)) *robot {
 	t.Helper()
 	r := &robot{b: b}
 	if c.lock {

@@ -388,16 +388,6 @@ func has(s agent.Status, code string) bool {
 	return false
 }
 
-// causeOf is why a trigger is there, "" if it is not.
-func causeOf(s agent.Status, code string) string {
-	for _, t := range s.Triggers {
-		if t.Code == code {
-			return t.Cause
-		}
-	}
-	return ""
-}
-
 // standsUnheld waits until the robot has stood for longer than a released planner needs to move it, while nothing but the
 // geofence restricted it: a hold for another reason (a busy machine that starves the plant) must not be taken for the
 // stop before an edge.

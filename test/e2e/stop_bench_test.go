@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +21,9 @@ const zeroBar = 10 * time.Millisecond
 // reached its base, by the robot's own clock: both ways over the bus are part of it, and the whole guard. The robot drives, an
 // operator's heartbeat is answered, and the gate has its lock.
 func BenchmarkTriggerToZero(b *testing.B) {
+	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	section(b, "from a trigger to the zero command", "From a pose that is not finite to the first zero command at the robot's base, by the robot's clock (commit `"+
+		strings.TrimSpace(string(commit))+"`).")
 	for _, kind := range []bus.Kind{bus.ROS, bus.Cyclone, bus.Fast} {
 		b.Run(string(kind), func(b *testing.B) { triggerToZero(b, kind) })
 	}
