@@ -61,8 +61,8 @@ func (m *Machine) constraint(t Trigger) Axes {
 	return m.rules.Rules[t].Constraint
 }
 
-// feasible replaces what cannot be done by what can: docking needs a good pose, a commander that is not itself a cause
-// and a way, for long enough; holding needs energy. It only ever tightens.
+// feasible replaces what cannot be done by what can: docking needs a good pose, a commander that is not itself a cause,
+// a way, and hands free of what must not go there, for long enough; holding needs energy. It only ever tightens.
 func (m *Machine) feasible(a Axes, in *Inputs, present TriggerSet, credit time.Duration) (Axes, DockDenial) {
 	denial := m.dockDenial(in, present)
 	if denial != DockAllowed {
@@ -88,6 +88,9 @@ func (m *Machine) feasible(a Axes, in *Inputs, present TriggerSet, credit time.D
 func (m *Machine) dockDenial(in *Inputs, present TriggerSet) DockDenial {
 	if !in.DockPossible || in.DockChannel == 0 {
 		return DockNotPossible
+	}
+	if in.Carrying {
+		return DockCarrying
 	}
 	involved := m.on.Union(present)
 	for t, ok := involved.Next(0); ok; t, ok = involved.Next(t + 1) {

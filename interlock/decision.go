@@ -48,14 +48,16 @@ const (
 	DockNotPossible
 	// DockSettling means that docking is possible again, but not yet for long enough.
 	DockSettling
+	// DockCarrying means that the robot carries what it must not carry to its dock, or may carry it.
+	DockCarrying
 )
 
 // String names the reason.
 func (d DockDenial) String() string {
-	if d > DockSettling {
+	if d > DockCarrying {
 		return "unknown"
 	}
-	return [...]string{"allowed", "pose bad", "commander suspect", "not possible", "settling"}[d]
+	return [...]string{"allowed", "pose bad", "commander suspect", "not possible", "settling", "carrying"}[d]
 }
 
 // Decision is what one step of a Machine decided. The zero value restricts everything.

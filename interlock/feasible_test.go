@@ -13,6 +13,8 @@ func TestDockFallsToHold(t *testing.T) {
 	}{
 		"possible":                     {func(*script) {}, MotionDockOnly, DockAllowed},
 		"no way":                       {func(s *script) { s.in.DockPossible = false }, MotionHold, DockNotPossible},
+		"carrying":                     {func(s *script) { s.in.Carrying = true }, MotionHold, DockCarrying},
+		"carrying, and no way":         {func(s *script) { s.in.Carrying, s.in.DockPossible = true, false }, MotionHold, DockNotPossible},
 		"no commander":                 {func(s *script) { s.in.DockChannel = 0 }, MotionHold, DockNotPossible},
 		"pose uncertain":               {func(s *script) { s.set(PoseCovariance, Fault(CauseCovarianceHigh, 0)) }, MotionHold, DockPoseBad},
 		"commander's commands":         {func(s *script) { s.set(CommandInvalid, Fault(CauseNotFinite, 7)) }, MotionHold, DockCommanderSuspect},

@@ -14,6 +14,8 @@ type Inputs struct {
 	Standstill bool
 	// DockPossible is true while a way to the dock exists that crosses no denied zone and the robot can go it.
 	DockPossible bool
+	// Carrying is true while the robot carries, or may carry, what it must not carry to its dock.
+	Carrying bool
 	// DockChannel is the channel, from 1, whose commander drives to the dock; 0 if there is none.
 	DockChannel uint16
 	// Suspended are triggers whose constraint a signed, time-boxed grant replaces by a speed cap of SuspendedMPS: they

@@ -24,6 +24,8 @@ type LoadSpec struct {
 	DecelMPS2 float64 `cfg:"decel_mps2,optional" range:"(0,20]" eg:"decel_mps2: 0.5"`
 	// AngularDecelRadPS2 is the same for turning, in rad/s².
 	AngularDecelRadPS2 float64 `cfg:"angular_decel_radps2,optional" range:"(0,50]" eg:"angular_decel_radps2: 1.0"`
+	// Docks is true if the robot may return to its dock with the load. Absent, it holds instead for as long as it carries it.
+	Docks bool `cfg:"docks,optional" eg:"docks: true"`
 }
 
 // LoadBox is a rectangle in the base frame.
@@ -98,6 +100,16 @@ func (p *Profile) fenceLoads() []geofence.LoadSpec {
 	return out
 }
 
+// DockLoads are the loads with which the robot may return to its dock.
+func (p *Profile) DockLoads() (set geofence.LoadSet) {
+	for i := range p.Loads {
+		if p.Loads[i].Docks {
+			set |= 1 << i
+		}
+	}
+	return set
+}
+
 // LargestRadiusM is the distance in metres of the farthest corner of the outline with every load from the base's origin.
 func (p *Profile) LargestRadiusM() float64 {
 	most := p.Body.RadiusM()
@@ -128,7 +140,7 @@ func (d *document) checkLoads(p *Profile) {
 		if shapes > 1 {
 			d.wrong(where, ruleExclusive, "at most one of footprint, box and capsule", count(shapes, "shape"), "draw one around all, or list two loads")
 		}
-		if shapes == 0 && !d.has("loads", i, "height_m") && !d.has("loads", i, "decel_mps2") && !d.has("loads", i, "angular_decel_radps2") && d.clean("loads", i) {
+		if shapes == 0 && !d.has("loads", i, "height_m") && !d.has("loads", i, "decel_mps2") && !d.has("loads", i, "angular_decel_radps2") && l.Docks && d.clean("loads", i) {
 			d.wrong(where, "no-effect", "a shape, a height or a deceleration", "none of them", "a load that changes nothing need not be listed")
 		}
 		if l.HeightM < p.Body.HeightM && l.HeightM > 0 {

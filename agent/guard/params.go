@@ -74,6 +74,8 @@ type Params struct {
 	Commissioning bool
 	Trial         commission.Config
 	BaseTimeout   time.Duration
+	// DockLoads are the loads with which the robot may return to its dock.
+	DockLoads geofence.LoadSet
 	// BatteryLow is the charge ratio below which the robot should dock; the battery is not watched if Required and the
 	// mapping leave it out.
 	BatteryLow float64

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robowarden/robowarden/geofence"
+	"github.com/robowarden/robowarden/hal/msg"
 	"github.com/robowarden/robowarden/interlock"
 )
 
@@ -105,6 +107,49 @@ func TestTheSamePlaceOnAnotherFloor(t *testing.T) {
 			r.run(2 * time.Second)
 			if r.active(interlock.ZoneInside) != c.held || r.open() == c.held {
 				t.Errorf("held %t, expected %t: %s", !r.open(), c.held, r.state())
+			}
+		})
+	}
+}
+
+// TestNoWayToTheDockWithALoad: what the robot carries, or may carry, stays where it is unless the profile lets it go to the dock.
+func TestNoWayToTheDockWithALoad(t *testing.T) {
+	const hooked, free = 0, 1
+	for name, c := range map[string]struct {
+		tray, cart int
+		docks      geofence.LoadSet
+		motion     interlock.Motion
+	}{
+		"nothing":                             {trayOff, free, 0, interlock.MotionDockOnly},
+		"a tray":                              {trayOn, free, 0, interlock.MotionHold},
+		"a tray that may dock":                {trayOn, free, 1, interlock.MotionDockOnly},
+		"a cart, where the tray may dock":     {trayOff, hooked, 1, interlock.MotionHold},
+		"both, where the tray may dock":       {trayOn, hooked, 1, interlock.MotionHold},
+		"both, which may dock":                {trayOn, hooked, 3, interlock.MotionDockOnly},
+		"nobody knows":                        {-1, free, 1, interlock.MotionHold},
+		"nobody knows, and whatever may dock": {-1, free, 3, interlock.MotionDockOnly},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := factParams(t, "source-bound")
+			p.DockLoads = c.docks
+			r := factRig(t, p, nil)
+			carry := func(tray, cart int) {
+				for range 25 {
+					r.tell(map[int]int{srcTray: tray, srcCart: cart}, msg.SourceBound)
+					r.run(200 * time.Millisecond)
+				}
+			}
+			carry(trayOff, free)
+			r.journal = JournalFailing
+			carry(c.tray, c.cart)
+			s := r.core.Status()
+			if denied := s.DockDenied == "carrying"; r.motion() != c.motion || denied != (c.motion == interlock.MotionHold) {
+				t.Errorf("motion %v, dock denied %q: %s", r.motion(), s.DockDenied, r.state())
+			}
+			// Set down, it may go.
+			carry(trayOff, free)
+			if r.motion() != interlock.MotionDockOnly {
+				t.Errorf("with free hands: %s", r.state())
 			}
 		})
 	}

@@ -98,6 +98,7 @@ func NewParams(cfg *config.Config, self string, epoch int64) (*Params, error) {
 	for _, c := range p.Channels {
 		p.HasDock = p.HasDock || c.Dock
 	}
+	p.DockLoads = cfg.Profile.DockLoads()
 	return p, nil
 }
 

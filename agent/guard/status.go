@@ -45,6 +45,8 @@ type Status struct {
 	// Loads are what the robot is taken to carry, Facts what their sources say.
 	Loads []string     `json:"loads,omitempty"`
 	Facts []FactStatus `json:"facts,omitempty"`
+	// DockDenied says why the robot holds although it should return to its dock.
+	DockDenied string `json:"dock_denied,omitempty"`
 	// Refuge is true while a hold is a creep out of a NO_STOP zone.
 	Refuge bool `json:"refuge,omitempty"`
 	// Gate says what became of the last command.
@@ -232,6 +234,9 @@ func (c *Core) status() Status {
 		s.Floor = c.params.Set.Floor(v.Floor)
 	}
 	s.Leases, s.Refuge = c.leaseStatus(), d.Refuge
+	if d.Dock != interlock.DockAllowed {
+		s.DockDenied = d.Dock.String()
+	}
 	s.Parts, s.Posture = c.partStatus(), c.postureStatus()
 	s.Loads, s.Facts = c.params.Set.LoadNames(v.Loads), c.factStatus()
 	s.Gates = c.gateStatus()

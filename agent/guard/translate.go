@@ -117,6 +117,7 @@ func (c *Core) conditions(boot time.Duration) {
 	in.Standstill = c.motion.State == interlock.Standing
 	in.DockChannel = c.dockChannel()
 	in.DockPossible = c.params.HasDock && in.DockChannel != 0 && c.verdict.Place == geofence.Outside && !c.rungs.DockRefused
+	in.Carrying = c.verdict.Loads&^c.params.DockLoads != 0
 	in.HoldImpossible = c.down.out.HoldImpossible
 	// The way out of a zone in which it must not stand is that of the policy in force alone.
 	in.Refuge = interlock.Refuge{Possible: c.verdict.Refuge.On && c.pending == nil, MPS: c.params.CreepMPS, Within: c.verdict.RefugeWithin}
