@@ -170,11 +170,8 @@ func (f *Fence) test() {
 	known := timed && t.velocityBoot-b.sent.at <= r.Reaction+r.PoseMaxAge
 	changed := false
 	for i := range b.axis {
-		hi, lo, ok := 0.0, 0.0, false
-		if known {
-			hi, lo, ok = b.sent.between(i, from, t.velocityBoot, f.latelyWidth())
-		}
-		if !ok {
+		hi, lo, ok := b.sent.between(i, from, t.velocityBoot, f.latelyWidth())
+		if !known || !ok {
 			b.axis[i] = slowing{share: b.axis[i].share, speed: speeds[i]}
 			continue
 		}

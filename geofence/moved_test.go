@@ -52,10 +52,12 @@ const roundM = 0.003
 
 // differs says how two answers to the same moment differ by more than rounding explains, "" if they do not.
 func (m *moment) differs(a, b Limit, va, vb *Verdict) string {
-	// Where a distance lies on a threshold, rounding may decide.
+	// Where a distance lies on a threshold, rounding may decide. By the time of the command the margin has grown by what
+	// acceleration can have added to the motion since the pose.
+	grown := m.robot.AccelMPS2 / 2 * m.age.Seconds() * m.age.Seconds()
 	threshold := func(v *Verdict) bool {
 		for _, z := range v.Near[:v.N] {
-			for _, t := range []float64{0, v.MarginM} {
+			for _, t := range []float64{0, v.MarginM, v.MarginM + grown} {
 				if math.Abs(z.MarginM-t) <= 2*roundM {
 					return true
 				}

@@ -85,6 +85,10 @@ func newLimbs(set *Set) limbs {
 	return l
 }
 
+// endlessSpeed is a joint's speed, in rad/s or m/s, at which whatever it moves sweeps all that it can reach at once. A sensor
+// that says more makes it no faster.
+const endlessSpeed = 1e9
+
 // Posture takes in joint states. Call it for each message, before the Step that
 // shall judge by it. A robot without a chain ignores it.
 func (f *Fence) Posture(p *Posture) {
@@ -111,7 +115,7 @@ func (f *Fence) Posture(p *Posture) {
 		if !p.HasVelocity || !finite(v) {
 			v = l.fastest
 		}
-		m.speed[n] = max(m.speed[n], v)
+		m.speed[n] = max(m.speed[n], min(v, endlessSpeed))
 	}
 	f.limb.stale = false
 	f.forward()

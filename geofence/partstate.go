@@ -19,7 +19,7 @@ func (c *codec) limbs(p *posture, levels []level, held int) {
 func (p *posture) sane() bool {
 	ok := p.boot >= 0
 	for i := range p.position {
-		ok = ok && math.Abs(p.position[i]) <= 2*maxAngle*1000 && p.speed[i] >= 0 && p.speed[i] <= 1e9
+		ok = ok && math.Abs(p.position[i]) <= 2*maxAngle*1000 && p.speed[i] >= 0 && p.speed[i] <= endlessSpeed
 	}
 	return ok
 }

@@ -283,7 +283,8 @@ func (f *Fence) sane(m *memory) bool {
 	q := t.tilt
 	n := float64(q.x*q.x) + float64(q.y*q.y) + float64(q.z*q.z) + float64(q.w*q.w)
 	ok = ok && (n == 0 && !t.have || math.Abs(n-1) < 1e-6)
-	ok = ok && t.sigma >= 0 && t.sigma <= 1e9 && t.spread >= 0 && t.spread <= 1e6 && m.egressDepth >= 0
+	// Two variances of 10^12 m² that are wholly correlated make 1.42·10^9 mm.
+	ok = ok && t.sigma >= 0 && t.sigma <= 1.5e9 && t.spread >= 0 && t.spread <= 1e6 && m.egressDepth >= 0
 	for _, u := range append([]twist{t.velocity, h.last}, h.sent[:]...) {
 		ok = ok && math.Abs(u.vx) <= 1e5 && math.Abs(u.vy) <= 1e5 && math.Abs(u.w) <= 100
 	}

@@ -165,3 +165,30 @@ func TestLadderDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations in a step", got)
 	}
 }
+
+// TestTheDocksServiceMayComeFirst: where it stands in the ladder makes no difference to how long it has.
+func TestTheDocksServiceMayComeFirst(t *testing.T) {
+	c := ladderConfig()
+	c.Rungs[0], c.Rungs[dockService] = c.Rungs[dockService], c.Rungs[0]
+	l, err := NewLadder(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &ladderScript{t: t, l: l, now: time.Hour}
+	s.in.Motion = Moving
+	s.demand(DemandDock)
+	s.want(LadderDocking, 0, 1)
+	if want := s.now + 500*ms; s.out.Deadline != want {
+		t.Errorf("until %v, want %v", s.out.Deadline, want)
+	}
+	s.in.Acks[0] = AckOK
+	if s.run(10 * ms); s.out.Deadline != 0 || s.out.DockRefused {
+		t.Errorf("acknowledged: until %v, refused %v", s.out.Deadline, s.out.DockRefused)
+	}
+	s.demand(DemandNone)
+	s.in.Acks[0] = AckNone
+	s.demand(DemandDock)
+	if s.run(500 * ms); s.out.Deadline != 0 || !s.out.DockRefused {
+		t.Errorf("without an answer: until %v, refused %v", s.out.Deadline, s.out.DockRefused)
+	}
+}

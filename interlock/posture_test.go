@@ -2,7 +2,9 @@ package interlock
 
 import (
 	"bytes"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 )
@@ -430,6 +432,16 @@ func TestPostureConfigIsChecked(t *testing.T) {
 	}
 	if _, err := NewPostures(cfg); err == nil {
 		t.Error("no step without power is taken")
+	}
+	// Whoever has too many steps, or none, is told how many there may be.
+	var room PostureConfig
+	want := fmt.Sprintf("1 to %d steps down", len(room.Steps)-1)
+	for _, n := range []int{0, 1, len(room.Steps) + 1} {
+		cfg := postureConfig()
+		cfg.N = n
+		if _, err := NewPostures(cfg); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d postures: %v, expected it to say %q", n, err, want)
+		}
 	}
 }
 

@@ -217,9 +217,13 @@ func (p *Publisher) PublishTwist(seq uint64, t *msg.Twist) (bus.Sent, error) {
 		if err := p.begin(cdr.DriveSize(p.frame), p.typ); err != nil {
 			return bus.Sent{}, err
 		}
-		p.steering = t.Steering(p.wheelbase, p.steering)
-		p.buf = cdr.AppendDrive(p.buf[:0], p.typ == bus.TypeAckermannDriveStamped, p.n.cfg.Civil(), p.frame, t.Linear.X, p.steering)
-		return p.send(seq)
+		angle := t.Steering(p.wheelbase, p.steering)
+		p.buf = cdr.AppendDrive(p.buf[:0], p.typ == bus.TypeAckermannDriveStamped, p.n.cfg.Civil(), p.frame, t.Linear.X, angle)
+		s, err := p.send(seq)
+		if err == nil && !s.Superseded {
+			p.steering = angle // what was not sent has turned no wheels
+		}
+		return s, err
 	}
 	if err := p.begin(cdr.TwistBytes, bus.TypeTwist); err != nil {
 		return bus.Sent{}, err

@@ -238,9 +238,10 @@ func attempt(ctx context.Context, m mutant, timeout time.Duration, args []string
 // other work to do tests that pass take long, and a busy machine must kill no mutants.
 const patience = 30
 
-// runTests runs a test binary in its package's folder, for at most so much of the processors' time.
+// runTests runs a test binary in its package's folder, for at most so much of the processors' time. The limit is a hard one:
+// Go programs ignore the signal of a soft one.
 func runTests(ctx context.Context, pkg, binary string, most time.Duration, args []string, env ...string) ([]byte, error) {
-	limit := fmt.Sprintf(`ulimit -S -t %d; exec "$0" "$@"`, max(1, int(most.Seconds())))
+	limit := fmt.Sprintf(`ulimit -t %d; exec "$0" "$@"`, max(1, int(most.Seconds())))
 	args = append([]string{"-c", limit, binary, "-test.failfast", "-test.timeout", (patience * most).String()}, args...)
 	test := exec.CommandContext(ctx, "sh", args...) //nolint:gosec // our own binary
 	test.Dir, test.Env = pkg, append(os.Environ(), env...)

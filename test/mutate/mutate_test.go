@@ -125,3 +125,30 @@ func TestGuardClauses(t *testing.T) {
 		t.Error("a kind that there is not was taken")
 	}
 }
+
+// spin makes TestSpins go on for ever.
+const spin = "MUTATE_TEST_SPINS"
+
+func TestSpins(t *testing.T) {
+	for n := 0; os.Getenv(spin) != ""; n++ {
+		if n < 0 {
+			t.Log(n)
+		}
+	}
+}
+
+// TestAMutantThatLoopsIsEnded: by the processors' time that it takes, long before the clock ends it.
+func TestAMutantThatLoopsIsEnded(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-test.run=^TestSpins$"}
+	if out, err := runTests(t.Context(), ".", self, time.Minute, args); err != nil {
+		t.Fatalf("without a loop: %v\n%s", err, out)
+	}
+	out, err := runTests(t.Context(), ".", self, 2*time.Second, args, spin+"=1")
+	if err == nil || bytes.Contains(out, []byte("timed out")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

@@ -91,6 +91,7 @@ func TestEncodingAllocatesNothing(t *testing.T) {
 	for name, f := range map[string]func() []byte{
 		"twist":         func() []byte { return AppendTwist(buf, twist) },
 		"twist stamped": func() []byte { return AppendTwistStamped(buf, 1, "base_link", twist) },
+		"drive":         func() []byte { return AppendDrive(buf, true, 1, "base_link", 1, 0.25) },
 		"bool":          func() []byte { return AppendBool(buf, true) },
 		"string":        func() []byte { return AppendString(buf, text) },
 		"diagnostics":   func() []byte { return AppendDiagnostics(buf, 1, status) },

@@ -58,19 +58,21 @@ func goldenEntities() *Entities {
 
 func TestEncodersMakeWhatOthersMake(t *testing.T) {
 	for name, got := range map[string][]byte{
-		"Twist":           AppendTwist(nil, goldenTwist()),
-		"TwistStamped":    AppendTwistStamped(nil, goldenStamp, "base_link", goldenTwist()),
-		"Bool":            AppendBool(nil, true),
-		"String0":         AppendString(nil, nil),
-		"String3":         AppendString(nil, []byte("abc")),
-		"String10":        AppendString(nil, []byte("rw1 answer")),
-		"DiagnosticArray": AppendDiagnostics(nil, goldenStamp, goldenStatus()),
-		"SetBoolRequest":  AppendSetBool(nil, nil, true),
-		"EmptyRequest":    AppendEmpty(nil, nil),
-		"SendGoalRequest": AppendNavigate(nil, nil, goalID(1), goldenGoal()),
-		"CancelRequest":   AppendCancel(nil, nil, GoalInfo{goalID(1), 7*1e9 + 8}),
-		"Entities16":      AppendEntities(nil, goldenEntities(), false),
-		"Entities24":      AppendEntities(nil, goldenEntities(), true),
+		"Twist":                     AppendTwist(nil, goldenTwist()),
+		"TwistStamped":              AppendTwistStamped(nil, goldenStamp, "base_link", goldenTwist()),
+		"Bool":                      AppendBool(nil, true),
+		"AckermannDriveSent":        AppendDrive(nil, false, goldenStamp, "base_link", -1.5, 0.25),
+		"AckermannDriveStampedSent": AppendDrive(nil, true, goldenStamp, "base_link", -1.5, 0.25),
+		"String0":                   AppendString(nil, nil),
+		"String3":                   AppendString(nil, []byte("abc")),
+		"String10":                  AppendString(nil, []byte("rw1 answer")),
+		"DiagnosticArray":           AppendDiagnostics(nil, goldenStamp, goldenStatus()),
+		"SetBoolRequest":            AppendSetBool(nil, nil, true),
+		"EmptyRequest":              AppendEmpty(nil, nil),
+		"SendGoalRequest":           AppendNavigate(nil, nil, goalID(1), goldenGoal()),
+		"CancelRequest":             AppendCancel(nil, nil, GoalInfo{goalID(1), 7*1e9 + 8}),
+		"Entities16":                AppendEntities(nil, goldenEntities(), false),
+		"Entities24":                AppendEntities(nil, goldenEntities(), true),
 	} {
 		if want := padded(payloadOf(t, name, "le")); !bytes.Equal(got, want) {
 			t.Errorf("%s:\n%x, want\n%x", name, got, want)
@@ -102,6 +104,9 @@ func TestSizesAreExact(t *testing.T) {
 		frame := string(text[:i])
 		if n := len(AppendTwistStamped(nil, 0, frame, &msg.Twist{})); n != TwistStampedSize(frame) {
 			t.Errorf("frame of %d: %d, want %d", i, n, TwistStampedSize(frame))
+		}
+		if n := len(AppendDrive(nil, true, 0, frame, 1, 0)); n != DriveSize(frame) {
+			t.Errorf("frame of %d: a drive of %d, want %d", i, n, DriveSize(frame))
 		}
 		status := goldenStatus()
 		status[0].Name, status[1].Values[0].Value = frame, frame+frame

@@ -84,7 +84,7 @@ func FuzzJoints(f *testing.F) { fuzzDecoder(f, "JointState", "JointTrajectory") 
 func FuzzSensors(f *testing.F) { fuzzDecoder(f, "Imu", "BatteryState") }
 
 func FuzzSimple(f *testing.F) {
-	fuzzDecoder(f, "Twist", "TwistStamped", "Bool", "String3", "Float64MultiArray", "DiagnosticArray")
+	fuzzDecoder(f, "Twist", "TwistStamped", "Bool", "String3", "Float64MultiArray", "DiagnosticArray", "AckermannDrive", "AckermannDriveStamped")
 }
 
 func FuzzActions(f *testing.F) {

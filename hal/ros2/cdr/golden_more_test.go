@@ -22,6 +22,18 @@ func commandGolden(typ string, h msg.Header) golden {
 	}
 }
 
+// driveGolden is a base with axles half a metre apart that goes back at 1.5 m/s and steers by 0.25 rad.
+func driveGolden(typ string, h msg.Header) golden {
+	return golden{
+		func(_ testing.TB, f func(any)) Decoder {
+			return must(NewAckermann(typ, 0.5, testPeer, 4, take[msg.Command](f)))
+		},
+		func() []any {
+			return []any{msg.Command{Header: h, Channel: 4, Twist: msg.Twist{Linear: msg.Vec3{X: -1.5}, Angular: msg.Vec3{Z: -1.5 * math.Tan(0.25) / 0.5}}}}
+		},
+	}
+}
+
 func moreGoldens() map[string]golden {
 	plain := goldenHeader("")
 	plain.Stamp = 0
@@ -49,8 +61,12 @@ func moreGoldens() map[string]golden {
 				}}
 			},
 		},
-		"Twist":        commandGolden(bus.TypeTwist, plain),
-		"TwistStamped": commandGolden(TypeTwistStamped, goldenHeader("base_link")),
+		"Twist":                     commandGolden(bus.TypeTwist, plain),
+		"TwistStamped":              commandGolden(TypeTwistStamped, goldenHeader("base_link")),
+		"AckermannDrive":            driveGolden(bus.TypeAckermannDrive, plain),
+		"AckermannDriveSent":        driveGolden(bus.TypeAckermannDrive, plain),
+		"AckermannDriveStamped":     driveGolden(bus.TypeAckermannDriveStamped, goldenHeader("base_link")),
+		"AckermannDriveStampedSent": driveGolden(bus.TypeAckermannDriveStamped, goldenHeader("base_link")),
 		"Bool": {
 			func(_ testing.TB, f func(any)) Decoder { return NewBool(testPeer, take[msg.Bool](f)) },
 			func() []any { return []any{msg.Bool{Header: plain, Value: true}} },

@@ -215,6 +215,15 @@ func pairs(tb testing.TB, take func(v ...float64)) map[string]struct {
 			"geometry_msgs/TwistStamped", must(cdr.NewCommand(cdr.TypeTwistStamped, nil, 0, func(m *msg.Command) { take(m.Angular.Z) })),
 			[]string{"twist.angular.z"},
 		},
+		"AckermannDrive": {
+			"ackermann_msgs/AckermannDrive", must(cdr.NewAckermann(bus.TypeAckermannDrive, 1, nil, 0, func(m *msg.Command) { take(m.Linear.X) })),
+			[]string{"speed"},
+		},
+		"AckermannDriveStamped": {
+			"ackermann_msgs/AckermannDriveStamped",
+			must(cdr.NewAckermann(bus.TypeAckermannDriveStamped, 1, nil, 0, func(m *msg.Command) { take(m.Linear.X) })),
+			[]string{"drive.speed"},
+		},
 		"TFMessage":         {"tf2_msgs/TFMessage", cdr.NewTransforms(nil, false, nil, 0, func(*msg.Transform) {}), []string{"transforms[0].transform.rotation.w"}},
 		"JointState":        {"sensor_msgs/JointState", cdr.NewJoints(nil, table, 0, func(*msg.Joints) { none() }), []string{"position[0]"}},
 		"JointTrajectory":   {"trajectory_msgs/JointTrajectory", cdr.NewTrajectory(nil, table, 0, 0, func(*msg.Trajectory) { none() }), []string{"points[0].positions[0]"}},

@@ -92,6 +92,15 @@ Vector3 angular
 = geometry_msgs/msg/TwistStamped
 std_msgs/Header header
 Twist twist
+= ackermann_msgs/msg/AckermannDrive
+float32 steering_angle
+float32 steering_angle_velocity
+float32 speed
+float32 acceleration
+float32 jerk
+= ackermann_msgs/msg/AckermannDriveStamped
+std_msgs/Header header
+AckermannDrive drive
 = geometry_msgs/msg/TwistWithCovariance
 Twist twist
 float64[36] covariance

@@ -31,7 +31,7 @@ type explainFlags struct {
 func NewExplain() *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
-		Use:   "explain --policy P --profile R --at x,y,yaw --floor F --time TIME",
+		Use:   "explain --policy P --profile R --at x,y,z,yaw --floor F --time TIME",
 		Short: "Say what the geofence would decide at a pose and a time, and why",
 		Long: `Explain asks the geofence, the same code as on the robot, about one pose at one time: the decision and the rule that
 decides, the zones that apply, the speed that would pass, and for each other zone why it did not. The policy need not be
@@ -41,9 +41,9 @@ Without --robot or --role nobody knows the robot's roles, and every zone may bin
 asks to go straight ahead as fast as it can. With it, the robot moves and is commanded so.
 
 Exit status: 0 motion is allowed, 1 motion is denied or a document is refused, 2 used wrongly.`,
-		Example: `  robowarden-station explain --policy policy.yaml --profile profile.yaml --at 9.5,13,1.57 --floor ground \
+		Example: `  robowarden-station explain --policy policy.yaml --profile profile.yaml --at 9.5,13,0,1.57 --floor ground \
     --time 2026-11-02T22:00 --robot hum-0007
-  robowarden-station explain --policy policy.yaml --profile profile.yaml --at 9.5,12,0 --floor ground \
+  robowarden-station explain --policy policy.yaml --profile profile.yaml --at 9.5,12,0,0 --floor ground \
     --time 2026-11-02T22:00:00+01:00 --role delivery --speed 0.6,0,0.1 --output json`,
 		Args: cli.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
@@ -52,7 +52,7 @@ Exit status: 0 motion is allowed, 1 motion is denied or a document is refused, 2
 	s.StringVar(&f.policy, "policy", "", "the policy, plain YAML")
 	s.StringVar(&f.profile, "profile", "", "the robot's profile")
 	s.StringVar(&f.topics, "topics", "", "the topic mapping, for what stands in for an unknown covariance")
-	s.StringVar(&f.at, "at", "", "the pose x,y,yaw or x,y,yaw,z: metres and radians in the floor's map frame")
+	s.StringVar(&f.at, "at", "", "the pose x,y,z,yaw, or x,y,yaw for z 0: metres and radians in the floor's map frame")
 	s.StringVar(&f.floor, "floor", "", "the floor's id")
 	s.StringVar(&f.time, "time", "", "the time, by the policy's clock (2026-11-02T22:00) or RFC 3339")
 	s.StringVar(&f.speed, "speed", "", "how the robot moves and is commanded: vx,vy,w in m/s and rad/s, base frame")
@@ -131,16 +131,16 @@ func (f *explainFlags) positions(p *config.Profile) (map[string]float64, error) 
 
 // question reads the flags into a question.
 func (f *explainFlags) question(q *explain.Question) (note string, err error) {
-	pose, err := numbers("at", f.at, 3, 4)
+	pose, err := numbers("at", f.at, "9.5,13,0,1.57", "x,y,z,yaw", "x,y,yaw")
 	if err != nil {
 		return "", err
 	}
-	q.X, q.Y, q.Yaw = pose[0], pose[1], pose[2]
+	q.X, q.Y, q.Yaw = pose[0], pose[1], pose[len(pose)-1]
 	if len(pose) == 4 {
-		q.Z = pose[3]
+		q.Z = pose[2]
 	}
 	if f.speed != "" {
-		v, err := numbers("speed", f.speed, 3, 3)
+		v, err := numbers("speed", f.speed, "0.6,0,0.1", "vx,vy,w")
 		if err != nil {
 			return "", err
 		}

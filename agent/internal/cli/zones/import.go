@@ -68,7 +68,7 @@ func (f *importFlags) run(cmd *cobra.Command, file string) error {
 		return answer.Usage("--format: expected one of %s, found nothing", strings.Join(zones.Formats(), ", "))
 	}
 	if f.datum != "" {
-		v, err := numbers("datum", f.datum, 4, 4)
+		v, err := numbers("datum", f.datum, "52.5163,13.3777,74,12.5", "lat,lon,alt,heading")
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -45,19 +46,24 @@ func wantJSON(output string) (bool, error) {
 	return output == "json", nil
 }
 
-// numbers reads a list of numbers such as 1.5,-2,0.
-func numbers(flag, s string, least, most int) ([]float64, error) {
+// numbers reads a list of numbers such as 1.5,-2,0. Each form names the numbers that a list of that length has, such as
+// x,y,yaw; example is a list that would have been taken.
+func numbers(flag, s, example string, forms ...string) ([]float64, error) {
+	expected := func(found string) error {
+		return answer.Usage("--%s: expected %s, found %s in %q; give numbers with commas between them, such as %s",
+			flag, strings.Join(forms, " or "), found, s, example)
+	}
 	parts := strings.Split(s, ",")
 	out := make([]float64, 0, len(parts))
 	for _, p := range parts {
 		v, err := strconv.ParseFloat(strings.TrimSpace(p), 64)
 		if err != nil || v-v != 0 {
-			return nil, answer.Usage("--%s: expected numbers with commas between them, found %q", flag, s)
+			return nil, expected(fmt.Sprintf("%q, which is no number,", p))
 		}
 		out = append(out, v)
 	}
-	if len(out) < least || len(out) > most {
-		return nil, answer.Usage("--%s: expected %d to %d numbers, found %d", flag, least, most, len(out))
+	if !slices.ContainsFunc(forms, func(form string) bool { return strings.Count(form, ",") == len(out)-1 }) {
+		return nil, expected(fmt.Sprintf("%d of them", len(out)))
 	}
 	return out, nil
 }

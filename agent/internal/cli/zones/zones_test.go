@@ -75,7 +75,7 @@ func TestTranscriptInTheDocs(t *testing.T) {
 	cmd.SetOut(&out)
 	cmd.SetArgs([]string{
 		"--policy", filepath.Join(root, "configs/demo/policy.yaml"), "--profile", filepath.Join(root, "configs/demo/profile.yaml"),
-		"--at", "10,12.5,1.5708", "--floor", "ground", "--time", "2026-11-02T22:00", "--robot", "demo-humanoid-01", "--speed", "0.8,0,0",
+		"--at", "10,12.5,0,1.5708", "--floor", "ground", "--time", "2026-11-02T22:00", "--robot", "demo-humanoid-01", "--speed", "0.8,0,0",
 	})
 	if err := cmd.Execute(); !errors.Is(err, cli.ErrNo) {
 		t.Fatalf("%v, expected a denial", err)
