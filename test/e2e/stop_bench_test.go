@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"math"
 	"os/exec"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func triggerToZero(b *testing.B, kind bus.Kind) {
 			b.Fatalf("%d of %d poses that are not finite brought no zero command", missing+max(0, n-len(took)-missing), n)
 		}
 		slices.Sort(took)
-		q := func(share float64) time.Duration { return took[min(int(share*float64(len(took))), len(took)-1)] }
+		q := func(share float64) time.Duration { return took[int(math.Ceil(share*float64(len(took))))-1] }
 		b.ReportMetric(us(q(0.99)), "p99-µs")
 		figure(b, "%s, a trigger by a message to the zero command at the robot's base, %d times: p50 %.2f ms, p99 %.2f ms (bar %.0f ms), at most %.2f ms",
 			kind, len(took), us(q(0.5))/1e3, us(q(0.99))/1e3, us(zeroBar)/1e3, us(took[len(took)-1])/1e3)
