@@ -25,6 +25,7 @@ const (
 	roomDay     = "day"
 	roomClean   = "clean"
 	roomReload  = "reload"
+	roomNear    = "approaches"
 	roomDDS     = "e2e-dds"
 	roomFuzz    = "fuzz-" // with the folder
 )
@@ -55,6 +56,9 @@ const clean = "^(TestCleanDelivery|TestDeliveryWithAFaultIsCounted|TestDeliverie
 // processors for themselves.
 const reload = "^(TestReloadsUnderPoses|TestATornDecisionIsFound)$"
 
+// near are the tests that fill roomNear: ten thousand approaches to a zone, and what shows that one could enter.
+const near = "^(TestApproaches|TestWithoutAGuardApproachesEnter)$"
+
 // rooms lists the product's own tests, each package of the test module that has tests, and the folders with fuzz targets.
 func rooms() ([]room, error) {
 	cmd := exec.Command("go", "list", "-tags=qualify", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...")
@@ -75,6 +79,7 @@ func rooms() ([]room, error) {
 			{"simulate", roomDay, day, "-timeout=10h", "-parallel=4", "^$"},
 			{"simulate", roomClean, clean, "-timeout=10h", "-parallel=4", "^$"},
 			{"simulate", roomReload, reload, "-timeout=10h", "-parallel=4", "^$"},
+			{"simulate", roomNear, near, "-timeout=10h", "-parallel=4", "^$"},
 		} {
 			if name == own.pkg {
 				only := []string{"-tags=qualify", own.timeout, own.parallel, "-run=" + own.tests, "-skip=" + own.skip, pkg}
