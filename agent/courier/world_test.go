@@ -55,6 +55,7 @@ type world struct {
 	again    int // duplicates
 	evidence []*evidence.Evidence
 	toSend   chan arrival
+	over     bool // toSend is closed
 }
 
 // quick is a pace for tests.
@@ -147,7 +148,14 @@ func newWorld(t testing.TB) *world {
 			w.station.Publish(testBase+a.topic, 1, false, a.payload)
 		}
 	}()
-	t.Cleanup(func() { w.station.Disconnect(100); close(w.toSend); <-end })
+	t.Cleanup(func() {
+		w.station.Disconnect(100)
+		w.mu.Lock() // A message that came before may still be under way.
+		w.over = true
+		close(w.toSend)
+		w.mu.Unlock()
+		<-end
+	})
 	return w
 }
 
@@ -212,7 +220,11 @@ func (w *world) fault(format string, args ...any) {
 	w.faults = append(w.faults, fmt.Sprintf(format, args...))
 }
 
+// send queues what the station says: a test's own words before it has ended, or under the lock an answer to what has arrived.
 func (w *world) send(topic string, payload []byte, err error) {
+	if w.over {
+		return
+	}
 	if err != nil {
 		w.fault("%s: %v", topic, err)
 		return

@@ -22,8 +22,9 @@ func TestPeersAmongThemselves(t *testing.T) {
 				t.Parallel()
 				a, b := netns.Pair(t)
 				const n = 500
-				s := Start(t, b, sub, "ddssub", "--depth=0", "--count="+strconv.Itoa(n), "--idle=5")
-				Start(t, a, pub, "ddspub", "--depth=0", "--count="+strconv.Itoa(n), "--rate=1000", "--wait=1")
+				// Latched, since on a slow computer one may know the other a second before the other knows it.
+				s := Start(t, b, sub, "ddssub", "--latched=on", "--depth=0", "--count="+strconv.Itoa(n), "--idle=15")
+				Start(t, a, pub, "ddspub", "--latched=on", "--depth=0", "--count="+strconv.Itoa(n), "--rate=1000", "--wait=1", "--flush=60", "--linger=20")
 				s.Done(t, 30*time.Second).Complete(t, n)
 			})
 		}
