@@ -25,8 +25,13 @@ func endsOf(field string, at func(*ChainSpec) *float64, least, most, step float6
 		}
 	}
 	return []chainCase{
-		{field, set(least), true}, {field, set(most), true}, {field, set(least - step), false}, {field, set(most + step), false},
-		{field, set(math.NaN()), false}, {field, set(math.Inf(1)), false}, {field, set(math.Inf(-1)), false},
+		{field, set(least), true},
+		{field, set(most), true},
+		{field, set(least - step), false},
+		{field, set(most + step), false},
+		{field, set(math.NaN()), false},
+		{field, set(math.Inf(1)), false},
+		{field, set(math.Inf(-1)), false},
 	}
 }
 
