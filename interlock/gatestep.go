@@ -228,7 +228,7 @@ func (g *Gate) pass(now time.Duration, in *GateInput, axes Axes, out *GateOutput
 // [Gate.admit], and its next command passes.
 func (g *Gate) waits(now time.Duration) bool {
 	for i, at := range g.heard {
-		if bit := uint64(1) << i; g.known&bit != 0 && g.armed&bit == 0 && (now < at || since(now, at) < g.cfg.CommandTimeout) {
+		if bit := uint64(1) << i; g.known&bit != 0 && g.armed&bit == 0 && since(now, at) < g.cfg.CommandTimeout {
 			return true
 		}
 	}

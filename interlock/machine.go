@@ -123,7 +123,7 @@ func (m *Machine) advance(now time.Duration) (dt time.Duration, backwards bool) 
 	return dt, backwards
 }
 
-// since returns now-then for now >= then, at most maxDuration: no rule waits for longer, and no sum overflows.
+// since returns now-then, 0 for what is still to come, at most maxDuration: no rule waits for longer, and no sum overflows.
 func since(now, then time.Duration) time.Duration {
 	if now <= then {
 		return 0

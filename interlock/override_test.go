@@ -100,13 +100,18 @@ func TestOverrideBySecondOrder(t *testing.T) {
 		"the same order":                   {1, sara, 0.2, time.Minute, false},
 		"another speed":                    {2, sara, 0.3, time.Minute, false},
 		"after the window":                 {2, sara, 0.2, 11 * time.Minute, false},
+		"at its end":                       {2, sara, 0.2, 10 * time.Minute, true},
+		"just after its end":               {2, sara, 0.2, 10*time.Minute + 1, false},
+		"in the same moment":               {2, sara, 0.2, 0, true},
+		"by a clock that went back":        {2, sara, 0.2, -1, false},
 		"no role":                          {2, olga, 0.2, time.Minute, false},
 	} {
+		const begin = 5 * time.Minute
 		o := overrides(t)
-		if ask(o, 0, 1, sven, 0.2, 30*time.Minute) {
+		if ask(o, begin, 1, sven, 0.2, 30*time.Minute) {
 			t.Fatal("one person was enough")
 		}
-		if got := ask(o, c.late, c.id, c.who, c.mps, 20*time.Minute); got != c.want {
+		if got := ask(o, begin+c.late, c.id, c.who, c.mps, 20*time.Minute); got != c.want {
 			t.Errorf("%s: applied %t, expected %t", name, got, c.want)
 		}
 		if a := o.Active()[0]; c.want && (a.Until != 20*time.Minute || a.Second != sven.ID) {

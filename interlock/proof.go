@@ -256,7 +256,7 @@ func (k *keyWindow) again(seq uint64, store *keyWindow) ProofReason {
 
 // Condition is that of CommandUnproven for this channel at now.
 func (w *ProofWatch) Condition(now time.Duration) Condition {
-	if w.any && (now < w.badAt || since(now, w.badAt) < proofHold) {
+	if w.any && since(now, w.badAt) < proofHold {
 		return Fault(proofTable[w.bad].cause, w.cfg.Subject)
 	}
 	return OK()
