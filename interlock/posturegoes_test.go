@@ -272,6 +272,12 @@ func TestGaugesThatLie(t *testing.T) {
 		"low and charging":      {func(_ *body, in *PostureInput) { in.Battery.Value, in.Battery.Paused = 0.06, true }, true},
 		"said seldom":           {func(b *body, in *PostureInput) { in.Battery = Gauge{true, seldom(b), 0.08, false} }, true},
 		"charging, said seldom": {func(b *body, in *PostureInput) { in.Battery = Gauge{true, seldom(b), 0.08, true} }, false},
+		"plugged in after it fell": {func(b *body, in *PostureInput) {
+			in.Battery = Gauge{true, seldom(b), 0.08, true}
+			if b.now < time.Hour+5*time.Second {
+				in.Battery = Gauge{true, b.now, 0.081, false}
+			}
+		}, false},
 		"charging, and falling": {func(b *body, in *PostureInput) {
 			in.Battery = Gauge{true, seldom(b), 0.08 - 1e-5*(seldom(b)-time.Hour).Seconds(), true}
 		}, true},
