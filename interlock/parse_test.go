@@ -60,7 +60,7 @@ func TestNamesAreDistinct(t *testing.T) {
 	distinct(t, NumClasses)
 	distinct(t, Category2+1)
 	distinct(t, Present+1)
-	distinct(t, DockSettling+1)
+	distinct(t, DockCarrying+1)
 	distinct(t, NumResetOutcomes)
 	distinct(t, NumGateReasons)
 	distinct(t, DemandStop+1)
