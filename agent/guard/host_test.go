@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -179,6 +180,36 @@ func TestAStreamThatEndsInTimeIsClosed(t *testing.T) {
 				t.Errorf("perception.open fired after %v; expected it: %t, within %v", fired, c.open, c.within)
 			}
 		})
+	}
+}
+
+// TestASlowStreamIsSeenSoonAfter: one that goes on shows by its first message after the time to close, and what the start delay
+// lost in the gap before it is a quarter of that gap.
+func TestASlowStreamIsSeenSoonAfter(t *testing.T) {
+	const step = 10 * time.Millisecond
+	for _, period := range []time.Duration{33 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, 700 * time.Millisecond, 980 * time.Millisecond} {
+		for third := range time.Duration(3) {
+			t.Run(fmt.Sprintf("%v, %d thirds later", period, third), func(t *testing.T) {
+				r := privateRig(t, func(p *Params) {
+					p.Devices = [2]DeviceSet{{N: 1, Streams: 1}, {}}
+					p.Rules.Rules[interlock.PerceptionOpen].StartDelay = time.Second
+				})
+				r.device(msg.Camera, 0, true)
+				r.core.privacy.since = r.now
+				began, next := r.now, r.now+third*period/3
+				most := time.Second + period*5/4 + 3*step
+				for !r.active(interlock.PerceptionOpen) && r.now-began <= most {
+					if r.now >= next {
+						r.device(msg.Camera, 0, true)
+						next += period
+					}
+					r.run(step)
+				}
+				if took := r.now - began; took > most || took < time.Second {
+					t.Errorf("perception.open after %v, expected it from 1s on, within %v", took, most)
+				}
+			})
+		}
 	}
 }
 
