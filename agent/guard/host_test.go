@@ -188,7 +188,7 @@ func TestAStreamThatEndsInTimeIsClosed(t *testing.T) {
 func TestASlowStreamIsSeenSoonAfter(t *testing.T) {
 	const step = 10 * time.Millisecond
 	for _, period := range []time.Duration{33 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, 700 * time.Millisecond, 980 * time.Millisecond} {
-		for third := range time.Duration(3) {
+		for third := range 3 {
 			t.Run(fmt.Sprintf("%v, %d thirds later", period, third), func(t *testing.T) {
 				r := privateRig(t, func(p *Params) {
 					p.Devices = [2]DeviceSet{{N: 1, Streams: 1}, {}}
@@ -196,7 +196,7 @@ func TestASlowStreamIsSeenSoonAfter(t *testing.T) {
 				})
 				r.device(msg.Camera, 0, true)
 				r.core.privacy.since = r.now
-				began, next := r.now, r.now+third*period/3
+				began, next := r.now, r.now+time.Duration(third)*(period/3)
 				most := time.Second + period*5/4 + 3*step
 				for !r.active(interlock.PerceptionOpen) && r.now-began <= most {
 					if r.now >= next {
